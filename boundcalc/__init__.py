@@ -1,0 +1,42 @@
+"""boundcalc: what theory says about a pruned neural network.
+
+    >>> import boundcalc
+    >>> report = boundcalc.analyze("ticket.pt", data="sample")  # doctest: +SKIP
+    >>> print(report)  # doctest: +SKIP
+
+The names below are imported when they are first used, so that importing boundcalc does not import torch.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from boundcalc._version import __version__
+
+if TYPE_CHECKING:
+    from boundcalc.analysis import analyze, load
+    from boundcalc.network.network import Network
+    from boundcalc.report.tree import Report
+
+__all__ = ["Network", "Report", "__version__", "analyze", "load"]
+
+_HOMES = {
+    "analyze": "boundcalc.analysis",
+    "load": "boundcalc.analysis",
+    "Network": "boundcalc.network.network",
+    "Report": "boundcalc.report.tree",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name on first use."""
+    from importlib import import_module
+
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'boundcalc' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """List the public names."""
+    return sorted(__all__)

@@ -1,0 +1,213 @@
+"""The main job: checkpoint -> network -> numbers -> report."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from boundcalc._version import __version__
+from boundcalc.bounds.evaluate import BoundResult, best_proved, evaluate_all
+from boundcalc.bounds.problem import Problem, Settings, chain_of
+from boundcalc.bounds.registry import registry
+from boundcalc.checkpoint import read
+from boundcalc.checkpoint.types import Checkpoint
+from boundcalc.empirical.energies import Energies, declared
+from boundcalc.errors import UsageError
+from boundcalc.findings import Findings, Reference
+from boundcalc.network.load import from_checkpoint, reference_weights
+from boundcalc.network.network import Network
+from boundcalc.options import AVAILABLE, PARTS, Options
+from boundcalc.report.assemble import assemble
+from boundcalc.report.tree import Report
+
+if TYPE_CHECKING:
+    from boundcalc.empirical.datasets import Dataset
+    from boundcalc.empirical.measure import Measured
+
+
+class Clock:
+    """Seconds that each part took."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def time(self, part: str) -> Iterator[None]:
+        """Add the time spent inside to a part."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            spent = time.perf_counter() - start
+            self.seconds[part] = round(self.seconds.get(part, 0.0) + spent, 6)
+
+
+def analyze(
+    path_or_module: str | Path | torch.nn.Module,
+    data: Any = None,
+    parts: Sequence[str] | None = None,
+    reference: str | Path | None = None,
+    delta: float = 0.05,
+    **options: Any,
+) -> Report:
+    """Report what theory says about one pruned network.
+
+    Args:
+        path_or_module: a checkpoint (any convention of `boundcalc formats`), or a torch module.
+        data: a form of ``--data`` (``"mnist:DIR"``, ``"npz:FILE"``, ``"digits"``, ``"sample"``, ``"module:CALLABLE"``), four
+            arrays, or an opened data set; None without data.
+        parts: names of parts; None for all that the input allows.
+        reference: the initialisation.
+        delta: each bound fails with at most this probability.
+        **options: further fields of `boundcalc.options.Options`: model, input_shape, mask, samples, input_bound, normalize,
+            device, seed, margin, mask_origin.
+
+    Returns:
+        The report.
+
+    Raises:
+        CheckpointError: the checkpoint, mask, reference or model is unreadable or refused.
+        DataError: the data is unreadable or does not fit.
+        UsageError: options that contradict each other.
+    """  # noqa: DOC502
+    chosen = Options(
+        data=data, parts=None if parts is None else tuple(parts), reference=reference, delta=delta, **options
+    )
+    if isinstance(path_or_module, torch.nn.Module):
+        from boundcalc.checkpoint import from_state_dict
+
+        checkpoint = from_state_dict(path_or_module.state_dict(), type(path_or_module).__name__)
+        return assemble(find(checkpoint, replace(chosen, model=path_or_module)))
+    return assemble(find(read(path_or_module, mask=chosen.mask), chosen))
+
+
+def load(path: str | Path, model: str | torch.nn.Module | None = None) -> Network:
+    """Read a checkpoint and return its network, masked weights in float64.
+
+    Args:
+        path: a checkpoint of any convention of `boundcalc formats`.
+        model: where the architecture is, if not in the file; None to infer it.
+
+    Returns:
+        The network.
+
+    Raises:
+        CheckpointError: it is unreadable or refused, or the architecture is not understood.
+    """  # noqa: DOC502
+    return from_checkpoint(read(path), model)
+
+
+def find(checkpoint: Checkpoint, options: Options) -> Findings:
+    """Run every part that the options and the input allow.
+
+    Args:
+        checkpoint: what was read.
+        options: what is asked for.
+
+    Returns:
+        The findings, with a reason for every part that did not run.
+
+    Raises:
+        CheckpointError: the architecture or reference does not fit.
+        DataError: the data does not fit.
+        UsageError: no CUDA device where one was asked for.
+    """  # noqa: DOC502
+    clock = Clock()
+    with clock.time("read"):
+        dataset = _open_data(options)
+        network = from_checkpoint(checkpoint, options.model, options.input_shape or _sample_shape(dataset))
+        reference, weights = _reference(checkpoint, network, options)
+    with clock.time("empirical"):
+        measured = None if dataset is None else _measure(network, dataset, options.device)
+    energies = _energies(network, measured, options)
+    bounds: dict[str, BoundResult] = {}
+    together = None
+    if energies is not None and options.wants("bounds"):
+        with clock.time("bounds"):
+            margins = None if measured is None else measured.margins
+            settings = Settings(options.delta, options.margin, options.mask_origin)
+            chain = chain_of(network, spectral=any(bound.spectral for bound in registry.values()))
+            problem = Problem(network, energies, margins, settings, weights, chain)
+            bounds = evaluate_all(registry.values(), problem)
+            together = _best_together(bounds, problem)
+    return Findings(
+        options, checkpoint, network, dataset, measured, energies, reference, bounds, together,
+        _skipped(options, energies, measured), clock.seconds,
+    )  # fmt: skip
+
+
+def _best_together(bounds: dict[str, BoundResult], problem: Problem) -> float | None:
+    proved = [r.bound for r in bounds.values() if r.judged is not None and r.bound.status == "theorem"]
+    if not proved:
+        return None
+    shared = replace(problem.settings, delta=problem.settings.delta / len(proved))
+    best = best_proved(bounds.values())
+    assert best is not None and best.judged is not None
+    again = evaluate_all([best.bound], replace(problem, settings=shared))[best.bound.name]
+    return None if again.judged is None else again.judged.log_value
+
+
+def _open_data(options: Options) -> Dataset | None:
+    if options.data is None:
+        return None
+    from boundcalc.empirical.datasets import open_data
+
+    return open_data(options.data, options.normalize)
+
+
+def _sample_shape(dataset: Dataset | None) -> tuple[int, ...] | None:
+    if dataset is None:
+        return None
+    shape = tuple(dataset.train.shape)
+    return (1, *shape) if len(shape) == 2 else shape
+
+
+def _measure(network: Network, dataset: Dataset, device: str) -> Measured:
+    from boundcalc.empirical.measure import measure
+
+    return measure(network, dataset, _device(device))
+
+
+def _device(device: str) -> str:
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if device == "cuda" and not torch.cuda.is_available():
+        raise UsageError("--device cuda: no CUDA device is available; use --device cpu")
+    return device
+
+
+def _energies(network: Network, measured: Measured | None, options: Options) -> Energies | None:
+    if measured is not None:
+        return measured.energies
+    if options.samples is None or options.input_bound is None:
+        return None
+    return declared(options.samples, options.input_bound, network.nodes[0].shape)
+
+
+def _reference(
+    checkpoint: Checkpoint, network: Network, options: Options
+) -> tuple[Reference | None, dict[str, torch.Tensor]]:
+    if options.reference is not None:
+        reference = Reference(str(options.reference), "given")
+    elif checkpoint.reference is not None:
+        reference = Reference(str(checkpoint.reference), "found beside the checkpoint")
+    else:
+        return None, {}
+    return reference, reference_weights(network, read(reference.path))
+
+
+def _skipped(options: Options, energies: Energies | None, measured: Measured | None) -> dict[str, str]:
+    reasons = {part: f"not in version {__version__}" for part in PARTS if part not in AVAILABLE}
+    if energies is None:
+        reasons["bounds"] = "no sample size: give --data DATA, or --samples M and --input-bound B"
+    if measured is None:
+        reasons["empirical"] = "no data: give --data DATA"
+    elif measured.reason:
+        reasons["empirical"] = measured.reason
+    return {part: reasons[part] for part in PARTS if part in reasons and options.wants(part)}

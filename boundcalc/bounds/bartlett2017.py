@@ -1,0 +1,125 @@
+"""Spectrally-normalised margin bound of Bartlett, Foster & Telgarsky 2017.
+
+With Ct_l = (4/gamma) (||X|| / sqrt m) (prod_k s_k) ||A^l - A^l_0||_{2,1} / s_l and Wbar the largest number of entries of a matrix,
+
+    R <= 4/m + (12 log m / sqrt m) sqrt(log(2 Wbar)) (sum_l Ct_l^{2/3})^{3/2}
+
+bounds the Rademacher complexity of the ramp-loss class. Spectral norms and distances were chosen by training: each is rounded up to
+its own grid. The reference A_0 is the initialisation where it is known, zero otherwise; the row that hands the constant on is
+part of the reference, so biases cost only their own entries.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+
+from boundcalc.bounds.outcome import PostHoc, Terms
+from boundcalc.bounds.prices import CONSTANTS, constant_bits
+from boundcalc.bounds.problem import Chain, Problem
+from boundcalc.bounds.registry import Bound, register
+from boundcalc.norms.rounding import log_up, logsumexp
+from boundcalc.norms.toeplitz import rows_of
+
+
+def distance_two_one(problem: Problem, chain: Chain, index: int, t: float) -> float:
+    """Return ||A~^l - A~^l_0||_{2,1}, from above."""
+    link = chain.links[index]
+    layer = link.layer
+    reference = problem.reference.get(f"{layer.name}.weight")
+    rows = chain.rows[index] if reference is None else rows_of(link, layer.weight - reference)
+    if layer.bias is None:
+        return rows.two_one()
+    start = problem.reference.get(f"{layer.name}.bias")
+    moved = layer.bias if start is None else layer.bias - start
+    return rows.two_one((moved / t).square())
+
+
+def lipschitz(chain: Chain, index: int, t: float) -> float:
+    """Return s~_l = sqrt(s^2 + ||b||^2 / t^2 (+ 1 where the constant is handed on)), from above."""
+    bias = chain.links[index].layer.bias
+    added = 0.0 if bias is None else float(bias.square().sum()) * chain.rows[index].positions / t**2
+    return math.sqrt(chain.spectral[index] ** 2 + added + chain.carries_constant(index)) * (1 + 1e-13)
+
+
+def largest_matrix(chain: Chain) -> int:
+    """Return the largest number of entries of a matrix A~^l."""
+    sizes = []
+    for link in chain.links:
+        rows = math.prod(link.layer.shape)
+        first = link.pools[0] if link.pools else None
+        area = (
+            first.rows_h.shape[1] * first.rows_w.shape[1]
+            if first
+            else link.layer.window.height.size * link.layer.window.width.size
+        )
+        columns = link.layer.weight.shape[1] * link.layer.groups * area
+        sizes.append((rows + chain.biased) * (columns + chain.biased))
+    return max(sizes)
+
+
+def compute(problem: Problem) -> PostHoc:
+    """Evaluate the bound with the best t of the grid.
+
+    Raises:
+        NotCovered: the network is no chain of matrices.
+    """
+    chain, m = problem.toeplitz(), problem.energies.m
+    names = [link.layer.name for link in chain.links]
+    log_width = 0.5 * math.log(math.log(2 * largest_matrix(chain)))
+
+    def log_data(t: float) -> float:
+        added = m * t**2 if chain.biased else 0.0
+        return 0.5 * log_up((problem.energies.frobenius_squared + added) / m, problem.network.inputs * m)
+
+    def complexity(t: float, numbers: Mapping[str, float], log_gamma: float) -> float:
+        norms = [numbers[f"spectral.{name}"] for name in names]
+        whole = math.log(4) - log_gamma + log_data(t) + sum(norms)
+        shares = [
+            (whole + numbers[f"distance.{name}"] - norm) * 2 / 3 if numbers[f"distance.{name}"] > -math.inf else -math.inf
+            for name, norm in zip(names, norms, strict=True)
+        ]
+        cover = math.log(12) + math.log(max(math.log(m), 1e-300)) - 0.5 * math.log(m) + log_width
+        return logsumexp([math.log(4 / m), cover + 1.5 * logsumexp(shares)]) + 1e-13
+
+    def numbers(t: float) -> dict[str, float]:
+        measured: dict[str, float] = {}
+        for index, name in enumerate(names):
+            measured[f"spectral.{name}"] = log_up(max(lipschitz(chain, index, t), 1e-300), 4)
+            measured[f"distance.{name}"] = log_up(distance_two_one(problem, chain, index, t), 4)
+        return measured
+
+    constants = CONSTANTS if chain.biased else (1.0,)
+    measured = {t: numbers(t) for t in constants}
+    best = min(constants, key=lambda t: complexity(t, measured[t], 0.0))
+    terms: Terms = {
+        "spectral_norms": {name: math.exp(measured[best][f"spectral.{name}"]) for name in names},
+        "distances": {name: math.exp(measured[best][f"distance.{name}"]) for name in names},
+        "distance_from": "initialisation" if problem.reference else "zero",
+        "largest_matrix": largest_matrix(chain),
+        "energy_per_sample": math.exp(2 * log_data(best)),
+        "constant": best if chain.biased else None,
+        "bits": {"constant": constant_bits(chain.biased)},
+    }
+    return PostHoc(
+        measured[best], lambda given, log_gamma: complexity(best, given, log_gamma), constant_bits(chain.biased), terms
+    )
+
+
+register(
+    Bound(
+        "bartlett2017",
+        "loss",
+        "theorem",
+        "Bartlett, Foster & Telgarsky 2017, Theorem 1.1 with its constants (Lemma A.8)",
+        (
+            "iid sample; a chain of linear maps and ReLUs fixed before the sample",
+            "the reference weights do not depend on the sample",
+            "spectral norms certified from above",
+        ),
+        compute,
+        toeplitz=True,
+        spectral=True,
+    )
+)

@@ -1,0 +1,58 @@
+"""The number that the released code of Galanti, Xu, Galanti & Poggio 2023 computes (theory section 1b): refuted.
+
+    complexity = rho_F / m * Q,   value = (rho_F + 1)/m * 2 sqrt(2) Q + 3 sqrt(log(2 (rho_F + 2)^2 / delta) / (2m)),
+    Q = (1 + sqrt(2 (L log(2 max_l k_l^2) + log C))) sqrt(max_pixel sum_i x_i[pixel]^2) prod_l k_l,   rho_F = prod_l ||W^l||_F.
+
+The fan-in of the last linear layer and sqrt(C) are missing, so that attained complexities exceed it. `peeling` is the repaired
+theorem. Kept so that published figures can be reproduced. Linear layers count as kernels of width 1; biases are ignored.
+"""
+
+from __future__ import annotations
+
+import math
+
+from boundcalc.bounds.outcome import Formula
+from boundcalc.bounds.problem import Problem
+from boundcalc.bounds.registry import Bound, register
+from boundcalc.norms.rounding import log_up, logsumexp
+
+
+def compute(problem: Problem) -> Formula:
+    """Evaluate the released formula.
+
+    Raises:
+        NotCovered: the network is no chain of layers.
+    """
+    links, m = problem.toeplitz().links, problem.energies.m
+    layers = [link.layer for link in links]
+    log_norms = [0.5 * log_up(float(layer.weight.square().sum()), layer.weight.numel()) for layer in layers]
+    areas = [math.prod(layer.window.kernel) if layer.kind == "conv2d" else 1 for layer in layers]
+    log_width = 0.5 * sum(math.log(area) for area in areas)
+    classes = problem.network.outputs
+    factor = 1 + math.sqrt(2 * (len(layers) * math.log(2 * max(areas)) + math.log(classes)))
+    log_q = math.log(factor) + 0.5 * math.log(problem.energies.max_pixel) + log_width
+    log_rho = sum(log_norms)
+    spread = (math.log(2 / problem.settings.delta) + 2 * logsumexp([log_rho, math.log(2)])) / (2 * m)
+    main = logsumexp([log_rho, 0.0]) + 1.5 * math.log(2) + log_q - math.log(m)
+    terms = {
+        "norms": {layer.name: math.exp(value) for layer, value in zip(layers, log_norms, strict=True)},
+        "log10_norm_product": log_rho / math.log(10) if log_rho > -math.inf else None,
+        "max_pixel_energy": problem.energies.max_pixel,
+        "kernel_widths": math.exp(log_width) if log_width < 700 else None,
+        "factor": factor,
+        "biases": "ignored by the formula",
+    }
+    return Formula(log_rho + log_q - math.log(m), logsumexp([main, math.log(3 * math.sqrt(spread))]), terms)
+
+
+register(
+    Bound(
+        "galanti2023",
+        "F",
+        "refuted",
+        "Released code of Galanti, Xu, Galanti & Poggio 2023, Norm-based Generalization Bounds for Sparse Neural Networks",
+        ("none makes it true in general: it is no bound", "see peeling for the repaired theorem"),
+        compute,
+        remark="refuted: the last layer's fan-in and sqrt(C) are missing; kept to reproduce published figures",
+    )
+)

@@ -1,0 +1,97 @@
+"""Bound by the l1 path norm (theory section 3).
+
+Without max pooling, by l1 peeling, with L-1 the most ReLUs on a path:
+
+    R_S <= ||Phi||_1 S sqrt(2 ((L-1) log 2 + log(2 (d_in + 1) C))) / m,    S^2 = max(m, max_coordinate sum_i x_i[coordinate]^2).
+
+With max pooling, Gonon, Brisebarre, Riccietti & Gribonval 2024 (A path-norm toolkit for modern networks), Theorem 3.1:
+
+    R_S <= ||Phi||_1 max(1, max|x|) sqrt(2 (D log((3+2P) K) + log((3+2P)/(1+P) (d_in+1) C))) / sqrt m.
+
+It does not use the mask's structure, so that no mask is paid for.
+"""
+
+from __future__ import annotations
+
+import math
+
+from boundcalc.bounds.outcome import Homogeneous, Terms
+from boundcalc.bounds.problem import Problem
+from boundcalc.bounds.registry import Bound, register
+from boundcalc.network.network import Network
+from boundcalc.network.ops import Add, Affine, AvgPool, MaxPool, Node, Rearrange, ReLU
+from boundcalc.norms.path import log_path_norm
+from boundcalc.norms.rounding import log_up
+
+
+def longest(network: Network, *kinds: type[Node]) -> int:
+    """Return the largest number of nodes of the given kinds on a path from input to output."""
+    lengths: list[int] = []
+    for node in network.nodes:
+        lengths.append(max((lengths[i] for i in node.inputs), default=0) + isinstance(node, kinds))
+    return lengths[-1]
+
+
+def skips_relu_with_sign(network: Network) -> bool:
+    """Return whether a value that may be negative is added to another past a ReLU."""
+    signed: list[bool] = []
+    skipping = False
+    for node in network.nodes:
+        if isinstance(node, Add):
+            skipping |= any(signed[i] and not isinstance(network.nodes[i], Affine | Add) for i in node.inputs)
+        positive = isinstance(node, ReLU) or (
+            isinstance(node, AvgPool | MaxPool | Rearrange) and not signed[node.inputs[0]]
+        )
+        signed.append(not positive)
+    return skipping
+
+
+def compute(problem: Problem) -> Homogeneous:
+    """Evaluate the form that fits the network.
+
+    Raises:
+        NotCovered: an operation outside ReLU networks with pooling and sums.
+    """
+    network, m = problem.network, problem.energies.m
+    log_norm = log_path_norm(network)
+    pools = [node for node in network.nodes if isinstance(node, MaxPool)]
+    log_unit, terms = _with_max_pooling(problem, pools) if pools else _without_max_pooling(problem)
+    return Homogeneous(
+        log_norm,
+        log_unit - math.log(m) + 1e-14,
+        terms={"log10_path_norm": log_norm / math.log(10) if log_norm > -math.inf else None, **terms},
+    )
+
+
+def _without_max_pooling(problem: Problem) -> tuple[float, Terms]:
+    network, energies = problem.network, problem.energies
+    relus = longest(network, ReLU) + skips_relu_with_sign(network)
+    energy = max(float(energies.m), energies.max_coordinate)
+    inside = 2 * (relus * math.log(2) + math.log(2 * (network.inputs + 1) * network.outputs))
+    terms: Terms = {"form": "l1 peeling", "relus": relus, "energy": energy}
+    return 0.5 * log_up(energy, energies.m) + 0.5 * math.log(inside), terms
+
+
+def _with_max_pooling(problem: Problem, pools: list[MaxPool]) -> tuple[float, Terms]:
+    network, energies = problem.network, problem.energies
+    sizes = {math.prod(pool.window.kernel) for pool in pools}
+    kinds, window, depth = len(sizes), max(sizes), longest(network, Affine, MaxPool, AvgPool)
+    inside = 2 * (
+        depth * math.log((3 + 2 * kinds) * window)
+        + math.log((3 + 2 * kinds) / (1 + kinds) * (network.inputs + 1) * network.outputs)
+    )
+    terms: Terms = {"form": "Gonon et al. 2024, Theorem 3.1", "depth": depth, "pooling_kinds": kinds, "window": window}
+    largest = math.log(max(1.0, energies.largest))
+    return largest + 0.5 * math.log(inside) + 0.5 * math.log(energies.m), terms
+
+
+register(
+    Bound(
+        "path_norm",
+        "F",
+        "theorem",
+        "l1 peeling of the path norm; with max pooling Gonon, Brisebarre, Riccietti & Gribonval 2024, Theorem 3.1",
+        ("iid sample; the architecture is fixed before the sample", "the mask's structure is not used"),
+        compute,
+    )
+)

@@ -1,0 +1,100 @@
+"""What every bound is computed from: one network, one sample, quantities that bounds share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+
+from boundcalc.empirical.energies import Energies
+from boundcalc.errors import NotCovered
+from boundcalc.network.chain import Link, links
+from boundcalc.network.network import Network
+from boundcalc.norms.spectral import spectral_norm
+from boundcalc.norms.toeplitz import Rows, rows_of
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the user fixed before the data was seen.
+
+    Attributes:
+        delta: each bound fails with at most this probability.
+        margin: gamma fixed in advance, or None to search it (and pay for the search).
+        mask_origin: ``"data"`` (the mask saw the sample and is paid for) or ``"independent"``.
+    """
+
+    delta: float = 0.05
+    margin: float | None = None
+    mask_origin: str = "data"
+
+
+@dataclass(frozen=True, eq=False)
+class Chain:
+    """The network as a chain of matrices and their norms, all from above.
+
+    Attributes:
+        links: the layers with the average pooling before them.
+        rows: row norms of each Toeplitz matrix.
+        spectral: certified spectral norms; empty when no bound asked for them.
+    """
+
+    links: tuple[Link, ...]
+    rows: tuple[Rows, ...]
+    spectral: tuple[float, ...]
+
+    @property
+    def biased(self) -> bool:
+        """Whether any layer has a bias."""
+        return any(link.layer.bias is not None for link in self.links)
+
+    def carries_constant(self, index: int) -> bool:
+        """Return whether the output of layer `index` must hand the constant on to a later bias."""
+        return any(link.layer.bias is not None for link in self.links[index + 1 :])
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """A network and a sample.
+
+    Attributes:
+        network: masked weights in float64.
+        energies: of the sample, in the network's input shape.
+        margins: training margins in rising order, (m,) float64; None without data.
+        settings: fixed in advance.
+        reference: weights independent of the sample, ``"fc1.weight"`` -> (out, in / groups, kh, kw) float64; empty: zero.
+        chain: Toeplitz view, or why there is none.
+    """
+
+    network: Network
+    energies: Energies
+    margins: torch.Tensor | None
+    settings: Settings = field(default_factory=Settings)
+    reference: dict[str, torch.Tensor] = field(default_factory=dict)
+    chain: Chain | NotCovered = field(default_factory=lambda: NotCovered("no Toeplitz view was made"))
+
+    def toeplitz(self) -> Chain:
+        """Return the chain of matrices.
+
+        Raises:
+            NotCovered: the network is none.
+        """
+        if isinstance(self.chain, NotCovered):
+            raise NotCovered(self.chain.operation, self.chain.layer)
+        return self.chain
+
+
+def chain_of(network: Network, *, spectral: bool) -> Chain | NotCovered:
+    """Compute the norms that the Toeplitz-norm bounds share, or return why the network is no chain.
+
+    Args:
+        network: the network.
+        spectral: whether certified spectral norms are needed too.
+    """
+    try:
+        found = links(network)
+        rows = tuple(rows_of(link, link.layer.weight) for link in found)
+        norms = tuple(spectral_norm(link) for link in found) if spectral else ()
+    except NotCovered as error:
+        return error
+    return Chain(found, rows, norms)

@@ -1,0 +1,105 @@
+"""The list of bounds; third parties add theirs through the entry-point group ``boundcalc.bounds``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.metadata import entry_points
+
+from boundcalc.bounds.outcome import Outcome
+from boundcalc.bounds.problem import Problem
+
+KINDS = ("F", "loss", "certificate", "score")
+STATUSES = ("theorem", "published", "refuted", "score")
+OWN = (
+    "peeling", "path_norm", "golowich2018", "neyshabur2015", "bartlett2017", "galanti2023",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Bound:
+    """One bound.
+
+    Attributes:
+        name: unique, lower case, named after its paper.
+        kind: ``"F"``, ``"loss"``, ``"certificate"`` or ``"score"`` (what `complexity` measures).
+        status: ``"theorem"``, ``"published"``, ``"refuted"`` or ``"score"``.
+        source: authors, year, title or theorem number.
+        assumptions: what must hold, one short sentence each.
+        compute: the bound's own arithmetic; raises `NotCovered` for networks outside it.
+        toeplitz: whether it is one of the Toeplitz-norm bounds to which others are compared.
+        spectral: whether it needs certified spectral norms.
+        remark: a sentence printed beside the number, e.g. why it is refuted.
+    """
+
+    name: str
+    kind: str
+    status: str
+    source: str
+    assumptions: tuple[str, ...]
+    compute: Callable[[Problem], Outcome]
+    toeplitz: bool = False
+    spectral: bool = False
+    remark: str = ""
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise ValueError(f"bound {self.name}: kind {self.kind!r} is none of {', '.join(KINDS)}")
+        if self.status not in STATUSES:
+            raise ValueError(f"bound {self.name}: status {self.status!r} is none of {', '.join(STATUSES)}")
+
+
+class Registry(Mapping[str, Bound]):
+    """Bounds by name, in order of registration; entry points are loaded when it is first read."""
+
+    def __init__(self) -> None:
+        self._bounds: dict[str, Bound] = {}
+        self._loaded = False
+
+    def add(self, bound: Bound) -> Bound:
+        """Add a bound.
+
+        Raises:
+            ValueError: another bound has its name.
+        """
+        if self._bounds.get(bound.name, bound) != bound:
+            raise ValueError(f"a bound named {bound.name} is registered already")
+        self._bounds[bound.name] = bound
+        return bound
+
+    def _load(self) -> None:
+        if self._loaded:
+            return
+        self._loaded = True
+        for module in OWN:
+            import_module(f"boundcalc.bounds.{module}")
+        for entry in entry_points(group="boundcalc.bounds"):
+            found = entry.load()
+            if not isinstance(found, Bound):
+                raise TypeError(f"entry point {entry.name} of group boundcalc.bounds is no boundcalc.bounds.Bound")
+            self.add(found)
+
+    def __getitem__(self, name: str) -> Bound:
+        self._load()
+        return self._bounds[name]
+
+    def __iter__(self) -> Iterator[str]:
+        self._load()
+        return iter(self._bounds)
+
+    def __len__(self) -> int:
+        self._load()
+        return len(self._bounds)
+
+
+registry = Registry()
+
+
+def register(bound: Bound) -> Bound:
+    """Add a bound to the registry and return it.
+
+    Raises:
+        ValueError: another bound has its name.
+    """
+    return registry.add(bound)

@@ -1,0 +1,187 @@
+"""The ledger: from a Rademacher complexity to a bound on the 0-1 error (theory section 0).
+
+Kind F:    err <= err_gamma(S) + (4/gamma) R_S(F) + 3 sqrt(log(2/share) / (2m)).
+Kind loss: err <= err_gamma(S) + 2 R + 3 sqrt(log(2/share) / (2m)).
+`share` is the part of delta that the grid points and choices used have under a prefix code fixed before the sample:
+delta * prod_k w(k) * 2^-bits with w(k) = 2 / (3 (|k|+1)(|k|+2)), whose sum over all integers is 1.
+Sources: Bartlett & Mendelson 2002 (symmetrisation, McDiarmid); Maurer 2016 (vector contraction).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import torch
+
+from boundcalc.bounds.outcome import Formula, Homogeneous, Outcome, PostHoc, Terms
+from boundcalc.bounds.problem import Problem
+from boundcalc.norms.rounding import logsumexp
+
+LOG_STEP = math.log(1.01)
+"""log(1 + eta) of every grid r_k = (1 + eta)^k; fixed here, before any sample."""
+LOWEST = -10_000
+"""Grid point that stands for 0."""
+_ROUND_UP = 1e-12
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A bound on the error.
+
+    Attributes:
+        log_complexity: log of R_S or R at the checkpoint's own norms, before any grid.
+        log_value: log of the bound on the error; without data, of the bound on err - err_gamma(S).
+        margin: gamma, or None.
+        terms: how the value comes about.
+    """
+
+    log_complexity: float
+    log_value: float
+    margin: float | None
+    terms: Terms = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    """A grid point: its margin, margin error, log complexity term and confidence term."""
+
+    margin: float
+    margin_error: float
+    log_penalty: float
+    confidence: float
+
+    @property
+    def log_value(self) -> float:
+        total = logsumexp([self.log_penalty, _log(self.margin_error + self.confidence)])
+        return total + _ROUND_UP
+
+
+def log2_weight(k: int) -> float:
+    """Return -log2 of the prefix-code weight w(k) of a grid point, in bits.
+
+    Example:
+        >>> round(sum(2 ** -log2_weight(k) for k in range(-100000, 100001)), 4)
+        1.0
+    """
+    return math.log2(1.5 * (abs(k) + 1) * (abs(k) + 2))
+
+
+def confidence(delta: float, bits: float, m: int) -> float:
+    """Return 3 sqrt(log(2 / (delta 2^-bits)) / (2m)).
+
+    Args:
+        delta: failure probability of the whole bound.
+        bits: price of everything chosen after seeing the sample.
+        m: number of samples.
+    """
+    return 3.0 * math.sqrt((math.log(2.0 / delta) + bits * math.log(2.0)) / (2.0 * m))
+
+
+def grid_above(log_number: float) -> int:
+    """Return the smallest k with r_k >= exp(log_number)."""
+    if log_number == -math.inf:
+        return LOWEST
+    return max(LOWEST, math.ceil(log_number / LOG_STEP - 1e-9))
+
+
+def judge(outcome: Outcome, problem: Problem) -> Judged:
+    """Turn what a bound computed into a bound on the error.
+
+    Args:
+        outcome: complexity, choices and ingredients.
+        problem: sample size, margins, delta and a margin fixed in advance, if any.
+    """
+    match outcome:
+        case Formula():
+            return Judged(outcome.log_complexity, outcome.log_value, None, dict(outcome.terms))
+        case Homogeneous():
+            return _judge_homogeneous(outcome, problem)
+        case PostHoc():
+            return _judge_post_hoc(outcome, problem)
+
+
+def margin_error(problem: Problem, margin: float) -> float:
+    """Return the share of training samples with margin <= `margin`; 0 without data (the bound is then on the excess)."""
+    margins = problem.margins
+    if margins is None:
+        return 0.0
+    reached = torch.searchsorted(margins, torch.tensor(margin * (1 + 1e-12), dtype=margins.dtype), right=True)
+    return int(reached) / margins.numel()
+
+
+def _judge_homogeneous(outcome: Homogeneous, problem: Problem) -> Judged:
+    m, delta = problem.energies.m, problem.settings.delta
+
+    def at(k: int) -> _Candidate:
+        margin = math.exp(max(-700.0, outcome.log_rho - k * LOG_STEP))
+        if outcome.log_rho == -math.inf:
+            margin = 0.0
+        penalty = math.log(4.0) + k * LOG_STEP + outcome.log_unit
+        paid = confidence(delta, outcome.bits + log2_weight(k), m)
+        return _Candidate(margin, margin_error(problem, margin), penalty, paid)
+
+    if outcome.log_rho == -math.inf:
+        best = at(LOWEST)
+    else:
+        best = _choose(at(grid_above(outcome.log_rho - math.log(gamma))) for gamma in _margins(problem))
+    return _judged(outcome.log_rho + outcome.log_unit, best, outcome.terms, outcome.bits, problem)
+
+
+def _judge_post_hoc(outcome: PostHoc, problem: Problem) -> Judged:
+    m, delta = problem.energies.m, problem.settings.delta
+    points = {name: grid_above(number) for name, number in outcome.numbers.items()}
+    rounded = {name: k * LOG_STEP for name, k in points.items()}
+    price = outcome.bits + sum(log2_weight(k) for k in points.values())
+
+    def at(gamma: float) -> _Candidate:
+        k = grid_above(-math.log(gamma))
+        margin = math.exp(-k * LOG_STEP)
+        penalty = math.log(2.0) + outcome.log_complexity(rounded, -k * LOG_STEP)
+        paid = confidence(delta, price + log2_weight(k), m)
+        return _Candidate(margin, margin_error(problem, margin), penalty, paid)
+
+    best = _choose(at(gamma) for gamma in _margins(problem))
+    own = outcome.log_complexity(outcome.numbers, math.log(best.margin))
+    return _judged(own, best, outcome.terms, price, problem)
+
+
+def _margins(problem: Problem) -> list[float]:
+    fixed = problem.settings.margin
+    if fixed is not None:
+        return [fixed]
+    if problem.margins is None:
+        return [1.0]
+    positive = problem.margins[problem.margins > 0]
+    if positive.numel() == 0:
+        return [1.0]
+    ranks = torch.linspace(0, positive.numel() - 1, 512).round().long().unique()
+    quantiles = positive[ranks].tolist()
+    beyond = quantiles[-1] * 1.02
+    return [gamma for gamma in (*quantiles, beyond) if gamma > 1e-300]
+
+
+def _choose(candidates: Iterable[_Candidate]) -> _Candidate:
+    ranked = sorted(candidates, key=lambda candidate: candidate.log_value)
+    best = ranked[0]
+    if best.log_value < 0:
+        return best
+    telling = [candidate for candidate in ranked if candidate.margin_error <= 0.5]
+    return telling[0] if telling else best
+
+
+def _judged(log_complexity: float, best: _Candidate, terms: Terms, bits: float, problem: Problem) -> Judged:
+    paid: Terms = {
+        "margin_error": best.margin_error if problem.margins is not None else None,
+        "complexity_term": math.exp(best.log_penalty) if best.log_penalty < 700 else None,
+        "log10_complexity_term": best.log_penalty / math.log(10) if best.log_penalty > -math.inf else None,
+        "confidence_term": best.confidence,
+        "choice_bits": bits,
+        "grid_step": math.exp(LOG_STEP) - 1.0,
+    }
+    return Judged(log_complexity, best.log_value, best.margin, {**terms, **paid})
+
+
+def _log(value: float) -> float:
+    return math.log(value) if value > 0 else -math.inf

@@ -1,0 +1,118 @@
+"""What the bounds by products of Toeplitz norms share: the product, the data's energy, the constant unit for biases."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from boundcalc.bounds.outcome import Homogeneous, Terms
+from boundcalc.bounds.prices import CONSTANTS, constant_bits
+from boundcalc.bounds.problem import Chain, Problem
+from boundcalc.norms.rounding import log_up
+
+IID = "iid sample; a chain of linear maps and ReLUs fixed before the sample"
+BIAS = "biases through a constant unit whose value t is taken from a fixed grid and paid for"
+
+
+@dataclass(frozen=True)
+class DimensionFree:
+    """The sizes that the factors of these bounds depend on.
+
+    Attributes:
+        depth: L.
+        classes: C.
+        inputs: d_in, the constant unit counted.
+    """
+
+    depth: int
+    classes: int
+    inputs: int
+
+
+def frobenius(problem: Problem, log_factor: Callable[[DimensionFree], float]) -> Homogeneous:
+    """Return factor * prod ||A~^l||_F ||X~|| / m with the best t of the grid.
+
+    Raises:
+        NotCovered: the network is no chain of matrices.
+    """
+
+    def norms(chain: Chain, t: float) -> list[float]:
+        return [0.5 * log_up(frobenius_squared(chain, index, t), 4) for index in range(len(chain.links))]
+
+    def energy(problem: Problem, added: float) -> float:
+        return problem.energies.frobenius_squared + added
+
+    return _product(problem, norms, energy, log_factor)
+
+
+def l1_inf(problem: Problem, log_factor: Callable[[DimensionFree], float]) -> Homogeneous:
+    """Return factor * prod ||A~^l||_{1,inf} max_coordinate ||X~_coordinate|| / m with the best t of the grid.
+
+    Raises:
+        NotCovered: the network is no chain of matrices.
+    """
+
+    def norms(chain: Chain, t: float) -> list[float]:
+        return [log_up(largest_row(chain, index, t), 4) for index in range(len(chain.links))]
+
+    def energy(problem: Problem, added: float) -> float:
+        return max(problem.energies.max_coordinate, added)
+
+    return _product(problem, norms, energy, log_factor)
+
+
+def frobenius_squared(chain: Chain, index: int, t: float) -> float:
+    """Return ||A~^l||_F^2 = ||A||_F^2 + ||b||^2 / t^2 (+ 1 where the constant is handed on)."""
+    layer, rows = chain.links[index].layer, chain.rows[index]
+    biases = 0.0 if layer.bias is None else float(layer.bias.square().sum()) * rows.positions / t**2
+    return rows.frobenius_squared() + biases + chain.carries_constant(index)
+
+
+def largest_row(chain: Chain, index: int, t: float) -> float:
+    """Return ||A~^l||_{1,inf}: the largest ||A_row||_1 + |b_row| / t, at least 1 where the constant is handed on."""
+    layer, rows = chain.links[index].layer, chain.rows[index]
+    own = rows.l1_inf(0.0 if layer.bias is None else layer.bias.abs() / t)
+    return max(1.0, own) if chain.carries_constant(index) else own
+
+
+def _product(
+    problem: Problem,
+    log_norms: Callable[[Chain, float], list[float]],
+    energy: Callable[[Problem, float], float],
+    log_factor: Callable[[DimensionFree], float],
+) -> Homogeneous:
+    chain, m = problem.toeplitz(), problem.energies.m
+    shape = DimensionFree(len(chain.links), problem.network.outputs, problem.network.inputs + chain.biased)
+    terms_summed = problem.network.inputs * m
+
+    def parts(t: float) -> tuple[list[float], float]:
+        added = m * t**2 if chain.biased else 0.0
+        return log_norms(chain, t), 0.5 * log_up(energy(problem, added), terms_summed)
+
+    def size(t: float) -> float:
+        norms, log_energy = parts(t)
+        return sum(norms) + log_energy
+
+    constant = min(CONSTANTS, key=size) if chain.biased else 1.0
+    norms, log_energy = parts(constant)
+    log_unit = log_factor(shape) + log_energy - math.log(m) + 1e-14
+    terms: Terms = {
+        "norms": {
+            link.layer.name: _exp(value) for link, value in zip(chain.links, norms, strict=True)
+        },
+        "log10_norm_product": _log10(sum(norms)),
+        "energy": _exp(2 * log_energy),
+        "factor": math.exp(log_factor(shape)),
+        "constant": constant if chain.biased else None,
+        "bits": {"constant": constant_bits(chain.biased)},
+    }
+    return Homogeneous(sum(norms), log_unit, constant_bits(chain.biased), terms)
+
+
+def _exp(value: float) -> float | None:
+    return math.exp(value) if value < 700 else None
+
+
+def _log10(value: float) -> float | None:
+    return value / math.log(10) if value > -math.inf else None

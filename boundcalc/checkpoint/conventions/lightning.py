@@ -1,0 +1,75 @@
+"""PyTorch Lightning checkpoints: ``state_dict`` with the attribute's name before every key.
+
+Evidence: a top-level entry ``pytorch-lightning_version`` or ``hyper_parameters``. ModelPruning writes mask *
+    weight under the plain name. Buffers of metrics lie among the weights: integers and single numbers, which
+    are set aside.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import torch
+
+from boundcalc.checkpoint.conventions.state import State
+from boundcalc.checkpoint.conventions.wrappers import cut, leaves_bare_names
+
+NAME = "lightning"
+_MARKS = ("pytorch-lightning_version", "hyper_parameters")
+
+
+def recognise(saved: dict[str, Any], taken: str, state: State) -> State:
+    """Note the convention.
+
+    Args:
+        saved: the top level of the file.
+        taken: the key of the state dict.
+        state: to add to.
+
+    Returns:
+        The state, with evidence if this is such a file.
+    """
+    marks = [mark for mark in _MARKS if mark in saved]
+    if taken == "state_dict" and marks:
+        return state.noting(f"the key {marks[0]}, which Lightning writes", NAME)
+    return state
+
+
+def decode(state: State) -> State:
+    """Set metrics aside and cut off the attribute that holds the network, if it is the same for all weights.
+
+    Args:
+        state: with wrappers cut off.
+
+    Returns:
+        The state with the names that the network itself has.
+    """
+    if NAME not in state.formats:
+        return state
+    metrics = [key for key, tensor in state.tensors.items() if _is_metric(key, tensor)]
+    kept = {key: tensor for key, tensor in state.tensors.items() if key not in metrics}
+    state = replace(state, tensors=kept, ignored=(*state.ignored, *metrics))
+    while (prefix := _attribute(state)) is not None:
+        state = cut(state, prefix).noting(
+            f"the prefix {prefix} is common to all keys: the attribute of the LightningModule"
+        )
+    return state
+
+
+def _is_metric(key: str, tensor: torch.Tensor) -> bool:
+    is_mask = key.endswith("mask")
+    single = tensor.dim() == 0 and not key.endswith(("_g", ".original0", "num_batches_tracked"))
+    return single or (not tensor.is_floating_point() and tensor.dim() == 1 and not is_mask)
+
+
+def _attribute(state: State) -> str | None:
+    firsts = {key.partition(".")[0] for key in state.tensors}
+    if len(firsts) != 1:
+        return None
+    prefix = f"{firsts.pop()}."
+    inner = [key.partition(".")[2] for key in state.tensors]
+    is_layer_list = all(name.partition(".")[0].isdecimal() for name in inner)
+    if leaves_bare_names(state.tensors, prefix) or (prefix[:-1].isdecimal() and is_layer_list):
+        return None
+    return prefix

@@ -1,0 +1,142 @@
+"""Checkpoints that keep the state dict under a key, beside epochs, optimizers and the like.
+
+Evidence: a top-level entry that is itself a table of named tensors. Of several, the first of `PREFERRED` is
+    taken.
+A sibling entry ``mask`` or ``masks`` that is a table of tensors holds the masks.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import torch
+
+from boundcalc.checkpoint.conventions import galanti, lightning, ramanujan
+from boundcalc.checkpoint.conventions.state import State, listing
+from boundcalc.errors import CheckpointError
+
+PREFERRED = (
+    "state_dict",
+    "model_state_dict",
+    "model",
+    "net",
+    "weights",
+    "model_state",
+    "network",
+    "params",
+    "module",
+    "ema_state_dict",
+    "state_dict_ema",
+    "model_ema",
+    "ema",
+    "params_ema",
+)
+_MASKS = ("mask", "masks")
+_DEEPEST = 5
+_LONGEST_KEY = 500
+_OPEN_LTH_STATE = {"ep", "it", "model_state_dict", "optimizer_state_dict", "logger"}
+
+
+def unwrap(saved: Any, path: str) -> State:
+    """Find the state dict in a saved object.
+
+    Args:
+        saved: what the file held.
+        path: of the file, for errors.
+
+    Returns:
+        The tensors, and what else lay beside them.
+
+    Raises:
+        CheckpointError: when there is no table of named tensors, or no telling which is meant.
+    """
+    state = State(path, {})
+    for _ in range(_DEEPEST):
+        if not isinstance(saved, dict):
+            raise CheckpointError(path, f"holds {_kind(saved)}, not a state dict: a table of named tensors")
+        _check_keys(saved, path)
+        taken = _taken(saved, path)
+        if taken is None:
+            return _flat(saved, state)
+        state = _beside(saved, taken, state)
+        saved = saved[taken]
+    raise CheckpointError(path, f"tables within tables, more than {_DEEPEST} deep")
+
+
+def _kind(saved: Any) -> str:
+    if isinstance(saved, torch.Tensor):
+        return "one tensor without a name"
+    return f"a {type(saved).__name__}"
+
+
+def _check_keys(saved: dict[Any, Any], path: str) -> None:
+    for key in saved:
+        if not isinstance(key, str) or not key.isprintable() or len(key) > _LONGEST_KEY:
+            raise CheckpointError(path, f"the key {ascii(key)[:80]} is not a name")
+
+
+def _is_table(value: Any) -> bool:
+    return isinstance(value, dict) and any(isinstance(item, torch.Tensor) for item in value.values())
+
+
+def _is_shell(value: Any) -> bool:
+    return isinstance(value, dict) and any(_is_table(item) for item in value.values())
+
+
+def _taken(saved: dict[str, Any], path: str) -> str | None:
+    named = [key for key in PREFERRED if _is_table(saved.get(key))]
+    named = named or [key for key in PREFERRED if _is_shell(saved.get(key))]
+    if named:
+        return named[0]
+    if any(isinstance(value, torch.Tensor) for value in saved.values()):
+        return None
+    others = [
+        key
+        for key, value in saved.items()
+        if _is_table(value) and key not in _MASKS and "optim" not in key.lower()
+    ]
+    if len(others) > 1:
+        raise CheckpointError(
+            path, f"several state dicts, none of a usual name: {listing(others)}; save one of them"
+        )
+    return others[0] if others else None
+
+
+def _beside(saved: dict[str, Any], taken: str, state: State) -> State:
+    _refuse_training_state(saved, state)
+    others = [key for key in saved if key != taken and _is_table(saved[key]) and key not in _MASKS]
+    choice = f"; {listing(others)} not read" if others else ""
+    state = state.noting(f"state dict under the key {taken}{choice}")
+    for convention in (galanti, lightning, ramanujan):
+        state = convention.recognise(saved, taken, state)
+    state = _sibling_masks(saved, state)
+    kept_out = (taken, *_MASKS) if state.apart else (taken,)
+    return replace(state, ignored=(*state.ignored, *(key for key in saved if key not in kept_out)))
+
+
+def _sibling_masks(saved: dict[str, Any], state: State) -> State:
+    for key in _MASKS:
+        if _is_table(saved.get(key)):
+            masks = {name: value for name, value in saved[key].items() if isinstance(value, torch.Tensor)}
+            state = replace(state, apart={**state.apart, **masks}).noting(
+                f"masks under the key {key}", "nested"
+            )
+    return state
+
+
+def _refuse_training_state(saved: dict[str, Any], state: State) -> None:
+    if set(saved) >= _OPEN_LTH_STATE:
+        raise CheckpointError(
+            state.path,
+            "open_lth's training state for resuming (keys ep, it, logger, ...; weights without mask, and "
+            "NumPy objects such as numpy.dtype): pass the folder, or the model_ep<E>_it<I>.pth beside it",
+        )
+
+
+def _flat(saved: dict[str, Any], state: State) -> State:
+    tensors = {key: value for key, value in saved.items() if isinstance(value, torch.Tensor)}
+    if not tensors:
+        raise CheckpointError(state.path, "holds no tensors, so no weights")
+    rest = tuple(key for key in saved if key not in tensors)
+    return replace(state, tensors=tensors, ignored=(*state.ignored, *rest))

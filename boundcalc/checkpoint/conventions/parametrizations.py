@@ -1,0 +1,126 @@
+"""torch.nn.utils.parametrize: ``L.parametrizations.weight.original`` (or ``original0``, ``original1``), and
+the state of the i-th parametrization under ``L.parametrizations.weight.i``.
+
+Understood: weight_norm (original0, original1), spectral_norm (``_u``, ``_v``), masks (``mask``), one after
+    the other. A parametrization without state leaves no trace, torch.ao.pruning's among them: ``.original``
+    alone is refused, unless
+a separate file gives the mask.
+"""
+
+from __future__ import annotations
+
+import re
+
+import torch
+
+from boundcalc.checkpoint.conventions import spectral_norm, weight_norm
+from boundcalc.checkpoint.conventions.state import Part, State, listing
+from boundcalc.checkpoint.masking import masked
+from boundcalc.errors import CheckpointError
+
+NAME = "parametrizations"
+_KEY = re.compile(r"(?P<layer>.*?)(?:^|(?<=\.))parametrizations\.(?P<tensor>[^.]+)\.(?P<rest>.+)")
+_PLAIN, _PAIR = {"original"}, {"original0", "original1"}
+
+
+def decode(state: State) -> State:
+    """Undo parametrizations.
+
+    Refused as a `CheckpointError` when a parametrization is not one of those understood.
+
+    Args:
+        state: with live pruning undone.
+
+    Returns:
+        The state with plain tensors, and the masks.
+    """
+    groups = _groups(state)
+    if not groups:
+        return state
+    parts: dict[str, Part] = {}
+    kinds: set[str] = set()
+    for name, rests in groups.items():
+        parts[name], found = _part(state, name, rests)
+        kinds.update(found)
+    kind = f" ({listing(sorted(kinds))})" if kinds else ""
+    first = next(iter(groups.values()))
+    sentence = f"{next(iter(first.values()))}: parametrizations{kind} of {listing(groups)}"
+    return state.with_parts(parts).noting(sentence, NAME)
+
+
+def _groups(state: State) -> dict[str, dict[str, str]]:
+    groups: dict[str, dict[str, str]] = {}
+    for key in state.tensors:
+        match = _KEY.fullmatch(key)
+        if match:
+            groups.setdefault(match["layer"] + match["tensor"], {})[match["rest"]] = key
+    return groups
+
+
+def _part(state: State, name: str, rests: dict[str, str]) -> tuple[Part, list[str]]:
+    originals = {rest for rest in rests if rest.startswith("original")}
+    steps = _steps(state, rests, originals)
+    kinds = ["weight_norm"] if originals == _PAIR else []
+    if originals == _PAIR:
+        start = weight_norm.normed(state, name, rests["original0"], rests["original1"])
+    elif originals == _PLAIN:
+        start = Part(state.tensors[rests["original"]], (), state.masks.get(rests["original"]))
+    else:
+        raise CheckpointError(
+            state.path,
+            f"{name} is parametrized from {listing(sorted(originals)) or 'nothing'}: not understood",
+        )
+    _check_no_gap(state, name, rests, steps, originals)
+    tensor, keep = start.tensor, start.mask
+    for step, keys in sorted(steps.items()):
+        kind = _kind(state, name, step, keys)
+        kinds.append(kind)
+        tensor, keep = _apply(state, name, kind, keys, tensor, keep)
+    return Part(tensor, tuple(rests.values()), keep), kinds
+
+
+def _steps(state: State, rests: dict[str, str], originals: set[str]) -> dict[int, dict[str, str]]:
+    steps: dict[int, dict[str, str]] = {}
+    for rest in sorted(set(rests) - originals):
+        number, _, attribute = rest.partition(".")
+        if not (number.isascii() and number.isdecimal() and attribute and len(number) < 6):
+            raise CheckpointError(state.path, f"{rests[rest]}: a parametrization that is not understood")
+        steps.setdefault(int(number), {})[attribute] = rests[rest]
+    return steps
+
+
+def _check_no_gap(
+    state: State, name: str, rests: dict[str, str], steps: dict[int, dict[str, str]], originals: set[str]
+) -> None:
+    first = 1 if originals == _PAIR else 0
+    if not steps and originals == _PLAIN and state.mask_apart(name) is None:
+        raise CheckpointError(
+            state.path,
+            f"{rests['original']} is all that is left of {name}: its parametrization has no state in "
+            "the file (torch.ao.pruning keeps its mask out of it); give the mask with --mask, or save after "
+            'torch.nn.utils.parametrize.remove_parametrizations(layer, "weight")',
+        )
+    if steps and sorted(steps) != list(range(first, first + len(steps))):
+        raise CheckpointError(
+            state.path,
+            f"the parametrizations of {name} have gaps: {sorted(steps)}; those without state are unknown",
+        )
+
+
+def _kind(state: State, name: str, step: int, keys: dict[str, str]) -> str:
+    if keys.keys() == {"_u", "_v"}:
+        return "spectral_norm"
+    if keys.keys() == {"mask"}:
+        return "mask"
+    raise CheckpointError(
+        state.path, f"{next(iter(keys.values()))}: parametrization {step} of {name} is not understood"
+    )
+
+
+def _apply(
+    state: State, name: str, kind: str, keys: dict[str, str], tensor: torch.Tensor, keep: torch.Tensor | None
+) -> tuple[torch.Tensor, torch.Tensor | None]:
+    if kind == "spectral_norm":
+        return spectral_norm.normed(state, name, tensor, keys["_u"], keys["_v"]), keep
+    tensor, mask = masked(state.path, name, tensor, state.tensors[keys["mask"]])
+    return tensor, mask if keep is None else mask & keep

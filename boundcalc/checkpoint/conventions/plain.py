@@ -1,0 +1,67 @@
+"""A plain state dict, pruned for good or dense: the mask is where weights are not exactly zero.
+
+Run last: names that only a reparametrisation writes and that are still there were not understood.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import torch
+
+from boundcalc.checkpoint.arrays import count_nonzero
+from boundcalc.checkpoint.conventions.state import State, listing
+from boundcalc.errors import CheckpointError
+
+NAME = "dense-zeros"
+_LEFT_OVER = re.compile(r"(?:.*\.)?(?:weight|bias)(?:_orig|_mask|_g|_v|_u)+")
+
+
+def decode(state: State) -> State:
+    """Set counters aside and check that no reparametrisation is left over.
+
+    Args:
+        state: with all other conventions undone.
+
+    Returns:
+        The state with weights, biases and the like only.
+
+    Raises:
+        CheckpointError: naming a key that belongs to a reparametrisation whose other half is missing.
+    """
+    left_over = [key for key in state.tensors if _LEFT_OVER.fullmatch(key)]
+    if left_over:
+        raise CheckpointError(
+            state.path, f"{listing(left_over)}: part of a reparametrisation whose other parts are missing"
+        )
+    counters = [key for key, tensor in state.tensors.items() if _is_counter(key, tensor)]
+    kept = {key: tensor for key, tensor in state.tensors.items() if key not in counters}
+    return replace(state, tensors=kept, ignored=(*state.ignored, *counters), formats=(*state.formats, NAME))
+
+
+def note_inferred_masks(state: State) -> State:
+    """Say which masks are inferred.
+
+    Args:
+        state: with all masks applied.
+
+    Returns:
+        The state with a sentence on weights without a declared mask, if there are any.
+    """
+    undeclared = {
+        key: tensor for key, tensor in state.tensors.items() if tensor.dim() > 1 and key not in state.masks
+    }
+    zeros = {key: tensor.numel() - count_nonzero(tensor) for key, tensor in undeclared.items()}
+    sparse = [key for key, count in zeros.items() if count]
+    if sparse:
+        half = any(undeclared[key].dtype is torch.float16 for key in sparse)
+        doubt = "; float16, so some may be underflow" if half else ""
+        return state.noting(f"mask inferred from exact zeros of {listing(sparse)}{doubt}")
+    if undeclared:
+        return state.noting(f"no mask and no exact zeros: {listing(undeclared)} dense")
+    return state
+
+
+def _is_counter(key: str, tensor: torch.Tensor) -> bool:
+    return not tensor.is_floating_point() and key.rpartition(".")[2] not in {"weight", "bias"}

@@ -1,0 +1,48 @@
+"""torch.nn.utils.prune while it is live: ``L.weight_orig`` and ``L.weight_mask`` in the place of
+``L.weight``.
+
+The weight is orig * mask. A structured mask is stored in full shape. ``_orig`` without ``_mask`` is not
+pruning (the old spectral_norm writes it).
+"""
+
+from __future__ import annotations
+
+from boundcalc.checkpoint.conventions.state import Part, State, listing
+from boundcalc.checkpoint.masking import masked
+from boundcalc.errors import CheckpointError
+
+NAME = "prune-live"
+
+
+def decode(state: State) -> State:
+    """Multiply originals by their masks.
+
+    Refused as a `CheckpointError` when a mask is none, or prunes an infinity or a NaN.
+
+    Args:
+        state: with wrappers cut off.
+
+    Returns:
+        The state with plain names, and the masks.
+    """
+    keys = state.tensors
+    pruned = [
+        key.removesuffix("_orig") for key in keys if key.endswith("_orig") and f"{key[:-5]}_mask" in keys
+    ]
+    if not pruned:
+        return state
+    parts = {name: _part(state, name) for name in pruned}
+    return state.with_parts(parts).noting(
+        f"{pruned[0]}_orig with {pruned[0]}_mask: live pruning of {listing(pruned)}", NAME
+    )
+
+
+def _part(state: State, name: str) -> Part:
+    of = (f"{name}_orig", f"{name}_mask")
+    if f"{name}_u" in state.tensors:
+        raise CheckpointError(
+            state.path,
+            f"{name} has _orig, _mask and _u: pruned and spectrally normalised in an order that is not told",
+        )
+    tensor, keep = masked(state.path, of[0], *(state.tensors[key] for key in of))
+    return Part(tensor, of, keep)

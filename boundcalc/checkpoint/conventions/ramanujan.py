@@ -1,0 +1,32 @@
+"""ramanujan-on-pai: {epoch, state_dict}, with masks as keys of the state dict that contain "mask".
+
+Its weights are stored as live pruning or as Synaptic-Flow stores them, and are decoded there; a file
+``<n>_mask.pth.tar`` holds a whole state dict, of which --mask takes the masks.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from boundcalc.checkpoint.conventions.state import State
+
+NAME = "ramanujan-on-pai"
+
+
+def recognise(saved: dict[str, Any], taken: str, state: State) -> State:
+    """Note the convention.
+
+    Args:
+        saved: the top level of the file.
+        taken: the key of the state dict.
+        state: to add to.
+
+    Returns:
+        The state, with evidence if this is such a file.
+    """
+    masks = any("mask" in str(key) for key in saved[taken])
+    if taken == "state_dict" and "epoch" in saved and masks:
+        return state.noting(
+            "keys epoch and state_dict, masks among its tensors, as ramanujan-on-pai saves", NAME
+        )
+    return state

@@ -1,0 +1,120 @@
+"""What the conventions hand from one to the next: a state dict on its way to plain weights and masks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+import torch
+
+from boundcalc.errors import CheckpointError
+
+
+@dataclass(frozen=True)
+class Part:
+    """A tensor made from several keys of the file.
+
+    Attributes:
+        tensor: the result.
+        of: the keys it replaces.
+        mask: bool, of its shape, if one was declared.
+    """
+
+    tensor: torch.Tensor
+    of: tuple[str, ...]
+    mask: torch.Tensor | None = None
+
+
+@dataclass(frozen=True)
+class State:
+    """A state dict, as far as it has been understood.
+
+    Attributes:
+        path: the file, for errors.
+        tensors: key -> tensor, in file order.
+        masks: key -> bool mask of the tensor of that key, already applied.
+        apart: masks that lie outside the state dict (mask.pth, --mask, a sibling entry): name -> tensor, not
+            yet applied.
+        evidence: one sentence for each convention recognised.
+        formats: the short names of these conventions.
+        ignored: entries that carry no weights.
+        renamed: key in the file -> key here, where a wrapper's prefix was cut off.
+    """
+
+    path: str
+    tensors: Mapping[str, torch.Tensor]
+    masks: Mapping[str, torch.Tensor] = field(default_factory=dict)
+    apart: Mapping[str, torch.Tensor] = field(default_factory=dict)
+    evidence: tuple[str, ...] = ()
+    formats: tuple[str, ...] = ()
+    ignored: tuple[str, ...] = ()
+    renamed: Mapping[str, str] = field(default_factory=dict)
+
+    def noting(self, sentence: str, name: str | None = None) -> State:
+        """Add evidence.
+
+        Args:
+            sentence: what was seen.
+            name: of the convention, if this makes one.
+
+        Returns:
+            The state with it.
+        """
+        formats = self.formats if name is None or name in self.formats else (*self.formats, name)
+        return replace(self, evidence=(*self.evidence, sentence), formats=formats)
+
+    def with_parts(self, parts: Mapping[str, Part]) -> State:
+        """Put decoded tensors in the place of the keys they were made of.
+
+        Args:
+            parts: new key -> its tensor, mask and the keys it replaces.
+
+        Returns:
+            The state with them; masks of replaced keys go.
+
+        Raises:
+            CheckpointError: when a new key is already taken.
+        """
+        owner = {key: new for new, part in parts.items() for key in part.of}
+        for new in parts:
+            if new in self.tensors and owner.get(new) != new:
+                raise CheckpointError(
+                    self.path, f"{new} is there beside the keys it would be made of: {listing(parts[new].of)}"
+                )
+        tensors: dict[str, torch.Tensor] = {}
+        for key, tensor in self.tensors.items():
+            if key not in owner:
+                tensors[key] = tensor
+            elif owner[key] not in tensors:
+                tensors[owner[key]] = parts[owner[key]].tensor
+        masks = {key: mask for key, mask in self.masks.items() if key not in owner}
+        masks.update({new: part.mask for new, part in parts.items() if part.mask is not None})
+        return replace(self, tensors=tensors, masks=masks)
+
+    def mask_apart(self, key: str) -> torch.Tensor | None:
+        """Find the mask outside the state dict that is meant for a tensor.
+
+        Args:
+            key: of the tensor, as it will be called.
+
+        Returns:
+            The mask under its name or its layer's, not yet checked, or None.
+        """
+        if key not in self.apart and key.endswith(".weight"):
+            return self.apart.get(key.removesuffix(".weight"))
+        return self.apart.get(key)
+
+
+def listing(names: Iterable[str], most: int = 4) -> str:
+    """Write names as one would say them.
+
+    Args:
+        names: any number of names.
+        most: how many to write out.
+
+    Returns:
+        ``"a, b and 3 more"``.
+    """
+    all_names = list(names)
+    shown = ", ".join(all_names[:most])
+    return shown if len(all_names) <= most else f"{shown} and {len(all_names) - most} more"

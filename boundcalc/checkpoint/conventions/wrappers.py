@@ -1,0 +1,91 @@
+"""Prefixes that wrappers put before every key: DataParallel, DistributedDataParallel, torch.compile, FSDP,
+AveragedModel.
+
+``module.`` goes only while it is common to all keys, and never where a key would be left with a parameter's
+bare name: a network of one layer may really call it ``module``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+
+import torch
+
+from boundcalc.checkpoint.conventions.state import State
+
+_INNER = re.compile(r"(?:(?<=\.)|^)(?:_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\.")
+_BARE = re.compile(r"(?:weight|bias)(?:_orig|_mask|_g|_v|_u)*|parametrizations\..*")
+_AVERAGE = "n_averaged"
+_PARALLEL = "module."
+
+
+def strip(state: State) -> State:
+    """Cut off the prefixes of all wrappers.
+
+    Args:
+        state: as the file has it.
+
+    Returns:
+        The state with the network's own names.
+    """
+    state = replace(state, renamed={key: key for key in state.tensors})
+    while (shorter := _strip_once(state)) is not state:
+        state = shorter
+    return state
+
+
+def cut(state: State, prefix: str) -> State:
+    """Cut a prefix off all keys that have it.
+
+    Args:
+        state: with any keys.
+        prefix: with its dot.
+
+    Returns:
+        The state with shorter keys.
+    """
+    return _rename(state, lambda key: key.removeprefix(prefix))
+
+
+def leaves_bare_names(keys: Iterable[str], prefix: str) -> bool:
+    """Tell whether a key would lose its layer with a prefix.
+
+    Args:
+        keys: of the state dict.
+        prefix: with its dot.
+
+    Returns:
+        Whether ``weight``, ``bias`` or the like would be left alone.
+    """
+    return any(_BARE.fullmatch(key.removeprefix(prefix)) for key in keys)
+
+
+def _strip_once(state: State) -> State:
+    keys = state.tensors
+    if _AVERAGE in keys and all(key == _AVERAGE or key.startswith(_PARALLEL) for key in keys):
+        rest = {key: tensor for key, tensor in keys.items() if key != _AVERAGE}
+        state = replace(state, tensors=rest, ignored=(*state.ignored, _AVERAGE))
+        return state.noting("n_averaged: an AveragedModel; its averages are the weights")
+    if keys and all(key.startswith(_PARALLEL) for key in keys) and not leaves_bare_names(keys, _PARALLEL):
+        return cut(state, _PARALLEL).noting("the prefix module. is common to all keys: DataParallel or alike")
+    return _strip_inner(state)
+
+
+def _strip_inner(state: State) -> State:
+    keys = state.tensors
+    shorter = {key: _INNER.sub("", key) for key in keys}
+    changed = [key for key in keys if shorter[key] != key]
+    unique = len(set(shorter.values())) == len(keys)
+    if not changed or not unique or any(_BARE.fullmatch(shorter[key]) for key in changed):
+        return state
+    found = _INNER.search(changed[0])
+    mark = found.group() if found else ""
+    return _rename(state, shorter.__getitem__).noting(f"the prefix {mark} of torch.compile or a wrapper")
+
+
+def _rename(state: State, rename: Callable[[str], str]) -> State:
+    tensors: Mapping[str, torch.Tensor] = {rename(key): tensor for key, tensor in state.tensors.items()}
+    renamed = {old: rename(new) if new in state.tensors else new for old, new in state.renamed.items()}
+    return replace(state, tensors=tensors, renamed=renamed)

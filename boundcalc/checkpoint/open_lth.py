@@ -1,0 +1,166 @@
+"""Result folders of facebookresearch/open_lth: which model, which mask, which initialisation.
+
+``<root>/lottery_<md5>/replicate_<r>/level_<k>/main/`` (or another branch) with ``model_ep<E>_it<I>.pth``,
+``mask.pth`` and ``sparsity_report.json``; ``level_pretrain/main`` and ``train_<md5>/replicate_<r>/main`` hold
+models without a mask.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from boundcalc.checkpoint.arrays import count_nonzero
+from boundcalc.errors import CheckpointError
+
+_MODEL = re.compile(r"model_ep(\d{1,9})_it(\d{1,9})\.pth")
+_FOLDER = re.compile(r"(lottery|train|replicate|level|branch)_\w+")
+_INITIAL = "model_ep0_it0.pth"
+MASK = "mask.pth"
+_REPORT = "sparsity_report.json"
+_PRETRAIN = "level_pretrain"
+_DEEPEST = 5
+
+
+@dataclass(frozen=True)
+class Ticket:
+    """The files of one trained ticket.
+
+    Attributes:
+        model: the state dict.
+        mask: the mask beside it, if there is one.
+        report: the sparsity report beside it, if there is one.
+        reference: the initialisation, unless the model is that.
+        needs_mask: whether a model in such a place is of no use without a mask.
+    """
+
+    model: Path
+    mask: Path | None
+    report: Path | None
+    reference: Path | None
+    needs_mask: bool
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files that make the ticket, the initialisation not among them."""
+        return tuple(path for path in (self.model, self.mask, self.report) if path is not None)
+
+
+def ticket_at(path: Path) -> Ticket | None:
+    """Find the ticket that a path means.
+
+    Args:
+        path: a ticket's folder, one above it, or a model file in it.
+
+    Returns:
+        The ticket; None when the path is a file that lies elsewhere, or a folder of another kind.
+
+    Raises:
+        CheckpointError: when the folder holds several tickets, naming them.
+    """
+    if path.is_dir():
+        tickets = _tickets(path, _DEEPEST)
+        if len(tickets) > 1:
+            names = ", ".join(str(ticket.relative_to(path)) for ticket in tickets[:12])
+            more = f" and {len(tickets) - 12} more" if len(tickets) > 12 else ""
+            raise CheckpointError(path, f"holds {len(tickets)} open_lth tickets, name one: {names}{more}")
+        return _ticket(_newest(tickets[0])) if tickets else None
+    if _MODEL.fullmatch(path.name) and ((path.parent / MASK).is_file() or _is_level(path.absolute().parent)):
+        return _ticket(path)
+    return None
+
+
+def check_report(ticket: Ticket, masks: Mapping[str, torch.Tensor]) -> str | None:
+    """Compare the sparsity report with the masks.
+
+    Args:
+        ticket: with its report.
+        masks: its masks.
+
+    Returns:
+        A sentence for the evidence, or None without a report.
+
+    Raises:
+        CheckpointError: naming the report when it is malformed or says something else.
+    """
+    if ticket.report is None or not masks:
+        return None
+    try:
+        report = json.loads(ticket.report.read_text(encoding="utf-8"))
+        said = (float(report["total"]), float(report["unpruned"]))
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        raise CheckpointError(ticket.report, "not a sparsity report with total and unpruned") from None
+    counted = (
+        sum(mask.numel() for mask in masks.values()),
+        sum(count_nonzero(mask) for mask in masks.values()),
+    )
+    if said != counted:
+        raise CheckpointError(
+            ticket.report,
+            f"says {said[1]:.0f} of {said[0]:.0f} weights stay, mask.pth keeps {counted[1]} of {counted[0]}",
+        )
+    return f"{_REPORT} agrees: {counted[1]} of {counted[0]} weights unpruned"
+
+
+def _tickets(folder: Path, depth: int) -> list[Path]:
+    try:
+        entries = sorted((entry for entry in folder.iterdir() if entry.is_dir()), key=_natural)
+        if any(_MODEL.fullmatch(entry.name) for entry in folder.iterdir()):
+            return [folder]
+    except OSError as problem:
+        raise CheckpointError(folder, f"cannot be listed: {problem.strerror}") from None
+    if depth == 0:
+        return []
+    main = [entry for entry in entries if entry.name == "main"]
+    inner = main or [entry for entry in entries if _FOLDER.fullmatch(entry.name) or _is_level(folder)]
+    found = [ticket for entry in inner for ticket in _tickets(entry, depth - 1)]
+    trained = [ticket for ticket in found if _PRETRAIN not in ticket.relative_to(folder).parts]
+    return trained or found
+
+
+def _is_level(folder: Path) -> bool:
+    return any(part.name.startswith(("level_", "replicate_")) for part in (folder, folder.parent))
+
+
+def _natural(path: Path) -> list[tuple[int, str]]:
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", path.name)]
+
+
+def _step(model: Path) -> tuple[int, int]:
+    match = _MODEL.fullmatch(model.name)
+    return (int(match[1]), int(match[2])) if match else (-1, -1)
+
+
+def _newest(folder: Path) -> Path:
+    return max((entry for entry in folder.iterdir() if _MODEL.fullmatch(entry.name)), key=_step)
+
+
+def _ticket(model: Path) -> Ticket:
+    folder = model.parent
+    level = folder.absolute().parent.name
+    return Ticket(
+        model=model,
+        mask=_existing(folder / MASK),
+        report=_existing(folder / _REPORT),
+        reference=_reference(model),
+        needs_mask=level.startswith("level_") and level != _PRETRAIN,
+    )
+
+
+def _existing(path: Path) -> Path | None:
+    return path if path.is_file() else None
+
+
+def _reference(model: Path) -> Path | None:
+    folder = model.parent
+    level = folder.absolute().parent
+    homes = [folder]
+    if level.name.startswith("level_"):
+        homes = [level.parent / _PRETRAIN / "main", level.parent / "level_0" / "main", folder]
+    found = next((home / _INITIAL for home in homes if (home / _INITIAL).is_file()), None)
+    return None if found is None or found.resolve() == model.resolve() else found

@@ -1,0 +1,82 @@
+"""Files of torch.save, read with ``weights_only=True``: tensors and plain values, nothing else."""
+
+from __future__ import annotations
+
+import warnings
+from contextlib import AbstractContextManager, nullcontext
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from boundcalc.errors import CheckpointError
+
+_HARMLESS = (
+    "argparse.Namespace",
+    "numpy._core.multiarray.scalar",
+    "numpy.core.multiarray.scalar",
+    "numpy.dtype",
+)
+
+
+class Inert:
+    """Stands where a file has a NumPy scalar, a dtype or an argparse.Namespace; keeps nothing of it."""
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Inert:
+        """Make one, whatever the file passes."""
+        return super().__new__(cls)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        pass
+
+    def __setstate__(self, state: Any) -> None:
+        pass
+
+
+def load(source: Path | BytesIO, path: Path | str) -> Any:
+    """Read what torch.save wrote.
+
+    Args:
+        source: the file, or its bytes when it lies inside another.
+        path: named in errors.
+
+    Returns:
+        The saved object; NumPy scalars, dtypes and Namespaces in it are `Inert`.
+
+    Raises:
+        CheckpointError: when it holds anything but tensors and plain values, or is damaged.
+    """
+    with warnings.catch_warnings(), _stand_ins():
+        warnings.simplefilter("ignore")
+        try:
+            return torch.load(source, map_location="cpu", weights_only=True)
+        except Exception as problem:
+            from boundcalc.checkpoint.refusal import explain
+
+            raise CheckpointError(path, explain(source, problem)) from None
+
+
+def harmless(name: str) -> bool:
+    """Tell whether a global of a pickle is one that `Inert` stands for.
+
+    Args:
+        name: with its module, e.g. ``"numpy.dtype"``.
+
+    Returns:
+        Whether a file that needs it is read.
+    """
+    return name in _HARMLESS
+
+
+def _stand_in(qualified: str) -> type[Inert]:
+    module, _, name = qualified.rpartition(".")
+    return type(name, (Inert,), {"__module__": module, "__qualname__": name})
+
+
+_STAND_INS = tuple(map(_stand_in, _HARMLESS))
+
+
+def _stand_ins() -> AbstractContextManager[Any]:
+    safe_globals = getattr(torch.serialization, "safe_globals", None)
+    return nullcontext() if safe_globals is None else safe_globals(list(_STAND_INS))

@@ -1,0 +1,164 @@
+"""From a path to a `Checkpoint`: container, wrappers, conventions, masks, checks, in this order."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from boundcalc.checkpoint import masks_apart, open_lth, pickled, safetensors_file, validate
+from boundcalc.checkpoint.conventions import decode, nested, plain, wrappers
+from boundcalc.checkpoint.conventions.state import State
+from boundcalc.checkpoint.masks_apart import Source
+from boundcalc.checkpoint.program import Program
+from boundcalc.checkpoint.sniff import Container, container
+from boundcalc.checkpoint.types import Checkpoint
+from boundcalc.errors import CheckpointError
+
+_CHUNK = 1 << 20
+_BY_PRECEDENCE = (
+    "pt2",
+    "open_lth",
+    "prune-live",
+    "synaptic-flow",
+    "parametrizations",
+    "galanti",
+    "weight-norm",
+    "spectral-norm",
+    "nested",
+    "mask-file",
+    "lightning",
+    "safetensors",
+    "dense-zeros",
+)
+
+
+@dataclass(frozen=True)
+class _Opened:
+    saved: object
+    container: Container
+    files: tuple[Path, ...]
+    program: Program | None = None
+
+
+def read(path: str | Path, mask: str | Path | None = None) -> Checkpoint:
+    """Read a checkpoint of any convention that `formats` lists. Nothing in it is executed.
+
+    Args:
+        path: a file, or a folder of open_lth or of safetensors shards.
+        mask: a further file with masks, by which the weights are multiplied.
+
+    Returns:
+        The canonical content.
+
+    Raises:
+        CheckpointError: when anything about it is unreadable, refused, or not understood.
+    """
+    place = Path(path)
+    try:
+        return _read(place, None if mask is None else Path(mask))
+    except (OSError, MemoryError) as problem:
+        reason = getattr(problem, "strerror", None) or "not enough memory for it"
+        raise CheckpointError(place, f"cannot be read: {reason}") from None
+
+
+def _read(place: Path, mask: Path | None) -> Checkpoint:
+    ticket = open_lth.ticket_at(place)
+    opened = _open(ticket.model if ticket else _file_at(place))
+    state = nested.unwrap(opened.saved, str(ticket.model if ticket else place))
+    state = wrappers.strip(validate.usable(_note_container(state, opened, ticket)))
+    raw = state.tensors
+    sources = _mask_sources(state, ticket, mask)
+    state = replace(state, apart={name: kept for source in sources for name, kept in source.masks.items()})
+    state = decode(state)
+    for source in sources:
+        state = masks_apart.apply(state, source)
+    validate.network(state)
+    state = plain.note_inferred_masks(state)
+    files = opened.files if ticket is None or not place.is_dir() else ticket.files
+    return Checkpoint(
+        path=str(place),
+        sha256=_digest(files),
+        format=next(name for name in _BY_PRECEDENCE if name in state.formats),
+        evidence=state.evidence,
+        tensors=dict(state.tensors),
+        masks=dict(state.masks),
+        raw=masks_apart.apply_to_raw(raw, state.masks) if sources else dict(raw),
+        ordered=opened.container not in {Container.SAFETENSORS, Container.SHARD_INDEX},
+        program=_renamed(opened.program, state),
+        reference=ticket.reference if ticket else None,
+        ignored=state.ignored,
+    )
+
+
+def _file_at(place: Path) -> Path:
+    return (safetensors_file.index_in(place) if place.is_dir() else None) or place
+
+
+def _open(path: Path) -> _Opened:
+    kind = container(path)
+    if kind is Container.SAFETENSORS:
+        return _Opened(safetensors_file.load(path), kind, (path,))
+    if kind is Container.SHARD_INDEX:
+        tensors, files = safetensors_file.load_shards(path)
+        return _Opened(tensors, kind, files)
+    if kind is Container.PT2:
+        from boundcalc.checkpoint import pt2
+
+        program, tensors = pt2.load(path)
+        return _Opened(tensors, kind, (path,), program)
+    return _Opened(pickled.load(path, path), kind, (path,))
+
+
+def _note_container(state: State, opened: _Opened, ticket: open_lth.Ticket | None) -> State:
+    if ticket is not None:
+        state = state.noting(f"{ticket.model.name} in an open_lth result folder", "open_lth")
+    if opened.container is Container.PT2:
+        return state.noting("a torch.export archive, with the forward pass", "pt2")
+    if opened.container is Container.SAFETENSORS:
+        return state.noting("a safetensors file; its keys are sorted, not in layer order", "safetensors")
+    if opened.container is Container.SHARD_INDEX:
+        count = len(opened.files) - 1
+        return state.noting(f"{count} safetensors shards; keys are not in layer order", "safetensors")
+    return state
+
+
+def _mask_sources(state: State, ticket: open_lth.Ticket | None, mask: Path | None) -> list[Source]:
+    sources = []
+    if state.apart:
+        beside = masks_apart.by_owner(state.apart, state.path)
+        sources.append(Source(Path(state.path), "the entry beside the state dict", "nested", beside))
+    if ticket is not None and ticket.mask is not None:
+        masks = masks_apart.from_object(_open(ticket.mask).saved, str(ticket.mask))
+        agreement = open_lth.check_report(ticket, masks)
+        what = f"{ticket.mask.name} beside it" + (f" ({agreement})" if agreement else "")
+        sources.append(Source(ticket.mask, what, "open_lth", masks))
+    if mask is not None:
+        file = mask / open_lth.MASK if mask.is_dir() else mask
+        sources.append(
+            Source(file, str(file), "mask-file", masks_apart.from_object(_open(file).saved, str(file)))
+        )
+    if ticket is not None and ticket.needs_mask and not sources:
+        raise CheckpointError(
+            state.path,
+            "no mask.pth beside it, and open_lth's models are not zeroed: give the mask with --mask",
+        )
+    return sources
+
+
+def _renamed(program: Program | None, state: State) -> Program | None:
+    if program is None:
+        return None
+    return replace(
+        program, state={value: state.renamed.get(key, key) for value, key in program.state.items()}
+    )
+
+
+def _digest(files: Iterable[Path]) -> str:
+    digest = hashlib.sha256()
+    for path in sorted(files):
+        with path.open("rb") as file:
+            while chunk := file.read(_CHUNK):
+                digest.update(chunk)
+    return digest.hexdigest()

@@ -1,0 +1,199 @@
+"""Why torch.load refused a file, in words: the convention, the class at fault, and how to save it again."""
+
+from __future__ import annotations
+
+import pickletools
+from collections.abc import Iterator
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import IO, Any
+from zipfile import ZipFile, is_zipfile
+
+from boundcalc.checkpoint.pickled import harmless
+from boundcalc.checkpoint.sniff import RESAVE
+
+_LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
+_MOST_PICKLES = 3
+_MOST_OPERATIONS = 5_000_000
+_TENSOR_GLOBALS = (
+    "torch._utils._rebuild",
+    "torch.storage.",
+    "torch.serialization._get_layout",
+    "torch._tensor.",
+)
+_PLAIN_GLOBALS = frozenset({"collections.OrderedDict", "torch.Size", "torch.device", "_codecs.encode"})
+
+
+@dataclass(frozen=True)
+class PickleContent:
+    """What a pickle mentions, without running it.
+
+    Attributes:
+        names: classes and functions, with their modules, in order.
+        strings: all strings, dictionary keys among them.
+        integers: all integers.
+        protocol: of the pickle.
+        complete: whether it ends as a pickle does.
+    """
+
+    names: tuple[str, ...]
+    strings: frozenset[str]
+    integers: frozenset[int]
+    protocol: int
+    complete: bool
+
+
+def explain(source: Path | BytesIO, problem: Exception) -> str:
+    """Say why a file was refused.
+
+    Args:
+        source: what torch.load was given.
+        problem: what it raised.
+
+    Returns:
+        One sentence that names the convention, the offending class, and how to save the weights again.
+    """
+    content = _content(source)
+    if content is None or not content.complete:
+        return f"truncated or damaged ({_first_line(problem)})"
+    offending = _offending(source, content)
+    if not offending and not _is_zip(source) and _LEGACY_MAGIC not in content.integers:
+        return f"a plain pickle (pickle.dump), not a torch.save file; re-save with {RESAVE}"
+    if offending:
+        what = _convention(source, content)
+        return f"{what} that needs {_list(offending)} to be executed; re-save with {RESAVE}"
+    if content.protocol > 3:
+        return (
+            f"saved with pickle protocol {content.protocol}, which is not read safely; re-save with {RESAVE}"
+        )
+    return f"truncated or damaged ({_first_line(problem)})"
+
+
+def _convention(source: Path | BytesIO, content: PickleContent) -> str:
+    strings = content.strings
+    if {"graphs", "model_state_dict"} <= strings:
+        return "a Galanti et al. checkpoint with a pickled class under `graphs`"
+    if {"_parameters", "_modules"} <= strings:
+        return "a whole module (torch.save(model))"
+    if "pytorch-lightning_version" in strings:
+        return "a Lightning checkpoint with pickled hyper-parameters"
+    if {"model_state_dict", "optimizer_state_dict", "logger"} <= strings:
+        return "a training state of open_lth"
+    if not _is_zip(source) and _LEGACY_MAGIC not in content.integers:
+        return "a plain pickle (pickle.dump)"
+    return "a pickle with code"
+
+
+def _list(names: list[str]) -> str:
+    shown = ", ".join(name if name.isprintable() else ascii(name) for name in names[:4])
+    return shown if len(names) <= 4 else f"{shown} and {len(names) - 4} more"
+
+
+def _first_line(problem: Exception) -> str:
+    lines = str(problem).strip().splitlines() or [type(problem).__name__]
+    return lines[0][:160]
+
+
+def _is_zip(source: Path | BytesIO) -> bool:
+    return is_zipfile(_rewound(source))
+
+
+def _rewound(source: Path | BytesIO) -> Path | BytesIO:
+    if isinstance(source, BytesIO):
+        source.seek(0)
+    return source
+
+
+def _offending(source: Path | BytesIO, content: PickleContent) -> list[str]:
+    if _is_zip(source):
+        from torch.serialization import get_unsafe_globals_in_checkpoint
+
+        try:
+            found = get_unsafe_globals_in_checkpoint(_as_torch_takes_it(source))
+            return sorted(name for name in found if not harmless(name))
+        except Exception:
+            return _suspicious(content)
+    return _suspicious(content)
+
+
+def _as_torch_takes_it(source: Path | BytesIO) -> Any:
+    return str(source) if isinstance(source, Path) else _rewound(source)
+
+
+def _suspicious(content: PickleContent) -> list[str]:
+    return sorted({name for name in content.names if not _usual(name)})
+
+
+def _usual(name: str) -> bool:
+    storage = name.startswith("torch.") and name.endswith("Storage")
+    return name in _PLAIN_GLOBALS or harmless(name) or storage or name.startswith(_TENSOR_GLOBALS)
+
+
+def _content(source: Path | BytesIO) -> PickleContent | None:
+    try:
+        if not _is_zip(source):
+            if isinstance(source, BytesIO):
+                return scan(BytesIO(source.getvalue()))
+            with source.open("rb") as file:
+                return scan(file)
+        with ZipFile(_rewound(source)) as archive:
+            member = next(name for name in archive.namelist() if name.endswith("/data.pkl"))
+            return scan(BytesIO(archive.read(member)))
+    except Exception:
+        return None
+
+
+def scan(file: IO[bytes]) -> PickleContent:
+    """List what a stream of pickles mentions, without running any of it.
+
+    Args:
+        file: at the start of the first pickle.
+
+    Returns:
+        The content of the first pickles: a legacy torch.save file has a magic number, a version and
+        the machine's sizes before the object.
+    """
+    names: list[str] = []
+    strings: set[str] = set()
+    integers: set[int] = set()
+    protocol, complete = 0, False
+    for _ in range(_MOST_PICKLES + 1):
+        try:
+            for kind, value in _mentions(file):
+                if kind == "global":
+                    names.append(value)
+                elif kind == "string":
+                    strings.add(value)
+                elif kind == "int":
+                    integers.add(value)
+                elif kind == "PROTO":
+                    protocol = max(protocol, value)
+            complete = True
+        except ValueError:
+            break
+        if _LEGACY_MAGIC not in integers:
+            break
+    return PickleContent(tuple(names), frozenset(strings), frozenset(integers), protocol, complete)
+
+
+def _mentions(file: IO[bytes]) -> Iterator[tuple[str, Any]]:
+    recent: list[str] = []
+    memo: dict[int, str] = {}
+    for count, (opcode, argument, _) in enumerate(pickletools.genops(file)):
+        name = opcode.name
+        if count > _MOST_OPERATIONS:
+            return
+        if name in {"GLOBAL", "INST"}:
+            yield "global", str(argument).replace(" ", ".", 1)
+        elif name == "STACK_GLOBAL":
+            yield "global", ".".join(recent[-2:])
+        elif isinstance(argument, str):
+            recent.append(argument)
+            yield "string", argument
+        elif name in {"MEMOIZE", "PUT", "BINPUT", "LONG_BINPUT"} and recent:
+            memo[len(memo) if argument is None else argument] = recent[-1]
+        elif "GET" in name and argument in memo:
+            recent.append(memo[argument])
+        elif isinstance(argument, int):
+            yield ("PROTO" if name == "PROTO" else "int"), argument

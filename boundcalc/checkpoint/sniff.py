@@ -1,0 +1,260 @@
+"""What a file is, told from its first bytes and, for a zip, from its members' names; never from its
+extension.
+"""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Callable
+from enum import Enum
+from pathlib import Path
+from zipfile import BadZipFile, ZipFile, ZipInfo
+
+from boundcalc.errors import CheckpointError
+
+
+class Container(Enum):
+    """The containers that can be opened."""
+
+    TORCH_ZIP = "torch.save archive"
+    TORCH_LEGACY = "torch.save file of before 1.6"
+    SAFETENSORS = "safetensors file"
+    SHARD_INDEX = "safetensors index"
+    PT2 = "torch.export archive"
+
+
+RESAVE = 'torch.save(model.state_dict(), "model.pt")'
+_HEAD = 512
+_MOST_EXPANSION = 64
+_SMALL_ARCHIVE = 1 << 20
+
+_REFUSED_MAGIC: tuple[tuple[int, bytes, str], ...] = (
+    (0, b"\x89HDF\r\n\x1a\n", "an HDF5 file (Keras?); boundcalc reads PyTorch checkpoints"),
+    (0, b"\x93NUMPY", "a NumPy array, not a checkpoint: no layer names"),
+    (0, b"\x1f\x8b", "compressed with gzip; decompress it first"),
+    (0, b"BZh", "compressed with bzip2; decompress it first"),
+    (0, b"\xfd7zXZ\x00", "compressed with xz; decompress it first"),
+    (0, b"\x28\xb5\x2f\xfd", "compressed with zstd; decompress it first"),
+    (0, b"GGUF", "a GGUF file of quantised weights; pass the PyTorch file"),
+    (4, b"TFL3", "a TensorFlow Lite model; pass the PyTorch file"),
+    (0, b"\x7fELF", "a program or shared library, not a checkpoint"),
+    (
+        257,
+        b"ustar",
+        f"a tar archive (torch.save of before 0.2, or not a checkpoint); unpack it or re-save with {RESAVE}",
+    ),
+)
+
+
+def container(path: Path) -> Container:
+    """Tell which container a file is.
+
+    Args:
+        path: any path.
+
+    Returns:
+        The container, when it is one that can be opened.
+
+    Raises:
+        CheckpointError: for everything else, saying what the file is.
+    """
+    head, size = _head(path)
+    for offset, magic, what in _REFUSED_MAGIC:
+        if head[offset:].startswith(magic):
+            raise CheckpointError(path, what)
+    for test, judge in _JUDGES:
+        if test(head):
+            return judge(path, head, size)
+    raise CheckpointError(path, "not a checkpoint: its bytes are of no known format")
+
+
+def regular_file(path: Path) -> int:
+    """Check that a path is an ordinary file with something in it, without opening it.
+
+    Args:
+        path: any path; symbolic links are followed.
+
+    Returns:
+        Its size in bytes.
+
+    Raises:
+        CheckpointError: when it is missing, empty, a device, a pipe or a socket.
+    """
+    try:
+        status = path.stat()
+    except (OSError, ValueError) as problem:
+        raise CheckpointError(path, _system(problem)) from None
+    if stat.S_ISDIR(status.st_mode):
+        raise CheckpointError(path, "a folder without a checkpoint in it")
+    if not stat.S_ISREG(status.st_mode):
+        raise CheckpointError(path, "not a regular file (a device, pipe or socket)")
+    if status.st_size == 0:
+        raise CheckpointError(path, "empty file")
+    return status.st_size
+
+
+def _head(path: Path) -> tuple[bytes, int]:
+    size = regular_file(path)
+    try:
+        with path.open("rb") as file:
+            return file.read(_HEAD), size
+    except OSError as problem:
+        raise CheckpointError(path, _system(problem)) from None
+
+
+def _system(problem: OSError | ValueError) -> str:
+    if isinstance(problem, FileNotFoundError):
+        return "no such file or folder"
+    reason = problem.strerror if isinstance(problem, OSError) else str(problem)
+    return f"cannot be opened: {reason}"
+
+
+def open_zip(path: Path) -> ZipFile:
+    """Open a zip whose members are of plausible size.
+
+    Args:
+        path: a file that starts as a zip does.
+
+    Returns:
+        The archive, open for reading.
+
+    Raises:
+        CheckpointError: when it is truncated, damaged or a decompression bomb.
+    """
+    try:
+        archive = ZipFile(path)
+    except (BadZipFile, OSError, ValueError, NotImplementedError) as problem:
+        raise CheckpointError(path, f"truncated or damaged zip archive ({problem})") from None
+    bomb = zip_bomb(archive.infolist(), path.stat().st_size)
+    if bomb:
+        archive.close()
+        raise CheckpointError(path, bomb)
+    return archive
+
+
+def zip_bomb(members: list[ZipInfo], size: int) -> str | None:
+    """Tell whether an archive would unpack to far more than it is.
+
+    Args:
+        members: of the archive.
+        size: of the archive, in bytes.
+
+    Returns:
+        What is wrong, or None.
+    """
+    unpacked = sum(member.file_size for member in members)
+    if unpacked > _MOST_EXPANSION * size + _SMALL_ARCHIVE or sum(m.compress_size for m in members) > size:
+        return f"zip archive of {size} bytes that would unpack to {unpacked}; refused"
+    return None
+
+
+def _judge_zip(path: Path, head: bytes, size: int) -> Container:
+    with open_zip(path) as archive:
+        names = archive.namelist()
+    if is_pt2(names):
+        return Container.PT2
+    last = {name.rpartition("/")[2] for name in names}
+    if "constants.pkl" in last and any("/code/" in name for name in names):
+        raise CheckpointError(
+            path, f"TorchScript archive (torch.jit.save), which holds code; re-save the weights with {RESAVE}"
+        )
+    if any(name.endswith("/data.pkl") for name in names):
+        return Container.TORCH_ZIP
+    raise CheckpointError(path, _other_zip(names, last))
+
+
+def is_pt2(names: list[str]) -> bool:
+    """Tell a torch.export archive from its members' names.
+
+    Args:
+        names: of the members.
+
+    Returns:
+        Whether it is one, of the present layout or of that before PyTorch 2.8.
+    """
+    return "serialized_exported_program.json" in names or any(
+        name.count("/") and name.endswith("/archive_format") for name in names
+    )
+
+
+def _other_zip(names: list[str], last: set[str]) -> str:
+    if names and all(name.endswith(".npy") for name in names):
+        return "an .npz of NumPy arrays, not a checkpoint; as data, pass it with --data npz:FILE"
+    if "model.weights.h5" in last:
+        return "a Keras archive; boundcalc reads PyTorch checkpoints"
+    if any("extern_modules" in name for name in names):
+        return f"a torch.package archive, which holds code; re-save the weights with {RESAVE}"
+    return "a zip archive, but no checkpoint: no data.pkl in it"
+
+
+def _judge_pickle(path: Path, head: bytes, size: int) -> Container:
+    from tarfile import is_tarfile
+
+    if is_tarfile(path):
+        raise CheckpointError(path, f"a tar archive under a pickle's first bytes; re-save with {RESAVE}")
+    return Container.TORCH_LEGACY
+
+
+def _judge_safetensors(path: Path, head: bytes, size: int) -> Container:
+    length = int.from_bytes(head[:8], "little")
+    if length > size - 8:
+        raise CheckpointError(
+            path, f"safetensors header of {length} bytes in a file of {size}: truncated or not a checkpoint"
+        )
+    return Container.SAFETENSORS
+
+
+def _judge_onnx(path: Path, head: bytes, size: int) -> Container:
+    raise CheckpointError(
+        path, "an ONNX model; ONNX support is not in this version: pass the PyTorch file it was exported from"
+    )
+
+
+def _judge_text(path: Path, head: bytes, size: int) -> Container:
+    text = head.decode("utf-8", "ignore").lstrip()
+    if text.startswith("version https://git-lfs"):
+        raise CheckpointError(path, "a Git LFS pointer, not the file itself; run `git lfs pull`")
+    if text.startswith("{") and path.name.endswith(".index.json"):
+        return Container.SHARD_INDEX
+    if size < _SMALL_ARCHIVE and path.read_bytes().rstrip().endswith(b"."):
+        _refuse_text_pickle(path)
+    raise CheckpointError(path, "a text file, not a checkpoint")
+
+
+def _refuse_text_pickle(path: Path) -> None:
+    from boundcalc.checkpoint.refusal import scan
+
+    with path.open("rb") as file:
+        content = scan(file)
+    if content.complete:
+        needs = f" and needs {', '.join(content.names[:4])} to be executed" if content.names else ""
+        raise CheckpointError(
+            path, f"a plain pickle of protocol 0, which can hold code{needs}; re-save with {RESAVE}"
+        )
+
+
+def _is_text(head: bytes) -> bool:
+    try:
+        text = head.decode("utf-8")
+    except UnicodeDecodeError as problem:
+        text = head[: problem.start].decode("utf-8") if problem.start > len(head) - 4 else "\0"
+    return all(letter.isprintable() or letter.isspace() for letter in text)
+
+
+def _is_onnx(head: bytes) -> bool:
+    return (
+        len(head) > 2 and head[0] == 0x08 and 1 <= head[1] <= 32 and head[2] in {0x12, 0x1A, 0x22, 0x2A, 0x3A}
+    )
+
+
+_Judge = Callable[[Path, bytes, int], Container]
+_JUDGES: tuple[tuple[Callable[[bytes], bool], _Judge], ...] = (
+    (lambda head: head[:4] in {b"PK\x03\x04", b"PK\x05\x06"}, _judge_zip),
+    (
+        lambda head: head[:1] == b"\x80" and len(head) > 1 and head[1] <= 5 and head[8:9] != b"{",
+        _judge_pickle,
+    ),
+    (lambda head: head[8:9] == b"{", _judge_safetensors),
+    (_is_onnx, _judge_onnx),
+    (_is_text, _judge_text),
+)

@@ -1,0 +1,44 @@
+"""What reading a checkpoint yields, whatever convention it was written in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+
+from boundcalc.checkpoint.program import Program
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """The canonical content of a checkpoint.
+
+    Attributes:
+        path: as the user gave it.
+        sha256: hexadecimal digest of the file (of all files read, in name order, for a folder).
+        format: short name of the convention, as `boundcalc formats` lists it.
+        evidence: why this convention, one short sentence each, for the report.
+        tensors: plain state dict without reparametrisations and wrappers, in file order; weights are already
+            multiplied by their mask (`"fc1.weight"`, `"fc1.bias"`, `"bn1.running_mean"`, ...), original
+            dtypes, on the CPU. Masks are not in it.
+        masks: declared masks, keys as in `tensors` (`"fc1.weight"`), bool, shape of the tensor; a layer
+            without a declared mask is absent (its mask is then inferred from exact zeros).
+        raw: the state dict before reparametrisations were undone (wrappers stripped): for models that carry
+            them.
+        ordered: whether the order of `tensors` is the order in which the layers were registered.
+        program: the captured forward pass when the file holds one (.pt2).
+        reference: path of the initialisation found beside the checkpoint, if any.
+    """
+
+    path: str
+    sha256: str
+    format: str
+    evidence: tuple[str, ...]
+    tensors: dict[str, torch.Tensor]
+    masks: dict[str, torch.Tensor]
+    raw: dict[str, torch.Tensor]
+    ordered: bool = True
+    program: Program | None = None
+    reference: Path | None = None
+    ignored: tuple[str, ...] = field(default=())

@@ -1,0 +1,110 @@
+"""The checks that every checkpoint passes: of the tensors as stored, and of the network that came out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import torch
+
+from boundcalc.checkpoint.arrays import all_finite
+from boundcalc.checkpoint.conventions.state import State
+from boundcalc.errors import CheckpointError
+
+_FLOATS = {torch.float16, torch.bfloat16, torch.float32, torch.float64}
+_COUNTS = {torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64}
+_MOST_FROM_SPARSE = 1 << 28
+
+
+def usable(state: State) -> State:
+    """Check stored tensors before anything is computed with them.
+
+    Refused as a `CheckpointError` naming a tensor that is quantised, complex, of a type without arithmetic,
+    without data, or larger than the bytes it has in the file.
+
+    Args:
+        state: as the file has it.
+
+    Returns:
+        The state with plain, dense tensors without gradients.
+    """
+    tensors = {key: _usable(state, key, tensor) for key, tensor in state.tensors.items()}
+    apart = {key: _usable(state, key, tensor) for key, tensor in state.apart.items()}
+    return replace(state, tensors=tensors, apart=apart)
+
+
+def network(state: State) -> None:
+    """Check that what was read can be a network's weights.
+
+    Args:
+        state: decoded and masked.
+
+    Raises:
+        CheckpointError: when there are no weights, or a tensor is an integer, infinite or NaN.
+    """
+    if not state.tensors:
+        raise CheckpointError(state.path, "no weights in it")
+    for key, tensor in state.tensors.items():
+        if not tensor.is_floating_point():
+            raise CheckpointError(
+                state.path, f"{key} is {_name(tensor)}: quantised or integer weights are not read"
+            )
+        if not all_finite(tensor):
+            raise CheckpointError(state.path, f"{key} has infinite or NaN entries")
+    if not any(tensor.dim() > 1 and tensor.numel() for tensor in state.tensors.values()):
+        first = next(iter(state.tensors))
+        raise CheckpointError(
+            state.path, f"no weight matrices in it: all tensors are one-dimensional or empty ({first}, ...)"
+        )
+
+
+def _usable(state: State, key: str, tensor: torch.Tensor) -> torch.Tensor:
+    tensor = tensor.detach()
+    for wrong, problem in _WRONG:
+        if wrong(tensor):
+            raise CheckpointError(state.path, f"{key} is {problem}")
+    if tensor.layout is torch.sparse_coo:
+        return _dense(state, key, tensor)
+    if tensor.layout is not torch.strided:
+        raise CheckpointError(state.path, f"{key} is stored as {tensor.layout}; save it dense")
+    if tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
+        raise CheckpointError(
+            state.path,
+            f"{key} of shape {tuple(tensor.shape)} is expanded from "
+            f"{tensor.untyped_storage().nbytes()} bytes; save it after .contiguous()",
+        )
+    if tensor.dtype not in _FLOATS | _COUNTS:
+        raise CheckpointError(state.path, f"{key} is {_name(tensor)}, a type that weights are not read in")
+    return tensor
+
+
+def _dense(state: State, key: str, tensor: torch.Tensor) -> torch.Tensor:
+    if tensor.numel() > _MOST_FROM_SPARSE:
+        raise CheckpointError(state.path, f"{key} is a sparse tensor of absurd size {tuple(tensor.shape)}")
+    if tensor.dtype not in _FLOATS | _COUNTS:
+        raise CheckpointError(state.path, f"{key} is {_name(tensor)}, a type that weights are not read in")
+    indices, values = tensor._indices(), tensor._values()
+    limits = torch.tensor(tensor.shape[: tensor.sparse_dim()]).unsqueeze(1)
+    fits = (
+        indices.dim() == 2
+        and indices.shape[0] == tensor.sparse_dim()
+        and values.shape[:1] == indices.shape[1:]
+    )
+    if not fits or not bool(((indices >= 0) & (indices < limits)).all()):
+        raise CheckpointError(
+            state.path, f"{key} is a sparse tensor with positions outside its shape {tuple(tensor.shape)}"
+        )
+    return tensor.to_dense()
+
+
+def _name(tensor: torch.Tensor) -> str:
+    return str(tensor.dtype).removeprefix("torch.")
+
+
+_WRONG: tuple[tuple[Callable[[torch.Tensor], bool], str], ...] = (
+    (lambda tensor: type(tensor) is not torch.Tensor, "a tensor of a special class, not a plain one"),
+    (lambda tensor: tensor.is_nested, "a nested tensor, not a plain one"),
+    (lambda tensor: tensor.is_meta, "without data (saved from the meta device)"),
+    (lambda tensor: tensor.is_quantized, "quantised; dequantise the network before saving it"),
+    (lambda tensor: tensor.is_complex(), "complex; only real weights are read"),
+)

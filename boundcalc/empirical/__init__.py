@@ -1,0 +1,1 @@
+"""What the data say: data sets, margins and gaps."""

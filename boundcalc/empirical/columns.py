@@ -1,0 +1,143 @@
+"""A column: one array of a data set, read in order, a few rows at a time."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import IO, Any, Protocol
+from zipfile import BadZipFile
+
+import numpy as np
+
+from boundcalc.errors import DataError
+
+UNREADABLE = (OSError, EOFError, zlib.error, BadZipFile, RuntimeError, NotImplementedError)
+"""What reading a damaged, encrypted or oddly compressed file raises (gzip's BadGzipFile is an OSError)."""
+
+
+class Column(Protocol):
+    """One array of a data set.
+
+    Attributes:
+        label: where it comes from, for messages: the file and the key.
+        shape: of the whole array, samples first.
+        dtype: as stored.
+    """
+
+    @property
+    def label(self) -> str: ...  # noqa: D102
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...  # noqa: D102
+
+    @property
+    def dtype(self) -> np.dtype[Any]: ...  # noqa: D102
+
+    def rows(self, batch_size: int) -> Iterator[np.ndarray]:
+        """Yield the array in order, `batch_size` rows at a time (the last piece may be shorter)."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class ArrayColumn:
+    """An array in memory or memory-mapped.
+
+    Attributes:
+        label: where it comes from, for messages.
+        array: numpy array or memmap, samples first.
+    """
+
+    label: str
+    array: np.ndarray
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the whole array."""
+        return tuple(self.array.shape)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Dtype as stored."""
+        return self.array.dtype
+
+    def rows(self, batch_size: int) -> Iterator[np.ndarray]:
+        """Yield slices of `batch_size` rows, in order."""
+        for start in range(0, self.shape[0], batch_size):
+            yield np.asarray(self.array[start : start + batch_size])
+
+
+@dataclass(frozen=True)
+class ChannelColumn:
+    """Grey images, `(m, rows, columns)`, seen as images of one channel, `(m, 1, rows, columns)`.
+
+    Attributes:
+        column: the images.
+    """
+
+    column: Column
+
+    @property
+    def label(self) -> str:
+        """Where the images come from."""
+        return self.column.label
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the whole array, with the channel."""
+        return (self.column.shape[0], 1, *self.column.shape[1:])
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Dtype as stored."""
+        return self.column.dtype
+
+    def rows(self, batch_size: int) -> Iterator[np.ndarray]:
+        """Yield `batch_size` images at a time."""
+        for images in self.column.rows(batch_size):
+            yield images[:, None]
+
+
+def read_rows(
+    stream: IO[bytes], label: str, shape: tuple[int, ...], dtype: np.dtype[Any], batch_size: int
+) -> Iterator[np.ndarray]:
+    """Yield the rows of a C-ordered array from a byte stream placed at its first byte.
+
+    Args:
+        stream: binary stream; read to its end, so that a checksum at the end of it is verified.
+        label: named in errors.
+        shape: of the whole array, samples first.
+        dtype: of its entries.
+        batch_size: rows a piece.
+
+    Yields:
+        Arrays `(b,) + shape[1:]`, b <= batch_size, read-only.
+
+    Raises:
+        DataError: the stream is damaged, ends early, or goes on after the array.
+    """
+    row_bytes = dtype.itemsize * int(np.prod(shape[1:], dtype=np.int64))
+    for start in range(0, shape[0], batch_size):
+        count = min(batch_size, shape[0] - start)
+        content = _read(stream, label, count * row_bytes)
+        if len(content) < count * row_bytes:
+            row = start + len(content) // row_bytes
+            raise DataError(f"{label}: truncated at row {row} of {shape[0]}; copy the file again")
+        yield np.frombuffer(content, dtype=dtype).reshape((count, *shape[1:]))
+    if _read(stream, label, 1):
+        raise DataError(f"{label}: holds more bytes than its header says, {shape}; the file is damaged")
+
+
+def _read(stream: IO[bytes], label: str, size: int) -> bytes | bytearray:
+    content = bytearray()
+    try:
+        while len(content) < size:
+            piece = stream.read(size - len(content))
+            if not piece:
+                break
+            if len(piece) == size:
+                return piece
+            content += piece
+    except UNREADABLE as error:
+        raise DataError(f"{label}: truncated or damaged ({error}); copy the file again") from error
+    return content

@@ -1,0 +1,280 @@
+"""Data sets: every form that ``--data`` takes, streamed, scaled and checked."""
+
+from __future__ import annotations
+
+import difflib
+import importlib.resources
+import importlib.util
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from boundcalc.empirical import callables
+from boundcalc.empirical.arrays import as_array, is_array
+from boundcalc.empirical.columns import ArrayColumn, ChannelColumn, Column
+from boundcalc.empirical.idx import find_mnist
+from boundcalc.empirical.npz import KEYS, find_npz
+from boundcalc.empirical.split import Normalization, Split, split_of_batches, split_of_columns
+from boundcalc.errors import DataError
+
+FORMS = ("mnist:DIR", "npz:FILE", "digits", "sample", "package.module:CALLABLE", "FILE.py:CALLABLE")
+"""What ``--data`` takes."""
+
+WORDS = {"mnist": "mnist:DIR", "npz": "npz:FILE", "digits": "digits", "sample": "sample"}
+DOTTED = r"[^\W\d]\w*(\.[^\W\d]\w*)*"
+SAMPLE_FILE = "mnist_sample.npz"
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Training samples and, where there are any, test samples.
+
+    Attributes:
+        name: as the user gave it.
+        train: the training split.
+        test: the test split, of samples of the same shape; None if there is none.
+    """
+
+    name: str
+    train: Split
+    test: Split | None
+
+
+def open_data(
+    spec: str | Dataset | Sequence[Any] | Mapping[str, Any], normalize: Sequence[float] | None = None
+) -> Dataset:
+    """Open a data set; headers are read, samples are not.
+
+    Samples stored as uint8 are divided by 255, floats are taken as they are; `normalize` comes after. Arrays
+    are uint8 or float `(m, ...)` with labels `(m,)`, integers from 0 (floats with whole values will do,
+    one-hot labels will not).
+
+    Args:
+        spec: a data set, a form, or what a callable may return.
+
+            Forms:
+            `mnist:DIR`: the four IDX files, gzipped or not, or the root of torchvision's `MNIST/raw`;
+            `npz:FILE`: an archive of x_train, y_train, x_test, y_test, or a folder of those four as .npy;
+            `digits`: scikit-learn's 1,797 images `(1, 8, 8)` in [0, 1], a fixed stratified split of three to one;
+            `sample`: 10,000 + 2,000 images `(1, 28, 28)` of MNIST that come with boundcalc;
+            `package.module:CALLABLE` or `FILE.py:CALLABLE`: a function without arguments.
+
+            A callable returns one of:
+            four arrays, `(x_train, y_train, x_test, y_test)`, in a tuple or list; the test pair may be None;
+            two arrays, `(x_train, y_train)`;
+            a mapping with those four keys, the test pair left out or None;
+            a pair `(train, test)` of batches, test perhaps None: each a function without arguments that returns
+            an iterator over `(x, y)` batches, a list of such batches, or an object that can be iterated anew,
+            such as a torch DataLoader; batches may differ in length;
+            a `Dataset`.
+            Arrays are numpy arrays, memmaps or torch tensors.
+        normalize: means, then standard deviations: two numbers, or 2 c numbers for samples of c channels
+            (axis 1 of a batch); x becomes (x - mean) / std.
+
+    Returns:
+        The data set. Test is None where there are no test arrays.
+
+    Raises:
+        DataError: unknown form; a missing, truncated or damaged file; arrays that are not samples and labels;
+            counts that differ; no samples; a callable that raises or returns something else; a standard
+            deviation <= 0.
+
+    Example:
+        >>> import numpy as np
+        >>> x = np.arange(12, dtype=np.uint8).reshape(4, 3)
+        >>> data = open_data((x, [0, 1, 1, 0], x[:2], [0, 1]), normalize=(0.5, 0.25))
+        >>> data.train.shape, data.train.m, data.test.m
+        ((3,), 4, 2)
+        >>> x, y = next(data.train.batches(2))
+        >>> x.dtype, y.tolist()
+        (dtype('float64'), [0, 1])
+    """  # noqa: DOC502
+    step = None if normalize is None else _normalization(normalize)
+    name = spec if isinstance(spec, str) else "arrays"
+    data = _matched(_open_form(spec) if isinstance(spec, str) else _interpret(spec, name))
+    if step is None:
+        return data
+    test = None if data.test is None else data.test.normalized(step)
+    return replace(data, train=data.train.normalized(step), test=test)
+
+
+def _open_form(spec: str) -> Dataset:
+    form, _, rest = spec.partition(":")
+    if form == "mnist" and rest:
+        return _from_columns(spec, find_mnist(Path(rest).expanduser()))
+    if form == "npz" and rest:
+        return _from_columns(spec, *find_npz(Path(rest).expanduser()), where=rest)
+    if spec == "digits":
+        return _digits()
+    if spec == "sample":
+        return _sample()
+    where, _, name = spec.rpartition(":")
+    if re.fullmatch(DOTTED, name) and (
+        where.endswith(".py") or (re.fullmatch(DOTTED, where) and not _slip(where))
+    ):
+        return _interpret(callables.call(spec), spec)
+    raise DataError(f"{spec!r} is not a form of data; {_nearest(spec)}the forms are {', '.join(FORMS)}")
+
+
+def _slip(word: str) -> bool:
+    """Return whether a word before a colon is a misspelt form rather than a module."""
+    return bool(difflib.get_close_matches(word.lower(), WORDS)) and importlib.util.find_spec(word) is None
+
+
+def _nearest(spec: str) -> str:
+    path = Path(spec)
+    if path.suffix in {".npz", ".npy"}:
+        return f"did you mean npz:{spec}? "
+    if path.is_dir():
+        return f"did you mean {'npz' if list(path.glob('*.npy')) else 'mnist'}:{spec}? "
+    if path.suffix == ".py":
+        return f"did you mean {spec}:CALLABLE? "
+    near = difflib.get_close_matches(spec.partition(":")[0].lower(), WORDS, n=1, cutoff=0.5)
+    return f"did you mean {WORDS[near[0]]}? " if near else ""
+
+
+def _from_columns(
+    name: str, columns: Mapping[str, Column], others: tuple[str, ...] = (), where: str = ""
+) -> Dataset:
+    where = where or name
+    for key in KEYS:
+        partner = key.replace("x_", "y_") if key.startswith("x_") else key.replace("y_", "x_")
+        if key not in columns and ("train" in key or partner in columns or _alike(key, others)):
+            there = ", ".join((*columns, *others)) or "nothing"
+            raise DataError(f"{where}: no {key}; it holds {there}, and the four arrays are {', '.join(KEYS)}")
+    train = split_of_columns(where, columns["x_train"], columns["y_train"])
+    test = split_of_columns(where, columns["x_test"], columns["y_test"]) if "x_test" in columns else None
+    return Dataset(name, train, test)
+
+
+def _alike(key: str, others: Iterable[str]) -> bool:
+    """Return whether another name is a variant spelling of a key, such as `X_test` or `xtest`."""
+    return any(re.sub(r"[^a-z]", "", other.lower()) == key.replace("_", "") for other in others)
+
+
+def _matched(data: Dataset) -> Dataset:
+    if data.test is None:
+        return data
+    train, test = data.train.source, data.test.source
+    if train.shape != test.shape:
+        raise DataError(
+            f"{test.x_label}: samples of shape {test.shape}, but {train.x_label} has {train.shape}"
+        )
+    if (train.dtype == np.uint8) != (test.dtype == np.uint8):
+        raise DataError(
+            f"{test.x_label}: {test.dtype}, but {train.x_label} is {train.dtype}; "
+            "uint8 is scaled to [0, 1] and float is not, so give both in one form"
+        )
+    return data
+
+
+def _interpret(value: Any, name: str) -> Dataset:
+    if isinstance(value, Dataset):
+        return value
+    if isinstance(value, Mapping):
+        others = tuple(str(key) for key in value if key not in KEYS)
+        present = {key: value[key] for key in KEYS if value.get(key) is not None}
+        return _from_columns(name, _columns(present, name), others)
+    if isinstance(value, tuple | list):
+        if len(value) == 4 or (len(value) == 2 and all(map(is_array, value))):
+            present = {key: array for key, array in zip(KEYS, value, strict=False) if array is not None}
+            return _from_columns(name, _columns(present, name))
+        if len(value) == 2:
+            train, test = value
+            return Dataset(
+                name,
+                _batches(train, f"{name}: train"),
+                None if test is None else _batches(test, f"{name}: test"),
+            )
+    found = (
+        f"{type(value).__name__} of {len(value)}" if isinstance(value, tuple | list) else type(value).__name__
+    )
+    raise DataError(
+        f"{name}: {found} is not data; give (x_train, y_train, x_test, y_test), a mapping with these keys, "
+        "or a pair (train, test) of functions that each return an iterator over (x, y) batches"
+    )
+
+
+def _columns(arrays: Mapping[str, Any], name: str) -> dict[str, Column]:
+    labels = {key: f"{name}: {key}" for key in arrays}
+    return {key: ArrayColumn(labels[key], as_array(value, labels[key])) for key, value in arrays.items()}
+
+
+def _batches(value: Any, label: str) -> Split:
+    if isinstance(value, Iterator):
+        raise DataError(
+            f"{label}: {type(value).__name__} can be read only once; give the function that makes it"
+        )
+    if isinstance(value, list | tuple):
+        pairs = all(isinstance(batch, tuple | list) and len(batch) == 2 for batch in value)
+        m = sum(len(batch[1]) for batch in value) if pairs else None
+        return split_of_batches(label, partial(_same, value), m)
+    if isinstance(value, Iterable) and not is_array(value) and not isinstance(value, str | bytes | Mapping):
+        return split_of_batches(label, partial(_same, value))
+    if callable(value):
+        return split_of_batches(label, value)
+    raise DataError(
+        f"{label}: {type(value).__name__} is not a function that returns an iterator over (x, y) batches"
+    )
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+def _normalization(numbers: Sequence[float]) -> Normalization:
+    values = tuple(float(number) for number in numbers)
+    text = ",".join(f"{value:g}" for value in values)
+    if not values or len(values) % 2:
+        raise DataError(
+            f"--normalize {text}: give MEAN,STD, or all channels' means and then their standard deviations"
+        )
+    if not np.isfinite(values).all():
+        raise DataError(f"--normalize {text}: every number must be finite")
+    means, deviations = values[: len(values) // 2], values[len(values) // 2 :]
+    if min(deviations) <= 0:
+        raise DataError(f"--normalize {text}: a standard deviation must be above 0, not {min(deviations):g}")
+    return means, deviations
+
+
+def _digits() -> Dataset:
+    # of every class, three in four (rounded) go to train
+    try:
+        from sklearn.datasets import load_digits
+    except ImportError as error:
+        raise DataError("digits: needs scikit-learn; pip install boundcalc[digits]") from error
+    bunch = load_digits()
+    x = bunch.images[:, None] / 16.0
+    y = bunch.target.astype(np.int64)
+    random = np.random.RandomState(0)  # its stream never changes between versions of numpy
+    training = np.zeros(len(y), dtype=bool)
+    for label in range(10):
+        rows = random.permutation(np.nonzero(y == label)[0])
+        training[rows[: round(0.75 * len(rows))]] = True
+    arrays = (x[training], y[training], x[~training], y[~training])
+    return _from_columns("digits", _columns(dict(zip(KEYS, arrays, strict=True)), "digits"))
+
+
+def _sample() -> Dataset:
+    # installed as the package boundcalc.sample, else in the folder data/ of the source tree
+    candidates = [Path(__file__).parents[2] / "data" / SAMPLE_FILE]
+    try:
+        installed = importlib.resources.files("boundcalc.sample") / SAMPLE_FILE
+    except ModuleNotFoundError:
+        pass
+    else:
+        candidates.insert(0, Path(str(installed)))
+    for path in candidates:
+        if path.is_file():
+            columns, others = find_npz(path)
+            images: dict[str, Column] = {
+                key: ChannelColumn(column) if key.startswith("x_") else column
+                for key, column in columns.items()
+            }
+            return _from_columns("sample", images, others, where=str(path))
+    raise DataError(f"{candidates[0]}: the sample set is missing; data/make_sample.py makes it again")

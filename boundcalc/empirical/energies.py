@@ -1,0 +1,60 @@
+"""What the bounds need to know of the data: energies of the input coordinates, on the arrays that the network sees."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+
+from boundcalc.errors import UsageError
+
+
+@dataclass(frozen=True, eq=False)
+class Energies:
+    """Sums of squares over the training sample.
+
+    Attributes:
+        m: number of samples.
+        coordinate: sum_i x_i[coordinate]^2, (channels, height, width) float64.
+        largest: max |x|.
+        declared: whether these are the declared worst case |x| <= B and not measured.
+    """
+
+    m: int
+    coordinate: torch.Tensor
+    largest: float
+    declared: bool = False
+
+    @property
+    def frobenius_squared(self) -> float:
+        """||X||_F^2."""
+        return float(self.coordinate.sum())
+
+    @property
+    def max_coordinate(self) -> float:
+        """Largest energy of a coordinate."""
+        return float(self.coordinate.max())
+
+    @property
+    def max_pixel(self) -> float:
+        """Largest energy of a pixel, channels summed."""
+        return float(self.coordinate.sum(0).max())
+
+
+def declared(samples: int, bound: float, shape: tuple[int, int, int]) -> Energies:
+    """Return the energies of the worst sample with |x| <= bound in every coordinate.
+
+    Args:
+        samples: m >= 1.
+        bound: B > 0.
+        shape: the network's input (channels, height, width).
+
+    Raises:
+        UsageError: m or B is not positive and finite.
+    """
+    if samples < 1:
+        raise UsageError(f"--samples {samples}: give at least 1")
+    if not (bound > 0 and math.isfinite(bound)):
+        raise UsageError(f"--input-bound {bound}: give a positive number")
+    return Energies(samples, torch.full(shape, samples * bound**2, dtype=torch.float64), bound, declared=True)

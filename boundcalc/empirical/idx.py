@@ -1,0 +1,142 @@
+"""The four IDX files of MNIST and its look-alikes, gzipped or not.
+
+Format: two zero bytes, a type byte (8: unsigned byte), the number of dimensions, each size as a big-endian
+    32-bit integer, the
+entries in C order (http://yann.lecun.com/exdb/mnist).
+"""
+
+from __future__ import annotations
+
+import gzip
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from boundcalc.empirical.columns import UNREADABLE, ChannelColumn, Column, read_rows
+from boundcalc.errors import DataError
+
+FOLDERS = ("", "MNIST/raw", "raw")
+"""Where below the given folder the files may lie; torchvision puts them under MNIST/raw."""
+
+
+@dataclass(frozen=True)
+class IdxColumn:
+    """One IDX file of unsigned bytes.
+
+    Attributes:
+        path: the file; gzipped when its name ends in `.gz`.
+        shape: of the whole array: `(m, rows, columns)` for images, `(m,)` for labels.
+    """
+
+    path: Path
+    shape: tuple[int, ...]
+
+    @property
+    def label(self) -> str:
+        """The file's path."""
+        return str(self.path)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Always uint8."""
+        return np.dtype(np.uint8)
+
+    def rows(self, batch_size: int) -> Iterator[np.ndarray]:
+        """Yield `batch_size` samples at a time, uint8, without holding the file.
+
+        Raises:
+            DataError: the file is truncated or damaged.
+        """
+        try:
+            stream = _open(self.path)
+        except OSError as error:
+            raise DataError(f"{self.path}: {error.strerror or error}") from error
+        with stream:
+            _header(stream, self.path, len(self.shape))
+            yield from read_rows(stream, self.label, self.shape, self.dtype, batch_size)
+
+
+def open_idx(path: Path, dimensions: int) -> IdxColumn:
+    """Read the header of one IDX file.
+
+    Args:
+        path: the file, gzipped when its name ends in `.gz`.
+        dimensions: 3 for images, 1 for labels.
+
+    Returns:
+        The column.
+
+    Raises:
+        DataError: unreadable, wrong magic number, or (for a file that is not gzipped) wrong size.
+    """
+    try:
+        with _open(path) as stream:
+            sizes = _header(stream, path, dimensions)
+        if path.suffix != ".gz":
+            expected = 4 + 4 * dimensions + int(np.prod(sizes, dtype=np.int64))
+            found = path.stat().st_size
+            if found != expected:
+                fault = "truncated" if found < expected else "too long"
+                raise DataError(f"{path}: {fault}, {found} bytes where the header says {expected}")
+    except OSError as error:
+        raise DataError(f"{path}: {error.strerror or error}") from error
+    return IdxColumn(path, sizes)
+
+
+def find_mnist(folder: Path) -> dict[str, Column]:
+    """Find the four files in a folder.
+
+    Args:
+        folder: holds `train-images`, `train-labels`, `t10k-images` and `t10k-labels`, each followed by
+            `-idx3-ubyte` or `.idx3-ubyte` (`idx1` for labels) and perhaps `.gz`; or is the root of
+            torchvision's `MNIST/raw`.
+
+    Returns:
+        x_train, y_train, x_test and y_test; images `(m, 1, rows, columns)`.
+
+    Raises:
+        DataError: the folder or a file is missing, or a file is not what its name says.
+    """
+    if not folder.is_dir():
+        raise DataError(f"{folder}: no such folder; mnist:DIR wants the folder of the four IDX files")
+    return {
+        "x_train": ChannelColumn(open_idx(_find(folder, "train-images", 3), 3)),
+        "y_train": open_idx(_find(folder, "train-labels", 1), 1),
+        "x_test": ChannelColumn(open_idx(_find(folder, "t10k-images", 3), 3)),
+        "y_test": open_idx(_find(folder, "t10k-labels", 1), 1),
+    }
+
+
+def _find(folder: Path, stem: str, dimensions: int) -> Path:
+    for below in FOLDERS:
+        for joint in "-.":
+            for ending in ("", ".gz"):
+                path = folder / below / f"{stem}{joint}idx{dimensions}-ubyte{ending}"
+                if path.is_file():
+                    return path
+    raise DataError(
+        f"{folder}: {stem}-idx{dimensions}-ubyte(.gz) is missing; mnist:DIR wants the four IDX files"
+    )
+
+
+def _open(path: Path) -> IO[bytes]:
+    return gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")  # type: ignore[return-value]
+
+
+def _header(stream: IO[bytes], path: Path, dimensions: int) -> tuple[int, ...]:
+    expected = 0x0800 + dimensions
+    try:
+        head = stream.read(4 + 4 * dimensions)
+    except UNREADABLE as error:
+        raise DataError(f"{path}: truncated or damaged ({error}); copy the file again") from error
+    magic = int.from_bytes(head[:4], "big")
+    if len(head) >= 4 and magic != expected:
+        kind = "images" if dimensions == 3 else "labels"
+        raise DataError(f"{path}: magic number 0x{magic:08x}, but IDX {kind} of bytes have 0x{expected:08x}")
+    if len(head) < 4 + 4 * dimensions:
+        raise DataError(f"{path}: truncated in its header; copy the file again")
+    return struct.unpack(f">{dimensions}I", head[4:])

@@ -1,0 +1,133 @@
+"""One pass over the data: energies of the inputs, margins of the outputs, errors."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+
+from boundcalc.empirical.datasets import Dataset
+from boundcalc.empirical.energies import Energies
+from boundcalc.empirical.split import Split
+from boundcalc.errors import DataError, NotCovered
+from boundcalc.network.forward import run
+from boundcalc.network.network import Network
+
+QUANTILES = (0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9)
+BATCH_ENTRIES = 2**22
+"""Numbers in the largest value of a batch."""
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """What one pass over a data set found.
+
+    Attributes:
+        energies: of the training inputs, as the network sees them.
+        margins: training margins in rising order, (m,) float64 on the CPU; None where the network cannot be run.
+        test_margins: as `margins`, for the test split; None without one.
+        reason: why there are no margins, or "".
+    """
+
+    energies: Energies
+    margins: torch.Tensor | None
+    test_margins: torch.Tensor | None
+    reason: str = ""
+
+
+def error(margins: torch.Tensor) -> float:
+    """Return the share of samples with margin <= 0: ties count as errors."""
+    return float((margins <= 0).double().mean())
+
+
+def quantiles(margins: torch.Tensor) -> dict[str, float]:
+    """Return lower quantiles of sorted margins, keyed by their level."""
+    return {f"{level:g}": float(margins[math.floor(level * (margins.numel() - 1))]) for level in QUANTILES}
+
+
+def margins_of(outputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """Return the margins f(x)_y - max_{c != y} f(x)_c, or (2y - 1) f(x) for a single output.
+
+    Args:
+        outputs: (b, C) float64.
+        labels: (b,) int64 in 0..C-1 (0 or 1 for a single output).
+
+    Returns:
+        (b,) float64.
+    """
+    if outputs.shape[1] == 1:
+        return outputs[:, 0] * (2 * labels - 1)
+    own = outputs.gather(1, labels[:, None])
+    others = outputs.scatter(1, labels[:, None], -math.inf)
+    return own[:, 0] - others.amax(1)
+
+
+def measure(network: Network, data: Dataset, device: str = "cpu") -> Measured:
+    """Stream the data once through the network, in float64.
+
+    Args:
+        network: masked weights in float64.
+        data: training and perhaps test split; samples of any shape with as many entries as the network's input.
+        device: where to compute, ``"cpu"`` or ``"cuda"``.
+
+    Returns:
+        Energies, margins and, where the network holds an operation that cannot be run, the reason.
+
+    Raises:
+        DataError: samples or labels do not fit the network, or the data is damaged.
+    """
+    check_shape(network, data.train, data.name)
+    energy = torch.zeros(network.nodes[0].shape, dtype=torch.float64)
+    largest, count, reason = 0.0, 0, ""
+    train: list[torch.Tensor] = []
+    for x, labels in _batches(network, data.train, data.name):
+        energy += x.square().sum(0).reshape(energy.shape)
+        largest = max(largest, float(x.abs().max()))
+        count += x.shape[0]
+        if not reason:
+            try:
+                train.append(_margins(network, x, labels, device))
+            except NotCovered as problem:
+                reason = f"the network cannot be run here: {problem}"
+    energies = Energies(count, energy * (1 + 1e-15 * (count + 8)), largest)
+    if reason:
+        return Measured(energies, None, None, reason)
+    return Measured(energies, torch.cat(train).sort().values, _split_margins(network, data, device))
+
+
+def check_shape(network: Network, split: Split, name: str) -> None:
+    """Refuse samples that do not have as many entries as the network's input.
+
+    Raises:
+        DataError: naming both shapes.
+    """
+    if math.prod(split.shape) != network.inputs:
+        raise DataError(
+            f"{name}: a sample has shape {split.shape}, the network takes {network.input_shape}: "
+            f"{math.prod(split.shape)} entries, not {network.inputs}"
+        )
+
+
+def _split_margins(network: Network, data: Dataset, device: str) -> torch.Tensor | None:
+    if data.test is None:
+        return None
+    found = [_margins(network, x, y, device) for x, y in _batches(network, data.test, data.name)]
+    return torch.cat(found).sort().values
+
+
+def _batches(network: Network, split: Split, name: str) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    widest = max(math.prod(node.shape) for node in network.nodes)
+    size = max(1, min(4096, BATCH_ENTRIES // widest))
+    classes = max(2, network.outputs)
+    for x, y in split.batches(size):
+        labels = torch.from_numpy(y)
+        if int(labels.max()) >= classes:
+            raise DataError(f"{name}: label {int(labels.max())} does not fit a network with {network.outputs} outputs")
+        yield torch.from_numpy(x), labels
+
+
+def _margins(network: Network, x: torch.Tensor, labels: torch.Tensor, device: str) -> torch.Tensor:
+    with torch.no_grad():
+        return margins_of(run(network, x.to(device)), labels.to(device)).cpu()

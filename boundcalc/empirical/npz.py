@@ -1,0 +1,134 @@
+"""Arrays straight from an .npz archive, or a folder of .npy files: never loaded whole, never unpickled."""
+
+from __future__ import annotations
+
+import warnings
+import zipfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from boundcalc.empirical.columns import UNREADABLE, ArrayColumn, Column, read_rows
+from boundcalc.errors import DataError
+
+KEYS = ("x_train", "y_train", "x_test", "y_test")
+"""The four arrays of a data set."""
+
+
+@dataclass(frozen=True)
+class NpzColumn:
+    """One array of an .npz archive, stored or compressed.
+
+    Attributes:
+        path: the archive.
+        member: its name in the archive, with `.npy`.
+        shape: of the whole array.
+        dtype: of its entries.
+    """
+
+    path: Path
+    member: str
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+
+    @property
+    def label(self) -> str:
+        """The archive and the key."""
+        return f"{self.path}: {self.member.removesuffix('.npy')}"
+
+    def rows(self, batch_size: int) -> Iterator[np.ndarray]:
+        """Yield `batch_size` rows at a time, decompressing as it goes.
+
+        Raises:
+            DataError: the member is truncated or damaged (its checksum is verified at the end).
+        """
+        try:
+            with zipfile.ZipFile(self.path) as archive, archive.open(self.member) as stream:
+                _header(stream, self.label)
+                yield from read_rows(stream, self.label, self.shape, self.dtype, batch_size)
+        except (*UNREADABLE, KeyError) as error:
+            raise DataError(f"{self.label}: {error}") from error
+
+
+def find_npz(path: Path) -> tuple[dict[str, Column], tuple[str, ...]]:
+    """Read the headers of an archive, or of a folder of .npy files.
+
+    Args:
+        path: an .npz file, or a folder of `x_train.npy` and so on, which are memory-mapped.
+
+    Returns:
+        Those of the four arrays that are there, by key, and the names of all others, which are not looked at.
+
+    Raises:
+        DataError: missing, not an archive, or an array that cannot be streamed.
+    """
+    if path.is_dir():
+        files = {file.stem: file for file in sorted(path.glob("*.npy"))}
+        return {key: _map_npy(files[key]) for key in KEYS if key in files}, _others(files)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = {name.removesuffix(".npy"): name for name in archive.namelist()}
+            return {key: _member(archive, path, names[key]) for key in KEYS if key in names}, _others(names)
+    except FileNotFoundError as error:
+        raise DataError(
+            f"{path}: no such file; npz:FILE wants an .npz file or a folder of .npy files"
+        ) from error
+    except UNREADABLE as error:
+        raise DataError(f"{path}: not a readable .npz archive ({error})") from error
+
+
+def _others(names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(name for name in names if name not in KEYS)
+
+
+def _member(archive: zipfile.ZipFile, path: Path, name: str) -> NpzColumn:
+    label = f"{path}: {name.removesuffix('.npy')}"
+    try:
+        with archive.open(name) as stream:
+            shape, dtype = _header(stream, label)
+    except UNREADABLE as error:
+        raise DataError(f"{label}: truncated or damaged ({error}); copy the file again") from error
+    return NpzColumn(path, name, shape, dtype)
+
+
+def _map_npy(path: Path) -> ArrayColumn:
+    label = f"{path}: {path.stem}"
+    try:
+        with path.open("rb") as stream:
+            shape, dtype = _header(stream, label)
+            offset = stream.tell()
+        size = dtype.itemsize * int(np.prod(shape, dtype=np.int64))
+        found = path.stat().st_size - offset
+        if found != size:
+            fault = "truncated" if found < size else "too long"
+            raise DataError(f"{label}: {fault}, {found} bytes where the header says {size}")
+        if size == 0:
+            return ArrayColumn(label, np.empty(shape, dtype))
+        return ArrayColumn(label, np.memmap(path, dtype, mode="r", offset=offset, shape=shape))
+    except OSError as error:
+        raise DataError(f"{label}: {error.strerror or error}") from error
+
+
+def _header(stream: IO[bytes], label: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # headers written by Python 2
+            version = np.lib.format.read_magic(stream)
+            if version == (1, 0):
+                shape, fortran, dtype = np.lib.format.read_array_header_1_0(stream)
+            elif version == (2, 0):
+                shape, fortran, dtype = np.lib.format.read_array_header_2_0(stream)
+            else:
+                raise DataError(f"{label}: .npy format {version} is not one that plain arrays are stored in")
+    except (ValueError, TypeError, SyntaxError) as error:
+        raise DataError(f"{label}: not an .npy array, or truncated ({error})") from error
+    if dtype.hasobject:
+        raise DataError(
+            f"{label}: an object array would have to be unpickled, which runs code; save plain numbers"
+        )
+    if fortran and len(shape) > 1:
+        raise DataError(f"{label}: stored in Fortran order; save numpy.ascontiguousarray of it")
+    return shape, dtype

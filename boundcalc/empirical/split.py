@@ -1,0 +1,362 @@
+"""A split: samples and labels streamed in batches, checked and scaled on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from boundcalc.empirical.arrays import as_array
+from boundcalc.empirical.columns import Column
+from boundcalc.errors import DataError
+
+Normalization = tuple[tuple[float, ...], tuple[float, ...]]
+"""Means and standard deviations: one of each, or one a channel."""
+
+Batch = tuple[NDArray[np.float64], NDArray[np.int64]]
+
+
+class Source(Protocol):
+    """Where a split's samples come from.
+
+    Attributes:
+        label: the file or callable, for messages.
+        x_label: the array of samples, for messages.
+        y_label: the array of labels, for messages.
+        shape: of one sample.
+        dtype: of the samples as stored.
+        m: number of samples, None if only a pass over them tells.
+    """
+
+    @property
+    def label(self) -> str: ...  # noqa: D102
+
+    @property
+    def x_label(self) -> str: ...  # noqa: D102
+
+    @property
+    def y_label(self) -> str: ...  # noqa: D102
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...  # noqa: D102
+
+    @property
+    def dtype(self) -> np.dtype[Any]: ...  # noqa: D102
+
+    @property
+    def m(self) -> int | None: ...  # noqa: D102
+
+    def raw(self, batch_size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yield samples and labels as stored, in pieces of any size."""
+        ...
+
+
+@dataclass(frozen=True)
+class Split:
+    """Samples and labels of one split; nothing is read before `batches`, and never more than a batch is held.
+
+    Attributes:
+        shape: of one sample, e.g. `(1, 28, 28)`.
+        m: number of samples; None if only a pass over the batches tells.
+        source: where they come from.
+        steps: normalisations applied in order, after scaling.
+    """
+
+    shape: tuple[int, ...]
+    m: int | None
+    source: Source = field(repr=False)
+    steps: tuple[Normalization, ...] = ()
+
+    def batches(self, batch_size: int = 1000) -> Iterator[Batch]:
+        """Stream the split once, in order.
+
+        Args:
+            batch_size: samples in every batch but the last, which holds what is left.
+
+        Yields:
+            x, `(b,) + shape`, float64: exactly what the network sees (uint8 divided by 255, then normalised),
+            and y, `(b,)`, int64, >= 0. Both are the caller's own.
+
+        Raises:
+            ValueError: `batch_size` is not positive.
+            DataError: NaN or infinity in x, a label that is not a whole number or is negative, or a damaged
+                file; names the array and the row.
+        """  # noqa: DOC502
+        if batch_size < 1:
+            raise ValueError(f"batch_size must be at least 1, not {batch_size}")
+        yield from _resize(self._checked(batch_size), batch_size)
+
+    def normalized(self, step: Normalization) -> Split:
+        """Return the split with one more normalisation, `(x - mean) / std`, applied last.
+
+        Args:
+            step: one mean and one standard deviation, or one a channel (axis 1 of a batch).
+
+        Returns:
+            A new split over the same source.
+
+        Raises:
+            DataError: the number of channels is not that of the samples.
+        """
+        channels = len(step[0])
+        if channels > 1 and (not self.shape or self.shape[0] != channels):
+            raise DataError(
+                f"{self.source.x_label}: --normalize gives {channels} channels, but a sample has shape "
+                f"{self.shape}; give MEAN,STD or as many of each as the first axis has entries"
+            )
+        return replace(self, steps=(*self.steps, step))
+
+    def _checked(self, batch_size: int) -> Iterator[Batch]:
+        row = 0
+        for x_raw, y_raw in self.source.raw(batch_size):
+            yield self._samples(x_raw, row), _labels(y_raw, self.source.y_label, row)
+            row += len(y_raw)
+        if row == 0:
+            raise DataError(f"{self.source.label}: no samples")
+
+    def _samples(self, raw: np.ndarray, row: int) -> NDArray[np.float64]:
+        with np.errstate(over="ignore", invalid="ignore"):
+            if raw.dtype == np.uint8:
+                x = np.true_divide(raw, 255.0, dtype=np.float64)
+                if not self.steps:
+                    return x
+            else:
+                x = raw.astype(np.float64)
+            for mean, std in self.steps:
+                x -= np.reshape(mean, (-1,) + (1,) * (len(self.shape) - 1))
+                x /= np.reshape(std, (-1,) + (1,) * (len(self.shape) - 1))
+        finite = np.isfinite(x)
+        if not finite.all():
+            bad = np.nonzero(~finite.reshape(len(x), -1).all(axis=1))[0]
+            raise DataError(f"{self.source.x_label}: row {row + int(bad[0])} holds NaN or infinity")
+        return x
+
+
+@dataclass(frozen=True)
+class ColumnPair:
+    """Two arrays of equal length.
+
+    Attributes:
+        label: the file, for messages.
+        x: the samples.
+        y: the labels.
+    """
+
+    label: str
+    x: Column = field(repr=False)
+    y: Column = field(repr=False)
+
+    @property
+    def x_label(self) -> str:
+        """The array of samples."""
+        return self.x.label
+
+    @property
+    def y_label(self) -> str:
+        """The array of labels."""
+        return self.y.label
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of one sample."""
+        return self.x.shape[1:]
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Dtype of the samples."""
+        return self.x.dtype
+
+    @property
+    def m(self) -> int:
+        """Number of samples."""
+        return self.x.shape[0]
+
+    def raw(self, batch_size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yield `batch_size` rows of both."""
+        return zip(self.x.rows(batch_size), self.y.rows(batch_size), strict=True)
+
+
+@dataclass(frozen=True)
+class BatchSource:
+    """Batches from the user's own code.
+
+    Attributes:
+        label: the callable and which split, for messages.
+        factory: starts a new pass over `(x, y)` batches each time it is called.
+        shape: of one sample, from the first batch.
+        dtype: of the samples, from the first batch.
+        m: number of samples, None if only a pass over them tells.
+    """
+
+    label: str
+    factory: Callable[[], Iterable[Any]] = field(repr=False)
+    shape: tuple[int, ...] = ()
+    dtype: np.dtype[Any] = field(default_factory=lambda: np.dtype(np.float64))
+    m: int | None = None
+
+    @property
+    def x_label(self) -> str:
+        """The samples."""
+        return f"{self.label}: x"
+
+    @property
+    def y_label(self) -> str:
+        """The labels."""
+        return f"{self.label}: y"
+
+    def raw(self, batch_size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yield the batches as the user's code cuts them; `batch_size` does not matter here.
+
+        Raises:
+            DataError: the user's code raises, or a batch is not `(x, y)`, or does not look like the first.
+        """
+        for x, y in self.pairs():
+            if (x.shape[1:], x.dtype == np.uint8) != (self.shape, self.dtype == np.uint8):
+                raise DataError(
+                    f"{self.label}: a batch of {x.dtype} samples {x.shape[1:]} "
+                    f"after one of {self.dtype} {self.shape}"
+                )
+            if len(y):
+                yield x, y
+
+    def pairs(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yield the batches as arrays, each checked by itself.
+
+        Raises:
+            DataError: the user's code raises, or a batch is not `(x, y)`.
+        """
+        for number, batch in enumerate(_guarded(self.factory, self.label)):
+            if not isinstance(batch, tuple | list) or len(batch) != 2:
+                raise DataError(f"{self.label}: batch {number} is {type(batch).__name__}, not a pair (x, y)")
+            x = as_array(batch[0], f"{self.label}: batch {number}: x")
+            y = as_array(batch[1], f"{self.label}: batch {number}: y")
+            check_pair(x, y, f"{self.label}: batch {number}: x", f"{self.label}: batch {number}: y")
+            yield x, y
+
+
+def split_of_columns(label: str, x: Column, y: Column) -> Split:
+    """Make a split of two arrays.
+
+    Args:
+        label: the file, for messages.
+        x: samples, `(m, ...)`, uint8 or float.
+        y: labels, `(m,)`.
+
+    Returns:
+        The split; no row has been read.
+
+    Raises:
+        DataError: shapes or dtypes that are not those of samples and labels, or no samples.
+    """
+    check_pair(x, y, x.label, y.label)
+    if x.shape[0] == 0:
+        raise DataError(f"{x.label}: no samples")
+    return Split(x.shape[1:], x.shape[0], ColumnPair(label, x, y))
+
+
+def split_of_batches(label: str, factory: Callable[[], Iterable[Any]], m: int | None = None) -> Split:
+    """Make a split of batches, looking at the first one.
+
+    Args:
+        label: the callable and which split, for messages.
+        factory: starts a new pass over `(x, y)` batches each time it is called.
+        m: number of samples, where known.
+
+    Returns:
+        The split, whose `m` may be None.
+
+    Raises:
+        DataError: no batch, or the first is not one of samples and labels.
+    """
+    for x, y in BatchSource(label, factory).pairs():
+        if len(y):
+            return Split(x.shape[1:], m, BatchSource(label, factory, x.shape[1:], x.dtype, m))
+    raise DataError(f"{label}: no samples")
+
+
+def check_pair(x: Column | np.ndarray, y: Column | np.ndarray, x_label: str, y_label: str) -> None:
+    """Check what shapes and dtypes tell about samples and labels.
+
+    Args:
+        x: samples, `(m, ...)`.
+        y: labels, `(m,)`.
+        x_label: named in errors.
+        y_label: named in errors.
+
+    Raises:
+        DataError: x is neither uint8 nor float, or has no axis but the first; y is not one number a sample,
+            or not of a number type; the counts differ.
+    """
+    if x.dtype != np.uint8 and x.dtype.kind != "f":
+        raise DataError(
+            f"{x_label}: dtype {x.dtype}; samples are uint8 (scaled to [0, 1]) or float (taken as it is)"
+        )
+    if len(x.shape) < 2 or 0 in x.shape[1:]:
+        raise DataError(
+            f"{x_label}: shape {tuple(x.shape)}; samples are (m, ...) with at least one number each"
+        )
+    if y.dtype.kind not in "iuf":
+        raise DataError(f"{y_label}: dtype {y.dtype}; labels are integers from 0")
+    if len(y.shape) != 1:
+        hint = (
+            "one-hot labels: give their argmax over the last axis"
+            if len(y.shape) == 2
+            else "give one a sample"
+        )
+        raise DataError(f"{y_label}: shape {tuple(y.shape)}, not (m,); {hint}")
+    if x.shape[0] != y.shape[0]:
+        raise DataError(f"{y_label}: {y.shape[0]} labels for the {x.shape[0]} samples of {x_label}")
+
+
+def _labels(raw: np.ndarray, label: str, row: int) -> NDArray[np.int64]:
+    # refuses fractions, negatives, NaN and what int64 cannot hold
+    if raw.dtype.kind == "f":
+        raw = raw.astype(np.float64)
+        good = (raw >= 0) & (raw < 2.0**53) & (raw == np.floor(raw))
+    else:
+        good = (raw >= 0) & (raw < 2**63)
+    if not good.all():
+        index = int(np.nonzero(~good)[0][0])
+        raise DataError(f"{label}: row {row + index} is {raw[index]}; labels are integers from 0")
+    return raw.astype(np.int64)
+
+
+def _guarded(factory: Callable[[], Iterable[Any]], label: str) -> Iterator[Any]:
+    try:
+        batches = factory()
+        if not isinstance(batches, Iterable):
+            raise DataError(
+                f"{label}: returned {type(batches).__name__}, not an iterator over (x, y) batches"
+            )
+        yield from batches
+    except DataError:
+        raise
+    except Exception as error:
+        raise DataError(f"{label}: raised {type(error).__name__}: {error}") from error
+
+
+def _resize(pieces: Iterable[Batch], size: int) -> Iterator[Batch]:
+    """Cut and join pieces of any length to `size` each, the last one shorter."""
+    held: list[Batch] = []
+    count = 0
+    for x, y in pieces:
+        start = 0
+        while count + len(y) - start >= size:
+            stop = start + size - count
+            held.append((x[start:stop], y[start:stop]))
+            yield _join(held)
+            held, count, start = [], 0, stop
+        if start < len(y):
+            held.append((x[start:], y[start:]))
+            count += len(y) - start
+    if held:
+        yield _join(held)
+
+
+def _join(held: list[Batch]) -> Batch:
+    if len(held) == 1:
+        return held[0]
+    return np.concatenate([x for x, _ in held]), np.concatenate([y for _, y in held])

@@ -1,0 +1,59 @@
+"""All that one analysis found, typed, before it becomes a report."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from boundcalc.bounds.evaluate import BoundResult
+    from boundcalc.checkpoint.types import Checkpoint
+    from boundcalc.empirical.datasets import Dataset
+    from boundcalc.empirical.energies import Energies
+    from boundcalc.empirical.measure import Measured
+    from boundcalc.network.network import Network
+    from boundcalc.options import Options
+
+
+@dataclass(frozen=True, eq=False)
+class Reference:
+    """The initialisation that distances are measured from.
+
+    Attributes:
+        path: its file.
+        how: ``"given"`` or ``"found beside the checkpoint"``.
+    """
+
+    path: str
+    how: str
+
+
+@dataclass(frozen=True, eq=False)
+class Findings:
+    """Results of the parts; None or empty where a part did not run.
+
+    Attributes:
+        options: what was asked for.
+        checkpoint: what was read.
+        network: what it means.
+        dataset: the data set, if any.
+        measured: its pass through the network.
+        energies: of the data, or declared.
+        reference: where distances start, if known.
+        bounds: name -> result.
+        best_of_all: log of the smallest value among theorems when all hold at once (each at delta / q), or None.
+        skipped: part -> why it did not run.
+        seconds: part -> time.
+    """
+
+    options: Options
+    checkpoint: Checkpoint
+    network: Network
+    dataset: Dataset | None
+    measured: Measured | None
+    energies: Energies | None
+    reference: Reference | None
+    bounds: dict[str, BoundResult]
+    best_of_all: float | None
+    skipped: dict[str, str]
+    seconds: dict[str, float]

@@ -1,0 +1,173 @@
+"""The user's own model code: imported, filled with the checkpoint, exported, and checked against itself."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import io
+import os
+import sys
+import warnings
+from collections.abc import Callable, Mapping
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from boundcalc.checkpoint.program import Program
+from boundcalc.errors import CheckpointError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from boundcalc.checkpoint.types import Checkpoint
+
+
+def import_callable(spec: str) -> Callable[[], object]:
+    """Import ``FILE.py:CALLABLE`` or ``package.module:CALLABLE``; this runs the user's own code.
+
+    Raises:
+        CheckpointError: the file, module or name does not exist, or importing it raises.
+    """
+    place, _, name = spec.rpartition(":")
+    if not place or not name:
+        raise CheckpointError(spec, "a model is given as FILE.py:CALLABLE or package.module:CALLABLE")
+    try:
+        module = _import_file(place) if place.endswith(".py") else importlib.import_module(place)
+    except FileNotFoundError as error:
+        raise CheckpointError(spec, f"no such file: {place}") from error
+    except Exception as error:
+        raise CheckpointError(spec, f"importing it raised {type(error).__name__}: {error}") from error
+    found = module
+    for part in name.split("."):
+        found = getattr(found, part, None)
+    if not callable(found):
+        raise CheckpointError(spec, f"{place} has no callable named {name}")
+    return found
+
+
+def _import_file(place: str) -> object:
+    path = Path(place).resolve()
+    if not path.is_file():
+        raise FileNotFoundError(place)
+    spec = importlib.util.spec_from_file_location(f"_boundcalc_model_{path.stem}", path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    sys.path.insert(0, str(path.parent))
+    try:
+        spec.loader.exec_module(module)
+    finally:
+        sys.path.remove(str(path.parent))
+    return module
+
+
+def make_module(spec: str) -> torch.nn.Module:
+    """Call the user's callable and return the module it makes, in evaluation mode.
+
+    Raises:
+        CheckpointError: it raises, or returns something else than a module.
+    """
+    factory = import_callable(spec)
+    if isinstance(factory, torch.nn.Module):
+        return factory.eval()
+    try:
+        module = factory()
+    except Exception as error:
+        raise CheckpointError(spec, f"calling it raised {type(error).__name__}: {error}") from error
+    if not isinstance(module, torch.nn.Module):
+        raise CheckpointError(spec, f"it returned a {type(module).__name__}, not a torch.nn.Module")
+    return module.eval()
+
+
+def fill(module: torch.nn.Module, checkpoint: Checkpoint, spec: str) -> None:
+    """Load the checkpoint's tensors into the module; every tensor must find its place.
+
+    Raises:
+        CheckpointError: keys or shapes differ; the message names them.
+    """
+    wanted = module.state_dict()
+    tensors = checkpoint.raw if set(wanted) == set(checkpoint.raw) else checkpoint.tensors
+    counters = {key for key in wanted if key.endswith("num_batches_tracked")}
+    missing = sorted(set(wanted) - set(tensors) - counters)
+    unexpected = sorted(set(tensors) - set(wanted))
+    if missing or unexpected:
+        problem = "; ".join(
+            f"{what} {_some(keys)}"
+            for what, keys in (("the checkpoint lacks", missing), ("the model lacks", unexpected))
+            if keys
+        )
+        raise CheckpointError(spec, f"does not fit {checkpoint.path}: {problem}")
+    for key, tensor in tensors.items():
+        if tensor.shape != wanted[key].shape:
+            have, need = tuple(tensor.shape), tuple(wanted[key].shape)
+            raise CheckpointError(spec, f"does not fit {checkpoint.path}: {key} is {have}, the model has {need}")
+    module.load_state_dict(tensors, strict=False)
+
+
+def _some(keys: list[str], most: int = 4) -> str:
+    return ", ".join(keys[:most]) + (f" and {len(keys) - most} more" if len(keys) > most else "")
+
+
+def export(module: torch.nn.Module, input_shape: tuple[int, ...], spec: str) -> tuple[Program, Mapping[str, torch.Tensor]]:
+    """Capture a module's forward pass with torch.export, or with make_fx where that fails.
+
+    Args:
+        module: in evaluation mode.
+        input_shape: one sample's shape.
+        spec: names the model in messages.
+
+    Returns:
+        The program and its state dict.
+
+    Raises:
+        CheckpointError: the forward pass raises on this input, or can be captured in neither way.
+    """
+    example = torch.zeros(2, *input_shape)
+    try:
+        with torch.no_grad(), quiet():
+            module(example)
+    except Exception as error:
+        shape = ",".join(map(str, input_shape))
+        problem = f"its forward pass raised {type(error).__name__} on input {shape}: {error}; is --input-shape right?"
+        raise CheckpointError(spec, problem) from error
+    try:
+        return _by_export(module, example, spec)
+    except CheckpointError:
+        raise
+    except Exception as first:
+        return _by_tracing(module, example, spec, first)
+
+
+def _by_export(
+    module: torch.nn.Module, example: torch.Tensor, spec: str
+) -> tuple[Program, Mapping[str, torch.Tensor]]:
+    from boundcalc.checkpoint.pt2 import program_from_bytes
+
+    buffer = io.BytesIO()
+    with quiet():
+        torch.export.save(torch.export.export(module, (example,)), buffer)
+    return program_from_bytes(buffer.getvalue(), spec)
+
+
+def _by_tracing(
+    module: torch.nn.Module, example: torch.Tensor, spec: str, first: Exception
+) -> tuple[Program, Mapping[str, torch.Tensor]]:
+    from boundcalc.network.tracing import trace
+
+    try:
+        with quiet():
+            return trace(module, example)
+    except Exception as error:
+        problem = f"its forward pass cannot be captured ({type(first).__name__}: {first})"
+        raise CheckpointError(spec, problem[:400]) from error
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep what the user's code and the exporter print or warn away from the report."""
+    with open(os.devnull, "w") as sink, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with redirect_stdout(sink), redirect_stderr(sink):
+            yield

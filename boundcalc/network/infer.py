@@ -1,0 +1,263 @@
+"""Architecture from shapes and key order alone: a chain of layers, or a refusal when two readings are possible."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import torch
+
+from boundcalc.errors import CheckpointError
+from boundcalc.network.geometry import Window
+from boundcalc.network.network import Network
+from boundcalc.network.ops import Affine, Input, Node, ReLU, Shape
+
+READINGS = tuple((stride, padding, pool) for stride in (1, 2, 3, 4) for padding in (0, 1, 2) for pool in (1, 2))
+"""What is tried for an unknown convolution chain: one stride and padding for all, 2x2 pooling after each or none."""
+
+
+@dataclass(frozen=True)
+class Tensors:
+    """The tensors of a checkpoint whose architecture is to be inferred.
+
+    Attributes:
+        path: the file, for messages.
+        tensors: canonical plain state dict.
+        masks: declared masks.
+        ordered: whether key order is layer order.
+    """
+
+    path: str
+    tensors: Mapping[str, torch.Tensor]
+    masks: Mapping[str, torch.Tensor]
+    ordered: bool
+
+
+def infer(given: Tensors, input_shape: tuple[int, ...] | None) -> Network:
+    """Read a chain of linear and convolution layers.
+
+    Args:
+        given: the tensors.
+        input_shape: one sample's shape, needed as soon as there is a convolution.
+
+    Returns:
+        The network, with every assumption written down.
+
+    Raises:
+        CheckpointError: keys that no chain explains, shapes that do not chain, or more than one reading.
+    """
+    names = _layer_names(given)
+    chain, how = _chain(given, names)
+    shapes = [tuple(given.tensors[f"{name}.weight"].shape) for name in chain]
+    convolutions = sum(len(shape) == 4 for shape in shapes)
+    assumptions = [how, "ReLU after every layer but the last", "no skip connections, no pooling"]
+    if convolutions == 0:
+        shape = _vector_shape(given, shapes, input_shape)
+        windows = [Window.whole((1, 1))] * len(chain)
+        windows[0] = Window.whole(_image(shape)[1:])
+    else:
+        shape = _image_shape(given, shapes, input_shape)
+        windows, reading = _windows(given, chain, shapes, shape)
+        assumptions.append(reading)
+    return Network(
+        tuple(_nodes(given, chain, windows, _image(shape))), "inferred from shapes and keys", shape, tuple(assumptions)
+    )
+
+
+def _image(shape: tuple[int, ...]) -> Shape:
+    if len(shape) == 3:
+        return shape[0], shape[1], shape[2]
+    return (1, shape[0], shape[1]) if len(shape) == 2 else (math.prod(shape), 1, 1)
+
+
+def _layer_names(given: Tensors) -> list[str]:
+    names = []
+    explained: set[str] = set()
+    for key, tensor in given.tensors.items():
+        layer, _, kind = key.rpartition(".")
+        if kind == "weight" and tensor.ndim in {2, 4}:
+            names.append(layer)
+            explained |= {key, f"{layer}.bias"}
+    for key in given.tensors:
+        if key.endswith("running_mean"):
+            layer = key.rpartition(".")[0]
+            raise CheckpointError(
+                given.path, f"{layer} is a BatchNorm, whose place in the network no shape tells: give --model"
+            )
+    unexplained = sorted(set(given.tensors) - explained)
+    if unexplained:
+        key = unexplained[0]
+        shape = tuple(given.tensors[key].shape)
+        problem = f"{key} {shape} is not part of a chain of linear and 2-d convolution layers: give --model"
+        raise CheckpointError(given.path, problem)
+    return names
+
+
+def _fan_out(given: Tensors, name: str) -> int:
+    return given.tensors[f"{name}.weight"].shape[0]
+
+
+def _follows(given: Tensors, before: str, after: str) -> bool:
+    first, second = given.tensors[f"{before}.weight"], given.tensors[f"{after}.weight"]
+    out, width = first.shape[0], second.shape[1]
+    if first.ndim == second.ndim == 2:
+        return width == out
+    if first.ndim == 4 and second.ndim == 2:
+        return width % out == 0
+    return second.ndim == 4 and first.ndim == 4 and out % width == 0 and second.shape[0] % (out // width) == 0
+
+
+def _chains(given: Tensors, names: list[str]) -> bool:
+    return all(_follows(given, a, b) for a, b in zip(names, names[1:], strict=False))
+
+
+def _chain(given: Tensors, names: list[str]) -> tuple[list[str], str]:
+    if given.ordered and _chains(given, names):
+        return names, "layers follow one another in the order of the keys"
+    found = list(_orders(given, names))
+    if not found:
+        raise CheckpointError(given.path, _broken(given, names))
+    if len(found) > 1:
+        a, b = (" -> ".join(order) for order in found[:2])
+        raise CheckpointError(given.path, f"two readings are possible ({a}; or {b}): give --model")
+    return found[0], "layers are put in the one order in which their shapes chain and their numbers rise"
+
+
+def _broken(given: Tensors, names: list[str]) -> str:
+    for a, b in zip(names, names[1:], strict=False):
+        if not _follows(given, a, b):
+            shapes = [tuple(given.tensors[f"{name}.weight"].shape) for name in (a, b)]
+            return f"{b}.weight {shapes[1]} cannot follow {a}.weight {shapes[0]}, nor is there another order: give --model"
+    return "the layers do not form a chain: give --model"
+
+
+def _family(name: str) -> tuple[str, tuple[int, ...]]:
+    return re.sub(r"\d+", "#", name), tuple(int(number) for number in re.findall(r"\d+", name))
+
+
+def _orders(given: Tensors, names: list[str], most: int = 2) -> Iterator[list[str]]:
+    """Yield up to `most` orders in which shapes chain and the numbers within names of one family rise."""
+    families = {name: _family(name) for name in names}
+    budget = [20_000]
+    count = [0]
+
+    def ready(name: str, rest: frozenset[str]) -> bool:
+        family, number = families[name]
+        return all(families[other][0] != family or families[other][1] >= number for other in rest)
+
+    def extend(order: list[str], rest: frozenset[str]) -> Iterator[list[str]]:
+        budget[0] -= 1
+        if not rest:
+            count[0] += 1
+            yield order
+            return
+        for name in sorted(rest):
+            if count[0] >= most or budget[0] <= 0:
+                return
+            if ready(name, rest) and (not order or _follows(given, order[-1], name)):
+                yield from extend([*order, name], rest - {name})
+
+    yield from extend([], frozenset(names))
+
+
+def _vector_shape(
+    given: Tensors, shapes: list[tuple[int, ...]], input_shape: tuple[int, ...] | None
+) -> tuple[int, ...]:
+    width = shapes[0][1]
+    if input_shape is not None and math.prod(input_shape) != width:
+        raise CheckpointError(given.path, f"its first layer takes {width} inputs, not {math.prod(input_shape)}")
+    return input_shape if input_shape is not None and len(input_shape) <= 3 else (width,)
+
+
+def _image_shape(
+    given: Tensors, shapes: list[tuple[int, ...]], input_shape: tuple[int, ...] | None
+) -> tuple[int, ...]:
+    channels = shapes[0][1]
+    if input_shape is None:
+        raise CheckpointError(
+            given.path, f"a convolution's input size is not in the file: give --input-shape {channels},H,W or --model"
+        )
+    shape = input_shape if len(input_shape) == 3 else (1, *input_shape) if len(input_shape) == 2 else None
+    if shape is None or shape[0] % channels:
+        raise CheckpointError(given.path, f"its first layer takes {channels} channels, not input {input_shape}")
+    return shape
+
+
+def _reading(
+    shapes: list[tuple[int, ...]], size: tuple[int, int], stride: int, padding: int, pool: int
+) -> list[Window] | None:
+    windows = []
+    for shape in shapes:
+        if len(shape) == 2:
+            break
+        reach = (size[0] + 2 * padding - shape[2], size[1] + 2 * padding - shape[3])
+        if min(reach) < 0 or padding >= max(shape[2], shape[3]):
+            return None
+        windows.append(Window.of(size, (shape[2], shape[3]), (stride, stride), (padding, padding)))
+        size = (windows[-1].out[0] // pool, windows[-1].out[1] // pool)
+        if min(size) < 1:
+            return None
+    linear = shapes[len(windows)] if len(windows) < len(shapes) else None
+    if linear is None or linear[1] != shapes[len(windows) - 1][0] * size[0] * size[1]:
+        return None
+    flat = [Window.whole(size if index == 0 else (1, 1)) for index in range(len(shapes) - len(windows))]
+    return windows + flat
+
+
+def _windows(
+    given: Tensors, chain: list[str], shapes: list[tuple[int, ...]], input_shape: tuple[int, ...]
+) -> tuple[list[Window], str]:
+    if len(shapes[-1]) != 2:
+        raise CheckpointError(given.path, f"{chain[-1]} is a convolution and the last layer: give --model")
+    if shapes[0][1] != input_shape[0]:
+        raise CheckpointError(given.path, f"{chain[0]} may be grouped: give --model")
+    size = (input_shape[1], input_shape[2])
+    fitting = [reading for reading in READINGS if _reading(shapes, size, *reading) is not None]
+    if len(fitting) != 1 or fitting[0][2] != 1:
+        raise CheckpointError(given.path, _undecided(fitting, shapes))
+    stride, padding, pool = fitting[0]
+    windows = _reading(shapes, size, stride, padding, pool)
+    assert windows is not None
+    return windows, f"every convolution has stride {stride}, padding {padding}: the only uniform reading that fits"
+
+
+def _undecided(fitting: list[tuple[int, int, int]], shapes: list[tuple[int, ...]]) -> str:
+    if not fitting:
+        return "no uniform stride, padding and 2x2 pooling leads to the linear layer's inputs: give --model"
+    said = "; ".join(
+        f"stride {stride}, padding {padding}" + (", 2x2 pooling of an unknown kind" if pool > 1 else "")
+        for stride, padding, pool in fitting[:3]
+    )
+    return f"strides, padding and pooling are not in the file and several readings are possible ({said}): give --model"
+
+
+def _nodes(given: Tensors, chain: list[str], windows: list[Window], shape: Shape) -> list[Node]:
+    nodes: list[Node] = [Input("input", (), shape)]
+    for name, window in zip(chain, windows, strict=True):
+        layer = _layer(given, name, window, nodes[-1].shape[0], len(nodes) - 1)
+        nodes.append(layer)
+        if name != chain[-1]:
+            nodes.append(ReLU(f"relu after {name}", (len(nodes) - 1,), layer.shape))
+    return nodes
+
+
+def _layer(given: Tensors, name: str, window: Window, channels: int, source: int) -> Affine:
+    stored = given.tensors[f"{name}.weight"]
+    kernel = stored.double().reshape(stored.shape[0], -1, *window.kernel)
+    mask, bias = given.masks.get(f"{name}.weight"), given.tensors.get(f"{name}.bias")
+    declared = None if mask is None else mask.bool().reshape(kernel.shape)
+    return Affine(
+        name=name,
+        inputs=(source,),
+        shape=(kernel.shape[0], *window.out),
+        kind="linear" if stored.ndim == 2 else "conv2d",
+        weight=kernel,
+        bias=None if bias is None else bias.double(),
+        support=kernel != 0 if declared is None else (kernel != 0) & declared,
+        declared=declared,
+        stored_shape=tuple(stored.shape),
+        window=window,
+        groups=channels // kernel.shape[1] if stored.ndim == 4 else 1,
+    )

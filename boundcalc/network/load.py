@@ -1,0 +1,135 @@
+"""From a checkpoint to a network: by its own graph, by the user's model, or by inference."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+
+from boundcalc.checkpoint.program import Program
+from boundcalc.checkpoint.types import Checkpoint
+from boundcalc.errors import CheckpointError
+from boundcalc.network.forward import run
+from boundcalc.network.infer import Tensors, infer
+from boundcalc.network.network import Network
+
+
+def from_checkpoint(
+    checkpoint: Checkpoint, model: str | torch.nn.Module | None = None, input_shape: tuple[int, ...] | None = None
+) -> Network:
+    """Read the architecture of a checkpoint.
+
+    Args:
+        checkpoint: canonical tensors, and the program where the file holds one.
+        model: ``FILE.py:CALLABLE``, ``package.module:CALLABLE`` or a module; None for the file's own graph, or
+            inference from shapes and keys.
+        input_shape: one sample's shape; where None it is the model's number of inputs if it starts with a linear layer.
+
+    Returns:
+        The network with masked weights in float64.
+
+    Raises:
+        CheckpointError: the architecture does not fit, or is not understood; the message names key or layer.
+    """
+    if model is not None:
+        return _from_model(checkpoint, model, input_shape)
+    if checkpoint.program is not None:
+        network = _built(checkpoint.path, checkpoint.program, checkpoint, checkpoint.raw, "graph in the .pt2 file")
+        _check_input(checkpoint.path, network, input_shape)
+        return network
+    return infer(_tensors(checkpoint), input_shape)
+
+
+def reference_weights(network: Network, reference: Checkpoint) -> dict[str, torch.Tensor]:
+    """Return the reference weights of the network's layers, (out, in / groups, kh, kw) float64, and their biases.
+
+    Keys are ``"fc1.weight"`` and ``"fc1.bias"``. BatchNorm is not folded into a reference: a layer whose BatchNorm was
+    folded has none.
+
+    Raises:
+        CheckpointError: a layer is missing, or has another shape.
+    """
+    found: dict[str, torch.Tensor] = {}
+    for layer in network.layers():
+        for kind, own in (("weight", layer.weight), ("bias", layer.bias)):
+            key = f"{layer.name}.{kind}"
+            if own is None or layer.folded or (kind == "bias" and key not in reference.tensors):
+                continue
+            if key not in reference.tensors:
+                raise CheckpointError(reference.path, f"the reference lacks {key}")
+            tensor = reference.tensors[key]
+            if tensor.numel() != own.numel() or tensor.shape[0] != own.shape[0]:
+                raise CheckpointError(
+                    reference.path, f"{key} is {tuple(tensor.shape)}, the checkpoint's is {layer.stored_shape}"
+                )
+            found[key] = tensor.double().reshape(own.shape)
+    return found
+
+
+def _tensors(checkpoint: Checkpoint) -> Tensors:
+    return Tensors(checkpoint.path, checkpoint.tensors, checkpoint.masks, checkpoint.ordered)
+
+
+def _built(
+    path: str, program: Program, checkpoint: Checkpoint, state: dict[str, torch.Tensor], source: str
+) -> Network:
+    from boundcalc.network.build import Builder
+
+    if len(program.inputs) != 1:
+        raise CheckpointError(path, f"its forward pass takes {len(program.inputs)} inputs, not one")
+    try:
+        builder = Builder(program, state, checkpoint.tensors, checkpoint.masks)
+        network = builder.network(source)
+    except (ValueError, KeyError, IndexError, RuntimeError) as error:
+        raise CheckpointError(path, f"its forward pass is not understood: {error}") from error
+    unused = builder.unused()
+    if unused:
+        raise CheckpointError(path, f"{', '.join(unused[:4])} is never used by the forward pass: leave it out")
+    return network
+
+
+def _check_input(path: str, network: Network, input_shape: tuple[int, ...] | None) -> None:
+    if input_shape is not None and math.prod(input_shape) != network.inputs:
+        raise CheckpointError(path, f"its graph takes input {network.input_shape}, not {input_shape}")
+
+
+def _from_model(
+    checkpoint: Checkpoint, model: str | torch.nn.Module, input_shape: tuple[int, ...] | None
+) -> Network:
+    from boundcalc.network import capture
+
+    named = model if isinstance(model, str) else type(model).__name__
+    module = capture.make_module(model) if isinstance(model, str) else model.eval()
+    capture.fill(module, checkpoint, named)
+    shape = input_shape or _first_width(named, module)
+    program, state = capture.export(module, shape, named)
+    network = _built(named, program, checkpoint, dict(state), f"captured from {named}")
+    _check_against(named, network, module, shape)
+    return network
+
+
+def _first_width(named: str, module: torch.nn.Module) -> tuple[int, ...]:
+    for part in module.modules():
+        if isinstance(part, torch.nn.Linear):
+            return (part.in_features,)
+        if isinstance(part, torch.nn.Conv2d):
+            break
+    raise CheckpointError(named, "its input size is not known: give --input-shape, e.g. 1,28,28")
+
+
+def _check_against(named: str, network: Network, module: torch.nn.Module, shape: tuple[int, ...]) -> None:
+    from boundcalc.errors import NotCovered
+
+    generator = torch.Generator().manual_seed(0)
+    x = torch.rand(2, *shape, generator=generator)
+    if any("left out" in note for note in network.assumptions):
+        return
+    try:
+        ours = run(network, x.double())
+    except NotCovered:
+        return
+    with torch.no_grad():
+        theirs = module(x).flatten(1).double()
+    slack = 1e-3 * float(theirs.abs().max()) + 1e-30
+    if ours.shape != theirs.shape or not torch.allclose(ours, theirs, rtol=1e-3, atol=slack):
+        raise CheckpointError(named, "the captured graph does not reproduce the model's outputs")

@@ -1,0 +1,95 @@
+"""What the user asks for, checked once; no torch here, so that wrong usage is told at once."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from boundcalc.errors import UsageError
+
+if TYPE_CHECKING:
+    import torch
+
+PARTS = ("bounds", "samples", "topology", "graphon", "gntk", "empirical")
+AVAILABLE = ("bounds", "empirical")
+MASK_ORIGINS = ("data", "independent")
+DEVICES = ("auto", "cpu", "cuda")
+
+
+@dataclass(frozen=True)
+class Options:
+    """Everything that a report depends on besides the checkpoint.
+
+    Attributes:
+        data: a form of ``--data``, arrays, or an opened data set; None without data.
+        model: ``FILE.py:CALLABLE``, ``package.module:CALLABLE`` or a torch module; None to infer.
+        input_shape: one sample's shape; None to take the data's or the model's.
+        reference: path of the initialisation; None to use one found beside the checkpoint.
+        mask: path of a separate mask file.
+        samples: m, for a bound without data.
+        input_bound: B with |x| <= B in every coordinate, for a bound without data.
+        parts: which parts to compute; None for all that the input allows.
+        normalize: means then standard deviations.
+        device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
+        seed: of anything random.
+        delta: each bound fails with at most this probability.
+        margin: gamma fixed before the sample was seen; None to search it and pay for the search.
+        mask_origin: ``"data"`` (the mask saw the sample and is paid for) or ``"independent"``.
+
+    Raises:
+        UsageError: a value out of range, or options that contradict each other.
+    """
+
+    data: Any = None
+    model: str | torch.nn.Module | None = None
+    input_shape: tuple[int, ...] | None = None
+    reference: str | Path | None = None
+    mask: str | Path | None = None
+    samples: int | None = None
+    input_bound: float | None = None
+    parts: tuple[str, ...] | None = None
+    normalize: tuple[float, ...] | None = None
+    device: str = "auto"
+    seed: int = 0
+    delta: float = 0.05
+    margin: float | None = None
+    mask_origin: str = "data"
+
+    def __post_init__(self) -> None:
+        self._check_sample()
+        self._check_numbers()
+        unknown = [part for part in self.parts or () if part not in PARTS]
+        if unknown:
+            raise UsageError(f"unknown part {unknown[0]!r}: choose from {', '.join(PARTS)}")
+        for name, value, allowed in (
+            ("--mask-origin", self.mask_origin, MASK_ORIGINS),
+            ("--device", self.device, DEVICES),
+        ):
+            if value not in allowed:
+                raise UsageError(f"{name} {value}: choose from {', '.join(allowed)}")
+
+    def _check_sample(self) -> None:
+        if (self.samples is None) != (self.input_bound is None):
+            raise UsageError("--samples and --input-bound go together: the sample size m, and B with |x| <= B")
+        if self.samples is not None and self.data is not None:
+            raise UsageError("give --data, or --samples and --input-bound, not both")
+        if self.samples is not None and self.samples < 1:
+            raise UsageError(f"--samples {self.samples}: give at least 1")
+        if self.input_bound is not None and not (0 < self.input_bound < math.inf):
+            raise UsageError(f"--input-bound {self.input_bound}: give a positive number")
+        if self.normalize is not None and self.data is None:
+            raise UsageError("--normalize needs --data")
+
+    def _check_numbers(self) -> None:
+        if not 0 < self.delta < 1:
+            raise UsageError(f"--delta {self.delta}: give a probability between 0 and 1")
+        if self.margin is not None and not (0 < self.margin < math.inf):
+            raise UsageError(f"--margin {self.margin}: give a positive number, or auto")
+        if self.input_shape is not None and (not self.input_shape or min(self.input_shape) < 1):
+            raise UsageError(f"--input-shape {self.input_shape}: give positive sizes, e.g. 1,28,28")
+
+    def wants(self, part: str) -> bool:
+        """Return whether a part was asked for, by name or by default."""
+        return self.parts is None or part in self.parts

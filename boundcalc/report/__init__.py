@@ -1,0 +1,6 @@
+"""The report: one tree of plain values (schema ``boundcalc.report/1``) and one file a view of it."""
+
+from boundcalc.report.tree import SCHEMA, Report
+from boundcalc.report.views import FORMATS
+
+__all__ = ["FORMATS", "SCHEMA", "Report"]

@@ -1,0 +1,161 @@
+"""From findings to the tree of schema ``boundcalc.report/1``."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from boundcalc._version import __version__
+from boundcalc.report.summary import summary
+from boundcalc.report.tree import SCHEMA, Report
+
+if TYPE_CHECKING:
+    from boundcalc.bounds.evaluate import BoundResult
+    from boundcalc.findings import Findings
+    from boundcalc.network.ops import Affine
+
+LARGEST_LOG = 700.0
+"""Natural logs above this are reported by log10 alone."""
+
+
+def assemble(findings: Findings) -> Report:
+    """Return the report of an analysis."""
+    options = findings.options
+    return Report({
+        "schema": SCHEMA,
+        "version": __version__,
+        "seed": options.seed,
+        "delta": options.delta,
+        "options": {
+            "mask_origin": options.mask_origin,
+            "margin": options.margin if options.margin is not None else "auto",
+            "normalize": None if options.normalize is None else list(options.normalize),
+        },
+        "checkpoint": _checkpoint(findings),
+        "network": _network(findings),
+        "data": _data(findings),
+        "bounds": {name: bound_tree(result) for name, result in findings.bounds.items()},
+        "samples": None,
+        "topology": None,
+        "graphon": None,
+        "gntk": None,
+        "empirical": _empirical(findings),
+        "skipped": [{"part": part, "reason": reason} for part, reason in findings.skipped.items()],
+        "seconds": dict(findings.seconds),
+        "summary": summary(findings),
+    })  # fmt: skip
+
+
+def _checkpoint(findings: Findings) -> dict[str, Any]:
+    checkpoint, network = findings.checkpoint, findings.network
+    declared = [layer.declared is not None for layer in network.layers()]
+    mask = "declared" if all(declared) else "declared for some layers, inferred from zeros for the others"
+    reference = findings.reference
+    return {
+        "path": checkpoint.path,
+        "sha256": checkpoint.sha256,
+        "format": checkpoint.format,
+        "evidence": list(checkpoint.evidence),
+        "mask": mask if any(declared) else "inferred from exact zeros",
+        "parameters": network.parameters,
+        "surviving": network.surviving,
+        "density": network.surviving / network.parameters,
+        "biases": network.biases,
+        "reference": None if reference is None else {"path": reference.path, "how": reference.how},
+        "ignored": list(checkpoint.ignored),
+    }
+
+
+def _network(findings: Findings) -> dict[str, Any]:
+    network = findings.network
+    return {
+        "input_shape": list(network.input_shape),
+        "outputs": network.outputs,
+        "depth": network.depth,
+        "source": network.source,
+        "assumptions": list(network.assumptions),
+        "layers": [_layer(layer) for layer in network.layers()],
+    }
+
+
+def _layer(layer: Affine) -> dict[str, Any]:
+    window = layer.window
+    conv = layer.kind == "conv2d"
+    return {
+        "name": layer.name,
+        "kind": layer.kind,
+        "shape": list(layer.stored_shape),
+        "stride": list(window.stride) if conv else None,
+        "padding": [window.height.before, window.width.before] if conv else None,
+        "dilation": list(window.dilation) if conv else None,
+        "groups": layer.groups if conv else None,
+        "parameters": layer.parameters,
+        "surviving": layer.surviving,
+        "density": layer.surviving / layer.parameters,
+    }
+
+
+def _data(findings: Findings) -> dict[str, Any] | None:
+    energies, measured, options = findings.energies, findings.measured, findings.options
+    if energies is None:
+        return None
+    tests = None if measured is None else measured.test_margins
+    shape = findings.network.input_shape if findings.dataset is None else findings.dataset.train.shape
+    return {
+        "name": findings.dataset.name if findings.dataset else f"declared: |x| <= {options.input_bound:g}",
+        "kind": "declared" if energies.declared else "measured",
+        "m": energies.m,
+        "m_test": None if tests is None else tests.numel(),
+        "shape": list(shape),
+        "normalize": None if options.normalize is None else list(options.normalize),
+        "max_pixel_energy": energies.max_pixel,
+        "max_coordinate_energy": energies.max_coordinate,
+        "frobenius": math.sqrt(energies.frobenius_squared),
+        "max_abs": energies.largest,
+    }
+
+
+def _empirical(findings: Findings) -> dict[str, Any] | None:
+    measured = findings.measured
+    if measured is None or measured.margins is None or not findings.options.wants("empirical"):
+        return None
+    from boundcalc.empirical.measure import error, quantiles
+
+    train = error(measured.margins)
+    test = None if measured.test_margins is None else error(measured.test_margins)
+    return {
+        "train_error": train,
+        "test_error": test,
+        "gap": None if test is None else test - train,
+        "margin_quantiles": quantiles(measured.margins),
+    }
+
+
+def bound_tree(result: BoundResult) -> dict[str, Any]:
+    """Return the report's entry for one bound."""
+    bound, judged = result.bound, result.judged
+    log_value = None if judged is None else judged.log_value
+    log_complexity = None if judged is None or bound.kind == "certificate" else judged.log_complexity
+    return {
+        "status": bound.status if judged is not None else "not_covered",
+        "kind": bound.kind,
+        "complexity": _number(log_complexity),
+        "log10_complexity": _log10(log_complexity),
+        "value": _number(log_value),
+        "log10_value": _log10(log_value),
+        "vacuous": log_value is None or log_value >= 0,
+        "margin": None if judged is None else judged.margin,
+        "ratio": _number(result.log_ratio),
+        "terms": {} if judged is None else judged.terms,
+        "source": bound.source,
+        "assumptions": list(bound.assumptions),
+        "reason": result.reason or None,
+    }
+
+
+def _number(log_value: float | None) -> float | None:
+    return None if log_value is None or log_value > LARGEST_LOG else math.exp(log_value)
+
+
+def _log10(log_value: float | None) -> float | None:
+    return None if log_value is None or math.isinf(log_value) else log_value / math.log(10)

@@ -1,0 +1,83 @@
+"""The CSV view: a tidy long table, one number a row, for pandas and the like."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+from typing import Any
+
+from boundcalc.report.text import one_line
+
+HEADER = ("part", "name", "quantity", "value", "status", "source")
+NULLABLE = ("complexity", "value", "log10_value")
+
+Row = tuple[str, str, str, str, str, str]
+Tree = dict[str, Any]
+
+
+def render(tree: Tree) -> str:
+    """Render every number of a tree, each once, at full precision.
+
+    Args:
+        tree: a tree of schema ``boundcalc.report/1``.
+
+    Returns:
+        Lines ``part,name,quantity,value,status,source``. `name` is the bound or the layer, or empty;
+        `quantity` the path below it, such as ``terms.rho`` or ``shape[1]``; `status` and `source` those of a
+        bound. A bound's complexity, value and log10_value have a row even where they are null, with an empty
+        value. Text and booleans are left to the JSON view.
+
+    Example:
+        >>> print(render({"schema": "boundcalc.report/1", "seed": 3}), end="")
+        part,name,quantity,value,status,source
+        report,,seed,3,,
+    """
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(HEADER)
+    for row in _rows(tree):
+        writer.writerow([one_line(cell) for cell in row])
+    return text.getvalue()
+
+
+def _rows(tree: Tree) -> Iterator[Row]:
+    for part, node in tree.items():
+        if part == "bounds":
+            for name, bound in (node or {}).items():
+                yield from _bound(name, bound)
+        elif isinstance(node, dict):
+            yield from _part(part, node)
+        else:
+            yield from (("report", "", *leaf, "", "") for leaf in _leaves(node, part))
+
+
+def _bound(name: str, bound: Tree) -> Iterator[Row]:
+    status, source = bound["status"], bound.get("source") or ""
+    for quantity, value in _leaves(bound, ""):
+        yield "bounds", name, quantity, value, status, source
+    for quantity in NULLABLE:
+        if bound.get(quantity) is None:
+            yield "bounds", name, quantity, "", status, source
+
+
+def _part(part: str, node: Tree) -> Iterator[Row]:
+    """List a part's numbers, those of each layer under the layer's name."""
+    layers = node.get("layers") or []
+    named = isinstance(layers, list) and all(isinstance(layer, dict) for layer in layers)
+    for layer in layers if named else []:
+        yield from ((part, str(layer.get("name", "")), *leaf, "", "") for leaf in _leaves(layer, ""))
+    rest = {key: value for key, value in node.items() if not (named and key == "layers")}
+    yield from ((part, "", *leaf, "", "") for leaf in _leaves(rest, ""))
+
+
+def _leaves(node: Any, path: str) -> Iterator[tuple[str, str]]:
+    """List the numbers below a node with their paths."""
+    if isinstance(node, dict):
+        for key, value in node.items():
+            yield from _leaves(value, f"{path}.{key}" if path else key)
+    elif isinstance(node, list):
+        for i, value in enumerate(node):
+            yield from _leaves(value, f"{path}[{i}]")
+    elif isinstance(node, int | float) and not isinstance(node, bool):
+        yield path, repr(node)

@@ -1,0 +1,47 @@
+"""The JSON view: the tree itself, the contract that scripts parse."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+ORDER = (
+    "schema",
+    "version",
+    "seed",
+    "delta",
+    "options",
+    "checkpoint",
+    "network",
+    "data",
+    "bounds",
+    "samples",
+    "topology",
+    "graphon",
+    "gntk",
+    "empirical",
+    "summary",
+    "skipped",
+    "seconds",
+)
+
+
+def render(tree: dict[str, Any]) -> str:
+    """Render a tree as JSON, without NaN or Infinity.
+
+    Args:
+        tree: a tree of schema ``boundcalc.report/1``.
+
+    Returns:
+        Two spaces a level; top-level keys in the schema's order, then any others by name; deeper keys in
+        the tree's own order.
+
+    Example:
+        >>> print(render({"seed": 0, "schema": "boundcalc.report/1"}), end="")
+        {
+          "schema": "boundcalc.report/1",
+          "seed": 0
+        }
+    """
+    keys = sorted(tree, key=lambda key: (ORDER.index(key) if key in ORDER else len(ORDER), key))
+    return json.dumps({key: tree[key] for key in keys}, allow_nan=False, indent=2) + "\n"

@@ -1,0 +1,169 @@
+"""The whole report as a document: built once from the tree, rendered by every view for readers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from boundcalc.report.bound_rows import bounds, not_covered, smallest_proved
+from boundcalc.report.document import Column, Grid, Section
+from boundcalc.report.numbers import given, percent, plain, show, sizes
+from boundcalc.report.part_rows import gntk, graphon, samples, topology
+
+Tree = dict[str, Any]
+
+LAYER_COLUMNS = (
+    Column("layer"),
+    Column("kind"),
+    Column("shape", right=True),
+    Column("stride", right=True),
+    Column("padding", right=True),
+    Column("parameters", right=True),
+    Column("surviving", right=True),
+    Column("density", right=True),
+)
+
+
+def document(tree: Tree) -> tuple[Section, ...]:
+    """Build the sections of a report, in reading order.
+
+    Args:
+        tree: a tree of schema ``boundcalc.report/1``; absent parts are left out.
+
+    Returns:
+        What was read, what was not, the layers, the data, the empirical gap, the bounds, the other parts,
+        the run, and the summary last.
+
+    Example:
+        >>> [section.slug for section in document({"schema": "boundcalc.report/1"})]
+        ['read', 'skipped', 'run']
+    """
+    sections = (
+        _read(tree),
+        _skipped(tree),
+        _layers(tree),
+        _data(tree),
+        _empirical(tree),
+        bounds(tree),
+        not_covered(tree),
+        smallest_proved(tree),
+        samples(tree),
+        topology(tree),
+        graphon(tree),
+        gntk(tree),
+        _run(tree),
+        _summary(tree),
+    )
+    return tuple(section for section in sections if section is not None)
+
+
+def title(tree: Tree) -> str:
+    """Return the report's heading: the tool, its version and the file."""
+    path = (tree.get("checkpoint") or {}).get("path")
+    return f"boundcalc {tree.get('version') or ''}".strip() + (f": {path}" if path else "")
+
+
+def _read(tree: Tree) -> Section:
+    checkpoint, network = tree.get("checkpoint") or {}, tree.get("network") or {}
+    reference = checkpoint.get("reference")
+    facts = [
+        ("file", show(checkpoint.get("path"))),
+        ("sha256", show(checkpoint.get("sha256"))),
+        ("format", show(checkpoint.get("format"))),
+        *(("evidence", line) for line in checkpoint.get("evidence") or []),
+        ("mask", show(checkpoint.get("mask"))),
+        ("reference", f"{show(reference.get('path'))} ({show(reference.get('how'))})" if reference else "-"),
+        ("parameters", plain(checkpoint.get("parameters"))),
+        ("surviving", plain(checkpoint.get("surviving"))),
+        ("density", percent(checkpoint.get("density"))),
+        ("biases", plain(checkpoint.get("biases"))),
+        ("network", _network_line(network)),
+        *(("assumed", line) for line in network.get("assumptions") or []),
+    ]
+    return Section("Read", "read", facts=tuple(facts))
+
+
+def _network_line(network: Tree) -> str:
+    parts = [
+        f"input {sizes(network.get('input_shape'))}",
+        f"outputs {plain(network.get('outputs'))}",
+        f"depth {plain(network.get('depth'))}",
+    ]
+    return ", ".join(parts) + (f"; {network['source']}" if network.get("source") else "")
+
+
+def _skipped(tree: Tree) -> Section:
+    ignored = (tree.get("checkpoint") or {}).get("ignored") or []
+    facts = [(show(item.get("part")), show(item.get("reason"))) for item in tree.get("skipped") or []]
+    if ignored:
+        facts.append(("ignored keys", show(ignored)))
+    return Section("Not read or not run", "skipped", facts=tuple(facts) or (("skipped", "nothing"),))
+
+
+def _layers(tree: Tree) -> Section | None:
+    layers = (tree.get("network") or {}).get("layers") or []
+    if not layers:
+        return None
+    rows = tuple(
+        (
+            show(layer.get("name")),
+            show(layer.get("kind")),
+            sizes(layer.get("shape")),
+            sizes(layer.get("stride")),
+            sizes(layer.get("padding")),
+            plain(layer.get("parameters")),
+            plain(layer.get("surviving")),
+            percent(layer.get("density")),
+        )
+        for layer in layers
+    )
+    return Section("Layers", "layers", grid=Grid(LAYER_COLUMNS, rows))
+
+
+def _data(tree: Tree) -> Section | None:
+    data = tree.get("data")
+    if not data:
+        return None
+    normalize, name, kind = data.get("normalize"), show(data.get("name")), show(data.get("kind"))
+    line = [
+        name if name.startswith(kind) else f"{name}, {kind}",
+        f"m = {plain(data.get('m'))}",
+        f"test {plain(data.get('m_test'))}",
+        f"shape {sizes(data.get('shape'))}",
+        f"normalized by {given(normalize)}" if normalize else "not normalized",
+    ]
+    energies = [
+        f"||X|| {plain(data.get('frobenius'))}",
+        f"largest coordinate energy {plain(data.get('max_coordinate_energy'))}",
+        f"largest pixel energy {plain(data.get('max_pixel_energy'))}",
+    ]
+    return Section("Data", "data", facts=(("data", ", ".join(line)), ("norms", ", ".join(energies))))
+
+
+def _empirical(tree: Tree) -> Section | None:
+    empirical = tree.get("empirical")
+    if not empirical:
+        return None
+    quantiles = (empirical.get("margin_quantiles") or {}).items()
+    facts = (
+        ("train error", plain(empirical.get("train_error"))),
+        ("test error", plain(empirical.get("test_error"))),
+        ("gap", plain(empirical.get("gap"))),
+        ("margin quantiles", ", ".join(f"{share}: {plain(margin)}" for share, margin in quantiles) or "-"),
+    )
+    return Section("Empirical gap", "empirical", facts=facts)
+
+
+def _run(tree: Tree) -> Section:
+    seconds = (tree.get("seconds") or {}).items()
+    facts = [
+        ("delta", given(tree.get("delta"))),
+        ("seed", given(tree.get("seed"))),
+        *((name.replace("_", " "), given(value)) for name, value in (tree.get("options") or {}).items()),
+        ("seconds", ", ".join(f"{part} {plain(time)}" for part, time in seconds) or "-"),
+    ]
+    return Section("Run", "run", facts=tuple(facts))
+
+
+def _summary(tree: Tree) -> Section | None:
+    lines = tuple(tree.get("summary") or ())
+    return Section("Summary", "summary", notes=lines) if lines else None

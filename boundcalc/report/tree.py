@@ -1,0 +1,142 @@
+"""The report as one frozen tree of plain values, checked once where it is made."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+from boundcalc.report.views import view
+
+SCHEMA = "boundcalc.report/1"
+STATUSES = ("theorem", "published", "refuted", "score", "not_covered")
+
+
+@dataclass(frozen=True, repr=False)
+class Report:
+    """Everything that one analysis found, as the tree of schema ``boundcalc.report/1``.
+
+    The tree is copied and frozen when the report is made, so nothing changes it afterwards.
+
+    Args:
+        tree: the report's tree: dicts with string keys, lists, strings, numbers, booleans, None.
+
+    Raises:
+        ValueError: a wrong schema, an unknown status of a bound, NaN or infinity, or a value that is
+            not plain; the message names its path in the tree.
+
+    Example:
+        >>> report = Report({"schema": "boundcalc.report/1", "seed": 0})
+        >>> report.to_dict()
+        {'schema': 'boundcalc.report/1', 'seed': 0}
+        >>> Report({"schema": "boundcalc.report/1", "bounds": {"peeling": {"value": float("nan")}}})
+        Traceback (most recent call last):
+        ValueError: bounds.peeling.value: nan is not a finite number
+    """
+
+    tree: Mapping[str, Any]
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.tree, Mapping):
+            raise ValueError(f"a report's tree is a dict, not {type(self.tree).__name__}")
+        if self.tree.get("schema") != SCHEMA:
+            raise ValueError(f"schema: expected {SCHEMA!r}, found {self.tree.get('schema')!r}")
+        frozen = _frozen(self.tree, "")
+        _check_bounds(frozen)
+        object.__setattr__(self, "tree", frozen)
+
+    @classmethod
+    def from_dict(cls, d: Mapping[str, Any]) -> Report:
+        """Make a report from its tree, for example one read back from JSON.
+
+        Args:
+            d: a tree of schema ``boundcalc.report/1``.
+
+        Returns:
+            The report; ``Report.from_dict(r.to_dict()) == r``.
+        """
+        return cls(d)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return a fresh copy of the tree, of dicts and lists that the caller may change."""
+        return {key: _thawed(value) for key, value in self.tree.items()}
+
+    def to(self, format: str) -> str:
+        """Render the report.
+
+        Args:
+            format: one of ``boundcalc.report.FORMATS``: table, json, csv, markdown, latex.
+
+        Returns:
+            The text, ending in one newline.
+        """
+        return view(format)(self.to_dict())
+
+    def __str__(self) -> str:
+        """Return the table view."""
+        return self.to("table").rstrip("\n")
+
+    def __repr__(self) -> str:
+        """Return one line: the file and how many bounds were computed."""
+        path = (self.tree.get("checkpoint") or {}).get("path")
+        return f"<Report of {path!r}: {len(self.tree.get('bounds') or {})} bounds>"
+
+    def __reduce__(self) -> tuple[type[Report], tuple[dict[str, Any]]]:
+        """Pickle by the plain tree: frozen mappings do not pickle."""
+        return type(self), (self.to_dict(),)
+
+    def _repr_markdown_(self) -> str:
+        """Return the markdown view, which notebooks show."""
+        return self.to("markdown")
+
+
+def _frozen(node: Any, path: str) -> Any:
+    """Return a read-only copy of a tree of plain values.
+
+    Raises:
+        ValueError: JSON cannot hold a value; the message names its path.
+    """
+    if isinstance(node, Mapping):
+        return MappingProxyType({_key(key, path): _frozen(node[key], _join(path, key)) for key in node})
+    if isinstance(node, list | tuple):
+        return tuple(_frozen(item, f"{path}[{i}]") for i, item in enumerate(node))
+    if isinstance(node, float):
+        if not math.isfinite(node):
+            raise ValueError(f"{path}: {float(node)} is not a finite number")
+        return float(node)
+    if node is None or isinstance(node, str | bool | int):
+        return node
+    raise ValueError(f"{path}: {type(node).__name__} is not a plain value (convert it to a number or a list)")
+
+
+def _key(key: Any, path: str) -> str:
+    if not isinstance(key, str):
+        raise ValueError(f"{path or 'the tree'}: key {key!r} is not a string")
+    return key
+
+
+def _join(path: str, key: str) -> str:
+    return f"{path}.{key}" if path else key
+
+
+def _thawed(node: Any) -> Any:
+    if isinstance(node, Mapping):
+        return {key: _thawed(value) for key, value in node.items()}
+    return [_thawed(item) for item in node] if isinstance(node, tuple) else node
+
+
+def _check_bounds(tree: Mapping[str, Any]) -> None:
+    """Refuse a bound of unknown status: a view could not say whether it is a proof.
+
+    Raises:
+        ValueError: a bound without one of the statuses of the schema.
+    """
+    bounds = tree.get("bounds") or {}
+    if not isinstance(bounds, Mapping):
+        raise ValueError(f"bounds: {type(bounds).__name__} is not a dict from names to bounds")
+    for name, bound in bounds.items():
+        status = bound.get("status") if isinstance(bound, Mapping) else None
+        if status not in STATUSES:
+            raise ValueError(f"bounds.{name}.status: {status!r} is none of {', '.join(STATUSES)}")

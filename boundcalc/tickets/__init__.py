@@ -1,0 +1,1 @@
+"""Tickets: architectures, pruners, training and rewinding; nothing is imported before it is asked for."""

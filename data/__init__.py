@@ -1,0 +1,1 @@
+"""The sample set, installed as the package boundcalc.sample."""

@@ -1,0 +1,316 @@
+"""What every view keeps, whatever the names, reasons and numbers are."""
+
+import csv
+import io
+import re
+import unicodedata
+from collections import Counter
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from boundcalc.report import SCHEMA, Report
+from boundcalc.report.latex import escaped
+from boundcalc.report.rows import document
+
+HOSTILE = st.one_of(
+    st.text(max_size=30),
+    st.text(alphabet="\\{}$&#_%~^<>|\"'`[]*-+=.() 10", max_size=30),
+    st.text(alphabet="abc._ 层é\u0301\x1b\u200b", min_size=100, max_size=300),
+)
+NUMBER = st.one_of(st.none(), st.integers(0, 10**18), st.floats(0, allow_nan=False, allow_infinity=False))
+LEAF = st.one_of(NUMBER, HOSTILE, st.booleans())
+ANY = st.recursive(
+    LEAF, lambda inner: st.lists(inner, max_size=14) | st.dictionaries(HOSTILE, inner, max_size=3)
+)
+STATUS = st.sampled_from(["theorem", "published", "refuted", "score", "not_covered"])
+BOUND = st.fixed_dictionaries(
+    {"status": STATUS, "value": NUMBER, "log10_value": st.none() | st.floats(-10, 1e5), "complexity": NUMBER},
+    optional={
+        "kind": st.sampled_from(["F", "loss"]),
+        "vacuous": st.booleans(),
+        "margin": NUMBER,
+        "ratio": NUMBER,
+        "reason": st.none() | HOSTILE,
+        "source": HOSTILE,
+        "assumptions": st.lists(HOSTILE, max_size=2),
+        "terms": st.dictionaries(HOSTILE, ANY, max_size=3),
+    },
+)
+SHAPE = st.none() | st.lists(st.integers(1, 10**6), max_size=8)
+LAYER = st.fixed_dictionaries(
+    {
+        "name": HOSTILE,
+        "kind": HOSTILE,
+        "shape": SHAPE,
+        "stride": SHAPE,
+        "parameters": NUMBER,
+        "density": NUMBER,
+    }
+)
+TOPOLOGY_LAYER = st.fixed_dictionaries(
+    {"name": HOSTILE, "delta_r": NUMBER, "narc": NUMBER, "collapsed": st.booleans()}
+)
+TREES = st.fixed_dictionaries(
+    {
+        "schema": st.just(SCHEMA),
+        "checkpoint": st.fixed_dictionaries(
+            {
+                "path": HOSTILE,
+                "evidence": st.lists(HOSTILE, max_size=2),
+                "ignored": st.lists(HOSTILE, max_size=20),
+            }
+        ),
+        "network": st.fixed_dictionaries({"layers": st.lists(LAYER, max_size=3)}),
+        "bounds": st.dictionaries(HOSTILE, BOUND, max_size=4),
+        "topology": st.fixed_dictionaries(
+            {"layers": st.lists(TOPOLOGY_LAYER, max_size=2), "distance": NUMBER}
+        ),
+        "gntk": st.dictionaries(HOSTILE, ANY, max_size=3),
+        "skipped": st.lists(st.fixed_dictionaries({"part": HOSTILE, "reason": HOSTILE}), max_size=2),
+        "summary": st.lists(HOSTILE, max_size=3),
+    }
+)
+views = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+
+
+@given(TREES)
+@views
+def test_the_table_fits_100_columns(tree):
+    text = Report(tree).to("table")
+    for line in text.splitlines():
+        assert len(line) <= 100
+        assert line == line.rstrip()
+    for char in set(text) - {"\n"}:
+        assert char.isprintable()
+        assert unicodedata.east_asian_width(char) not in {"W", "F"}
+        assert not unicodedata.category(char).startswith("M")
+
+
+def test_the_table_ends_with_the_summary(tree):
+    words = " ".join(Report(tree).to("table").split("\nSummary\n=======\n")[1].split())
+    assert words == " ".join(tree["summary"])
+
+
+def test_the_table_shows_long_reasons_whole(declared):
+    reason = declared["bounds"]["neyshabur2015_fro"]["reason"]
+    assert reason in " ".join(Report(declared).to("table").split())
+
+
+def bound_rows(tree):
+    (section,) = [section for section in document(tree) if section.slug == "bounds"]
+    return section.grid.rows
+
+
+def test_bounds_are_sorted_by_value(lenet300, declared):
+    assert [row[0] for row in bound_rows(lenet300)][:3] == ["galanti2023", "peeling", "path_norm"]
+    assert [row[0] for row in bound_rows(declared)][-3:] == [
+        "longsedghi2020",
+        "bartlett2017",
+        "neyshabur2015_fro",
+    ]
+
+
+def test_bounds_of_equal_value_are_sorted_by_name():
+    equal = {"status": "theorem", "value": 2.0}
+    zero = {"status": "theorem", "value": 0.0}
+    tree = {
+        "schema": SCHEMA,
+        "bounds": {"c": {**equal, "log10_value": 0.3010299956639812}, "b": equal, "z": zero},
+    }
+    assert [row[0] for row in bound_rows(tree)] == ["z", "b", "c"]
+
+
+@given(TREES)
+@views
+def test_what_is_not_proved_never_looks_like_a_bound(tree):
+    if not tree["bounds"]:
+        return
+    for row in bound_rows(tree):
+        status = tree["bounds"][row[0]]["status"]
+        for number in (row[2], row[3], row[6]):
+            in_parentheses = number.startswith("(") and number.endswith(")")
+            assert number == "-" or in_parentheses == (status in {"refuted", "published", "score"}), row
+        if status in {"refuted", "published", "score"}:
+            assert row[1] == status.upper()
+            assert row[4] in {"vacuous", "not proved"}
+
+
+@pytest.mark.parametrize("format", ["table", "markdown", "latex"])
+@pytest.mark.parametrize("status", ["refuted", "published", "score"])
+def test_a_legend_explains_the_parentheses(format, status):
+    tree = {"schema": SCHEMA, "bounds": {"a": {"status": status, "value": 0.25, "log10_value": -0.6}}}
+    text = Report(tree).to(format)
+    assert "(0.250)" in text
+    assert "( ) is not a proved bound." in text
+    assert f"{status.upper()}:" in text
+    assert "Least proved value" not in text
+
+
+def test_every_null_cell_is_a_dash(declared):
+    layers = {"layers": [{"name": "a"}]}
+    tree = {**declared, "samples": layers, "topology": layers, "graphon": layers}
+    grids = [section.grid for section in document(tree) if section.slug in {"samples", "topology", "graphon"}]
+    assert [set(grid.rows[0][1:]) for grid in grids] == [{"-"}] * 3
+
+
+# -- csv --------------------------------------------------------------------------------------------------
+
+
+def numbers_of(node):
+    if isinstance(node, dict):
+        node = list(node.values())
+    if isinstance(node, list):
+        return [number for item in node for number in numbers_of(item)]
+    return [node] if isinstance(node, int | float) and not isinstance(node, bool) else []
+
+
+@given(TREES)
+@views
+def test_csv_holds_every_number_once(tree):
+    rows = list(csv.DictReader(io.StringIO(Report(tree).to("csv"), newline="")))
+    values = [row["value"] for row in rows if row["value"]]
+    read = [int(value) if value.isdigit() else float(value) for value in values]
+    assert Counter(map(repr, read)) == Counter(map(repr, numbers_of(tree)))
+
+
+def test_csv_is_tidy(tree):
+    text = Report(tree).to("csv")
+    rows = list(csv.DictReader(io.StringIO(text, newline="")))
+    assert list(rows[0]) == ["part", "name", "quantity", "value", "status", "source"]
+    assert "\r" not in text
+    keys = [(row["part"], row["name"], row["quantity"]) for row in rows]
+    assert len(set(keys)) == len(keys)
+    for name, bound in tree["bounds"].items():
+        mine = {row["quantity"]: row for row in rows if row["part"] == "bounds" and row["name"] == name}
+        assert {"complexity", "value", "log10_value"} <= set(mine)
+        assert {(row["status"], row["source"]) for row in mine.values()} == {
+            (bound["status"], bound["source"])
+        }
+        value = mine["value"]["value"]
+        assert (float(value) if value else None) == bound["value"]
+
+
+# -- markdown ---------------------------------------------------------------------------------------------
+
+
+def unescaped(text):
+    return re.sub(r"\\([\\`*_{}\[\]<>#|~&$])", r"\1", text)
+
+
+@given(TREES)
+@views
+def test_markdown_tables_have_their_cells(tree):
+    lines = Report(tree).to("markdown").splitlines()
+    tables = [line for line in lines if line.startswith("| ")]
+    expected = []
+    for section in document(tree):
+        if section.grid is not None:
+            columns = section.grid.columns
+            expected += [
+                tuple(column.header for column in columns),
+                ("-",) * len(columns),
+                *section.grid.rows,
+            ]
+    assert len(tables) == len(expected)
+    for line, cells in zip(tables, expected, strict=True):
+        shown = re.split(r"(?<!\\)(?:\\\\)*\|", line)[1:-1]
+        assert len(shown) == len(cells), line
+
+
+def test_markdown_keeps_names(tree):
+    text = unescaped(Report(tree).to("markdown"))
+    for name in [*tree["bounds"], *(layer["name"] for layer in tree["network"]["layers"])]:
+        assert f"| {name} |" in text
+
+
+@pytest.mark.parametrize(
+    ("line", "shown"),
+    [("- a", r"- \- a"), ("1. a", r"- 1\. a"), ("94.9 % of", "- 94.9 % of"), ("a_b|c", r"- a\_b\|c")],
+)
+def test_markdown_notes_do_not_become_lists(line, shown):
+    assert Report({"schema": SCHEMA, "summary": [line]}).to("markdown").splitlines()[-1] == shown
+
+
+# -- latex ------------------------------------------------------------------------------------------------
+
+COMMANDS = {
+    *("begin", "end", "centering", "small", "caption", "label", "toprule", "midrule", "bottomrule", "par"),
+    *("medskip", "parbox", "linewidth", "footnotesize", "allowbreak", "times"),
+    *("textbackslash", "textasciitilde", "textasciicircum", "textless", "textgreater", "textbar"),
+}
+
+
+def check_latex(text):
+    """Check by scanning: commands known, braces and environments nested, specials escaped, cells counted."""
+    body = text.split("\n", 1)[1]
+    assert set(re.findall(r"\\([A-Za-z]+)", body.replace("\\\\", " "))) <= COMMANDS
+    environments = []
+    for kind, name in re.findall(r"\\(begin|end)\{(\w+)\}", body):
+        if kind == "begin":
+            environments.append(name)
+        else:
+            assert environments.pop() == name
+    assert environments == []
+    stripped = re.sub(r"\\[\\{}$&#_%]", " ", body)
+    depth = 0
+    for char in stripped:
+        depth += (char == "{") - (char == "}")
+        assert depth >= 0
+    assert depth == 0
+    outside = re.sub(r"\$[^$\n]*\$", "", stripped)
+    assert not set(outside) & set('$#_%~^<>|"`') - {"`"}
+    assert all(
+        re.fullmatch(r"[-0-9.^{}\\times ]+", math[1:-1]) for math in re.findall(r"\$[^$\n]*\$", stripped)
+    )
+    assert "--" not in outside
+    check_cells(body)
+
+
+def check_cells(body):
+    for spec, rows in re.findall(
+        r"\\begin\{tabular\}\{((?:[lr]|p\{[^}]*\})+)\}\n(.*?)\n\\end\{tabular\}", body, re.S
+    ):
+        columns = len(re.sub(r"p\{[^}]*\}", "l", spec))
+        for row in rows.split("\n"):
+            if not row.endswith("rule"):
+                assert row.endswith(r" \\")
+                assert len(re.findall(r"(?<!\\)(?:\\\\)*&", row)) == columns - 1, row
+                assert not row.startswith(("[", "*"))
+
+
+@given(TREES)
+@views
+def test_latex_is_well_formed(tree):
+    check_latex(Report(tree).to("latex"))
+
+
+def test_latex_of_the_examples(tree):
+    text = Report(tree).to("latex")
+    check_latex(text)
+    assert r"\label{tab:boundcalc-bounds}" in text
+    assert text.splitlines()[0].endswith(r"needs \usepackage{booktabs}")
+
+
+@pytest.mark.parametrize(
+    ("text", "latex"),
+    [
+        ("fc_1.weight", r"fc\_1.weight"),
+        ("10^7.3", "$10^{7.3}$"),
+        ("about 10^-2.5.", "about $10^{-2.5}$."),
+        ("a\\b{c}", r"a\textbackslash{}b\{c\}"),
+        ("--data", "-{}-data"),
+        ("[0.1, 0.2]", "{[}0.1, 0.2{]}"),
+        ("5.12 %", r"5.12 \%"),
+        ("é层", "éU+5C42"),
+    ],
+)
+def test_latex_escapes(text, latex):
+    assert escaped(text) == latex
+
+
+def test_latex_numbers():
+    layers = [{"name": "a", "delta_r": -1.25, "narc": -1.23e-7, "lambda": 1.5e6}]
+    text = Report({"schema": SCHEMA, "topology": {"layers": layers}}).to("latex")
+    assert r"a & $-1.25$ & - & $10^{6.2}$ & - & $-1.23 \times 10^{-7}$ & - & - & - \\" in text

@@ -29,7 +29,11 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    """Import a public name on first use."""
+    """Import a public name on first use.
+
+    Raises:
+        AttributeError: there is no such name.
+    """
     from importlib import import_module
 
     if name in _HOMES:

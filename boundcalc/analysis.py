@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from boundcalc._version import __version__
+from boundcalc.bounds.catalogue import registry
 from boundcalc.bounds.evaluate import BoundResult, best_proved, evaluate_all
 from boundcalc.bounds.problem import Problem, Settings, chain_of
-from boundcalc.bounds.registry import registry
 from boundcalc.checkpoint import read
 from boundcalc.checkpoint.types import Checkpoint
 from boundcalc.empirical.energies import Energies, declared
@@ -28,7 +28,7 @@ from boundcalc.report.tree import Report
 
 if TYPE_CHECKING:
     from boundcalc.empirical.datasets import Dataset
-    from boundcalc.empirical.measure import Measured
+    from boundcalc.empirical.measure import Measured, Progress
 
 
 class Clock:
@@ -103,12 +103,13 @@ def load(path: str | Path, model: str | torch.nn.Module | None = None) -> Networ
     return from_checkpoint(read(path), model)
 
 
-def find(checkpoint: Checkpoint, options: Options) -> Findings:
+def find(checkpoint: Checkpoint, options: Options, progress: Progress | None = None) -> Findings:
     """Run every part that the options and the input allow.
 
     Args:
         checkpoint: what was read.
         options: what is asked for.
+        progress: shows how far a pass over the data is; None for silence.
 
     Returns:
         The findings, with a reason for every part that did not run.
@@ -124,7 +125,7 @@ def find(checkpoint: Checkpoint, options: Options) -> Findings:
         network = from_checkpoint(checkpoint, options.model, options.input_shape or _sample_shape(dataset))
         reference, weights = _reference(checkpoint, network, options)
     with clock.time("empirical"):
-        measured = None if dataset is None else _measure(network, dataset, options.device)
+        measured = None if dataset is None else _measure(network, dataset, options.device, progress)
     energies = _energies(network, measured, options)
     bounds: dict[str, BoundResult] = {}
     together = None
@@ -168,10 +169,10 @@ def _sample_shape(dataset: Dataset | None) -> tuple[int, ...] | None:
     return (1, *shape) if len(shape) == 2 else shape
 
 
-def _measure(network: Network, dataset: Dataset, device: str) -> Measured:
-    from boundcalc.empirical.measure import measure
+def _measure(network: Network, dataset: Dataset, device: str, progress: Progress | None) -> Measured:
+    from boundcalc.empirical.measure import measure, silent
 
-    return measure(network, dataset, _device(device))
+    return measure(network, dataset, _device(device), progress or silent)
 
 
 def _device(device: str) -> str:

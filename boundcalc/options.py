@@ -72,7 +72,9 @@ class Options:
 
     def _check_sample(self) -> None:
         if (self.samples is None) != (self.input_bound is None):
-            raise UsageError("--samples and --input-bound go together: the sample size m, and B with |x| <= B")
+            raise UsageError(
+                "--samples and --input-bound go together: the sample size m, and B with |x| <= B"
+            )
         if self.samples is not None and self.data is not None:
             raise UsageError("give --data, or --samples and --input-bound, not both")
         if self.samples is not None and self.samples < 1:

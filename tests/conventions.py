@@ -86,7 +86,10 @@ def truth(network: nn.Module, masks: Masks) -> dict[str, torch.Tensor]:
 
 def layers(network: nn.Module, masks: Masks) -> list[tuple[str, nn.Module, torch.Tensor]]:
     """Name, module and mask of the masked layers."""
-    return [(key.removesuffix(".weight"), network.get_submodule(key.removesuffix(".weight")), mask) for key, mask in masks.items()]
+    return [
+        (key.removesuffix(".weight"), network.get_submodule(key.removesuffix(".weight")), mask)
+        for key, mask in masks.items()
+    ]
 
 
 def write_all(
@@ -102,7 +105,7 @@ def write_all(
 
     Returns:
         Name of the convention -> file or folder that `boundcalc.checkpoint.read` takes. Names that start with
-        ``approx-`` give the same weights to rounding only; those without a declared mask end in ``-inferred``.
+        ``approx-`` give the same weights to rounding only; without a declared mask they end in ``-inferred``.
     """
     if masks is None:
         masks = {k: v.detach() != 0 for k, v in network.named_parameters() if v.dim() > 1}
@@ -123,7 +126,9 @@ def write_exported(network: nn.Module, folder: Path, masks: Masks, example: torc
         warnings.simplefilter("ignore")
         exported = torch.export.export(pruned(copy.deepcopy(network), masks), (example,))
         torch.export.save(exported, folder / "live.pt2")
-        torch.export.save(torch.export.export(zeroed(copy.deepcopy(network), masks), (example,)), folder / "zeros.pt2")
+        torch.export.save(
+            torch.export.export(zeroed(copy.deepcopy(network), masks), (example,)), folder / "zeros.pt2"
+        )
     old = folder / "old.pt2"
     torch.save(exported.state_dict, folder / "state.pt")
     with ZipFile(folder / "live.pt2") as new, ZipFile(old, "w") as archive:
@@ -188,7 +193,12 @@ def _ramanujan(network: nn.Module, masks: Masks, path: Path) -> Path:
 
 def _nested(network: nn.Module, masks: Masks, path: Path) -> Path:
     optimizer = torch.optim.SGD(network.parameters(), 0.1, momentum=0.9)
-    content = {"model": network.state_dict(), "mask": dict(masks), "optimizer": optimizer.state_dict(), "epoch": 1}
+    content = {
+        "model": network.state_dict(),
+        "mask": dict(masks),
+        "optimizer": optimizer.state_dict(),
+        "epoch": 1,
+    }
     return _saved(content, path)
 
 
@@ -206,7 +216,11 @@ def _compiled(network: nn.Module, masks: Masks, path: Path) -> Path:
 
 def _lightning(network: nn.Module, masks: Masks, path: Path) -> Path:
     state = {f"model.{key}": value for key, value in zeroed(network, masks).state_dict().items()}
-    state |= {"train_acc.correct": torch.tensor(7), "val_acc.tp": torch.tensor([1, 2, 3]), "loss.mean": torch.tensor(0.3)}
+    state |= {
+        "train_acc.correct": torch.tensor(7),
+        "val_acc.tp": torch.tensor([1, 2, 3]),
+        "loss.mean": torch.tensor(0.3),
+    }
     content = {"epoch": 2, "global_step": 9, "pytorch-lightning_version": "2.2.0", "state_dict": state}
     return _saved(content | {"hyper_parameters": {"lr": 0.1}, "callbacks": {}, "loops": {}}, path)
 
@@ -257,7 +271,9 @@ def _spectral_new(network: nn.Module, masks: Masks, path: Path) -> Path:
     for _, module, _ in layers(zeroed(network, masks), masks):
         parametrizations.spectral_norm(module)
     inner = "parametrizations.weight"
-    return _saved(_of_norm_one(network.state_dict(), f"{inner}.original", f"{inner}.0._u", f"{inner}.0._v"), path)
+    return _saved(
+        _of_norm_one(network.state_dict(), f"{inner}.original", f"{inner}.0._u", f"{inner}.0._v"), path
+    )
 
 
 def _of_norm_one(state: dict[str, torch.Tensor], weight: str, u: str, v: str) -> dict[str, torch.Tensor]:
@@ -291,7 +307,7 @@ def _open_lth(network: nn.Module, masks: Masks, path: Path) -> Path:
 
 
 def write_open_lth(network: nn.Module, masks: Masks, root: Path, levels: int = 2) -> Path:
-    """Write result folders: level 0 with mask of ones, then the masks; every model unmasked. Returns the replicate."""
+    """Write levels, the first with masks of ones; no model is masked. Returns the folder of the replicate."""
     replicate = root / f"lottery_{'0' * 32}" / "replicate_1"
     for level in range(levels):
         home = replicate / f"level_{level}" / "main"
@@ -300,7 +316,9 @@ def write_open_lth(network: nn.Module, masks: Masks, root: Path, levels: int = 2
         torch.save({key: mask.int() for key, mask in used.items()}, home / "mask.pth")
         total = sum(mask.numel() for mask in used.values())
         unpruned = sum(int(mask.sum()) for mask in used.values())
-        (home / "sparsity_report.json").write_text(json.dumps({"total": float(total), "unpruned": float(unpruned)}))
+        (home / "sparsity_report.json").write_text(
+            json.dumps({"total": float(total), "unpruned": float(unpruned)})
+        )
         for name, scale in (("ep0_it0", 3.0), ("ep9_it0", 2.0), ("ep10_it0", 1.0)):
             state = {key: value * scale for key, value in network.state_dict().items()}
             torch.save(network.state_dict() if scale == 1.0 else state, home / f"model_{name}.pth")

@@ -14,11 +14,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-
+from boundcalc.bounds.catalogue import Bound, register
 from boundcalc.bounds.outcome import PostHoc, Terms
 from boundcalc.bounds.prices import CONSTANTS, constant_bits
 from boundcalc.bounds.problem import Chain, Problem
-from boundcalc.bounds.registry import Bound, register
 from boundcalc.norms.rounding import log_up, logsumexp
 from boundcalc.norms.toeplitz import rows_of
 
@@ -77,7 +76,9 @@ def compute(problem: Problem) -> PostHoc:
         norms = [numbers[f"spectral.{name}"] for name in names]
         whole = math.log(4) - log_gamma + log_data(t) + sum(norms)
         shares = [
-            (whole + numbers[f"distance.{name}"] - norm) * 2 / 3 if numbers[f"distance.{name}"] > -math.inf else -math.inf
+            (whole + numbers[f"distance.{name}"] - norm) * 2 / 3
+            if numbers[f"distance.{name}"] > -math.inf
+            else -math.inf
             for name, norm in zip(names, norms, strict=True)
         ]
         cover = math.log(12) + math.log(max(math.log(m), 1e-300)) - 0.5 * math.log(m) + log_width
@@ -103,7 +104,10 @@ def compute(problem: Problem) -> PostHoc:
         "bits": {"constant": constant_bits(chain.biased)},
     }
     return PostHoc(
-        measured[best], lambda given, log_gamma: complexity(best, given, log_gamma), constant_bits(chain.biased), terms
+        measured[best],
+        lambda given, log_gamma: complexity(best, given, log_gamma),
+        constant_bits(chain.biased),
+        terms,
     )
 
 

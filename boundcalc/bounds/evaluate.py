@@ -6,8 +6,8 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from boundcalc.bounds.catalogue import Bound
 from boundcalc.bounds.problem import Problem
-from boundcalc.bounds.registry import Bound
 from boundcalc.bounds.risk import Judged, judge
 from boundcalc.errors import NotCovered
 
@@ -43,7 +43,9 @@ def evaluate(bound: Bound, problem: Problem) -> BoundResult:
     except Exception as error:
         if bound.compute.__module__.startswith("boundcalc."):
             raise
-        return BoundResult(bound, None, f"not covered: {bound.compute.__module__} raised {type(error).__name__}: {error}")
+        return BoundResult(
+            bound, None, f"not covered: {bound.compute.__module__} raised {type(error).__name__}: {error}"
+        )
     if math.isnan(judged.log_value) or math.isnan(judged.log_complexity):
         return BoundResult(bound, None, "not covered: the formula has no value for this network (NaN)")
     return BoundResult(bound, judged, bound.remark or _remark(problem))
@@ -86,5 +88,7 @@ def _remark(problem: Problem) -> str:
 
 def best_proved(results: Iterable[BoundResult]) -> BoundResult | None:
     """Return the theorem with the smallest value, or None."""
-    proved = [r for r in results if r.judged is not None and r.bound.status == "theorem" and r.bound.kind != "score"]
+    proved = [
+        r for r in results if r.judged is not None and r.bound.status == "theorem" and r.bound.kind != "score"
+    ]
     return min(proved, key=lambda r: r.judged.log_value if r.judged else math.inf, default=None)

@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import math
 
+from boundcalc.bounds.catalogue import Bound, register
 from boundcalc.bounds.outcome import Formula
 from boundcalc.bounds.problem import Problem
-from boundcalc.bounds.registry import Bound, register
 from boundcalc.norms.rounding import log_up, logsumexp
 
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import math
 
+from boundcalc.bounds.catalogue import Bound, register
 from boundcalc.bounds.outcome import Homogeneous
 from boundcalc.bounds.problem import Problem
-from boundcalc.bounds.registry import Bound, register
 from boundcalc.bounds.toeplitz_product import BIAS, IID, DimensionFree, frobenius, l1_inf
 
 

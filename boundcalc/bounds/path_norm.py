@@ -15,9 +15,9 @@ from __future__ import annotations
 
 import math
 
+from boundcalc.bounds.catalogue import Bound, register
 from boundcalc.bounds.outcome import Homogeneous, Terms
 from boundcalc.bounds.problem import Problem
-from boundcalc.bounds.registry import Bound, register
 from boundcalc.network.network import Network
 from boundcalc.network.ops import Add, Affine, AvgPool, MaxPool, Node, Rearrange, ReLU
 from boundcalc.norms.path import log_path_norm
@@ -80,7 +80,12 @@ def _with_max_pooling(problem: Problem, pools: list[MaxPool]) -> tuple[float, Te
         depth * math.log((3 + 2 * kinds) * window)
         + math.log((3 + 2 * kinds) / (1 + kinds) * (network.inputs + 1) * network.outputs)
     )
-    terms: Terms = {"form": "Gonon et al. 2024, Theorem 3.1", "depth": depth, "pooling_kinds": kinds, "window": window}
+    terms: Terms = {
+        "form": "Gonon et al. 2024, Theorem 3.1",
+        "depth": depth,
+        "pooling_kinds": kinds,
+        "window": window,
+    }
     largest = math.log(max(1.0, energies.largest))
     return largest + 0.5 * math.log(inside) + 0.5 * math.log(energies.m), terms
 

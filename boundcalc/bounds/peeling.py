@@ -13,14 +13,15 @@ The graph, the split into nodes and the constant that carries biases are chosen 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 
 import torch
 
+from boundcalc.bounds.catalogue import Bound, register
 from boundcalc.bounds.outcome import Homogeneous, Terms
-from boundcalc.bounds.peeling_walk import Setting, Structure, Walk, Walker, split_options
+from boundcalc.bounds.peeling_walk import Kernels, Setting, Structure, Walk, Walker, split_options
 from boundcalc.bounds.prices import CONSTANTS, constant_bits, mask_bits
 from boundcalc.bounds.problem import Problem
-from boundcalc.bounds.registry import Bound, register
 from boundcalc.network.network import Network
 from boundcalc.network.nodes import ExactPositions, GeneralPosition, Positions
 from boundcalc.network.ops import Affine
@@ -31,7 +32,9 @@ EXACT_WORK = 3e7
 
 def positions_for(network: Network) -> Positions:
     """Return exact positions for small images, one general position for large ones."""
-    work = sum(layer.weight.numel() * layer.groups * math.prod(layer.window.out) for layer in network.layers())
+    work = sum(
+        layer.weight.numel() * layer.groups * math.prod(layer.window.out) for layer in network.layers()
+    )
     return ExactPositions() if work <= EXACT_WORK else GeneralPosition()
 
 
@@ -53,7 +56,9 @@ def masked_structure(mask_origin: str) -> Structure:
     """
     if mask_origin == "data":
         return Structure(
-            "masked", lambda layer: layer.support, lambda layer: None if layer.bias is None else layer.bias != 0
+            "masked",
+            lambda layer: layer.support,
+            lambda layer: None if layer.bias is None else layer.bias != 0,
         )
     return Structure("masked", _declared, dense_structure().biases)
 
@@ -63,27 +68,41 @@ def _declared(layer: Affine) -> torch.Tensor:
 
 
 def search(problem: Problem, structure: Structure) -> tuple[Walk, float]:
-    """Return the best walk and constant t found for a structure: splits by beam, t by a local search."""
+    """Return the best walk and constant t found for a structure: splits by beam, t by descent along its grid."""
     network = problem.network
     positions = positions_for(network)
-    biased = any(layer.bias is not None for layer in network.layers())
+    setting, kernels = Setting(structure, positions, problem.energies), Kernels(structure, positions)
 
     def walk(t: float, fixed: dict[str, int] | None = None) -> Walk:
-        energy = problem.energies.m * t * t
-        setting = Setting(structure, positions, problem.energies.coordinate, energy, t)
-        return Walker(network, setting).best(problem.energies.m, fixed)
+        return Walker(network, setting, kernels, t).best(fixed)
 
     def size(found: Walk) -> float:
-        return found.log_rho + found.log_unit(problem.energies.m)
+        return found.log_complexity(problem.energies.m)
 
-    best, constant = walk(1.0), 1.0
-    if not biased or best.log_rho == -math.inf:
-        return best, constant
+    best = walk(1.0)
+    if not any(layer.bias is not None for layer in network.layers()) or best.log_rho == -math.inf:
+        return best, 1.0
     split = best.split
-    constant = min(CONSTANTS, key=lambda t: size(walk(t, split)))
-    again = walk(constant)
-    kept = walk(constant, split)
-    return (again if size(again) <= size(kept) else kept), constant
+    constant = descend(CONSTANTS, CONSTANTS.index(1.0), lambda t: size(walk(t, split)))
+    return min((walk(constant), walk(constant, split)), key=size), constant
+
+
+def descend(grid: Sequence[float], start: int, height: Callable[[float], float]) -> float:
+    """Walk downhill along a grid from `start` and return the point where no neighbour is lower.
+
+    Example:
+        >>> descend([1.0, 2.0, 3.0, 4.0], 0, lambda t: (t - 3) ** 2)
+        3.0
+    """
+    heights = {start: height(grid[start])}
+    here = start
+    while True:
+        near = [k for k in (here - 1, here + 1) if 0 <= k < len(grid)]
+        heights |= {k: height(grid[k]) for k in near if k not in heights}
+        lowest = min([here, *near], key=lambda k: heights[k])
+        if heights[lowest] >= heights[here]:
+            return grid[here]
+        here = lowest
 
 
 def price(problem: Problem, structure: Structure) -> Terms:
@@ -143,7 +162,9 @@ def compute(problem: Problem) -> Homogeneous:
         "log10_complexity": _log10(other.log_rho + other.log_unit),
         "bits": other.bits,
     }
-    return Homogeneous(chosen.log_rho, chosen.log_unit, chosen.bits, {**chosen.terms, "alternative": alternative})
+    return Homogeneous(
+        chosen.log_rho, chosen.log_unit, chosen.bits, {**chosen.terms, "alternative": alternative}
+    )
 
 
 def _exp(value: float) -> float | None:

@@ -29,7 +29,13 @@ class Feed:
     def of(cls, skip: Field) -> Feed:
         """A field that is added as it is: one more predecessor, its scale kept."""
         return cls(
-            skip.log_scale, skip.squares, skip.alive.double(), skip.log_energy, skip.log_paths, skip.log_factor, False
+            skip.log_scale,
+            skip.squares,
+            skip.alive.double(),
+            skip.log_energy,
+            skip.log_paths,
+            skip.log_factor,
+            False,
         )
 
     @classmethod

@@ -9,11 +9,12 @@ from dataclasses import dataclass, replace
 import torch
 
 from boundcalc.bounds.peeling_feed import Feed
+from boundcalc.empirical.energies import Energies
 from boundcalc.errors import NotCovered
 from boundcalc.network.chain import operation_name, place_of
 from boundcalc.network.network import Network
 from boundcalc.network.nodes import ExactPositions, Field, Positions, group_sum, ungrouped
-from boundcalc.network.ops import Add, Affine, AvgPool, Input, MaxPool, Node, Rearrange, ReLU
+from boundcalc.network.ops import Add, Affine, AvgPool, MaxPool, Node, Rearrange, ReLU
 
 BEAM = 12
 LOG2 = math.log(2.0)
@@ -36,21 +37,45 @@ class Structure:
 
 @dataclass(frozen=True)
 class Setting:
-    """What a walk is made with.
+    """What all walks of a search share.
 
     Attributes:
         structure: which connections exist.
         positions: exact positions or one general position.
-        energies: sum_i x_i[coordinate]^2, (channels, height, width) float64.
-        constant_energy: m t^2.
-        constant: t.
+        energies: of the sample.
     """
 
     structure: Structure
     positions: Positions
-    energies: torch.Tensor
-    constant_energy: float
-    constant: float
+    energies: Energies
+
+
+class Kernels:
+    """Squared weights and connections of each layer, grouped into nodes; each grouping is made once for a search."""
+
+    def __init__(self, structure: Structure, positions: Positions) -> None:
+        self._structure = structure
+        self._positions = positions
+        self._made: dict[tuple[str, int, int], tuple[torch.Tensor, torch.Tensor]] = {}
+
+    def between_nodes(self, layer: Affine, group: int, below: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return (squared weights, connections), (nodes, nodes below, taps...), as the positions use them."""
+        squares, links = self.from_inputs(layer, group)
+        key = (layer.name, group, below)
+        if key not in self._made:
+            kernel = self._positions.kernel
+            connected = (group_sum(links, below, 1) > 0).double()
+            self._made[key] = kernel(group_sum(squares, below, 1)), kernel(connected)
+        return self._made[key]
+
+    def from_inputs(self, layer: Affine, group: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return (squared weights, connections), (nodes, channels below, kernel height, kernel width)."""
+        key = (layer.name, group, 0)
+        if key not in self._made:
+            squares = group_sum(ungrouped(layer.weight.square(), layer.groups), group, 0)
+            links = group_sum(ungrouped(self._structure.connections(layer).double(), layer.groups), group, 0)
+            self._made[key] = squares, (links > 0).double()
+        return self._made[key]
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,7 +125,7 @@ class Walk:
 
     @property
     def log_b(self) -> float:
-        """log B."""
+        """Log B."""
         return 0.5 * (self.log_output_pairs + self.log_energy)
 
     def log_unit(self, m: int) -> float:
@@ -109,6 +134,10 @@ class Walk:
             return -math.inf
         spread = 0.0 if self.single_layer else math.sqrt(max(0.0, 2 * (self.log_factor + self.log_paths)))
         return self.log_b + math.log1p(spread) - math.log(m) + 1e-13
+
+    def log_complexity(self, m: int) -> float:
+        """Return the log of R_S at the network's own rho; -inf for a network that is 0."""
+        return self.log_rho + self.log_unit(m) if self.log_rho > -math.inf else -math.inf
 
 
 def group_sizes(channels: int) -> list[int]:
@@ -122,18 +151,26 @@ def group_sizes(channels: int) -> list[int]:
 
 
 class Walker:
-    """Walks one network in one setting; kernels grouped into nodes are kept for the length of the search."""
+    """Walks one network with one value t of the constant unit.
 
-    def __init__(self, network: Network, setting: Setting) -> None:
+    Args:
+        network: the network.
+        setting: structure, positions and energies.
+        kernels: grouped kernels, shared by the walks of a search.
+        constant: t.
+    """
+
+    def __init__(self, network: Network, setting: Setting, kernels: Kernels, constant: float) -> None:
         self.network = network
         self.setting = setting
-        self._kernels: dict[tuple[str, int, int], tuple[torch.Tensor, torch.Tensor]] = {}
+        self.kernels = kernels
+        self.constant = constant
+        self.constant_energy = setting.energies.m * constant**2
 
-    def best(self, m: int, fixed: dict[str, int] | None = None) -> Walk:
+    def best(self, fixed: dict[str, int] | None = None) -> Walk:
         """Return the walk with the smallest bound.
 
         Args:
-            m: number of samples.
             fixed: node sizes to use instead of searching.
 
         Raises:
@@ -146,7 +183,7 @@ class Walker:
             states = [self._forget(state, index, needed) for state in states]
         last = len(self.network.nodes) - 1
         walks = [self._finish(state.values[last], state.split) for state in states]
-        return min(walks, key=lambda walk: walk.log_rho + walk.log_unit(m) if walk.log_rho > -math.inf else -math.inf)
+        return min(walks, key=lambda walk: walk.log_complexity(self.setting.energies.m))
 
     def _last_uses(self) -> dict[int, int]:
         return {source: index for index, node in enumerate(self.network.nodes) for source in node.inputs}
@@ -169,7 +206,9 @@ class Walker:
             raise refused
         return sorted(reached, key=lambda state: state.score)[:BEAM]
 
-    def _successors(self, state: State, index: int, node: Node, fixed: dict[str, int] | None) -> Iterator[State]:
+    def _successors(
+        self, state: State, index: int, node: Node, fixed: dict[str, int] | None
+    ) -> Iterator[State]:
         if isinstance(node, ReLU):
             yield from self._activated(state, node.inputs[0], index, fixed, rectified=True)
             return
@@ -192,7 +231,10 @@ class Walker:
             raise NotCovered("residual sum of a value that is not a ReLU's", place)
         layers = tuple(pair for part in parts if isinstance(part, Sum) for pair in part.layers)
         skips = tuple(
-            skip for part in parts for skip in (part.skips if isinstance(part, Sum) else (part,)) if isinstance(skip, Field)
+            skip
+            for part in parts
+            for skip in (part.skips if isinstance(part, Sum) else (part,))
+            if isinstance(skip, Field)
         )
         return Sum(layers, skips, place)
 
@@ -250,17 +292,6 @@ class Walker:
         layer = value.layers[0][0]
         return group_sizes(layer.shape[0]) if fixed is None else [fixed[layer.name]]
 
-    def _kernel(self, layer: Affine, group: int, below: int) -> tuple[torch.Tensor, torch.Tensor]:
-        key = (layer.name, group, below)
-        if key not in self._kernels:
-            squares = ungrouped(layer.weight.square(), layer.groups)
-            links = ungrouped(self.setting.structure.connections(layer).double(), layer.groups)
-            squares = group_sum(group_sum(squares, group, 0), below, 1)
-            links = (group_sum(group_sum(links, group, 0), below, 1) > 0).double()
-            kernel = self.setting.positions.kernel
-            self._kernels[key] = kernel(squares), kernel(links)
-        return self._kernels[key]
-
     def _field(self, value: Sum, group: int, rectified: bool) -> Field:
         channels = value.layers[0][0].shape[0] if value.layers else value.skips[0].channels
         sums = [self._through(layer, source, group) for layer, source in value.layers]
@@ -277,7 +308,7 @@ class Walker:
     def _through(self, layer: Affine, source: Field | InputField, group: int) -> Feed:
         if isinstance(source, InputField):
             return self._from_input(layer, group)
-        squares, links = self._kernel(layer, group, source.group)
+        squares, links = self.kernels.between_nodes(layer, group, source.group)
         positions = self.setting.positions
         alive = source.alive.double()
         relative, top = _relative_paths(source)
@@ -294,10 +325,8 @@ class Walker:
         return self._with_constant(feed, layer, group)
 
     def _from_input(self, layer: Affine, group: int) -> Feed:
-        exact = self.setting.energies
-        links = ungrouped(self.setting.structure.connections(layer).double(), layer.groups)
-        links = (group_sum(links, group, 0) > 0).double()
-        squares = group_sum(ungrouped(layer.weight.square(), layer.groups), group, 0)
+        exact = self.setting.energies.coordinate
+        squares, links = self.kernels.from_inputs(layer, group)
         energy = ExactPositions.total(exact, links, layer)
         degree = ExactPositions.total(torch.ones_like(exact), links, layer)
         norms = ExactPositions.total(torch.ones_like(exact), squares, layer)
@@ -309,7 +338,7 @@ class Walker:
             squared, fed = bias
             spread = self.setting.positions.spread
             norms = norms + spread(squared, layer)
-            energy = energy + spread(fed * self.setting.constant_energy, layer)
+            energy = energy + spread(fed * self.constant_energy, layer)
             reached = torch.maximum(reached, spread(fed, layer))
         paths = torch.zeros_like(energy)
         return Feed(0.0, norms, reached, energy.log(), paths, 0.0, concatenated=True)
@@ -318,7 +347,7 @@ class Walker:
         fed = self.setting.structure.biases(layer)
         if layer.bias is None or fed is None:
             return None
-        squared = group_sum((layer.bias / self.setting.constant).square(), group, 0)
+        squared = group_sum((layer.bias / self.constant).square(), group, 0)
         return squared, (group_sum(fed.double(), group, 0) > 0).double()
 
     def _with_constant(self, feed: Feed, layer: Affine, group: int) -> Feed:
@@ -331,7 +360,7 @@ class Walker:
             feed,
             squares=feed.squares + squared * math.exp(-2 * feed.log_scale),
             fan_in=feed.fan_in + fed,
-            log_energy=torch.maximum(feed.log_energy, log_fed + math.log(self.setting.constant_energy)),
+            log_energy=torch.maximum(feed.log_energy, log_fed + math.log(self.constant_energy)),
             log_paths=torch.logaddexp(feed.log_paths, log_fed),
         )
 

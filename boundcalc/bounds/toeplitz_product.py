@@ -98,9 +98,7 @@ def _product(
     norms, log_energy = parts(constant)
     log_unit = log_factor(shape) + log_energy - math.log(m) + 1e-14
     terms: Terms = {
-        "norms": {
-            link.layer.name: _exp(value) for link, value in zip(chain.links, norms, strict=True)
-        },
+        "norms": {link.layer.name: _exp(value) for link, value in zip(chain.links, norms, strict=True)},
         "log10_norm_product": _log10(sum(norms)),
         "energy": _exp(2 * log_energy),
         "factor": math.exp(log_factor(shape)),

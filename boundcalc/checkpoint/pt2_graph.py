@@ -41,6 +41,7 @@ _MEMORY_FORMATS = {
     4: torch.preserve_format,
 }
 _ATEN = "torch.ops.aten."
+_TRAINING_FLAGS = ("training", "train")
 
 
 class MalformedError(ValueError):
@@ -83,11 +84,13 @@ def parse(model: Any) -> Graph:
 
 def _graph(graph: Mapping[str, Any], signature: Mapping[str, Any]) -> Graph:
     inputs, state, constants = _input_specs(signature["input_specs"])
+    calls = tuple(_call(node) for node in graph["nodes"])
+    _refuse_training_mode(calls)
     program = Program(
         inputs=tuple(inputs),
         output=_output(signature["output_specs"]),
         state=state,
-        calls=tuple(_call(node) for node in graph["nodes"]),
+        calls=calls,
         shapes={name: _sizes(meta["sizes"]) for name, meta in graph["tensor_values"].items()},
     )
     return Graph(program, constants)
@@ -142,6 +145,12 @@ def _call(node: Mapping[str, Any]) -> Call:
         )
     except (KeyError, TypeError, AttributeError, ValueError, IndexError) as problem:
         raise MalformedError(f"the operation {target} is not as torch.export writes it ({problem})") from None
+
+
+def _refuse_training_mode(calls: tuple[Call, ...]) -> None:
+    for call in calls:
+        if any(call.args.get(flag) is True for flag in _TRAINING_FLAGS):
+            raise MalformedError(f"it runs {call.op} in training mode: export the network after model.eval()")
 
 
 def _defined(output: Mapping[str, Any]) -> list[str]:

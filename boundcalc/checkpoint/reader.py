@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from boundcalc.checkpoint import masks_apart, open_lth, pickled, safetensors_file, validate
-from boundcalc.checkpoint.conventions import decode, nested, plain, wrappers
+from boundcalc.checkpoint.conventions import decode, lightning, nested, plain, wrappers
 from boundcalc.checkpoint.conventions.state import State
 from boundcalc.checkpoint.masks_apart import Source
 from boundcalc.checkpoint.program import Program
@@ -67,7 +67,8 @@ def _read(place: Path, mask: Path | None) -> Checkpoint:
     ticket = open_lth.ticket_at(place)
     opened = _open(ticket.model if ticket else _file_at(place))
     state = nested.unwrap(opened.saved, str(ticket.model if ticket else place))
-    state = wrappers.strip(validate.usable(_note_container(state, opened, ticket)))
+    state = validate.usable(_note_container(state, opened, ticket))
+    state = lightning.decode(wrappers.strip(state))
     raw = state.tensors
     sources = _mask_sources(state, ticket, mask)
     state = replace(state, apart={name: kept for source in sources for name, kept in source.masks.items()})

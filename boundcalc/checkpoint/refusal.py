@@ -170,7 +170,7 @@ def scan(file: IO[bytes]) -> PickleContent:
                 elif kind == "PROTO":
                     protocol = max(protocol, value)
             complete = True
-        except ValueError:
+        except (ValueError, LookupError, ArithmeticError, MemoryError):
             break
         if _LEGACY_MAGIC not in integers:
             break

@@ -65,6 +65,7 @@ def container(path: Path) -> Container:
     for test, judge in _JUDGES:
         if test(head):
             return judge(path, head, size)
+    _refuse_bare_pickle(path, size)
     raise CheckpointError(path, "not a checkpoint: its bytes are of no known format")
 
 
@@ -216,20 +217,21 @@ def _judge_text(path: Path, head: bytes, size: int) -> Container:
         raise CheckpointError(path, "a Git LFS pointer, not the file itself; run `git lfs pull`")
     if text.startswith("{") and path.name.endswith(".index.json"):
         return Container.SHARD_INDEX
-    if size < _SMALL_ARCHIVE and path.read_bytes().rstrip().endswith(b"."):
-        _refuse_text_pickle(path)
+    _refuse_bare_pickle(path, size)
     raise CheckpointError(path, "a text file, not a checkpoint")
 
 
-def _refuse_text_pickle(path: Path) -> None:
+def _refuse_bare_pickle(path: Path, size: int) -> None:
     from boundcalc.checkpoint.refusal import scan
 
+    if size > _SMALL_ARCHIVE:
+        return
     with path.open("rb") as file:
         content = scan(file)
-    if content.complete:
+    if content.complete and (content.names or content.strings):
         needs = f" and needs {', '.join(content.names[:4])} to be executed" if content.names else ""
         raise CheckpointError(
-            path, f"a plain pickle of protocol 0, which can hold code{needs}; re-save with {RESAVE}"
+            path, f"a plain pickle of protocol 0 or 1, which can hold code{needs}; re-save with {RESAVE}"
         )
 
 
@@ -237,7 +239,8 @@ def _is_text(head: bytes) -> bool:
     try:
         text = head.decode("utf-8")
     except UnicodeDecodeError as problem:
-        text = head[: problem.start].decode("utf-8") if problem.start > len(head) - 4 else "\0"
+        cut_short = len(head) == _HEAD and problem.start > _HEAD - 4
+        text = head[: problem.start].decode("utf-8") if cut_short else "\0"
     return all(letter.isprintable() or letter.isspace() for letter in text)
 
 

@@ -60,7 +60,7 @@ def open_data(
             Forms:
             `mnist:DIR`: the four IDX files, gzipped or not, or the root of torchvision's `MNIST/raw`;
             `npz:FILE`: an archive of x_train, y_train, x_test, y_test, or a folder of those four as .npy;
-            `digits`: scikit-learn's 1,797 images `(1, 8, 8)` in [0, 1], a fixed stratified split of three to one;
+            `digits`: scikit-learn's 1,797 images `(1, 8, 8)` in [0, 1], a fixed stratified split, 3 to 1;
             `sample`: 10,000 + 2,000 images `(1, 28, 28)` of MNIST that come with boundcalc;
             `package.module:CALLABLE` or `FILE.py:CALLABLE`: a function without arguments.
 
@@ -68,9 +68,9 @@ def open_data(
             four arrays, `(x_train, y_train, x_test, y_test)`, in a tuple or list; the test pair may be None;
             two arrays, `(x_train, y_train)`;
             a mapping with those four keys, the test pair left out or None;
-            a pair `(train, test)` of batches, test perhaps None: each a function without arguments that returns
-            an iterator over `(x, y)` batches, a list of such batches, or an object that can be iterated anew,
-            such as a torch DataLoader; batches may differ in length;
+            a pair `(train, test)` of batches, test perhaps None: each a function without arguments that
+            returns an iterator over `(x, y)` batches, a list of such batches, or an object that can be
+            iterated anew, such as a torch DataLoader; batches may differ in length;
             a `Dataset`.
             Arrays are numpy arrays, memmaps or torch tensors.
         normalize: means, then standard deviations: two numbers, or 2 c numbers for samples of c channels

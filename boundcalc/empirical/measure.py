@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -18,6 +18,15 @@ from boundcalc.network.network import Network
 QUANTILES = (0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9)
 BATCH_ENTRIES = 2**22
 """Numbers in the largest value of a batch."""
+
+Batch = tuple[torch.Tensor, torch.Tensor]
+Progress = Callable[[Iterable[Batch], str, "int | None"], Iterable[Batch]]
+"""Wraps the batches of a split, given its name and the number of samples if known."""
+
+
+def silent(batches: Iterable[Batch], split: str, samples: int | None) -> Iterable[Batch]:
+    """Return the batches as they are."""
+    return batches
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,13 +73,14 @@ def margins_of(outputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
     return own[:, 0] - others.amax(1)
 
 
-def measure(network: Network, data: Dataset, device: str = "cpu") -> Measured:
+def measure(network: Network, data: Dataset, device: str = "cpu", progress: Progress = silent) -> Measured:
     """Stream the data once through the network, in float64.
 
     Args:
         network: masked weights in float64.
         data: training and perhaps test split; samples of any shape with as many entries as the network's input.
         device: where to compute, ``"cpu"`` or ``"cuda"``.
+        progress: shows how far the pass is.
 
     Returns:
         Energies, margins and, where the network holds an operation that cannot be run, the reason.
@@ -82,7 +92,7 @@ def measure(network: Network, data: Dataset, device: str = "cpu") -> Measured:
     energy = torch.zeros(network.nodes[0].shape, dtype=torch.float64)
     largest, count, reason = 0.0, 0, ""
     train: list[torch.Tensor] = []
-    for x, labels in _batches(network, data.train, data.name):
+    for x, labels in progress(_batches(network, data.train, data.name), "train", data.train.m):
         energy += x.square().sum(0).reshape(energy.shape)
         largest = max(largest, float(x.abs().max()))
         count += x.shape[0]
@@ -94,7 +104,7 @@ def measure(network: Network, data: Dataset, device: str = "cpu") -> Measured:
     energies = Energies(count, energy * (1 + 1e-15 * (count + 8)), largest)
     if reason:
         return Measured(energies, None, None, reason)
-    return Measured(energies, torch.cat(train).sort().values, _split_margins(network, data, device))
+    return Measured(energies, torch.cat(train).sort().values, _test_margins(network, data, device, progress))
 
 
 def check_shape(network: Network, split: Split, name: str) -> None:
@@ -110,21 +120,24 @@ def check_shape(network: Network, split: Split, name: str) -> None:
         )
 
 
-def _split_margins(network: Network, data: Dataset, device: str) -> torch.Tensor | None:
+def _test_margins(network: Network, data: Dataset, device: str, progress: Progress) -> torch.Tensor | None:
     if data.test is None:
         return None
-    found = [_margins(network, x, y, device) for x, y in _batches(network, data.test, data.name)]
+    batches = progress(_batches(network, data.test, data.name), "test", data.test.m)
+    found = [_margins(network, x, y, device) for x, y in batches]
     return torch.cat(found).sort().values
 
 
-def _batches(network: Network, split: Split, name: str) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+def _batches(network: Network, split: Split, name: str) -> Iterator[Batch]:
     widest = max(math.prod(node.shape) for node in network.nodes)
     size = max(1, min(4096, BATCH_ENTRIES // widest))
     classes = max(2, network.outputs)
     for x, y in split.batches(size):
         labels = torch.from_numpy(y)
         if int(labels.max()) >= classes:
-            raise DataError(f"{name}: label {int(labels.max())} does not fit a network with {network.outputs} outputs")
+            raise DataError(
+                f"{name}: label {int(labels.max())} does not fit a network with {network.outputs} outputs"
+            )
         yield torch.from_numpy(x), labels
 
 

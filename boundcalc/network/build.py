@@ -243,7 +243,10 @@ def _linear(build: Builder, call: Call) -> Value | None:
 
 
 def _matrix_product(build: Builder, call: Call) -> Value | None:
-    left, right = (call.args.get("mat1") or call.args["self"]), call.args.get("mat2") or call.args.get("other")
+    left, right = (
+        (call.args.get("mat1") or call.args["self"]),
+        call.args.get("mat2") or call.args.get("other"),
+    )
     if not isinstance(left, Ref) or not isinstance(right, Ref) or left.name not in build.values:
         return None
     if right.name in build.values:

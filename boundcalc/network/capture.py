@@ -102,7 +102,9 @@ def fill(module: torch.nn.Module, checkpoint: Checkpoint, spec: str) -> None:
     for key, tensor in tensors.items():
         if tensor.shape != wanted[key].shape:
             have, need = tuple(tensor.shape), tuple(wanted[key].shape)
-            raise CheckpointError(spec, f"does not fit {checkpoint.path}: {key} is {have}, the model has {need}")
+            raise CheckpointError(
+                spec, f"does not fit {checkpoint.path}: {key} is {have}, the model has {need}"
+            )
     module.load_state_dict(tensors, strict=False)
 
 
@@ -110,7 +112,9 @@ def _some(keys: list[str], most: int = 4) -> str:
     return ", ".join(keys[:most]) + (f" and {len(keys) - most} more" if len(keys) > most else "")
 
 
-def export(module: torch.nn.Module, input_shape: tuple[int, ...], spec: str) -> tuple[Program, Mapping[str, torch.Tensor]]:
+def export(
+    module: torch.nn.Module, input_shape: tuple[int, ...], spec: str
+) -> tuple[Program, Mapping[str, torch.Tensor]]:
     """Capture a module's forward pass with torch.export, or with make_fx where that fails.
 
     Args:

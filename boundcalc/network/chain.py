@@ -6,7 +6,18 @@ from dataclasses import dataclass
 
 from boundcalc.errors import NotCovered
 from boundcalc.network.network import Network
-from boundcalc.network.ops import Add, Affine, AvgPool, ChannelAffine, Input, MaxPool, Node, Rearrange, ReLU, Unknown
+from boundcalc.network.ops import (
+    Add,
+    Affine,
+    AvgPool,
+    ChannelAffine,
+    Input,
+    MaxPool,
+    Node,
+    Rearrange,
+    ReLU,
+    Unknown,
+)
 
 
 @dataclass(frozen=True)

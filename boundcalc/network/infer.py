@@ -14,7 +14,9 @@ from boundcalc.network.geometry import Window
 from boundcalc.network.network import Network
 from boundcalc.network.ops import Affine, Input, Node, ReLU, Shape
 
-READINGS = tuple((stride, padding, pool) for stride in (1, 2, 3, 4) for padding in (0, 1, 2) for pool in (1, 2))
+READINGS = tuple(
+    (stride, padding, pool) for stride in (1, 2, 3, 4) for padding in (0, 1, 2) for pool in (1, 2)
+)
 """What is tried for an unknown convolution chain: one stride and padding for all, 2x2 pooling after each or none."""
 
 
@@ -62,7 +64,10 @@ def infer(given: Tensors, input_shape: tuple[int, ...] | None) -> Network:
         windows, reading = _windows(given, chain, shapes, shape)
         assumptions.append(reading)
     return Network(
-        tuple(_nodes(given, chain, windows, _image(shape))), "inferred from shapes and keys", shape, tuple(assumptions)
+        tuple(_nodes(given, chain, windows, _image(shape))),
+        "inferred from shapes and keys",
+        shape,
+        tuple(assumptions),
     )
 
 
@@ -167,7 +172,9 @@ def _vector_shape(
 ) -> tuple[int, ...]:
     width = shapes[0][1]
     if input_shape is not None and math.prod(input_shape) != width:
-        raise CheckpointError(given.path, f"its first layer takes {width} inputs, not {math.prod(input_shape)}")
+        raise CheckpointError(
+            given.path, f"its first layer takes {width} inputs, not {math.prod(input_shape)}"
+        )
     return input_shape if input_shape is not None and len(input_shape) <= 3 else (width,)
 
 
@@ -177,11 +184,14 @@ def _image_shape(
     channels = shapes[0][1]
     if input_shape is None:
         raise CheckpointError(
-            given.path, f"a convolution's input size is not in the file: give --input-shape {channels},H,W or --model"
+            given.path,
+            f"a convolution's input size is not in the file: give --input-shape {channels},H,W or --model",
         )
     shape = input_shape if len(input_shape) == 3 else (1, *input_shape) if len(input_shape) == 2 else None
     if shape is None or shape[0] % channels:
-        raise CheckpointError(given.path, f"its first layer takes {channels} channels, not input {input_shape}")
+        raise CheckpointError(
+            given.path, f"its first layer takes {channels} channels, not input {input_shape}"
+        )
     return shape
 
 
@@ -220,7 +230,10 @@ def _windows(
     stride, padding, pool = fitting[0]
     windows = _reading(shapes, size, stride, padding, pool)
     assert windows is not None
-    return windows, f"every convolution has stride {stride}, padding {padding}: the only uniform reading that fits"
+    return (
+        windows,
+        f"every convolution has stride {stride}, padding {padding}: the only uniform reading that fits",
+    )
 
 
 def _undecided(fitting: list[tuple[int, int, int]], shapes: list[tuple[int, ...]]) -> str:

@@ -15,7 +15,9 @@ from boundcalc.network.network import Network
 
 
 def from_checkpoint(
-    checkpoint: Checkpoint, model: str | torch.nn.Module | None = None, input_shape: tuple[int, ...] | None = None
+    checkpoint: Checkpoint,
+    model: str | torch.nn.Module | None = None,
+    input_shape: tuple[int, ...] | None = None,
 ) -> Network:
     """Read the architecture of a checkpoint.
 
@@ -34,7 +36,9 @@ def from_checkpoint(
     if model is not None:
         return _from_model(checkpoint, model, input_shape)
     if checkpoint.program is not None:
-        network = _built(checkpoint.path, checkpoint.program, checkpoint, checkpoint.raw, "graph in the .pt2 file")
+        network = _built(
+            checkpoint.path, checkpoint.program, checkpoint, checkpoint.raw, "graph in the .pt2 file"
+        )
         _check_input(checkpoint.path, network, input_shape)
         return network
     return infer(_tensors(checkpoint), input_shape)
@@ -60,7 +64,8 @@ def reference_weights(network: Network, reference: Checkpoint) -> dict[str, torc
             tensor = reference.tensors[key]
             if tensor.numel() != own.numel() or tensor.shape[0] != own.shape[0]:
                 raise CheckpointError(
-                    reference.path, f"{key} is {tuple(tensor.shape)}, the checkpoint's is {layer.stored_shape}"
+                    reference.path,
+                    f"{key} is {tuple(tensor.shape)}, the checkpoint's is {layer.stored_shape}",
                 )
             found[key] = tensor.double().reshape(own.shape)
     return found
@@ -84,7 +89,9 @@ def _built(
         raise CheckpointError(path, f"its forward pass is not understood: {error}") from error
     unused = builder.unused()
     if unused:
-        raise CheckpointError(path, f"{', '.join(unused[:4])} is never used by the forward pass: leave it out")
+        raise CheckpointError(
+            path, f"{', '.join(unused[:4])} is never used by the forward pass: leave it out"
+        )
     return network
 
 

@@ -206,7 +206,9 @@ def _columns(padded: torch.Tensor, window: Window) -> torch.Tensor:
     for i in range(window.height.kernel):
         for j in range(window.width.kernel):
             rows = _along(padded, 1, i, window.height.dilation, window.height.stride, window.out[0])
-            columns.append(_along(rows, 2, j, window.width.dilation, window.width.stride, window.out[1]).flatten(1))
+            columns.append(
+                _along(rows, 2, j, window.width.dilation, window.width.stride, window.out[1]).flatten(1)
+            )
     return torch.stack(columns, 1).flatten(0, 1)
 
 

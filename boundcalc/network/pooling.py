@@ -12,7 +12,9 @@ def _matrix(size: int, pool: Callable[[torch.Tensor], torch.Tensor]) -> torch.Te
     return pool(torch.eye(size, dtype=torch.float64)[:, None, :])[:, 0, :].T.contiguous()
 
 
-def average_rows(size: int, kernel: int, stride: int, padding: int, ceil: bool, count_padding: bool) -> torch.Tensor:
+def average_rows(
+    size: int, kernel: int, stride: int, padding: int, ceil: bool, count_padding: bool
+) -> torch.Tensor:
     """Return the matrix of a one-dimensional average pooling.
 
     Args:

@@ -52,7 +52,9 @@ def _program(graph: torch.fx.Graph, keys: list[str]) -> Program:
 
 def _call(node: torch.fx.Node) -> Call:
     schema = node.target._schema.arguments
-    named = {argument.name: value for argument, value in zip(schema, node.args, strict=False)} | dict(node.kwargs)
+    named = {argument.name: value for argument, value in zip(schema, node.args, strict=False)} | dict(
+        node.kwargs
+    )
     op = str(node.target).removeprefix("aten.")
     return Call(op, {name: _argument(value) for name, value in named.items()}, (node.name,))
 

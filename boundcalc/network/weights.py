@@ -99,8 +99,10 @@ class Parameters:
         if expected is not None and any(key not in self.state for key in self.keys_behind(name)):
             return expected
         computed = self._evaluate(name)
-        if expected is not None and expected.shape == computed.shape and torch.allclose(
-            expected.double(), computed.double(), rtol=1e-4, atol=1e-7
+        if (
+            expected is not None
+            and expected.shape == computed.shape
+            and torch.allclose(expected.double(), computed.double(), rtol=1e-4, atol=1e-7)
         ):
             return expected
         return computed

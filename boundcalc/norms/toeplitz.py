@@ -95,7 +95,9 @@ def pool_rows(pools: tuple[AvgPool, ...], axis: str) -> torch.Tensor | None:
 
 
 def _squares(weight: torch.Tensor, high: _Taps, wide: _Taps) -> torch.Tensor:
-    diagonal = all(bool((t.gram == torch.diag_embed(t.gram.diagonal(dim1=1, dim2=2))).all()) for t in (high, wide))
+    diagonal = all(
+        bool((t.gram == torch.diag_embed(t.gram.diagonal(dim1=1, dim2=2))).all()) for t in (high, wide)
+    )
     if diagonal:
         grams = [t.gram.diagonal(dim1=1, dim2=2) for t in (high, wide)]
         energy = weight.square().sum(1)

@@ -27,7 +27,11 @@ def _best(findings: Findings) -> str:
     what = "the error" if findings.measured is not None else "the error beyond the margin error"
     judged = best.judged
     if judged.log_value < 0:
-        end = "" if findings.best_of_all is None else f" ({_size(findings.best_of_all)} if all theorems are to hold at once)"
+        end = (
+            ""
+            if findings.best_of_all is None
+            else f" ({_size(findings.best_of_all)} if all theorems are to hold at once)"
+        )
         return f"Proved: {what} is at most {_size(judged.log_value)} by {best.bound.name}{end}, with probability {_sure(findings)}."
     return (
         f"Proved: nothing below 1. The smallest theorem, {best.bound.name}, is vacuous ({_size(judged.log_value)}): "

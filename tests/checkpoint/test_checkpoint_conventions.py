@@ -68,13 +68,19 @@ def test_order_is_that_of_the_layers_or_said_not_to_be(name, mlp, written_mlp):
         assert layers == ["fc1", "fc2", "fc3"]
 
 
-@pytest.mark.parametrize("name", ["prune-live", "data-parallel", "compiled", "ramanujan-on-pai", "safetensors"])
+@pytest.mark.parametrize(
+    "name", ["prune-live", "data-parallel", "compiled", "ramanujan-on-pai", "safetensors"]
+)
 def test_raw_loads_into_the_model_that_was_saved(name, cnn, written_cnn):
     model = conventions.pruned(conventions.seeded(conventions.CNN, seed=5), cnn[1])
     model.load_state_dict(read(written_cnn[name]).raw, strict=True)
     expected = conventions.zeroed(conventions.seeded(conventions.CNN), cnn[1])
     image = torch.ones(1, 1, 8, 8)
     torch.testing.assert_close(model.eval()(image), expected(image))
+
+
+def test_raw_of_lightning_has_the_names_of_the_network(written_cnn):
+    conventions.CNN().load_state_dict(read(written_cnn["lightning-inferred"]).raw, strict=True)
 
 
 def test_counters_and_metrics_are_ignored_by_name(written_cnn):

@@ -56,7 +56,8 @@ def test_pickle_with_code(tmp_path, touch, zipped):
 @pytest.mark.parametrize("protocol", [0, 1, 2, 4, 5])
 def test_plain_pickle_with_code(tmp_path, touch, protocol):
     message = refusal(written(tmp_path, pickle.dumps({"a": touch}, protocol=protocol)))
-    assert "pickle" in message or "known format" in message
+    assert "plain pickle" in message
+    assert "touch" in message or "getattr" in message
 
 
 def test_plain_pickle_of_tensors(tmp_path):
@@ -113,10 +114,11 @@ def test_pickle_protocol_4_of_torch_save(tmp_path):
 
 def test_numpy_scalars_and_namespaces_are_inert(tmp_path):
     content = {"state_dict": WEIGHT, "args": Namespace(lr=0.1), "best": np.float64(0.9), "when": np.int64(3)}
+    before = set(torch.serialization.get_safe_globals())
     checkpoint = read(saved(tmp_path, content))
     assert torch.equal(checkpoint.tensors["fc.weight"], torch.ones(2, 3))
     assert {"args", "best", "when"} == set(checkpoint.ignored)
-    assert torch.serialization.get_safe_globals() == []
+    assert set(torch.serialization.get_safe_globals()) == before
 
 
 def test_numpy_arrays_are_refused(tmp_path):
@@ -216,7 +218,7 @@ def test_paths(tmp_path):
     assert "not a regular file" in refusal(tmp_path / "pipe")
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
     assert "cannot be opened" in refusal(tmp_path / "loop")
-    assert "cannot be opened" in refusal(tmp_path / ("n" * 300))
+    assert "File name too long" in refusal(tmp_path / ("n" * 300))
 
 
 def test_unreadable(tmp_path, monkeypatch):
@@ -269,7 +271,9 @@ def test_shards_that_disagree_with_their_index(mlp, tmp_path):
     moved = table["weight_map"] | {"fc9.weight": "model-00001-of-00002.safetensors"}
     index.write_text(json.dumps({"weight_map": moved}))
     assert "fc9.weight" in str(refusal_of_any(folder))
-    index.write_text(json.dumps({"weight_map": {k: v for k, v in table["weight_map"].items() if k != "fc1.bias"}}))
+    index.write_text(
+        json.dumps({"weight_map": {k: v for k, v in table["weight_map"].items() if k != "fc1.bias"}})
+    )
     assert "fc1.bias" in str(refusal_of_any(folder))
     index.write_text(json.dumps({"weight_map": []}))
     assert "weight_map" in str(refusal_of_any(folder))

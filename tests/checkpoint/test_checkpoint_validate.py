@@ -22,24 +22,25 @@ def refusal(tmp_path, content):
 
 
 WRONG = {
-    "nan": (torch.tensor([[1.0, float("nan")]]), "NaN"),
-    "inf": (torch.tensor([[1.0, float("inf")]]), "infinite"),
-    "complex": (torch.ones(2, 2, dtype=torch.complex64), "complex"),
-    "integer": (torch.ones(2, 2, dtype=torch.int8), "int8"),
-    "bool": (torch.ones(2, 2, dtype=torch.bool), "bool"),
-    "float8": (torch.ones(2, 2).to(torch.float8_e4m3fn), "float8"),
-    "quantised": (torch.quantize_per_tensor(torch.ones(2, 2), 0.1, 0, torch.qint8), "quantised"),
-    "expanded": (torch.ones(1).expand(1000, 1000), "expanded"),
-    "expanded much": (torch.ones(1).expand(1 << 20, 1 << 20), "expanded"),
-    "csr": (torch.eye(3).to_sparse_csr(), "sparse_csr"),
-    "meta": (torch.ones(2, 2, device="meta"), "without data"),
+    "nan": (lambda: torch.tensor([[1.0, float("nan")]]), "NaN"),
+    "inf": (lambda: torch.tensor([[1.0, float("inf")]]), "infinite"),
+    "complex": (lambda: torch.ones(2, 2, dtype=torch.complex64), "complex"),
+    "integer": (lambda: torch.ones(2, 2, dtype=torch.int8), "int8"),
+    "bool": (lambda: torch.ones(2, 2, dtype=torch.bool), "bool"),
+    "float8": (lambda: torch.ones(2, 2).to(torch.float8_e4m3fn), "float8"),
+    "quantised": (lambda: torch.quantize_per_tensor(torch.ones(2, 2), 0.1, 0, torch.qint8), "quantised"),
+    "expanded": (lambda: torch.ones(1).expand(1000, 1000), "expanded"),
+    "expanded much": (lambda: torch.ones(1).expand(1 << 20, 1 << 20), "expanded"),
+    "csr": (lambda: torch.eye(3).to_sparse_csr(), "sparse_csr"),
+    "meta": (lambda: torch.ones(2, 2, device="meta"), "without data"),
 }
 
 
 @pytest.mark.parametrize("name", WRONG)
 @pytest.mark.filterwarnings("ignore:.*:UserWarning", "ignore:.*:DeprecationWarning")
 def test_wrong_weights_are_named(tmp_path, name):
-    tensor, word = WRONG[name]
+    make, word = WRONG[name]
+    tensor = make()
     message = refusal(tmp_path, {"fc1.weight": GOOD, "fc2.weight": tensor})
     assert "fc2.weight" in message
     assert word in message
@@ -59,7 +60,11 @@ def test_sparse_weights_become_dense(tmp_path):
 def test_absurd_sparse_weights(tmp_path):
     def sparse(indices, shape):
         return torch.sparse_coo_tensor(
-            torch.tensor(indices), torch.ones(len(indices[0])), shape, check_invariants=False, is_coalesced=True
+            torch.tensor(indices),
+            torch.ones(len(indices[0])),
+            shape,
+            check_invariants=False,
+            is_coalesced=True,
         )
 
     assert "absurd size" in refusal(tmp_path, {"fc.weight": sparse([[0], [0]], (1 << 30, 1 << 30))})

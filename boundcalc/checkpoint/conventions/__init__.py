@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from boundcalc.checkpoint.conventions import (
-    lightning,
     parametrizations,
     plain,
     prune,
@@ -13,14 +12,14 @@ from boundcalc.checkpoint.conventions import (
 )
 from boundcalc.checkpoint.conventions.state import State
 
-_IN_ORDER = (lightning, prune, parametrizations, weight_norm, spectral_norm, synaptic_flow, plain)
+_IN_ORDER = (prune, parametrizations, weight_norm, spectral_norm, synaptic_flow, plain)
 
 
 def decode(state: State) -> State:
     """Undo every convention that a state dict shows.
 
     Args:
-        state: with wrappers cut off.
+        state: with wrappers and the attribute of a LightningModule cut off.
 
     Returns:
         Plain weights and declared masks, with the evidence.

@@ -77,7 +77,9 @@ class Registry(Mapping[str, Bound]):
         for entry in entry_points(group="boundcalc.bounds"):
             found = entry.load()
             if not isinstance(found, Bound):
-                raise TypeError(f"entry point {entry.name} of group boundcalc.bounds is no boundcalc.bounds.Bound")
+                raise TypeError(
+                    f"entry point {entry.name} of group boundcalc.bounds is no boundcalc.bounds.Bound"
+                )
             self.add(found)
 
     def __getitem__(self, name: str) -> Bound:

@@ -1,0 +1,28 @@
+.PHONY: help dev lint format test slow bench tickets golden
+
+help:            ## what can be made
+	@grep -E '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
+
+dev:             ## install for development into the active environment
+	pip install -c constraints.txt -e '.[test]'
+
+lint:            ## linters and types
+	ruff check . && ruff format --check . && mypy
+
+format:          ## format the code
+	ruff check --fix . ; ruff format .
+
+test:            ## the test suite
+	python -m pytest -n 2
+
+slow:            ## the long tests
+	python -m pytest -m slow
+
+bench:           ## benchmarks, ratios in one run
+	python experiments/benchmarks/run.py
+
+tickets:         ## train the demo tickets again
+	python experiments/demo_tickets/make.py
+
+golden:          ## rewrite the golden reports
+	BOUNDCALC_REWRITE_GOLDEN=1 python -m pytest tests/report

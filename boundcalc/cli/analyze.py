@@ -1,0 +1,40 @@
+"""`boundcalc CHECKPOINT`: the main command."""
+
+from __future__ import annotations
+
+import sys
+
+from boundcalc.cli import parser
+from boundcalc.cli.progress import progress_bar
+from boundcalc.cli.output import write
+
+
+def run(words: list[str]) -> int:
+    """Analyse one checkpoint and print the report.
+
+    Args:
+        words: the command line after the program's name.
+
+    Returns:
+        0, or 1 when a part asked for by --only did not run.
+    """
+    given = parser.make().parse_all(words)
+    options = parser.options(given)
+    _note_own_code(given.model, quiet=given.quiet)
+
+    from boundcalc.analysis import find
+    from boundcalc.checkpoint import read
+    from boundcalc.report.assemble import assemble
+
+    findings = find(read(given.checkpoint, mask=given.mask), options, None if given.quiet else progress_bar())
+    write(assemble(findings).to(given.format), given.output)
+    if given.only is None:
+        return 0
+    for part, reason in findings.skipped.items():
+        print(f"boundcalc: {part} did not run: {reason}", file=sys.stderr)  # noqa: T201
+    return 1 if findings.skipped else 0
+
+
+def _note_own_code(model: str | None, *, quiet: bool) -> None:
+    if model is not None and not quiet:
+        print(f"boundcalc: running your code {model}", file=sys.stderr)  # noqa: T201

@@ -1,0 +1,51 @@
+"""Tables of what boundcalc knows, for reading or for another program."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from collections.abc import Callable, Sequence
+
+from boundcalc.cli.parser import Parser
+
+WIDTH = 100
+
+
+def show(
+    command: str,
+    description: str,
+    words: list[str],
+    columns: tuple[str, ...],
+    rows: Callable[[], Sequence[tuple[str, ...]]],
+) -> int:
+    """Print rows as an indented list, or as JSON with --format json.
+
+    Args:
+        command: its name.
+        description: for --help.
+        words: the command line after the command.
+        columns: names of the fields.
+        rows: makes the rows; the first field is the name.
+
+    Returns:
+        0.
+    """
+    parser = Parser(prog=f"boundcalc {command}", description=description, allow_abbrev=False)
+    parser.add_argument("--format", choices=("table", "json"), default="table")
+    given = parser.parse_all(words)
+    found = rows()
+    if given.format == "json":
+        print(json.dumps([dict(zip(columns, row, strict=True)) for row in found], indent=2))  # noqa: T201
+        return 0
+    print("\n\n".join(_entry(columns, row) for row in found))  # noqa: T201
+    return 0
+
+
+def _entry(columns: tuple[str, ...], row: tuple[str, ...]) -> str:
+    indent = max(len(column) for column in columns) + 4
+    lines = [row[0]]
+    for column, cell in zip(columns[1:], row[1:], strict=True):
+        wrapped = textwrap.wrap(cell, WIDTH - indent, break_long_words=True) or ["-"]
+        lines.append(f"  {column:<{indent - 2}}{wrapped[0]}")
+        lines += [" " * indent + line for line in wrapped[1:]]
+    return "\n".join(lines)

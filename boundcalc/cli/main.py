@@ -1,0 +1,57 @@
+"""The entry point: picks the command, turns errors into one line and an exit status."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from importlib import import_module
+
+from boundcalc.errors import BoundcalcError
+
+COMMANDS = ("formats", "bounds")
+"""Words that name a command; anything else is a checkpoint (write ./formats for a file of that name)."""
+LATER = ("batch", "compare", "train", "falsify", "explain")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run boundcalc.
+
+    Args:
+        argv: words after the program's name; None for those of the process.
+
+    Returns:
+        The exit status: 0 done, 1 a part asked for failed, 2 wrong usage, 3 unreadable input.
+    """
+    words = list(sys.argv[1:] if argv is None else argv)
+    try:
+        status = _command(words)(words)
+        sys.stdout.flush()
+    except BoundcalcError as error:
+        print(f"boundcalc: {error}", file=sys.stderr)  # noqa: T201
+        return error.exit_status
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        print("boundcalc: interrupted", file=sys.stderr)  # noqa: T201
+        return 130
+    return status
+
+
+def _command(words: list[str]) -> Callable[[list[str]], int]:
+    first = words[0] if words else ""
+    if first in COMMANDS:
+        run: Callable[[list[str]], int] = import_module(f"boundcalc.cli.{first}").run
+        return lambda given: run(given[1:])
+    if first in LATER and not os.path.exists(first):
+        return lambda given: _not_yet(given[0])
+    analyze: Callable[[list[str]], int] = import_module("boundcalc.cli.analyze").run
+    return analyze
+
+
+def _not_yet(name: str) -> int:
+    from boundcalc._version import __version__
+    from boundcalc.errors import UsageError
+
+    raise UsageError(f"the command {name} is not in version {__version__}; see boundcalc --help")

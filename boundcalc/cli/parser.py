@@ -1,0 +1,217 @@
+"""The options of the main command, and how their words become values."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import sys
+from collections.abc import Iterable
+from typing import NoReturn
+
+from boundcalc._version import __version__
+from boundcalc.errors import UsageError
+from boundcalc.options import DEVICES, MASK_ORIGINS, PARTS, Options
+
+FORMATS = ("table", "json", "csv", "markdown", "latex")
+
+EPILOG = """\
+examples:
+  boundcalc ticket.pt                                what was read, how sparse each layer is
+  boundcalc ticket.pt --data sample                  bounds and the measured gap
+  boundcalc ticket.pt --samples 60000 --input-bound 1    bounds without data
+  boundcalc net.pt --model net.py:make --input-shape 3,32,32 --data npz:cifar.npz
+  boundcalc level_22/main --data mnist:DIR --normalize 0.1307,0.3081 --format latex -o table.tex
+
+other commands:
+  boundcalc formats       which checkpoints can be read
+  boundcalc bounds        every bound with its kind, status, source and assumptions
+
+exit status: 0 done, 1 a part asked for by --only failed, 2 wrong usage, 3 unreadable or refused input
+"""
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse with one-line errors that name the option nearest to a mistyped one."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise instead of printing the usage.
+
+        Raises:
+            UsageError: always.
+        """
+        raise UsageError(f"{message}; see {self.prog} --help")
+
+    def parse_all(self, words: list[str]) -> argparse.Namespace:
+        """Parse all words.
+
+        Raises:
+            UsageError: an unknown option; the message proposes the nearest one.
+        """
+        options, rest = self.parse_known_args(words)
+        if rest:
+            known = [name for action in self._actions for name in action.option_strings]
+            near = difflib.get_close_matches(rest[0].partition("=")[0], known, 1)
+            raise UsageError(
+                f"unknown option {rest[0]}"
+                + (f"; did you mean {near[0]}?" if near else f"; see {self.prog} --help")
+            )
+        return options
+
+
+def numbers(text: str) -> tuple[float, ...]:
+    """Read comma-separated numbers.
+
+    Raises:
+        ArgumentTypeError: a word that is no number.
+    """
+    try:
+        return tuple(float(word) for word in text.split(","))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a list of numbers such as 0.1307,0.3081"
+        ) from error
+
+
+def shape(text: str) -> tuple[int, ...]:
+    """Read a shape such as 1,28,28 or 1x28x28.
+
+    Raises:
+        ArgumentTypeError: a word that is no positive integer.
+    """
+    try:
+        sizes = tuple(int(word) for word in text.replace("x", ",").split(","))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a shape such as 1,28,28") from error
+    if min(sizes) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r}: sizes are positive")
+    return sizes
+
+
+def margin(text: str) -> float | None:
+    """Read a margin: a number, or None for auto.
+
+    Raises:
+        ArgumentTypeError: neither.
+    """
+    if text == "auto":
+        return None
+    try:
+        return float(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is neither auto nor a number") from error
+
+
+def parts(text: str) -> tuple[str, ...]:
+    """Read comma-separated parts.
+
+    Raises:
+        ArgumentTypeError: an unknown part; the message proposes the nearest one.
+    """
+    words = tuple(word.strip() for word in text.split(",") if word.strip())
+    for word in words:
+        if word not in PARTS:
+            near = difflib.get_close_matches(word, PARTS, 1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            raise argparse.ArgumentTypeError(f"unknown part {word!r}{hint} (parts: {', '.join(PARTS)})")
+    if not words:
+        raise argparse.ArgumentTypeError(f"name at least one part of {', '.join(PARTS)}")
+    return words
+
+
+def choice(allowed: Iterable[str]) -> str:
+    """Return the metavar for a choice."""
+    return "|".join(allowed)
+
+
+def make() -> Parser:
+    """Return the parser of `boundcalc CHECKPOINT`."""
+    parser = Parser(
+        prog="boundcalc",
+        description="What theory says about a pruned ReLU or CNN checkpoint: sparse and Toeplitz-norm "
+        "generalization bounds, each with its status, and the measured gap.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("checkpoint", metavar="CHECKPOINT", help="a file or folder; see boundcalc formats")
+    parser.add_argument("--version", action="version", version=f"boundcalc {__version__}")
+    _network_options(parser.add_argument_group("network"))
+    _sample_options(parser.add_argument_group("sample"))
+    _bound_options(parser.add_argument_group("bounds"))
+    _output_options(parser.add_argument_group("output"))
+    return parser
+
+
+def _network_options(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--model",
+        metavar="FILE.py:CALLABLE|package.module:CALLABLE",
+        help="makes the torch module the weights belong to; runs your code",
+    )
+    group.add_argument("--input-shape", type=shape, metavar="1,28,28", help="one sample's shape")
+    group.add_argument("--reference", metavar="CHECKPOINT", help="the initialisation, for distances")
+    group.add_argument("--mask", metavar="FILE", help="masks kept in a file of their own")
+
+
+def _sample_options(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--data",
+        metavar="DATA",
+        help="mnist:DIR, npz:FILE, digits, sample, package.module:CALLABLE or FILE.py:CALLABLE",
+    )
+    group.add_argument(
+        "--normalize", type=numbers, metavar="MEAN,STD", help="applied to inputs in [0, 1], as in training"
+    )
+    group.add_argument("--samples", type=int, metavar="M", help="sample size, for bounds without data")
+    group.add_argument("--input-bound", type=float, metavar="B", help="|x| <= B in every coordinate")
+
+
+def _bound_options(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--only", type=parts, metavar="PART,...", help=f"parts: {', '.join(PARTS)}")
+    group.add_argument("--delta", type=float, default=0.05, help="failure probability of each bound (0.05)")
+    group.add_argument(
+        "--margin", type=margin, default=None, metavar="auto|NUMBER", help="fixed in advance, or auto"
+    )
+    group.add_argument(
+        "--mask-origin",
+        choices=MASK_ORIGINS,
+        default="data",
+        help="whether the mask depends on the training sample (data: it is paid for)",
+    )
+    group.add_argument("--device", choices=DEVICES, default="auto", help="where the network is run (auto)")
+    group.add_argument("--seed", type=int, default=0, help="of anything random (0)")
+
+
+def _output_options(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--format", choices=FORMATS, default="table", help="of the report (table)")
+    group.add_argument("-o", "--output", metavar="FILE", help="write there instead of standard output")
+    group.add_argument("--quiet", action="store_true", help="no progress and no notes on standard error")
+
+
+def options(given: argparse.Namespace) -> Options:
+    """Return the options of an analysis.
+
+    Raises:
+        UsageError: they contradict each other.
+    """  # noqa: DOC502
+    return Options(
+        data=given.data,
+        model=given.model,
+        input_shape=given.input_shape,
+        reference=given.reference,
+        mask=given.mask,
+        samples=given.samples,
+        input_bound=given.input_bound,
+        parts=given.only,
+        normalize=given.normalize,
+        device=given.device,
+        seed=given.seed,
+        delta=given.delta,
+        margin=given.margin,
+        mask_origin=given.mask_origin,
+    )
+
+
+def wants_help(words: list[str]) -> bool:
+    """Return whether nothing was typed, in which case help is shown."""
+    return not words and sys.stdin is not None

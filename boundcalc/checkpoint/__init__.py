@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     from boundcalc.checkpoint.listing import formats
     from boundcalc.checkpoint.program import Call, Program, Ref
     from boundcalc.checkpoint.pt2 import program_from_bytes
-    from boundcalc.checkpoint.reader import read
+    from boundcalc.checkpoint.reader import from_state_dict, read
     from boundcalc.checkpoint.types import Checkpoint
 
-__all__ = ["Call", "Checkpoint", "Program", "Ref", "formats", "program_from_bytes", "read"]
+__all__ = ["Call", "Checkpoint", "Program", "Ref", "formats", "from_state_dict", "program_from_bytes", "read"]
 
 _HOMES = {
     "Call": "program",
@@ -23,6 +23,7 @@ _HOMES = {
     "Program": "program",
     "Ref": "program",
     "formats": "listing",
+    "from_state_dict": "reader",
     "program_from_bytes": "pt2",
     "read": "reader",
 }

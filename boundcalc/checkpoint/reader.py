@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+
+import torch
 
 from boundcalc.checkpoint import masks_apart, open_lth, pickled, safetensors_file, validate
 from boundcalc.checkpoint.conventions import decode, lightning, nested, plain, wrappers
@@ -89,6 +91,41 @@ def _read(place: Path, mask: Path | None) -> Checkpoint:
         ordered=opened.container not in {Container.SAFETENSORS, Container.SHARD_INDEX},
         program=_renamed(opened.program, state),
         reference=ticket.reference if ticket else None,
+        ignored=state.ignored,
+    )
+
+
+def from_state_dict(tensors: Mapping[str, torch.Tensor], name: str) -> Checkpoint:
+    """Read the state dict of a module in memory, in whatever convention its keys are.
+
+    Args:
+        tensors: as `torch.nn.Module.state_dict` returns it.
+        name: stands for the path, in messages and in the report.
+
+    Returns:
+        The canonical content; the digest is that of the tensors' keys and bytes.
+
+    Raises:
+        CheckpointError: no weights, values that are not finite, or keys of two minds.
+    """
+    saved = {key: tensor.detach().cpu() for key, tensor in tensors.items()}
+    state = validate.usable(nested.unwrap(saved, name))
+    raw = dict(state.tensors)
+    state = decode(state)
+    validate.network(state)
+    state = plain.note_inferred_masks(state)
+    digest = hashlib.sha256()
+    for key in sorted(saved):
+        digest.update(key.encode())
+        digest.update(saved[key].contiguous().flatten().view(torch.uint8).numpy())
+    return Checkpoint(
+        path=name,
+        sha256=digest.hexdigest(),
+        format=next(found for found in _BY_PRECEDENCE if found in state.formats),
+        evidence=("a module in memory", *state.evidence),
+        tensors=dict(state.tensors),
+        masks=dict(state.masks),
+        raw=raw,
         ignored=state.ignored,
     )
 

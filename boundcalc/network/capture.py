@@ -37,7 +37,7 @@ def import_callable(spec: str) -> Callable[[], object]:
         module = _import_file(place) if place.endswith(".py") else importlib.import_module(place)
     except FileNotFoundError as error:
         raise CheckpointError(spec, f"no such file: {place}") from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise CheckpointError(spec, f"importing it raised {type(error).__name__}: {error}") from error
     found = module
     for part in name.split("."):
@@ -74,7 +74,7 @@ def make_module(spec: str) -> torch.nn.Module:
         return factory.eval()
     try:
         module = factory()
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise CheckpointError(spec, f"calling it raised {type(error).__name__}: {error}") from error
     if not isinstance(module, torch.nn.Module):
         raise CheckpointError(spec, f"it returned a {type(module).__name__}, not a torch.nn.Module")

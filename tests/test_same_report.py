@@ -1,0 +1,75 @@
+"""One network written in every convention gives one report."""
+
+from __future__ import annotations
+
+import conventions
+import pytest
+import torch
+
+import boundcalc
+
+NOT_THE_NETWORK = ("path", "sha256", "format", "evidence", "mask", "ignored", "reference")
+
+
+def stripped(report):
+    tree = report.to_dict()
+    for key in NOT_THE_NETWORK:
+        del tree["checkpoint"][key]
+    del tree["seconds"], tree["network"]["source"], tree["network"]["assumptions"], tree["network"]["input_shape"]
+    return tree
+
+
+@pytest.fixture(scope="module")
+def mlp(tmp_path_factory):
+    network = conventions.seeded(conventions.MLP)
+    masks = conventions.random_masks(network)
+    return conventions.write_all(network, tmp_path_factory.mktemp("mlp"), masks, torch.ones(2, 12))
+
+
+@pytest.fixture(scope="module")
+def cnn(tmp_path_factory):
+    network = conventions.seeded(conventions.CNN)
+    masks = conventions.random_masks(network)
+    return conventions.write_all(network, tmp_path_factory.mktemp("cnn"), masks, torch.ones(2, 1, 8, 8))
+
+
+def same(one, other, close):
+    if isinstance(one, dict):
+        assert one.keys() == other.keys()
+        for key in one:
+            same(one[key], other[key], close)
+    elif isinstance(one, float) and close:
+        assert one == pytest.approx(other, rel=1e-4)
+    else:
+        assert one == other
+
+
+def test_inferred_networks(mlp):
+    options = {"samples": 500, "input_bound": 1.0}
+    for name, path in mlp.items():
+        report = boundcalc.analyze(path, **options)
+        reference = report.to_dict()["checkpoint"]["reference"]
+        given = None if reference is None else reference["path"]
+        expected = boundcalc.analyze(mlp["prune-live"], reference=given, **options)
+        same(stripped(report), stripped(expected), name.startswith("approx-"))
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["prune-live", "dense-zeros-inferred", "synaptic-flow", "approx-weight-norm-pruned", "safetensors", "pt2-old"],
+)
+def test_captured_networks(cnn, name):
+    options = {"samples": 500, "input_bound": 1.0, "input_shape": (1, 8, 8)}
+    expected = stripped(boundcalc.analyze(cnn["pt2"], **options))
+    assert expected["bounds"]["golowich2018_fro"]["status"] == "theorem"
+    model = None if name.startswith("pt2") else conventions.seeded(conventions.CNN)
+    same(stripped(boundcalc.analyze(cnn[name], model=model, **options)), expected, name.startswith("approx-"))
+
+
+def test_a_live_module_is_its_own_checkpoint(cnn):
+    network = conventions.seeded(conventions.CNN)
+    masked = conventions.pruned(network, conventions.random_masks(network))
+    options = {"samples": 500, "input_bound": 1.0, "input_shape": (1, 8, 8)}
+    report = boundcalc.analyze(masked, **options)
+    same(stripped(report), stripped(boundcalc.analyze(cnn["pt2"], **options)), False)
+    assert report.to_dict()["checkpoint"]["mask"] == "declared"

@@ -31,8 +31,13 @@ def up(value: float, terms: int) -> float:
 
 
 def log_up(value: float, terms: int) -> float:
-    """Return an upper bound of the logarithm of a non-negative sum; -inf for 0."""
-    return math.log(up(value, terms)) + 1e-15 if value > 0 else -math.inf
+    """Return an upper bound of the logarithm of a non-negative sum; -inf for 0, inf for a sum that overflowed or is NaN."""
+    if math.isnan(value):
+        return math.inf
+    if value <= 0:
+        return -math.inf
+    logarithm = math.log(up(value, terms))
+    return logarithm + 1e-15 * (1 + abs(logarithm))
 
 
 def logsumexp(values: list[float]) -> float:

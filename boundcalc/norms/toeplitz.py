@@ -8,6 +8,7 @@ where the l1 norm is an upper bound.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -17,6 +18,10 @@ from boundcalc.network.chain import Link
 from boundcalc.network.geometry import Axis
 from boundcalc.network.ops import AvgPool
 from boundcalc.norms.rounding import slack
+
+
+TINY = 1e-290
+"""Smallest squared norm of a row that is not zero: squares of smaller weights would vanish."""
 
 
 @dataclass(frozen=True)
@@ -125,8 +130,9 @@ def rows_of(link: Link, weight: torch.Tensor) -> Rows:
         raise NotCovered("a circular kernel wider than its image", layer.name)
     high = _axis_taps(axes[0], pool_rows(link.pools, "rows_h"), layer.circular)
     wide = _axis_taps(axes[1], pool_rows(link.pools, "rows_w"), layer.circular)
-    grow = 1 + slack(weight[0].numel() + 4)
-    squares = _squares(weight, high, wide).clamp(min=0) * grow
+    grow = 1 + slack(weight[0].numel() + 4 * sum(axis.size for axis in axes) + 4)
     absolute = torch.einsum("oab,pa,qb->opq", weight.abs().sum(1), high.absolute, wide.absolute) * grow
+    squares = _squares(weight, high, wide).clamp(min=0).nan_to_num(nan=math.inf, posinf=math.inf) * grow
+    squares = torch.where(absolute > 0, squares.clamp(min=TINY), squares)
     counts = torch.outer(high.counts, wide.counts)
     return Rows(squares.flatten(1), absolute.flatten(1), counts.flatten())

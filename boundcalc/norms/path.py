@@ -1,9 +1,14 @@
-"""The l1 path norm: one forward pass with absolute weights on the all-ones input, kept in log domain."""
+"""The l1 path norm: one forward pass with absolute weights on the all-ones input.
+
+Every channel carries its own power of two, so that no product over layers overflows or vanishes: multiplying by it is exact.
+"""
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 
@@ -12,8 +17,23 @@ from boundcalc.network.chain import operation_name, place_of
 from boundcalc.network.forward import affine, rearrange
 from boundcalc.network.network import Network
 from boundcalc.network.ops import Add, Affine, AvgPool, Input, MaxPool, Node, Rearrange, ReLU
+from boundcalc.norms.rounding import UNIT, logsumexp
 
-Scaled = tuple[torch.Tensor, float]
+_NOTHING = -(2.0**40)
+"""The exponent of a channel that is zero everywhere."""
+
+
+@dataclass(frozen=True, eq=False)
+class Scaled:
+    """A non-negative value ``x * 2**exponent``.
+
+    Attributes:
+        x: (channels, height, width) float64.
+        exponent: (channels,) float64 integers.
+    """
+
+    x: torch.Tensor
+    exponent: torch.Tensor
 
 
 def log_path_norm(network: Network) -> float:
@@ -22,49 +42,84 @@ def log_path_norm(network: Network) -> float:
     Raises:
         NotCovered: an operation outside ReLU networks with pooling and sums.
     """
-    values: dict[int, Scaled] = {}
+    values: list[Scaled] = []
     for index, node in enumerate(network.nodes):
         if isinstance(node, Input):
-            values[index] = torch.ones(1, *node.shape, dtype=torch.float64), 0.0
+            values.append(Scaled(torch.ones(node.shape, dtype=torch.float64), torch.zeros(node.shape[0]).double()))
         else:
-            values[index] = _absolute(network, index, node, [values[i] for i in node.inputs])
-    tensor, log_scale = values[len(network.nodes) - 1]
-    total = float(tensor.sum())
-    fan_in = sum(layer.weight[0].numel() + 1 for layer in network.layers()) + network.outputs
-    return math.log(total) + log_scale + 1e-15 * (fan_in + 64) if total > 0 else -math.inf
+            values.append(_absolute(network, index, node, [values[i] for i in node.inputs]))
+    last = _normalised(values[-1])
+    totals = last.x.sum((1, 2)).tolist()
+    logs = [
+        math.log(total) + exponent * math.log(2)
+        for total, exponent in zip(totals, last.exponent.tolist(), strict=True)
+        if total > 0
+    ]
+    result = logsumexp(logs)
+    return result if result == -math.inf else result + 4 * UNIT * (_terms(network) + abs(result) + 64)
+
+
+def _terms(network: Network) -> int:
+    layers = sum(layer.weight[0].numel() + 8 for layer in network.layers())
+    return layers + sum(sum(node.shape) + 8 for node in network.nodes) + network.inputs
 
 
 def _absolute(network: Network, index: int, node: Node, inputs: list[Scaled]) -> Scaled:
-    x, log_scale = inputs[0]
+    value = inputs[0]
     match node:
         case Affine():
-            bias = None if node.bias is None else node.bias.abs() * math.exp(-log_scale)
-            return _normalised(affine(node, x, node.weight.abs(), bias), log_scale)
+            return _normalised(_affine(node, value))
         case ReLU():
-            return x, log_scale
+            return value
         case AvgPool():
-            return node.rows_h.abs() @ x @ node.rows_w.abs().T, log_scale
+            return Scaled(node.rows_h.abs() @ value.x @ node.rows_w.abs().T, value.exponent)
         case MaxPool():
-            return _window_sum(node, x), log_scale
+            return Scaled(_window_sum(node, value.x[None])[0], value.exponent)
         case Rearrange():
-            return rearrange(node, x), log_scale
+            return _rearranged(node, value)
         case Add():
-            top = max(log_scale, inputs[1][1])
-            return sum_of([(tensor * math.exp(scale - top)) for tensor, scale in inputs]), top
+            top = torch.maximum(value.exponent, inputs[1].exponent)
+            first, second = (_times_power(v.x, (v.exponent - top)[:, None, None]) for v in inputs)
+            return _normalised(Scaled(first + second, top))
         case _:
             raise NotCovered(operation_name(node), place_of(network, index))
 
 
-def sum_of(tensors: list[torch.Tensor]) -> torch.Tensor:
-    """Add tensors of one shape."""
-    return torch.stack(tensors).sum(0)
+def _times_power(x: torch.Tensor, exponent: torch.Tensor) -> torch.Tensor:
+    mantissa, own = np.frexp(x.numpy())
+    total = np.clip(own + exponent.numpy(), -1100, 1100).astype(np.int32)
+    return torch.from_numpy(np.ldexp(mantissa, total))
 
 
-def _normalised(x: torch.Tensor, log_scale: float) -> Scaled:
-    top = float(x.max())
-    if top <= 0 or 1e-100 < top < 1e100:
-        return x, log_scale
-    return x / top, log_scale + math.log(top)
+def _exponents(x: torch.Tensor) -> torch.Tensor:
+    own = torch.from_numpy(np.frexp(x.numpy())[1].astype(np.float64))
+    return torch.where(x > 0, own, _NOTHING)
+
+
+def _normalised(value: Scaled) -> Scaled:
+    top = _exponents(value.x.amax((1, 2)))
+    x = _times_power(value.x, -top[:, None, None])
+    return Scaled(x, torch.where(top == _NOTHING, top, value.exponent + top))
+
+
+def _affine(node: Affine, value: Scaled) -> Scaled:
+    out, width = node.weight.shape[:2]
+    own = value.exponent.reshape(node.groups, 1, width).expand(-1, out // node.groups, -1)
+    source = own.reshape(out, width)[:, :, None, None]
+    weight = node.weight.abs()
+    bias = torch.zeros(out, dtype=torch.float64) if node.bias is None else node.bias.abs()
+    top = torch.maximum((_exponents(weight) + source).amax((1, 2, 3)), _exponents(bias))
+    kernel = _times_power(weight, source - top[:, None, None, None])
+    x = affine(node, value.x[None], kernel, _times_power(bias, -top))[0]
+    return Scaled(x, top)
+
+
+def _rearranged(node: Rearrange, value: Scaled) -> Scaled:
+    exponents = rearrange(node, value.exponent[:, None, None].expand(value.x.shape)[None])[0]
+    exponents = torch.where(node.source >= 0, exponents, _NOTHING)
+    top = exponents.amax((1, 2))
+    x = _times_power(rearrange(node, value.x[None])[0], exponents - top[:, None, None])
+    return Scaled(x, top)
 
 
 def _window_sum(node: MaxPool, x: torch.Tensor) -> torch.Tensor:

@@ -19,7 +19,7 @@ import torch
 
 from boundcalc.bounds.catalogue import Bound, register
 from boundcalc.bounds.outcome import Homogeneous, Terms
-from boundcalc.bounds.peeling_walk import Kernels, Setting, Structure, Walk, Walker, split_options
+from boundcalc.bounds.peeling_walk import Choice, Kernels, Setting, Structure, Walk, Walker, split_options
 from boundcalc.bounds.prices import CONSTANTS, constant_bits, mask_bits
 from boundcalc.bounds.problem import Problem
 from boundcalc.network.network import Network
@@ -73,7 +73,7 @@ def search(problem: Problem, structure: Structure) -> tuple[Walk, float]:
     positions = positions_for(network)
     setting, kernels = Setting(structure, positions, problem.energies), Kernels(structure, positions)
 
-    def walk(t: float, fixed: dict[str, int] | None = None) -> Walk:
+    def walk(t: float, fixed: dict[str, Choice] | None = None) -> Walk:
         return Walker(network, setting, kernels, t).best(fixed)
 
     def size(found: Walk) -> float:
@@ -134,7 +134,8 @@ def outcome_for(problem: Problem, structure: Structure) -> Homogeneous:
         "paths": _exp(walk.log_paths),
         "log_paths": walk.log_paths if walk.log_paths > -math.inf else None,
         "log_relu_factor": walk.log_factor,
-        "split": walk.split,
+        "split": {name: choice.group for name, choice in walk.split.items()},
+        "norms": {name: choice.norm.name for name, choice in walk.split.items()},
         "constant": constant,
         "bits": prices,
         "mask_origin": problem.settings.mask_origin,

@@ -7,35 +7,40 @@ from dataclasses import dataclass, replace
 
 import torch
 
+from boundcalc.bounds.peeling_norms import NodeNorm
 from boundcalc.network.nodes import Field
 
 
 @dataclass(frozen=True, eq=False)
 class Feed:
-    """What the predecessors of every node sum up to, before the node's own fan-in is counted.
+    """The predecessors of every node of a value, each tensor (nodes, height, width) float64.
 
-    `concatenated` says that all predecessors are one restricted input, whose energy already adds up.
+    Attributes:
+        norm: how incoming weights are measured.
+        log_scale: natural log of the factor taken out of the scales.
+        sizes: sums of weights and scales in that norm.
+        fan_in: number of predecessors.
+        log_energy: largest log of path product and energy among them; -inf without any.
+        log_paths: log of the number of paths through them.
+        log_factor: log of the factor for ReLUs and poolings below.
+        joint: whether they are one restricted input, whose energy already adds up.
     """
 
+    norm: NodeNorm
     log_scale: float
-    squares: torch.Tensor
+    sizes: torch.Tensor
     fan_in: torch.Tensor
     log_energy: torch.Tensor
     log_paths: torch.Tensor
     log_factor: float
-    concatenated: bool
+    joint: bool = False
 
     @classmethod
-    def of(cls, skip: Field) -> Feed:
+    def of(cls, skip: Field, norm: NodeNorm) -> Feed:
         """A field that is added as it is: one more predecessor, its scale kept."""
+        sizes = norm.scales(skip.squares)
         return cls(
-            skip.log_scale,
-            skip.squares,
-            skip.alive.double(),
-            skip.log_energy,
-            skip.log_paths,
-            skip.log_factor,
-            False,
+            norm, skip.log_scale, sizes, skip.alive.double(), skip.log_energy, skip.log_paths, skip.log_factor
         )
 
     @classmethod
@@ -43,29 +48,59 @@ class Feed:
         """All predecessors of a sum."""
         if len(feeds) == 1:
             return feeds[0]
-        scale = max(feed.log_scale for feed in feeds)
+        norm, scale = feeds[0].norm, max(feed.log_scale for feed in feeds)
         return cls(
+            norm=norm,
             log_scale=scale,
-            squares=torch.stack([f.squares * math.exp(2 * (f.log_scale - scale)) for f in feeds]).sum(0),
+            sizes=torch.stack([f.sizes * norm.rescaled(f.log_scale - scale) for f in feeds]).sum(0),
             fan_in=torch.stack([f.fan_in for f in feeds]).sum(0),
             log_energy=torch.stack([f.log_energy for f in feeds]).amax(0),
             log_paths=torch.stack([f.log_paths for f in feeds]).logsumexp(0),
             log_factor=max(f.log_factor for f in feeds),
-            concatenated=False,
-        ).normalised()
+        )
 
-    def normalised(self) -> Feed:
-        """Take the size of the scales out, so that deep networks do not overflow."""
-        top = float(self.squares.max())
+    def with_constant(self, squared: torch.Tensor, fed: torch.Tensor, energy: float) -> Feed:
+        """Add the constant unit as one more predecessor.
+
+        Args:
+            squared: sum of squared biases over t^2, one a node.
+            fed: 1 where the constant feeds the node, else 0.
+            energy: m t^2.
+        """
+        sizes = self.sizes + self.norm.weights(squared) * self.norm.rescaled(-self.log_scale)
+        if self.joint:
+            return replace(
+                self,
+                sizes=sizes,
+                fan_in=torch.maximum(self.fan_in, fed),
+                log_energy=torch.logaddexp(self.log_energy, fed.log() + math.log(energy)),
+                log_paths=torch.maximum(self.log_paths, fed.log()),
+            )
+        return replace(
+            self,
+            sizes=sizes,
+            fan_in=self.fan_in + fed,
+            log_energy=torch.maximum(self.log_energy, fed.log() + math.log(energy)),
+            log_paths=torch.logaddexp(self.log_paths, fed.log()),
+        )
+
+    def squares(self) -> tuple[torch.Tensor, float]:
+        """Return squared scales of the nodes and their log factor, brought to size 1 so that deep networks do not overflow."""
+        squares = self.norm.squared(self.sizes)
+        top = float(squares.max())
         if top <= 0:
-            return self
-        return replace(self, squares=self.squares / top, log_scale=self.log_scale + 0.5 * math.log(top))
+            return squares, self.log_scale
+        return squares / top, self.log_scale + 0.5 * math.log(top)
+
+    def energy(self) -> torch.Tensor:
+        """Return the largest log of path product and energy with the nodes' own fan-in."""
+        return self.log_energy if self.joint else self.log_energy + self.norm.log_fan_in(self.fan_in)
 
     def repeated(self, times: int) -> Feed:
         """The same output at `times` positions."""
         return replace(
             self,
-            squares=self.squares * times,
+            sizes=self.sizes * times,
             fan_in=self.fan_in * times,
             log_paths=self.log_paths + math.log(times),
         )

@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 import torch
 
 from boundcalc.bounds.peeling_feed import Feed
+from boundcalc.bounds.peeling_influence import influences
+from boundcalc.bounds.peeling_norms import NORMS, NodeNorm
 from boundcalc.empirical.energies import Energies
 from boundcalc.errors import NotCovered
 from boundcalc.network.chain import operation_name, place_of
@@ -51,31 +53,50 @@ class Setting:
 
 
 class Kernels:
-    """Squared weights and connections of each layer, grouped into nodes; each grouping is made once for a search."""
+    """Weights and connections of each layer, grouped into nodes; each grouping is made once for a search."""
 
     def __init__(self, structure: Structure, positions: Positions) -> None:
         self._structure = structure
         self._positions = positions
-        self._made: dict[tuple[str, int, int], tuple[torch.Tensor, torch.Tensor]] = {}
+        self._made: dict[tuple[str, int, int, str], tuple[torch.Tensor, torch.Tensor]] = {}
 
-    def between_nodes(self, layer: Affine, group: int, below: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return (squared weights, connections), (nodes, nodes below, taps...), as the positions use them."""
-        squares, links = self.from_inputs(layer, group)
-        key = (layer.name, group, below)
+    def between_nodes(
+        self, layer: Affine, group: int, below: int, norm: NodeNorm
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return (weights as the norm sums them, connections), (nodes, nodes below, taps...), as the positions use them."""
+        key = (layer.name, group, below, norm.name)
         if key not in self._made:
+            squares, links = self._grouped(layer, group)
             kernel = self._positions.kernel
             connected = (group_sum(links, below, 1) > 0).double()
-            self._made[key] = kernel(group_sum(squares, below, 1)), kernel(connected)
+            self._made[key] = kernel(norm.weights(group_sum(squares, below, 1))), kernel(connected)
         return self._made[key]
 
-    def from_inputs(self, layer: Affine, group: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return (squared weights, connections), (nodes, channels below, kernel height, kernel width)."""
-        key = (layer.name, group, 0)
+    def from_inputs(self, layer: Affine, group: int, norm: NodeNorm) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return (weights as the norm sums them, connections), (nodes, channels below, kernel height, kernel width)."""
+        squares, links = self._grouped(layer, group)
+        return norm.weights(squares), links
+
+    def _grouped(self, layer: Affine, group: int) -> tuple[torch.Tensor, torch.Tensor]:
+        key = (layer.name, group, 0, "")
         if key not in self._made:
             squares = group_sum(ungrouped(layer.weight.square(), layer.groups), group, 0)
             links = group_sum(ungrouped(self._structure.connections(layer).double(), layer.groups), group, 0)
             self._made[key] = squares, (links > 0).double()
         return self._made[key]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What is chosen for the nodes of one layer.
+
+    Attributes:
+        group: channels in a node.
+        norm: how a node measures its incoming weights.
+    """
+
+    group: int
+    norm: NodeNorm
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,7 +118,7 @@ class State:
     """A partial walk: the values still needed and the node sizes chosen."""
 
     values: dict[int, Field | InputField | Sum]
-    split: dict[str, int]
+    split: dict[str, Choice]
     score: float = 0.0
 
 
@@ -111,7 +132,7 @@ class Walk:
         log_energy: largest log of prod |pred| * E over paths, without A_L.
         log_paths: log N.
         log_factor: (L - 1) log 2 and the poolings' share.
-        split: layer -> channels in a node.
+        split: layer -> node size and norm.
         single_layer: whether there is no hidden layer, where the theorem has its own form.
     """
 
@@ -120,7 +141,7 @@ class Walk:
     log_energy: float
     log_paths: float
     log_factor: float
-    split: dict[str, int]
+    split: dict[str, Choice]
     single_layer: bool
 
     @property
@@ -164,14 +185,15 @@ class Walker:
         self.network = network
         self.setting = setting
         self.kernels = kernels
+        self.influences = influences(network)
         self.constant = constant
         self.constant_energy = setting.energies.m * constant**2
 
-    def best(self, fixed: dict[str, int] | None = None) -> Walk:
+    def best(self, fixed: dict[str, Choice] | None = None) -> Walk:
         """Return the walk with the smallest bound.
 
         Args:
-            fixed: node sizes to use instead of searching.
+            fixed: node sizes and norms to use instead of searching.
 
         Raises:
             NotCovered: the network holds an operation outside the theorem.
@@ -181,8 +203,7 @@ class Walker:
         for index, node in enumerate(self.network.nodes[1:], start=1):
             states = self._step(states, index, node, fixed)
             states = [self._forget(state, index, needed) for state in states]
-        last = len(self.network.nodes) - 1
-        walks = [self._finish(state.values[last], state.split) for state in states]
+        walks = [walk for state in states for walk in self._finish(state, fixed)]
         return min(walks, key=lambda walk: walk.log_complexity(self.setting.energies.m))
 
     def _last_uses(self) -> dict[int, int]:
@@ -193,7 +214,7 @@ class Walker:
         kept = {i: value for i, value in state.values.items() if last_use.get(i, math.inf) > index}
         return replace(state, values=kept)
 
-    def _step(self, states: list[State], index: int, node: Node, fixed: dict[str, int] | None) -> list[State]:
+    def _step(self, states: list[State], index: int, node: Node, fixed: dict[str, Choice] | None) -> list[State]:
         reached: list[State] = []
         refused: NotCovered | None = None
         for state in states:
@@ -207,7 +228,7 @@ class Walker:
         return sorted(reached, key=lambda state: state.score)[:BEAM]
 
     def _successors(
-        self, state: State, index: int, node: Node, fixed: dict[str, int] | None
+        self, state: State, index: int, node: Node, fixed: dict[str, Choice] | None
     ) -> Iterator[State]:
         if isinstance(node, ReLU):
             yield from self._activated(state, node.inputs[0], index, fixed, rectified=True)
@@ -238,7 +259,7 @@ class Walker:
         )
         return Sum(layers, skips, place)
 
-    def _realised(self, state: State, source: int, fixed: dict[str, int] | None) -> Iterator[State]:
+    def _realised(self, state: State, source: int, fixed: dict[str, Choice] | None) -> Iterator[State]:
         if isinstance(state.values[source], Sum):
             yield from self._activated(state, source, source, fixed, rectified=False)
         else:
@@ -265,7 +286,7 @@ class Walker:
                 raise NotCovered(operation_name(node), place)
 
     def _activated(
-        self, state: State, source: int, target: int, fixed: dict[str, int] | None, *, rectified: bool
+        self, state: State, source: int, target: int, fixed: dict[str, Choice] | None, *, rectified: bool
     ) -> Iterator[State]:
         value = state.values[source]
         if isinstance(value, InputField):
@@ -277,92 +298,88 @@ class Walker:
             return
         if not rectified and value.skips:
             raise NotCovered("residual sum without ReLU", value.place)
-        for group in self._options(value, fixed):
-            field = self._field(value, group, rectified)
-            split = {**state.split, **{layer.name: group for layer, _ in value.layers}}
-            yield State({**state.values, target: field}, split, _potential(field))
+        for choice in self._options(value, fixed):
+            field = self._field(value, choice, rectified)
+            split = {**state.split, **{layer.name: choice for layer, _ in value.layers}}
+            yield State({**state.values, target: field}, split, _promise(field, self.influences[target]))
 
     @staticmethod
-    def _options(value: Sum, fixed: dict[str, int] | None) -> list[int]:
+    def _options(value: Sum, fixed: dict[str, Choice] | None) -> list[Choice]:
         forced = {skip.group for skip in value.skips}
         if len(forced) > 1:
             raise NotCovered("residual sum of values split differently", value.place)
-        if forced:
-            return list(forced)
+        if not value.layers:
+            return [Choice(forced.pop(), NORMS[-1])]
         layer = value.layers[0][0]
-        return group_sizes(layer.shape[0]) if fixed is None else [fixed[layer.name]]
+        if fixed is not None:
+            return [Choice(forced.pop() if forced else fixed[layer.name].group, fixed[layer.name].norm)]
+        sizes = list(forced) or group_sizes(layer.shape[0])
+        return [Choice(size, norm) for size in sizes for norm in NORMS]
 
-    def _field(self, value: Sum, group: int, rectified: bool) -> Field:
+    def _field(self, value: Sum, choice: Choice, rectified: bool) -> Field:
         channels = value.layers[0][0].shape[0] if value.layers else value.skips[0].channels
-        sums = [self._through(layer, source, group) for layer, source in value.layers]
-        sums += [Feed.of(skip) for skip in value.skips]
-        feed = Feed.joined(sums).normalised()
-        energy = feed.log_energy if feed.concatenated else feed.log_energy + feed.fan_in.clamp(min=1).log()
+        sums = [self._through(layer, source, choice) for layer, source in value.layers]
+        sums += [Feed.of(skip, choice.norm) for skip in value.skips]
+        feed = Feed.joined(sums)
+        squares, log_scale = feed.squares()
         dead = feed.fan_in == 0
         return Field(
-            group, channels, rectified, feed.log_scale, feed.squares.masked_fill(dead, 0.0),
-            energy.masked_fill(dead, -math.inf), feed.log_paths.masked_fill(dead, -math.inf),
+            choice.group, channels, rectified, log_scale, squares.masked_fill(dead, 0.0),
+            feed.energy().masked_fill(dead, -math.inf), feed.log_paths.masked_fill(dead, -math.inf),
             feed.log_factor + (LOG2 if rectified else 0.0),
         )  # fmt: skip
 
-    def _through(self, layer: Affine, source: Field | InputField, group: int) -> Feed:
-        if isinstance(source, InputField):
-            return self._from_input(layer, group)
-        squares, links = self.kernels.between_nodes(layer, group, source.group)
-        positions = self.setting.positions
-        alive = source.alive.double()
-        relative, top = _relative_paths(source)
-        paths = positions.total(relative, links, layer)
-        feed = Feed(
-            log_scale=source.log_scale,
-            squares=positions.total(source.squares, squares, layer),
-            fan_in=positions.total(alive, links, layer),
-            log_energy=positions.largest(source.log_energy, links, layer),
-            log_paths=paths.log() + top,
-            log_factor=source.log_factor,
-            concatenated=False,
+    def _through(self, layer: Affine, source: Field | InputField, choice: Choice) -> Feed:
+        feed = (
+            self._from_input(layer, choice)
+            if isinstance(source, InputField)
+            else self._from_nodes(layer, source, choice)
         )
-        return self._with_constant(feed, layer, group)
+        bias = self._bias(layer, choice.group)
+        return feed if bias is None else feed.with_constant(*bias, self.constant_energy)
 
-    def _from_input(self, layer: Affine, group: int) -> Feed:
-        exact = self.setting.energies.coordinate
-        squares, links = self.kernels.from_inputs(layer, group)
-        energy = ExactPositions.total(exact, links, layer)
-        degree = ExactPositions.total(torch.ones_like(exact), links, layer)
-        norms = ExactPositions.total(torch.ones_like(exact), squares, layer)
-        if self.setting.positions.name != "exact":
-            energy, degree, norms = (v.flatten(1).amax(1)[:, None, None] for v in (energy, degree, norms))
-        reached = (degree > 0).double()
-        bias = self._bias(layer, group)
-        if bias is not None:
-            squared, fed = bias
-            spread = self.setting.positions.spread
-            norms = norms + spread(squared, layer)
-            energy = energy + spread(fed * self.constant_energy, layer)
-            reached = torch.maximum(reached, spread(fed, layer))
-        paths = torch.zeros_like(energy)
-        return Feed(0.0, norms, reached, energy.log(), paths, 0.0, concatenated=True)
+    def _from_nodes(self, layer: Affine, source: Field, choice: Choice) -> Feed:
+        norm, positions = choice.norm, self.setting.positions
+        weights, links = self.kernels.between_nodes(layer, choice.group, source.group, norm)
+        relative, top = _relative_paths(source)
+        return Feed(
+            norm=norm,
+            log_scale=source.log_scale,
+            sizes=positions.total(norm.scales(source.squares), weights, layer),
+            fan_in=positions.total(source.alive.double(), links, layer),
+            log_energy=positions.largest(source.log_energy, links, layer),
+            log_paths=positions.total(relative, links, layer).log() + top,
+            log_factor=source.log_factor,
+        )
+
+    def _from_input(self, layer: Affine, choice: Choice) -> Feed:
+        norm, exact, energies = choice.norm, ExactPositions, self.setting.energies.coordinate
+        weights, links = self.kernels.from_inputs(layer, choice.group, norm)
+        ones = torch.ones_like(energies)
+        degree = exact.total(ones, links, layer)
+        sizes = exact.total(ones, weights, layer)
+        if norm.name == "l2":
+            parts = sizes, (degree > 0).double(), exact.total(energies, links, layer).log()
+            paths = (degree > 0).double().log()
+        else:
+            parts = sizes, degree, exact.largest(energies.log(), links, layer)
+            paths = degree.log()
+        sizes, fan_in, energy, paths = (self._at_positions(part) for part in (*parts, paths))
+        return Feed(norm, 0.0, sizes, fan_in, energy, paths, 0.0, joint=norm.name == "l2")
+
+    def _at_positions(self, values: torch.Tensor) -> torch.Tensor:
+        if self.setting.positions.name == "exact":
+            return values
+        return values.flatten(1).amax(1)[:, None, None]
 
     def _bias(self, layer: Affine, group: int) -> tuple[torch.Tensor, torch.Tensor] | None:
         fed = self.setting.structure.biases(layer)
         if layer.bias is None or fed is None:
             return None
         squared = group_sum((layer.bias / self.constant).square(), group, 0)
-        return squared, (group_sum(fed.double(), group, 0) > 0).double()
-
-    def _with_constant(self, feed: Feed, layer: Affine, group: int) -> Feed:
-        bias = self._bias(layer, group)
-        if bias is None:
-            return feed
-        squared, fed = (self.setting.positions.spread(part, layer) for part in bias)
-        log_fed = fed.log()
-        return replace(
-            feed,
-            squares=feed.squares + squared * math.exp(-2 * feed.log_scale),
-            fan_in=feed.fan_in + fed,
-            log_energy=torch.maximum(feed.log_energy, log_fed + math.log(self.constant_energy)),
-            log_paths=torch.logaddexp(feed.log_paths, log_fed),
-        )
+        feeds = (group_sum(fed.double(), group, 0) > 0).double()
+        spread = self.setting.positions.spread
+        return spread(squared, layer), spread(feeds, layer)
 
     def _averaged(self, source: Field, node: AvgPool) -> Field:
         positions = self.setting.positions
@@ -406,27 +423,32 @@ class Walker:
             log_paths=pick(source.log_paths, -math.inf),
         )
 
-    def _finish(self, value: Field | InputField | Sum, split: dict[str, int]) -> Walk:
-        last = place_of(self.network, len(self.network.nodes) - 1)
+    def _finish(self, state: State, fixed: dict[str, Choice] | None) -> Iterator[Walk]:
+        value = state.values[len(self.network.nodes) - 1]
         if not isinstance(value, Sum):
-            raise NotCovered("an output that is no layer's", last)
+            raise NotCovered("an output that is no layer's", place_of(self.network, len(self.network.nodes) - 1))
         if value.skips:
             raise NotCovered("residual sum on the outputs", value.place)
-        feed = Feed.joined([self._through(layer, source, 1) for layer, source in value.layers])
+        for norm in NORMS if fixed is None else [fixed[value.layers[0][0].name].norm]:
+            split = {**state.split, **{layer.name: Choice(1, norm) for layer, _ in value.layers}}
+            yield self._output(value, norm, split)
+
+    def _output(self, value: Sum, norm: NodeNorm, split: dict[str, Choice]) -> Walk:
+        feed = Feed.joined([self._through(layer, source, Choice(1, norm)) for layer, source in value.layers])
         outputs = math.prod(self.network.nodes[-1].shape)
         if self.setting.positions.name != "exact":
-            feed = feed.repeated(outputs // feed.squares.numel())
-        total = float(feed.squares.sum())
-        pairs = float(feed.fan_in.sum())
-        single = all(isinstance(source, InputField) for _, source in value.layers)
+            feed = feed.repeated(outputs // feed.sizes.numel())
+        total = norm.squared(feed.sizes.sum())
+        pairs = norm.log_fan_in(feed.fan_in.sum())
         energy = float(feed.log_energy.max())
+        single = feed.joint
         if single:
-            pairs, energy = float(outputs), self._union_energy(value)
+            pairs, energy = torch.tensor(float(outputs)).log(), self._union_energy(value)
         terms = sum(layer.weight[0].numel() for layer in self.network.layers()) + outputs
         rounding = 1e-15 * (terms + 64)
         return Walk(
-            log_rho=_log(total) / 2 + feed.log_scale + rounding,
-            log_output_pairs=_log(pairs),
+            log_rho=_log(float(total)) / 2 + feed.log_scale + rounding,
+            log_output_pairs=float(pairs),
             log_energy=energy + rounding,
             log_paths=float(feed.log_paths.flatten().logsumexp(0)) + rounding,
             log_factor=feed.log_factor,
@@ -436,7 +458,7 @@ class Walker:
 
     def _union_energy(self, value: Sum) -> float:
         layer = value.layers[0][0]
-        feed = self._from_input(layer, layer.shape[0])
+        feed = self._through(layer, InputField(), Choice(layer.shape[0], NORMS[0]))
         return float(feed.log_energy.max())
 
 
@@ -451,12 +473,15 @@ def _log(value: float) -> float:
     return math.log(value) if value > 0 else -math.inf
 
 
-def _potential(field: Field) -> float:
-    size = 0.5 * _log(float(field.squares.sum())) + field.log_scale
-    return size + 0.5 * float(field.log_energy.max()) + 0.5 * _log(float(field.alive.sum()))
+def _promise(field: Field, influence: torch.Tensor) -> float:
+    reach = group_sum(influence.square(), field.group, 0).sqrt()[:, None, None]
+    size = _log(float((field.squares.sqrt() * reach).sum())) + field.log_scale
+    paths = float(field.log_paths.flatten().logsumexp(0))
+    spread = math.sqrt(max(0.0, 2 * (field.log_factor + paths)))
+    return size + 0.5 * float(field.log_energy.max()) + math.log1p(spread)
 
 
 def split_options(network: Network) -> int:
-    """Return the size of the whole fixed grid of splits: the product over hidden layers of their options."""
+    """Return the size of the whole fixed grid: node sizes of all layers but the last, norms of all layers."""
     layers = list(network.layers())
-    return math.prod(len(group_sizes(layer.shape[0])) for layer in layers[:-1])
+    return math.prod(len(group_sizes(layer.shape[0])) for layer in layers[:-1]) * len(NORMS) ** len(layers)

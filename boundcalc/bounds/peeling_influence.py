@@ -1,0 +1,35 @@
+"""How much each channel matters for the output: the guide of the search for a split. It steers, and proves nothing."""
+
+from __future__ import annotations
+
+import torch
+
+from boundcalc.network.network import Network
+from boundcalc.network.nodes import ungrouped
+from boundcalc.network.ops import Affine, Node
+
+
+def influences(network: Network) -> list[torch.Tensor]:
+    """Return for every node of the network the l1 size of the paths from each of its channels to the output.
+
+    Positions are left out of account, and the largest influence of the network's last value is 1.
+
+    Returns:
+        One (channels,) float64 a node.
+    """
+    found = [torch.zeros(node.shape[0], dtype=torch.float64) for node in network.nodes]
+    found[-1] += 1.0
+    for index in range(len(network.nodes) - 1, 0, -1):
+        node = network.nodes[index]
+        passed = found[index] / found[index].max().clamp(min=1e-300) if isinstance(node, Affine) else found[index]
+        for source in node.inputs:
+            found[source] = found[source] + _back(node, passed, found[source].numel())
+    return found
+
+
+def _back(node: Node, influence: torch.Tensor, channels: int) -> torch.Tensor:
+    if isinstance(node, Affine):
+        return ungrouped(node.weight.abs().sum((2, 3), keepdim=True), node.groups)[:, :, 0, 0].T @ influence
+    if influence.numel() == channels:
+        return influence
+    return torch.full((channels,), float(influence.mean()), dtype=torch.float64)

@@ -1,0 +1,100 @@
+"""The two ways in which a node may measure its incoming weights.
+
+Let W_p be the weights of a node from its predecessor p, of scale s_p.
+
+- ``l2``: s = (sum_p (s_p ||W_p||_F)^2)^(1/2). A concatenation is at most sqrt(|pred|) times the largest predecessor, so that the
+  fan-in |pred| enters B^2; the inputs of a first layer are one predecessor with their joint energy. This is theory section 1.
+- ``l1``: s = sum_p s_p ||W_p||_F. By Hoelder a sum over predecessors is at most s times the largest one, and no fan-in enters;
+  each input of a first layer is a predecessor with its own energy. The step that replaces a node's rows by a single one still
+  holds, for with n_k = sum_p ||w_kp|| the size of row k, (sum_k n_k^2)^(1/2) <= sum_p (sum_k ||w_kp||^2)^(1/2) (Minkowski).
+
+Both are theorems at every layer independently; which is used where is a choice of one bit a layer.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Protocol
+
+import torch
+
+
+class NodeNorm(Protocol):
+    """How the incoming weights of a node are measured."""
+
+    name: str
+
+    def weights(self, squares: torch.Tensor) -> torch.Tensor:
+        """Return what is summed for each weight block, given its squared Frobenius norm."""
+        ...
+
+    def scales(self, squares: torch.Tensor) -> torch.Tensor:
+        """Return what is summed for each predecessor, given its squared scale."""
+        ...
+
+    def squared(self, sizes: torch.Tensor) -> torch.Tensor:
+        """Return squared scales, given the sums."""
+        ...
+
+    def log_fan_in(self, fan_in: torch.Tensor) -> torch.Tensor:
+        """Return the log of the factor that the number of predecessors costs in B^2."""
+        ...
+
+    def rescaled(self, log_scale: float) -> float:
+        """Return the factor of a sum when scales are multiplied by exp(log_scale)."""
+        ...
+
+
+class L2:
+    """Euclidean over predecessors; the fan-in is paid for."""
+
+    name = "l2"
+
+    def weights(self, squares: torch.Tensor) -> torch.Tensor:
+        """Squared block norms."""
+        return squares
+
+    def scales(self, squares: torch.Tensor) -> torch.Tensor:
+        """Squared scales."""
+        return squares
+
+    def squared(self, sizes: torch.Tensor) -> torch.Tensor:
+        """The sums themselves."""
+        return sizes
+
+    def log_fan_in(self, fan_in: torch.Tensor) -> torch.Tensor:
+        """log |pred|."""
+        return fan_in.clamp(min=1).log()
+
+    def rescaled(self, log_scale: float) -> float:
+        """Quadratic."""
+        return math.exp(2 * log_scale)
+
+
+class L1:
+    """Sum over predecessors; the fan-in costs nothing."""
+
+    name = "l1"
+
+    def weights(self, squares: torch.Tensor) -> torch.Tensor:
+        """Block norms."""
+        return squares.sqrt()
+
+    def scales(self, squares: torch.Tensor) -> torch.Tensor:
+        """Scales."""
+        return squares.sqrt()
+
+    def squared(self, sizes: torch.Tensor) -> torch.Tensor:
+        """Squares of the sums."""
+        return sizes.square()
+
+    def log_fan_in(self, fan_in: torch.Tensor) -> torch.Tensor:
+        """Nothing."""
+        return torch.zeros_like(fan_in)
+
+    def rescaled(self, log_scale: float) -> float:
+        """Linear."""
+        return math.exp(log_scale)
+
+
+NORMS: tuple[NodeNorm, ...] = (L2(), L1())

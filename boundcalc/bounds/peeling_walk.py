@@ -309,7 +309,7 @@ class Walker:
         if len(forced) > 1:
             raise NotCovered("residual sum of values split differently", value.place)
         if not value.layers:
-            return [Choice(forced.pop(), NORMS[-1])]
+            return [Choice(forced.pop(), NORMS[0])]
         layer = value.layers[0][0]
         if fixed is not None:
             return [Choice(forced.pop() if forced else fixed[layer.name].group, fixed[layer.name].norm)]

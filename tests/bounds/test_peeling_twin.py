@@ -9,7 +9,8 @@ import torch
 from twins import PeelingTwin, Sketch, energies_of, mlp, sample
 
 from boundcalc.bounds.peeling import dense_structure, masked_structure
-from boundcalc.bounds.peeling_walk import Kernels, Setting, Walker, group_sizes
+from boundcalc.bounds.peeling_norms import L2
+from boundcalc.bounds.peeling_walk import Choice, Kernels, Setting, Walker, group_sizes
 from boundcalc.empirical.energies import Energies, declared
 from boundcalc.errors import NotCovered
 from boundcalc.network.nodes import ExactPositions, GeneralPosition
@@ -19,7 +20,8 @@ def walk(network, energies, split, t=1.0, masked=True, positions=None):
     structure = masked_structure("data") if masked else dense_structure()
     positions = positions or ExactPositions()
     setting = Setting(structure, positions, energies)
-    return Walker(network, setting, Kernels(structure, positions), t).best(split)
+    chosen = {layer.name: Choice(split.get(layer.name, 1), L2()) for layer in network.layers()}
+    return Walker(network, setting, Kernels(structure, positions), t).best(chosen)
 
 
 def conv_chain(seed):

@@ -1,0 +1,252 @@
+"""Modules of every shape the builder has to read, each with one sample's input shape."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class Does(nn.Module):
+    """Parts by name, and a forward pass as a function of them and the input."""
+
+    def __init__(self, forward: Callable[..., Tensor], **parts: nn.Module | nn.Parameter) -> None:
+        super().__init__()
+        for name, part in parts.items():
+            setattr(self, name, part)
+        self.does = forward
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.does(self, x)
+
+
+def head(module: nn.Module, features: int = 0) -> nn.Sequential:
+    return nn.Sequential(module, nn.Flatten(), nn.LazyLinear(3) if not features else nn.Linear(features, 3))
+
+
+def _residual(m: nn.Module, x: Tensor) -> Tensor:
+    x = F.relu(m.stem(x))
+    out = m.conv(x)
+    out += x
+    return m.fc(F.relu(out).flatten(1))
+
+
+def _relu_in_place(m: nn.Module, x: Tensor) -> Tensor:
+    y = m.a(x)
+    F.relu_(y)
+    return m.b(y)
+
+
+def _preactivation(m: nn.Module, x: Tensor) -> Tensor:
+    x = m.stem(x)
+    x = x + m.conv2(F.relu(m.bn2(m.conv1(F.relu(m.bn1(x))))))
+    return m.fc(F.adaptive_avg_pool2d(F.relu(m.bn3(x)), 1).flatten(1))
+
+
+def _twice(m: nn.Module, x: Tensor) -> Tensor:
+    return m.out(F.relu(m.inner(F.relu(m.inner(x)))))
+
+
+def _weight_transposed(m: nn.Module, x: Tensor) -> Tensor:
+    return F.relu(torch.matmul(x, m.fc1.weight.T) + m.fc1.bias) @ m.fc2.weight.T
+
+
+def _right_matrix(m: nn.Module, x: Tensor) -> Tensor:
+    return m.fc(F.relu(x @ m.w))
+
+
+def _squeezed(m: nn.Module, x: Tensor) -> Tensor:
+    return m.fc(F.adaptive_avg_pool2d(F.relu(m.conv(x)), 1).squeeze(-1).squeeze(-1))
+
+
+def _viewed(m: nn.Module, x: Tensor) -> Tensor:
+    x = F.relu(m.conv(x))
+    return m.fc(x.view(x.size(0), -1))
+
+
+def _mean(m: nn.Module, x: Tensor) -> Tensor:
+    return m.fc(F.relu(m.conv(x)).mean((2, 3)))
+
+
+def _mean_kept(m: nn.Module, x: Tensor) -> Tensor:
+    return m.fc(F.relu(m.conv(x)).mean(dim=[-1, -2], keepdim=True).flatten(1))
+
+
+def _unflattened(m: nn.Module, x: Tensor) -> Tensor:
+    return m.fc(F.relu(m.conv(x.view(-1, 1, 6, 6))).flatten(1))
+
+
+def _sliced(m: nn.Module, x: Tensor) -> Tensor:
+    return m.fc(F.relu(m.conv(F.pad(x[:, :, 1:, ::2], (1, 0, 0, 2)))).flatten(1))
+
+
+def _batched_norm_1d() -> nn.Module:
+    return nn.Sequential(nn.Linear(5, 6), nn.BatchNorm1d(6), nn.ReLU(), nn.Linear(6, 3, bias=False))
+
+
+def _log_softmax(m: nn.Module, x: Tensor) -> Tensor:
+    return F.log_softmax(m.fc(x), dim=1)
+
+
+IMAGE = (2, 7, 6)
+
+
+def conv(kernel=3, out: int = 4, **options) -> nn.Sequential:
+    return head(nn.Sequential(nn.Conv2d(2, out, kernel, **options), nn.ReLU()))
+
+
+def pooled(pool: nn.Module) -> nn.Sequential:
+    return head(nn.Sequential(nn.Conv2d(2, 3, 2), nn.ReLU(), pool))
+
+
+MODULES: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
+    "depthwise": (lambda: conv(groups=2), IMAGE),
+    "grouped": (lambda: head(nn.Sequential(nn.Conv2d(2, 4, 1), nn.ReLU(), nn.Conv2d(4, 6, 3, groups=2))), IMAGE),
+    "dilated": (lambda: conv(dilation=(2, 1)), IMAGE),
+    "non-square": (lambda: conv((3, 2), stride=(2, 1), padding=(0, 1)), IMAGE),
+    "same, odd": (lambda: conv(3, padding="same"), IMAGE),
+    "same, even": (lambda: conv((2, 4), padding="same"), IMAGE),
+    "same, dilated": (lambda: conv((2, 3), padding="same", dilation=(3, 2)), IMAGE),
+    "valid": (lambda: conv(3, padding="valid"), IMAGE),
+    "without bias": (lambda: conv(3, bias=False), IMAGE),
+    "average, padded": (lambda: pooled(nn.AvgPool2d(3, 2, padding=1)), IMAGE),
+    "average, padding not counted": (lambda: pooled(nn.AvgPool2d(3, 2, 1, count_include_pad=False)), IMAGE),
+    "average, ceil": (lambda: pooled(nn.AvgPool2d(2, 2, ceil_mode=True)), IMAGE),
+    "average, all of it": (lambda: pooled(nn.AvgPool2d((3, 2), (2, 3), 1, True, False)), IMAGE),
+    "average, overlapping": (lambda: pooled(nn.AvgPool2d(3, 1)), IMAGE),
+    "adaptive average": (lambda: pooled(nn.AdaptiveAvgPool2d((4, 3))), IMAGE),
+    "adaptive average, larger": (lambda: pooled(nn.AdaptiveAvgPool2d((7, None))), IMAGE),
+    "global average": (lambda: pooled(nn.AdaptiveAvgPool2d(1)), IMAGE),
+    "max": (lambda: pooled(nn.MaxPool2d(2)), IMAGE),
+    "max, padded": (lambda: pooled(nn.MaxPool2d(3, 2, padding=1)), IMAGE),
+    "max, dilated": (lambda: pooled(nn.MaxPool2d(2, 1, dilation=2)), IMAGE),
+    "max, ceil": (lambda: pooled(nn.MaxPool2d((2, 3), (2, 2), (1, 1), ceil_mode=True)), IMAGE),
+    "max before ReLU": (
+        lambda: head(nn.Sequential(nn.Conv2d(2, 3, 2), nn.MaxPool2d(2), nn.ReLU())), IMAGE
+    ),
+    "dropout": (
+        lambda: nn.Sequential(nn.Linear(5, 6), nn.ReLU(), nn.Dropout(0.5), nn.Linear(6, 3)), (5,)
+    ),
+    "dropout, in place": (
+        lambda: head(nn.Sequential(nn.Conv2d(2, 3, 2), nn.ReLU(True), nn.Dropout2d(0.5, inplace=True))), IMAGE
+    ),
+    "residual, in place": (
+        lambda: Does(_residual, stem=nn.Conv2d(2, 3, 1), conv=nn.Conv2d(3, 3, 3, padding=1), fc=nn.Linear(126, 3)),
+        IMAGE,
+    ),
+    "functional relu_": (lambda: Does(_relu_in_place, a=nn.Linear(5, 6), b=nn.Linear(6, 3)), (5,)),
+    "nn.ReLU in place": (lambda: nn.Sequential(nn.Linear(5, 6), nn.ReLU(True), nn.Linear(6, 3)), (5,)),
+    "BatchNorm1d": (_batched_norm_1d, (5,)),
+    "BatchNorm2d": (
+        lambda: head(nn.Sequential(nn.Conv2d(2, 3, 2, bias=False), nn.BatchNorm2d(3), nn.ReLU())), IMAGE
+    ),
+    "BatchNorm without affine": (
+        lambda: head(nn.Sequential(nn.Conv2d(2, 3, 2), nn.BatchNorm2d(3, affine=False), nn.ReLU())), IMAGE
+    ),
+    "BatchNorm before the layer": (
+        lambda: head(nn.Sequential(nn.BatchNorm2d(2), nn.Conv2d(2, 3, 2), nn.ReLU())), IMAGE
+    ),
+    "BatchNorm after ReLU": (
+        lambda: head(nn.Sequential(nn.Conv2d(2, 3, 2), nn.ReLU(), nn.BatchNorm2d(3))), IMAGE
+    ),
+    "pre-activation": (
+        lambda: Does(
+            _preactivation, stem=nn.Conv2d(2, 3, 1), conv1=nn.Conv2d(3, 3, 3, padding=1, bias=False),
+            conv2=nn.Conv2d(3, 3, 3, padding=1, bias=False), bn1=nn.BatchNorm2d(3), bn2=nn.BatchNorm2d(3),
+            bn3=nn.BatchNorm2d(3), fc=nn.Linear(3, 3),
+        ), IMAGE,
+    ),
+    "view": (lambda: Does(_viewed, conv=nn.Conv2d(2, 3, 2), fc=nn.Linear(90, 3)), IMAGE),
+    "squeeze": (lambda: Does(_squeezed, conv=nn.Conv2d(2, 3, 2), fc=nn.Linear(3, 3)), IMAGE),
+    "mean": (lambda: Does(_mean, conv=nn.Conv2d(2, 4, 2), fc=nn.Linear(4, 3)), IMAGE),
+    "mean, kept": (lambda: Does(_mean_kept, conv=nn.Conv2d(2, 4, 2), fc=nn.Linear(4, 3)), IMAGE),
+    "unflattened input": (lambda: Does(_unflattened, conv=nn.Conv2d(1, 2, 3), fc=nn.Linear(32, 3)), (36,)),
+    "slice and pad": (lambda: Does(_sliced, conv=nn.Conv2d(2, 3, 2), fc=nn.Linear(63, 3)), IMAGE),
+    "linear on an image": (lambda: nn.Sequential(nn.Flatten(), nn.Linear(84, 4), nn.ReLU(), nn.Linear(4, 3)), IMAGE),
+    "shared layer": (lambda: Does(_twice, inner=nn.Linear(5, 5), out=nn.Linear(5, 3)), (5,)),
+    "identity": (lambda: nn.Sequential(nn.Identity(), nn.Linear(5, 4), nn.Identity(), nn.ReLU(), nn.Linear(4, 3)), (5,)),
+    "nested": (lambda: nn.Sequential(nn.Sequential(nn.Linear(5, 4)), nn.Sequential(nn.ReLU(), nn.Linear(4, 3))), (5,)),
+    "right matrix": (
+        lambda: Does(_right_matrix, w=nn.Parameter(torch.randn(5, 4)), fc=nn.Linear(4, 3)), (5,)
+    ),
+    "square right matrix": (
+        lambda: Does(_right_matrix, w=nn.Parameter(torch.randn(5, 5)), fc=nn.Linear(5, 3)), (5,)
+    ),
+    "convolution to the end": (
+        lambda: nn.Sequential(nn.Conv2d(2, 4, (7, 6)), nn.ReLU(), nn.Conv2d(4, 3, 1), nn.Flatten()), IMAGE
+    ),
+    "log_softmax": (lambda: Does(_log_softmax, fc=nn.Linear(5, 3)), (5,)),
+    "circular": (lambda: conv(3, padding=1, padding_mode="circular"), IMAGE),
+    "circular, even": (lambda: conv((2, 3), padding=(1, 0), stride=2, padding_mode="circular"), IMAGE),
+    "reflect": (lambda: conv(3, padding=(1, 2), padding_mode="reflect"), IMAGE),
+    "replicate": (lambda: conv(3, padding=(3, 1), padding_mode="replicate"), IMAGE),
+}  # fmt: skip
+
+
+def _attention(m: nn.Module, x: Tensor) -> Tensor:
+    tokens = x.flatten(2).transpose(1, 2)
+    return m.fc(m.attention(tokens, tokens, tokens, need_weights=False)[0].mean(1))
+
+
+def _layers_1d(m: nn.Module, x: Tensor) -> Tensor:
+    return m.fc(F.relu(m.conv(x)).flatten(1))
+
+
+def _chunked(m: nn.Module, x: Tensor) -> Tensor:
+    a, b = m.a(x).chunk(2, dim=1)
+    return m.b(torch.cat([F.relu(b), a], 1))
+
+
+def _excited(m: nn.Module, x: Tensor) -> Tensor:
+    x = F.relu(m.conv(x))
+    return m.fc((x * torch.sigmoid(m.gate(x.mean((2, 3), keepdim=True)))).flatten(1))
+
+
+UNKNOWN: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...], str]] = {
+    "GELU": (lambda: nn.Sequential(nn.Linear(5, 4), nn.GELU(), nn.Linear(4, 3)), (5,), "gelu"),
+    "LeakyReLU": (lambda: nn.Sequential(nn.Linear(5, 4), nn.LeakyReLU(0.1), nn.Linear(4, 3)), (5,), "leaky_relu"),
+    "ReLU6": (lambda: nn.Sequential(nn.Linear(5, 4), nn.ReLU6(), nn.Linear(4, 3)), (5,), "hardtanh"),
+    "Tanh": (lambda: nn.Sequential(nn.Linear(5, 4), nn.Tanh(), nn.Linear(4, 3)), (5,), "tanh"),
+    "LayerNorm": (lambda: nn.Sequential(nn.Linear(5, 4), nn.LayerNorm(4), nn.Linear(4, 3)), (5,), "layer_norm"),
+    "GroupNorm": (
+        lambda: head(nn.Sequential(nn.Conv2d(2, 4, 2), nn.GroupNorm(2, 4), nn.ReLU())), IMAGE, "group_norm"
+    ),
+    "PReLU": (lambda: nn.Sequential(nn.Linear(5, 4), nn.PReLU(), nn.Linear(4, 3)), (5,), "prelu"),
+    "ConvTranspose2d": (lambda: head(nn.ConvTranspose2d(2, 2, 2)), IMAGE, "conv_transpose2d"),
+    "Conv1d": (lambda: Does(_layers_1d, conv=nn.Conv1d(2, 3, 2), fc=nn.Linear(12, 3)), (2, 5), "conv1d"),
+    "Conv3d": (lambda: Does(_layers_1d, conv=nn.Conv3d(1, 2, 2), fc=nn.Linear(16, 3)), (1, 3, 3, 3), "conv3d"),
+    "attention": (
+        lambda: Does(_attention, attention=nn.MultiheadAttention(2, 1, batch_first=True), fc=nn.Linear(2, 3)),
+        IMAGE, "transpose",
+    ),
+    "LPPool": (lambda: head(nn.LPPool2d(2, 2)), IMAGE, "pow"),
+    "chunk": (lambda: Does(_chunked, a=nn.Linear(5, 4), b=nn.Linear(4, 3)), (5,), "chunk"),
+    "gate": (
+        lambda: Does(_excited, conv=nn.Conv2d(2, 3, 2), gate=nn.Conv2d(3, 3, 1), fc=nn.Linear(90, 3)), IMAGE, "mul"
+    ),
+    "softmax inside": (lambda: nn.Sequential(nn.Linear(5, 4), nn.Softmax(1), nn.Linear(4, 3)), (5,), "softmax"),
+    "average with divisor": (lambda: pooled(nn.AvgPool2d(2, divisor_override=3)), IMAGE, "avg_pool2d"),
+    "PixelShuffle": (lambda: head(nn.Sequential(nn.Conv2d(2, 4, 2), nn.PixelShuffle(2))), IMAGE, "pixel_shuffle"),
+    "Upsample": (lambda: head(nn.Upsample(scale_factor=2)), IMAGE, "upsample_nearest2d"),
+}  # fmt: skip
+
+
+def ready(make: Callable[[], nn.Module], shape: tuple[int, ...], seed: int = 0) -> nn.Module:
+    """A module in evaluation mode with random BatchNorm statistics and a third of its weights pruned."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        module = make().eval()
+        with torch.no_grad():
+            module(torch.zeros(2, *shape))
+            for name, tensor in module.state_dict().items():
+                if name.endswith("running_mean"):
+                    tensor.normal_()
+                elif name.endswith("running_var"):
+                    tensor.uniform_(0.5, 2)
+                elif tensor.ndim == 1 and tensor.is_floating_point():
+                    tensor.uniform_(-1.5, 1.5)
+                elif tensor.ndim > 1:
+                    tensor.mul_(torch.rand(tensor.shape) > 0.3)
+    return module

@@ -39,7 +39,7 @@ def lipschitz(chain: Chain, index: int, t: float) -> float:
     """Return s~_l = sqrt(s^2 + ||b||^2 / t^2 (+ 1 where the constant is handed on)), from above."""
     bias = chain.links[index].layer.bias
     added = 0.0 if bias is None else float(bias.square().sum()) * chain.rows[index].positions / t**2
-    return math.sqrt(chain.spectral[index] ** 2 + added + chain.carries_constant(index)) * (1 + 1e-13)
+    return math.hypot(chain.spectral[index], math.sqrt(added), chain.carries_constant(index)) * (1 + 1e-13)
 
 
 def largest_matrix(chain: Chain) -> int:
@@ -65,7 +65,7 @@ def compute(problem: Problem) -> PostHoc:
         NotCovered: the network is no chain of matrices.
     """
     chain, m = problem.toeplitz(), problem.energies.m
-    names = [link.layer.name for link in chain.links]
+    names = _distinct([link.layer.name for link in chain.links])
     log_width = 0.5 * math.log(math.log(2 * largest_matrix(chain)))
 
     def log_data(t: float) -> float:
@@ -95,11 +95,11 @@ def compute(problem: Problem) -> PostHoc:
     measured = {t: numbers(t) for t in constants}
     best = min(constants, key=lambda t: complexity(t, measured[t], 0.0))
     terms: Terms = {
-        "spectral_norms": {name: math.exp(measured[best][f"spectral.{name}"]) for name in names},
-        "distances": {name: math.exp(measured[best][f"distance.{name}"]) for name in names},
+        "spectral_norms": {name: _exp(measured[best][f"spectral.{name}"]) for name in names},
+        "distances": {name: _exp(measured[best][f"distance.{name}"]) for name in names},
         "distance_from": "initialisation" if problem.reference else "zero",
         "largest_matrix": largest_matrix(chain),
-        "energy_per_sample": math.exp(2 * log_data(best)),
+        "energy_per_sample": _exp(2 * log_data(best)),
         "constant": best if chain.biased else None,
         "bits": {"constant": constant_bits(chain.biased)},
     }
@@ -109,6 +109,15 @@ def compute(problem: Problem) -> PostHoc:
         constant_bits(chain.biased),
         terms,
     )
+
+
+def _distinct(names: list[str]) -> list[str]:
+    """Number the uses of a module that is used more than once: its matrices differ where its inputs do."""
+    return [name if names.count(name) == 1 else f"{name}#{use}" for use, name in enumerate(names, start=1)]
+
+
+def _exp(value: float) -> float | None:
+    return math.exp(value) if value < 700 else None
 
 
 register(

@@ -30,19 +30,25 @@ def compute(problem: Problem) -> Formula:
     log_width = 0.5 * sum(math.log(area) for area in areas)
     classes = problem.network.outputs
     factor = 1 + math.sqrt(2 * (len(layers) * math.log(2 * max(areas)) + math.log(classes)))
-    log_q = math.log(factor) + 0.5 * math.log(problem.energies.max_pixel) + log_width
+    log_q = math.log(factor) + 0.5 * log_up(problem.energies.max_pixel, m) + log_width
     log_rho = sum(log_norms)
-    spread = (math.log(2 / problem.settings.delta) + 2 * logsumexp([log_rho, math.log(2)])) / (2 * m)
+    spread = (math.log(2) - math.log(problem.settings.delta) + 2 * logsumexp([log_rho, math.log(2)])) / (
+        2 * m
+    )
     main = logsumexp([log_rho, 0.0]) + 1.5 * math.log(2) + log_q - math.log(m)
     terms = {
-        "norms": {layer.name: math.exp(value) for layer, value in zip(layers, log_norms, strict=True)},
+        "norms": {layer.name: _exp(value) for layer, value in zip(layers, log_norms, strict=True)},
         "log10_norm_product": log_rho / math.log(10) if log_rho > -math.inf else None,
         "max_pixel_energy": problem.energies.max_pixel,
-        "kernel_widths": math.exp(log_width) if log_width < 700 else None,
+        "kernel_widths": _exp(log_width),
         "factor": factor,
         "biases": "ignored by the formula",
     }
     return Formula(log_rho + log_q - math.log(m), logsumexp([main, math.log(3 * math.sqrt(spread))]), terms)
+
+
+def _exp(value: float) -> float | None:
+    return math.exp(value) if value < 700 else None
 
 
 register(

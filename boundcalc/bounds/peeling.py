@@ -19,7 +19,8 @@ import torch
 
 from boundcalc.bounds.catalogue import Bound, register
 from boundcalc.bounds.outcome import Homogeneous, Terms
-from boundcalc.bounds.peeling_walk import Choice, Kernels, Setting, Structure, Walk, Walker, split_options
+from boundcalc.bounds.peeling_kernels import Choice, Kernels, Structure
+from boundcalc.bounds.peeling_walk import Setting, Walk, Walker, split_options
 from boundcalc.bounds.prices import CONSTANTS, constant_bits, mask_bits
 from boundcalc.bounds.problem import Problem
 from boundcalc.network.network import Network

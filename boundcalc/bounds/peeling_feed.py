@@ -10,6 +10,9 @@ import torch
 from boundcalc.bounds.peeling_norms import NodeNorm
 from boundcalc.network.nodes import Field
 
+SMALLEST = -150.0
+"""Log of the smallest scale that is taken out of nodes before biases are added to them."""
+
 
 @dataclass(frozen=True, eq=False)
 class Feed:
@@ -67,10 +70,13 @@ class Feed:
             fed: 1 where the constant feeds the node, else 0.
             energy: m t^2.
         """
-        sizes = self.sizes + self.norm.weights(squared) * self.norm.rescaled(-self.log_scale)
+        scale = max(self.log_scale, SMALLEST)
+        sizes = self.sizes * self.norm.rescaled(self.log_scale - scale)
+        sizes = sizes + self.norm.weights(squared) * self.norm.rescaled(-scale)
         if self.joint:
             return replace(
                 self,
+                log_scale=scale,
                 sizes=sizes,
                 fan_in=torch.maximum(self.fan_in, fed),
                 log_energy=torch.logaddexp(self.log_energy, fed.log() + math.log(energy)),
@@ -78,6 +84,7 @@ class Feed:
             )
         return replace(
             self,
+            log_scale=scale,
             sizes=sizes,
             fan_in=self.fan_in + fed,
             log_energy=torch.maximum(self.log_energy, fed.log() + math.log(energy)),

@@ -21,7 +21,9 @@ def influences(network: Network) -> list[torch.Tensor]:
     found[-1] += 1.0
     for index in range(len(network.nodes) - 1, 0, -1):
         node = network.nodes[index]
-        passed = found[index] / found[index].max().clamp(min=1e-300) if isinstance(node, Affine) else found[index]
+        passed = (
+            found[index] / found[index].max().clamp(min=1e-300) if isinstance(node, Affine) else found[index]
+        )
         for source in node.inputs:
             found[source] = found[source] + _back(node, passed, found[source].numel())
     return found

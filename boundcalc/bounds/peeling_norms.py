@@ -63,7 +63,7 @@ class L2:
         return sizes
 
     def log_fan_in(self, fan_in: torch.Tensor) -> torch.Tensor:
-        """log |pred|."""
+        """Log of |pred|."""
         return fan_in.clamp(min=1).log()
 
     def rescaled(self, log_scale: float) -> float:

@@ -3,38 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import torch
 
 from boundcalc.bounds.peeling_feed import Feed
 from boundcalc.bounds.peeling_influence import influences
+from boundcalc.bounds.peeling_kernels import Choice, Kernels, Structure, group_sizes
 from boundcalc.bounds.peeling_norms import NORMS, NodeNorm
 from boundcalc.empirical.energies import Energies
 from boundcalc.errors import NotCovered
 from boundcalc.network.chain import operation_name, place_of
 from boundcalc.network.network import Network
-from boundcalc.network.nodes import ExactPositions, Field, Positions, group_sum, ungrouped
+from boundcalc.network.nodes import ExactPositions, Field, Positions, group_sum
 from boundcalc.network.ops import Add, Affine, AvgPool, MaxPool, Node, Rearrange, ReLU
 
 BEAM = 12
 LOG2 = math.log(2.0)
-
-
-@dataclass(frozen=True)
-class Structure:
-    """Who may feed whom.
-
-    Attributes:
-        name: ``"masked"`` or ``"dense"``.
-        connections: layer -> (out, in / groups, kh, kw) bool.
-        biases: layer -> (out,) bool, which outputs the constant feeds; None for a layer without bias.
-    """
-
-    name: str
-    connections: Callable[[Affine], torch.Tensor]
-    biases: Callable[[Affine], torch.Tensor | None]
 
 
 @dataclass(frozen=True)
@@ -50,53 +36,6 @@ class Setting:
     structure: Structure
     positions: Positions
     energies: Energies
-
-
-class Kernels:
-    """Weights and connections of each layer, grouped into nodes; each grouping is made once for a search."""
-
-    def __init__(self, structure: Structure, positions: Positions) -> None:
-        self._structure = structure
-        self._positions = positions
-        self._made: dict[tuple[str, int, int, str], tuple[torch.Tensor, torch.Tensor]] = {}
-
-    def between_nodes(
-        self, layer: Affine, group: int, below: int, norm: NodeNorm
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return (weights as the norm sums them, connections), (nodes, nodes below, taps...), as the positions use them."""
-        key = (layer.name, group, below, norm.name)
-        if key not in self._made:
-            squares, links = self._grouped(layer, group)
-            kernel = self._positions.kernel
-            connected = (group_sum(links, below, 1) > 0).double()
-            self._made[key] = kernel(norm.weights(group_sum(squares, below, 1))), kernel(connected)
-        return self._made[key]
-
-    def from_inputs(self, layer: Affine, group: int, norm: NodeNorm) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return (weights as the norm sums them, connections), (nodes, channels below, kernel height, kernel width)."""
-        squares, links = self._grouped(layer, group)
-        return norm.weights(squares), links
-
-    def _grouped(self, layer: Affine, group: int) -> tuple[torch.Tensor, torch.Tensor]:
-        key = (layer.name, group, 0, "")
-        if key not in self._made:
-            squares = group_sum(ungrouped(layer.weight.square(), layer.groups), group, 0)
-            links = group_sum(ungrouped(self._structure.connections(layer).double(), layer.groups), group, 0)
-            self._made[key] = squares, (links > 0).double()
-        return self._made[key]
-
-
-@dataclass(frozen=True)
-class Choice:
-    """What is chosen for the nodes of one layer.
-
-    Attributes:
-        group: channels in a node.
-        norm: how a node measures its incoming weights.
-    """
-
-    group: int
-    norm: NodeNorm
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,16 +100,6 @@ class Walk:
         return self.log_rho + self.log_unit(m) if self.log_rho > -math.inf else -math.inf
 
 
-def group_sizes(channels: int) -> list[int]:
-    """Return the fixed options for the node size of a layer: 1, 2, 4, ..., all.
-
-    Example:
-        >>> group_sizes(10)
-        [1, 2, 4, 8, 10]
-    """
-    return [2**k for k in range(channels.bit_length()) if 2**k < channels] + [channels]
-
-
 class Walker:
     """Walks one network with one value t of the constant unit.
 
@@ -214,7 +143,9 @@ class Walker:
         kept = {i: value for i, value in state.values.items() if last_use.get(i, math.inf) > index}
         return replace(state, values=kept)
 
-    def _step(self, states: list[State], index: int, node: Node, fixed: dict[str, Choice] | None) -> list[State]:
+    def _step(
+        self, states: list[State], index: int, node: Node, fixed: dict[str, Choice] | None
+    ) -> list[State]:
         reached: list[State] = []
         refused: NotCovered | None = None
         for state in states:
@@ -426,7 +357,9 @@ class Walker:
     def _finish(self, state: State, fixed: dict[str, Choice] | None) -> Iterator[Walk]:
         value = state.values[len(self.network.nodes) - 1]
         if not isinstance(value, Sum):
-            raise NotCovered("an output that is no layer's", place_of(self.network, len(self.network.nodes) - 1))
+            raise NotCovered(
+                "an output that is no layer's", place_of(self.network, len(self.network.nodes) - 1)
+            )
         if value.skips:
             raise NotCovered("residual sum on the outputs", value.place)
         for norm in NORMS if fixed is None else [fixed[value.layers[0][0].name].norm]:
@@ -439,16 +372,16 @@ class Walker:
         if self.setting.positions.name != "exact":
             feed = feed.repeated(outputs // feed.sizes.numel())
         total = norm.squared(feed.sizes.sum())
-        pairs = norm.log_fan_in(feed.fan_in.sum())
+        pairs = float(norm.log_fan_in(feed.fan_in.sum()))
         energy = float(feed.log_energy.max())
         single = feed.joint
         if single:
-            pairs, energy = torch.tensor(float(outputs)).log(), self._union_energy(value)
+            pairs, energy = math.log(outputs), self._union_energy(value)
         terms = sum(layer.weight[0].numel() for layer in self.network.layers()) + outputs
         rounding = 1e-15 * (terms + 64)
         return Walk(
             log_rho=_log(float(total)) / 2 + feed.log_scale + rounding,
-            log_output_pairs=float(pairs),
+            log_output_pairs=pairs,
             log_energy=energy + rounding,
             log_paths=float(feed.log_paths.flatten().logsumexp(0)) + rounding,
             log_factor=feed.log_factor,

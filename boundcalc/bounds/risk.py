@@ -23,6 +23,8 @@ LOG_STEP = math.log(1.01)
 """log(1 + eta) of every grid r_k = (1 + eta)^k; fixed here, before any sample."""
 LOWEST = -10_000
 """Grid point that stands for 0."""
+UNDERFLOW = 1e-100
+"""Margin at which a network of norm 0 is judged: its outputs are 0, or so small that their squares are 0 in float64."""
 _ROUND_UP = 1e-12
 
 
@@ -41,6 +43,9 @@ class Judged:
     log_value: float
     margin: float | None
     terms: Terms = field(default_factory=dict)
+
+
+_NO_VALUE = Judged(math.nan, math.nan, None)
 
 
 @dataclass(frozen=True)
@@ -76,14 +81,20 @@ def confidence(delta: float, bits: float, m: int) -> float:
         bits: price of everything chosen after seeing the sample.
         m: number of samples.
     """
-    return 3.0 * math.sqrt((math.log(2.0 / delta) + bits * math.log(2.0)) / (2.0 * m))
+    return 3.0 * math.sqrt(((1.0 + bits) * math.log(2.0) - math.log(delta)) / (2.0 * m))
 
 
 def grid_above(log_number: float) -> int:
-    """Return the smallest k with r_k >= exp(log_number)."""
-    if log_number == -math.inf:
+    """Return the smallest k >= LOWEST with r_k >= exp(log_number).
+
+    Example:
+        >>> grid_above(0.0), grid_above(1e-12), grid_above(-math.inf) == LOWEST
+        (0, 1, True)
+    """
+    if log_number <= LOWEST * LOG_STEP:
         return LOWEST
-    return max(LOWEST, math.ceil(log_number / LOG_STEP - 1e-9))
+    k = math.ceil(log_number / LOG_STEP)
+    return k if k * LOG_STEP >= log_number else k + 1
 
 
 def judge(outcome: Outcome, problem: Problem) -> Judged:
@@ -97,9 +108,11 @@ def judge(outcome: Outcome, problem: Problem) -> Judged:
         case Formula():
             return Judged(outcome.log_complexity, outcome.log_value, None, dict(outcome.terms))
         case Homogeneous():
-            return _judge_homogeneous(outcome, problem)
+            known = outcome.log_rho < math.inf and outcome.log_unit < math.inf
+            return _judge_homogeneous(outcome, problem) if known else _NO_VALUE
         case PostHoc():
-            return _judge_post_hoc(outcome, problem)
+            known = all(number < math.inf for number in outcome.numbers.values())
+            return _judge_post_hoc(outcome, problem) if known else _NO_VALUE
 
 
 def margin_error(problem: Problem, margin: float) -> float:
@@ -117,7 +130,7 @@ def _judge_homogeneous(outcome: Homogeneous, problem: Problem) -> Judged:
     def at(k: int) -> _Candidate:
         margin = math.exp(max(-700.0, outcome.log_rho - k * LOG_STEP))
         if outcome.log_rho == -math.inf:
-            margin = 0.0
+            margin = UNDERFLOW
         penalty = math.log(4.0) + k * LOG_STEP + outcome.log_unit
         paid = confidence(delta, outcome.bits + log2_weight(k), m)
         return _Candidate(margin, margin_error(problem, margin), penalty, paid)
@@ -156,10 +169,10 @@ def _margins(problem: Problem) -> list[float]:
     positive = problem.margins[problem.margins > 0]
     if positive.numel() == 0:
         return [1.0]
-    ranks = torch.linspace(0, positive.numel() - 1, 512).round().long().unique()
+    ranks = torch.linspace(0, positive.numel() - 1, 512, dtype=torch.float64).round().long().unique()
     quantiles = positive[ranks].tolist()
     beyond = quantiles[-1] * 1.02
-    return [gamma for gamma in (*quantiles, beyond) if gamma > 1e-300]
+    return [gamma for gamma in (*quantiles, beyond) if gamma > 1e-300] or [1.0]
 
 
 def _choose(candidates: Iterable[_Candidate]) -> _Candidate:

@@ -117,7 +117,7 @@ def from_state_dict(tensors: Mapping[str, torch.Tensor], name: str) -> Checkpoin
     digest = hashlib.sha256()
     for key in sorted(saved):
         digest.update(key.encode())
-        digest.update(saved[key].contiguous().flatten().view(torch.uint8).numpy())
+        digest.update(saved[key].contiguous().flatten().view(torch.uint8).numpy().tobytes())
     return Checkpoint(
         path=name,
         sha256=digest.hexdigest(),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -81,9 +81,11 @@ class Builder:
         self.masks = masks
         self.used: set[str] = set()
         shape = tuple(program.shapes[program.inputs[0]][1:])
-        self.nodes: list[Node] = [Input(program.inputs[0], (), image(shape))]
+        self.nodes: list[Node] = [Input(program.inputs[0], (), _flat_image(shape))]
         self.values: dict[str, Value] = {program.inputs[0]: Value(0, shape)}
+        self.wrapped: dict[int, tuple[Value, list[int]]] = {}
         self.notes: list[str] = []
+        self._shared: dict[str, str] = {}
 
     def network(self, source: str) -> Network:
         """Return the network.
@@ -91,9 +93,11 @@ class Builder:
         Raises:
             ValueError: a shape, weight or operand that cannot be understood; the message names it.
         """
-        for call in self.program.calls:
+        for index, call in enumerate(self.program.calls):
             if any(ref.name in self.values for ref in references(call.args)):
+                before = self.values.get(_operand(call).name)
                 self._convert(call)
+                self._keep_views(index, call, before)
         output = self.values.get(self.program.output)
         if output is None:
             raise ValueError("the output does not depend on the input")
@@ -110,14 +114,33 @@ class Builder:
         packet = call.op.partition(".")[0]
         handler = _HANDLERS.get(packet.rstrip("_"))
         value = handler(self, call) if handler else None
-        if value is None:
-            if packet.startswith("_assert") or packet.startswith("sym_"):
-                return
-            value = self._unknown(call, packet)
-        if call.outputs:
+        if value is not None:
             self.values[call.outputs[0]] = value
-        if packet.endswith("_") and not packet.startswith("_"):
-            self.values[_operand(call).name] = value
+        elif not packet.startswith(("_assert", "sym_")):
+            self._unknown(call, packet)
+
+    def _keep_views(self, index: int, call: Call, before: Value | None) -> None:
+        """Note which values share memory, and let an in-place operation change all of them.
+
+        Raises:
+            ValueError: a part of a value is changed in place and the whole is read afterwards, or the reverse.
+        """
+        packet, operand = call.op.partition(".")[0], _operand(call).name
+        in_place = _in_place(packet)
+        memory = self._shared.get(operand, operand)
+        if in_place or packet in _VIEWS:
+            self._shared |= dict.fromkeys(call.outputs, memory)
+        if not in_place or before is None:
+            return
+        after = self.values[call.outputs[0]]
+        self.values[operand] = after
+        later = {ref.name for c in self.program.calls[index + 1 :] for ref in references(c.args)}
+        for name in (later | {self.program.output}) & set(self.values) - {operand, *call.outputs}:
+            if self._shared.get(name, name) != memory:
+                continue
+            if self.values[name].node != before.node:
+                raise ValueError(f"{call.op} changes a part of {name}, which is read afterwards")
+            self.values[name] = Value(after.node, self.values[name].shape)
 
     def input_of(self, call: Call) -> Value:
         """Return the value that a call's first tensor argument names."""
@@ -144,6 +167,15 @@ class Builder:
         self.used |= {plain_key(key) for key in self.parameters.keys_behind(argument.name)}
         return self.parameters.value(argument.name).double()
 
+    def is_parameter(self, argument: object) -> bool:
+        """Return whether an argument is a tensor that no input enters."""
+        return isinstance(argument, Ref) and bool(self.parameters.keys_behind(argument.name))
+
+    def sizes(self, argument: object) -> tuple[int, ...]:
+        """Return the sizes of a parameter argument."""
+        assert isinstance(argument, Ref)
+        return tuple(self.parameters.value(argument.name).shape)
+
     def key_of(self, argument: object) -> str:
         """Return the one canonical key behind a parameter argument, or the value's name."""
         assert isinstance(argument, Ref)
@@ -158,22 +190,30 @@ class Builder:
                 return self.key_of(ref).rpartition(".")[0]
         return call.outputs[0] if call.outputs else call.op
 
-    def affine(self, call: Call, source: Value, kind: str, weight_of: object, kernel: torch.Tensor) -> Affine:
-        """Make a layer from its stored weight; `kernel` is the weight as (out, in, height, width)."""
-        key = self.key_of(weight_of)
-        stored = self.parameters.value(weight_of.name) if isinstance(weight_of, Ref) else kernel
+    def affine(
+        self,
+        source: Value,
+        kind: str,
+        weight_of: object,
+        bias_of: object,
+        arrange: Callable[[torch.Tensor], torch.Tensor],
+    ) -> Affine:
+        """Make a layer; `arrange` turns its weight, as the program reads it, into (out, in, height, width)."""
+        assert isinstance(weight_of, Ref)
+        weight = self.tensor(weight_of)
+        assert weight is not None
+        kernel, key = arrange(weight), self.key_of(weight_of)
         mask = self.masks.get(key)
-        declared = None if mask is None else mask.bool().reshape(kernel.shape)
-        support = kernel != 0 if declared is None else (kernel != 0) & declared
-        bias = self.tensor(call.args.get("bias"))
+        declared = None if mask is None else arrange(self.parameters.moved(weight_of.name, mask.bool()))
+        stored = self.parameters.tensors.get(key, self.parameters.value(weight_of.name))
         size = self.node_shape(source)[1:]
-        name = key.removesuffix(".weight")
         return Affine(
-            name, (source.node,), (kernel.shape[0], 1, 1), kind, kernel, bias, support, declared,
+            key.removesuffix(".weight"), (source.node,), (kernel.shape[0], 1, 1), kind, kernel,
+            self.tensor(bias_of), kernel != 0 if declared is None else (kernel != 0) & declared, declared,
             tuple(stored.shape), Window.whole(size),
         )  # fmt: skip
 
-    def _unknown(self, call: Call, packet: str) -> Value:
+    def _unknown(self, call: Call, packet: str) -> None:
         inputs: list[Value] = []
 
         def slot(ref: Ref) -> object:
@@ -185,18 +225,23 @@ class Builder:
         args = substitute(call.args, slot)
         if not call.outputs:
             raise ValueError(f"the operation {call.op} returns nothing that could be read")
-        shape = self.out_shape(call)
-        node = Unknown(
-            f"{packet} ({self.module_of(call)})" if self.module_of(call) != packet else packet,
-            tuple(value.node for value in inputs), _flat_image(shape), call.op, args,
-            tuple(value.shape for value in inputs),
-        )  # fmt: skip
-        return self.append(node, shape)
+        name = f"{packet} ({self.module_of(call)})" if self.module_of(call) != packet else packet
+        for output in call.outputs:
+            if output not in self.program.shapes:
+                continue
+            shape = tuple(self.program.shapes[output][1:])
+            node = Unknown(
+                name, tuple(value.node for value in inputs), _flat_image(shape), call.op, args,
+                tuple(value.shape for value in inputs),
+            )  # fmt: skip
+            self.values[output] = self.append(node, shape)
 
     def _without_final_softmax(self, index: int) -> int:
         node = self.nodes[index]
         packet = node.op.partition(".")[0] if isinstance(node, Unknown) else ""
-        if packet.strip("_") not in {"log_softmax", "softmax"}:
+        if not isinstance(node, Unknown) or packet.strip("_") not in {"log_softmax", "softmax"}:
+            return index
+        if len(node.read_as[0]) != 1 or node.args.get("dim") not in {1, -1}:
             return index
         self.notes.append(f"the final {packet.strip('_')} is left out: the outputs are the logits")
         return node.inputs[0]
@@ -212,13 +257,15 @@ class Builder:
 
 
 def _moved(node: Node, position: dict[int, int]) -> Node:
-    from dataclasses import replace
-
     return replace(node, inputs=tuple(position[i] for i in node.inputs))
 
 
 def _is_counter(key: str) -> bool:
     return key.rpartition(".")[2] in {"num_batches_tracked", "running_mean", "running_var"}
+
+
+def _in_place(packet: str) -> bool:
+    return packet.endswith("_") and not packet.startswith("_")
 
 
 def _operand(call: Call) -> Ref:
@@ -234,45 +281,58 @@ def _flat_image(shape: tuple[int, ...]) -> Shape:
 
 def _linear(build: Builder, call: Call) -> Value | None:
     source = build.input_of(call)
-    if len(source.shape) != 1:
+    if len(source.shape) != 1 or not build.is_parameter(call.args["weight"]):
         return None
-    weight = build.tensor(call.args["weight"])
-    assert weight is not None
-    kernel = weight.reshape(weight.shape[0], *build.node_shape(source))
-    return build.append(build.affine(call, source, "linear", call.args["weight"], kernel), (weight.shape[0],))
+    shape = build.node_shape(source)
+    layer = build.affine(
+        source, "linear", call.args["weight"], call.args.get("bias"), lambda weight: weight.reshape(-1, *shape)
+    )
+    return build.append(layer, layer.shape[:1])
 
 
 def _matrix_product(build: Builder, call: Call) -> Value | None:
-    left, right = (
-        (call.args.get("mat1") or call.args["self"]),
-        call.args.get("mat2") or call.args.get("other"),
-    )
-    if not isinstance(left, Ref) or not isinstance(right, Ref) or left.name not in build.values:
+    left, right, bias = call.args.get("mat1"), call.args.get("mat2"), call.args["self"]
+    if "mat1" not in call.args:
+        left, right, bias = call.args["self"], call.args.get("mat2", call.args.get("other")), None
+    scaled = call.args.get("alpha", 1) != 1 or call.args.get("beta", 1) != 1
+    if scaled or not isinstance(left, Ref) or left.name not in build.values or not build.is_parameter(right):
         return None
-    if right.name in build.values:
-        return None
-    args = {"input": left, "weight": right, "bias": call.args["self"] if "mat1" in call.args else None}
     source = build.values[left.name]
-    weight = build.tensor(right)
-    assert weight is not None
-    kernel = weight.T.contiguous().reshape(weight.shape[1], *build.node_shape(source))
-    linear = Call("linear.default", args, call.outputs)
-    return build.append(build.affine(linear, source, "linear", right, kernel), (weight.shape[1],))
+    if len(source.shape) != 1 or len(build.sizes(right)) != 2 or (bias and len(build.sizes(bias)) != 1):
+        return None
+    shape = build.node_shape(source)
+    layer = build.affine(source, "linear", right, bias, lambda weight: weight.T.reshape(-1, *shape))
+    return build.append(layer, layer.shape[:1])
 
 
 def _conv2d(build: Builder, call: Call) -> Value | None:
-    if call.args.get("transposed") or len(build.input_of(call).shape) != 3:
+    source, weight_of = build.input_of(call), call.args["weight"]
+    if call.args.get("transposed") or len(source.shape) != 3 or not build.is_parameter(weight_of):
         return None
-    source = build.input_of(call)
-    weight = build.tensor(call.args["weight"])
-    assert weight is not None
-    window = _conv_window(call, build.node_shape(source), weight)
-    layer = build.affine(call, source, "conv2d", call.args["weight"], weight)
+    layer = build.affine(source, "conv2d", weight_of, call.args.get("bias"), lambda weight: weight)
     groups = int(call.args.get("groups") or 1)
-    from dataclasses import replace
+    window = _conv_window(call, build.node_shape(source), layer.weight)
+    shape = (layer.weight.shape[0], *window.out)
+    layer = replace(layer, window=window, groups=groups, shape=shape)
+    return build.append(_around(build, source, layer) or layer, shape)
 
-    shape = (weight.shape[0], *window.out)
-    return build.append(replace(layer, window=window, groups=groups, shape=shape), shape)
+
+def _around(build: Builder, source: Value, layer: Affine) -> Affine | None:
+    """Return a layer that does the circular padding of its input itself, or None where that is not what precedes it."""
+    inner, pads = build.wrapped.get(source.node, (source, []))
+    if not pads or any(layer.window.pads):
+        return None
+    left, right, top, bottom = pads
+    high, wide = build.node_shape(inner)[1:]
+    axes = [
+        replace(axis, size=size, before=before, after=after)
+        for axis, size, before, after in zip(
+            (layer.window.height, layer.window.width), (high, wide), (top, left), (bottom, right), strict=True
+        )
+    ]
+    if any(axis.reach > axis.size for axis in axes):
+        return None
+    return replace(layer, inputs=(inner.node,), window=Window(axes[0], axes[1]), circular=True)
 
 
 def _conv_window(call: Call, shape: Shape, weight: torch.Tensor) -> Window:
@@ -315,7 +375,8 @@ def _relu(build: Builder, call: Call) -> Value | None:
 
 
 def _identity(build: Builder, call: Call) -> Value | None:
-    if call.args.get("train"):
+    dtype = call.args.get("dtype")
+    if call.args.get("train") or (isinstance(dtype, torch.dtype) and not dtype.is_floating_point):
         return None
     return build.input_of(call)
 
@@ -325,12 +386,16 @@ def _relabel(build: Builder, call: Call) -> Value | None:
     if math.prod(shape) != math.prod(source.shape):
         return None
     kept = build.node_shape(source)
-    if len(shape) == 1 or image(shape) == kept:
+    if len(shape) == 1 or _flat_image(shape) == kept or (len(shape) == 2 and _long(shape) == _long(kept)):
         return Value(source.node, shape)
     if source.node == 0 and len(build.nodes) == 1 and len(shape) <= 3:
         build.nodes[0] = Input(build.nodes[0].name, (), image(shape))
         return Value(0, shape)
     return None
+
+
+def _long(shape: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(size for size in shape if size != 1)
 
 
 def _max_pool(build: Builder, call: Call) -> Value | None:
@@ -416,16 +481,23 @@ def _sliced(call: Call, places: torch.Tensor) -> torch.Tensor:
 
 
 def _padded(call: Call, places: torch.Tensor) -> torch.Tensor:
-    constant = call.args.get("mode", "constant") == "constant" and not call.args.get("value")
-    if not constant:
-        raise ValueError("padding with anything but zeros is not understood")
-    return torch.nn.functional.pad(places, call.args["pad"])
+    mode = call.args.get("mode", "constant")
+    if mode == "constant" and call.args.get("value"):
+        raise ValueError("padding with a number other than 0 is not understood")
+    return torch.nn.functional.pad(places.double(), call.args["pad"], mode).long()
+
+
+def _pad(build: Builder, call: Call) -> Value | None:
+    value, source = _copying(_padded)(build, call), build.input_of(call)
+    if value is not None and call.args.get("mode") == "circular" and value.node != source.node:
+        build.wrapped[value.node] = source, list(call.args["pad"])
+    return value
 
 
 _HANDLERS: dict[str, Callable[[Builder, Call], Value | None]] = {
     "linear": _linear, "addmm": _matrix_product, "mm": _matrix_product, "matmul": _matrix_product,
     "conv2d": _conv2d, "convolution": _conv2d, "_convolution": _conv2d,
-    "batch_norm": _batch_norm, "_native_batch_norm_legit_no_training": _batch_norm,
+    "batch_norm": _batch_norm, "native_batch_norm": _batch_norm, "_native_batch_norm_legit_no_training": _batch_norm,
     "relu": _relu, "threshold": _relu, "clamp_min": _relu, "clamp": _relu,
     **dict.fromkeys(("dropout", "feature_dropout", "alpha_dropout", "clone", "contiguous", "detach", "to",
                      "_to_copy", "alias", "lift_fresh_copy", "identity"), _identity),
@@ -433,5 +505,13 @@ _HANDLERS: dict[str, Callable[[Builder, Call], Value | None]] = {
     "max_pool2d": _max_pool, "max_pool2d_with_indices": _max_pool,
     "avg_pool2d": _avg_pool, "adaptive_avg_pool2d": _adaptive_avg_pool, "_adaptive_avg_pool2d": _adaptive_avg_pool,
     "mean": _mean, "add": _add, "slice": _copying(_sliced), "constant_pad_nd": _copying(_padded),
-    "pad": _copying(_padded),
+    "pad": _pad,
 }  # fmt: skip
+
+_VIEWS = frozenset({
+    "alias", "as_strided", "chunk", "contiguous", "detach", "diagonal", "dropout", "expand", "expand_as",
+    "feature_dropout", "flatten", "movedim", "narrow", "permute", "reshape", "select", "slice", "split",
+    "split_with_sizes", "squeeze", "swapaxes", "t", "tensor_split", "to", "transpose", "unbind", "unflatten",
+    "unsqueeze", "view", "view_as",
+})  # fmt: skip
+"""Operations whose result may share memory with their input."""

@@ -62,13 +62,18 @@ def relu_before_max_pool(nodes: list[Node]) -> list[Node]:
     """Swap max pooling followed by ReLU into ReLU followed by max pooling: the same function."""
     nodes = list(nodes)
     readers = _readers(nodes)
-    for index, node in enumerate(nodes):
-        if not isinstance(node, ReLU):
-            continue
-        (source,) = node.inputs
-        pool = nodes[source]
-        if isinstance(pool, MaxPool) and readers[source] == [index]:
-            before = nodes[pool.inputs[0]]
-            nodes[source] = ReLU(node.name, pool.inputs, before.shape)
-            nodes[index] = replace(pool, inputs=(source,))
+    for index in range(len(nodes)):
+        place = index
+        while (swapped := _pool_before(nodes, readers, place)) is not None:
+            pool, relu = nodes[swapped], nodes[place]
+            nodes[swapped] = replace(relu, inputs=pool.inputs, shape=nodes[pool.inputs[0]].shape)
+            nodes[place] = replace(pool, inputs=(swapped,))
+            place = swapped
     return nodes
+
+
+def _pool_before(nodes: list[Node], readers: dict[int, list[int]], index: int) -> int | None:
+    if not isinstance(nodes[index], ReLU):
+        return None
+    (source,) = nodes[index].inputs
+    return source if isinstance(nodes[source], MaxPool) and readers[source] == [index] else None

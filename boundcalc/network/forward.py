@@ -45,7 +45,8 @@ def affine(node: Affine, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tens
     Returns:
         (batch, out, output height, output width).
     """
-    if node.window.out == (1, 1) and node.window.kernel == tuple(x.shape[2:]) and node.groups == 1:
+    whole = node.window.kernel == tuple(x.shape[2:]) and not any(node.window.pads)
+    if whole and node.window.out == (1, 1) and node.groups == 1:
         return F.linear(x.flatten(1), weight.flatten(1), bias)[:, :, None, None]
     mode = "circular" if node.circular else "constant"
     padded = F.pad(x, node.window.pads, mode=mode) if any(node.window.pads) else x
@@ -75,7 +76,7 @@ def rearrange(node: Rearrange, x: torch.Tensor) -> torch.Tensor:
 
 
 def _unknown(node: Unknown, values: list[torch.Tensor]) -> torch.Tensor:
-    packet, overload = node.op.split(".")
+    packet, _, overload = node.op.partition(".")
     if packet.rstrip("_") not in SAFE_ELEMENTWISE:
         raise NotCovered(packet, node.name)
 

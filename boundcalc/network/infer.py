@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 from collections.abc import Iterator, Mapping
@@ -85,6 +86,7 @@ def _layer_names(given: Tensors) -> list[str]:
         if kind == "weight" and tensor.ndim in {2, 4}:
             names.append(layer)
             explained |= {key, f"{layer}.bias"}
+            _check_bias(given, layer)
     for key in given.tensors:
         if key.endswith("running_mean"):
             layer = key.rpartition(".")[0]
@@ -97,11 +99,17 @@ def _layer_names(given: Tensors) -> list[str]:
         shape = tuple(given.tensors[key].shape)
         problem = f"{key} {shape} is not part of a chain of linear and 2-d convolution layers: give --model"
         raise CheckpointError(given.path, problem)
+    if not names:
+        raise CheckpointError(given.path, "it holds no weight of a linear or 2-d convolution layer")
     return names
 
 
-def _fan_out(given: Tensors, name: str) -> int:
-    return given.tensors[f"{name}.weight"].shape[0]
+def _check_bias(given: Tensors, layer: str) -> None:
+    bias, out = given.tensors.get(f"{layer}.bias"), given.tensors[f"{layer}.weight"].shape[0]
+    if bias is not None and tuple(bias.shape) != (out,):
+        raise CheckpointError(
+            given.path, f"{layer}.bias is {tuple(bias.shape)}, but {layer}.weight has {out} outputs"
+        )
 
 
 def _follows(given: Tensors, before: str, after: str) -> bool:
@@ -121,7 +129,10 @@ def _chains(given: Tensors, names: list[str]) -> bool:
 def _chain(given: Tensors, names: list[str]) -> tuple[list[str], str]:
     if given.ordered and _chains(given, names):
         return names, "layers follow one another in the order of the keys"
-    found = list(_orders(given, names))
+    search = _Search(given, names)
+    found = list(search.orders())
+    if search.budget <= 0 and len(found) < _MOST:
+        raise CheckpointError(given.path, "too many orders of its layers are possible: give --model")
     if not found:
         raise CheckpointError(given.path, _broken(given, names))
     if len(found) > 1:
@@ -142,29 +153,38 @@ def _family(name: str) -> tuple[str, tuple[int, ...]]:
     return re.sub(r"\d+", "#", name), tuple(int(number) for number in re.findall(r"\d+", name))
 
 
-def _orders(given: Tensors, names: list[str], most: int = 2) -> Iterator[list[str]]:
-    """Yield up to `most` orders in which shapes chain and the numbers within names of one family rise."""
-    families = {name: _family(name) for name in names}
-    budget = [20_000]
-    count = [0]
+_MOST = 2
 
-    def ready(name: str, rest: frozenset[str]) -> bool:
-        family, number = families[name]
-        return all(families[other][0] != family or families[other][1] >= number for other in rest)
 
-    def extend(order: list[str], rest: frozenset[str]) -> Iterator[list[str]]:
-        budget[0] -= 1
+class _Search:
+    """Orders in which shapes chain and the numbers within names of one family rise.
+
+    Attributes:
+        budget: partial orders that may still be looked at; at 0 the search has been given up.
+    """
+
+    def __init__(self, given: Tensors, names: list[str]) -> None:
+        self.given = given
+        self.families = {name: _family(name) for name in names}
+        self.budget = 20_000
+
+    def orders(self) -> Iterator[list[str]]:
+        """Yield up to two orders."""
+        return itertools.islice(self._extend([], frozenset(self.families)), _MOST)
+
+    def _ready(self, name: str, rest: frozenset[str]) -> bool:
+        family, number = self.families[name]
+        return all(self.families[other][0] != family or self.families[other][1] >= number for other in rest)
+
+    def _extend(self, order: list[str], rest: frozenset[str]) -> Iterator[list[str]]:
+        self.budget -= 1
         if not rest:
-            count[0] += 1
             yield order
-            return
         for name in sorted(rest):
-            if count[0] >= most or budget[0] <= 0:
+            if self.budget <= 0:
                 return
-            if ready(name, rest) and (not order or _follows(given, order[-1], name)):
-                yield from extend([*order, name], rest - {name})
-
-    yield from extend([], frozenset(names))
+            if self._ready(name, rest) and (not order or _follows(self.given, order[-1], name)):
+                yield from self._extend([*order, name], rest - {name})
 
 
 def _vector_shape(
@@ -230,6 +250,10 @@ def _windows(
     stride, padding, pool = fitting[0]
     windows = _reading(shapes, size, stride, padding, pool)
     assert windows is not None
+    last = [window for window, tensor in zip(windows, shapes, strict=True) if len(tensor) == 4][-1]
+    if last.out == (1, 1) and size != (1, 1):
+        problem = f"either stride {stride}, padding {padding} or a global pooling leaves one position: give --model"
+        raise CheckpointError(given.path, problem)
     return (
         windows,
         f"every convolution has stride {stride}, padding {padding}: the only uniform reading that fits",

@@ -1,11 +1,12 @@
-"""The fallback capture: run the module once and record the aten operations (torch.fx, make_fx)."""
+"""The fallback capture: run the module once and record the aten operations as PyTorch dispatches them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import torch
-from torch.fx.experimental.proxy_tensor import make_fx
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from boundcalc.checkpoint.program import Call, Program, Ref
 
@@ -19,56 +20,71 @@ def trace(module: torch.nn.Module, example: torch.Tensor) -> tuple[Program, Mapp
 
     Returns:
         The program and the module's state dict.
+
+    Raises:
+        ValueError: it returns anything but one tensor.
     """
     state = dict(module.state_dict(keep_vars=True))
-
-    def functional(tensors: dict[str, torch.Tensor], x: torch.Tensor) -> torch.Tensor:
-        return torch.func.functional_call(module, tensors, (x,))
-
-    with torch.no_grad():
-        graph = make_fx(functional, tracing_mode="real")(state, example).graph
-    return _program(graph, list(state)), {key: tensor.detach() for key, tensor in state.items()}
-
-
-def _program(graph: torch.fx.Graph, keys: list[str]) -> Program:
-    placeholders = [node for node in graph.nodes if node.op == "placeholder"]
-    calls, shapes = [], {}
-    for node in graph.nodes:
-        value = node.meta.get("val", node.meta.get("tensor_meta"))
-        first = value[0] if isinstance(value, list | tuple) and not hasattr(value, "shape") else value
-        if first is not None and hasattr(first, "shape"):
-            shapes[node.name] = tuple(int(size) for size in first.shape)
-        if node.op == "call_function" and node.target is not __import__("operator").getitem:
-            calls.append(_call(node))
-    (output,) = [node for node in graph.nodes if node.op == "output"]
-    return Program(
-        inputs=(placeholders[-1].name,),
-        output=_resolve(output.args[0]).name,
-        state={node.name: key for node, key in zip(placeholders[:-1], keys, strict=True)},
-        calls=tuple(calls),
-        shapes=shapes,
-    )
+    recorder = _Recorder(state, example)
+    with torch.no_grad(), recorder:
+        output = module(example)
+    if not isinstance(output, torch.Tensor):
+        raise ValueError(f"its forward pass returns a {type(output).__name__}, not one tensor")
+    return recorder.program(output), {key: tensor.detach() for key, tensor in state.items()}
 
 
-def _call(node: torch.fx.Node) -> Call:
-    schema = node.target._schema.arguments
-    named = {argument.name: value for argument, value in zip(schema, node.args, strict=False)} | dict(
-        node.kwargs
-    )
-    op = str(node.target).removeprefix("aten.")
-    return Call(op, {name: _argument(value) for name, value in named.items()}, (node.name,))
+class _Recorder(TorchDispatchMode):
+    """Names every tensor that it sees; holds them all, so that no two share an id."""
 
+    def __init__(self, state: Mapping[str, torch.Tensor], example: torch.Tensor) -> None:
+        super().__init__()
+        self.keys: dict[str, str] = {}
+        self.calls: list[Call] = []
+        self.constants: dict[str, torch.Tensor] = {}
+        self._names: dict[int, str] = {}
+        self._tensors: dict[str, torch.Tensor] = {}
+        for key, tensor in state.items():
+            if id(tensor) not in self._names:
+                self.keys[self._name(tensor)] = key
+        self.input = self._name(example)
 
-def _argument(value: object) -> object:
-    if isinstance(value, torch.fx.Node):
-        return _resolve(value)
-    if isinstance(value, list | tuple):
-        return [_argument(item) for item in value]
-    return value
+    def __torch_dispatch__(
+        self,
+        func: Callable[..., Any],
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        """Run one operation and record it."""
+        schema = [argument.name for argument in func._schema.arguments]  # type: ignore[attr-defined]
+        given = dict(zip(schema, args, strict=False)) | (kwargs or {})
+        named = {name: self._argument(value) for name, value in given.items()}
+        result = func(*args, **(kwargs or {}))
+        values = result if isinstance(result, tuple | list) else (result,)
+        outputs = tuple(self._name(value) for value in values if isinstance(value, torch.Tensor))
+        self.calls.append(Call(str(func).removeprefix("aten."), named, outputs))
+        return result
 
+    def _name(self, tensor: torch.Tensor) -> str:
+        name = f"value_{len(self._tensors)}"
+        self._names[id(tensor)] = name
+        self._tensors[name] = tensor
+        return name
 
-def _resolve(node: object) -> Ref:
-    assert isinstance(node, torch.fx.Node)
-    if node.op == "call_function" and "getitem" in str(node.target):
-        return _resolve(node.args[0])
-    return Ref(node.name)
+    def _argument(self, value: object) -> object:
+        if isinstance(value, torch.Tensor):
+            if id(value) not in self._names:
+                self.constants[self._name(value)] = value.detach()
+            return Ref(self._names[id(value)])
+        return [self._argument(item) for item in value] if isinstance(value, list | tuple) else value
+
+    def program(self, output: torch.Tensor) -> Program:
+        """Return what was recorded."""
+        return Program(
+            inputs=(self.input,),
+            output=self._names[id(output)],
+            state=self.keys,
+            calls=tuple(self.calls),
+            shapes={name: tuple(tensor.shape) for name, tensor in self._tensors.items()},
+            constants=self.constants,
+        )

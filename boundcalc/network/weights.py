@@ -22,6 +22,12 @@ PURE_ARITHMETIC = frozenset({
 })  # fmt: skip
 """Operations by which a program may compute a weight from the tensors of its file."""
 
+MOVES = frozenset({
+    "_to_copy", "alias", "clone", "contiguous", "detach", "lift_fresh_copy", "permute", "reshape", "select",
+    "squeeze", "t", "to", "transpose", "unsqueeze", "view",
+})  # fmt: skip
+"""Those of them that only put entries elsewhere."""
+
 
 def plain_key(key: str) -> str:
     """Return the state-dict key that a reparametrised tensor stands for.
@@ -85,6 +91,25 @@ class Parameters:
         if name in self.program.constants:
             return self.program.constants[name]
         return self._computed(name)
+
+    def moved(self, name: str, mask: torch.Tensor) -> torch.Tensor:
+        """Return the mask of a stored tensor in the arrangement in which the program reads the value `name`.
+
+        Where the value is more than a rearranged tensor (an expression), the mask is returned as it is.
+        """
+        producers, chain, current = self.producers(), [], name
+        while current in producers:
+            call = producers[current]
+            sources = references(call.args)
+            if call.op.partition(".")[0] not in MOVES or len(sources) != 1:
+                return mask
+            chain.append(call)
+            current = sources[0].name
+        for call in reversed(chain):
+            packet, _, overload = call.op.partition(".")
+            operation = getattr(getattr(torch.ops.aten, packet), overload or "default")
+            mask = operation(**substitute(call.args, lambda ref, mask=mask: mask))
+        return mask
 
     def _stored(self, key: str) -> torch.Tensor:
         if key in self.tensors:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import pytest
@@ -9,19 +10,22 @@ import torch
 from twins import PeelingTwin, Sketch, energies_of, mlp, sample
 
 from boundcalc.bounds.peeling import dense_structure, masked_structure
-from boundcalc.bounds.peeling_norms import L2
+from boundcalc.bounds.peeling_norms import NORMS
 from boundcalc.bounds.peeling_walk import Choice, Kernels, Setting, Walker, group_sizes
 from boundcalc.empirical.energies import Energies, declared
 from boundcalc.errors import NotCovered
 from boundcalc.network.nodes import ExactPositions, GeneralPosition
+from boundcalc.network.ops import ReLU
 
 
 def walk(network, energies, split, t=1.0, masked=True, positions=None):
     structure = masked_structure("data") if masked else dense_structure()
     positions = positions or ExactPositions()
     setting = Setting(structure, positions, energies)
-    chosen = {layer.name: Choice(split.get(layer.name, 1), L2()) for layer in network.layers()}
-    return Walker(network, setting, Kernels(structure, positions), t).best(chosen)
+    if split is not None:
+        norms = {norm.name: norm for norm in NORMS}
+        split = {name: Choice(group, norms[norm]) for name, (group, norm) in split.items()}
+    return Walker(network, setting, Kernels(structure, positions), t).best(split)
 
 
 def conv_chain(seed):
@@ -135,16 +139,28 @@ ONE = (conv_chain, three_convs, grouped, circular, average_pooled, max_pooled, p
 TIED = (identity_skips, sum_of_sums)
 
 
+MIXES = (("l2",), ("l1",), ("l2", "l1"), ("l1", "l1", "l2"))
+
+
+def uniform(network, size, norms=("l2",)):
+    """One node size (0 for all channels) for every layer, norms in turn."""
+    layers = list(network.layers())
+    return {layer.name: (size or layer.shape[0], norms[i % len(norms)]) for i, layer in enumerate(layers)}
+
+
 def splits(network, tied):
     layers = list(network.layers())
     if tied:
-        sizes = [1, 2, 3, max(group_sizes(layers[0].shape[0]))]
-        return [{layer.name: size for layer in layers} for size in sizes]
-    found = [{layer.name: 1 for layer in layers}, {layer.name: layer.shape[0] for layer in layers}]
+        sizes = [1, 2, 3, layers[0].shape[0]]
+        return [uniform(network, size, mix) for size, mix in zip(sizes, MIXES, strict=True)]
+    found = [uniform(network, 1), uniform(network, 0), uniform(network, 1, ("l1",))]
     random = torch.Generator().manual_seed(len(layers))
-    for _ in range(3):
-        pick = [int(torch.randint(1, layer.shape[0] + 1, (1,), generator=random)) for layer in layers]
-        found.append({layer.name: size for layer, size in zip(layers, pick, strict=True)})
+    for mix in MIXES[1:]:
+        pick = uniform(network, 1, mix)
+        for layer in layers:
+            size = int(torch.randint(1, layer.shape[0] + 1, (1,), generator=random))
+            pick[layer.name] = (size, pick[layer.name][1])
+        found.append(pick)
     return found
 
 
@@ -160,10 +176,14 @@ def same(network, energies, split, t=1.0, masked=True):
     assert math.exp(fast.log_energy) == pytest.approx(slow.energy, **close)
     if not fast.single_layer:
         assert math.exp(fast.log_paths) == pytest.approx(slow.paths, **close)
-        assert fast.log_factor == pytest.approx(slow.factor, rel=1e-9)
+        assert fast.log_factor >= slow.factor - 1e-12
     value = math.exp(fast.log_complexity(energies.m))
-    assert value == pytest.approx(slow.value, **close)
     assert value >= slow.value * (1 - 1e-13)
+    if fast.single_layer or fast.log_factor <= slow.factor + 1e-12:
+        assert value == pytest.approx(slow.value, **close)
+    else:
+        relus = sum(isinstance(node, ReLU) for node in network.nodes)
+        assert slow.factor < relus * math.log(2) - 1e-9, "only ReLUs of dead nodes may be counted in vain"
     return slow
 
 
@@ -187,8 +207,8 @@ def test_equal_where_the_input_or_a_copy_joins(make, seed):
     energies = energies_of(sample(network, seed=seed))
     sizes = (1,) if make is shortcut_without_weights else (1, 2, 3, 4)
     for size in sizes:
-        split = {layer.name: size for layer in network.layers()}
-        same(network, energies, split, 0.5, seed != 1)
+        for mix in MIXES:
+            same(network, energies, uniform(network, size, mix), 0.5, seed != 1)
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -197,18 +217,22 @@ def test_equal_on_multilayer_perceptrons(seed, bias):
     network = mlp((6, 5, 7, 4, 1 + seed % 4), seed, 0.35, bias)
     energies = energies_of(sample(network, seed=seed))
     for sizes in ((1, 1, 1), (2, 3, 3), (5, 7, 4), (4, 1, 2)):
-        split = dict(zip(("layer0", "layer1", "layer2"), sizes, strict=True))
-        same(network, energies, split, 2.0)
-        same(network, energies, split, 2.0, masked=False)
+        for mix in MIXES:
+            split = uniform(network, 1, mix)
+            split |= {f"layer{i}": (size, split[f"layer{i}"][1]) for i, size in enumerate(sizes)}
+            same(network, energies, split, 2.0)
+            same(network, energies, split, 2.0, masked=False)
 
 
 @pytest.mark.parametrize("bias", [False, True])
 def test_one_layer(bias):
     network = mlp((6, 3), 3, 0.4, bias)
     energies = energies_of(sample(network))
-    found = walk(network, energies, {}, 0.5)
+    split = {"layer0": (1, "l2")}
+    found = walk(network, energies, split, 0.5)
     assert found.single_layer
-    same(network, energies, {}, 0.5)
+    same(network, energies, split, 0.5)
+    same(network, energies, {"layer0": (1, "l1")}, 0.5)
     layer = next(network.layers())
     used = (layer.weight != 0).any(0).flatten()
     energy = float(energies.coordinate.flatten()[used].sum()) + bias * energies.m * 0.25
@@ -217,25 +241,30 @@ def test_one_layer(bias):
     assert math.exp(found.log_complexity(energies.m)) == pytest.approx(expected, rel=1e-9)
 
 
-def test_two_layers_that_both_read_the_input_and_are_added():
+@pytest.mark.parametrize("norm", ["l2", "l1"])
+def test_two_layers_that_both_read_the_input_and_are_added(norm):
     s = Sketch((3, 1, 1))
     one, two = (torch.zeros(1, 3, 1, 1, dtype=torch.float64) for _ in range(2))
     one[0, 0], two[0, 1:] = 1.0, 1.0
     s.add(s.affine(0, one), s.affine(0, two))
     network = s.network()
     energies = energies_of(torch.ones(4, 3, 1, 1, dtype=torch.float64))
-    assert same(network, energies, {}).value == pytest.approx(math.sqrt(3 * 12) / 4)
+    found = same(network, energies, uniform(network, 1, (norm,)))
+    attained = math.sqrt(3) * math.sqrt(3) * 6 / 4 / 4
+    assert found.value > attained
 
 
 def test_energies_that_are_zero():
     network = conv_chain(0)
     nothing = Energies(4, torch.zeros(network.nodes[0].shape, dtype=torch.float64), 0.0)
-    split = {layer.name: 2 for layer in network.layers()}
-    same(network, nothing, split, 0.5)
-    same(network, nothing, split, 0.5, masked=False)
+    for mix in MIXES:
+        split = uniform(network, 2, mix)
+        same(network, nothing, split, 0.5)
+        same(network, nothing, split, 0.5, masked=False)
     unbiased = mlp((4, 3, 2), 0)
     nothing = Energies(4, torch.zeros(4, 1, 1, dtype=torch.float64), 0.0)
-    assert walk(unbiased, nothing, {"layer0": 1}).log_complexity(4) == -math.inf
+    for mix in MIXES:
+        assert walk(unbiased, nothing, uniform(unbiased, 1, mix)).log_complexity(4) == -math.inf
 
 
 @pytest.mark.parametrize("density", [0.0, 0.05])
@@ -245,13 +274,14 @@ def test_networks_that_are_dead_or_nearly(density, bias):
         network = mlp((4, 5, 5, 2), seed, density, bias)
         energies = energies_of(sample(network))
         for size in (1, 2, 5):
-            same(network, energies, {f"layer{i}": size for i in range(3)}, 0.5)
+            for mix in MIXES:
+                same(network, energies, uniform(network, size, mix), 0.5)
 
 
 def test_biases_alone_are_a_network_of_constants():
     network = mlp((4, 5, 5, 2), 3, 0.0, True)
     energies = energies_of(sample(network))
-    found = same(network, energies, {"layer0": 1, "layer1": 1}, 0.5)
+    found = same(network, energies, uniform(network, 1), 0.5)
     last = list(network.layers())[-1].bias
     assert found.rho == pytest.approx(2 * float(last.norm()))
     assert found.energy == pytest.approx(energies.m * 0.25)
@@ -286,7 +316,7 @@ def test_one_general_position_is_exact_without_padding(masked):
     flat = declared(5, 2.0, network.nodes[0].shape)
     measured = energies_of(sample(network))
     for size in (1, 2, 3, 4):
-        split = {layer.name: size for layer in network.layers()}
+        split = uniform(network, size, MIXES[size - 1])
         pairs = [
             (walk(network, e, split, 0.5, masked), walk(network, e, split, 0.5, masked, GeneralPosition()))
             for e in (flat, measured)
@@ -302,9 +332,10 @@ def test_the_search_is_no_worse_than_each_uniform_split_nearby():
     energies = energies_of(sample(network))
     best = walk(network, energies, None).log_complexity(5)
     every = [
-        walk(network, energies, {"layer0": a, "layer1": b}).log_complexity(5)
+        walk(network, energies, {"layer0": (a, p), "layer1": (b, q), "layer2": (1, r)}).log_complexity(5)
         for a in group_sizes(8)
         for b in group_sizes(8)
+        for p, q, r in itertools.product(("l2", "l1"), repeat=3)
     ]
     assert best >= min(every) - 1e-12
     assert best <= min(every) + math.log(1.05)

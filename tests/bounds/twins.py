@@ -167,7 +167,10 @@ class TwinPeeling:
 
 
 class PeelingTwin:
-    """Theory section 1 word for word on units: every node a dictionary entry, every path a number."""
+    """Theory section 1 word for word on units: every node a dictionary entry, every path a number.
+
+    `split` is layer -> (channels in a node, "l2" or "l1").
+    """
 
     def __init__(self, network, energies, split, t=1.0, masked=True):
         self.network, self.split, self.t, self.masked = network, split, t, masked
@@ -211,58 +214,77 @@ class PeelingTwin:
     def _terms(value):
         return value if isinstance(value, list) else [(None, value)]
 
-    def _predecessors(self, terms, rows, key):
-        """Squared scale of the given rows, and (paths, factor) of every predecessor."""
-        square, found = 0.0, []
+    def _predecessors(self, terms, rows, key, norm):
+        """Every predecessor of the given rows: scale times Frobenius norm of its weights, its paths, their factor."""
+        found = []
         for layer, source in terms:
             if layer is None:
-                node = source.nodes[key]
-                if node is not None:
-                    square += node.s**2
-                    found.append((node.paths, node.factor))
+                if source.nodes[key] is not None:
+                    below = source.nodes[key]
+                    found.append((below.s, below.paths, below.factor))
                 continue
             matrix = dense(self.network, layer, layer.weight).numpy()[rows] ** 2
             used = self.connected(layer)[rows].any(0)
             constant = bool(self.fed(layer)[rows].any())
+            bias = 0.0
             if layer.bias is not None:
-                square += float((repeated_bias(layer, layer.bias)[rows] / self.t).square().sum())
-            if source == "input":
-                square += matrix.sum()
+                bias = float((repeated_bias(layer, layer.bias)[rows] / self.t).square().sum())
+            if source == "input" and norm == "l2":
                 energy = self.energy[used].sum() + constant * self.constant[0]
                 if used.any() or constant:
-                    found.append((np.array([energy]), 0.0))
+                    found.append((math.sqrt(matrix.sum() + bias), np.array([energy]), 0.0))
                 continue
-            shape = self.network.nodes[layer.inputs[0]].shape
-            owners = {
-                flat: (c // source.group, i, j)
-                for flat, (c, i, j) in enumerate(itertools.product(*map(range, shape)))
-            }
-            for flat, owner in owners.items():
-                if source.nodes[owner] is not None:
-                    square += matrix[:, flat].sum() * source.nodes[owner].s ** 2
-            for owner in sorted({owners[int(flat)] for flat in np.flatnonzero(used)}):
-                if source.nodes[owner] is not None:
-                    found.append((source.nodes[owner].paths, source.nodes[owner].factor))
+            found += self._below(layer, source, matrix, used)
             if constant:
-                found.append((self.constant, 0.0))
-        return square, found
+                found.append((math.sqrt(bias), self.constant, 0.0))
+        return found
+
+    def _below(self, layer, source, matrix, used):
+        if source == "input":
+            return [(math.sqrt(matrix[:, i].sum()), self.energy[i : i + 1], 0.0) for i in np.flatnonzero(used)]
+        blocks, reached = {}, set()
+        shape = self.network.nodes[layer.inputs[0]].shape
+        for flat, (c, i, j) in enumerate(itertools.product(*map(range, shape))):
+            owner = (c // source.group, i, j)
+            blocks[owner] = blocks.get(owner, 0.0) + matrix[:, flat].sum()
+            if used[flat] and source.nodes[owner] is not None:
+                reached.add(owner)
+        nodes = [(source.nodes[owner], blocks[owner]) for owner in sorted(reached)]
+        return [(node.s * math.sqrt(block), node.paths, node.factor) for node, block in nodes]
+
+    def _choice(self, terms):
+        skips = [source.group for layer, source in terms if layer is None]
+        names = [layer.name for layer, _ in terms if layer is not None]
+        group, norm = self.split[names[0]] if names else (skips[0], "l2")
+        return (skips[0] if skips else group), norm
 
     def _field(self, terms, shape, rectified):
-        skips = [source.group for layer, source in terms if layer is None]
-        group = skips[0] if skips else self.split[terms[0][0].name]
+        group, norm = self._choice(terms)
         nodes = {}
         for g, i, j in itertools.product(range(-(-shape[0] // group)), range(shape[1]), range(shape[2])):
             channels = range(g * group, min((g + 1) * group, shape[0]))
             rows = [(c * shape[1] + i) * shape[2] + j for c in channels]
-            square, found = self._predecessors(terms, rows, (g, i, j))
+            found = self._predecessors(terms, rows, (g, i, j), norm)
             nodes[g, i, j] = None
             if found:
-                paths = np.concatenate([paths for paths, _ in found]) * len(found)
-                factor = max(factor for _, factor in found) + (math.log(2) if rectified else 0.0)
-                nodes[g, i, j] = TwinNode(math.sqrt(square), paths, factor)
+                fan_in = len(found) if norm == "l2" else 1
+                paths = np.concatenate([paths for _, paths, _ in found]) * fan_in
+                factor = max(factor for *_, factor in found) + (math.log(2) if rectified else 0.0)
+                nodes[g, i, j] = TwinNode(scale_of(norm, [size for size, *_ in found]), paths, factor)
         return TwinField(nodes, group)
 
+    def _copied(self, node, source):
+        shape = self.network.nodes[node.inputs[0]].shape
+        nodes = {}
+        for key in itertools.product(*map(range, node.shape)):
+            flat = int(node.source[key])
+            c, i, j = flat // (shape[1] * shape[2]), flat // shape[2] % shape[1], flat % shape[2]
+            nodes[key] = source.nodes[c, i, j] if flat >= 0 else None
+        return TwinField(nodes, source.group)
+
     def _pooled(self, node, source):
+        if isinstance(node, Rearrange):
+            return self._copied(node, source)
         height, width = (1 + max(key[axis] for key in source.nodes) for axis in (1, 2))
         nodes = {}
         for g, i, j in itertools.product({key[0] for key in source.nodes}, *map(range, node.shape[1:])):
@@ -297,27 +319,29 @@ class PeelingTwin:
         return inside, math.ceil(math.log2(high.kernel * wide.kernel)) * math.log(1.5)
 
     def _output(self, terms):
-        outputs = math.prod(self.network.nodes[-1].shape)
         shape = self.network.nodes[-1].shape
-        square, pairs, paths, factor = 0.0, 0, [np.zeros(0)], 0.0
+        norm = self._choice(terms)[1]
+        found = []
         for flat, key in enumerate(itertools.product(*map(range, shape))):
-            part, found = self._predecessors(terms, [flat], key)
-            square, pairs = square + part, pairs + len(found)
-            paths += [p for p, _ in found]
-            factor = max([factor, *(f for _, f in found)])
-        every = np.concatenate(paths)
-        rho, energy = math.sqrt(square), float(every.max(initial=0.0))
-        if all(source == "input" for _, source in terms):
-            used = [self.connected(layer).any(0) for layer, _ in terms]
-            constants = sum(bool(self.fed(layer).any()) for layer, _ in terms)
-            union = sum(self.energy[u].sum() for u in used) + constants * self.constant[0]
+            found += self._predecessors(terms, [flat], key, norm)
+        every = np.concatenate([np.zeros(0), *(paths for _, paths, _ in found)])
+        rho, energy = scale_of(norm, [size for size, *_ in found]), float(every.max(initial=0.0))
+        pairs = len(found) if norm == "l2" else 1
+        factor = max([0.0, *(factor for *_, factor in found)])
+        if norm == "l2" and len(terms) == 1 and terms[0][1] == "input":
+            layer = terms[0][0]
+            used = self.connected(layer).any(0)
+            union = self.energy[used].sum() + bool(self.fed(layer).any()) * self.constant[0]
+            outputs = math.prod(shape)
             value = rho / self.m * math.sqrt(outputs * union)
             return TwinPeeling(rho, outputs, union, len(every), 0.0, value)
-        if energy == 0.0:
-            return TwinPeeling(rho, pairs, energy, len(every), factor, 0.0)
-        spread = 1 + math.sqrt(2 * (factor + math.log(len(every))))
+        spread = 1 + math.sqrt(2 * (factor + math.log(len(every)))) if energy > 0 else 0.0
         value = rho * math.sqrt(pairs * energy) / self.m * spread
         return TwinPeeling(rho, pairs, energy, len(every), factor, value)
+
+
+def scale_of(norm, sizes):
+    return math.hypot(*sizes) if norm == "l2" else sum(sizes)
 
 
 # ---------------------------------------------------------------------------------------------- Toeplitz

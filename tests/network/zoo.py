@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import warnings
 from collections.abc import Callable
 
 import torch
@@ -235,7 +237,8 @@ UNKNOWN: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...], str]] = {
 
 def ready(make: Callable[[], nn.Module], shape: tuple[int, ...], seed: int = 0) -> nn.Module:
     """A module in evaluation mode with random BatchNorm statistics and a third of its weights pruned."""
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
         torch.manual_seed(seed)
         module = make().eval()
         with torch.no_grad():
@@ -250,3 +253,10 @@ def ready(make: Callable[[], nn.Module], shape: tuple[int, ...], seed: int = 0) 
                 elif tensor.ndim > 1:
                     tensor.mul_(torch.rand(tensor.shape) > 0.3)
     return module
+
+
+def exact_output(module: nn.Module, x: Tensor) -> Tensor:
+    """The module's own output in float64, (batch, outputs)."""
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return copy.deepcopy(module).double()(x).flatten(1)

@@ -1,0 +1,111 @@
+"""Who may feed whom, and the weights between nodes of any size."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+
+from boundcalc.bounds.peeling_norms import NORMS, NodeNorm
+from boundcalc.network.nodes import Positions, group_sum, ungrouped
+from boundcalc.network.ops import Affine
+
+
+@dataclass(frozen=True)
+class Structure:
+    """Who may feed whom.
+
+    Attributes:
+        name: ``"masked"`` or ``"dense"``.
+        connections: layer -> (out, in / groups, kh, kw) bool.
+        biases: layer -> (out,) bool, which outputs the constant feeds; None for a layer without bias.
+    """
+
+    name: str
+    connections: Callable[[Affine], torch.Tensor]
+    biases: Callable[[Affine], torch.Tensor | None]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What is chosen for the nodes of one layer.
+
+    Attributes:
+        group: channels in a node.
+        norm: how a node measures its incoming weights.
+    """
+
+    group: int
+    norm: NodeNorm
+
+
+def group_sizes(channels: int) -> list[int]:
+    """Return the fixed options for the node size of a layer: 1, 2, 4, ..., all.
+
+    Example:
+        >>> group_sizes(10)
+        [1, 2, 4, 8, 10]
+    """
+    return [2**k for k in range(channels.bit_length()) if 2**k < channels] + [channels]
+
+
+class Kernels:
+    """Weights and connections of each layer, grouped into nodes; all groupings of a layer are made once for a search."""
+
+    def __init__(self, structure: Structure, positions: Positions) -> None:
+        self._structure = structure
+        self._positions = positions
+        self._between: dict[tuple[Affine, int, int, str], tuple[torch.Tensor, torch.Tensor]] = {}
+        self._first: dict[tuple[Affine, int], tuple[torch.Tensor, torch.Tensor]] = {}
+
+    def between_nodes(
+        self, layer: Affine, group: int, below: int, norm: NodeNorm
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return (weights as the norm sums them, connections), (nodes, nodes below, taps...), as the positions use them."""
+        key = (layer, group, below, norm.name)
+        if key not in self._between:
+            self._group(layer, group, below)
+        return self._between[key]
+
+    def from_inputs(self, layer: Affine, group: int, norm: NodeNorm) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return (weights as the norm sums them, connections), (nodes, channels below, kernel height, kernel width)."""
+        if (layer, group) not in self._first:
+            pyramids = [_pyramid(part, 0, group) for part in self._units(layer)]
+            self._first |= {
+                (layer, size): (rows, (count > 0).double())
+                for (size, rows), (_, count) in zip(*pyramids, strict=True)
+            }
+        squares, links = self._first[layer, group]
+        return norm.weights(squares), links
+
+    def _units(self, layer: Affine) -> tuple[torch.Tensor, torch.Tensor]:
+        links = self._structure.connections(layer).double()
+        return ungrouped(layer.weight.square(), layer.groups), ungrouped(links, layer.groups)
+
+    def _group(self, layer: Affine, group: int, below: int) -> None:
+        kernel = self._positions.kernel
+        pyramids = [_pyramid(part, 0, group) for part in self._units(layer)]
+        for (size, rows), (_, counts) in zip(*pyramids, strict=True):
+            blocks = zip(_pyramid(rows, 1, below), _pyramid(counts, 1, below), strict=True)
+            for (size_below, block), (_, count) in blocks:
+                connected = kernel((count > 0).double())
+                for norm in NORMS:
+                    self._between[layer, size, size_below, norm.name] = (
+                        kernel(norm.weights(block)),
+                        connected,
+                    )
+
+
+def _pyramid(tensor: torch.Tensor, axis: int, wanted: int) -> Iterator[tuple[int, torch.Tensor]]:
+    sizes = group_sizes(tensor.shape[axis])
+    if wanted not in sizes:
+        yield wanted, group_sum(tensor, wanted, axis)
+        return
+    grouped, reached = tensor, 1
+    for size in sizes:
+        if size > reached:
+            whole = size == tensor.shape[axis]
+            grouped = grouped.sum(axis, keepdim=True) if whole else group_sum(grouped, 2, axis)
+        reached = size
+        yield size, grouped

@@ -1,0 +1,382 @@
+"""Captured networks compute what the module computes, or say in one line why they cannot."""
+
+from __future__ import annotations
+
+import warnings
+
+import pytest
+import torch
+import zoo
+from torch import nn
+
+from boundcalc.checkpoint import program_from_bytes, read
+from boundcalc.checkpoint.types import Checkpoint
+from boundcalc.errors import CheckpointError, NotCovered
+from boundcalc.network import capture, tracing
+from boundcalc.network.build import Builder
+from boundcalc.network.forward import run
+from boundcalc.network.load import from_checkpoint
+from boundcalc.network.network import Network
+from boundcalc.network.ops import Affine, ChannelAffine, Unknown
+from boundcalc.tickets import architectures
+
+
+def checkpoint(module: nn.Module, masks=None, **changes: torch.Tensor) -> Checkpoint:
+    tensors = {key: tensor.detach().clone() for key, tensor in module.state_dict().items()} | changes
+    return Checkpoint("file.pth", "0", "dense-zeros", (), tensors, masks or {}, dict(tensors))
+
+
+def captured(module: nn.Module, shape: tuple[int, ...]) -> Network:
+    return from_checkpoint(checkpoint(module), module, shape)
+
+
+def exported(module: nn.Module, shape, path, dynamic: bool = False, decomposed: bool = False) -> Network:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        sizes = ({0: torch.export.Dim("batch", min=2, max=64)},) if dynamic else None
+        program = torch.export.export(module, (torch.zeros(3, *shape),), dynamic_shapes=sizes)
+        program = program.run_decompositions() if decomposed else program
+        torch.export.save(program, path / "net.pt2")
+    return from_checkpoint(read(path / "net.pt2"), None, shape)
+
+
+def traced(module: nn.Module, shape: tuple[int, ...]) -> Network:
+    program, state = tracing.trace(module, torch.zeros(2, *shape))
+    return Builder(program, state, {}, {}).network("traced")
+
+
+def assert_same(network: Network, module: nn.Module, shape: tuple[int, ...], log: bool = False) -> None:
+    x = torch.randn(3, *shape, generator=torch.Generator().manual_seed(5), dtype=torch.float64)
+    theirs = zoo.exact_output(module, x)
+    ours = run(network, x)
+    ours = ours.log_softmax(1) if log else ours
+    assert ours.shape == theirs.shape
+    assert torch.allclose(ours, theirs, rtol=1e-6, atol=1e-6 * float(theirs.abs().max()))
+
+
+def weights_of(module: nn.Module) -> list[torch.Tensor]:
+    return [t for t in module.state_dict().values() if t.ndim > 1]
+
+
+@pytest.mark.parametrize("name", zoo.MODULES)
+def test_modules(name):
+    make, shape = zoo.MODULES[name]
+    module = zoo.ready(make, shape)
+    network = captured(module, shape)
+    assert_same(network, module, shape, log=name == "log_softmax")
+    assert network.outputs == 3
+    assert network.input_shape == shape
+    assert not any(isinstance(node, Unknown) for node in network.nodes)
+    if name != "shared layer":
+        weights = weights_of(module)
+        assert network.parameters == sum(w.numel() for w in weights)
+        assert network.surviving == sum(int((w != 0).sum()) for w in weights)
+        assert sorted(layer.stored_shape for layer in network.layers()) == sorted(tuple(w.shape) for w in weights)
+
+
+@pytest.mark.parametrize("name", zoo.MODULES)
+def test_modules_from_their_own_file(name, tmp_path):
+    make, shape = zoo.MODULES[name]
+    module = zoo.ready(make, shape)
+    assert_same(exported(module, shape, tmp_path), module, shape, log=name == "log_softmax")
+
+
+@pytest.mark.parametrize("name", ["depthwise", "max, ceil", "view", "residual, in place", "unflattened input", "BatchNorm2d", "mean"])
+def test_dynamic_batches(name, tmp_path):
+    make, shape = zoo.MODULES[name]
+    module = zoo.ready(make, shape)
+    assert_same(exported(module, shape, tmp_path, dynamic=True), module, shape)
+
+
+LOST_WHEN_DECOMPOSED = {"circular", "circular, even", "reflect", "replicate", "adaptive average", "adaptive average, larger"}
+
+
+@pytest.mark.parametrize("name", zoo.MODULES)
+@pytest.mark.parametrize("route", ["decomposed", "traced"])
+def test_modules_in_core_operations(name, route, tmp_path):
+    make, shape = zoo.MODULES[name]
+    module = zoo.ready(make, shape)
+    network = exported(module, shape, tmp_path, decomposed=True) if route == "decomposed" else traced(module, shape)
+    try:
+        assert_same(network, module, shape, log=name == "log_softmax")
+    except NotCovered:
+        assert name in LOST_WHEN_DECOMPOSED
+
+
+@pytest.mark.parametrize("name", zoo.UNKNOWN)
+def test_operations_outside_the_theory_are_kept_by_name(name):
+    make, shape, operation = zoo.UNKNOWN[name]
+    module = zoo.ready(make, shape)
+    network = captured(module, shape)
+    unknown = [node.op.partition(".")[0] for node in network.nodes if isinstance(node, Unknown)]
+    assert operation in unknown
+    try:
+        assert_same(network, module, shape)
+    except NotCovered as error:
+        assert error.operation in unknown and "\n" not in str(error)
+
+
+ARCHITECTURES = {
+    "lenet300": (architectures.lenet300, (1, 28, 28), 3),
+    "lenet300 on vectors": (architectures.lenet300, (784,), 3),
+    "lenet5": (architectures.lenet5, (1, 28, 28), 5),
+    "conv": (lambda: architectures.conv(4, 6), (1, 28, 28), 4),
+    "conv, stride 2": (lambda: architectures.conv(3, 5, 2, bias=True), (1, 28, 28), 3),
+    "resnet20": (architectures.resnet20, (3, 32, 32), 20),
+    "resnet20 option A": (architectures.resnet20_option_a, (3, 32, 32), 20),
+    "vgg16": (architectures.vgg16, (3, 32, 32), 14),
+    "resnet18": (architectures.resnet18, (3, 32, 32), 18),
+}
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_architectures(name):
+    make, shape, depth = ARCHITECTURES[name]
+    module = zoo.ready(make, shape)
+    network = captured(module, shape)
+    assert_same(network, module, shape)
+    weights = weights_of(module)
+    assert (network.depth, network.outputs) == (depth, 10)
+    assert network.parameters == sum(w.numel() for w in weights)
+    assert network.surviving == sum(int((w != 0).sum()) for w in weights)
+    assert not any(isinstance(node, Unknown | ChannelAffine) for node in network.nodes)
+
+
+def layer_of(network: Network) -> Affine:
+    return next(network.layers())
+
+
+@pytest.mark.parametrize("name", ["right matrix", "square right matrix"])
+def test_masks_of_matrices_that_multiply_from_the_right(name):
+    make, shape = zoo.MODULES[name]
+    module = zoo.ready(make, shape)
+    mask = module.w.detach() != 0
+    found = from_checkpoint(checkpoint(module, {"w": mask}), module, shape)
+    layer = layer_of(found)
+    assert torch.equal(layer.support.flatten(1), mask.T)
+    assert torch.equal(layer.declared.flatten(1), mask.T)
+    assert layer.stored_shape == tuple(mask.shape)
+
+
+@pytest.mark.parametrize("decomposed", [False, True])
+def test_masks_survive_every_route(decomposed, tmp_path):
+    module = zoo.ready(lambda: nn.Sequential(nn.Linear(5, 5), nn.ReLU(), nn.Linear(5, 3)), (5,))
+    mask = module[0].weight.detach() != 0
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        program = torch.export.export(module, (torch.zeros(3, 5),))
+        torch.export.save(program.run_decompositions() if decomposed else program, tmp_path / "net.pt2")
+    torch.save({"0.weight": mask.float()}, tmp_path / "mask.pth")
+    layer = layer_of(from_checkpoint(read(tmp_path / "net.pt2", mask=tmp_path / "mask.pth")))
+    assert torch.equal(layer.declared.flatten(1), mask)
+    assert torch.equal(layer.support.flatten(1), mask)
+    assert layer.stored_shape == (5, 5)
+
+
+def test_zeros_under_an_open_mask_are_not_pruned_but_do_not_survive():
+    module = zoo.ready(lambda: nn.Sequential(nn.Linear(5, 3)), (5,))
+    found = from_checkpoint(checkpoint(module, {"0.weight": torch.ones(3, 5, dtype=torch.bool)}), module)
+    assert found.surviving == int((module[0].weight != 0).sum())
+    assert bool(layer_of(found).declared.all())
+
+
+def test_a_shared_layer_is_two_layers_of_one_name():
+    make, shape = zoo.MODULES["shared layer"]
+    network = captured(zoo.ready(make, shape), shape)
+    assert [layer.name for layer in network.layers()] == ["inner", "inner", "out"]
+    assert network.depth == 3
+
+
+def test_unused_keys_of_a_layer_that_follows_are_read():
+    """Sixty-four and more layers: every one is found in execution order."""
+    module = zoo.ready(lambda: nn.Sequential(*(nn.Linear(3, 3) for _ in range(70))), (3,))
+    assert [layer.name for layer in captured(module, (3,)).layers()] == [str(i) for i in range(70)]
+
+
+class Branching(nn.Module):
+    """torch.export cannot follow a branch on values."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.bn, self.fc = nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Linear(32, 3)
+        self.scale = torch.tensor(2.0)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if float(x.sum()) > 1e9:
+            return self.fc(x)
+        return self.fc(torch.relu(self.bn(self.conv(x))).flatten(1))
+
+
+def test_a_branch_on_values_is_recorded_instead():
+    module = zoo.ready(Branching, (1, 6, 6))
+    network = captured(module, (1, 6, 6))
+    assert_same(network, module, (1, 6, 6))
+    assert [type(node).__name__ for node in network.nodes] == ["Input", "Affine", "ReLU", "Affine"]
+
+
+def view_changed_in_place(m, x):
+    x = m.a(x)
+    y = x.view(-1, 6)
+    y.relu_()
+    return m.b(x)
+
+
+def part_changed_in_place(m, x):
+    x = m.a(x)
+    x[:, :3].relu_()
+    return m.b(x)
+
+
+def image_part_zeroed(m, x):
+    x = m.a(x)
+    x[:, 0].zero_()
+    return m.b(x.flatten(1))
+
+
+def test_a_view_changed_in_place_changes_the_whole(tmp_path):
+    module = zoo.ready(lambda: zoo.Does(view_changed_in_place, a=nn.Linear(5, 6), b=nn.Linear(6, 3)), (5,))
+    assert_same(exported(module, (5,), tmp_path), module, (5,))
+
+
+@pytest.mark.parametrize("route", ["model", "file"])
+def test_a_part_changed_in_place_is_never_missed(route, tmp_path):
+    cases = [
+        (lambda: zoo.Does(part_changed_in_place, a=nn.Linear(5, 6), b=nn.Linear(6, 3)), (5,)),
+        (lambda: zoo.Does(image_part_zeroed, a=nn.Conv2d(2, 3, 2), b=nn.Linear(90, 3)), zoo.IMAGE),
+    ]
+    for make, shape in cases:
+        module = zoo.ready(make, shape)
+        with pytest.raises(CheckpointError, match="changes a part of"):
+            captured(module, shape) if route == "model" else exported(module, shape, tmp_path)
+
+
+def test_numbers_cut_to_integers_are_no_identity(tmp_path):
+    module = zoo.ready(lambda: zoo.Does(lambda m, x: m.fc(x.to(torch.int32).float()), fc=nn.Linear(5, 3)), (5,))
+    network = exported(module, (5,), tmp_path)
+    assert any(isinstance(node, Unknown) for node in network.nodes)
+
+
+class TwoInputs(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.Linear(5, 3)
+
+    def forward(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        return self.fc(x + y)
+
+
+def raising(m, x):
+    raise RuntimeError("out of luck\non two lines")
+
+
+UNUSABLE = {
+    "raises": (lambda: zoo.Does(raising, fc=nn.Linear(5, 3)), "raised RuntimeError on input 5: out of luck on two"),
+    "two inputs": (TwoInputs, "raised TypeError"),
+    "returns a tuple": (lambda: zoo.Does(lambda m, x: (m.fc(x), x), fc=nn.Linear(5, 3)), "returns 2 values"),
+    "returns a dict": (lambda: zoo.Does(lambda m, x: {"y": m.fc(x)}, fc=nn.Linear(5, 3)), "dict|values|output"),
+    "ignores its input": (lambda: zoo.Does(lambda m, x: m.fc(torch.ones(2, 5)), fc=nn.Linear(5, 3)), "does not depend"),
+    "returns its input": (lambda: zoo.Does(lambda m, x: x, fc=nn.Linear(5, 3)), "at least one|never used"),
+    "unused layer": (
+        lambda: zoo.Does(lambda m, x: m.fc(x), fc=nn.Linear(5, 3), aux=nn.Linear(5, 2)), "aux.bias, aux.weight is never used"
+    ),
+    "wrong input": (lambda: nn.Sequential(nn.Flatten(), nn.Linear(6, 3)), "is --input-shape right"),
+    "random": (lambda: zoo.Does(lambda m, x: m.fc(x + torch.rand_like(x)), fc=nn.Linear(5, 3)), "rand|reproduce"),
+    "no layer": (lambda: nn.Sequential(nn.ReLU()), "at least one linear"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", UNUSABLE)
+def test_unusable_models_are_refused_in_one_line(name):
+    make, message = UNUSABLE[name]
+    module = make().eval()
+    with pytest.raises(CheckpointError, match=message) as caught:
+        network = captured(module, (5,))
+        run(network, torch.ones(2, 5).double())
+    assert "\n" not in str(caught.value)
+
+
+def test_a_checkpoint_that_does_not_fit_is_named():
+    module = nn.Sequential(nn.Linear(5, 3))
+    with pytest.raises(CheckpointError, match=r"does not fit file.pth: the model lacks 1.weight"):
+        from_checkpoint(checkpoint(module, **{"1.weight": torch.ones(2)}), module)
+    lacking = checkpoint(module)
+    del lacking.tensors["0.bias"], lacking.raw["0.bias"]
+    with pytest.raises(CheckpointError, match=r"the checkpoint lacks 0.bias"):
+        from_checkpoint(lacking, module)
+    with pytest.raises(CheckpointError, match=r"0.weight is \(3, 4\), the model has \(3, 5\)"):
+        from_checkpoint(checkpoint(module, **{"0.weight": torch.ones(3, 4)}), module)
+
+
+def test_the_input_shape_has_to_be_known():
+    module = nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten(), nn.Linear(2, 3))
+    with pytest.raises(CheckpointError, match="give --input-shape"):
+        from_checkpoint(checkpoint(module), module)
+
+
+@pytest.mark.parametrize(
+    "content,spec,message",
+    [
+        (None, "gone.py:make", "no such file"),
+        ("def make(:", "{file}:make", "SyntaxError"),
+        ("raise OSError('no\\nluck')", "{file}:make", "OSError: no luck"),
+        ("import nothing_of_this_name", "{file}:make", "ModuleNotFoundError"),
+        ("x = 1", "{file}:make", "no callable named make"),
+        ("make = 1", "{file}:make", "no callable named make"),
+        ("def make(): return 1", "{file}:make", "returned a int"),
+        ("def make(): raise ValueError('bad')", "{file}:make", "calling it raised ValueError: bad"),
+        ("def make(n): pass", "{file}:make", "calling it raised TypeError"),
+        ("def make(): raise SystemExit(3)", "{file}:make", "SystemExit"),
+        ("import sys; sys.exit(3)", "{file}:make", "SystemExit"),
+        ("", "{file}", "FILE.py:CALLABLE"),
+        ("", "no_such_package_at_all:make", "ModuleNotFoundError"),
+        ("", ".x:make", "importing it raised|given as"),
+    ],
+)
+def test_model_files_that_fail(content, spec, message, tmp_path):
+    file = tmp_path / "their_model.py"
+    if content is not None:
+        file.write_text(content)
+    with pytest.raises(CheckpointError, match=message) as caught:
+        capture.make_module(spec.format(file=file))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_model_file_is_read(tmp_path):
+    file = tmp_path / "net.py"
+    file.write_text("import torch\nclass Zoo:\n  @staticmethod\n  def make(): return torch.nn.Linear(4, 2)\n")
+    module = capture.make_module(f"{file}:Zoo.make")
+    network = from_checkpoint(checkpoint(module), f"{file}:Zoo.make")
+    assert (network.inputs, network.outputs) == (4, 2)
+
+
+def test_two_inputs_in_a_file_are_refused(tmp_path):
+    torch.export.save(torch.export.export(TwoInputs().eval(), (torch.ones(2, 5), torch.ones(2, 5))), tmp_path / "n.pt2")
+    with pytest.raises(CheckpointError, match="takes 2 inputs"):
+        from_checkpoint(read(tmp_path / "n.pt2"))
+
+
+def test_a_file_for_another_input_shape_is_refused(tmp_path):
+    make, shape = zoo.MODULES["depthwise"]
+    exported(zoo.ready(make, shape), shape, tmp_path)
+    with pytest.raises(CheckpointError, match=r"takes input \(2, 7, 6\), not \(2, 9, 9\)"):
+        from_checkpoint(read(tmp_path / "net.pt2"), None, (2, 9, 9))
+
+
+def test_an_operation_outside_aten_is_named():
+    @torch.library.custom_op("boundcalc_test::double_it", mutates_args=())
+    def double_it(x: torch.Tensor) -> torch.Tensor:
+        return x * 2
+
+    double_it.register_fake(torch.empty_like)
+    module = zoo.Does(lambda m, x: m.fc(double_it(x)), fc=nn.Linear(5, 3)).eval()
+    program, state = capture.export(module, (5,), "model")
+    network = Builder(program, dict(state), {}, {}).network("test")
+    with pytest.raises(NotCovered, match="double_it"):
+        run(network, torch.ones(2, 5).double())
+
+
+def test_program_from_bytes_is_what_export_reads(tmp_path):
+    module = nn.Linear(4, 2).eval()
+    torch.export.save(torch.export.export(module, (torch.ones(2, 4),)), tmp_path / "n.pt2")
+    program, state = program_from_bytes((tmp_path / "n.pt2").read_bytes(), "n")
+    assert set(program.state.values()) == set(state) == {"weight", "bias"}

@@ -116,6 +116,8 @@ class Builder:
         value = handler(self, call) if handler else None
         if value is not None:
             self.values[call.outputs[0]] = value
+        elif packet in {"_local_scalar_dense", "item", "is_nonzero"}:
+            self.notes.append(f"branches that depend on values ({packet}) are taken as one input took them")
         elif not packet.startswith(("_assert", "sym_")):
             self._unknown(call, packet)
 
@@ -276,7 +278,7 @@ def _operand(call: Call) -> Ref:
 
 
 def _flat_image(shape: tuple[int, ...]) -> Shape:
-    return image(shape) if len(shape) <= 3 else (math.prod(shape), 1, 1)
+    return image(shape) if 1 <= len(shape) <= 3 else (math.prod(shape), 1, 1)
 
 
 def _linear(build: Builder, call: Call) -> Value | None:

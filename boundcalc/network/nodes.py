@@ -93,9 +93,7 @@ class ExactPositions:
         padded = _pad(values, layer, 0.0)
         window = layer.window
         if window.out == (1, 1):
-            high, wide = window.height, window.width
-            seen = padded[:, : high.reach : high.dilation, : wide.reach : wide.dilation]
-            return (kernel.flatten(1) @ seen.flatten())[:, None, None]
+            return (kernel.flatten(1) @ _only_window(padded, window).flatten())[:, None, None]
         return F.conv2d(padded[None], kernel, None, window.stride, dilation=window.dilation)[0]
 
     @staticmethod
@@ -103,7 +101,8 @@ class ExactPositions:
         """Return the maximum over each window's connections (kernel > 0): shapes as in `total`; -inf without any."""
         window = layer.window
         padded = _pad(values, layer, -math.inf)
-        columns = _columns(padded, window)
+        whole = window.out == (1, 1)
+        columns = _only_window(padded, window).reshape(-1, 1) if whole else _columns(padded, window)
         found = _masked_max(columns, (kernel > 0).flatten(1))
         return found.reshape(kernel.shape[0], *window.out)
 
@@ -199,6 +198,11 @@ def _pad(values: torch.Tensor, layer: Affine, fill: float) -> torch.Tensor:
     if layer.circular:
         return F.pad(values[None], pads, mode="circular")[0]
     return F.pad(values, pads, value=fill)
+
+
+def _only_window(padded: torch.Tensor, window: Window) -> torch.Tensor:
+    high, wide = window.height, window.width
+    return padded[:, : high.reach : high.dilation, : wide.reach : wide.dilation]
 
 
 def _columns(padded: torch.Tensor, window: Window) -> torch.Tensor:

@@ -96,10 +96,13 @@ LOST_WHEN_DECOMPOSED = {"circular", "circular, even", "reflect", "replicate", "a
 def test_modules_in_core_operations(name, route, tmp_path):
     make, shape = zoo.MODULES[name]
     module = zoo.ready(make, shape)
-    network = exported(module, shape, tmp_path, decomposed=True) if route == "decomposed" else traced(module, shape)
     try:
+        if route == "decomposed":
+            network = exported(module, shape, tmp_path, decomposed=True)
+        else:
+            network = traced(module, shape)
         assert_same(network, module, shape, log=name == "log_softmax")
-    except NotCovered:
+    except (NotCovered, CheckpointError, ValueError):
         assert name in LOST_WHEN_DECOMPOSED
 
 
@@ -211,6 +214,7 @@ def test_a_branch_on_values_is_recorded_instead():
     module = zoo.ready(Branching, (1, 6, 6))
     network = captured(module, (1, 6, 6))
     assert_same(network, module, (1, 6, 6))
+    assert any("branches that depend on values" in note for note in network.assumptions)
     assert [type(node).__name__ for node in network.nodes] == ["Input", "Affine", "ReLU", "Affine"]
 
 
@@ -289,7 +293,7 @@ UNUSABLE = {
 def test_unusable_models_are_refused_in_one_line(name):
     make, message = UNUSABLE[name]
     module = make().eval()
-    with pytest.raises(CheckpointError, match=message) as caught:
+    with pytest.raises((CheckpointError, NotCovered), match=message) as caught:
         network = captured(module, (5,))
         run(network, torch.ones(2, 5).double())
     assert "\n" not in str(caught.value)

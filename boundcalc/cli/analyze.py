@@ -20,7 +20,6 @@ def run(words: list[str]) -> int:
     """
     given = parser.make().parse_all(words)
     options = parser.options(given)
-    _note_own_code(given.model, quiet=given.quiet)
 
     from boundcalc.analysis import find
     from boundcalc.checkpoint import read
@@ -34,7 +33,3 @@ def run(words: list[str]) -> int:
         print(f"boundcalc: {part} did not run: {reason}", file=sys.stderr)  # noqa: T201
     return 1 if findings.skipped else 0
 
-
-def _note_own_code(model: str | None, *, quiet: bool) -> None:
-    if model is not None and not quiet:
-        print(f"boundcalc: running your code {model}", file=sys.stderr)  # noqa: T201

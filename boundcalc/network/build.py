@@ -287,7 +287,11 @@ def _linear(build: Builder, call: Call) -> Value | None:
         return None
     shape = build.node_shape(source)
     layer = build.affine(
-        source, "linear", call.args["weight"], call.args.get("bias"), lambda weight: weight.reshape(-1, *shape)
+        source,
+        "linear",
+        call.args["weight"],
+        call.args.get("bias"),
+        lambda weight: weight.reshape(-1, *shape),
     )
     return build.append(layer, layer.shape[:1])
 

@@ -252,7 +252,9 @@ def _windows(
     assert windows is not None
     last = [window for window, tensor in zip(windows, shapes, strict=True) if len(tensor) == 4][-1]
     if last.out == (1, 1) and size != (1, 1):
-        problem = f"either stride {stride}, padding {padding} or a global pooling leaves one position: give --model"
+        problem = (
+            f"either stride {stride}, padding {padding} or a global pooling leaves one position: give --model"
+        )
         raise CheckpointError(given.path, problem)
     return (
         windows,

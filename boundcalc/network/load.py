@@ -110,7 +110,7 @@ def _from_model(
     capture.fill(module, checkpoint, named)
     shape = input_shape or _first_width(named, module)
     program, state = capture.export(module, shape, named)
-    network = _built(named, program, checkpoint, dict(state), f"captured from {named}")
+    network = _built(named, program, checkpoint, dict(state), f"captured by running {named}")
     _check_against(named, network, module, shape)
     return network
 

@@ -108,7 +108,8 @@ class Parameters:
         for call in reversed(chain):
             packet, _, overload = call.op.partition(".")
             operation = getattr(getattr(torch.ops.aten, packet), overload or "default")
-            mask = operation(**substitute(call.args, lambda ref, mask=mask: mask))
+            arguments = {key: mask if isinstance(value, Ref) else value for key, value in call.args.items()}
+            mask = operation(**arguments).bool()
         return mask
 
     def _stored(self, key: str) -> torch.Tensor:

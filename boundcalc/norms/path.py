@@ -45,7 +45,9 @@ def log_path_norm(network: Network) -> float:
     values: list[Scaled] = []
     for index, node in enumerate(network.nodes):
         if isinstance(node, Input):
-            values.append(Scaled(torch.ones(node.shape, dtype=torch.float64), torch.zeros(node.shape[0]).double()))
+            values.append(
+                Scaled(torch.ones(node.shape, dtype=torch.float64), torch.zeros(node.shape[0]).double())
+            )
         else:
             values.append(_absolute(network, index, node, [values[i] for i in node.inputs]))
     last = _normalised(values[-1])

@@ -19,7 +19,6 @@ from boundcalc.network.geometry import Axis
 from boundcalc.network.ops import AvgPool
 from boundcalc.norms.rounding import slack
 
-
 TINY = 1e-290
 """Smallest squared norm of a row that is not zero: squares of smaller weights would vanish."""
 

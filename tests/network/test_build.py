@@ -14,6 +14,7 @@ from boundcalc.checkpoint.types import Checkpoint
 from boundcalc.errors import CheckpointError, NotCovered
 from boundcalc.network import capture, tracing
 from boundcalc.network.build import Builder
+from boundcalc.network.chain import links
 from boundcalc.network.forward import run
 from boundcalc.network.load import from_checkpoint
 from boundcalc.network.network import Network
@@ -71,7 +72,9 @@ def test_modules(name):
         weights = weights_of(module)
         assert network.parameters == sum(w.numel() for w in weights)
         assert network.surviving == sum(int((w != 0).sum()) for w in weights)
-        assert sorted(layer.stored_shape for layer in network.layers()) == sorted(tuple(w.shape) for w in weights)
+        assert sorted(layer.stored_shape for layer in network.layers()) == sorted(
+            tuple(w.shape) for w in weights
+        )
 
 
 @pytest.mark.parametrize("name", zoo.MODULES)
@@ -81,14 +84,24 @@ def test_modules_from_their_own_file(name, tmp_path):
     assert_same(exported(module, shape, tmp_path), module, shape, log=name == "log_softmax")
 
 
-@pytest.mark.parametrize("name", ["depthwise", "max, ceil", "view", "residual, in place", "unflattened input", "BatchNorm2d", "mean"])
+@pytest.mark.parametrize(
+    "name",
+    ["depthwise", "max, ceil", "view", "residual, in place", "unflattened input", "BatchNorm2d", "mean"],
+)
 def test_dynamic_batches(name, tmp_path):
     make, shape = zoo.MODULES[name]
     module = zoo.ready(make, shape)
     assert_same(exported(module, shape, tmp_path, dynamic=True), module, shape)
 
 
-LOST_WHEN_DECOMPOSED = {"circular", "circular, even", "reflect", "replicate", "adaptive average", "adaptive average, larger"}
+LOST_WHEN_DECOMPOSED = {
+    "circular",
+    "circular, even",
+    "reflect",
+    "replicate",
+    "adaptive average",
+    "adaptive average, larger",
+}
 
 
 @pytest.mark.parametrize("name", zoo.MODULES)
@@ -97,13 +110,19 @@ def test_modules_in_core_operations(name, route, tmp_path):
     make, shape = zoo.MODULES[name]
     module = zoo.ready(make, shape)
     try:
-        if route == "decomposed":
-            network = exported(module, shape, tmp_path, decomposed=True)
-        else:
-            network = traced(module, shape)
+        decomposed = route == "decomposed"
+        network = exported(module, shape, tmp_path, decomposed=True) if decomposed else traced(module, shape)
         assert_same(network, module, shape, log=name == "log_softmax")
     except (NotCovered, CheckpointError, ValueError):
         assert name in LOST_WHEN_DECOMPOSED
+
+
+@pytest.mark.parametrize("name", ["circular", "circular, even"])
+def test_circular_padding_belongs_to_its_layer(name):
+    make, shape = zoo.MODULES[name]
+    network = captured(zoo.ready(make, shape), shape)
+    assert layer_of(network).circular
+    assert len(links(network)) == 2
 
 
 @pytest.mark.parametrize("name", zoo.UNKNOWN)
@@ -255,7 +274,9 @@ def test_a_part_changed_in_place_is_never_missed(route, tmp_path):
 
 
 def test_numbers_cut_to_integers_are_no_identity(tmp_path):
-    module = zoo.ready(lambda: zoo.Does(lambda m, x: m.fc(x.to(torch.int32).float()), fc=nn.Linear(5, 3)), (5,))
+    module = zoo.ready(
+        lambda: zoo.Does(lambda m, x: m.fc(x.to(torch.int32).float()), fc=nn.Linear(5, 3)), (5,)
+    )
     network = exported(module, (5,), tmp_path)
     assert any(isinstance(node, Unknown) for node in network.nodes)
 
@@ -354,7 +375,9 @@ def test_a_model_file_is_read(tmp_path):
 
 
 def test_two_inputs_in_a_file_are_refused(tmp_path):
-    torch.export.save(torch.export.export(TwoInputs().eval(), (torch.ones(2, 5), torch.ones(2, 5))), tmp_path / "n.pt2")
+    torch.export.save(
+        torch.export.export(TwoInputs().eval(), (torch.ones(2, 5), torch.ones(2, 5))), tmp_path / "n.pt2"
+    )
     with pytest.raises(CheckpointError, match="takes 2 inputs"):
         from_checkpoint(read(tmp_path / "n.pt2"))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -43,7 +45,9 @@ def graphs(draw) -> list[Node]:
     for step in range(draw(st.integers(1, 9))):
         source = draw(st.sampled_from([len(nodes) - 1] * 4 + list(range(len(nodes)))))
         seed = 10 * step + 2
-        kind = draw(st.sampled_from(["affine", "norm", "norm", "relu", "relu", "pool", "pool", "add", "average"]))
+        kind = draw(
+            st.sampled_from(["affine", "norm", "norm", "relu", "relu", "pool", "pool", "add", "average"])
+        )
         if kind == "affine":
             nodes.append(affine(source, seed, draw(st.booleans())))
         elif kind == "norm":
@@ -58,18 +62,33 @@ def graphs(draw) -> list[Node]:
             nodes.append(AvgPool("average", (source,), SHAPE, rows[0], rows[1]))
         else:
             nodes.append(Add("add", (source, len(nodes) - 1), SHAPE))
-    return nodes
+    return reachable(nodes)
+
+
+def reachable(nodes: list[Node]) -> list[Node]:
+    """Only what the last node depends on, as the builder leaves it; the first layer always stays."""
+    needed = {0, len(nodes) - 1}
+    for index in reversed(range(len(nodes))):
+        if index in needed:
+            needed |= set(nodes[index].inputs)
+    if not any(isinstance(nodes[index], Affine) for index in needed):
+        return nodes[:2]
+    order = sorted(needed)
+    place = {old: new for new, old in enumerate(order)}
+    return [replace(nodes[old], inputs=tuple(place[i] for i in nodes[old].inputs)) for old in order]
 
 
 @given(graphs())
-@settings(max_examples=300)
+@settings(max_examples=150)
 def test_both_rewrites_keep_the_function(nodes):
     x = random(2, *SHAPE, seed=3)
     expected = run(network(nodes), x)
     folded = fold_batchnorm(nodes)
     swapped = relu_before_max_pool(folded)
     for rewritten in (folded, swapped):
-        assert torch.allclose(run(network(rewritten), x), expected, rtol=1e-9, atol=1e-9 * float(expected.abs().max()))
+        assert torch.allclose(
+            run(network(rewritten), x), expected, rtol=1e-9, atol=1e-9 * float(expected.abs().max())
+        )
         assert all(source < index for index, node in enumerate(rewritten) for source in node.inputs)
 
 
@@ -87,7 +106,13 @@ def test_what_can_be_rewritten_is(nodes):
 
 
 def test_the_nodes_given_are_left_as_they_are():
-    nodes = [Input("x", (), SHAPE), affine(0, 1), ChannelAffine("bn", (1,), SHAPE, torch.ones(3).double(), torch.ones(3).double()), pool(2), ReLU("relu", (3,), SHAPE)]
+    nodes = [
+        Input("x", (), SHAPE),
+        affine(0, 1),
+        ChannelAffine("bn", (1,), SHAPE, torch.ones(3).double(), torch.ones(3).double()),
+        pool(2),
+        ReLU("relu", (3,), SHAPE),
+    ]
     before = list(nodes)
     relu_before_max_pool(fold_batchnorm(nodes))
     assert all(a is b for a, b in zip(nodes, before, strict=True))

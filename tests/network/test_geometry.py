@@ -33,7 +33,11 @@ def test_convolution_sizes_and_taps(axis):
     assert reads.shape[2] == axis.out
     expected = reads.permute(2, 1, 0)
     own = torch.zeros(axis.out, axis.kernel, axis.size)
-    for (o, k), inside in zip(torch.cartesian_prod(*map(torch.arange, (axis.out, axis.kernel))).tolist(), axis.taps().flatten().tolist(), strict=True):
+    for (o, k), inside in zip(
+        torch.cartesian_prod(*map(torch.arange, (axis.out, axis.kernel))).tolist(),
+        axis.taps().flatten().tolist(),
+        strict=True,
+    ):
         if inside:
             own[o, k, axis.positions()[o, k]] = 1
     assert torch.equal(own, expected)

@@ -40,7 +40,12 @@ def names(network: Network) -> list[str]:
     return [layer.name for layer in network.layers()]
 
 
-MLP = {"fc1.weight": linear(8, 12), "fc1.bias": torch.randn(8), "fc2.weight": linear(6, 8), "fc3.weight": linear(4, 6)}
+MLP = {
+    "fc1.weight": linear(8, 12),
+    "fc1.bias": torch.randn(8),
+    "fc2.weight": linear(6, 8),
+    "fc3.weight": linear(4, 6),
+}
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -115,7 +120,9 @@ def test_wrong_input_shape():
     assert read(MLP, (3, 2, 2)).input_shape == (3, 2, 2)
 
 
-@pytest.mark.parametrize("key,shape", [("emb.table", (4, 4)), ("norm.weight", (4,)), ("conv.weight", (4, 3, 2)), ("scale", ())])
+@pytest.mark.parametrize(
+    "key,shape", [("emb.table", (4, 4)), ("norm.weight", (4,)), ("conv.weight", (4, 3, 2)), ("scale", ())]
+)
 def test_unexplained_keys_are_named(key, shape):
     assert key in refusal(MLP | {key: torch.ones(shape)})
 
@@ -176,12 +183,25 @@ def test_ambiguous_pooling_is_refused():
 
 
 def test_pooling_of_an_unknown_kind_is_refused():
-    tensors = state_of(nn.Conv2d(1, 4, 5), nn.AvgPool2d(2), nn.Conv2d(4, 6, 5), nn.AvgPool2d(2), nn.Flatten(), nn.Linear(96, 3))
+    tensors = state_of(
+        nn.Conv2d(1, 4, 5),
+        nn.AvgPool2d(2),
+        nn.Conv2d(4, 6, 5),
+        nn.AvgPool2d(2),
+        nn.Flatten(),
+        nn.Linear(96, 3),
+    )
     assert "pooling" in refusal(tensors, (1, 28, 28))
 
 
 def test_one_position_left_may_be_a_global_pooling():
-    tensors = state_of(nn.Conv2d(1, 4, 3, padding=1), nn.Conv2d(4, 5, 3, padding=1), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(5, 3))
+    tensors = state_of(
+        nn.Conv2d(1, 4, 3, padding=1),
+        nn.Conv2d(4, 5, 3, padding=1),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(5, 3),
+    )
     for size in range(4, 12):
         refusal(tensors, (1, size, size))
 
@@ -207,7 +227,12 @@ def test_no_reading_is_ever_a_wrong_one(size):
 @pytest.mark.parametrize("groups,out", [(2, 4), (4, 4)])
 def test_grouped_convolutions(groups, out):
     module = nn.Sequential(
-        nn.Conv2d(2, 4, 3), nn.ReLU(), nn.Conv2d(4, out, 3, groups=groups), nn.ReLU(), nn.Flatten(), nn.Linear(out * 36, 3)
+        nn.Conv2d(2, 4, 3),
+        nn.ReLU(),
+        nn.Conv2d(4, out, 3, groups=groups),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(out * 36, 3),
     )
     network = read(dict(module.state_dict()), (2, 10, 10))
     x = torch.randn(2, 2, 10, 10).double()

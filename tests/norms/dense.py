@@ -115,6 +115,4 @@ def entries(layer: Affine) -> int:
 def torch_convolution(layer: Affine, x: torch.Tensor) -> torch.Tensor:
     """The layer by PyTorch's own functions."""
     padded = F.pad(x, layer.window.pads, mode="circular" if layer.circular else "constant")
-    return F.conv2d(
-        padded, layer.weight, None, layer.window.stride, 0, layer.window.dilation, layer.groups
-    )
+    return F.conv2d(padded, layer.weight, None, layer.window.stride, 0, layer.window.dilation, layer.groups)

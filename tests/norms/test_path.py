@@ -31,7 +31,7 @@ def edges(network: Network) -> dict[Unit, list[tuple[Unit | None, float]]]:
     return found
 
 
-def incoming(node: Node, c: int, y: int, x: int):
+def incoming(node: Node, c: int, y: int, x: int):  # noqa: C901
     match node:
         case Input():
             return

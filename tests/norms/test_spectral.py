@@ -118,8 +118,15 @@ def test_adversarial_matrices_at_every_size(name, size):
 
 def test_known_singular_values_are_never_missed_from_below():
     for seed in range(20):
-        left, right = torch.linalg.qr(random(24, 24, seed=seed))[0], torch.linalg.qr(random(24, 24, seed=seed + 99))[0]
-        matrix = left @ torch.diag(torch.cat([torch.full((seed + 1,), 3.0), torch.ones(23 - seed)]).double()) @ right
+        left, right = (
+            torch.linalg.qr(random(24, 24, seed=seed))[0],
+            torch.linalg.qr(random(24, 24, seed=seed + 99))[0],
+        )
+        matrix = (
+            left
+            @ torch.diag(torch.cat([torch.full((seed + 1,), 3.0), torch.ones(23 - seed)]).double())
+            @ right
+        )
         assert 3 * (1 - 1e-14) <= certified(matrix) <= 3.003
 
 

@@ -7,7 +7,15 @@ from dataclasses import replace
 
 import pytest
 import torch
-from dense import adaptive_pool, average_pool, conv_layer, dense_matrix, linear_layer, masked
+from dense import (
+    adaptive_pool,
+    average_pool,
+    conv_layer,
+    dense_matrix,
+    linear_layer,
+    masked,
+    torch_convolution,
+)
 from drawn import convolutions
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -152,3 +160,20 @@ def test_homogeneous(layer, factor):
     assert scaled.frobenius_squared() == pytest.approx(one.frobenius_squared() * factor**2, rel=1e-12)
     assert scaled.l1_inf() == pytest.approx(one.l1_inf() * factor, rel=1e-12)
     assert scaled.two_one() == pytest.approx(one.two_one() * factor, rel=1e-12)
+
+
+@given(st.one_of(convolutions(), convolutions(circular=True)), st.integers(0, 1000))
+@settings(max_examples=100)
+def test_the_matrix_is_pytorchs_convolution(layer, seed):
+    size = layer.weight.shape[1] * layer.groups, layer.window.height.size, layer.window.width.size
+    x = masked((2, *size), seed, 1.0)
+    own = (x.flatten(1) @ dense_matrix(Link(layer, ())).T).reshape(2, *layer.shape)
+    assert torch.allclose(own, torch_convolution(layer, x), rtol=1e-12, atol=1e-12)
+
+
+def test_a_padded_kernel_as_large_as_its_image_is_no_linear_layer():
+    """Kernel 3, padding 1, stride 3 on a 3 x 3 image: one output that reads four entries."""
+    layer = conv_layer(torch.ones(1, 1, 3, 3).double(), (3, 3), (3, 3), ((1, 1), (1, 1)))
+    assert layer.window.out == (1, 1)
+    assert dense_matrix(Link(layer, ())).sum() == 4
+    assert_rows(Link(layer, ()), extra_of(1))

@@ -103,7 +103,7 @@ def test_products_of_norms(name, bias, make):
 
 
 def bartlett(matrices, references, spectral, energy, m, gamma):
-    """The sheet's formula with given spectral norms s~ and matrices A~; no constant column in the reference's last row."""
+    """The sheet's formula with given spectral norms s~ and matrices A~."""
     whole = math.prod(spectral)
     total = 0.0
     for matrix, reference, norm in zip(matrices, references, spectral, strict=True):
@@ -111,11 +111,6 @@ def bartlett(matrices, references, spectral, energy, m, gamma):
         total += (4 / gamma * math.sqrt(energy / m) * whole * distance / norm) ** (2 / 3)
     width = max(matrix.numel() for matrix in matrices)
     return 4 / m + 12 * math.log(m) / math.sqrt(m) * math.sqrt(math.log(2 * width)) * total**1.5
-
-
-def full(matrix, chain, index):
-    """Rows and columns for the constant are counted wherever the network has a bias."""
-    return matrix
 
 
 @pytest.mark.parametrize("bias", [False, True])

@@ -1,0 +1,108 @@
+"""The path norm bound against paths walked one by one, and its count of ReLUs."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from test_peeling_twin import (
+    average_pooled,
+    circular,
+    conv_chain,
+    grouped,
+    identity_skips,
+    input_in_several_places,
+    max_pooled,
+    no_relu_between,
+    projection_skips,
+    shortcut_without_weights,
+    sum_of_sums,
+)
+from twins import Sketch, mlp, path_norm, problem_for, sample
+
+from boundcalc.bounds.catalogue import registry
+from boundcalc.bounds.path_norm import input_skips_relu, longest, neurons_deep
+from boundcalc.network.ops import ReLU
+
+SMALL = (input_in_several_places, sum_of_sums, no_relu_between, conv_chain, circular, average_pooled, shortcut_without_weights)
+
+
+def value(network, x):
+    outcome = registry["path_norm"].compute(problem_for(network, x))
+    return outcome, math.exp(outcome.log_rho + outcome.log_unit)
+
+
+@pytest.mark.parametrize("make", SMALL)
+def test_equal_to_paths_walked_one_by_one(make):
+    network = make(1)
+    outcome, _ = value(network, sample(network))
+    assert math.exp(outcome.log_rho) == pytest.approx(path_norm(network), rel=1e-9)
+
+
+def test_equal_with_max_pooling():
+    s = Sketch((1, 4, 4), 0)
+    at = s.max(s.relu(s.conv(0, 2, 2, bias=True)), 2, stride=1)
+    s.linear(at, 2)
+    network = s.network()
+    x = sample(network, 6)
+    outcome, found = value(network, x)
+    assert math.exp(outcome.log_rho) == pytest.approx(path_norm(network), rel=1e-9)
+    inside = 3 * math.log(5 * 4) + math.log(5 / 2 * 17 * 2)
+    expected = path_norm(network) * max(1, float(x.abs().max())) * math.sqrt(2 * inside / 6)
+    assert found == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize("bias", [False, True])
+def test_formula(bias):
+    network = mlp((6, 5, 4, 3), 0, 0.6, bias)
+    for x in (sample(network, 8), sample(network, 8) / 100):
+        energy = max(8.0, float(x.square().sum(0).max()))
+        inside = 2 * (2 * math.log(2) + math.log(2 * 7 * 3))
+        expected = path_norm(network) * math.sqrt(energy * inside) / 8
+        found = value(network, x)[1]
+        assert found == pytest.approx(expected, rel=1e-9)
+        assert found >= expected * (1 - 1e-14)
+
+
+@pytest.mark.parametrize(
+    ("make", "relus", "skips"),
+    [
+        (conv_chain, 2, False), (grouped, 3, False), (identity_skips, 4, False), (projection_skips, 3, False),
+        (input_in_several_places, 2, True), (no_relu_between, 1, False), (sum_of_sums, 4, False),
+    ],
+)  # fmt: skip
+def test_relus_on_a_path_and_inputs_that_skip_them(make, relus, skips):
+    network = make(0)
+    assert longest(network, ReLU) == relus
+    assert input_skips_relu(network) is skips
+    outcome, _ = value(network, sample(network))
+    assert outcome.terms["relus"] == relus + skips
+
+
+def test_a_linear_image_of_the_input_that_skips_a_relu_costs_one_more():
+    """relu(V relu(W x) + U x) is not in the hull of two levels of ReLUs: T_2 <= 2 T_1 + T_0."""
+    s = Sketch((3, 1, 1), 0)
+    at = s.relu(s.linear(0, 3))
+    s.linear(s.relu(s.add(s.linear(at, 3), s.linear(0, 3))), 2)
+    assert input_skips_relu(s.network())
+    s = Sketch((3, 1, 1), 0)
+    s.linear(s.relu(s.add(s.linear(0, 3), s.linear(0, 3))), 2)
+    assert not input_skips_relu(s.network())
+    s = Sketch((3, 1, 1), 0)
+    s.add(s.linear(s.relu(s.linear(0, 3)), 2), s.linear(0, 2))
+    assert input_skips_relu(s.network())
+
+
+@pytest.mark.parametrize(
+    ("make", "depth"), [(conv_chain, 3), (max_pooled, 5), (identity_skips, 5), (projection_skips, 4), (sum_of_sums, 5)]
+)
+def test_depth_in_neurons(make, depth):
+    assert neurons_deep(make(0)) == depth
+
+
+def test_data_free_of_every_sign():
+    network = mlp((6, 5, 3), 0)
+    x = sample(network, 8)
+    assert value(network, x)[1] == pytest.approx(value(network, -x)[1])
+    assert value(network, torch.zeros_like(x))[1] > 0

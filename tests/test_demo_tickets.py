@@ -1,0 +1,83 @@
+"""The whole job on the tickets that ship: what the README claims holds."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import pytest
+
+import boundcalc
+
+TOEPLITZ = ("golowich2018_fro", "golowich2018_1inf", "neyshabur2015_fro", "neyshabur2015_1inf")
+PRUNED = ("lenet300_density10", "lenet300_density02", "conv_density10")
+OPTIONS = {"samples": 10_000, "input_bound": 1.0, "input_shape": (1, 28, 28)}
+
+
+@pytest.fixture(scope="module")
+def reports(tickets):
+    return {
+        name: boundcalc.analyze(tickets / f"{name}.pt", data="sample").to_dict()
+        for name in (*PRUNED, "lenet300_dense")
+    }
+
+
+@pytest.mark.parametrize("name", PRUNED)
+def test_the_sparse_complexity_is_below_every_toeplitz_norm_one(reports, name):
+    bounds = reports[name]["bounds"]
+    for other in TOEPLITZ:
+        assert bounds["peeling"]["complexity"] < bounds[other]["complexity"] / 2, other
+    assert bounds["peeling"]["terms"]["structure"] == "masked"
+    assert bounds["peeling"]["terms"]["bits"]["mask"] > 1000
+
+
+def test_errors_are_those_measured_in_training(reports, tickets):
+    recorded = {item["file"]: item for item in json.loads((tickets / "results.json").read_text())}
+    for name, report in reports.items():
+        entry = recorded[f"{name}.pt"]
+        assert report["empirical"]["train_error"] == pytest.approx(entry["train_error"], abs=1e-3)
+        assert report["empirical"]["test_error"] == pytest.approx(entry["test_error"], abs=1e-3)
+
+
+@pytest.mark.parametrize("name", PRUNED)
+def test_every_value_follows_from_its_terms(reports, name):
+    report = reports[name]
+    for bound in report["bounds"].values():
+        assert bound["value"] == pytest.approx(10 ** bound["log10_value"], rel=1e-9)
+        if bound["status"] == "refuted":
+            continue
+        terms = bound["terms"]
+        parts = terms["margin_error"] + terms["complexity_term"] + terms["confidence_term"]
+        assert bound["value"] == pytest.approx(parts, rel=1e-9)
+        assert bound["value"] >= parts * (1 - 1e-15)
+        share = math.log(2 / 0.05)
+        assert terms["confidence_term"] >= 3 * math.sqrt(share / (2 * report["data"]["m"]))
+        if bound["kind"] == "F":
+            assert terms["complexity_term"] == pytest.approx(4 / bound["margin"] * bound["complexity"], rel=1e-6)
+
+
+def test_an_independent_mask_is_not_paid_for(tickets):
+    paid, free = (
+        boundcalc.analyze(tickets / "lenet300_density02.pt", mask_origin=origin, **OPTIONS).to_dict()["bounds"]["peeling"]
+        for origin in ("data", "independent")
+    )
+    assert free["terms"]["bits"]["mask"] == 0
+    assert free["value"] < paid["value"]
+
+
+def test_the_reference_moves_only_the_distances(tickets):
+    with_reference = boundcalc.analyze(
+        tickets / "lenet300_dense.pt", reference=tickets / "lenet300_init.pt", **OPTIONS
+    ).to_dict()
+    without = boundcalc.analyze(tickets / "lenet300_dense.pt", **OPTIONS).to_dict()
+    assert with_reference["checkpoint"]["reference"]["how"] == "given"
+    assert with_reference["bounds"]["bartlett2017"]["terms"]["distance_from"] == "initialisation"
+    assert without["bounds"]["bartlett2017"]["terms"]["distance_from"] == "zero"
+    for name, bound in without["bounds"].items():
+        assert name == "bartlett2017" or bound == with_reference["bounds"][name]
+
+
+def test_the_convolutional_ticket_is_read_in_the_only_way_that_fits(reports):
+    network = reports["conv_density10"]["network"]
+    assert [layer["stride"] for layer in network["layers"][:3]] == [[1, 1]] * 3
+    assert any("only uniform reading" in sentence for sentence in network["assumptions"])

@@ -75,7 +75,7 @@ def analyze(
         CheckpointError: the checkpoint, mask, reference or model is unreadable or refused.
         DataError: the data is unreadable or does not fit.
         UsageError: options that contradict each other.
-    """  # noqa: DOC502
+    """
     chosen = Options(
         data=data, parts=None if parts is None else tuple(parts), reference=reference, delta=delta, **options
     )
@@ -99,7 +99,7 @@ def load(path: str | Path, model: str | torch.nn.Module | None = None) -> Networ
 
     Raises:
         CheckpointError: it is unreadable or refused, or the architecture is not understood.
-    """  # noqa: DOC502
+    """
     return from_checkpoint(read(path), model)
 
 
@@ -118,7 +118,7 @@ def find(checkpoint: Checkpoint, options: Options, progress: Progress | None = N
         CheckpointError: the architecture or reference does not fit.
         DataError: the data does not fit.
         UsageError: no CUDA device where one was asked for.
-    """  # noqa: DOC502
+    """
     clock = Clock()
     with clock.time("read"):
         dataset = _open_data(options)

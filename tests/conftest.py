@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import hypothesis
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
 hypothesis.settings.register_profile("suite", deadline=None, derandomize=True, print_blob=False)
 hypothesis.settings.load_profile("suite")
 

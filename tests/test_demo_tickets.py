@@ -53,12 +53,16 @@ def test_every_value_follows_from_its_terms(reports, name):
         share = math.log(2 / 0.05)
         assert terms["confidence_term"] >= 3 * math.sqrt(share / (2 * report["data"]["m"]))
         if bound["kind"] == "F":
-            assert terms["complexity_term"] == pytest.approx(4 / bound["margin"] * bound["complexity"], rel=1e-6)
+            assert terms["complexity_term"] == pytest.approx(
+                4 / bound["margin"] * bound["complexity"], rel=1e-6
+            )
 
 
 def test_an_independent_mask_is_not_paid_for(tickets):
     paid, free = (
-        boundcalc.analyze(tickets / "lenet300_density02.pt", mask_origin=origin, **OPTIONS).to_dict()["bounds"]["peeling"]
+        boundcalc.analyze(tickets / "lenet300_density02.pt", mask_origin=origin, **OPTIONS).to_dict()[
+            "bounds"
+        ]["peeling"]
         for origin in ("data", "independent")
     )
     assert free["terms"]["bits"]["mask"] == 0

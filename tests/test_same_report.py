@@ -15,7 +15,12 @@ def stripped(report):
     tree = report.to_dict()
     for key in NOT_THE_NETWORK:
         del tree["checkpoint"][key]
-    del tree["seconds"], tree["network"]["source"], tree["network"]["assumptions"], tree["network"]["input_shape"]
+    del (
+        tree["seconds"],
+        tree["network"]["source"],
+        tree["network"]["assumptions"],
+        tree["network"]["input_shape"],
+    )
     return tree
 
 
@@ -56,7 +61,14 @@ def test_inferred_networks(mlp):
 
 @pytest.mark.parametrize(
     "name",
-    ["prune-live", "dense-zeros-inferred", "synaptic-flow", "approx-weight-norm-pruned", "safetensors", "pt2-old"],
+    [
+        "prune-live",
+        "dense-zeros-inferred",
+        "synaptic-flow",
+        "approx-weight-norm-pruned",
+        "safetensors",
+        "pt2-old",
+    ],
 )
 def test_captured_networks(cnn, name):
     options = {"samples": 500, "input_bound": 1.0, "input_shape": (1, 8, 8)}
@@ -70,6 +82,10 @@ def test_a_live_module_is_its_own_checkpoint(cnn):
     network = conventions.seeded(conventions.CNN)
     masked = conventions.pruned(network, conventions.random_masks(network))
     options = {"samples": 500, "input_bound": 1.0, "input_shape": (1, 8, 8)}
+    masked.train()
+    before = {key: tensor.clone() for key, tensor in masked.state_dict().items()}
     report = boundcalc.analyze(masked, **options)
+    assert masked.training
+    assert all(torch.equal(tensor, before[key]) for key, tensor in masked.state_dict().items())
     same(stripped(report), stripped(boundcalc.analyze(cnn["pt2"], **options)), False)
     assert report.to_dict()["checkpoint"]["mask"] == "declared"

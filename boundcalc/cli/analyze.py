@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 
 from boundcalc.cli import parser
-from boundcalc.cli.progress import progress_bar
 from boundcalc.cli.output import write
+from boundcalc.cli.progress import progress_bar
 
 
 def run(words: list[str]) -> int:
@@ -32,4 +32,3 @@ def run(words: list[str]) -> int:
     for part, reason in findings.skipped.items():
         print(f"boundcalc: {part} did not run: {reason}", file=sys.stderr)  # noqa: T201
     return 1 if findings.skipped else 0
-

@@ -193,7 +193,7 @@ def options(given: argparse.Namespace) -> Options:
 
     Raises:
         UsageError: they contradict each other.
-    """  # noqa: DOC502
+    """
     return Options(
         data=given.data,
         model=given.model,

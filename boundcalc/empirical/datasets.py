@@ -93,7 +93,7 @@ def open_data(
         >>> x, y = next(data.train.batches(2))
         >>> x.dtype, y.tolist()
         (dtype('float64'), [0, 1])
-    """  # noqa: DOC502
+    """
     step = None if normalize is None else _normalization(normalize)
     name = spec if isinstance(spec, str) else "arrays"
     data = _matched(_open_form(spec) if isinstance(spec, str) else _interpret(spec, name))

@@ -84,7 +84,7 @@ class Split:
             ValueError: `batch_size` is not positive.
             DataError: NaN or infinity in x, a label that is not a whole number or is negative, or a damaged
                 file; names the array and the row.
-        """  # noqa: DOC502
+        """
         if batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, not {batch_size}")
         yield from _resize(self._checked(batch_size), batch_size)

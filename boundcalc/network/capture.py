@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import importlib
 import importlib.util
 import io
@@ -79,6 +80,26 @@ def make_module(spec: str) -> torch.nn.Module:
     if not isinstance(module, torch.nn.Module):
         raise CheckpointError(spec, f"it returned a {type(module).__name__}, not a torch.nn.Module")
     return module.eval()
+
+
+def own_copy(module: torch.nn.Module) -> torch.nn.Module:
+    """Return a copy of the caller's module in evaluation mode, so that nothing of theirs is changed.
+
+    Weights that live pruning or normalisation computes are no leaves, which deepcopy refuses: they are detached.
+
+    Raises:
+        CheckpointError: it cannot be copied.
+    """
+    computed = [
+        value
+        for part in module.modules()
+        for value in vars(part).values()
+        if isinstance(value, torch.Tensor) and not value.is_leaf
+    ]
+    try:
+        return copy.deepcopy(module, {id(value): value.detach().clone() for value in computed}).eval()
+    except Exception as error:
+        raise CheckpointError(type(module).__name__, f"it cannot be copied: {error}") from error
 
 
 def fill(module: torch.nn.Module, checkpoint: Checkpoint, spec: str) -> None:

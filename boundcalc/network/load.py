@@ -106,7 +106,7 @@ def _from_model(
     from boundcalc.network import capture
 
     named = model if isinstance(model, str) else type(model).__name__
-    module = capture.make_module(model) if isinstance(model, str) else model.eval()
+    module = capture.make_module(model) if isinstance(model, str) else capture.own_copy(model)
     capture.fill(module, checkpoint, named)
     shape = input_shape or _first_width(named, module)
     program, state = capture.export(module, shape, named)

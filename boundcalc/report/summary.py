@@ -59,7 +59,9 @@ def _measured(findings: Findings) -> str:
         return f"Measured: training error {train:.4g}; without test data there is no gap to explain."
     test = error(measured.test_margins)
     gap = f"{test - train:+.4g}"
-    return f"Measured: training error {train:.4g}, test error {test:.4g}, gap {gap}: what bounds must explain."
+    return (
+        f"Measured: training error {train:.4g}, test error {test:.4g}, gap {gap}: what bounds must explain."
+    )
 
 
 def _size(log_value: float) -> str:

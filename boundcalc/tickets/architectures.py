@@ -258,7 +258,7 @@ def conv(
 
     Raises:
         ValueError: fewer than two layers, or the image is used up before the last convolution.
-    """  # noqa: DOC502
+    """
     return ConvNet(depth, channels, stride, kernel, size, inputs, classes, bias)
 
 

@@ -45,7 +45,10 @@ def seconds(words: tuple[str, ...]) -> float:
     path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
     start = time.perf_counter()
     subprocess.run(
-        [sys.executable, *words], check=True, stdout=subprocess.DEVNULL, env={**os.environ, "PYTHONPATH": path}
+        [sys.executable, *words],
+        check=True,
+        stdout=subprocess.DEVNULL,
+        env={**os.environ, "PYTHONPATH": path},
     )
     return time.perf_counter() - start
 
@@ -71,7 +74,9 @@ def main(rounds: int) -> int:
         ratio = medians[case.name] / medians[BASE]
         met = ratio <= case.most
         failed += not met
-        print(f"| {case.name} | {medians[case.name]:.3f} | {ratio:.2f} | {case.most} | {'yes' if met else 'NO'} |")
+        print(
+            f"| {case.name} | {medians[case.name]:.3f} | {ratio:.2f} | {case.most} | {'yes' if met else 'NO'} |"
+        )
     return 1 if failed else 0
 
 

@@ -131,7 +131,9 @@ def path_norm_of(network):
 
     def norm(weights):
         weights_now[0] = weights
-        return forward.run(network, torch.ones(1, *network.nodes[0].shape, dtype=torch.float64), evaluate).sum()
+        return forward.run(
+            network, torch.ones(1, *network.nodes[0].shape, dtype=torch.float64), evaluate
+        ).sum()
 
     return norm
 

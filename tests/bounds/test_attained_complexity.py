@@ -7,10 +7,11 @@ import math
 import pytest
 import torch
 from attack import PeelingScale, attained, layers_of, path_norm_of, product_of
-from test_peeling_twin import (
+from peeling_networks import (
     average_pooled,
     input_in_several_places,
     no_relu_between,
+    preactivated,
     projection_skips,
     shortcut_without_weights,
     sum_of_sums,
@@ -121,7 +122,15 @@ def test_a_convolution_and_a_wide_linear_layer(norms):
 @pytest.mark.parametrize("norms", NORMS[:2], ids="-".join)
 @pytest.mark.parametrize(
     "make",
-    [projection_skips, input_in_several_places, no_relu_between, sum_of_sums, average_pooled, shortcut_without_weights],
+    [
+        projection_skips,
+        preactivated,
+        input_in_several_places,
+        no_relu_between,
+        sum_of_sums,
+        average_pooled,
+        shortcut_without_weights,
+    ],
 )
 def test_other_structures(make, norms):
     network = make(0)
@@ -177,10 +186,21 @@ def skip_of_the_raw_input():
 
 @pytest.mark.parametrize(
     "make",
-    [*CHAINS.values(), skip_of_the_raw_input, sum_of_sums, projection_skips, average_pooled, lambda: max_pooled(4, 2)],
+    [
+        *CHAINS.values(),
+        skip_of_the_raw_input,
+        sum_of_sums,
+        projection_skips,
+        average_pooled,
+        lambda: max_pooled(4, 2),
+    ],
 )
 def test_path_norm(make):
-    network = make() if make in CHAINS.values() or make.__name__ in {"skip_of_the_raw_input", "<lambda>"} else make(0)
+    network = (
+        make()
+        if make in CHAINS.values() or make.__name__ in {"skip_of_the_raw_input", "<lambda>"}
+        else make(0)
+    )
     for x in (sample(network, 8), sample(network, 1).repeat(8, 1, 1, 1)):
         claimed, _ = unit("path_norm", network, x)
         found, _ = attained(network, x, path_norm_of(network), **QUICK)
@@ -214,12 +234,14 @@ def test_the_released_formula_of_galanti_is_passed():
 def test_disjoint_samples_pass_even_the_whole_released_value():
     width = 64
     s = Sketch((1, width, width))
-    at = s.relu(s.affine(0, torch.ones(1, 1, 1, 1, dtype=torch.float64), window=_one_by_one(width), kind="conv2d"))
+    at = s.relu(
+        s.affine(0, torch.ones(1, 1, 1, 1, dtype=torch.float64), window=_one_by_one(width), kind="conv2d")
+    )
     s.affine(at, torch.full((1, 1, width, width), 1 / width, dtype=torch.float64))
     m = 16
     x = torch.zeros(m, width * width, dtype=torch.float64)
     for i in range(m):
-        x[i, i :: m] = 1.0
+        x[i, i::m] = 1.0
     x = x.reshape(m, 1, width, width)
     outcome = registry["galanti2023"].compute(problem_for(s.network(), x))
     attained_exactly = width / m

@@ -13,7 +13,7 @@ import torch
 
 from boundcalc.bounds import Bound, Homogeneous, register, registry
 
-SOURCE = '''
+SOURCE = """
 import math
 from boundcalc.bounds import Bound, Homogeneous
 
@@ -23,7 +23,7 @@ def compute(problem):
     return Homogeneous(log_rho=math.log(2.0), log_unit=-math.log(problem.energies.m), terms={"answer": 42})
 
 BOUND = Bound("doe2026", "F", "published", "Doe 2026, Theorem 3", ("iid sample",), compute)
-'''
+"""
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +39,17 @@ def plugin(tmp_path_factory):
         archive.writestr(f"{info}/entry_points.txt", "[boundcalc.bounds]\ndoe2026 = boundcalc_doe:BOUND\n")
         archive.writestr(f"{info}/RECORD", "")
     site = folder / "site"
-    install = ["-m", "pip", "install", "--quiet", "--no-index", "--no-deps", "--target", str(site), str(wheel)]
+    install = [
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--no-index",
+        "--no-deps",
+        "--target",
+        str(site),
+        str(wheel),
+    ]
     subprocess.run([sys.executable, *install], check=True, capture_output=True)
     return {**os.environ, "PYTHONPATH": os.pathsep.join([str(site), os.environ.get("PYTHONPATH", "")])}
 
@@ -56,7 +66,9 @@ def boundcalc(plugin, *words):
 def test_an_installed_package_adds_a_bound(plugin, tmp_path):
     assert "doe2026" in {row["bound"] for row in boundcalc(plugin, "bounds")}
     torch.save({"fc.weight": torch.ones(2, 3)}, tmp_path / "net.pt")
-    entry = boundcalc(plugin, str(tmp_path / "net.pt"), "--samples", "100", "--input-bound", "1")["bounds"]["doe2026"]
+    entry = boundcalc(plugin, str(tmp_path / "net.pt"), "--samples", "100", "--input-bound", "1")["bounds"][
+        "doe2026"
+    ]
     assert entry["status"] == "published"
     assert entry["complexity"] == pytest.approx(0.02)
     assert entry["terms"]["answer"] == 42

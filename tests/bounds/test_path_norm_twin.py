@@ -6,7 +6,7 @@ import math
 
 import pytest
 import torch
-from test_peeling_twin import (
+from peeling_networks import (
     average_pooled,
     circular,
     conv_chain,
@@ -25,7 +25,15 @@ from boundcalc.bounds.catalogue import registry
 from boundcalc.bounds.path_norm import input_skips_relu, longest, neurons_deep
 from boundcalc.network.ops import ReLU
 
-SMALL = (input_in_several_places, sum_of_sums, no_relu_between, conv_chain, circular, average_pooled, shortcut_without_weights)
+SMALL = (
+    input_in_several_places,
+    sum_of_sums,
+    no_relu_between,
+    conv_chain,
+    circular,
+    average_pooled,
+    shortcut_without_weights,
+)
 
 
 def value(network, x):
@@ -95,7 +103,8 @@ def test_a_linear_image_of_the_input_that_skips_a_relu_costs_one_more():
 
 
 @pytest.mark.parametrize(
-    ("make", "depth"), [(conv_chain, 3), (max_pooled, 5), (identity_skips, 5), (projection_skips, 4), (sum_of_sums, 5)]
+    ("make", "depth"),
+    [(conv_chain, 3), (max_pooled, 5), (identity_skips, 5), (projection_skips, 4), (sum_of_sums, 5)],
 )
 def test_depth_in_neurons(make, depth):
     assert neurons_deep(make(0)) == depth

@@ -7,145 +7,23 @@ import math
 
 import pytest
 import torch
+from peeling_networks import (
+    MIXES,
+    ONE,
+    TIED,
+    conv_chain,
+    input_in_several_places,
+    shortcut_without_weights,
+    uniform,
+    walk,
+)
 from twins import PeelingTwin, Sketch, energies_of, mlp, sample
 
-from boundcalc.bounds.peeling import dense_structure, masked_structure
-from boundcalc.bounds.peeling_norms import NORMS
-from boundcalc.bounds.peeling_walk import Choice, Kernels, Setting, Walker, group_sizes
+from boundcalc.bounds.peeling_kernels import group_sizes
 from boundcalc.empirical.energies import Energies, declared
 from boundcalc.errors import NotCovered
-from boundcalc.network.nodes import ExactPositions, GeneralPosition
+from boundcalc.network.nodes import GeneralPosition
 from boundcalc.network.ops import ReLU
-
-
-def walk(network, energies, split, t=1.0, masked=True, positions=None):
-    structure = masked_structure("data") if masked else dense_structure()
-    positions = positions or ExactPositions()
-    setting = Setting(structure, positions, energies)
-    if split is not None:
-        norms = {norm.name: norm for norm in NORMS}
-        split = {name: Choice(group, norms[norm]) for name, (group, norm) in split.items()}
-    return Walker(network, setting, Kernels(structure, positions), t).best(split)
-
-
-def conv_chain(seed):
-    s = Sketch((2, 5, 4), seed)
-    at = s.relu(s.conv(0, 3, 3, padding=1, bias=True))
-    at = s.relu(s.conv(at, 5, (3, 2), stride=2, padding=1))
-    s.linear(at, 3, bias=True)
-    return s.network()
-
-
-def three_convs(seed):
-    s = Sketch((1, 6, 6), seed, density=0.4)
-    at = s.relu(s.conv(0, 3, 3, dilation=2, padding=1, dead=(1,)))
-    at = s.relu(s.conv(at, 4, 2, bias=True, dead=(0, 3)))
-    at = s.relu(s.conv(at, 2, 3))
-    s.linear(at, 2)
-    return s.network()
-
-
-def grouped(seed):
-    s = Sketch((2, 4, 4), seed)
-    at = s.relu(s.conv(0, 4, 3, padding=1, groups=2, bias=True))
-    at = s.relu(s.conv(at, 6, 3, groups=2, stride=2, padding=1))
-    at = s.relu(s.conv(at, 6, 1, groups=6))
-    s.linear(at, 4)
-    return s.network()
-
-
-def circular(seed):
-    s = Sketch((2, 4, 3), seed)
-    at = s.relu(s.conv(0, 3, 3, padding=1, circular=True))
-    at = s.relu(s.conv(at, 3, 3, padding=1, circular=True, stride=2, bias=True))
-    s.linear(at, 1)
-    return s.network()
-
-
-def average_pooled(seed):
-    s = Sketch((1, 6, 6), seed)
-    at = s.avg(s.relu(s.conv(0, 3, 3, padding=1)), 2)
-    at = s.avg(s.relu(s.conv(at, 4, 2, bias=True)), 2, stride=1, padding=1)
-    s.linear(at, 3)
-    return s.network()
-
-
-def max_pooled(seed):
-    s = Sketch((1, 6, 6), seed)
-    at = s.max(s.relu(s.conv(0, 3, 3, padding=1, bias=True)), 3, stride=2, padding=1)
-    at = s.max(s.relu(s.conv(at, 4, 2)), 2)
-    s.linear(at, 3)
-    return s.network()
-
-
-def identity_skips(seed):
-    s = Sketch((1, 4, 4), seed)
-    stem = s.relu(s.conv(0, 4, 3, padding=1, bias=True))
-    inner = s.relu(s.conv(stem, 3, 3, padding=1))
-    at = s.relu(s.add(s.conv(inner, 4, 3, padding=1, bias=True), stem))
-    again = s.relu(s.add(at, s.conv(at, 4, 1, dead=(2,))))
-    s.linear(again, 2)
-    return s.network()
-
-
-def projection_skips(seed):
-    s = Sketch((2, 4, 4), seed)
-    stem = s.relu(s.conv(0, 3, 3, padding=1))
-    inner = s.relu(s.conv(stem, 4, 3, stride=2, padding=1, bias=True))
-    joined = s.add(s.conv(inner, 4, 3, padding=1, bias=True), s.conv(stem, 4, 1, stride=2))
-    at = s.relu(joined)
-    s.linear(at, 3, bias=True)
-    return s.network()
-
-
-def input_in_several_places(seed):
-    s = Sketch((2, 3, 3), seed)
-    at = s.relu(s.conv(0, 3, 2, bias=True))
-    at = s.relu(s.add(s.conv(at, 4, 2, bias=True), s.linear(0, 4, bias=True)))
-    s.add(s.linear(at, 2), s.linear(0, 2))
-    return s.network()
-
-
-def no_relu_between(seed):
-    s = Sketch((1, 4, 4), seed)
-    at = s.conv(0, 3, 3, padding=1)
-    at = s.avg(at, 2)
-    at = s.relu(s.conv(at, 4, 2, bias=True))
-    at = s.linear(at, 5)
-    s.linear(at, 2)
-    return s.network()
-
-
-def sum_of_sums(seed):
-    s = Sketch((3, 1, 1), seed, density=0.8)
-    stem = s.relu(s.linear(0, 4))
-    first = s.linear(s.relu(s.linear(stem, 3)), 4, bias=True)
-    whole = s.add(s.add(first, stem), s.linear(stem, 4))
-    at = s.relu(s.add(whole, stem))
-    s.linear(s.relu(s.add(at, at)), 2)
-    return s.network()
-
-
-def shortcut_without_weights(seed):
-    s = Sketch((1, 4, 4), seed)
-    stem = s.relu(s.conv(0, 3, 3, padding=1))
-    inner = s.conv(s.relu(s.conv(stem, 4, 3, stride=2, padding=1)), 4, 3, padding=1)
-    at = s.relu(s.add(inner, s.widened(stem, 4)))
-    s.linear(at, 2)
-    return s.network()
-
-
-ONE = (conv_chain, three_convs, grouped, circular, average_pooled, max_pooled, projection_skips, no_relu_between)
-TIED = (identity_skips, sum_of_sums)
-
-
-MIXES = (("l2",), ("l1",), ("l2", "l1"), ("l1", "l1", "l2"))
-
-
-def uniform(network, size, norms=("l2",)):
-    """One node size (0 for all channels) for every layer, norms in turn."""
-    layers = list(network.layers())
-    return {layer.name: (size or layer.shape[0], norms[i % len(norms)]) for i, layer in enumerate(layers)}
 
 
 def splits(network, tied):
@@ -288,11 +166,14 @@ def test_biases_alone_are_a_network_of_constants():
     assert found.paths == found.pairs == int((last != 0).sum())
 
 
-@pytest.mark.parametrize("make", ONE + TIED, ids=lambda make: make.__name__)
+@pytest.mark.parametrize(
+    "make", (*ONE, *TIED, shortcut_without_weights, input_in_several_places), ids=lambda make: make.__name__
+)
 def test_one_general_position_is_never_below(make):
     network = make(3)
     measured = energies_of(sample(network, seed=3))
-    for split in splits(network, make in TIED):
+    unit = [uniform(network, 1, mix) for mix in MIXES]
+    for split in unit if make is shortcut_without_weights else splits(network, make in TIED):
         for masked in (True, False):
             exact = walk(network, measured, split, 0.5, masked)
             general = walk(network, measured, split, 0.5, masked, GeneralPosition())
@@ -341,20 +222,6 @@ def test_the_search_is_no_worse_than_each_uniform_split_nearby():
     assert best <= min(every) + math.log(1.05)
 
 
-REFUSED = {
-    "residual sum with the input": lambda s: s.linear(s.relu(s.add(0, s.linear(0, 3))), 2),
-    "max pooling of a value that is not a ReLU's": lambda s: s.linear(s.max(s.linear(0, 3), 1), 2),
-    "residual sum on the outputs": lambda s: _skip_to_output(s),
-    "residual sum without ReLU": lambda s: s.linear(_skip_to_output(s), 2),
-    "ReLU after average pooling": lambda s: s.linear(s.relu(s.avg(s.linear(0, 3), 1)), 2),
-    "an output that is no layer's": lambda s: s.relu(s.linear(0, 3)),
-    "ReLU of the input": lambda s: s.linear(s.relu(0), 3),
-    "AvgPool of the input": lambda s: s.linear(s.avg(0, 1), 3),
-    "residual sum of a value that is not a ReLU's": lambda s: _linear_skip(s),
-    "BatchNorm that follows no layer": lambda s: s.linear(s.batchnorm(s.relu(s.linear(0, 3))), 2),
-}
-
-
 def _skip_to_output(s):
     at = s.relu(s.linear(0, 3))
     return s.add(s.linear(at, 3), at)
@@ -363,6 +230,20 @@ def _skip_to_output(s):
 def _linear_skip(s):
     at = s.linear(0, 3)
     return s.linear(s.relu(s.add(s.linear(at, 3), s.avg(at, 1))), 2)
+
+
+REFUSED = {
+    "residual sum with the input": lambda s: s.linear(s.relu(s.add(0, s.linear(0, 3))), 2),
+    "max pooling of a value that is not a ReLU's": lambda s: s.linear(s.max(s.linear(0, 3), 1), 2),
+    "residual sum on the outputs": _skip_to_output,
+    "residual sum without ReLU": lambda s: s.linear(_skip_to_output(s), 2),
+    "ReLU after average pooling": lambda s: s.linear(s.relu(s.avg(s.linear(0, 3), 1)), 2),
+    "an output that is no layer's": lambda s: s.relu(s.linear(0, 3)),
+    "ReLU of the input": lambda s: s.linear(s.relu(0), 3),
+    "AvgPool of the input": lambda s: s.linear(s.avg(0, 1), 3),
+    "residual sum of a value that is not a ReLU's": _linear_skip,
+    "BatchNorm that follows no layer": lambda s: s.linear(s.batchnorm(s.relu(s.linear(0, 3))), 2),
+}
 
 
 @pytest.mark.parametrize("message", REFUSED)

@@ -10,12 +10,12 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from twins import Sketch, mlp
+from twins import Sketch, mlp, problem_for, sample
 
 from boundcalc.bounds.peeling import dense_structure, masked_structure, price
-from boundcalc.bounds.peeling_walk import group_sizes, split_options
+from boundcalc.bounds.peeling_kernels import group_sizes
+from boundcalc.bounds.peeling_walk import split_options
 from boundcalc.bounds.prices import CONSTANTS, constant_bits, log2_binomial, mask_bits, subset_bits
-from twins import problem_for, sample
 
 
 def exact_log2(number):

@@ -94,7 +94,9 @@ def test_post_hoc_numbers_are_rounded_up_and_each_is_paid(margin):
         return -9.0 + sum(numbers.values()) - log_gamma
 
     numbers = {"a": 0.5, "b": -0.25, "c": 0.0, "zero": -math.inf}
-    judged = judge(PostHoc(numbers, lambda n, g: complexity({k: v for k, v in n.items() if k != "zero"}, g)), given)
+    judged = judge(
+        PostHoc(numbers, lambda n, g: complexity({k: v for k, v in n.items() if k != "zero"}, g)), given
+    )
     points = {name: grid_above(number) for name, number in numbers.items()}
     at_grid = seen[0][0]
     assert all(at_grid[name] >= numbers[name] for name in at_grid)
@@ -194,7 +196,7 @@ def test_a_network_of_zeros(bias):
         assert_sane(results)
         found = results["peeling"].judged
         assert found.log_complexity == -math.inf
-        assert found.terms["log10_complexity_term"] is None
+        assert found.terms["log10_complexity_term"] < -40
         if margins is not None:
             assert found.terms["margin_error"] == 1.0
             assert found.log_value > 0
@@ -203,10 +205,14 @@ def test_a_network_of_zeros(bias):
 def test_data_of_zeros():
     for bias in (False, True):
         network = mlp((3, 4, 2), 0, 0.8, bias)
-        assert_sane(all_bounds(network, torch.zeros(20, 3, 1, 1, dtype=torch.float64), torch.ones(20).double()))
+        assert_sane(
+            all_bounds(network, torch.zeros(20, 3, 1, 1, dtype=torch.float64), torch.ones(20).double())
+        )
 
 
-@pytest.mark.parametrize(("scale", "bias"), [(1e38, False), (1e38, True), (1e-38, False), (1e-38, True), (1e75, True)])
+@pytest.mark.parametrize(
+    ("scale", "bias"), [(1e38, False), (1e38, True), (1e-38, False), (1e-38, True), (1e75, True)]
+)
 def test_norms_of_hundreds_of_digits(scale, bias):
     s = Sketch((4, 1, 1), 0, 1.0)
     at = 0
@@ -254,7 +260,9 @@ def test_more_delta_more_samples_and_fewer_bits_never_hurt(name):
 
 
 def test_bits_raise_the_value():
-    values = [judge(Homogeneous(0.0, -7.0, bits), problem(spread())).log_value for bits in (0, 1, 10, 1000, 1e6)]
+    values = [
+        judge(Homogeneous(0.0, -7.0, bits), problem(spread())).log_value for bits in (0, 1, 10, 1000, 1e6)
+    ]
     assert values == sorted(values) and len(set(values)) == 5
 
 
@@ -277,8 +285,10 @@ def test_without_data_the_bound_is_on_the_excess():
     judged = judge(Homogeneous(0.0, -7.0), given)
     assert judged.margin == pytest.approx(1.0)
     assert judged.terms["margin_error"] is None
-    held = judge(Homogeneous(0.0, -7.0), replace(given, margins=torch.full((100,), 2.0).double()))
-    assert held.log_value <= judged.log_value
+    kept = replace(
+        given, margins=torch.full((100,), 2.0).double(), settings=replace(given.settings, margin=1.0)
+    )
+    assert judge(Homogeneous(0.0, -7.0), kept).log_value == judged.log_value
 
 
 def test_energies_are_those_of_the_arrays():

@@ -50,7 +50,17 @@ class Sketch:
         return self._append(node)
 
     def conv(
-        self, source, out, kernel=3, stride=1, padding=0, dilation=1, groups=1, circular=False, bias=False, dead=()
+        self,
+        source,
+        out,
+        kernel=3,
+        stride=1,
+        padding=0,
+        dilation=1,
+        groups=1,
+        circular=False,
+        bias=False,
+        dead=(),
     ):
         channels, *size = self.nodes[source].shape
         pairs = [(v, v) if isinstance(v, int) else v for v in (kernel, stride, padding, dilation)]
@@ -74,10 +84,10 @@ class Sketch:
         rows = [average_rows(n, kernel, stride or kernel, padding, False, True) for n in size]
         return self._append(AvgPool("avg", (source,), (channels, len(rows[0]), len(rows[1])), *rows))
 
-    def max(self, source, kernel=2, stride=None, padding=0):
+    def max(self, source, kernel=2, stride=None, padding=0, ceil=False):
         channels, *size = self.nodes[source].shape
         pair = [(v, v) for v in (kernel, stride or kernel, padding)]
-        window = Window.of(tuple(size), *pair)
+        window = Window.of(tuple(size), *pair, ceil=ceil)
         return self._append(MaxPool("max", (source,), (channels, *window.out), window))
 
     def add(self, left, right):
@@ -241,7 +251,9 @@ class PeelingTwin:
 
     def _below(self, layer, source, matrix, used):
         if source == "input":
-            return [(math.sqrt(matrix[:, i].sum()), self.energy[i : i + 1], 0.0) for i in np.flatnonzero(used)]
+            return [
+                (math.sqrt(matrix[:, i].sum()), self.energy[i : i + 1], 0.0) for i in np.flatnonzero(used)
+            ]
         blocks, reached = {}, set()
         shape = self.network.nodes[layer.inputs[0]].shape
         for flat, (c, i, j) in enumerate(itertools.product(*map(range, shape))):
@@ -312,7 +324,10 @@ class PeelingTwin:
         high, wide = node.window.height, node.window.width
         taps = itertools.product(range(high.kernel), range(wide.kernel))
         places = [
-            (i * high.stride - high.before + a * high.dilation, j * wide.stride - wide.before + b * wide.dilation)
+            (
+                i * high.stride - high.before + a * high.dilation,
+                j * wide.stride - wide.before + b * wide.dilation,
+            )
             for a, b in taps
         ]
         inside = {(y, x): 1.0 for y, x in places if 0 <= y < height and 0 <= x < width}
@@ -367,49 +382,53 @@ def toeplitz_matrices(network, t=None):
         bias = torch.zeros(matrix.shape[0], dtype=torch.float64)
         if layer.bias is not None:
             bias = repeated_bias(layer, layer.bias) / t
-        matrix = torch.cat([matrix, bias[:, None]], 1)
-        if any(later.bias is not None for later, _ in matrices[index + 1 :]):
-            last = torch.zeros(1, matrix.shape[1], dtype=torch.float64)
-            last[0, -1] = 1.0
-            matrix = torch.cat([matrix, last])
-        full.append(matrix)
+        last = torch.zeros(1, matrix.shape[1] + 1, dtype=torch.float64)
+        last[0, -1] = 1.0
+        handed_on = any(later.bias is not None for later, _ in matrices[index + 1 :])
+        full.append(torch.cat([torch.cat([matrix, bias[:, None]], 1), last[: int(handed_on)]]))
     return full
 
 
 # ---------------------------------------------------------------------------------------------- path norm
 
 
-def path_norm(network):
+class PathNorm:
     """Sum over paths, walked one by one from every output back, of the product of absolute weights."""
-    matrices = {}
-    for index, node in enumerate(network.nodes):
-        if isinstance(node, Affine):
-            matrices[index] = dense(network, node, node.weight).abs()
-        elif isinstance(node, AvgPool | Rearrange):
-            shape = network.nodes[node.inputs[0]].shape
-            units = torch.eye(math.prod(shape), dtype=torch.float64).reshape(-1, *shape)
-            matrices[index] = forward.evaluate_node(node, [units]).flatten(1).T.abs()
 
-    def walk(index, unit):
-        node = network.nodes[index]
+    def __init__(self, network):
+        self.network = network
+        self.matrices = {}
+        for index, node in enumerate(network.nodes):
+            if isinstance(node, Affine):
+                self.matrices[index] = dense(network, node, node.weight).abs()
+            elif isinstance(node, AvgPool | Rearrange):
+                shape = network.nodes[node.inputs[0]].shape
+                units = torch.eye(math.prod(shape), dtype=torch.float64).reshape(-1, *shape)
+                self.matrices[index] = forward.evaluate_node(node, [units]).flatten(1).T.abs()
+
+    def value(self):
+        last = len(self.network.nodes) - 1
+        return sum(self.walk(last, unit) for unit in range(math.prod(self.network.nodes[last].shape)))
+
+    def walk(self, index, unit):
+        node = self.network.nodes[index]
         if isinstance(node, Input):
             return 1.0
-        if isinstance(node, ReLU):
-            return walk(node.inputs[0], unit)
-        if isinstance(node, Add):
-            return sum(walk(i, unit) for i in node.inputs)
+        if isinstance(node, ReLU | Add):
+            return sum(self.walk(i, unit) for i in node.inputs)
         if isinstance(node, MaxPool):
-            return sum(walk(node.inputs[0], below) for below in pooled_units(network, index, unit))
+            return sum(self.walk(node.inputs[0], below) for below in pooled_units(self.network, index, unit))
         total = 0.0
         if isinstance(node, Affine) and node.bias is not None:
             total = float(repeated_bias(node, node.bias)[unit].abs())
-        row = matrices[index][unit]
+        row = self.matrices[index][unit]
         for below in torch.nonzero(row).flatten().tolist():
-            total += float(row[below]) * walk(node.inputs[0], below)
+            total += float(row[below]) * self.walk(node.inputs[0], below)
         return total
 
-    last = len(network.nodes) - 1
-    return sum(walk(last, unit) for unit in range(math.prod(network.nodes[last].shape)))
+
+def path_norm(network):
+    return PathNorm(network).value()
 
 
 def pooled_units(network, index, unit):

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
+import conventions
 import pytest
 import torch
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
-import conventions  # noqa: E402
 
 
 @pytest.fixture(scope="session")

@@ -65,7 +65,9 @@ def test_help_and_version_do_not_import_torch():
         "assert not {'torch', 'numpy', 'scipy'} & set(sys.modules), sorted(sys.modules)"
     )
     for words in (["--help"], ["--version"], ["formats"], ["formats", "--help"], ["bounds", "--help"]):
-        done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            [sys.executable, "-c", code, *words], capture_output=True, text=True, check=False
+        )
         assert done.returncode == 0, done.stderr
         assert done.stdout
 
@@ -239,7 +241,11 @@ def test_a_closed_pipe_is_no_error(ticket):
     read_end, write_end = os.pipe()
     os.close(read_end)
     done = subprocess.run(
-        [sys.executable, "-m", "boundcalc", ticket], stdout=write_end, stderr=subprocess.PIPE, text=True, check=False
+        [sys.executable, "-m", "boundcalc", ticket],
+        stdout=write_end,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
     )
     os.close(write_end)
     assert done.stderr == ""

@@ -1,0 +1,148 @@
+"""A network in the making: the values of a program, the nodes that compute them, the tensors they read."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import torch
+
+from boundcalc.checkpoint.program import Call, Program, Ref
+from boundcalc.network.geometry import Window
+from boundcalc.network.ops import Affine, Input, Node, Shape
+from boundcalc.network.weights import Parameters, plain_key, references
+
+
+@dataclass(frozen=True)
+class Value:
+    """A value of the program: the node that computes it and the shape in which the program sees it."""
+
+    node: int
+    shape: tuple[int, ...]
+
+
+def image(shape: tuple[int, ...]) -> Shape:
+    """Return the (channels, height, width) in which a per-sample shape is kept.
+
+    Raises:
+        ValueError: more than three dimensions.
+    """
+    if len(shape) > 3:
+        raise ValueError(f"a value of shape {shape} per sample is not an image")
+    if len(shape) == 2:
+        return 1, shape[0], shape[1]
+    return (shape[0], 1, 1) if len(shape) == 1 else (shape[0], shape[1], shape[2])
+
+
+def flat_image(shape: tuple[int, ...]) -> Shape:
+    """Return `image` of a shape, or one long column where it is none."""
+    return image(shape) if 1 <= len(shape) <= 3 else (math.prod(shape), 1, 1)
+
+
+def operand(call: Call) -> Ref:
+    """Return the first tensor argument of a call."""
+    for argument in call.args.values():
+        if isinstance(argument, Ref):
+            return argument
+    return references(call.args)[0]
+
+
+class Draft:
+    """What the conversions of single operations read and add to.
+
+    Args:
+        program: the captured forward pass.
+        state: raw state dict of the program.
+        tensors: canonical tensors that replace entries of `state` (masked weights).
+        masks: declared masks, keys as in `tensors`.
+    """
+
+    def __init__(
+        self,
+        program: Program,
+        state: Mapping[str, torch.Tensor],
+        tensors: Mapping[str, torch.Tensor],
+        masks: Mapping[str, torch.Tensor],
+    ) -> None:
+        self.program = program
+        self.parameters = Parameters(program, state, tensors)
+        self.masks = masks
+        self.used: set[str] = set()
+        shape = tuple(program.shapes[program.inputs[0]][1:])
+        self.nodes: list[Node] = [Input(program.inputs[0], (), flat_image(shape))]
+        self.values: dict[str, Value] = {program.inputs[0]: Value(0, shape)}
+        self.wrapped: dict[int, tuple[Value, list[int]]] = {}
+        self.notes: list[str] = []
+        self._shared: dict[str, str] = {}
+
+    def input_of(self, call: Call) -> Value:
+        """Return the value that a call's first tensor argument names."""
+        return self.values[operand(call).name]
+
+    def node_shape(self, value: Value) -> Shape:
+        """Return the image shape in which the value is kept."""
+        return self.nodes[value.node].shape
+
+    def out_shape(self, call: Call) -> tuple[int, ...]:
+        """Return the per-sample shape of a call's first output."""
+        return tuple(self.program.shapes[call.outputs[0]][1:])
+
+    def append(self, node: Node, shape: tuple[int, ...]) -> Value:
+        """Add a node and return its value."""
+        self.nodes.append(node)
+        return Value(len(self.nodes) - 1, shape)
+
+    def tensor(self, argument: object) -> torch.Tensor | None:
+        """Return a parameter argument in float64, or None."""
+        if argument is None:
+            return None
+        assert isinstance(argument, Ref)
+        self.used |= {plain_key(key) for key in self.parameters.keys_behind(argument.name)}
+        return self.parameters.value(argument.name).double()
+
+    def is_parameter(self, argument: object) -> bool:
+        """Return whether an argument is a tensor that no input enters."""
+        return isinstance(argument, Ref) and bool(self.parameters.keys_behind(argument.name))
+
+    def sizes(self, argument: object) -> tuple[int, ...]:
+        """Return the sizes of a parameter argument."""
+        assert isinstance(argument, Ref)
+        return tuple(self.parameters.value(argument.name).shape)
+
+    def key_of(self, argument: object) -> str:
+        """Return the one canonical key behind a parameter argument, or the value's name."""
+        assert isinstance(argument, Ref)
+        keys = sorted({plain_key(key) for key in self.parameters.keys_behind(argument.name)})
+        weights = [key for key in keys if key.endswith("weight")] or keys
+        return weights[0] if weights else argument.name
+
+    def module_of(self, call: Call) -> str:
+        """Return the layer name of the first parameter that a call reads, or the value's own name."""
+        for ref in references(call.args):
+            if ref.name not in self.values and self.parameters.keys_behind(ref.name):
+                return self.key_of(ref).rpartition(".")[0]
+        return call.outputs[0] if call.outputs else call.op
+
+    def affine(
+        self,
+        source: Value,
+        kind: str,
+        weight_of: object,
+        bias_of: object,
+        arrange: Callable[[torch.Tensor], torch.Tensor],
+    ) -> Affine:
+        """Make a layer; `arrange` turns its weight, as the program reads it, into (out, in, height, width)."""
+        assert isinstance(weight_of, Ref)
+        weight = self.tensor(weight_of)
+        assert weight is not None
+        kernel, key = arrange(weight), self.key_of(weight_of)
+        mask = self.masks.get(key)
+        declared = None if mask is None else arrange(self.parameters.moved(weight_of.name, mask.bool()))
+        stored = self.parameters.tensors.get(key, self.parameters.value(weight_of.name))
+        size = self.node_shape(source)[1:]
+        return Affine(
+            key.removesuffix(".weight"), (source.node,), (kernel.shape[0], 1, 1), kind, kernel,
+            self.tensor(bias_of), kernel != 0 if declared is None else (kernel != 0) & declared, declared,
+            tuple(stored.shape), Window.whole(size),
+        )  # fmt: skip

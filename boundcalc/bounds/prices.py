@@ -33,7 +33,7 @@ def mask_bits(network: Network) -> float:
     One bit a layer is kept for the choice between mask codes (section 4).
     """
     total = 0.0
-    for layer in network.layers():
+    for layer in network.stored():
         surviving = layer.surviving
         total += subset_bits(layer.parameters, surviving) + (1.0 if surviving else 0.0)
         if layer.bias is not None:

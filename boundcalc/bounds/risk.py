@@ -21,6 +21,8 @@ from boundcalc.norms.rounding import logsumexp
 
 LOG_STEP = math.log(1.01)
 """log(1 + eta) of every grid r_k = (1 + eta)^k; fixed here, before any sample."""
+CHEAP = 64
+"""Grid points around 0 whose price is small: tried besides those next to margins of the sample."""
 LOWEST = -10_000
 """Grid point that stands for 0."""
 UNDERFLOW = 1e-100
@@ -128,7 +130,7 @@ def _judge_homogeneous(outcome: Homogeneous, problem: Problem) -> Judged:
     m, delta = problem.energies.m, problem.settings.delta
 
     def at(k: int) -> _Candidate:
-        margin = math.exp(max(-700.0, outcome.log_rho - k * LOG_STEP))
+        margin = math.exp(min(700.0, max(-700.0, outcome.log_rho - k * LOG_STEP)))
         if outcome.log_rho == -math.inf:
             margin = UNDERFLOW
         penalty = math.log(4.0) + k * LOG_STEP + outcome.log_unit
@@ -138,7 +140,8 @@ def _judge_homogeneous(outcome: Homogeneous, problem: Problem) -> Judged:
     if outcome.log_rho == -math.inf:
         best = at(LOWEST)
     else:
-        best = _choose(at(grid_above(outcome.log_rho - math.log(gamma))) for gamma in _margins(problem))
+        points = {grid_above(outcome.log_rho - math.log(gamma)) for gamma in _margins(problem)}
+        best = _choose(at(k) for k in sorted(points | _cheap_points(problem)))
     return _judged(outcome.log_rho + outcome.log_unit, best, outcome.terms, outcome.bits, problem)
 
 
@@ -158,6 +161,11 @@ def _judge_post_hoc(outcome: PostHoc, problem: Problem) -> Judged:
     best = _choose(at(gamma) for gamma in _margins(problem))
     own = outcome.log_complexity(outcome.numbers, math.log(best.margin))
     return _judged(own, best, outcome.terms, price, problem)
+
+
+def _cheap_points(problem: Problem) -> set[int]:
+    searched = problem.settings.margin is None and problem.margins is not None
+    return set(range(-CHEAP, CHEAP + 1)) if searched else set()
 
 
 def _margins(problem: Problem) -> list[float]:

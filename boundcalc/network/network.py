@@ -40,6 +40,10 @@ class Network:
         """Yield the layers with weights in execution order."""
         return (node for node in self.nodes if isinstance(node, Affine))
 
+    def stored(self) -> Iterator[Affine]:
+        """Yield the layers with weights once each, also where a module is used several times."""
+        return iter({layer.name: layer for layer in self.layers()}.values())
+
     @property
     def depth(self) -> int:
         """L: the largest number of weight layers on a path from input to output."""
@@ -64,17 +68,17 @@ class Network:
     @property
     def parameters(self) -> int:
         """Weights of linear and convolution layers, pruned ones included."""
-        return sum(layer.parameters for layer in self.layers())
+        return sum(layer.parameters for layer in self.stored())
 
     @property
     def surviving(self) -> int:
         """Nonzero weights of linear and convolution layers after masking."""
-        return sum(layer.surviving for layer in self.layers())
+        return sum(layer.surviving for layer in self.stored())
 
     @property
     def biases(self) -> int:
         """Number of bias entries, those of folded BatchNorms included."""
-        return sum(layer.bias.numel() for layer in self.layers() if layer.bias is not None)
+        return sum(layer.bias.numel() for layer in self.stored() if layer.bias is not None)
 
     def consumers(self) -> list[list[int]]:
         """Return for every node the indices of the nodes that read it."""

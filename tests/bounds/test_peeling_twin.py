@@ -69,7 +69,7 @@ def same(network, energies, split, t=1.0, masked=True):
 @pytest.mark.parametrize("seed", [0, 1])
 def test_equal_on_every_split(make, seed):
     network = make(seed)
-    energies = energies_of(sample(network, seed=seed))
+    energies = energies_of(sample(network, seed=seed) * (1.0, 1e-3)[seed])
     values = {
         same(network, energies, split, t, masked).value
         for split in splits(network, make in TIED)

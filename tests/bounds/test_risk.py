@@ -294,3 +294,10 @@ def test_without_data_the_bound_is_on_the_excess():
 def test_energies_are_those_of_the_arrays():
     x = sample(mlp((3, 2), 0), 5)
     assert energies_of(x).frobenius_squared == pytest.approx(float(x.square().sum()))
+
+
+def test_cheap_grid_points_are_tried_besides_those_next_to_margins():
+    found = judge(Homogeneous(math.log(2.0), math.log(1e-2)), problem([3.0] * 100))
+    at_zero = 4 * 0.01 + confidence(0.05, log2_weight(0), 100)
+    assert math.exp(found.log_value) <= at_zero * (1 + 1e-9)
+    assert found.margin == pytest.approx(2.0)

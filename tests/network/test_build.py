@@ -207,6 +207,7 @@ def test_a_shared_layer_is_two_layers_of_one_name():
     network = captured(zoo.ready(make, shape), shape)
     assert [layer.name for layer in network.layers()] == ["inner", "inner", "out"]
     assert network.depth == 3
+    assert (network.parameters, network.biases) == (40, 8)
 
 
 def test_unused_keys_of_a_layer_that_follows_are_read():

@@ -97,7 +97,7 @@ def compute(problem: Problem) -> PostHoc:
     terms: Terms = {
         "spectral_norms": {name: _exp(measured[best][f"spectral.{name}"]) for name in names},
         "distances": {name: _exp(measured[best][f"distance.{name}"]) for name in names},
-        "distance_from": "initialisation" if problem.reference else "zero",
+        "distance_from": _origin(problem, chain),
         "largest_matrix": largest_matrix(chain),
         "energy_per_sample": _exp(2 * log_data(best)),
         "constant": best if chain.biased else None,
@@ -109,6 +109,13 @@ def compute(problem: Problem) -> PostHoc:
         constant_bits(chain.biased),
         terms,
     )
+
+
+def _origin(problem: Problem, chain: Chain) -> str:
+    known = [f"{link.layer.name}.weight" in problem.reference for link in chain.links]
+    if all(known):
+        return "initialisation"
+    return "initialisation, zero where BatchNorm is folded" if any(known) else "zero"
 
 
 def _distinct(names: list[str]) -> list[str]:

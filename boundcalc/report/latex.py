@@ -57,13 +57,13 @@ def _section(section: Section) -> str:
         return notes
     lines = [
         r"\begin{table}[htbp]",
-        r"\centering\small",
+        r"\centering\small\setlength{\tabcolsep}{4pt}",
         rf"\caption{{{escaped(section.title)}}}",
         rf"\label{{tab:boundcalc-{section.slug}}}",
     ]
     if section.facts:
         facts = [_row([escaped(label), _breakable(text)]) for label, text in section.facts]
-        lines += _tabular(r"lp{0.7\linewidth}", facts)
+        lines += _tabular(r"lp{0.72\linewidth}", facts)
     if section.grid is not None:
         lines += [r"\par\medskip"] * bool(section.facts) + _grid(section.grid)
     if notes:

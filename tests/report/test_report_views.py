@@ -237,7 +237,7 @@ def test_markdown_notes_do_not_become_lists(line, shown):
 
 COMMANDS = {
     *("begin", "end", "centering", "small", "caption", "label", "toprule", "midrule", "bottomrule", "par"),
-    *("medskip", "parbox", "linewidth", "footnotesize", "allowbreak", "times"),
+    *("medskip", "parbox", "linewidth", "footnotesize", "allowbreak", "setlength", "tabcolsep", "times"),
     *("textbackslash", "textasciitilde", "textasciicircum", "textless", "textgreater", "textbar"),
 }
 

@@ -29,6 +29,8 @@ from boundcalc.report.tree import Report
 if TYPE_CHECKING:
     from boundcalc.empirical.datasets import Dataset
     from boundcalc.empirical.measure import Measured, Progress
+    from boundcalc.samples.zhang2021 import SampleComplexity
+    from boundcalc.topology.hoang2023 import Topology
 
 
 class Clock:
@@ -66,7 +68,7 @@ def analyze(
         reference: the initialisation.
         delta: each bound fails with at most this probability.
         **options: further fields of `boundcalc.options.Options`: model, input_shape, mask, samples, input_bound, normalize,
-            device, seed, margin, mask_origin.
+            device, seed, margin, mask_origin, calibration, target_error, encoding.
 
     Returns:
         The report.
@@ -137,10 +139,29 @@ def find(checkpoint: Checkpoint, options: Options, progress: Progress | None = N
             problem = Problem(network, energies, margins, settings, weights, chain)
             bounds = evaluate_all(registry.values(), problem)
             together = _best_together(bounds, problem)
+    with clock.time("samples"):
+        samples = _samples(network, energies, options) if options.wants("samples") else None
+    with clock.time("topology"):
+        topology = _topology(network, weights, options) if options.wants("topology") else None
     return Findings(
-        options, checkpoint, network, dataset, measured, energies, reference, bounds, together,
+        options, checkpoint, network, dataset, measured, energies, reference, bounds, together, samples, topology,
         _skipped(options, energies, measured), clock.seconds,
     )  # fmt: skip
+
+
+def _samples(network: Network, energies: Energies | None, options: Options) -> SampleComplexity:
+    from boundcalc.samples.calibration import Calibration
+    from boundcalc.samples.zhang2021 import analyse
+
+    calibration = None if options.calibration is None else Calibration.load(options.calibration)
+    given = options.samples if energies is None else energies.m
+    return analyse(network, calibration, given, options.target_error)
+
+
+def _topology(network: Network, weights: dict[str, torch.Tensor], options: Options) -> Topology:
+    from boundcalc.topology.hoang2023 import analyse
+
+    return analyse(network, weights, options.encoding, options.seed)
 
 
 def _best_together(bounds: dict[str, BoundResult], problem: Problem) -> float | None:
@@ -206,7 +227,7 @@ def _reference(
 def _skipped(options: Options, energies: Energies | None, measured: Measured | None) -> dict[str, str]:
     reasons = {part: f"not in version {__version__}" for part in PARTS if part not in AVAILABLE}
     if energies is None:
-        reasons["bounds"] = "no sample size: give --data DATA, or --samples M and --input-bound B"
+        reasons["bounds"] = "no sample: give --data DATA, or --samples M and --input-bound B"
     if measured is None:
         reasons["empirical"] = "no data: give --data DATA"
     elif measured.reason:

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from boundcalc.empirical.measure import Measured
     from boundcalc.network.network import Network
     from boundcalc.options import Options
+    from boundcalc.samples.zhang2021 import SampleComplexity
+    from boundcalc.topology.hoang2023 import Topology
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +44,8 @@ class Findings:
         reference: where distances start, if known.
         bounds: name -> result.
         best_of_all: log of the smallest value among theorems when all hold at once (each at delta / q), or None.
+        samples: sample complexity.
+        topology: topology of the masks.
         skipped: part -> why it did not run.
         seconds: part -> time.
     """
@@ -55,5 +59,7 @@ class Findings:
     reference: Reference | None
     bounds: dict[str, BoundResult]
     best_of_all: float | None
+    samples: SampleComplexity | None
+    topology: Topology | None
     skipped: dict[str, str]
     seconds: dict[str, float]

@@ -13,9 +13,10 @@ if TYPE_CHECKING:
     import torch
 
 PARTS = ("bounds", "samples", "topology", "graphon", "gntk", "empirical")
-AVAILABLE = ("bounds", "empirical")
+AVAILABLE = ("bounds", "samples", "topology", "empirical")
 MASK_ORIGINS = ("data", "independent")
 DEVICES = ("auto", "cpu", "cuda")
+ENCODINGS = ("unrolled", "rolled")
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class Options:
         input_shape: one sample's shape; None to take the data's or the model's.
         reference: path of the initialisation; None to use one found beside the checkpoint.
         mask: path of a separate mask file.
-        samples: m, for a bound without data.
+        samples: m, for bounds without data and for the question whether a sample is large enough.
         input_bound: B with |x| <= B in every coordinate, for a bound without data.
         parts: which parts to compute; None for all that the input allows.
         normalize: means then standard deviations.
@@ -37,6 +38,9 @@ class Options:
         delta: each bound fails with at most this probability.
         margin: gamma fixed before the sample was seen; None to search it and pay for the search.
         mask_origin: ``"data"`` (the mask saw the sample and is paid for) or ``"independent"``.
+        calibration: path of a calibrated constant of the sample complexity.
+        target_error: eps0, for which the sample complexity is asked; needs `calibration`.
+        encoding: how a convolution's mask becomes a graph, ``"unrolled"`` or ``"rolled"``.
 
     Raises:
         UsageError: a value out of range, or options that contradict each other.
@@ -56,25 +60,28 @@ class Options:
     delta: float = 0.05
     margin: float | None = None
     mask_origin: str = "data"
+    calibration: str | Path | None = None
+    target_error: float | None = None
+    encoding: str = "unrolled"
 
     def __post_init__(self) -> None:
         self._check_sample()
         self._check_numbers()
+        self._check_calibration()
         unknown = [part for part in self.parts or () if part not in PARTS]
         if unknown:
             raise UsageError(f"unknown part {unknown[0]!r}: choose from {', '.join(PARTS)}")
         for name, value, allowed in (
             ("--mask-origin", self.mask_origin, MASK_ORIGINS),
             ("--device", self.device, DEVICES),
+            ("--encoding", self.encoding, ENCODINGS),
         ):
             if value not in allowed:
                 raise UsageError(f"{name} {value}: choose from {', '.join(allowed)}")
 
     def _check_sample(self) -> None:
-        if (self.samples is None) != (self.input_bound is None):
-            raise UsageError(
-                "--samples and --input-bound go together: the sample size m, and B with |x| <= B"
-            )
+        if self.samples is None and self.input_bound is not None:
+            raise UsageError("--input-bound needs --samples: the sample size m beside B with |x| <= B")
         if self.samples is not None and self.data is not None:
             raise UsageError("give --data, or --samples and --input-bound, not both")
         if self.samples is not None and self.samples < 1:
@@ -91,6 +98,14 @@ class Options:
             raise UsageError(f"--margin {self.margin}: give a positive number, or auto")
         if self.input_shape is not None and (not self.input_shape or min(self.input_shape) < 1):
             raise UsageError(f"--input-shape {self.input_shape}: give positive sizes, e.g. 1,28,28")
+
+    def _check_calibration(self) -> None:
+        if self.target_error is None:
+            return
+        if self.calibration is None:
+            raise UsageError("--target-error needs --calibration FILE: theory gives no constant")
+        if not 0 < self.target_error < math.inf:
+            raise UsageError(f"--target-error {self.target_error}: give a positive number")
 
     def wants(self, part: str) -> bool:
         """Return whether a part was asked for, by name or by default."""

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import argparse
 import difflib
-import sys
-from collections.abc import Iterable
 from typing import NoReturn
 
 from boundcalc._version import __version__
 from boundcalc.errors import UsageError
-from boundcalc.options import DEVICES, MASK_ORIGINS, PARTS, Options
+from boundcalc.options import DEVICES, ENCODINGS, MASK_ORIGINS, PARTS, Options
 
 FORMATS = ("table", "json", "csv", "markdown", "latex")
 
@@ -118,11 +116,6 @@ def parts(text: str) -> tuple[str, ...]:
     return words
 
 
-def choice(allowed: Iterable[str]) -> str:
-    """Return the metavar for a choice."""
-    return "|".join(allowed)
-
-
 def make() -> Parser:
     """Return the parser of `boundcalc CHECKPOINT`."""
     parser = Parser(
@@ -138,6 +131,7 @@ def make() -> Parser:
     _network_options(parser.add_argument_group("network"))
     _sample_options(parser.add_argument_group("sample"))
     _bound_options(parser.add_argument_group("bounds"))
+    _part_options(parser.add_argument_group("sample complexity and topology"))
     _output_options(parser.add_argument_group("output"))
     return parser
 
@@ -182,6 +176,18 @@ def _bound_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--seed", type=int, default=0, help="of anything random (0)")
 
 
+def _part_options(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--calibration", metavar="FILE", help="the constant of the sample complexity, e.g. data/calibration.json"
+    )
+    group.add_argument(
+        "--target-error", type=float, metavar="EPS", help="accuracy for which N is asked; needs --calibration"
+    )
+    group.add_argument(
+        "--encoding", choices=ENCODINGS, default="unrolled", help="of a convolution's mask as a graph (unrolled)"
+    )
+
+
 def _output_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--format", choices=FORMATS, default="table", help="of the report (table)")
     group.add_argument("-o", "--output", metavar="FILE", help="write there instead of standard output")
@@ -209,9 +215,8 @@ def options(given: argparse.Namespace) -> Options:
         delta=given.delta,
         margin=given.margin,
         mask_origin=given.mask_origin,
+        calibration=given.calibration,
+        target_error=given.target_error,
+        encoding=given.encoding,
     )
 
-
-def wants_help(words: list[str]) -> bool:
-    """Return whether nothing was typed, in which case help is shown."""
-    return not words and sys.stdin is not None

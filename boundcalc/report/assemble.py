@@ -35,8 +35,8 @@ def assemble(findings: Findings) -> Report:
         "network": _network(findings),
         "data": _data(findings),
         "bounds": {name: bound_tree(result) for name, result in findings.bounds.items()},
-        "samples": None,
-        "topology": None,
+        "samples": _samples(findings),
+        "topology": _topology(findings),
         "graphon": None,
         "gntk": None,
         "empirical": _empirical(findings),
@@ -129,6 +129,22 @@ def _empirical(findings: Findings) -> dict[str, Any] | None:
         "gap": None if test is None else test - train,
         "margin_quantiles": quantiles(measured.margins),
     }
+
+
+def _samples(findings: Findings) -> dict[str, Any] | None:
+    if findings.samples is None:
+        return None
+    from boundcalc.report.samples_tree import tree
+
+    return tree(findings.samples)
+
+
+def _topology(findings: Findings) -> dict[str, Any] | None:
+    if findings.topology is None:
+        return None
+    from boundcalc.report.topology_tree import tree
+
+    return tree(findings.topology)
 
 
 def bound_tree(result: BoundResult) -> dict[str, Any]:

@@ -19,6 +19,11 @@ SAMPLE_FIELDS: tuple[Field, ...] = (
     ("ratio", "ratio", show),
     ("radius loss ratio", "radius_loss_ratio", show),
 )
+FURTHER_SAMPLE_FIELDS: tuple[Field, ...] = (
+    ("kappa", "kappa", show),
+    ("log Gamma", "log_gamma", show),
+    ("state", "state", show),
+)
 TOPOLOGY_FIELDS: tuple[Field, ...] = (
     ("Dr", "delta_r", show),
     ("Dr imdb", "delta_r_imdb", show),
@@ -28,6 +33,12 @@ TOPOLOGY_FIELDS: tuple[Field, ...] = (
     ("sigma1", "sigma1", show),
     ("sigma2", "sigma2", show),
     ("collapsed", "collapsed", show),
+)
+TOPOLOGY_COMPARED = frozenset({"delta_r", "delta_r_imdb", "lambda", "lambda_imsg", "narc"})
+TOPOLOGY_FACTS = (
+    ("distance from", "distance_from"),
+    ("encoding", "encoding"),
+    ("random masks a layer", "draws"),
 )
 GRAPHON_FIELDS: tuple[Field, ...] = (
     ("density", "density", percent),
@@ -41,26 +52,78 @@ def samples(tree: Tree) -> Section | None:
     part = tree.get("samples")
     if not part:
         return None
-    facts = (
+    facts = [
         ("surviving hidden", plain(part.get("surviving_hidden"))),
         ("N / N dense", show(part.get("ratio"))),
-        ("N", upper(part.get("N"))),
-        ("calibration", show(part.get("calibration"))),
-    )
-    return Section("Sample complexity", "samples", facts=facts, grid=_layer_grid(part, SAMPLE_FIELDS))
+        ("N", _needed_samples(part)),
+        ("calibration", _calibration(part.get("calibration"))),
+    ]
+    verdict = part.get("verdict")
+    if verdict and part.get("calibration"):
+        facts.append(("is the sample large enough?", show(verdict.get("sentence"))))
+    notes = tuple(f"Violated: {line}." for line in part.get("violated") or [])
+    grid = _layer_grid(part, (*SAMPLE_FIELDS, *_present(part, FURTHER_SAMPLE_FIELDS)))
+    return Section("Sample complexity", "samples", facts=tuple(facts), grid=grid, notes=notes)
+
+
+def _needed_samples(part: Tree) -> str:
+    """Return N with its interval, as a power where it overflows a double; why there is none, if that is known."""
+    if part.get("log10_N") is None:
+        return show(part.get("reason") or part.get("N"))
+    middle = f"10^{part['log10_N']:.1f}" if part.get("N") is None else plain(part["N"])
+    ends = part.get("N_interval") or [None]
+    within = "" if None in ends else f" {interval(ends)}"
+    return f"{middle}{within} at eps0 = {show(part.get('eps0'))}"
+
+
+def _calibration(found: Tree | None) -> str:
+    if not found or "c" not in found:
+        return show(found)
+    return f"c = {plain(found['c'])} {interval(found.get('interval'))} from {show(found.get('path'))}"
+
+
+def _present(part: Tree, fields: tuple[Field, ...]) -> tuple[Field, ...]:
+    """Return the fields that at least one layer has."""
+    return tuple(field for field in fields if any(field[1] in layer for layer in part.get("layers") or []))
 
 
 def topology(tree: Tree) -> Section | None:
-    """Build the mask topology: coordinate, distance and a row a layer; None where it was not run."""
+    """Build the mask topology: coordinate, distance and a row a layer; None where it was not run.
+
+    With random masks to compare with, a column of z-scores follows each score, in the place of the singular values.
+    """
     part = tree.get("topology")
     if not part:
         return None
-    facts = (
+    facts = [
         ("coordinate", show(part.get("coordinate"))),
         ("distance", show(part.get("distance"))),
         ("Ramanujan layers", show(part.get("ramanujan_layers"))),
-    )
-    return Section("Mask topology", "topology", facts=facts, grid=_layer_grid(part, TOPOLOGY_FIELDS))
+    ]
+    facts += [(label, show(part[key])) for label, key in TOPOLOGY_FACTS if key in part]
+    compared = [layer for layer in part.get("layers") or [] if layer.get("z")]
+    if compared:
+        collapsed = [show(layer.get("name")) for layer in compared if layer.get("collapsed")]
+        facts.append(("collapsed layers", ", ".join(collapsed) or "none"))
+    grid = _scores_and_z(part) if compared else _layer_grid(part, TOPOLOGY_FIELDS)
+    notes = (part["note"],) if part.get("note") else ()
+    return Section("Mask topology", "topology", tuple(facts), grid, notes)
+
+
+def _scores_and_z(part: Tree) -> Grid:
+    """Build a grid with a row a layer, each score followed by its z-score."""
+    scores = [(header, key) for header, key, _ in TOPOLOGY_FIELDS if key in TOPOLOGY_COMPARED]
+    headers = [header for score, _ in scores for header in (score, "z")]
+    rows = []
+    for layer in part["layers"]:
+        z = layer.get("z") or {}
+        cells = [text for _, key in scores for text in (show(layer.get(key)), _one_decimal(z.get(key)))]
+        rows.append((show(layer.get("name")), *cells))
+    return Grid((Column("layer"), *(Column(header, right=True) for header in headers)), tuple(rows))
+
+
+def _one_decimal(value: float | None) -> str:
+    return show(None) if value is None else f"{round(value, 1) + 0.0:.1f}"
 
 
 def graphon(tree: Tree) -> Section | None:

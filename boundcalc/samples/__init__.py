@@ -1,0 +1,1 @@
+"""Sample complexity of a pruned network: one file a paper, and what they share."""

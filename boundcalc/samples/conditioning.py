@@ -1,0 +1,93 @@
+"""How well the rows of a weight matrix can be told apart: kappa and Gamma from its singular values, in log domain."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+
+UNIT = 2.0**-52
+
+
+@dataclass(frozen=True)
+class Conditioning:
+    """Singular values sigma_1 >= ... >= sigma_K of the target's weight matrix, estimated by the checkpoint's.
+
+    Attributes:
+        log_sigma_1: log of the largest; None where all weights are 0.
+        log_sigma_k: log of the smallest; None where the matrix is rank-deficient.
+        log_kappa: log of kappa = sigma_1 / sigma_K; None where the matrix is rank-deficient.
+        log_gamma: log of Gamma = prod_i sigma_i / sigma_K, which overflows a double early; None as `log_kappa`.
+    """
+
+    log_sigma_1: float | None
+    log_sigma_k: float | None
+    log_kappa: float | None
+    log_gamma: float | None
+
+    @property
+    def rank_deficient(self) -> bool:
+        """Whether sigma_K is 0 as far as doubles can tell."""
+        return self.log_kappa is None
+
+    @property
+    def log_kappa4_gamma2(self) -> float | None:
+        """Log of kappa^4 Gamma^2; None where the matrix is rank-deficient."""
+        if self.log_kappa is None or self.log_gamma is None:
+            return None
+        return 4 * self.log_kappa + 2 * self.log_gamma
+
+
+def conditioning(weight: torch.Tensor, neurons: int) -> Conditioning:
+    """Return what the singular values of a layer say; neurons without weights count for nothing.
+
+    Args:
+        weight: (groups, neurons of a group, fan_in) float64, 0 where pruned: the diagonal blocks of the layer's matrix.
+        neurons: K, the rows that are not 0.
+
+    Returns:
+        The rank is that of a matrix of the same size in doubles: sigma_K counts as 0 up to max(K, inputs) 2^-52 sigma_1.
+
+    Source:
+        theory.md, section 5.
+
+    Example:
+        >>> found = conditioning(torch.diag(torch.tensor([8.0, 4.0, 2.0], dtype=torch.float64))[None], 3)
+        >>> round(math.exp(found.log_kappa)), round(math.exp(found.log_gamma))
+        (4, 8)
+    """
+    largest = float(weight.abs().max()) if weight.numel() else 0.0
+    if largest == 0.0:
+        return Conditioning(None, None, None, None)
+    values = _singular_values(weight / largest)[:neurons]
+    shift = math.log(largest)
+    log_sigma_1 = math.log(float(values[0])) + shift
+    inputs = weight.shape[0] * weight.shape[2]
+    if len(values) < neurons or float(values[-1]) <= max(neurons, inputs) * UNIT * float(values[0]):
+        return Conditioning(log_sigma_1, None, None, None)
+    logs = values.log()
+    gamma = math.fsum((logs - logs[-1]).tolist())
+    return Conditioning(log_sigma_1, float(logs[-1]) + shift, float(logs[0] - logs[-1]), gamma)
+
+
+def _singular_values(blocks: torch.Tensor) -> torch.Tensor:
+    """Return all singular values of (groups, rows, columns) in falling order; a wide block is made square first."""
+    read = blocks[:, :, (blocks != 0).any(1).any(0)]
+    with _one_thread():
+        if read.shape[2] > read.shape[1]:
+            read = torch.linalg.qr(read.mT, mode="r").R.mT
+        return torch.linalg.svdvals(read).flatten().sort(descending=True).values
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Let torch compute on one thread: on a busy machine two make these factorisations hundreds of times slower."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)

@@ -1,0 +1,201 @@
+"""A layer's mask as a bipartite graph, inputs left and outputs right, and its subgraphs of one left degree."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from boundcalc.network.ops import Affine
+from boundcalc.topology.spectra import EPS, Leading, leading_two
+
+ENCODINGS = ("unrolled", "rolled")
+FEWEST = 3
+"""Left vertices that a degree needs for a subgraph of its own, and the mean degree below which a graph is collapsed."""
+
+DENSE_SHARE = 0.25
+"""Share of edges from which a dense array takes less time, and at most three times the memory, of a sparse one."""
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Entry = TypeVar("Entry", bound=np.generic)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where a layer's weights stand in its graph.
+
+    Positions count group, input channel, kernel entry and output of the group, the last one fastest.
+
+    Attributes:
+        groups: groups of channels; edges stay within one.
+        inputs: input channels of a group, or input units of a linear layer.
+        taps: kernel entries; 1 for a linear layer.
+        outputs: output channels of a group.
+        rolled: whether the kernel entries of an input channel are one vertex.
+    """
+
+    groups: int
+    inputs: int
+    taps: int
+    outputs: int
+    rolled: bool
+
+    @classmethod
+    def of(cls, layer: Affine, encoding: str = "unrolled") -> Layout:
+        """Return the layout of a layer; a linear layer has no kernel to roll, whatever image it reads.
+
+        Raises:
+            ValueError: no such encoding.
+        """
+        if encoding not in ENCODINGS:
+            raise ValueError(f"encoding {encoding!r} is none of {', '.join(ENCODINGS)}")
+        out, inputs, height, width = layer.weight.shape
+        taps = height * width if layer.kind == "conv2d" else 1
+        return cls(
+            layer.groups, inputs * height * width // taps, taps, out // layer.groups, encoding == "rolled"
+        )
+
+    @property
+    def positions(self) -> int:
+        """Number of weights."""
+        return self.groups * self.inputs * self.taps * self.outputs
+
+    @property
+    def left(self) -> int:
+        """Number of left vertices, isolated ones included."""
+        return self.groups * self.inputs * (1 if self.rolled else self.taps)
+
+    @property
+    def right(self) -> int:
+        """Number of right vertices, isolated ones included."""
+        return self.groups * self.outputs
+
+    def by_position(self, weight: NDArray[Entry]) -> NDArray[Entry]:
+        """Return a (out, in / groups, kh, kw) array in the order of positions, (positions,)."""
+        grouped = weight.reshape(self.groups, self.outputs, self.inputs * self.taps)
+        return np.ascontiguousarray(grouped.transpose(0, 2, 1)).reshape(-1)
+
+
+@dataclass(frozen=True, eq=False)
+class Bipartite:
+    """A bipartite graph without multiple edges, one nonnegative weight an edge.
+
+    Attributes:
+        shape: (left, right) numbers of vertices.
+        starts: (left + 1,) where the edges of each left vertex begin.
+        ends: (edges,) right vertex of each edge.
+        weights: (edges,) float64.
+    """
+
+    shape: tuple[int, int]
+    starts: Ints
+    ends: Ints
+    weights: Floats
+
+    @property
+    def edges(self) -> int:
+        """Number of edges."""
+        return len(self.ends)
+
+    @property
+    def degrees(self) -> tuple[float, float]:
+        """Mean degrees of the two sides; 0 for a side without vertices."""
+        left, right = self.shape
+        return self.edges / max(left, 1), self.edges / max(right, 1)
+
+    @property
+    def collapsed(self) -> bool:
+        """Whether a mean degree is below 3."""
+        return min(self.degrees) < FEWEST
+
+    def connected_only(self) -> Bipartite:
+        """Return the graph without isolated vertices."""
+        used = np.zeros(self.shape[1], dtype=bool)
+        used[self.ends] = True
+        counts = np.diff(self.starts)
+        starts = np.concatenate([[0], np.cumsum(counts[counts > 0])])
+        shape = (len(starts) - 1, int(used.sum()))
+        return Bipartite(shape, starts, (np.cumsum(used) - 1)[self.ends], self.weights)
+
+    def regular_subgraphs(self) -> Iterator[Bipartite]:
+        """Yield for each left degree d > 0 that at least 3 left vertices have: those, and the right vertices they reach.
+
+        The left vertices are sorted by degree once; each subgraph is then a stretch of the edges.
+
+        Yields:
+            Graphs without isolated vertices, in the order of d.
+        """
+        counts = np.diff(self.starts)
+        order = np.argsort(counts, kind="stable")
+        counts = counts[order]
+        starts = np.concatenate([[0], np.cumsum(counts)])
+        edge = np.repeat(self.starts[order] - starts[:-1], counts) + np.arange(self.edges)
+        ends, weights = self.ends[edge], self.weights[edge]
+        for degree in np.unique(counts[counts > 0]):
+            low, high = np.searchsorted(counts, [degree, degree + 1])
+            if high - low >= FEWEST:
+                part = slice(starts[low], starts[high])
+                local = np.arange(high - low + 1) * degree
+                yield Bipartite(
+                    (int(high - low), self.shape[1]), local, ends[part], weights[part]
+                ).connected_only()
+
+    def spectrum(self, weighted: bool = False) -> Leading:
+        """Return the two leading singular values of the biadjacency matrix, or of the weighted one.
+
+        Raises:
+            ValueError: no edges, or a weight that is not finite.
+        """
+        left, right = self.shape
+        if not weighted and self.edges == left * right > 0:
+            sigma1 = float(np.sqrt(self.edges))
+            return Leading(sigma1, 0.0, EPS * sigma1, 0.0, "closed form")
+        data = self.weights if weighted else np.ones(self.edges)
+        matrix = sparse.csr_array((data, self.ends, self.starts), shape=self.shape)
+        return leading_two(matrix.toarray() if self.edges >= DENSE_SHARE * left * right else matrix)
+
+
+def build(layout: Layout, positions: Ints, weights: Floats) -> Bipartite:
+    """Return the graph of a mask.
+
+    Rolled, an input channel and an output are joined where any kernel entry between them survives, and the edge weighs the sum
+    of the entries' absolute values. The graph is kept free of multiplicities, because the Ramanujan bound ``sqrt(d_l - 1) +
+    sqrt(d_r - 1)`` speaks of simple graphs; and absolute values are summed, so that no edge cancels.
+
+    Args:
+        layout: of the layer.
+        positions: (n,) int64, ascending, of the surviving weights.
+        weights: (n,) their values.
+
+    Returns:
+        The graph with all vertices, isolated ones included.
+    """
+    vertex, end = np.divmod(positions, layout.outputs)
+    group = vertex // (layout.inputs * layout.taps)
+    right, sizes = group * layout.outputs + end, np.abs(weights)
+    left = vertex // layout.taps if layout.rolled else vertex
+    if layout.rolled:
+        pairs, place = np.unique(left * layout.right + right, return_inverse=True)
+        left, right = np.divmod(pairs, layout.right)
+        sizes = np.bincount(place, weights=sizes, minlength=len(pairs))
+    starts = np.concatenate([[0], np.cumsum(np.bincount(left, minlength=layout.left))])
+    return Bipartite((layout.left, layout.right), starts, right, sizes)
+
+
+def of_layer(layer: Affine, layout: Layout) -> Bipartite:
+    """Return the graph of a layer's surviving weights.
+
+    Args:
+        layer: its `support` says which weights survive, its `weight` has their values, BatchNorm folded.
+        layout: of the layer.
+
+    Returns:
+        The graph with all vertices, isolated ones included.
+    """
+    positions = np.flatnonzero(layout.by_position(layer.support.numpy()))
+    return build(layout, positions, layout.by_position(layer.weight.numpy())[positions])

@@ -1,0 +1,99 @@
+"""What density alone predicts: the scores of random masks with as many weights."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import special
+
+from boundcalc.topology.bipartite import Bipartite, Floats, Layout, build
+from boundcalc.topology.scores import SCORES, Scores, score
+
+SAME = 1e-9
+"""Relative spread below which random masks count as equal: rounding, not chance."""
+
+
+@dataclass(frozen=True)
+class Chance:
+    """A score of random masks, and where the layer's own stands.
+
+    Attributes:
+        mean: over the draws that have the score; None where none has.
+        sd: sample standard deviation; None with fewer than two such draws.
+        draws: how many draws have the score.
+        z: (score - mean) / sd; None where one of them is, or sd is 0.
+    """
+
+    mean: float | None
+    sd: float | None
+    draws: int
+    z: float | None
+
+
+def draw(layout: Layout, sizes: Floats, rng: np.random.Generator) -> Bipartite:
+    """Return the graph of a uniformly random mask.
+
+    Args:
+        layout: of the layer; the mask is drawn among its weights, then rolled where the layout says so.
+        sizes: (n,) absolute weights to put in its n places. Sorted, so that a permutation of neurons changes nothing.
+        rng: the source of randomness.
+
+    Returns:
+        The graph with all vertices, isolated ones included.
+    """
+    chosen = rng.choice(layout.positions, len(sizes), replace=False, shuffle=False)
+    return build(layout, np.sort(chosen), rng.permutation(np.sort(sizes)))
+
+
+def baseline(own: Scores, layout: Layout, sizes: Floats, seeds: Sequence[Sequence[int]]) -> dict[str, Chance]:
+    """Compare a layer's scores with those of random masks.
+
+    Args:
+        own: the layer's scores.
+        layout: of the layer.
+        sizes: (n,) absolute values of its surviving weights.
+        seeds: one a draw.
+
+    Returns:
+        Field name of the score -> the comparison; empty without draws.
+    """
+    drawn = [score(draw(layout, sizes, np.random.default_rng(list(seed)))) for seed in seeds]
+    if not drawn:
+        return {}
+    return {key: chance(getattr(own, key), [getattr(one, key) for one in drawn]) for key in SCORES}
+
+
+def chance(own: float | None, drawn: Sequence[float | None]) -> Chance:
+    """Return mean, spread and z-score.
+
+    Example:
+        >>> chance(5.0, [1.0, 3.0, None]).z
+        2.1213203435596424
+    """
+    values = [value for value in drawn if value is not None]
+    if not values:
+        return Chance(None, None, 0, None)
+    mean = math.fsum(values) / len(values)
+    if len(values) == 1:
+        return Chance(mean, None, 1, None)
+    sd = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1))
+    if sd <= SAME * max(map(abs, values)):
+        return Chance(mean, 0.0, len(values), None)
+    return Chance(mean, sd, len(values), None if own is None else (own - mean) / sd)
+
+
+def one_in_ten(draws: int) -> float | None:
+    """Return what the absolute z-score of a random mask exceeds one time in ten, were the scores normal; None below two draws.
+
+    Mean and spread are estimated from the draws, so that z is Student's t times ``sqrt(1 + 1 / draws)``.
+
+    Example:
+        >>> round(one_in_ten(5), 2)
+        2.34
+    """
+    if draws < 2:
+        return None
+    return float(special.stdtrit(draws - 1, 0.95)) * math.sqrt(1 + 1 / draws)

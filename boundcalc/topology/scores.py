@@ -1,0 +1,149 @@
+"""The scores of one bipartite graph (Hoang et al. 2023)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from boundcalc.topology.bipartite import Bipartite
+from boundcalc.topology.spectra import Leading
+
+SCORES = ("delta_r", "delta_r_imdb", "lambda_", "lambda_imsg", "narc")
+"""The fields of `Scores` that a random mask is compared in; the first four make the coordinate."""
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What Hoang et al. 2023 measure of a mask; a score that is not defined is None and has its reason.
+
+    Attributes:
+        edges: number of edges.
+        degrees: mean degrees (left, right) without isolated vertices.
+        collapsed: whether a mean degree is below 3.
+        sigma: two leading singular values of the biadjacency matrix, given for collapsed graphs too; None without edges.
+        weighted: those of the absolute weights; None without edges, or where a weight is not finite.
+        delta_r: Ramanujan gap ``sqrt(d_l - 1) + sqrt(d_r - 1) - sigma_2``; the graph is Ramanujan where it is >= 0.
+        delta_s: the variant ``2 sqrt(sigma_1 - 1) - sigma_2``.
+        delta_r_imdb: mean Ramanujan gap of the subgraphs of one left degree.
+        lambda_: weighted spectral gap.
+        lambda_imsg: mean weighted spectral gap of the same subgraphs.
+        narc: normalised random coefficient, at most 0 for a random-like graph.
+        subgraphs: how many subgraphs the means run over.
+        reasons: field name -> why it is None.
+    """
+
+    edges: int
+    degrees: tuple[float, float]
+    collapsed: bool
+    sigma: Leading | None = None
+    weighted: Leading | None = None
+    delta_r: float | None = None
+    delta_s: float | None = None
+    delta_r_imdb: float | None = None
+    lambda_: float | None = None
+    lambda_imsg: float | None = None
+    narc: float | None = None
+    subgraphs: int = 0
+    reasons: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def ramanujan(self) -> bool:
+        """Whether the graph has a Ramanujan gap, and it is >= 0."""
+        return self.delta_r is not None and self.delta_r >= 0
+
+
+def score(graph: Bipartite) -> Scores:
+    """Return the scores of a graph.
+
+    Args:
+        graph: all its vertices, isolated ones included.
+
+    Returns:
+        The scores. A graph without edges has none; a collapsed one has those of its subgraphs only, as in the authors' code.
+
+    Source: Hoang, Kundu, Liu & Wang 2023, Don't just prune by magnitude! Your mask topology is a secret weapon; Hoang, Liu,
+        Marculescu & Wang 2023, Revisiting pruning at initialization through the lens of Ramanujan graph, ICLR.
+    """
+    if graph.edges == 0:
+        reasons = dict.fromkeys(("sigma", "delta_s", *SCORES), "no weight survives")
+        return Scores(0, (0.0, 0.0), True, reasons=reasons)
+    core = graph.connected_only()
+    sigma, weighted = core.spectrum(), _weighted(core)
+    gaps, lambdas, reasons = _of_subgraphs(core, sigma, weighted)
+    if weighted is None:
+        reasons |= dict.fromkeys(("lambda_", "lambda_imsg"), "a weight is not finite")
+    whole: dict[str, float | None] = {}
+    if core.collapsed:
+        left, right = core.degrees
+        reason = f"collapsed: mean degrees {left:.3g} and {right:.3g}, one below 3"
+        reasons |= dict.fromkeys(("delta_r", "delta_s", "lambda_", "narc"), reason)
+    else:
+        whole = {
+            "delta_r": ramanujan_gap(core, sigma.sigma2),
+            "delta_s": 2 * math.sqrt(sigma.sigma1 - 1) - sigma.sigma2,
+            "lambda_": None if weighted is None else weighted.sigma1 - weighted.sigma2,
+            "narc": random_coefficient(core, graph.shape, sigma.sigma2),
+        }
+    return Scores(
+        graph.edges, core.degrees, core.collapsed, sigma, weighted,
+        delta_r_imdb=_mean(gaps), lambda_imsg=_mean(lambdas), subgraphs=len(gaps), reasons=reasons, **whole,
+    )  # fmt: skip
+
+
+def ramanujan_gap(core: Bipartite, sigma2: float) -> float:
+    """Return ``sqrt(d_l - 1) + sqrt(d_r - 1) - sigma_2`` of a graph without isolated vertices."""
+    left, right = core.degrees
+    return math.sqrt(left - 1) + math.sqrt(right - 1) - sigma2
+
+
+def random_coefficient(core: Bipartite, full: tuple[int, int], sigma2: float) -> float:
+    """Return the normalised random coefficient.
+
+    Args:
+        core: the graph without isolated vertices: n_l, n_r, E, d_l.
+        full: (n_in, n_out), vertices before dropping the isolated ones.
+        sigma2: second singular value of its biadjacency matrix.
+
+    Returns:
+        ``((sigma_2^2/4 + 1) sqrt(n_l n_r) - |2E - d_l n_l n_r / n_out|) / (n_in n_out)``;
+        2E as released by the authors, whose adjacency holds each edge twice.
+    """
+    left, right = core.shape
+    inputs, outputs = full
+    spread = (sigma2**2 / 4 + 1) * math.sqrt(left * right)
+    excess = abs(2 * core.edges - core.degrees[0] * left * right / outputs)
+    return (spread - excess) / (inputs * outputs)
+
+
+def _of_subgraphs(
+    core: Bipartite, sigma: Leading, weighted: Leading | None
+) -> tuple[list[float], list[float], dict[str, str]]:
+    """Return the gaps and weighted gaps of the subgraphs that are not collapsed, and why there are none."""
+    gaps: list[float] = []
+    lambdas: list[float] = []
+    any_degree = False
+    for part in core.regular_subgraphs():
+        any_degree = True
+        if part.collapsed:
+            continue
+        whole = part.edges == core.edges
+        gaps.append(ramanujan_gap(part, (sigma if whole else part.spectrum()).sigma2))
+        of_part = weighted if whole else _weighted(part)
+        if of_part is not None:
+            lambdas.append(of_part.sigma1 - of_part.sigma2)
+    if gaps:
+        return gaps, lambdas, {}
+    reason = "every regular subgraph is collapsed" if any_degree else "no degree is that of 3 inputs"
+    return gaps, lambdas, dict.fromkeys(("delta_r_imdb", "lambda_imsg"), reason)
+
+
+def _weighted(graph: Bipartite) -> Leading | None:
+    try:
+        return graph.spectrum(weighted=True)
+    except ValueError:
+        return None
+
+
+def _mean(values: list[float]) -> float | None:
+    return math.fsum(values) / len(values) if values else None

@@ -1,0 +1,271 @@
+"""The two largest singular values of a sparse matrix, with a residual, and a check that no other one is larger.
+
+Lanczos iteration with full reorthogonalisation (Golub & Kahan 1965; Parlett 1998) works on the smaller side from a seeded random
+start. Its residual proves that a singular value lies near each number found, not that these are the largest: from one
+start, Lanczos sees one copy of a repeated singular value, which is what a disconnected mask has. Therefore either a Cholesky
+factorisation of ``tau^2 I - (A^T A - V S^2 V^T)`` proves that all others are at most tau (Sylvester's law of inertia, up to the
+rounding of the factorisation), or a second run, orthogonal to what was found and from another start, must find nothing larger.
+Small matrices are decomposed densely.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import linalg
+
+Floats = NDArray[np.float64]
+Apply = Callable[[Floats], Floats]
+
+SMALL_SIDE = 128
+"""Up to this smaller side the Gram matrix is decomposed whole."""
+
+GRAM_SIDE = 1024
+"""Up to this smaller side the Gram matrix is formed (8 MB): the Cholesky proof needs it, and Lanczos runs faster on it."""
+
+STEPS = 1000
+"""Lanczos steps at most; random masks need about 70."""
+
+TOLERANCE = 1e-9
+"""Residual, relative to the largest singular value, at which Lanczos stops."""
+
+PASSES = 6
+"""Lanczos runs before the matrix is decomposed densely: each one that is not the last found a larger value."""
+
+EPS = float(np.finfo(np.float64).eps)
+
+
+@dataclass(frozen=True)
+class Leading:
+    """The two largest singular values of a matrix.
+
+    Attributes:
+        sigma1: the largest.
+        sigma2: the second largest; 0 for a matrix of rank 1.
+        residual: largest of ``||A v - s u||`` and ``||A^T u - s v||`` over the two, in the matrix's units: a singular value lies
+            within it of each number.
+        ceiling: no other singular value is larger; at least `sigma2`, and equal to it but for rounding.
+        method: `"dense"`, `"closed form"`, `"lanczos, proved"` (Cholesky) or `"lanczos, checked"` (a second run).
+    """
+
+    sigma1: float
+    sigma2: float
+    residual: float
+    ceiling: float
+    method: str
+
+    def __post_init__(self) -> None:
+        if not self.sigma1 >= self.sigma2 >= 0:
+            raise ValueError(f"singular values out of order: {self.sigma1}, {self.sigma2}")
+
+
+def leading_two(matrix: Any, seed: int = 0) -> Leading:
+    """Return the two largest singular values.
+
+    Args:
+        matrix: (rows, columns), a sparse array or a dense one, at least one entry, finite.
+        seed: of the random starts.
+
+    Returns:
+        The values, as exact as `Leading.residual` and `Leading.ceiling` say. A second value below rounding, ``max(rows,
+        columns) eps sigma_1``, is 0.
+
+    Raises:
+        ValueError: no rows or no columns, or an entry that is not finite.
+
+    Source: Parlett 1998, The Symmetric Eigenvalue Problem, chapters 3 (inertia) and 13 (Lanczos).
+
+    Example:
+        >>> round(leading_two(np.ones((3, 12))).sigma1, 12)
+        6.0
+    """
+    if 0 in matrix.shape:
+        raise ValueError(f"a matrix of shape {matrix.shape} has no singular values")
+    entries = matrix if isinstance(matrix, np.ndarray) else matrix.data
+    largest = float(np.abs(entries).max(initial=0.0))
+    if not np.isfinite(largest):
+        raise ValueError("an entry is not finite")
+    if largest == 0.0:
+        return Leading(0.0, 0.0, 0.0, 0.0, "closed form")
+    scale = float(2.0 ** np.frexp(largest)[1]) if largest < 2.0**1023 else largest
+    found = _of_unit_size(matrix if scale == 1.0 else matrix * (1.0 / scale), seed)
+    return Leading(
+        found.sigma1 * scale,
+        found.sigma2 * scale,
+        found.residual * scale,
+        found.ceiling * scale,
+        found.method,
+    )
+
+
+def _of_unit_size(matrix: Any, seed: int) -> Leading:
+    tall = matrix if matrix.shape[0] >= matrix.shape[1] else matrix.T
+    side = tall.shape[1]
+    if side == 1:
+        norm = float(np.linalg.norm(tall if isinstance(tall, np.ndarray) else tall.data))
+        return Leading(norm, 0.0, EPS * norm, 0.0, "closed form")
+    tall = tall if isinstance(tall, np.ndarray) else tall.tocsr()
+    if side <= SMALL_SIDE:
+        return _small(tall)
+    return _large(tall, seed)
+
+
+def _small(tall: Any) -> Leading:
+    """Decompose the Gram matrix, or the matrix itself where squaring would lose the second value."""
+    gram = _gram(tall)
+    side = gram.shape[0]
+    values, vectors = linalg.eigh(gram, subset_by_index=[side - 2, side - 1], check_finite=False)
+    if values[0] < 1e-9 * values[1]:
+        return _dense(tall)
+    pair = Pair.of(tall, vectors.T)
+    above = np.sqrt(max(values[0], pair.second**2) + 4 * side * EPS * values[1])
+    return pair.leading(tall.shape, float(above), "dense")
+
+
+def _dense(tall: Any) -> Leading:
+    dense = tall if isinstance(tall, np.ndarray) else tall.toarray()
+    values = np.linalg.svd(dense, compute_uv=False)
+    rounding = max(dense.shape) * EPS * float(values[0])
+    second = _rounded(float(values[1]), rounding)
+    return Leading(float(values[0]), second, rounding, float(values[1]) + rounding, "dense")
+
+
+def _large(tall: Any, seed: int) -> Leading:
+    gram = _gram(tall) if tall.shape[1] <= GRAM_SIDE else None
+    across = tall.T
+    apply: Apply = (lambda x: across @ (tall @ x)) if gram is None else gram.dot
+    pair = Pair.of(tall, lanczos(apply, np.empty((0, tall.shape[1])), [seed, 0]))
+    for number in range(1, PASSES):
+        if gram is not None and len(pair.values) == 2:
+            ceiling = _proved_ceiling(gram, pair)
+            if ceiling is not None:
+                return pair.leading(tall.shape, ceiling, "lanczos, proved")
+        others = lanczos(apply, pair.right, [seed, number], float(pair.values[0]) ** 2)
+        merged = Pair.of(tall, np.concatenate([pair.right, others]))
+        if len(pair.values) == 2 and merged.second <= pair.second * (1 + TOLERANCE):
+            return merged.leading(tall.shape, merged.second, "lanczos, checked")
+        pair = merged
+    return _dense(tall)
+
+
+def lanczos(apply: Apply, locked: Floats, seed: list[int], norm: float = 0.0) -> Floats:
+    """Return Ritz vectors of the two largest eigenvalues of a positive semidefinite operator, orthogonal to `locked`.
+
+    Args:
+        apply: (n,) -> (n,), the operator.
+        locked: (k, n) orthonormal rows, kept out of the Krylov space.
+        seed: of the start.
+        norm: largest eigenvalue known, by which rounding is told from what is left.
+
+    Returns:
+        (at most 2, n) orthonormal rows, fewer where the Krylov space is smaller; of several equal eigenvalues one appears.
+
+    Source: Parlett 1998, chapter 13, with every vector orthogonalised twice against all before it.
+    """
+    count, size = locked.shape
+    steps = min(size - count, STEPS)
+    basis = np.empty((count + steps, size))
+    basis[:count] = locked
+    diagonal, beside = np.zeros(steps), np.zeros(steps)
+    start: Floats = np.random.default_rng(seed).standard_normal((1, size))[0]
+    vector, length = _orthogonal(start, locked)
+    done = 0
+    for step in range(steps):
+        basis[count + step] = vector / length
+        image = apply(basis[count + step])
+        diagonal[step] = image @ basis[count + step]
+        vector, length = _orthogonal(image, basis[: count + step + 1])
+        beside[step] = length
+        done = step + 1
+        exhausted = length <= size * EPS * max(float(diagonal[:done].max()), norm, EPS)
+        if exhausted or (done % 8 == 0 and _converged(diagonal[:done], beside[:done])):
+            break
+    if done == 0:
+        return np.empty((0, size))
+    _, vectors = _top(diagonal[:done], beside[: done - 1])
+    return vectors.T @ basis[count : count + done]
+
+
+def _orthogonal(vector: Floats, rows: Floats) -> tuple[Floats, float]:
+    for _ in range(2):
+        vector = vector - (rows @ vector) @ rows
+    return vector, float(np.linalg.norm(vector))
+
+
+def _top(diagonal: Floats, beside: Floats) -> tuple[Floats, Floats]:
+    """Return the two largest eigenvalues, ascending, and their vectors as columns; one of a 1 x 1 matrix."""
+    if len(diagonal) == 1:
+        return diagonal, np.ones((1, 1))
+    last = len(diagonal) - 1
+    values, vectors = linalg.eigh_tridiagonal(
+        diagonal, beside, select="i", select_range=(last - 1, last), check_finite=False
+    )
+    return values, vectors
+
+
+def _converged(diagonal: Floats, beside: Floats) -> bool:
+    values, vectors = _top(diagonal, beside[:-1])
+    sigma = np.sqrt(np.maximum(values, 1e-12 * values[-1]))
+    return bool(np.all(beside[-1] * np.abs(vectors[-1]) <= TOLERANCE * sigma * sigma[-1]))
+
+
+@dataclass(frozen=True)
+class Pair:
+    """The best two singular triplets of a matrix within a space of right vectors.
+
+    Attributes:
+        values: (2,) descending, or (1,) where the space has one dimension.
+        right: (2, n) orthonormal rows.
+        residual: largest of ``||A^T u - s v||``; ``A v = s u`` holds by construction, up to rounding.
+    """
+
+    values: Floats
+    right: Floats
+    residual: float
+
+    @classmethod
+    def of(cls, tall: Any, space: Floats) -> Pair:
+        """Return the two triplets of the largest singular values of `tall` restricted to the span of `space`'s rows."""
+        axes = np.linalg.qr(space.T)[0]
+        left, values, mixing = np.linalg.svd(tall @ axes, full_matrices=False)
+        keep = slice(0, min(2, len(values)))
+        right = mixing[keep] @ axes.T
+        residuals = np.linalg.norm(tall.T @ left[:, keep] - right.T * values[keep], axis=0)
+        return cls(values[keep], right, float(residuals.max()))
+
+    @property
+    def second(self) -> float:
+        """The smaller of the two values."""
+        return float(self.values[-1])
+
+    def leading(self, shape: tuple[int, int], ceiling: float, method: str) -> Leading:
+        """Return the result; a second value below rounding becomes 0."""
+        rounding = max(shape) * EPS * float(self.values[0])
+        second = _rounded(self.second, rounding)
+        return Leading(float(self.values[0]), second, self.residual + rounding, max(ceiling, second), method)
+
+
+def _rounded(second: float, rounding: float) -> float:
+    return second if second > rounding else 0.0
+
+
+def _proved_ceiling(gram: Floats, pair: Pair) -> float | None:
+    """Return a number that no singular value but those of the pair exceeds, or None where that is not so."""
+    first = float(pair.values[0]) ** 2
+    bound = pair.second**2 + 4 * gram.shape[0] * EPS * first + 2 * pair.residual * float(pair.values[0])
+    shifted = (pair.right.T * pair.values**2) @ pair.right - gram
+    shifted[np.diag_indices_from(shifted)] += bound
+    try:
+        linalg.cholesky(shifted, lower=True, overwrite_a=True, check_finite=False)
+    except linalg.LinAlgError:
+        return None
+    return float(np.sqrt(bound))
+
+
+def _gram(tall: Any) -> Floats:
+    product = tall.T @ tall
+    return product if isinstance(product, np.ndarray) else product.toarray()

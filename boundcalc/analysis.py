@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -15,10 +15,10 @@ from boundcalc._version import __version__
 from boundcalc.bounds.catalogue import registry
 from boundcalc.bounds.evaluate import BoundResult, best_proved, evaluate_all
 from boundcalc.bounds.problem import Problem, Settings, chain_of
-from boundcalc.checkpoint import read
+from boundcalc.checkpoint import from_state_dict, read
 from boundcalc.checkpoint.types import Checkpoint
 from boundcalc.empirical.energies import Energies, declared
-from boundcalc.errors import UsageError
+from boundcalc.errors import CheckpointError, UsageError
 from boundcalc.findings import Findings, Reference
 from boundcalc.network.load import from_checkpoint, reference_weights
 from boundcalc.network.network import Network
@@ -51,7 +51,7 @@ class Clock:
 
 
 def analyze(
-    path_or_module: str | Path | torch.nn.Module,
+    path_or_module: str | Path | torch.nn.Module | Mapping[str, torch.Tensor],
     data: Any = None,
     parts: Sequence[str] | None = None,
     reference: str | Path | None = None,
@@ -61,7 +61,7 @@ def analyze(
     """Report what theory says about one pruned network.
 
     Args:
-        path_or_module: a checkpoint (any convention of `boundcalc formats`), or a torch module.
+        path_or_module: a checkpoint (any convention of `boundcalc formats`), a torch module, or a state dict.
         data: a form of ``--data`` (``"mnist:DIR"``, ``"npz:FILE"``, ``"digits"``, ``"sample"``, ``"module:CALLABLE"``), four
             arrays, or an opened data set; None without data.
         parts: names of parts; None for all that the input allows.
@@ -78,14 +78,15 @@ def analyze(
         DataError: the data is unreadable or does not fit.
         UsageError: options that contradict each other.
     """
+    named = (parts,) if isinstance(parts, str) else parts
     chosen = Options(
-        data=data, parts=None if parts is None else tuple(parts), reference=reference, delta=delta, **options
+        data=data, parts=None if named is None else tuple(named), reference=reference, delta=delta, **options
     )
     if isinstance(path_or_module, torch.nn.Module):
-        from boundcalc.checkpoint import from_state_dict
-
         checkpoint = from_state_dict(path_or_module.state_dict(), type(path_or_module).__name__)
         return assemble(find(checkpoint, replace(chosen, model=path_or_module)))
+    if isinstance(path_or_module, Mapping):
+        return assemble(find(from_state_dict(path_or_module, "state dict"), chosen))
     return assemble(find(read(path_or_module, mask=chosen.mask), chosen))
 
 
@@ -125,6 +126,8 @@ def find(checkpoint: Checkpoint, options: Options, progress: Progress | None = N
     with clock.time("read"):
         dataset = _open_data(options)
         network = from_checkpoint(checkpoint, options.model, options.input_shape or _sample_shape(dataset))
+        if dataset is not None:
+            _check_shape(network, dataset)
         reference, weights = _reference(checkpoint, network, options)
     with clock.time("empirical"):
         measured = None if dataset is None else _measure(network, dataset, options.device, progress)
@@ -190,6 +193,12 @@ def _sample_shape(dataset: Dataset | None) -> tuple[int, ...] | None:
     return (1, *shape) if len(shape) == 2 else shape
 
 
+def _check_shape(network: Network, dataset: Dataset) -> None:
+    from boundcalc.empirical.measure import check_shape
+
+    check_shape(network, dataset.train, dataset.name)
+
+
 def _measure(network: Network, dataset: Dataset, device: str, progress: Progress | None) -> Measured:
     from boundcalc.empirical.measure import measure, silent
 
@@ -221,7 +230,18 @@ def _reference(
         reference = Reference(str(checkpoint.reference), "found beside the checkpoint")
     else:
         return None, {}
-    return reference, reference_weights(network, read(reference.path))
+    weights = reference_weights(network, read(reference.path))
+    _check_independent(network, weights, reference.path)
+    return reference, weights
+
+
+def _check_independent(network: Network, weights: dict[str, torch.Tensor], path: str) -> None:
+    pairs = [(layer, weights.get(f"{layer.name}.weight")) for layer in network.layers()]
+    if all(found is not None and torch.equal(found * layer.support, layer.weight) for layer, found in pairs):
+        raise CheckpointError(
+            path,
+            "has the checkpoint's own weights; a reference is the initialisation, which did not see the sample",
+        )
 
 
 def _skipped(options: Options, energies: Energies | None, measured: Measured | None) -> dict[str, str]:

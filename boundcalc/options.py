@@ -65,6 +65,7 @@ class Options:
     encoding: str = "unrolled"
 
     def __post_init__(self) -> None:
+        self._check_types()
         self._check_sample()
         self._check_numbers()
         self._check_calibration()
@@ -78,6 +79,18 @@ class Options:
         ):
             if value not in allowed:
                 raise UsageError(f"{name} {value}: choose from {', '.join(allowed)}")
+
+    def _check_types(self) -> None:
+        for name, value in (
+            ("delta", self.delta),
+            ("margin", self.margin),
+            ("input_bound", self.input_bound),
+        ):
+            if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
+                raise UsageError(f"{name}={value!r}: give a number")
+        for name, sizes in (("input_shape", self.input_shape), ("normalize", self.normalize)):
+            if sizes is not None and (isinstance(sizes, str) or not isinstance(sizes, tuple | list)):
+                raise UsageError(f"{name}={sizes!r}: give a tuple of numbers")
 
     def _check_sample(self) -> None:
         if self.samples is None and self.input_bound is not None:

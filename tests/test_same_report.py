@@ -43,6 +43,9 @@ def same(one, other, close):
         assert one.keys() == other.keys()
         for key in one:
             same(one[key], other[key], close)
+    elif isinstance(one, list):
+        for left, right in zip(one, other, strict=True):
+            same(left, right, close)
     elif isinstance(one, float) and close:
         assert one == pytest.approx(other, rel=1e-4)
     else:

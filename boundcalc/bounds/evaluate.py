@@ -83,7 +83,8 @@ def _log_at_margin_one(result: BoundResult) -> float | None:
 def _remark(problem: Problem) -> str:
     if problem.margins is not None:
         return ""
-    return "no data: bounds err - err_gamma(S), the training error at this margin is unknown"
+    chosen = "margin 1 unless --margin is given" if problem.settings.margin is None else "at the margin given"
+    return f"no data: bounds err - err_gamma(S), the margin error being unknown; {chosen}"
 
 
 def best_proved(results: Iterable[BoundResult]) -> BoundResult | None:

@@ -158,7 +158,8 @@ def _judge_post_hoc(outcome: PostHoc, problem: Problem) -> Judged:
         paid = confidence(delta, price + log2_weight(k), m)
         return _Candidate(margin, margin_error(problem, margin), penalty, paid)
 
-    best = _choose(at(gamma) for gamma in _margins(problem))
+    cheap = [math.exp(-k * LOG_STEP) for k in sorted(_cheap_points(problem))]
+    best = _choose(at(gamma) for gamma in (*_margins(problem), *cheap))
     own = outcome.log_complexity(outcome.numbers, math.log(best.margin))
     return _judged(own, best, outcome.terms, price, problem)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from boundcalc.cli import parser
-from boundcalc.cli.output import write
+from boundcalc.cli.output import check, write
 from boundcalc.cli.progress import progress_bar
 
 
@@ -20,6 +20,7 @@ def run(words: list[str]) -> int:
     """
     given = parser.make().parse_all(words)
     options = parser.options(given)
+    check(given.output)
 
     from boundcalc.analysis import find
     from boundcalc.checkpoint import read

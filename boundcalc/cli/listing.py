@@ -6,6 +6,7 @@ import json
 import textwrap
 from collections.abc import Callable, Sequence
 
+from boundcalc.cli.output import write
 from boundcalc.cli.parser import Parser
 
 WIDTH = 100
@@ -35,9 +36,9 @@ def show(
     given = parser.parse_all(words)
     found = rows()
     if given.format == "json":
-        print(json.dumps([dict(zip(columns, row, strict=True)) for row in found], indent=2))  # noqa: T201
-        return 0
-    print("\n\n".join(_entry(columns, row) for row in found))  # noqa: T201
+        write(json.dumps([dict(zip(columns, row, strict=True)) for row in found], indent=2), None)
+    else:
+        write("\n\n".join(_entry(columns, row) for row in found), None)
     return 0
 
 

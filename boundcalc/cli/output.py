@@ -10,33 +10,62 @@ from pathlib import Path
 from boundcalc.errors import UsageError
 
 
+def check(place: str | None) -> None:
+    """Refuse a place that cannot be written, before anything is computed for it.
+
+    Args:
+        place: the file, or None for standard output.
+
+    Raises:
+        UsageError: its folder is missing or closed, or it is a folder.
+    """
+    if place is None:
+        return
+    folder = Path(os.path.realpath(place)).parent
+    if Path(place).is_dir():
+        raise UsageError(f"{place}: is a folder; name a file")
+    if not folder.is_dir():
+        raise UsageError(f"{place}: cannot be written: no such folder")
+    if not os.access(folder, os.W_OK):
+        raise UsageError(f"{place}: cannot be written: permission denied")
+
+
 def write(text: str, place: str | None) -> None:
-    """Print a result, or put it into a file by way of a temporary one.
+    """Print a result, or put it into a file by way of a temporary one; links, pipes and devices are written through.
 
     Args:
         text: the result.
         place: the file, or None for standard output.
 
     Raises:
-        UsageError: the file cannot be written.
+        UsageError: it cannot be written.
+        BrokenPipeError: nobody reads standard output any more.
     """
     text = text if text.endswith("\n") else text + "\n"
-    if place is None:
-        sys.stdout.write(text)
-        return
-    target = Path(place)
     try:
-        handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-                file.write(text)
-            os.chmod(temporary, 0o666 & ~_umask())
-            os.replace(temporary, target)
-        except BaseException:
-            os.unlink(temporary)
-            raise
+        if place is None:
+            sys.stdout.write(text)
+            sys.stdout.flush()
+        elif os.path.exists(place) and not os.path.isfile(place):
+            Path(place).write_text(text, encoding="utf-8")
+        else:
+            _replace(Path(os.path.realpath(place)), text)
+    except BrokenPipeError:
+        raise
     except OSError as error:
-        raise UsageError(f"{place}: cannot be written: {error.strerror}") from error
+        raise UsageError(f"{place or 'standard output'}: cannot be written: {error.strerror}") from error
+
+
+def _replace(target: Path, text: str) -> None:
+    handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+        os.chmod(temporary, 0o666 & ~_umask())
+        os.replace(temporary, target)
+    except BaseException:
+        os.unlink(temporary)
+        raise
 
 
 def _umask() -> int:

@@ -47,6 +47,8 @@ class Parser(argparse.ArgumentParser):
         """
         options, rest = self.parse_known_args(words)
         if rest:
+            if not rest[0].startswith("-"):
+                raise UsageError(f"one checkpoint at a time: what is {rest[0]}? see {self.prog} --help")
             known = [name for action in self._actions for name in action.option_strings]
             near = difflib.get_close_matches(rest[0].partition("=")[0], known, 1)
             raise UsageError(
@@ -120,7 +122,7 @@ def make() -> Parser:
     """Return the parser of `boundcalc CHECKPOINT`."""
     parser = Parser(
         prog="boundcalc",
-        description="What theory says about a pruned ReLU or CNN checkpoint: sparse and Toeplitz-norm "
+        description="What theory says about a pruned ReLU or CNN checkpoint: sparse and Toeplitz-norm\n"
         "generalization bounds, each with its status, and the measured gap.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -178,13 +180,18 @@ def _bound_options(group: argparse._ArgumentGroup) -> None:
 
 def _part_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
-        "--calibration", metavar="FILE", help="the constant of the sample complexity, e.g. data/calibration.json"
+        "--calibration",
+        metavar="FILE",
+        help="the constant of the sample complexity, e.g. data/calibration.json",
     )
     group.add_argument(
         "--target-error", type=float, metavar="EPS", help="accuracy for which N is asked; needs --calibration"
     )
     group.add_argument(
-        "--encoding", choices=ENCODINGS, default="unrolled", help="of a convolution's mask as a graph (unrolled)"
+        "--encoding",
+        choices=ENCODINGS,
+        default="unrolled",
+        help="of a convolution's mask as a graph (unrolled)",
     )
 
 
@@ -219,4 +226,3 @@ def options(given: argparse.Namespace) -> Options:
         target_error=given.target_error,
         encoding=given.encoding,
     )
-

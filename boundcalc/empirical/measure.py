@@ -113,11 +113,23 @@ def check_shape(network: Network, split: Split, name: str) -> None:
     Raises:
         DataError: naming both shapes.
     """
+    if (
+        _spread(split.shape) != _spread(network.input_shape)
+        and min(len(split.shape), len(network.input_shape)) > 1
+    ):
+        raise DataError(
+            f"{name}: a sample has shape {tuple(split.shape)}, the network takes {network.input_shape}: bring the axes "
+            "into that order, channels first"
+        )
     if math.prod(split.shape) != network.inputs:
         raise DataError(
             f"{name}: a sample has shape {split.shape}, the network takes {network.input_shape}: "
             f"{math.prod(split.shape)} entries, not {network.inputs}"
         )
+
+
+def _spread(shape: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(size for size in shape if size != 1)
 
 
 def _test_margins(network: Network, data: Dataset, device: str, progress: Progress) -> torch.Tensor | None:
@@ -136,7 +148,7 @@ def _batches(network: Network, split: Split, name: str) -> Iterator[Batch]:
         labels = torch.from_numpy(y)
         if int(labels.max()) >= classes:
             raise DataError(
-                f"{name}: label {int(labels.max())} does not fit a network with {network.outputs} outputs"
+                f"{name}: label {int(labels.max())} does not fit {network.outputs} outputs: labels start at 0"
             )
         yield torch.from_numpy(x), labels
 

@@ -302,7 +302,7 @@ def check_pair(x: Column | np.ndarray, y: Column | np.ndarray, x_label: str, y_l
         raise DataError(f"{y_label}: dtype {y.dtype}; labels are integers from 0")
     if len(y.shape) != 1:
         hint = (
-            "one-hot labels: give their argmax over the last axis"
+            ("give y.ravel()" if y.shape[-1] == 1 else "one-hot labels: give their argmax over the last axis")
             if len(y.shape) == 2
             else "give one a sample"
         )

@@ -38,7 +38,7 @@ class Builder(Draft):
         output = self.values.get(self.program.output)
         if output is None:
             raise ValueError("the output does not depend on the input")
-        nodes = self._reachable(self._without_final_softmax(output.node))
+        nodes = self._reachable(self._without_final_squashing(output.node))
         nodes = relu_before_max_pool(fold_batchnorm(nodes))
         return Network(tuple(nodes), source, self.values[self.program.inputs[0]].shape, tuple(self.notes))
 
@@ -104,9 +104,12 @@ class Builder(Draft):
             )  # fmt: skip
             self.values[output] = self.append(node, shape)
 
-    def _without_final_softmax(self, index: int) -> int:
+    def _without_final_squashing(self, index: int) -> int:
         node = self.nodes[index]
         packet = node.op.partition(".")[0] if isinstance(node, Unknown) else ""
+        if isinstance(node, Unknown) and packet == "sigmoid":
+            self.notes.append("the final sigmoid is left out: the outputs are the logits")
+            return node.inputs[0]
         if not isinstance(node, Unknown) or packet.strip("_") not in {"log_softmax", "softmax"}:
             return index
         if len(node.read_as[0]) != 1 or node.args.get("dim") not in {1, -1}:

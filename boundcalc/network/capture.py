@@ -6,6 +6,7 @@ import copy
 import importlib
 import importlib.util
 import io
+import logging
 import os
 import sys
 import warnings
@@ -35,7 +36,7 @@ def import_callable(spec: str) -> Callable[[], object]:
     if not place or not name:
         raise CheckpointError(spec, "a model is given as FILE.py:CALLABLE or package.module:CALLABLE")
     try:
-        module = _import_file(place) if place.endswith(".py") else importlib.import_module(place)
+        module = _import_file(place) if place.endswith(".py") else _import_module(place)
     except FileNotFoundError as error:
         raise CheckpointError(spec, f"no such file: {place}") from error
     except (Exception, SystemExit) as error:
@@ -46,6 +47,14 @@ def import_callable(spec: str) -> Callable[[], object]:
     if not callable(found):
         raise CheckpointError(spec, f"{place} has no callable named {name}")
     return found
+
+
+def _import_module(place: str) -> object:
+    sys.path.insert(0, os.getcwd())
+    try:
+        return importlib.import_module(place)
+    finally:
+        sys.path.remove(os.getcwd())
 
 
 def _import_file(place: str) -> object:
@@ -194,5 +203,10 @@ def quiet() -> Iterator[None]:
     """Keep what the user's code and the exporter print or warn away from the report."""
     with open(os.devnull, "w") as sink, warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        with redirect_stdout(sink), redirect_stderr(sink):
-            yield
+        before = logging.root.manager.disable
+        logging.disable(logging.CRITICAL)
+        try:
+            with redirect_stdout(sink), redirect_stderr(sink):
+                yield
+        finally:
+            logging.disable(before)

@@ -83,7 +83,7 @@ def _layer_names(given: Tensors) -> list[str]:
     explained: set[str] = set()
     for key, tensor in given.tensors.items():
         layer, _, kind = key.rpartition(".")
-        if kind == "weight" and tensor.ndim in {2, 4}:
+        if kind == "weight" and layer and tensor.ndim in {2, 4}:
             names.append(layer)
             explained |= {key, f"{layer}.bias"}
             _check_bias(given, layer)

@@ -20,6 +20,8 @@ def _best(findings: Findings) -> str:
     from boundcalc.bounds.evaluate import best_proved
 
     best = best_proved(findings.bounds.values())
+    if not findings.options.wants("bounds"):
+        return "Proved: not asked for."
     if not findings.bounds:
         return "Proved: nothing, for want of a sample: give --data, or --samples and --input-bound."
     if best is None or best.judged is None:
@@ -40,7 +42,7 @@ def _sparse(findings: Findings) -> str:
     if peeling.judged is None:
         return "Sparse against dense: the sparse bound does not cover this network."
     if peeling.log_ratio is None:
-        return "Sparse against dense: no Toeplitz-norm bound covers this network to compare with."
+        return "Sparse against dense: there is no Toeplitz-norm complexity above 0 to compare with."
     if peeling.log_ratio >= 0:
         return "Sparse against dense: the sparse complexity is not below the best Toeplitz-norm one."
     times = -peeling.log_ratio / math.log(10)
@@ -50,6 +52,8 @@ def _sparse(findings: Findings) -> str:
 
 def _measured(findings: Findings) -> str:
     measured = findings.measured
+    if not findings.options.wants("empirical"):
+        return "Measured: not asked for."
     if measured is None or measured.margins is None:
         return "Measured: nothing; the gap that a bound has to explain needs --data."
     from boundcalc.empirical.measure import error

@@ -55,7 +55,7 @@ def _checkpoint(findings: Findings) -> dict[str, Any]:
         "path": checkpoint.path,
         "sha256": checkpoint.sha256,
         "format": checkpoint.format,
-        "evidence": list(checkpoint.evidence),
+        "evidence": [*checkpoint.evidence, *_hints(findings)],
         "mask": mask if any(declared) else "inferred from exact zeros",
         "parameters": network.parameters,
         "surviving": network.surviving,
@@ -64,6 +64,13 @@ def _checkpoint(findings: Findings) -> dict[str, Any]:
         "reference": None if reference is None else {"path": reference.path, "how": reference.how},
         "ignored": list(checkpoint.ignored),
     }
+
+
+def _hints(findings: Findings) -> list[str]:
+    plain = findings.dataset is not None and findings.options.normalize is None
+    if plain and findings.checkpoint.format == "open_lth":
+        return ["open_lth trains on normalised inputs, and no --normalize is given: errors may be far off"]
+    return []
 
 
 def _network(findings: Findings) -> dict[str, Any]:

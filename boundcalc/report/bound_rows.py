@@ -72,11 +72,20 @@ def smallest_proved(tree: Tree) -> Section | None:
     name, bound = proved[0]
     facts = [
         ("value", upper(bound.get("value"), log10=bound.get("log10_value"))),
-        *((term, show(value)) for term, value in (bound.get("terms") or {}).items()),
+        *((term, show(value)) for term, value in _told(bound.get("terms") or {})),
         ("source", show(bound.get("source"))),
         *(("assumes", line) for line in bound.get("assumptions") or []),
     ]
     return Section(f"Least proved value: {name}", "best", facts=tuple(facts))
+
+
+def _told(terms: Tree) -> list[tuple[str, Any]]:
+    """Leave out logarithms of terms that are shown as they are."""
+    return [
+        (term, value)
+        for term, value in terms.items()
+        if not (term.startswith("log10_") and terms.get(term.removeprefix("log10_")) is not None)
+    ]
 
 
 def _sorted(tree: Tree) -> list[Named]:
@@ -139,6 +148,8 @@ def _legend(tree: Tree, named: list[Named]) -> tuple[str, ...]:
         lines.append(f"complexity R is that of the loss class, margin inside, for {', '.join(losses)}.")
     if any(bound.get("ratio") is not None for _, bound in named):
         lines.append("ratio: below 1 is better than every Toeplitz-norm bound.")
+    if str((tree.get("network") or {}).get("source", "")).startswith("inferred"):
+        lines.append("The architecture is inferred: every line speaks of the network as assumed above.")
     if unproved:
         lines.append(" ".join(["( ) is not a proved bound.", *unproved]))
     return tuple(lines)

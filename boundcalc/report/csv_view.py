@@ -9,10 +9,10 @@ from typing import Any
 
 from boundcalc.report.text import one_line
 
-HEADER = ("part", "name", "quantity", "value", "status", "source")
+HEADER = ("checkpoint", "part", "name", "quantity", "value", "status", "source", "reason")
 NULLABLE = ("complexity", "value", "log10_value")
 
-Row = tuple[str, str, str, str, str, str]
+Row = tuple[str, ...]
 Tree = dict[str, Any]
 
 
@@ -23,21 +23,25 @@ def render(tree: Tree) -> str:
         tree: a tree of schema ``boundcalc.report/1``.
 
     Returns:
-        Lines ``part,name,quantity,value,status,source``. `name` is the bound or the layer, or empty;
-        `quantity` the path below it, such as ``terms.rho`` or ``shape[1]``; `status` and `source` those of a
-        bound. A bound's complexity, value and log10_value have a row even where they are null, with an empty
-        value. Text and booleans are left to the JSON view.
+        Lines ``checkpoint,part,name,quantity,value,status,source,reason``. `checkpoint` is its path, so that tables of
+        several reports can be put below each other; `name` is the bound or the layer, or empty; `quantity` the path
+        below it, such as ``terms.rho`` or ``shape[1]``; `status`, `source` and `reason` those of a bound. A bound's
+        complexity, value and log10_value have a row even where they are null, with an empty value, and `vacuous` is
+        1 or 0. A part that did not run has a row of the part ``skipped`` with its reason. Other text is left to the
+        JSON view.
 
     Example:
         >>> print(render({"schema": "boundcalc.report/1", "seed": 3}), end="")
-        part,name,quantity,value,status,source
-        report,,seed,3,,
+        checkpoint,part,name,quantity,value,status,source,reason
+        ,report,,seed,3,,,
     """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(HEADER)
+    path = str((tree.get("checkpoint") or {}).get("path", ""))
     for row in _rows(tree):
-        writer.writerow([one_line(cell) for cell in row])
+        cells = (path, *row, *[""] * (len(HEADER) - 1 - len(row)))
+        writer.writerow([one_line(cell) for cell in cells])
     return text.getvalue()
 
 
@@ -46,6 +50,8 @@ def _rows(tree: Tree) -> Iterator[Row]:
         if part == "bounds":
             for name, bound in (node or {}).items():
                 yield from _bound(name, bound)
+        elif part == "skipped":
+            yield from (("skipped", item["part"], "", "", "", "", item["reason"]) for item in node or [])
         elif isinstance(node, dict):
             yield from _part(part, node)
         else:
@@ -53,12 +59,13 @@ def _rows(tree: Tree) -> Iterator[Row]:
 
 
 def _bound(name: str, bound: Tree) -> Iterator[Row]:
-    status, source = bound["status"], bound.get("source") or ""
+    origin = bound["status"], bound.get("source") or "", bound.get("reason") or ""
     for quantity, value in _leaves(bound, ""):
-        yield "bounds", name, quantity, value, status, source
+        yield "bounds", name, quantity, value, *origin
     for quantity in NULLABLE:
         if bound.get(quantity) is None:
-            yield "bounds", name, quantity, "", status, source
+            yield "bounds", name, quantity, "", *origin
+    yield "bounds", name, "vacuous", str(int(bool(bound.get("vacuous")))), *origin
 
 
 def _part(part: str, node: Tree) -> Iterator[Row]:

@@ -13,11 +13,11 @@ Field = tuple[str, str, Callable[[Any], str]]
 
 SAMPLE_FIELDS: tuple[Field, ...] = (
     ("K", "K", show),
-    ("r_tilde", "r_tilde", show),
-    ("r_tilde dense", "r_tilde_dense", show),
-    ("surviving", "surviving", show),
+    ("r~", "r_tilde", show),
+    ("r~ dense", "r_tilde_dense", show),
+    ("alive", "surviving", show),
     ("ratio", "ratio", show),
-    ("radius loss ratio", "radius_loss_ratio", show),
+    ("radius loss", "radius_loss_ratio", show),
 )
 FURTHER_SAMPLE_FIELDS: tuple[Field, ...] = (
     ("kappa", "kappa", show),
@@ -60,7 +60,7 @@ def samples(tree: Tree) -> Section | None:
     ]
     verdict = part.get("verdict")
     if verdict and part.get("calibration"):
-        facts.append(("is the sample large enough?", show(verdict.get("sentence"))))
+        facts.append(("large enough?", show(verdict.get("sentence"))))
     notes = tuple(f"Violated: {line}." for line in part.get("violated") or [])
     grid = _layer_grid(part, (*SAMPLE_FIELDS, *_present(part, FURTHER_SAMPLE_FIELDS)))
     return Section("Sample complexity", "samples", facts=tuple(facts), grid=grid, notes=notes)

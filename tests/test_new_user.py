@@ -1,0 +1,145 @@
+"""What new users tripped over, each as a test."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import boundcalc
+from boundcalc.cli.main import main
+from boundcalc.errors import BoundcalcError, CheckpointError, DataError, UsageError
+
+
+def chain(*sizes, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    return {
+        f"fc{number}.weight": torch.randn(out, width, generator=generator)
+        for number, (width, out) in enumerate(zip(sizes, sizes[1:], strict=False))
+    }
+
+
+def arrays(shape, classes, m=40):
+    generator = np.random.default_rng(0)
+    return generator.random((m, *shape)), generator.integers(0, classes, m)
+
+
+def saved(content, tmp_path, name="net.pt"):
+    torch.save(content, tmp_path / name)
+    return str(tmp_path / name)
+
+
+def test_a_ticket_is_not_its_own_reference(tmp_path):
+    path = saved(chain(5, 4, 3), tmp_path)
+    with pytest.raises(CheckpointError, match="has the checkpoint's own weights"):
+        boundcalc.analyze(path, reference=path)
+
+
+def test_the_key_of_a_bare_layer_is_refused_in_one_line(tmp_path, capsys):
+    assert main([saved(nn.Linear(3, 2).state_dict(), tmp_path)]) == 3
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+class Squeezed(nn.Module):
+    """One score a sample, without an axis of outputs, through a sigmoid."""
+
+    def __init__(self):
+        super().__init__()
+        self.fc0, self.fc1 = nn.Linear(6, 5, bias=False), nn.Linear(5, 1, bias=False)
+
+    def forward(self, x):
+        return torch.sigmoid(self.fc1(self.fc0(x).relu())).squeeze(1)
+
+
+def test_a_final_sigmoid_is_left_out_and_errors_are_those_of_the_logit():
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        module, x = Squeezed().eval(), torch.randn(50, 6)
+    x = x[(module(x) - 0.5).abs() > 1e-3]
+    y = (module(x) > 0.5).long()
+    report = boundcalc.analyze(module, data=(x.numpy(), y.numpy())).to_dict()
+    assert report["empirical"]["train_error"] == 0
+    assert report["network"]["outputs"] == 1
+    assert any("sigmoid is left out" in line for line in report["network"]["assumptions"])
+    assert report["bounds"]["peeling"]["status"] == "theorem"
+
+
+@pytest.mark.parametrize(("given", "shape"), [((3, 8, 2), (3, 4, 4)), ((3, 4, 4), (4, 4, 3))])
+def test_images_are_never_reshaped_into_others(given, shape):
+    module = nn.Sequential(
+        nn.Conv2d(3, 4, 2), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2)
+    ).eval()
+    with pytest.raises(DataError, match="bring the axes into that order"):
+        boundcalc.analyze(module, data=arrays(shape, 2), input_shape=given)
+
+
+def test_flat_samples_and_channel_axes_of_one_are_taken(tmp_path):
+    path = saved({"conv.weight": torch.randn(2, 1, 2, 2), "fc.weight": torch.randn(3, 50)}, tmp_path)
+    for shape in ((36,), (6, 6), (1, 6, 6), (6, 6, 1)):
+        report = boundcalc.analyze(path, data=arrays(shape, 3), input_shape=(1, 6, 6)).to_dict()
+        assert report["network"]["input_shape"] == [1, 6, 6]
+
+
+def test_the_python_words_that_users_try(tmp_path):
+    state = chain(5, 4, 3)
+    assert boundcalc.analyze(state, parts="bounds", samples=10, input_bound=1).to_dict()["bounds"]
+    for wrong in (
+        {"delta": "0.05"},
+        {"margin": True},
+        {"input_shape": "1,5"},
+        {"normalize": "0.1,0.3"},
+        {"parts": "bound"},
+    ):
+        with pytest.raises(UsageError):
+            boundcalc.analyze(state, **wrong)
+    with pytest.raises(BoundcalcError, match=r"give y.ravel\(\)"):
+        boundcalc.analyze(state, data=(np.zeros((4, 5)), np.zeros((4, 1))))
+    with pytest.raises(DataError, match="labels start at 0"):
+        boundcalc.analyze(state, data=(np.zeros((3, 5)), np.array([1, 2, 3])))
+
+
+def test_the_summary_speaks_of_what_was_asked_for(tmp_path):
+    state = chain(5, 4, 3)
+    summary = boundcalc.analyze(state, parts=("samples",), data=arrays((5,), 3)).to_dict()["summary"]
+    assert summary[0] == "Proved: not asked for."
+    assert summary[2] == "Measured: not asked for."
+    nothing = {key: torch.zeros_like(weight) for key, weight in state.items()}
+    zero = boundcalc.analyze(nothing, data=arrays((5,), 3)).to_dict()
+    assert "no Toeplitz-norm complexity above 0" in zero["summary"][1]
+    assert zero["bounds"]["peeling"]["complexity"] == 0
+    assert zero["empirical"]["train_error"] == 1
+
+
+def test_output_is_checked_first_and_links_and_devices_are_written_through(tmp_path, capsys):
+    ticket = saved(chain(5, 4, 3), tmp_path)
+    assert main([str(tmp_path / "missing.pt"), "-o", str(tmp_path / "no" / "x.txt")]) == 2
+    assert "no such folder" in capsys.readouterr().err
+    (tmp_path / "link.json").symlink_to(tmp_path / "real.json")
+    assert main([ticket, "--format", "json", "-o", str(tmp_path / "link.json")]) == 0
+    assert (tmp_path / "link.json").is_symlink()
+    assert json.loads((tmp_path / "real.json").read_text())["checkpoint"]["parameters"] == 32
+    device = os.stat(os.devnull).st_rdev
+    assert main([ticket, "-o", os.devnull]) == 0
+    assert os.stat(os.devnull).st_rdev == device
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")
+def test_a_full_disk_is_one_line(tmp_path):
+    with open("/dev/full", "w") as full:
+        words = [sys.executable, "-m", "boundcalc", saved(chain(5, 4, 3), tmp_path)]
+        done = subprocess.run(words, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "standard output: cannot be written" in done.stderr
+
+
+def test_a_second_checkpoint_is_not_an_option(tmp_path, capsys):
+    ticket = saved(chain(5, 4, 3), tmp_path)
+    assert main([ticket, ticket]) == 2
+    assert "one checkpoint at a time" in capsys.readouterr().err

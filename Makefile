@@ -20,6 +20,8 @@ slow:            ## the long tests
 
 bench:           ## benchmarks, ratios in one run
 	python experiments/benchmarks/run.py
+	python experiments/benchmarks/topology.py
+	python experiments/benchmarks/samples.py
 
 tickets:         ## train the demo tickets again
 	python experiments/demo_tickets/make.py

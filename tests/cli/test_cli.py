@@ -119,7 +119,9 @@ def test_every_format(capsys, ticket, arrays, form):
         assert max(map(len, out.splitlines())) <= 100
     if form == "csv":
         rows = list(csv.DictReader(io.StringIO(out)))
-        assert set(rows[0]) == {*["checkpoint", "part", "name", "quantity", "value", "status", "source", "reason"]}
+        assert set(rows[0]) == {
+            *["checkpoint", "part", "name", "quantity", "value", "status", "source", "reason"]
+        }
         assert {row["checkpoint"] for row in rows} == {ticket}
         assert {row["name"] for row in rows if row["part"] == "skipped"} == {"graphon", "gntk"}
         assert sum(row["quantity"] == "vacuous" for row in rows) == 8

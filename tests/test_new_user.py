@@ -143,3 +143,18 @@ def test_a_second_checkpoint_is_not_an_option(tmp_path, capsys):
     ticket = saved(chain(5, 4, 3), tmp_path)
     assert main([ticket, ticket]) == 2
     assert "one checkpoint at a time" in capsys.readouterr().err
+
+
+def test_a_folder_names_what_lies_in_it(tmp_path):
+    saved(chain(5, 4, 3), tmp_path, "one.pt")
+    saved(chain(5, 4, 3), tmp_path, "two.pth")
+    with pytest.raises(CheckpointError, match=r"pass one: one.pt, two.pth"):
+        boundcalc.analyze(tmp_path)
+
+
+def test_a_folder_with_one_safetensors_file_names_it(tmp_path):
+    from safetensors.torch import save_file
+
+    save_file(chain(5, 4, 3), tmp_path / "only.safetensors")
+    evidence = boundcalc.analyze(tmp_path).to_dict()["checkpoint"]["evidence"]
+    assert "only.safetensors in the folder" in evidence

@@ -11,7 +11,7 @@ import torch
 
 from boundcalc.checkpoint import masks_apart, open_lth, pickled, safetensors_file, validate
 from boundcalc.checkpoint.conventions import decode, lightning, nested, plain, wrappers
-from boundcalc.checkpoint.conventions.state import State
+from boundcalc.checkpoint.conventions.state import State, listing
 from boundcalc.checkpoint.masks_apart import Source
 from boundcalc.checkpoint.program import Program
 from boundcalc.checkpoint.sniff import Container, container
@@ -19,6 +19,7 @@ from boundcalc.checkpoint.types import Checkpoint
 from boundcalc.errors import CheckpointError
 
 _CHUNK = 1 << 20
+_SUFFIXES = frozenset({".bin", ".ckpt", ".pt", ".pt2", ".pth", ".safetensors"})
 _BY_PRECEDENCE = (
     "pt2",
     "open_lth",
@@ -70,6 +71,8 @@ def _read(place: Path, mask: Path | None) -> Checkpoint:
     opened = _open(ticket.model if ticket else _file_at(place))
     state = nested.unwrap(opened.saved, str(ticket.model if ticket else place))
     state = validate.usable(_note_container(state, opened, ticket))
+    if place.is_dir() and ticket is None:
+        state = state.noting(f"{opened.files[0].name} in the folder")
     state = lightning.decode(wrappers.strip(state))
     raw = state.tensors
     sources = _mask_sources(state, ticket, mask)
@@ -131,7 +134,14 @@ def from_state_dict(tensors: Mapping[str, torch.Tensor], name: str) -> Checkpoin
 
 
 def _file_at(place: Path) -> Path:
-    return (safetensors_file.index_in(place) if place.is_dir() else None) or place
+    if not place.is_dir():
+        return place
+    files = sorted(path.name for path in place.iterdir() if path.suffix in _SUFFIXES)
+    found = safetensors_file.index_in(place)
+    others = [name for name in files if not name.endswith(".safetensors")]
+    if others:
+        raise CheckpointError(place, f"a folder of several files, pass one: {listing(files)}")
+    return found or place
 
 
 def _open(path: Path) -> _Opened:

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
 
+from boundcalc.cli.output import drop_standard_output
 from boundcalc.errors import BoundcalcError
 
 COMMANDS = ("formats", "bounds")
@@ -31,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"boundcalc: {error}", file=sys.stderr)  # noqa: T201
         return error.exit_status
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        drop_standard_output()
         return 0
     except KeyboardInterrupt:
         print("boundcalc: interrupted", file=sys.stderr)  # noqa: T201

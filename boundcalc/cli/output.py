@@ -53,7 +53,14 @@ def write(text: str, place: str | None) -> None:
     except BrokenPipeError:
         raise
     except OSError as error:
+        if place is None:
+            drop_standard_output()
         raise UsageError(f"{place or 'standard output'}: cannot be written: {error.strerror}") from error
+
+
+def drop_standard_output() -> None:
+    """Send what is still buffered nowhere, so that the interpreter does not complain of it on its way out."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _replace(target: Path, text: str) -> None:

@@ -24,7 +24,7 @@ other commands:
   boundcalc formats       which checkpoints can be read
   boundcalc bounds        every bound with its kind, status, source and assumptions
 
-exit status: 0 done, 1 a part asked for by --only failed, 2 wrong usage, 3 unreadable or refused input
+exit status: 0 done, 1 a part of --only failed, 2 wrong usage, 3 unreadable or refused input
 """
 
 

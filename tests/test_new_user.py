@@ -111,7 +111,7 @@ def test_the_summary_speaks_of_what_was_asked_for(tmp_path):
     assert summary[2] == "Measured: not asked for."
     nothing = {key: torch.zeros_like(weight) for key, weight in state.items()}
     zero = boundcalc.analyze(nothing, data=arrays((5,), 3)).to_dict()
-    assert "no Toeplitz-norm complexity above 0" in zero["summary"][1]
+    assert "no positive Toeplitz-norm complexity" in zero["summary"][1]
     assert zero["bounds"]["peeling"]["complexity"] == 0
     assert zero["empirical"]["train_error"] == 1
 
@@ -158,3 +158,12 @@ def test_a_folder_with_one_safetensors_file_names_it(tmp_path):
     save_file(chain(5, 4, 3), tmp_path / "only.safetensors")
     evidence = boundcalc.analyze(tmp_path).to_dict()["checkpoint"]["evidence"]
     assert "only.safetensors in the folder" in evidence
+
+
+def test_images_are_flattened_for_a_model_that_takes_vectors():
+    module = nn.Sequential(nn.Linear(16, 5), nn.GELU(), nn.Linear(5, 3)).eval()
+    report = boundcalc.analyze(module, data=arrays((1, 4, 4), 3)).to_dict()
+    assert report["network"]["input_shape"] == [16]
+    assert report["empirical"]["train_error"] > 0
+    assert {bound["status"] for bound in report["bounds"].values()} == {"not_covered"}
+    assert all("gelu at gelu after 0" in bound["reason"] for bound in report["bounds"].values())

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import torch
 
 from boundcalc.bounds.peeling_feed import Feed
+from boundcalc.bounds.peeling_fixed import averaged, pooled, rearranged, relative_paths
 from boundcalc.bounds.peeling_influence import influences
 from boundcalc.bounds.peeling_kernels import Choice, Kernels, Structure, group_sizes
 from boundcalc.bounds.peeling_norms import NORMS, NodeNorm
@@ -204,15 +205,16 @@ class Walker:
             return Sum(((node, source),), (), node.name)
         if not isinstance(source, Field):
             raise NotCovered(f"{operation_name(node)} of the input", place)
+        positions = self.setting.positions
         match node:
             case AvgPool():
-                return self._averaged(source, node)
+                return averaged(source, node, positions)
             case MaxPool():
                 if not source.rectified:
                     raise NotCovered("max pooling of a value that is not a ReLU's", place)
-                return self._pooled(source, node)
+                return pooled(source, node, positions)
             case Rearrange():
-                return self._rearranged(source, node, place)
+                return rearranged(source, node, self.network.nodes[node.inputs[0]], positions, place)
             case _:
                 raise NotCovered(operation_name(node), place)
 
@@ -272,7 +274,7 @@ class Walker:
     def _from_nodes(self, layer: Affine, source: Field, choice: Choice) -> Feed:
         norm, positions = choice.norm, self.setting.positions
         weights, links = self.kernels.between_nodes(layer, choice.group, source.group, norm)
-        relative, top = _relative_paths(source)
+        relative, top = relative_paths(source)
         return Feed(
             norm=norm,
             log_scale=source.log_scale,
@@ -311,48 +313,6 @@ class Walker:
         feeds = (group_sum(fed.double(), group, 0) > 0).double()
         spread = self.setting.positions.spread
         return spread(squared, layer), spread(feeds, layer)
-
-    def _averaged(self, source: Field, node: AvgPool) -> Field:
-        positions = self.setting.positions
-        reads = (node.rows_h != 0).double(), (node.rows_w != 0).double()
-        scale = positions.averaged(source.squares.sqrt(), node.rows_h.abs(), node.rows_w.abs())
-        relative, top = _relative_paths(source)
-        paths = positions.averaged(relative, *reads)
-        return replace(
-            source,
-            squares=scale.square(),
-            log_energy=positions.averaged_max(source.log_energy, *reads),
-            log_paths=paths.log() + top,
-        )
-
-    def _pooled(self, source: Field, node: MaxPool) -> Field:
-        positions, size = self.setting.positions, math.prod(node.window.kernel)
-        relative, top = _relative_paths(source)
-        paths = positions.window_sum(relative, node.window)
-        return replace(
-            source,
-            squares=positions.window_sum(source.squares.sqrt(), node.window).square(),
-            log_energy=positions.window_max(source.log_energy, node.window),
-            log_paths=paths.log() + top,
-            log_factor=source.log_factor + math.ceil(math.log2(size)) * math.log(1.5),
-        )
-
-    def _rearranged(self, source: Field, node: Rearrange, place: str) -> Field:
-        if source.group != 1:
-            raise NotCovered("cropping or padding of nodes of several channels", place)
-        before = self.network.nodes[node.inputs[0]].shape
-        area = before[1] * before[2]
-
-        def pick(values: torch.Tensor, empty: float) -> torch.Tensor:
-            return self.setting.positions.picked(values, node.source, area, empty)
-
-        return replace(
-            source,
-            channels=node.shape[0],
-            squares=pick(source.squares, 0.0),
-            log_energy=pick(source.log_energy, -math.inf),
-            log_paths=pick(source.log_paths, -math.inf),
-        )
 
     def _finish(self, state: State, fixed: dict[str, Choice] | None) -> Iterator[Walk]:
         value = state.values[len(self.network.nodes) - 1]
@@ -393,13 +353,6 @@ class Walker:
         layer = value.layers[0][0]
         feed = self._through(layer, InputField(), Choice(layer.shape[0], NORMS[0]))
         return float(feed.log_energy.max())
-
-
-def _relative_paths(field: Field) -> tuple[torch.Tensor, float]:
-    top = float(field.log_paths.max())
-    if top == -math.inf:
-        return torch.zeros_like(field.log_paths), 0.0
-    return (field.log_paths - top).clamp(min=-700.0).exp() * field.alive, top
 
 
 def _log(value: float) -> float:

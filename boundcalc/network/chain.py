@@ -53,7 +53,7 @@ def operation_name(node: Node) -> str:
 def place_of(network: Network, index: int) -> str:
     """Return the layer nearest to a node, for messages: its own name or ``after NAME``."""
     node = network.nodes[index]
-    if isinstance(node, Affine | Unknown | ChannelAffine):
+    if isinstance(node, Affine | ChannelAffine):
         return node.name
     layers = [n.name for n in network.nodes[:index] if isinstance(n, Affine)]
     return f"the input of {network.nodes[index].name}" if not layers else f"{node.name} after {layers[-1]}"

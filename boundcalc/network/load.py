@@ -108,11 +108,26 @@ def _from_model(
     named = model if isinstance(model, str) else type(model).__name__
     module = capture.make_module(model) if isinstance(model, str) else capture.own_copy(model)
     capture.fill(module, checkpoint, named)
-    shape = input_shape or _first_width(named, module)
+    shape = _runnable_shape(module, input_shape) if input_shape else _first_width(named, module)
     program, state = capture.export(module, shape, named)
     network = _built(named, program, checkpoint, dict(state), f"captured by running {named}")
     _check_against(named, network, module, shape)
     return network
+
+
+def _runnable_shape(module: torch.nn.Module, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the shape, or flat samples of its size where the model takes only these."""
+    from boundcalc.network.capture import quiet
+
+    flat = (math.prod(shape),)
+    for candidate in (shape, flat):
+        try:
+            with torch.no_grad(), quiet():
+                module(torch.zeros(2, *candidate))
+        except Exception:
+            continue
+        return candidate
+    return shape
 
 
 def _first_width(named: str, module: torch.nn.Module) -> tuple[int, ...]:

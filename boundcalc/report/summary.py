@@ -42,7 +42,7 @@ def _sparse(findings: Findings) -> str:
     if peeling.judged is None:
         return "Sparse against dense: the sparse bound does not cover this network."
     if peeling.log_ratio is None:
-        return "Sparse against dense: there is no Toeplitz-norm complexity above 0 to compare with."
+        return "Sparse against dense: there is no positive Toeplitz-norm complexity to compare with."
     if peeling.log_ratio >= 0:
         return "Sparse against dense: the sparse complexity is not below the best Toeplitz-norm one."
     times = -peeling.log_ratio / math.log(10)

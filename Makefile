@@ -20,8 +20,12 @@ slow:            ## the long tests
 
 bench:           ## benchmarks, ratios in one run
 	python experiments/benchmarks/run.py
+	python experiments/benchmarks/bounds.py
+	python experiments/benchmarks/spectral.py
 	python experiments/benchmarks/topology.py
 	python experiments/benchmarks/samples.py
+	python experiments/benchmarks/graphon.py
+	python experiments/benchmarks/gntk.py
 
 tickets:         ## train the demo tickets again
 	python experiments/demo_tickets/make.py

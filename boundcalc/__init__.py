@@ -15,13 +15,17 @@ from boundcalc._version import __version__
 
 if TYPE_CHECKING:
     from boundcalc.analysis import analyze, load
+    from boundcalc.comparison import compare
+    from boundcalc.graphon.ntk import gntk
     from boundcalc.network.network import Network
     from boundcalc.report.tree import Report
 
-__all__ = ["Network", "Report", "__version__", "analyze", "load"]
+__all__ = ["Network", "Report", "__version__", "analyze", "compare", "gntk", "load"]
 
 _HOMES = {
     "analyze": "boundcalc.analysis",
+    "compare": "boundcalc.comparison",
+    "gntk": "boundcalc.graphon.ntk",
     "load": "boundcalc.analysis",
     "Network": "boundcalc.network.network",
     "Report": "boundcalc.report.tree",

@@ -14,11 +14,12 @@ import torch
 from boundcalc._version import __version__
 from boundcalc.bounds.catalogue import registry
 from boundcalc.bounds.evaluate import BoundResult, best_proved, evaluate_all
-from boundcalc.bounds.problem import Problem, Settings, chain_of
+from boundcalc.bounds.problem import Chain, Problem, Settings, chain_of
+from boundcalc.bounds.risk import judge
 from boundcalc.checkpoint import from_state_dict, read
 from boundcalc.checkpoint.types import Checkpoint
 from boundcalc.empirical.energies import Energies, declared
-from boundcalc.errors import CheckpointError, UsageError
+from boundcalc.errors import CheckpointError, NotCovered, UsageError
 from boundcalc.findings import Findings, Reference
 from boundcalc.network.load import from_checkpoint, reference_weights
 from boundcalc.network.network import Network
@@ -29,6 +30,8 @@ from boundcalc.report.tree import Report
 if TYPE_CHECKING:
     from boundcalc.empirical.datasets import Dataset
     from boundcalc.empirical.measure import Measured, Progress
+    from boundcalc.graphon.ntk_part import KernelAnalysis
+    from boundcalc.graphon.pham2025 import MaskGraphons
     from boundcalc.samples.zhang2021 import SampleComplexity
     from boundcalc.topology.hoang2023 import Topology
 
@@ -68,7 +71,8 @@ def analyze(
         reference: the initialisation.
         delta: each bound fails with at most this probability.
         **options: further fields of `boundcalc.options.Options`: model, input_shape, mask, samples, input_bound, normalize,
-            device, seed, margin, mask_origin, calibration, target_error, encoding.
+            device, seed, margin, mask_origin, calibration, target_error, encoding, cells,
+            batch, sigma_w2, exact, max_memory, learning_rate.
 
     Returns:
         The report.
@@ -125,7 +129,7 @@ def find(checkpoint: Checkpoint, options: Options, progress: Progress | None = N
     clock = Clock()
     with clock.time("read"):
         dataset = _open_data(options)
-        network = from_checkpoint(checkpoint, options.model, options.input_shape or _sample_shape(dataset))
+        network = from_checkpoint(checkpoint, options.model, options.input_shape or sample_shape(dataset))
         if dataset is not None:
             _check_shape(network, dataset)
         reference, weights = _reference(checkpoint, network, options)
@@ -136,20 +140,70 @@ def find(checkpoint: Checkpoint, options: Options, progress: Progress | None = N
     together = None
     if energies is not None and options.wants("bounds"):
         with clock.time("bounds"):
-            margins = None if measured is None else measured.margins
-            settings = Settings(options.delta, options.margin, options.mask_origin)
             chain = chain_of(network, spectral=any(bound.spectral for bound in registry.values()))
-            problem = Problem(network, energies, margins, settings, weights, chain)
+            problem = _problem(network, energies, measured, dataset, weights, chain, options)
             bounds = evaluate_all(registry.values(), problem)
             together = _best_together(bounds, problem)
     with clock.time("samples"):
         samples = _samples(network, energies, options) if options.wants("samples") else None
     with clock.time("topology"):
         topology = _topology(network, weights, options) if options.wants("topology") else None
+    with clock.time("graphon"):
+        graphon = _graphon(network, options) if options.wants("graphon") else None
+    with clock.time("gntk"):
+        gntk = _gntk(network, dataset, options) if options.wants("gntk") else None
+    reason = gntk if isinstance(gntk, str) else ""
     return Findings(
-        options, checkpoint, network, dataset, measured, energies, reference, bounds, together, samples, topology,
-        _skipped(options, energies, measured), clock.seconds,
+        options, checkpoint, network, dataset, measured, energies, reference, bounds, together, samples, topology, graphon,
+        None if isinstance(gntk, str) else gntk, _skipped(options, energies, measured, reason), clock.seconds,
     )  # fmt: skip
+
+
+def problem_of(
+    checkpoint: Checkpoint, options: Options, progress: Progress | None = None, *, spectral: bool = True
+) -> Problem:
+    """Return what bounds are computed from, without computing one.
+
+    Args:
+        checkpoint: what was read.
+        options: the sample, and what was fixed before it.
+        progress: shows how far a pass over the data is; None for silence.
+        spectral: whether certified spectral norms are needed.
+
+    Raises:
+        CheckpointError: the architecture or reference does not fit.
+        DataError: the data does not fit.
+        UsageError: no sample is given.
+    """
+    dataset = _open_data(options)
+    network = from_checkpoint(checkpoint, options.model, options.input_shape or sample_shape(dataset))
+    if dataset is not None:
+        _check_shape(network, dataset)
+    _, weights = _reference(checkpoint, network, options)
+    measured = None if dataset is None else _measure(network, dataset, options.device, progress)
+    energies = _energies(network, measured, options)
+    if energies is None:
+        raise UsageError("no sample: give --data DATA, or --samples M and --input-bound B")
+    chain = chain_of(network, spectral=spectral)
+    return _problem(network, energies, measured, dataset, weights, chain, options)
+
+
+def _problem(
+    network: Network,
+    energies: Energies,
+    measured: Measured | None,
+    dataset: Dataset | None,
+    weights: dict[str, torch.Tensor],
+    chain: Chain | NotCovered,
+    options: Options,
+) -> Problem:
+    settings = Settings(
+        options.delta, options.margin, options.mask_origin, options.passes, _device(options.device), options.seed
+    )  # fmt: skip
+    margins = None if measured is None else measured.margins
+    patches = None if measured is None else measured.patches
+    split = None if dataset is None else dataset.train
+    return Problem(network, energies, margins, settings, weights, chain, patches, split)
 
 
 def _samples(network: Network, energies: Energies | None, options: Options) -> SampleComplexity:
@@ -167,6 +221,28 @@ def _topology(network: Network, weights: dict[str, torch.Tensor], options: Optio
     return analyse(network, weights, options.encoding, options.seed)
 
 
+def _graphon(network: Network, options: Options) -> MaskGraphons:
+    from boundcalc.graphon.pham2025 import analyse
+
+    return analyse(network, options.cells, options.seed)
+
+
+def _gntk(network: Network, dataset: Dataset | None, options: Options) -> KernelAnalysis | str:
+    """Return the graphon NTK's analysis, or why there is none."""
+    if dataset is None:
+        return "no data: give --data DATA"
+    from boundcalc.graphon import ntk_part
+
+    settings = ntk_part.Settings(
+        options.cells, options.batch, options.sigma_w2, options.exact, options.max_memory * 1e9, options.learning_rate,
+        options.mask_origin, options.delta, options.seed, _device(options.device),
+    )  # fmt: skip
+    try:
+        return ntk_part.analyse(network, dataset, settings)
+    except (NotCovered, UsageError) as error:
+        return str(error) if isinstance(error, UsageError) else f"not covered: {error}"
+
+
 def _best_together(bounds: dict[str, BoundResult], problem: Problem) -> float | None:
     proved = [r.bound for r in bounds.values() if r.judged is not None and r.bound.status == "theorem"]
     if not proved:
@@ -174,8 +250,8 @@ def _best_together(bounds: dict[str, BoundResult], problem: Problem) -> float | 
     shared = replace(problem.settings, delta=problem.settings.delta / len(proved))
     best = best_proved(bounds.values())
     assert best is not None and best.judged is not None
-    again = evaluate_all([best.bound], replace(problem, settings=shared))[best.bound.name]
-    return None if again.judged is None else again.judged.log_value
+    assert best.outcome is not None
+    return judge(best.outcome, replace(problem, settings=shared)).log_value
 
 
 def _open_data(options: Options) -> Dataset | None:
@@ -186,7 +262,8 @@ def _open_data(options: Options) -> Dataset | None:
     return open_data(options.data, options.normalize)
 
 
-def _sample_shape(dataset: Dataset | None) -> tuple[int, ...] | None:
+def sample_shape(dataset: Dataset | None) -> tuple[int, ...] | None:
+    """Return the shape of one sample as a network sees it, with a channel; None without data."""
     if dataset is None:
         return None
     shape = tuple(dataset.train.shape)
@@ -244,7 +321,9 @@ def _check_independent(network: Network, weights: dict[str, torch.Tensor], path:
         )
 
 
-def _skipped(options: Options, energies: Energies | None, measured: Measured | None) -> dict[str, str]:
+def _skipped(
+    options: Options, energies: Energies | None, measured: Measured | None, gntk: str
+) -> dict[str, str]:
     reasons = {part: f"not in version {__version__}" for part in PARTS if part not in AVAILABLE}
     if energies is None:
         reasons["bounds"] = "no sample: give --data DATA, or --samples M and --input-bound B"
@@ -252,4 +331,6 @@ def _skipped(options: Options, energies: Energies | None, measured: Measured | N
         reasons["empirical"] = "no data: give --data DATA"
     elif measured.reason:
         reasons["empirical"] = measured.reason
+    if gntk:
+        reasons["gntk"] = gntk
     return {part: reasons[part] for part in PARTS if part in reasons and options.wants(part)}

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from boundcalc.empirical.datasets import Dataset
     from boundcalc.empirical.energies import Energies
     from boundcalc.empirical.measure import Measured
+    from boundcalc.graphon.ntk_part import KernelAnalysis
+    from boundcalc.graphon.pham2025 import MaskGraphons
     from boundcalc.network.network import Network
     from boundcalc.options import Options
     from boundcalc.samples.zhang2021 import SampleComplexity
@@ -46,6 +48,8 @@ class Findings:
         best_of_all: log of the smallest value among theorems when all hold at once (each at delta / q), or None.
         samples: sample complexity.
         topology: topology of the masks.
+        graphon: graphons of the masks.
+        gntk: the graphon NTK on a batch.
         skipped: part -> why it did not run.
         seconds: part -> time.
     """
@@ -61,5 +65,7 @@ class Findings:
     best_of_all: float | None
     samples: SampleComplexity | None
     topology: Topology | None
+    graphon: MaskGraphons | None
+    gntk: KernelAnalysis | None
     skipped: dict[str, str]
     seconds: dict[str, float]

@@ -13,10 +13,12 @@ if TYPE_CHECKING:
     import torch
 
 PARTS = ("bounds", "samples", "topology", "graphon", "gntk", "empirical")
-AVAILABLE = ("bounds", "samples", "topology", "empirical")
+AVAILABLE = PARTS
 MASK_ORIGINS = ("data", "independent")
 DEVICES = ("auto", "cpu", "cuda")
 ENCODINGS = ("unrolled", "rolled")
+MOST_CELLS = 512
+AGAINST = ("first", "previous")
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,13 @@ class Options:
         calibration: path of a calibrated constant of the sample complexity.
         target_error: eps0, for which the sample complexity is asked; needs `calibration`.
         encoding: how a convolution's mask becomes a graph, ``"unrolled"`` or ``"rolled"``.
+        passes: how often the occam search trains on the sample; 0 for k-means alone; None for as often as is quick, at most 40.
+        cells: most cells a side of a graphon.
+        batch: most samples of the graphon NTK.
+        sigma_w2: variance of the graphon NTK's weights times fan-in.
+        exact: whether every mask itself is its graphon in the graphon NTK, one cell a unit.
+        max_memory: gigabytes that the graphon NTK's arrays may take.
+        learning_rate: of the graphon NTK's residual; None for the inverse of its largest eigenvalue.
 
     Raises:
         UsageError: a value out of range, or options that contradict each other.
@@ -63,12 +72,20 @@ class Options:
     calibration: str | Path | None = None
     target_error: float | None = None
     encoding: str = "unrolled"
+    passes: int | None = None
+    cells: int = 64
+    batch: int = 1024
+    sigma_w2: float = 1.0
+    exact: bool = False
+    max_memory: float = 2.0
+    learning_rate: float | None = None
 
     def __post_init__(self) -> None:
         self._check_types()
         self._check_sample()
         self._check_numbers()
         self._check_calibration()
+        self._check_kernel()
         unknown = [part for part in self.parts or () if part not in PARTS]
         if unknown:
             raise UsageError(f"unknown part {unknown[0]!r}: choose from {', '.join(PARTS)}")
@@ -85,6 +102,9 @@ class Options:
             ("delta", self.delta),
             ("margin", self.margin),
             ("input_bound", self.input_bound),
+            ("sigma_w2", self.sigma_w2),
+            ("max_memory", self.max_memory),
+            ("learning_rate", self.learning_rate),
         ):
             if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
                 raise UsageError(f"{name}={value!r}: give a number")
@@ -111,6 +131,10 @@ class Options:
             raise UsageError(f"--margin {self.margin}: give a positive number, or auto")
         if self.input_shape is not None and (not self.input_shape or min(self.input_shape) < 1):
             raise UsageError(f"--input-shape {self.input_shape}: give positive sizes, e.g. 1,28,28")
+        if self.passes is not None and (type(self.passes) is not int or self.passes < 0):
+            raise UsageError(f"--passes {self.passes}: give a whole number, 0 or more")
+        if type(self.cells) is not int or not 1 <= self.cells <= MOST_CELLS:
+            raise UsageError(f"--cells {self.cells}: give a whole number from 1 to {MOST_CELLS}")
 
     def _check_calibration(self) -> None:
         if self.target_error is None:
@@ -119,6 +143,19 @@ class Options:
             raise UsageError("--target-error needs --calibration FILE: theory gives no constant")
         if not 0 < self.target_error < math.inf:
             raise UsageError(f"--target-error {self.target_error}: give a positive number")
+
+    def _check_kernel(self) -> None:
+        if type(self.batch) is not int or self.batch < 2:
+            raise UsageError(f"--batch {self.batch}: give a whole number of samples, at least 2")
+        if type(self.exact) is not bool:
+            raise UsageError(f"exact={self.exact!r}: give True or False")
+        for name, value in (
+            ("--sigma-w2", self.sigma_w2),
+            ("--max-memory", self.max_memory),
+            ("--learning-rate", self.learning_rate),
+        ):
+            if value is not None and not 0 < value < math.inf:
+                raise UsageError(f"{name} {value}: give a positive number")
 
     def wants(self, part: str) -> bool:
         """Return whether a part was asked for, by name or by default."""

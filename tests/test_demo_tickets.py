@@ -11,13 +11,19 @@ import boundcalc
 
 TOEPLITZ = ("golowich2018_fro", "golowich2018_1inf", "neyshabur2015_fro", "neyshabur2015_1inf")
 PRUNED = ("lenet300_density10", "lenet300_density02", "conv_density10")
+OF_DISTANCES = {
+    "bartlett2017", "graf2022_norms", "graf2022_params", "ledent2021", "lin2019", "gouk2021_1inf", "gouk2021_fro",
+    "longsedghi2020", "occam",
+}  # fmt: skip
 OPTIONS = {"samples": 10_000, "input_bound": 1.0, "input_shape": (1, 28, 28)}
 
 
 @pytest.fixture(scope="module")
 def reports(tickets):
     return {
-        name: boundcalc.analyze(tickets / f"{name}.pt", data="sample").to_dict()
+        name: boundcalc.analyze(
+            tickets / f"{name}.pt", data="sample", parts=("bounds", "empirical"), passes=0
+        ).to_dict()
         for name in (*PRUNED, "lenet300_dense")
     }
 
@@ -39,12 +45,15 @@ def test_errors_are_those_measured_in_training(reports, tickets):
         assert report["empirical"]["test_error"] == pytest.approx(entry["test_error"], abs=1e-3)
 
 
-@pytest.mark.parametrize("name", PRUNED)
-def test_every_value_follows_from_its_terms(reports, name):
-    report = reports[name]
-    for bound in report["bounds"].values():
+@pytest.mark.parametrize("ticket", PRUNED)
+def test_every_value_follows_from_its_terms(reports, ticket):
+    report = reports[ticket]
+    for name, bound in report["bounds"].items():
+        if bound["value"] is None:
+            assert bound["status"] in {"not_covered", "score"}
+            continue
         assert bound["value"] == pytest.approx(10 ** bound["log10_value"], rel=1e-9)
-        if bound["status"] == "refuted":
+        if bound["status"] == "refuted" or bound["kind"] == "certificate":
             continue
         terms = bound["terms"]
         parts = terms["margin_error"] + terms["complexity_term"] + terms["confidence_term"]
@@ -52,7 +61,9 @@ def test_every_value_follows_from_its_terms(reports, name):
         assert bound["value"] >= parts * (1 - 1e-15)
         share = math.log(2 / 0.05)
         assert terms["confidence_term"] >= 3 * math.sqrt(share / (2 * report["data"]["m"]))
-        if bound["kind"] == "F":
+        if "gouk" in name:
+            assert terms["complexity_term"] >= 4 / bound["margin"] * bound["complexity"]
+        elif bound["kind"] == "F":
             assert terms["complexity_term"] == pytest.approx(
                 4 / bound["margin"] * bound["complexity"], rel=1e-6
             )
@@ -78,7 +89,7 @@ def test_the_reference_moves_only_the_distances(tickets):
     assert with_reference["bounds"]["bartlett2017"]["terms"]["distance_from"] == "initialisation"
     assert without["bounds"]["bartlett2017"]["terms"]["distance_from"] == "zero"
     for name, bound in without["bounds"].items():
-        assert name == "bartlett2017" or bound == with_reference["bounds"][name]
+        assert name in OF_DISTANCES or bound == with_reference["bounds"][name]
 
 
 def test_the_convolutional_ticket_is_read_in_the_only_way_that_fits(reports):

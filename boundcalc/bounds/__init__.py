@@ -14,9 +14,57 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from boundcalc.bounds.catalogue import Bound, register, registry
-    from boundcalc.bounds.outcome import Formula, Homogeneous, PostHoc
+    from boundcalc.bounds.outcome import (
+        Certificate,
+        Coded,
+        Formula,
+        Homogeneous,
+        PostHoc,
+        PostHocClass,
+        Score,
+    )
+    from boundcalc.occam.codeword import plan_of
+    from boundcalc.occam.exact import describe
+    from boundcalc.occam.spelling import realise
+    from boundcalc.occam.transmit import decode, encode, lengths
 
-__all__ = ["Bound", "Formula", "Homogeneous", "PostHoc", "register", "registry"]
+_HOMES = {
+    "Bound": "bounds.catalogue",
+    "Certificate": "bounds.outcome",
+    "Coded": "bounds.outcome",
+    "Formula": "bounds.outcome",
+    "Homogeneous": "bounds.outcome",
+    "PostHoc": "bounds.outcome",
+    "PostHocClass": "bounds.outcome",
+    "Score": "bounds.outcome",
+    "decode": "occam.transmit",
+    "describe": "occam.exact",
+    "encode": "occam.transmit",
+    "lengths": "occam.transmit",
+    "plan_of": "occam.codeword",
+    "realise": "occam.spelling",
+    "register": "bounds.catalogue",
+    "registry": "bounds.catalogue",
+}
+
+__all__ = [
+    "Bound",
+    "Certificate",
+    "Coded",
+    "Formula",
+    "Homogeneous",
+    "PostHoc",
+    "PostHocClass",
+    "Score",
+    "decode",
+    "describe",
+    "encode",
+    "lengths",
+    "plan_of",
+    "realise",
+    "register",
+    "registry",
+]
 
 
 def __getattr__(name: str) -> Any:
@@ -25,7 +73,6 @@ def __getattr__(name: str) -> Any:
     Raises:
         AttributeError: there is no such name.
     """
-    if name not in __all__:
+    if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    home = "outcome" if name in {"Formula", "Homogeneous", "PostHoc"} else "catalogue"
-    return getattr(import_module(f"boundcalc.bounds.{home}"), name)
+    return getattr(import_module(f"boundcalc.{_HOMES[name]}"), name)

@@ -15,6 +15,19 @@ import math
 from collections.abc import Mapping
 
 from boundcalc.bounds.catalogue import Bound, register
+from boundcalc.bounds.classes import SPECTRAL_ROWS
+from boundcalc.bounds.distances import (
+    REFERENCE,
+    SPECTRAL,
+    capacities,
+    log_rms,
+    moved,
+    names_of,
+    origin,
+    shown,
+    shown_by_layer,
+    start_of,
+)
 from boundcalc.bounds.outcome import PostHoc, Terms
 from boundcalc.bounds.prices import CONSTANTS, constant_bits
 from boundcalc.bounds.problem import Chain, Problem
@@ -26,13 +39,13 @@ def distance_two_one(problem: Problem, chain: Chain, index: int, t: float) -> fl
     """Return ||A~^l - A~^l_0||_{2,1}, from above."""
     link = chain.links[index]
     layer = link.layer
-    reference = problem.reference.get(f"{layer.name}.weight")
-    rows = chain.rows[index] if reference is None else rows_of(link, layer.weight - reference)
+    known = start_of(problem, layer) is not None
+    rows = rows_of(link, moved(problem, layer)) if known else chain.rows[index]
     if layer.bias is None:
         return rows.two_one()
     start = problem.reference.get(f"{layer.name}.bias")
-    moved = layer.bias if start is None else layer.bias - start
-    return rows.two_one((moved / t).square())
+    shift = layer.bias if start is None else layer.bias - start
+    return rows.two_one((shift / t).square())
 
 
 def lipschitz(chain: Chain, index: int, t: float) -> float:
@@ -65,21 +78,15 @@ def compute(problem: Problem) -> PostHoc:
         NotCovered: the network is no chain of matrices.
     """
     chain, m = problem.toeplitz(), problem.energies.m
-    names = _distinct([link.layer.name for link in chain.links])
+    names = names_of(chain)
     log_width = 0.5 * math.log(math.log(2 * largest_matrix(chain)))
 
     def log_data(t: float) -> float:
-        added = m * t**2 if chain.biased else 0.0
-        return 0.5 * log_up((problem.energies.frobenius_squared + added) / m, problem.network.inputs * m)
+        return log_rms(problem, m * t**2 if chain.biased else 0.0)
 
     def complexity(t: float, numbers: Mapping[str, float], log_gamma: float) -> float:
-        norms = [numbers[f"spectral.{name}"] for name in names]
-        whole = math.log(4) - log_gamma + log_data(t) + sum(norms)
         shares = [
-            (whole + numbers[f"distance.{name}"] - norm) * 2 / 3
-            if numbers[f"distance.{name}"] > -math.inf
-            else -math.inf
-            for name, norm in zip(names, norms, strict=True)
+            2 / 3 * value for value in capacities(names, numbers, math.log(4) - log_gamma + log_data(t))
         ]
         cover = math.log(12) + math.log(max(math.log(m), 1e-300)) - 0.5 * math.log(m) + log_width
         return logsumexp([math.log(4 / m), cover + 1.5 * logsumexp(shares)]) + 1e-13
@@ -95,11 +102,11 @@ def compute(problem: Problem) -> PostHoc:
     measured = {t: numbers(t) for t in constants}
     best = min(constants, key=lambda t: complexity(t, measured[t], 0.0))
     terms: Terms = {
-        "spectral_norms": {name: _exp(measured[best][f"spectral.{name}"]) for name in names},
-        "distances": {name: _exp(measured[best][f"distance.{name}"]) for name in names},
-        "distance_from": _origin(problem, chain),
+        "spectral_norms": shown_by_layer(names, measured[best], "spectral"),
+        "distances": shown_by_layer(names, measured[best], "distance"),
+        "distance_from": origin(problem, chain),
         "largest_matrix": largest_matrix(chain),
-        "energy_per_sample": _exp(2 * log_data(best)),
+        "energy_per_sample": shown(2 * log_data(best)),
         "constant": best if chain.biased else None,
         "bits": {"constant": constant_bits(chain.biased)},
     }
@@ -111,22 +118,6 @@ def compute(problem: Problem) -> PostHoc:
     )
 
 
-def _origin(problem: Problem, chain: Chain) -> str:
-    known = [f"{link.layer.name}.weight" in problem.reference for link in chain.links]
-    if all(known):
-        return "initialisation"
-    return "initialisation, zero where BatchNorm is folded" if any(known) else "zero"
-
-
-def _distinct(names: list[str]) -> list[str]:
-    """Number the uses of a module that is used more than once: its matrices differ where its inputs do."""
-    return [name if names.count(name) == 1 else f"{name}#{use}" for use, name in enumerate(names, start=1)]
-
-
-def _exp(value: float) -> float | None:
-    return math.exp(value) if value < 700 else None
-
-
 register(
     Bound(
         "bartlett2017",
@@ -135,11 +126,12 @@ register(
         "Bartlett, Foster & Telgarsky 2017, Theorem 1.1 with its constants (Lemma A.8)",
         (
             "iid sample; a chain of linear maps and ReLUs fixed before the sample",
-            "the reference weights do not depend on the sample",
-            "spectral norms certified from above",
+            REFERENCE,
+            SPECTRAL,
         ),
         compute,
         toeplitz=True,
         spectral=True,
+        hypotheses=SPECTRAL_ROWS,
     )
 )

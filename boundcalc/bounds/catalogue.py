@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import entry_points
 
+from boundcalc.bounds.classes import Hypotheses
 from boundcalc.bounds.outcome import Outcome
 from boundcalc.bounds.problem import Problem
 
 KINDS = ("F", "loss", "certificate", "score")
 STATUSES = ("theorem", "published", "refuted", "score")
 OWN = (
-    "peeling", "path_norm", "golowich2018", "neyshabur2015", "bartlett2017", "galanti2023",
+    "peeling", "path_norm", "occam", "golowich2018", "neyshabur2015", "bartlett2017", "graf2022",
+    "ledent2021", "lin2019", "gouk2021", "longsedghi2020", "galanti2023",
 )  # fmt: skip
 
 
@@ -31,6 +33,7 @@ class Bound:
         toeplitz: whether it is one of the Toeplitz-norm bounds to which others are compared.
         spectral: whether it needs certified spectral norms.
         remark: a sentence printed beside the number, e.g. why it is refuted.
+        hypotheses: the class of networks that it speaks of, by which `boundcalc falsify` attacks it; None where there is none.
     """
 
     name: str
@@ -42,6 +45,7 @@ class Bound:
     toeplitz: bool = False
     spectral: bool = False
     remark: str = ""
+    hypotheses: Hypotheses | None = None
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from boundcalc.bounds.catalogue import Bound
+from boundcalc.bounds.outcome import Outcome
 from boundcalc.bounds.problem import Problem
 from boundcalc.bounds.risk import Judged, judge
 from boundcalc.errors import NotCovered
@@ -22,12 +23,14 @@ class BoundResult:
         reason: why not covered, or a remark on the number.
         log_ratio: log of its complexity term over the best Toeplitz-norm bound's at the same margin; None where either is
             missing.
+        outcome: what the bound itself computed, so that it can be judged again at another delta.
     """
 
     bound: Bound
     judged: Judged | None
     reason: str = ""
     log_ratio: float | None = None
+    outcome: Outcome | None = None
 
 
 def evaluate(bound: Bound, problem: Problem) -> BoundResult:
@@ -37,7 +40,8 @@ def evaluate(bound: Bound, problem: Problem) -> BoundResult:
         The result; a network outside the bound, or a failure of a third party's code, becomes its reason.
     """
     try:
-        judged = judge(bound.compute(problem), problem)
+        outcome = bound.compute(problem)
+        judged = judge(outcome, problem)
     except NotCovered as error:
         return BoundResult(bound, None, f"not covered: {error}")
     except Exception as error:
@@ -48,7 +52,7 @@ def evaluate(bound: Bound, problem: Problem) -> BoundResult:
         )
     if math.isnan(judged.log_value) or math.isnan(judged.log_complexity):
         return BoundResult(bound, None, "not covered: the formula has no value for this network (NaN)")
-    return BoundResult(bound, judged, bound.remark or _remark(problem))
+    return BoundResult(bound, judged, bound.remark or _remark(problem), outcome=outcome)
 
 
 def evaluate_all(bounds: Iterable[Bound], problem: Problem) -> dict[str, BoundResult]:
@@ -82,7 +86,12 @@ def _log_at_margin_one(result: BoundResult) -> float | None:
 
 def _remark(problem: Problem) -> str:
     if problem.margins is not None:
-        return ""
+        positive = bool((problem.margins > 0).any())
+        return (
+            ""
+            if positive
+            else "no training sample has a positive margin: the margin error is 1 at every margin"
+        )
     chosen = "margin 1 unless --margin is given" if problem.settings.margin is None else "at the margin given"
     return f"no data: bounds err - err_gamma(S), the margin error being unknown; {chosen}"
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 
 from boundcalc.bounds.catalogue import Bound, register
+from boundcalc.bounds.classes import KERNELS
 from boundcalc.bounds.outcome import Formula
 from boundcalc.bounds.problem import Problem
 from boundcalc.norms.rounding import log_up, logsumexp
@@ -44,7 +45,8 @@ def compute(problem: Problem) -> Formula:
         "factor": factor,
         "biases": "ignored by the formula",
     }
-    return Formula(log_rho + log_q - math.log(m), logsumexp([main, math.log(3 * math.sqrt(spread))]), terms)
+    log_value = logsumexp([main, math.log(3 * math.sqrt(spread))])
+    return Formula(log_rho + log_q - math.log(m) + 1e-13, log_value + 1e-13, terms)
 
 
 def _exp(value: float) -> float | None:
@@ -60,5 +62,6 @@ register(
         ("none makes it true in general: it is no bound", "see peeling for the repaired theorem"),
         compute,
         remark="refuted: the last layer's fan-in and sqrt(C) are missing; kept to reproduce published figures",
+        hypotheses=KERNELS,
     )
 )

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 
 from boundcalc.bounds.catalogue import Bound, register
+from boundcalc.bounds.classes import FROBENIUS, L1_INF
 from boundcalc.bounds.outcome import Homogeneous
 from boundcalc.bounds.problem import Problem
 from boundcalc.bounds.toeplitz_product import BIAS, IID, DimensionFree, frobenius, l1_inf
@@ -45,12 +46,12 @@ def compute_1inf(problem: Problem) -> Homogeneous:
 register(
     Bound(
         "golowich2018_fro", "F", "theorem", "Golowich, Rakhlin & Shamir 2018, Theorem 1",
-        (IID, BIAS), compute_fro, toeplitz=True,
+        (IID, BIAS), compute_fro, toeplitz=True, hypotheses=FROBENIUS,
     )
 )  # fmt: skip
 register(
     Bound(
         "golowich2018_1inf", "F", "theorem", "Golowich, Rakhlin & Shamir 2018, Theorem 2",
-        (IID, BIAS), compute_1inf, toeplitz=True,
+        (IID, BIAS), compute_1inf, toeplitz=True, hypotheses=L1_INF,
     )
 )  # fmt: skip

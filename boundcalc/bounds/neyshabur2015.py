@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 
 from boundcalc.bounds.catalogue import Bound, register
+from boundcalc.bounds.classes import FROBENIUS, L1_INF
 from boundcalc.bounds.outcome import Homogeneous
 from boundcalc.bounds.problem import Problem
 from boundcalc.bounds.toeplitz_product import BIAS, IID, DimensionFree, frobenius, l1_inf
@@ -44,12 +45,12 @@ def compute_1inf(problem: Problem) -> Homogeneous:
 register(
     Bound(
         "neyshabur2015_fro", "F", "theorem", "Neyshabur, Tomioka & Srebro 2015, Theorem 1 (p = q = 2)",
-        (IID, BIAS), compute_fro, toeplitz=True,
+        (IID, BIAS), compute_fro, toeplitz=True, hypotheses=FROBENIUS,
     )
 )  # fmt: skip
 register(
     Bound(
         "neyshabur2015_1inf", "F", "theorem", "Neyshabur, Tomioka & Srebro 2015, Theorem 1 (p = 1, q = inf)",
-        (IID, BIAS), compute_1inf, toeplitz=True,
+        (IID, BIAS), compute_1inf, toeplitz=True, hypotheses=L1_INF,
     )
 )  # fmt: skip

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from boundcalc.network.network import Network
+    from boundcalc.occam.codeword import Codeword, Plan
 
 Terms = dict[str, Any]
 
@@ -32,8 +36,8 @@ class PostHoc:
 
     Attributes:
         numbers: name -> log of each such number, from above; -inf for 0.
-        log_complexity: log R as a function of the logs of these numbers and of log gamma; rises with the numbers,
-            falls with gamma.
+        log_complexity: log R of the class of networks whose numbers are at most the given ones, as a function of their logs and of
+            log gamma; falls with gamma.
         bits: as in `Homogeneous`.
         terms: ingredients for the report.
     """
@@ -41,6 +45,36 @@ class PostHoc:
     numbers: Mapping[str, float]
     log_complexity: Callable[[Mapping[str, float], float], float]
     bits: float = 0.0
+    terms: Terms = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class PostHocClass:
+    """Kind F: R_S of a class given by several numbers of the network that the sample influenced.
+
+    Attributes:
+        numbers: as in `PostHoc`.
+        log_complexity: log R_S of the class of networks whose numbers are at most the given ones, as a function of their logs.
+        bits: as in `Homogeneous`.
+        terms: ingredients for the report.
+    """
+
+    numbers: Mapping[str, float]
+    log_complexity: Callable[[Mapping[str, float]], float]
+    bits: float = 0.0
+    terms: Terms = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Score:
+    """A number that orders networks, without a statement about the error.
+
+    Attributes:
+        log_score: its log.
+        terms: ingredients for the report.
+    """
+
+    log_score: float
     terms: Terms = field(default_factory=dict)
 
 
@@ -59,4 +93,38 @@ class Formula:
     terms: Terms = field(default_factory=dict)
 
 
-Outcome = Homogeneous | PostHoc | Formula
+@dataclass(frozen=True, eq=False)
+class Coded:
+    """One codeword of a code that was fixed before the sample.
+
+    Attributes:
+        name: how it was found.
+        bits: its length, from above.
+        errors: training samples on which the network that it describes errs.
+        network: that network.
+        plan: the architecture as the code sees it.
+        word: what it says, for `boundcalc.bounds.encode`.
+    """
+
+    name: str
+    bits: float
+    errors: int
+    network: Network
+    plan: Plan
+    word: Codeword
+
+
+@dataclass(frozen=True, eq=False)
+class Certificate:
+    """Codewords, each with a description-length certificate; the best of them counts, at no price.
+
+    Attributes:
+        codewords: at least one.
+        terms: ingredients for the report.
+    """
+
+    codewords: tuple[Coded, ...]
+    terms: Terms = field(default_factory=dict)
+
+
+Outcome = Homogeneous | PostHoc | PostHocClass | Score | Formula | Certificate

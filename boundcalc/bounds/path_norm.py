@@ -16,6 +16,7 @@ from __future__ import annotations
 import math
 
 from boundcalc.bounds.catalogue import Bound, register
+from boundcalc.bounds.classes import PATHS
 from boundcalc.bounds.outcome import Homogeneous, Terms
 from boundcalc.bounds.problem import Problem
 from boundcalc.network.network import Network
@@ -118,5 +119,6 @@ register(
         "l1 peeling of the path norm; with max pooling Gonon, Brisebarre, Riccietti & Gribonval 2024, Theorem 3.1",
         ("iid sample; the architecture is fixed before the sample", "the mask's structure is not used"),
         compute,
+        hypotheses=PATHS,
     )
 )

@@ -20,6 +20,7 @@ from collections.abc import Callable, Sequence
 import torch
 
 from boundcalc.bounds.catalogue import Bound, register
+from boundcalc.bounds.classes import PEELED
 from boundcalc.bounds.outcome import Homogeneous, Terms
 from boundcalc.bounds.peeling_kernels import Choice, Kernels, Structure
 from boundcalc.bounds.peeling_walk import Setting, Walk, Walker, split_options
@@ -191,5 +192,6 @@ PEELING = register(
             "a mask that saw the sample is paid for in bits; --mask-origin independent says that it did not",
         ),
         compute=compute,
+        hypotheses=PEELED,
     )
 )

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 import torch
 
 from boundcalc.empirical.energies import Energies
+from boundcalc.empirical.split import Split
 from boundcalc.errors import NotCovered
 from boundcalc.network.chain import Link, links
 from boundcalc.network.network import Network
-from boundcalc.norms.spectral import spectral_norm
+from boundcalc.norms.spectral import spectral_interval
 from boundcalc.norms.toeplitz import Rows, rows_of
 
 
@@ -22,11 +23,17 @@ class Settings:
         delta: each bound fails with at most this probability.
         margin: gamma fixed in advance, or None to search it (and pay for the search).
         mask_origin: ``"data"`` (the mask saw the sample and is paid for) or ``"independent"``.
+        passes: how often the occam search trains on the sample; None for as often as is quick.
+        device: where it trains.
+        seed: of anything random.
     """
 
     delta: float = 0.05
     margin: float | None = None
     mask_origin: str = "data"
+    passes: int | None = None
+    device: str = "cpu"
+    seed: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,11 +44,13 @@ class Chain:
         links: the layers with the average pooling before them.
         rows: row norms of each Toeplitz matrix.
         spectral: certified spectral norms; empty when no bound asked for them.
+        spectral_lower: lower bounds of the circulant majorants behind `spectral`: how tight the certificates are.
     """
 
     links: tuple[Link, ...]
     rows: tuple[Rows, ...]
     spectral: tuple[float, ...]
+    spectral_lower: tuple[float, ...] = ()
 
     @property
     def biased(self) -> bool:
@@ -64,6 +73,9 @@ class Problem:
         settings: fixed in advance.
         reference: weights independent of the sample, ``"fc1.weight"`` -> (out, in / groups, kh, kw) float64; empty: zero.
         chain: Toeplitz view, or why there is none.
+        patches: for each layer in order of execution the largest l2 norm of an input patch over the sample, from above; None
+            without data.
+        split: the training samples, to be streamed; None without data.
     """
 
     network: Network
@@ -72,6 +84,8 @@ class Problem:
     settings: Settings = field(default_factory=Settings)
     reference: dict[str, torch.Tensor] = field(default_factory=dict)
     chain: Chain | NotCovered = field(default_factory=lambda: NotCovered("no Toeplitz view was made"))
+    patches: tuple[float, ...] | None = None
+    split: Split | None = None
 
     def toeplitz(self) -> Chain:
         """Return the chain of matrices.
@@ -94,7 +108,7 @@ def chain_of(network: Network, *, spectral: bool) -> Chain | NotCovered:
     try:
         found = links(network)
         rows = tuple(rows_of(link, link.layer.weight) for link in found)
-        norms = tuple(spectral_norm(link) for link in found) if spectral else ()
+        norms = tuple(spectral_interval(link) for link in found) if spectral else ()
     except NotCovered as error:
         return error
-    return Chain(found, rows, norms)
+    return Chain(found, rows, tuple(norm.upper for norm in norms), tuple(norm.lower for norm in norms))

@@ -10,14 +10,25 @@ Sources: Bartlett & Mendelson 2002 (symmetrisation, McDiarmid); Maurer 2016 (vec
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 
 import torch
 
-from boundcalc.bounds.outcome import Formula, Homogeneous, Outcome, PostHoc, Terms
+from boundcalc.bounds.outcome import (
+    Certificate,
+    Coded,
+    Formula,
+    Homogeneous,
+    Outcome,
+    PostHoc,
+    PostHocClass,
+    Score,
+    Terms,
+)
 from boundcalc.bounds.problem import Problem
-from boundcalc.norms.rounding import logsumexp
+from boundcalc.norms.rounding import log_up, logsumexp
+from boundcalc.occam.kl import certificate
 
 LOG_STEP = math.log(1.01)
 """log(1 + eta) of every grid r_k = (1 + eta)^k; fixed here, before any sample."""
@@ -35,16 +46,20 @@ class Judged:
     """A bound on the error.
 
     Attributes:
-        log_complexity: log of R_S or R at the checkpoint's own norms, before any grid.
-        log_value: log of the bound on the error; without data, of the bound on err - err_gamma(S).
+        log_complexity: log of R_S or R at the checkpoint's own norms, before any grid; of the score, for a score;
+            inf for a certificate, which has none.
+        log_value: log of the bound on the error; without data, of the bound on err - err_gamma(S); inf where there is no statement
+            about the error.
         margin: gamma, or None.
         terms: how the value comes about.
+        coded: the codeword of whose network the value speaks, for a certificate.
     """
 
     log_complexity: float
     log_value: float
     margin: float | None
     terms: Terms = field(default_factory=dict)
+    coded: Coded | None = None
 
 
 _NO_VALUE = Judged(math.nan, math.nan, None)
@@ -109,12 +124,20 @@ def judge(outcome: Outcome, problem: Problem) -> Judged:
     match outcome:
         case Formula():
             return Judged(outcome.log_complexity, outcome.log_value, None, dict(outcome.terms))
+        case Certificate():
+            return _judge_certificate(outcome, problem)
         case Homogeneous():
             known = outcome.log_rho < math.inf and outcome.log_unit < math.inf
             return _judge_homogeneous(outcome, problem) if known else _NO_VALUE
         case PostHoc():
             known = all(number < math.inf for number in outcome.numbers.values())
             return _judge_post_hoc(outcome, problem) if known else _NO_VALUE
+        case PostHocClass():
+            known = all(number < math.inf for number in outcome.numbers.values())
+            return _judge_post_hoc_class(outcome, problem) if known else _NO_VALUE
+        case Score():
+            known = outcome.log_score < math.inf
+            return Judged(outcome.log_score, math.inf, None, dict(outcome.terms)) if known else _NO_VALUE
 
 
 def margin_error(problem: Problem, margin: float) -> float:
@@ -124,6 +147,27 @@ def margin_error(problem: Problem, margin: float) -> float:
         return 0.0
     reached = torch.searchsorted(margins, torch.tensor(margin * (1 + 1e-12), dtype=margins.dtype), right=True)
     return int(reached) / margins.numel()
+
+
+def _judge_certificate(outcome: Certificate, problem: Problem) -> Judged:
+    m, delta = problem.energies.m, problem.settings.delta
+
+    def value(word: Coded) -> float:
+        return certificate(word.errors, m, word.bits, delta)
+
+    best = min(outcome.codewords, key=value)
+    terms: Terms = {
+        "found_by": best.name,
+        "bits": best.bits,
+        "train_error": best.errors / m,
+        "surviving": best.network.surviving,
+        "stages": {
+            word.name: {"value": value(word), "bits": word.bits, "train_error": word.errors / m}
+            for word in outcome.codewords
+        },
+    }
+    log_value = min(0.0, log_up(value(best), 1))
+    return Judged(math.inf, log_value, None, {**terms, **outcome.terms}, best)
 
 
 def _judge_homogeneous(outcome: Homogeneous, problem: Problem) -> Judged:
@@ -162,6 +206,17 @@ def _judge_post_hoc(outcome: PostHoc, problem: Problem) -> Judged:
     best = _choose(at(gamma) for gamma in (*_margins(problem), *cheap))
     own = outcome.log_complexity(outcome.numbers, math.log(best.margin))
     return _judged(own, best, outcome.terms, price, problem)
+
+
+def _judge_post_hoc_class(outcome: PostHocClass, problem: Problem) -> Judged:
+    """Judge (2/gamma) R_S as if it were the complexity R of a loss class: 2R = (4/gamma) R_S."""
+
+    def loss_class(numbers: Mapping[str, float], log_gamma: float) -> float:
+        return math.log(2.0) - log_gamma + outcome.log_complexity(numbers)
+
+    scaled = PostHoc(outcome.numbers, loss_class, outcome.bits, outcome.terms)
+    judged = _judge_post_hoc(scaled, problem)
+    return replace(judged, log_complexity=outcome.log_complexity(outcome.numbers))
 
 
 def _cheap_points(problem: Problem) -> set[int]:

@@ -23,7 +23,7 @@ _FOLDER = re.compile(r"(lottery|train|replicate|level|branch)_\w+")
 _INITIAL = "model_ep0_it0.pth"
 MASK = "mask.pth"
 _REPORT = "sparsity_report.json"
-_PRETRAIN = "level_pretrain"
+PRETRAIN = "level_pretrain"
 _DEEPEST = 5
 
 
@@ -109,8 +109,8 @@ def check_report(ticket: Ticket, masks: Mapping[str, torch.Tensor]) -> str | Non
 
 def _tickets(folder: Path, depth: int) -> list[Path]:
     try:
-        entries = sorted((entry for entry in folder.iterdir() if entry.is_dir()), key=_natural)
-        if any(_MODEL.fullmatch(entry.name) for entry in folder.iterdir()):
+        entries = sorted((entry for entry in folder.iterdir() if entry.is_dir()), key=natural)
+        if holds_models(folder):
             return [folder]
     except OSError as problem:
         raise CheckpointError(folder, f"cannot be listed: {problem.strerror}") from None
@@ -119,7 +119,7 @@ def _tickets(folder: Path, depth: int) -> list[Path]:
     main = [entry for entry in entries if entry.name == "main"]
     inner = main or [entry for entry in entries if _FOLDER.fullmatch(entry.name) or _is_level(folder)]
     found = [ticket for entry in inner for ticket in _tickets(entry, depth - 1)]
-    trained = [ticket for ticket in found if _PRETRAIN not in ticket.relative_to(folder).parts]
+    trained = [ticket for ticket in found if PRETRAIN not in ticket.relative_to(folder).parts]
     return trained or found
 
 
@@ -127,7 +127,13 @@ def _is_level(folder: Path) -> bool:
     return any(part.name.startswith(("level_", "replicate_")) for part in (folder, folder.parent))
 
 
-def _natural(path: Path) -> list[tuple[int, str]]:
+def holds_models(folder: Path) -> bool:
+    """Return whether a folder itself holds files ``model_ep<E>_it<I>.pth``."""
+    return any(_MODEL.fullmatch(entry.name) for entry in folder.iterdir())
+
+
+def natural(path: Path) -> list[tuple[int, str]]:
+    """Return a key by which numbers in names are sorted as numbers."""
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", path.name)]
 
 
@@ -148,7 +154,7 @@ def _ticket(model: Path) -> Ticket:
         mask=_existing(folder / MASK),
         report=_existing(folder / _REPORT),
         reference=_reference(model),
-        needs_mask=level.startswith("level_") and level != _PRETRAIN,
+        needs_mask=level.startswith("level_") and level != PRETRAIN,
     )
 
 
@@ -161,6 +167,6 @@ def _reference(model: Path) -> Path | None:
     level = folder.absolute().parent
     homes = [folder]
     if level.name.startswith("level_"):
-        homes = [level.parent / _PRETRAIN / "main", level.parent / "level_0" / "main", folder]
+        homes = [level.parent / PRETRAIN / "main", level.parent / "level_0" / "main", folder]
     found = next((home / _INITIAL for home in homes if (home / _INITIAL).is_file()), None)
     return None if found is None or found.resolve() == model.resolve() else found

@@ -85,7 +85,7 @@ def _read(place: Path, mask: Path | None) -> Checkpoint:
     files = opened.files if ticket is None or not place.is_dir() else ticket.files
     return Checkpoint(
         path=str(place),
-        sha256=_digest(files),
+        sha256=digest(files),
         format=next(name for name in _BY_PRECEDENCE if name in state.formats),
         evidence=state.evidence,
         tensors=dict(state.tensors),
@@ -96,6 +96,23 @@ def _read(place: Path, mask: Path | None) -> Checkpoint:
         reference=ticket.reference if ticket else None,
         ignored=state.ignored,
     )
+
+
+def files_of(path: str | Path) -> tuple[Path, ...]:
+    """Return the files whose `digest` is the ``sha256`` of the checkpoint that `read` finds at a path, without reading tensors.
+
+    Args:
+        path: a file, or a folder of open_lth or of safetensors shards.
+
+    Raises:
+        CheckpointError: no checkpoint is there, or several.
+    """
+    place = Path(path)
+    ticket = open_lth.ticket_at(place)
+    if ticket is not None:
+        return ticket.files if place.is_dir() else (ticket.model,)
+    file = _file_at(place)
+    return safetensors_file.shard_files(file) if container(file) is Container.SHARD_INDEX else (file,)
 
 
 def from_state_dict(tensors: Mapping[str, torch.Tensor], name: str) -> Checkpoint:
@@ -203,10 +220,11 @@ def _renamed(program: Program | None, state: State) -> Program | None:
     )
 
 
-def _digest(files: Iterable[Path]) -> str:
-    digest = hashlib.sha256()
+def digest(files: Iterable[Path]) -> str:
+    """Return the sha256 of files, one after the other in the order of their paths, in hexadecimal."""
+    found = hashlib.sha256()
     for path in sorted(files):
         with path.open("rb") as file:
             while chunk := file.read(_CHUNK):
-                digest.update(chunk)
-    return digest.hexdigest()
+                found.update(chunk)
+    return found.hexdigest()

@@ -65,7 +65,22 @@ def load_shards(index: Path) -> tuple[dict[str, torch.Tensor], tuple[Path, ...]]
     if unlisted:
         raise CheckpointError(index, f"the shards hold {unlisted[0]}, which the index does not list")
     tensors = {key: loaded[shard][key] for key, shard in homes.items()}
-    return tensors, (index, *(index.parent / shard for shard in shards))
+    return tensors, shard_files(index)
+
+
+def shard_files(index: Path) -> tuple[Path, ...]:
+    """Return an index and the shards that it names, without opening them.
+
+    Args:
+        index: the ``*.safetensors.index.json`` file.
+
+    Returns:
+        The index, then the shards by name.
+
+    Raises:
+        CheckpointError: when the index is malformed.
+    """
+    return (index, *(index.parent / shard for shard in sorted(set(_weight_map(index).values()))))
 
 
 def index_in(folder: Path) -> Path | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from boundcalc.cli import parser
+from boundcalc.cli import figure, parser, quantised
 from boundcalc.cli.output import check, write
 from boundcalc.cli.progress import progress_bar
 
@@ -21,6 +21,10 @@ def run(words: list[str]) -> int:
     given = parser.make().parse_all(words)
     options = parser.options(given)
     check(given.output)
+    if given.figure is not None:
+        figure.check(given.figure, options)
+    if given.save_quantised is not None:
+        quantised.check(given.save_quantised, options)
 
     from boundcalc.analysis import find
     from boundcalc.checkpoint import read
@@ -28,6 +32,10 @@ def run(words: list[str]) -> int:
 
     findings = find(read(given.checkpoint, mask=given.mask), options, None if given.quiet else progress_bar())
     write(assemble(findings).to(given.format), given.output)
+    if given.figure is not None:
+        figure.draw(findings, given.figure)
+    if given.save_quantised is not None:
+        quantised.save(findings, given.save_quantised)
     if given.only is None:
         return 0
     for part, reason in findings.skipped.items():

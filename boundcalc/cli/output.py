@@ -42,20 +42,35 @@ def write(text: str, place: str | None) -> None:
         BrokenPipeError: nobody reads standard output any more.
     """
     text = text if text.endswith("\n") else text + "\n"
+    if place is not None:
+        write_bytes(text.encode(), place)
+        return
     try:
-        if place is None:
-            sys.stdout.write(text)
-            sys.stdout.flush()
-        elif os.path.exists(place) and not os.path.isfile(place):
-            Path(place).write_text(text, encoding="utf-8")
-        else:
-            _replace(Path(os.path.realpath(place)), text)
+        sys.stdout.write(text)
+        sys.stdout.flush()
     except BrokenPipeError:
         raise
     except OSError as error:
-        if place is None:
-            drop_standard_output()
-        raise UsageError(f"{place or 'standard output'}: cannot be written: {error.strerror}") from error
+        drop_standard_output()
+        raise UsageError(f"standard output: cannot be written: {error.strerror}") from error
+
+
+def write_bytes(data: bytes, place: str) -> None:
+    """Put bytes into a file by way of a temporary one; links, pipes and devices are written through.
+
+    Raises:
+        UsageError: it cannot be written.
+        BrokenPipeError: nobody reads the pipe any more.
+    """
+    try:
+        if os.path.exists(place) and not os.path.isfile(place):
+            Path(place).write_bytes(data)
+        else:
+            _replace(Path(os.path.realpath(place)), data)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise UsageError(f"{place}: cannot be written: {error.strerror}") from error
 
 
 def drop_standard_output() -> None:
@@ -63,11 +78,11 @@ def drop_standard_output() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _replace(target: Path, text: str) -> None:
+def _replace(target: Path, data: bytes) -> None:
     handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
     try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
         os.chmod(temporary, 0o666 & ~_umask())
         os.replace(temporary, target)
     except BaseException:

@@ -10,9 +10,10 @@ import torch
 
 from boundcalc.empirical.datasets import Dataset
 from boundcalc.empirical.energies import Energies
+from boundcalc.empirical.patches import PatchNorms
 from boundcalc.empirical.split import Split
 from boundcalc.errors import DataError, NotCovered
-from boundcalc.network.forward import run
+from boundcalc.network.forward import Evaluate, evaluate_node, run
 from boundcalc.network.network import Network
 
 QUANTILES = (0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9)
@@ -38,12 +39,15 @@ class Measured:
         margins: training margins in rising order, (m,) float64 on the CPU; None where the network cannot be run.
         test_margins: as `margins`, for the test split; None without one.
         reason: why there are no margins, or "".
+        patches: for each layer in order of execution the largest l2 norm of an input patch over the training data, from above;
+            None where the network cannot be run.
     """
 
     energies: Energies
     margins: torch.Tensor | None
     test_margins: torch.Tensor | None
     reason: str = ""
+    patches: tuple[float, ...] | None = None
 
 
 def error(margins: torch.Tensor) -> float:
@@ -92,19 +96,25 @@ def measure(network: Network, data: Dataset, device: str = "cpu", progress: Prog
     energy = torch.zeros(network.nodes[0].shape, dtype=torch.float64)
     largest, count, reason = 0.0, 0, ""
     train: list[torch.Tensor] = []
+    seen = PatchNorms(network)
     for x, labels in progress(_batches(network, data.train, data.name), "train", data.train.m):
         energy += x.square().sum(0).reshape(energy.shape)
         largest = max(largest, float(x.abs().max()))
         count += x.shape[0]
         if not reason:
             try:
-                train.append(_margins(network, x, labels, device))
+                train.append(_margins(network, x, labels, device, seen))
             except NotCovered as problem:
                 reason = f"the network cannot be run here: {problem}"
     energies = Energies(count, energy * (1 + 1e-15 * (count + 8)), largest)
     if reason:
         return Measured(energies, None, None, reason)
-    return Measured(energies, torch.cat(train).sort().values, _test_margins(network, data, device, progress))
+    margins = torch.cat(train).sort().values
+    try:
+        tested = _test_margins(network, data, device, progress)
+    except NotCovered as problem:
+        return Measured(energies, None, None, f"the network cannot be run on the test split: {problem}")
+    return Measured(energies, margins, tested, patches=seen.norms())
 
 
 def check_shape(network: Network, split: Split, name: str) -> None:
@@ -153,6 +163,11 @@ def _batches(network: Network, split: Split, name: str) -> Iterator[Batch]:
         yield torch.from_numpy(x), labels
 
 
-def _margins(network: Network, x: torch.Tensor, labels: torch.Tensor, device: str) -> torch.Tensor:
+def _margins(
+    network: Network, x: torch.Tensor, labels: torch.Tensor, device: str, evaluate: Evaluate = evaluate_node
+) -> torch.Tensor:
     with torch.no_grad():
-        return margins_of(run(network, x.to(device)), labels.to(device)).cpu()
+        outputs = run(network, x.to(device), evaluate)
+    if not bool(outputs.isfinite().all()):
+        raise NotCovered("outputs that float64 does not hold", network.nodes[-1].name)
+    return margins_of(outputs, labels.to(device)).cpu()

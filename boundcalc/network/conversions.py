@@ -104,13 +104,14 @@ def _batch_norm(draft: Draft, call: Call) -> Value | None:
     mean, variance = draft.tensor(call.args["running_mean"]), draft.tensor(call.args["running_var"])
     gamma, beta = draft.tensor(call.args.get("weight")), draft.tensor(call.args.get("bias"))
     assert mean is not None and variance is not None
-    scale = (variance + float(call.args["eps"])).rsqrt()
+    eps = float(call.args["eps"])
+    scale = (variance + eps).rsqrt()
     scale = scale if gamma is None else scale * gamma
     shift = -mean * scale if beta is None else beta - mean * scale
     channels = source.shape[0]
     if draft.node_shape(source)[0] != channels:
         return None
-    node = ChannelAffine(draft.module_of(call), (source.node,), draft.node_shape(source), scale, shift)
+    node = ChannelAffine(draft.module_of(call), (source.node,), draft.node_shape(source), scale, shift, eps)
     return draft.append(node, source.shape)
 
 

@@ -51,7 +51,8 @@ def fold_batchnorm(nodes: list[Node]) -> list[Node]:
         if foldable and _readers(nodes)[node.inputs[0]] == [index]:
             assert isinstance(node, ChannelAffine) and isinstance(before, Affine)
             nodes = list(nodes)
-            nodes[node.inputs[0]] = scaled(before, node.scale, node.shift)
+            folded = scaled(before, node.scale, node.shift)
+            nodes[node.inputs[0]] = replace(folded, norms=(*before.norms, (node.name, node.eps)))
             nodes = drop(nodes, index)
         else:
             index += 1

@@ -51,6 +51,7 @@ class Affine(Node):
         groups: groups of channels.
         circular: whether padding wraps around instead of adding zeros.
         folded: whether a BatchNorm was folded into `weight` and `bias`.
+        norms: the BatchNorms that were, in order: module and eps.
     """
 
     kind: str
@@ -63,6 +64,7 @@ class Affine(Node):
     groups: int = 1
     circular: bool = False
     folded: bool = False
+    norms: tuple[tuple[str, float], ...] = ()
 
     @property
     def parameters(self) -> int:
@@ -123,10 +125,12 @@ class ChannelAffine(Node):
     Attributes:
         scale: (channels,) float64.
         shift: (channels,) float64.
+        eps: what the BatchNorm adds to its variances.
     """
 
     scale: torch.Tensor
     shift: torch.Tensor
+    eps: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,189 +1,157 @@
-"""Spectral norms of layers, certified from above.
+"""Spectral norms of layers, certified from above, with a lower bound beside them that shows how tight they are.
 
-A zero-padded (and strided) convolution on an n x n image is a submatrix of a circulant convolution on a grid of side at
-least n + min(padding, width - 1), so its norm is at most the largest singular value of the (out x in) matrices of the kernel's
-discrete Fourier transform. That largest value is estimated by Lanczos iteration, which is never trusted: a number tau is
-reported only after a Cholesky factorisation of tau^2 I - A^*A exists at every frequency (Rump 2006), or tau^2 exceeds
-every trace, with the rounding of all steps added.
+A layer with one output position is its own matrix. Any other convolution is a submatrix of a circulant one, whose norm is the
+largest singular value of its symbol over the frequencies (:mod:`boundcalc.norms.spectral_symbol`): the circulant majorant.
+A certificate is needed at every frequency (:mod:`boundcalc.norms.spectral_certificate`).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from dataclasses import dataclass
 
+import numpy as np
 import torch
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped,unused-ignore]
 
 from boundcalc.network.chain import Link
-from boundcalc.network.geometry import Axis
 from boundcalc.network.ops import Affine
 from boundcalc.norms.rounding import UNIT
+from boundcalc.norms.spectral_certificate import Peak, certified_peak
+from boundcalc.norms.spectral_symbol import Sampling, sampling, symbol_of
 from boundcalc.norms.toeplitz import pool_rows
 
-CHUNK = 2**22
-"""Complex entries that are held at once."""
 
-MARGIN = 1e-4
-"""Relative distance between the eigenvalue that was found and the number for which a Cholesky factorisation is tried."""
+@dataclass(frozen=True)
+class SpectralNorm:
+    """What is known of a spectral norm.
 
-STEP = 1e-3
-"""How much is added, relatively, where that fails: then the truth lies above, so that the steps never add up."""
-
-
-def certified_norm(blocks: Iterator[torch.Tensor]) -> float:
-    """Return an upper bound on the largest singular value among batches of matrices.
-
-    Args:
-        blocks: batches (b, rows, columns), float64 or complex128.
-
-    Returns:
-        At most about 0.1 % above the truth, never below it; infinite where an entry is not finite.
+    Attributes:
+        upper: the layer's norm is at most this; infinite where a weight is not finite or the norm overflows.
+        lower: the norm of the majorant that was used is at least this. The layer's own norm may be smaller: a circulant
+            operator on the enlarged image stands for it, and ||A|| ||P|| for a layer A after an average pooling P.
     """
-    best = 0.0
-    for block in blocks:
-        best = max(best, _certified_block(block, best))
-    return best
+
+    upper: float
+    lower: float
+
+    def times(self, other: SpectralNorm) -> SpectralNorm:
+        """Return the product of two norms."""
+        return SpectralNorm(
+            self.upper * other.upper * (1 + 4 * UNIT), self.lower * other.lower * (1 - 4 * UNIT)
+        )
 
 
-def _certified_block(block: torch.Tensor, floor: float) -> float:
-    parts = torch.view_as_real(block) if block.is_complex() else block
-    largest = float(parts.abs().amax()) if parts.numel() else 0.0
-    if largest == 0.0:
-        return 0.0
-    if not math.isfinite(largest):
-        return math.inf
-    exponent = math.frexp(largest)[1]
-    half = exponent // 2
-    unit_sized = block * 2.0**-half * 2.0 ** (half - exponent)
-    square = _certified_square(unit_sized, _times_power(floor, -exponent))
-    return _times_power(math.sqrt(square) * (1 + 8 * UNIT), exponent)
+ONE = SpectralNorm(1.0, 1.0)
 
+NONE = Peak(0.0, 0.0, -1, np.empty(0))
 
-def _times_power(value: float, exponent: int) -> float:
-    try:
-        return math.nextafter(math.ldexp(value, exponent), math.inf)
-    except OverflowError:
-        return math.inf
+SINGLE = Sampling(1, 1, 0, 1.0)
+"""The one frequency of an axis along which nothing moves."""
 
-
-def _certified_square(block: torch.Tensor, floor: float) -> float:
-    """Return an upper bound of the largest squared singular value of matrices whose largest entry is about 1.
-
-    Args:
-        block: (b, rows, columns), float64 or complex128.
-        floor: a bound that is known to be needed anyway.
-    """
-    tall = block.shape[1] > block.shape[2]
-    gram = block.mH @ block if tall else block @ block.mH
-    side, inner = gram.shape[-1], max(block.shape[1:])
-    trace = float(gram.diagonal(dim1=1, dim2=2).real.sum(1).max())
-    rounding = 16.0 * UNIT * (inner + 4) * trace
-    tau = min(floor, 1e100) ** 2 + rounding
-    pending = gram[_fails(gram, tau)] if floor > 0 else gram
-    while len(pending) and tau <= trace + rounding:
-        size = torch.linalg.vector_norm(pending, dim=(1, 2))
-        strongest = _lanczos(pending[int(size.argmax())])
-        tau = max(tau * (1 + STEP), strongest * (1 + MARGIN) + rounding)
-        pending = pending[_fails(pending, tau)]
-    return tau + rounding + 16.0 * UNIT * (side + 2) * side * tau
-
-
-def _fails(gram: torch.Tensor, tau: float) -> torch.Tensor:
-    """Return for which members of (b, n, n) no Cholesky factorisation of tau - gram was found, (b,) bool."""
-    shifted = -gram
-    shifted.diagonal(dim1=1, dim2=2).add_(tau)
-    return torch.linalg.cholesky_ex(shifted).info != 0
-
-
-def _lanczos(gram: torch.Tensor, steps: int = 80) -> float:
-    """Return the largest eigenvalue of a Hermitian (n, n) matrix, from below and never trusted."""
-    generator = torch.Generator().manual_seed(0)
-    side = gram.shape[0]
-    vector = torch.randn(side, generator=generator, dtype=torch.float64).to(gram.dtype)
-    basis = gram.new_zeros(min(steps, side), side)
-    middle, beside = [], []
-    for step in range(len(basis)):
-        vector = vector / torch.linalg.vector_norm(vector)
-        basis[step] = vector
-        image = gram @ vector
-        middle.append(float(torch.vdot(vector, image).real))
-        for _ in range(2):
-            image = image - basis.T @ (basis.conj() @ image)
-        beside.append(float(torch.linalg.vector_norm(image)))
-        if beside[-1] <= 1e-13 * max(middle):
-            break
-        vector = image
-    off = torch.tensor(beside[: len(middle) - 1], dtype=torch.float64)
-    tridiagonal = torch.diag(torch.tensor(middle, dtype=torch.float64)) + off.diag(1) + off.diag(-1)
-    return float(torch.linalg.eigvalsh(tridiagonal)[-1])
-
-
-def _grid(axis: Axis, circular: bool) -> int:
-    if circular:
-        return axis.size
-    return axis.size + min(max(axis.before, axis.after), axis.reach - 1)
-
-
-def frequency_blocks(layer: Affine) -> Iterator[torch.Tensor]:
-    """Yield the kernel's transform, batches of (frequencies, out / groups, in / groups) complex128, half the plane.
-
-    Args:
-        layer: a convolution; groups become further members of the batch.
-    """
-    out, width, high, wide = layer.weight.shape
-    sides = [_grid(axis, layer.circular) for axis in (layer.window.height, layer.window.width)]
-    phases_h = _phases(sides[0], sides[0], high, layer.window.dilation[0])
-    phases_w = _phases(sides[1], sides[1] // 2 + 1, wide, layer.window.dilation[1])
-    phases = torch.einsum("fa,gb->fgab", phases_h, phases_w).flatten(0, 1).flatten(1)
-    per_group = out // layer.groups
-    step = max(1, CHUNK // (out * width))
-    for group in range(layer.groups):
-        kernel = layer.weight[group * per_group : (group + 1) * per_group].flatten(2).to(torch.complex128)
-        for start in range(0, phases.shape[0], step):
-            yield (kernel @ phases[start : start + step].T).permute(2, 0, 1)
-
-
-def _phases(side: int, frequencies: int, taps: int, dilation: int) -> torch.Tensor:
-    turns = torch.arange(frequencies)[:, None] * (torch.arange(taps) * dilation)[None, :] % side
-    return torch.polar(torch.ones(turns.shape, dtype=torch.float64), turns.double() * (2 * math.pi / side))
-
-
-def _transform_rounding(layer: Affine) -> float:
-    """Return an upper bound of what the rounding of the transform takes from any of its matrices' norms."""
-    taps = layer.weight[0, 0].numel()
-    largest = layer.weight.abs().sum((2, 3))
-    top = float(largest.amax())
-    return 8.0 * UNIT * (taps + 32) * top * float((largest / top).square().sum().sqrt()) if top > 0 else 0.0
-
-
-def _repeated(layer: Affine) -> float:
-    """Return the square root of how often a circular layer computes the same output: padding may exceed the kernel."""
-    if not layer.circular:
-        return 1.0
-    counts = [
-        torch.bincount(axis.positions()[:, 0] % axis.size).max()
-        for axis in (layer.window.height, layer.window.width)
-    ]
-    return math.sqrt(math.prod(int(count) for count in counts))
-
-
-def pool_norm(link: Link) -> float:
-    """Return the spectral norm of the average poolings before a layer, from above; 1 without any."""
-    norm = 1.0
-    for axis in ("rows_h", "rows_w"):
-        rows = pool_rows(link.pools, axis)
-        norm *= 1.0 if rows is None else certified_norm(iter([rows[None]]))
-    return norm
+SLACK = 1.005
+"""A strided bound that exceeds part of the unstrided majorant by no more than this is within 1 % of that majorant."""
 
 
 def spectral_norm(link: Link) -> float:
-    """Return an upper bound of ||A^l||_2 for a link of the chain.
+    """Return an upper bound of ||A^l||_2 for a link of the chain: that of :func:`spectral_interval`."""
+    return spectral_interval(link).upper
 
-    A layer with one output position (a linear layer) is its own matrix. Pooling enters as a factor, ||A P|| <= ||A|| ||P||.
+
+def spectral_interval(link: Link) -> SpectralNorm:
+    """Return ||A^l||_2 for a link of the chain: an upper bound, and a lower bound of the majorant behind it.
+
+    Pooling enters as a factor, ||A P|| <= ||A|| ||P||.
+
+    Args:
+        link: a layer and the average poolings before it.
+
+    Returns:
+        The upper bound is within 1 % of the circulant majorant's norm, for any stride, padding, dilation and groups.
+
+    Source:
+        Sedghi, Gupta & Long 2019, The singular values of convolutional layers (the circulant operator).
     """
-    layer = link.layer
-    if layer.window.out == (1, 1) and layer.groups == 1 and layer.window.taps_all_inside:
-        own = certified_norm(iter([layer.weight.flatten(1)[None]]))
-    else:
-        own = certified_norm(frequency_blocks(layer)) * _repeated(layer) + _transform_rounding(layer)
-    return own * pool_norm(link) * (1 + 8 * UNIT)
+    with threadpool_limits(limits=1, user_api="blas"):
+        return layer_norm(link.layer).times(pool_norm(link))
+
+
+def pool_norm(link: Link) -> SpectralNorm:
+    """Return the spectral norm of the average poolings before a layer; 1 without any."""
+    norm = ONE
+    for axis in ("rows_h", "rows_w"):
+        rows = pool_rows(link.pools, axis)
+        if rows is not None:
+            norm = norm.times(matrix_norm(rows))
+    return norm
+
+
+def matrix_norm(matrix: torch.Tensor) -> SpectralNorm:
+    """Enclose the largest singular value of one matrix (rows, columns) float64."""
+    return _measured(matrix.numpy()[None, :, :, None, None], SINGLE, SINGLE)[0]
+
+
+def layer_norm(layer: Affine) -> SpectralNorm:
+    """Enclose the norm of a layer without its poolings."""
+    out, width, high, wide = layer.weight.shape
+    kernel = layer.weight.numpy().reshape(layer.groups, out // layer.groups, width, high, wide)
+    if layer.window.out == (1, 1) and not layer.circular:
+        rows, columns = (axis.taps()[0].numpy() for axis in (layer.window.height, layer.window.width))
+        inside = kernel[:, :, :, rows][..., columns].reshape(layer.groups, out // layer.groups, -1, 1, 1)
+        return _measured(inside, SINGLE, SINGLE)[0]
+    everywhere = _samplings(layer, (1, 1))
+    strided = _samplings(layer, layer.window.stride)
+    norm, peak = _measured(kernel, *strided)
+    if strided != everywhere and norm.upper > SLACK * _part(kernel, peak, everywhere):
+        norm = min(norm, _measured(kernel, *everywhere)[0], key=lambda found: found.upper)
+    return norm.times(_repetition(layer))
+
+
+def _samplings(layer: Affine, strides: tuple[int, int]) -> tuple[Sampling, Sampling]:
+    axes = layer.window.height, layer.window.width
+    height, width = (sampling(*pair) for pair in zip(axes, (layer.circular,) * 2, strides, strict=True))
+    return height, width
+
+
+def _measured(kernel: np.ndarray, height: Sampling, width: Sampling) -> tuple[SpectralNorm, Peak]:
+    """Enclose the largest singular value of a symbol, kernel (groups, out, in, height, width), at any scale."""
+    largest = float(np.abs(kernel).max(initial=0.0))
+    if not math.isfinite(largest):
+        return SpectralNorm(math.inf, 0.0), NONE
+    if largest == 0.0:
+        return SpectralNorm(0.0, 0.0), NONE
+    exponent = math.frexp(largest)[1]
+    half = exponent // 2
+    symbol = symbol_of(kernel * 2.0**-half * 2.0 ** (half - exponent), height, width)
+    peak = certified_peak(symbol.batches(), symbol.error)
+    upper = math.sqrt(peak.upper) * symbol.factor * (1 + 4 * UNIT)
+    lower = math.sqrt(peak.lower) / symbol.factor * (1 - 4 * UNIT)
+    return SpectralNorm(_scaled(upper, exponent, math.inf), _scaled(lower, exponent, 0.0)), peak
+
+
+def _scaled(value: float, exponent: int, towards: float) -> float:
+    """Return value * 2^exponent rounded towards infinity or 0."""
+    try:
+        return math.nextafter(math.ldexp(value, exponent), towards)
+    except OverflowError:
+        return math.nextafter(math.inf, towards)
+
+
+def _part(kernel: np.ndarray, peak: Peak, everywhere: tuple[Sampling, Sampling]) -> float:
+    """Return a lower bound of the unstrided majorant: its norm seen by the strided one's strongest combination of outputs."""
+    groups, out = kernel.shape[:2]
+    if len(peak.vector) != out or peak.member < 0:
+        return 0.0
+    parts = np.stack([peak.vector.real, peak.vector.imag], axis=1)
+    seen = np.einsum("oc,oiab->ciab", np.linalg.qr(parts)[0], kernel[peak.member % groups])
+    return _measured(seen[None], *everywhere)[0].lower
+
+
+def _repetition(layer: Affine) -> SpectralNorm:
+    """Return the square root of how often a circular layer computes the same output: padding may exceed the kernel."""
+    if not layer.circular:
+        return ONE
+    axes = layer.window.height, layer.window.width
+    counts = [int(torch.bincount(axis.positions()[:, 0] % axis.size).max()) for axis in axes]
+    root = math.sqrt(math.prod(counts))
+    return SpectralNorm(root * (1 + 2 * UNIT), root * (1 - 2 * UNIT))

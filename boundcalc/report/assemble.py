@@ -37,8 +37,8 @@ def assemble(findings: Findings) -> Report:
         "bounds": {name: bound_tree(result) for name, result in findings.bounds.items()},
         "samples": _samples(findings),
         "topology": _topology(findings),
-        "graphon": None,
-        "gntk": None,
+        "graphon": _graphon(findings),
+        "gntk": _gntk(findings),
         "empirical": _empirical(findings),
         "skipped": [{"part": part, "reason": reason} for part, reason in findings.skipped.items()],
         "seconds": dict(findings.seconds),
@@ -154,6 +154,22 @@ def _topology(findings: Findings) -> dict[str, Any] | None:
     return tree(findings.topology)
 
 
+def _graphon(findings: Findings) -> dict[str, Any] | None:
+    if findings.graphon is None:
+        return None
+    from boundcalc.report.graphon_tree import tree
+
+    return tree(findings.graphon)
+
+
+def _gntk(findings: Findings) -> dict[str, Any] | None:
+    if findings.gntk is None:
+        return None
+    from boundcalc.report.gntk_tree import tree
+
+    return tree(findings.gntk)
+
+
 def bound_tree(result: BoundResult) -> dict[str, Any]:
     """Return the report's entry for one bound."""
     bound, judged = result.bound, result.judged
@@ -166,7 +182,7 @@ def bound_tree(result: BoundResult) -> dict[str, Any]:
         "log10_complexity": _log10(log_complexity),
         "value": _number(log_value),
         "log10_value": _log10(log_value),
-        "vacuous": log_value is None or log_value >= 0,
+        "vacuous": bound.kind != "score" and (log_value is None or log_value >= 0),
         "margin": None if judged is None else judged.margin,
         "ratio": _number(result.log_ratio),
         "terms": {} if judged is None else judged.terms,

@@ -46,7 +46,7 @@ def bounds(tree: Tree) -> Section | None:
     Returns:
         The section, or None without bounds.
     """
-    named = _sorted(tree)
+    named = sorted_bounds(tree)
     if not named:
         return None
     rows = tuple(_row(name, bound) for name, bound in named)
@@ -55,7 +55,7 @@ def bounds(tree: Tree) -> Section | None:
 
 def not_covered(tree: Tree) -> Section | None:
     """Build the reasons: why a bound is not covered, and remarks on the others."""
-    named = sorted(_sorted(tree), key=lambda item: item[1]["status"] != "not_covered")
+    named = sorted(sorted_bounds(tree), key=lambda item: item[1]["status"] != "not_covered")
     facts = tuple(
         (name, show(bound.get("reason")))
         for name, bound in named
@@ -66,7 +66,11 @@ def not_covered(tree: Tree) -> Section | None:
 
 def smallest_proved(tree: Tree) -> Section | None:
     """Build the terms, source and assumptions of the theorem with the least value, if there is any."""
-    proved = [(name, b) for name, b in _sorted(tree) if b["status"] == "theorem" and _log10(b) is not None]
+    proved = [
+        (name, b)
+        for name, b in sorted_bounds(tree)
+        if b["status"] == "theorem" and log10_value(b) is not None
+    ]
     if not proved:
         return None
     name, bound = proved[0]
@@ -88,17 +92,18 @@ def _told(terms: Tree) -> list[tuple[str, Any]]:
     ]
 
 
-def _sorted(tree: Tree) -> list[Named]:
+def sorted_bounds(tree: Tree) -> list[Named]:
+    """Return the bounds, least value first, those not covered last."""
     return sorted((tree.get("bounds") or {}).items(), key=_rank)
 
 
 def _rank(named: Named) -> tuple[bool, bool, float, str]:
     name, bound = named
-    log10 = _log10(bound)
+    log10 = log10_value(bound)
     return bound["status"] == "not_covered", log10 is None, log10 or 0.0, name
 
 
-def _log10(bound: Tree) -> float | None:
+def log10_value(bound: Tree) -> float | None:
     """Return the logarithm of a bound's value, from whichever of the two fields is there."""
     log10, value = bound.get("log10_value"), bound.get("value")
     if log10 is not None or value is None:
@@ -108,16 +113,20 @@ def _log10(bound: Tree) -> float | None:
 
 def _row(name: str, bound: Tree) -> tuple[str, ...]:
     complexity = upper(bound.get("complexity"), log10=bound.get("log10_complexity"))
-    value = upper(bound.get("value"), log10=bound.get("log10_value"))
     return (
         name,
         SHOWN_STATUS[bound["status"]],
         _marked(complexity, bound),
-        _marked(value, bound),
+        marked_value(bound),
         _mark(bound),
         plain(bound.get("margin")),
         _marked(upper(bound.get("ratio")), bound),
     )
+
+
+def marked_value(bound: Tree) -> str:
+    """Return a bound's value, rounded up; in parentheses where it is not proved."""
+    return _marked(upper(bound.get("value"), log10=bound.get("log10_value")), bound)
 
 
 def _marked(text: str, bound: Tree) -> str:

@@ -39,10 +39,15 @@ def render(tree: Tree) -> str:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(HEADER)
     path = str((tree.get("checkpoint") or {}).get("path", ""))
-    for row in _rows(tree):
-        cells = (path, *row, *[""] * (len(HEADER) - 1 - len(row)))
-        writer.writerow([one_line(cell) for cell in cells])
+    for row in cells(tree):
+        writer.writerow([one_line(cell) for cell in (path, *row)])
     return text.getvalue()
+
+
+def cells(tree: Tree) -> Iterator[Row]:
+    """Yield the table's rows without the checkpoint: seven texts each, some of them empty."""
+    for row in _rows(tree):
+        yield (*row, *[""] * (len(HEADER) - 1 - len(row)))
 
 
 def _rows(tree: Tree) -> Iterator[Row]:

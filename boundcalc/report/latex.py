@@ -47,8 +47,13 @@ def render(tree: dict[str, Any]) -> str:
         One ``table`` a section with caption and label (``tab:boundcalc-bounds`` and so on), the summary as
         a paragraph.
     """
-    comment = f"% {one_line(title(tree))}; needs \\usepackage{{booktabs}}"
-    return "\n\n".join([comment, *map(_section, document(tree))]) + "\n"
+    return page(title(tree), document(tree))
+
+
+def page(heading: str, sections: tuple[Section, ...]) -> str:
+    """Render sections as LaTeX tables, the heading as a comment."""
+    comment = f"% {one_line(heading)}; needs \\usepackage{{booktabs}}"
+    return "\n\n".join([comment, *map(_section, sections)]) + "\n"
 
 
 def _section(section: Section) -> str:

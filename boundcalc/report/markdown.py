@@ -22,7 +22,12 @@ def render(tree: dict[str, Any]) -> str:
     Returns:
         A heading a section, facts as a list, tables as GitHub tables.
     """
-    return "\n\n".join([f"# {_escaped(title(tree))}", *map(_section, document(tree))]) + "\n"
+    return page(title(tree), document(tree))
+
+
+def page(heading: str, sections: tuple[Section, ...]) -> str:
+    """Render sections below a heading as GitHub markdown."""
+    return "\n\n".join([f"# {_escaped(heading)}", *map(_section, sections)]) + "\n"
 
 
 def _section(section: Section) -> str:

@@ -45,6 +45,12 @@ GRAPHON_FIELDS: tuple[Field, ...] = (
     ("cut norm from constant", "cut_from_constant", interval),
     ("L2 from constant", "l2_from_constant", show),
 )
+GNTK_APART = frozenset({"bound", "residual", "note", "source", "extension"})
+FURTHER_GRAPHON_FIELDS: tuple[Field, ...] = (
+    ("cells by", "estimate", show),
+    ("bits", "held_out", lambda found: _bits(found, "sorted", "spectral")),
+    ("at density", "held_out", lambda found: _bits(found, "constant")),
+)
 
 
 def samples(tree: Tree) -> Section | None:
@@ -131,8 +137,20 @@ def graphon(tree: Tree) -> Section | None:
     part = tree.get("graphon")
     if not part:
         return None
-    facts = (("resolution", show(part.get("resolution"))),)
-    return Section("Mask graphon", "graphon", facts=facts, grid=_layer_grid(part, GRAPHON_FIELDS))
+    facts = [("resolution", show(part.get("resolution")))]
+    chain = part.get("chain")
+    if chain:
+        l2 = chain.get("l2_from_constant")
+        facts.append(("ordered once", f"L2 from constant {show(l2)}" if l2 else show(chain.get("reason"))))
+    grid = _layer_grid(part, (*GRAPHON_FIELDS, *_present(part, FURTHER_GRAPHON_FIELDS)))
+    notes = (part["note"],) if part.get("note") else ()
+    return Section("Mask graphon", "graphon", tuple(facts), grid, notes)
+
+
+def _bits(found: Tree | None, *estimates: str) -> str:
+    """Return the fewest bits a held-out entry takes by some estimates."""
+    bits = (found or {}).get("bits") or {}
+    return show(min((bits[name] for name in estimates if bits.get(name) is not None), default=None))
 
 
 def gntk(tree: Tree) -> Section | None:
@@ -140,11 +158,22 @@ def gntk(tree: Tree) -> Section | None:
     part = tree.get("gntk")
     if not part:
         return None
-    facts = tuple(
+    facts = [
         (key.replace("_", " "), upper(value) if key == "kernel_bound" else show(value))
         for key, value in part.items()
-    )
-    return Section("Graphon NTK", "gntk", facts=facts)
+        if key not in GNTK_APART
+    ]
+    found, curve = part.get("bound") or {}, part.get("residual") or {}
+    if found:
+        facts.append(("kernel bound of", show(found.get("of"))))
+    if found.get("reason"):
+        facts.append(("no kernel bound", show(found["reason"])))
+    if curve:
+        shares = zip(curve["steps"], curve["share"], strict=True)
+        facts.append(("residual at step", ", ".join(f"{step:g}: {plain(share)}" for step, share in shares)))
+        facts.append(("learning rate", f"{plain(curve['learning_rate'])} ({curve['chosen']})"))
+        facts.append(("y^T Theta y / |y|^2", plain(curve["rate"])))
+    return Section("Graphon NTK", "gntk", tuple(facts), notes=(part["note"],) if part.get("note") else ())
 
 
 def _layer_grid(part: Tree, fields: tuple[Field, ...]) -> Grid | None:

@@ -25,8 +25,12 @@ def render(tree: dict[str, Any]) -> str:
     Returns:
         Lines of at most 100 columns, the summary last, without terminal escapes.
     """
-    blocks = ["\n".join(_wrapped(title(tree), WIDTH)), *map(_section, document(tree))]
-    return "\n\n".join(blocks) + "\n"
+    return page(title(tree), document(tree))
+
+
+def page(heading: str, sections: tuple[Section, ...]) -> str:
+    """Render sections below a heading as plain text."""
+    return "\n\n".join(["\n".join(_wrapped(heading, WIDTH)), *map(_section, sections)]) + "\n"
 
 
 def _section(section: Section) -> str:

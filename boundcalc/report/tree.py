@@ -43,9 +43,9 @@ class Report:
             raise ValueError(f"a report's tree is a dict, not {type(self.tree).__name__}")
         if self.tree.get("schema") != SCHEMA:
             raise ValueError(f"schema: expected {SCHEMA!r}, found {self.tree.get('schema')!r}")
-        frozen = _frozen(self.tree, "")
-        _check_bounds(frozen)
-        object.__setattr__(self, "tree", frozen)
+        tree = frozen(self.tree)
+        _check_bounds(tree)
+        object.__setattr__(self, "tree", tree)
 
     @classmethod
     def from_dict(cls, d: Mapping[str, Any]) -> Report:
@@ -61,13 +61,13 @@ class Report:
 
     def to_dict(self) -> dict[str, Any]:
         """Return a fresh copy of the tree, of dicts and lists that the caller may change."""
-        return {key: _thawed(value) for key, value in self.tree.items()}
+        return {key: thawed(value) for key, value in self.tree.items()}
 
     def to(self, format: str) -> str:
         """Render the report.
 
         Args:
-            format: one of ``boundcalc.report.FORMATS``: table, json, csv, markdown, latex.
+            format: one of ``boundcalc.report.FORMATS``: table, json, csv, markdown, latex, html.
 
         Returns:
             The text, ending in one newline.
@@ -121,10 +121,16 @@ def _join(path: str, key: str) -> str:
     return f"{path}.{key}" if path else key
 
 
-def _thawed(node: Any) -> Any:
+def thawed(node: Any) -> Any:
+    """Return a copy of a frozen tree, of dicts and lists that may be changed."""
     if isinstance(node, Mapping):
-        return {key: _thawed(value) for key, value in node.items()}
-    return [_thawed(item) for item in node] if isinstance(node, tuple) else node
+        return {key: thawed(value) for key, value in node.items()}
+    return [thawed(item) for item in node] if isinstance(node, tuple) else node
+
+
+def frozen(tree: Mapping[str, Any]) -> Any:
+    """Return a read-only copy of a tree of plain values; a value that JSON cannot hold is refused with its path."""
+    return _frozen(tree, "")
 
 
 def _check_bounds(tree: Mapping[str, Any]) -> None:

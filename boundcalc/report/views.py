@@ -16,6 +16,7 @@ _MODULES = {
     "csv": "boundcalc.report.csv_view",
     "markdown": "boundcalc.report.markdown",
     "latex": "boundcalc.report.latex",
+    "html": "boundcalc.report.html",
 }
 FORMATS = tuple(_MODULES)
 

@@ -7,38 +7,18 @@ compared with the same quantities, without random masks, of the same mask.
 
 from __future__ import annotations
 
-import argparse
-import json
 import math
-import resource
-import subprocess
 import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from common import Target, gigabytes, masked_resnet18, run_cases, timed
 
 DENSITY = 0.05
 LEFT, RIGHT = 4608, 512
-
-
-@dataclass(frozen=True)
-class Target:
-    """What a case measures, and the limit."""
-
-    name: str
-    case: str
-    key: str
-    unit: str
-    limit: float
-    at_least: bool = False
-
-    def met(self, value: float) -> bool:
-        """Whether the limit is kept."""
-        return value >= self.limit if self.at_least else value <= self.limit
 
 
 TARGETS = (
@@ -51,33 +31,14 @@ TARGETS = (
 )
 
 
-def masked_resnet18() -> Any:
-    """Return a ResNet-18 with random 5 % masks as a network."""
-    import torch
-
-    from boundcalc.checkpoint import from_state_dict
-    from boundcalc.network.load import from_checkpoint
-    from boundcalc.tickets.architectures import resnet18
-
-    torch.manual_seed(0)
-    model = resnet18().eval()
-    rng = np.random.default_rng(0)
-    with torch.no_grad():
-        for module in model.modules():
-            if isinstance(module, torch.nn.Conv2d | torch.nn.Linear):
-                module.weight *= torch.from_numpy(rng.random(tuple(module.weight.shape)) < DENSITY)
-    return from_checkpoint(from_state_dict(model.state_dict(), "ResNet-18"), model, (3, 32, 32))
-
-
 def resnet18_case() -> dict[str, float]:
     from boundcalc.topology import analyse
 
-    network = masked_resnet18()
+    network = masked_resnet18(DENSITY)
     start = time.perf_counter()
     topology = analyse(network, {})
     seconds = time.perf_counter() - start
-    gigabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
-    return {"seconds": seconds, "gigabytes": gigabytes, "layers": len(topology.layers)}
+    return {"seconds": seconds, "gigabytes": gigabytes(), "layers": len(topology.layers)}
 
 
 def ratio_case(left: int = LEFT, right: int = RIGHT, rounds: int = 3) -> dict[str, float]:
@@ -111,12 +72,6 @@ def ratio_case(left: int = LEFT, right: int = RIGHT, rounds: int = 3) -> dict[st
         "naive": naive_seconds,
         "difference": max(apart),
     }
-
-
-def timed(run: Callable[[], Any]) -> tuple[float, Any]:
-    start = time.perf_counter()
-    result = run()
-    return time.perf_counter() - start, result
 
 
 def naive(mask: np.ndarray, weights: np.ndarray) -> dict[str, float | None]:
@@ -176,32 +131,5 @@ def mean(values: Iterable[float | None]) -> float | None:
 CASES: dict[str, Callable[[], dict[str, float]]] = {"resnet18": resnet18_case, "ratio": ratio_case}
 
 
-def main() -> int:
-    """Print the table; the exit status says whether every target is met."""
-    results = {}
-    for case in CASES:
-        command = [sys.executable, __file__, "--case", case]
-        results[case] = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
-    print("| case | measured | target | met |")
-    print("|---|---|---|---|")
-    failed = 0
-    for target in TARGETS:
-        value = results[target.case][target.key]
-        failed += not target.met(value)
-        sign = ">=" if target.at_least else "<="
-        print(
-            f"| {target.name} | {value:.3g} {target.unit} | {sign} {target.limit:g} | {'yes' if target.met(value) else 'NO'} |"
-        )
-    ratio = results["ratio"]
-    print(f"\nThe mask took {ratio['fast']:.3f} s, networkx and eigsh {ratio['naive']:.1f} s.")
-    return 1 if failed else 0
-
-
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
-    parser.add_argument("--case", choices=tuple(CASES))
-    chosen = parser.parse_args().case
-    if chosen:
-        print(json.dumps(CASES[chosen]()))
-    else:
-        sys.exit(main())
+    sys.exit(run_cases(__file__, CASES, TARGETS, __doc__))

@@ -129,10 +129,11 @@ def sample(network, m=5, seed=0):
     return torch.randn(m, *network.nodes[0].shape, generator=generator, dtype=torch.float64)
 
 
-def problem_for(network, x, margins=None, spectral=False, reference=None, **settings):
+def problem_for(network, x, margins=None, spectral=False, reference=None, patches=None, **settings):
     energies = x if isinstance(x, Energies) else energies_of(x)
     return Problem(
-        network, energies, margins, Settings(**settings), reference or {}, chain_of(network, spectral=spectral)
+        network, energies, margins, Settings(**settings), reference or {}, chain_of(network, spectral=spectral),
+        patches=patches,
     )  # fmt: skip
 
 

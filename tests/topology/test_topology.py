@@ -201,8 +201,9 @@ def test_the_table_fits_and_shows_z(sparse_network, draws):
         assert dict(section.facts)["collapsed layers"].endswith("fc2")
 
 
-def test_the_benchmarks_twin_agrees_with_the_scores():
+def test_the_benchmarks_twin_agrees_with_the_scores(monkeypatch):
     path = ROOT / "experiments" / "benchmarks" / "topology.py"
+    monkeypatch.syspath_prepend(str(path.parent))
     spec = importlib.util.spec_from_file_location("topology_benchmark", path)
     benchmark = importlib.util.module_from_spec(spec)
     import sys

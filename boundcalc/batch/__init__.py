@@ -1,0 +1,25 @@
+"""Tickets by the hundred: checkpoints into one SQLite store, and out of it.
+
+>>> import boundcalc.batch
+>>> table = boundcalc.batch.load("tickets.sqlite")  # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from boundcalc.batch.load import load, load_wide, records
+    from boundcalc.batch.runner import run
+    from boundcalc.batch.store import opened
+
+__all__ = ["load", "load_wide", "opened", "records", "run"]
+
+_HOMES = {"load": "load", "load_wide": "load", "records": "load", "opened": "store", "run": "runner"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

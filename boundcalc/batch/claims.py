@@ -1,0 +1,231 @@
+"""The writing side of a store: who works at what, and what came out. Every change is one short transaction."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sqlite3
+import threading
+import time
+import uuid
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+
+from boundcalc._version import __version__
+from boundcalc.batch.keys import Key, Settings
+from boundcalc.batch.store import Quantity, Row, connect, insert_quantities, row_at, transaction
+
+BEAT_SECONDS = 5.0
+SILENT_SECONDS = 60.0
+"""A run that has not shown itself for so long has lost its claims."""
+
+
+class Standing(Enum):
+    """What a checkpoint needs."""
+
+    MINE = "work to do"
+    SHARED = "this run is at it already"
+    BUSY = "another run is at it"
+    DONE = "done before"
+    FAILED = "failed before, and would again"
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came of one checkpoint.
+
+    Attributes:
+        format: the convention.
+        parameters: weights.
+        surviving: of them, not zero.
+        density: surviving / parameters.
+        report: JSON, deflated.
+        quantities: for the long table.
+        seconds: of work.
+    """
+
+    format: str
+    parameters: int
+    surviving: int
+    density: float
+    report: bytes
+    quantities: tuple[Quantity, ...]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why nothing came of one checkpoint.
+
+    Attributes:
+        error: one line.
+        refused: whether another try would end in the same way.
+        seconds: of work.
+    """
+
+    error: str
+    refused: bool
+    seconds: float | None = None
+
+
+class Claims:
+    """One run's hold on a store.
+
+    Args:
+        path: of the store; made where it is not there.
+        settings: of the run.
+
+    Raises:
+        UsageError: it is no store, or cannot be written.
+    """
+
+    def __init__(self, path: Path, settings: Settings) -> None:
+        self.connection = connect(path)
+        self.settings = settings
+        self.run = uuid.uuid4().hex
+        now = time.time()
+        with transaction(self.connection):
+            self.connection.execute(
+                "INSERT INTO runs VALUES (?, ?, ?, ?, ?)",
+                (self.run, socket.gethostname(), os.getpid(), now, now),
+            )
+            self.connection.execute(
+                "INSERT OR IGNORE INTO settings VALUES (?, ?)",
+                (settings.hash, json.dumps(settings.tree, sort_keys=True)),
+            )
+        self._stop = threading.Event()
+        self._heart = threading.Thread(target=_beat, args=(path, self.run, self._stop), daemon=True)
+        self._heart.start()
+
+    def claim(self, key: Key) -> tuple[Standing, int]:
+        """Take a checkpoint, unless there is nothing to do or another run has it.
+
+        Args:
+            key: of the checkpoint.
+
+        Returns:
+            What it needs, and the id of its row.
+        """
+        with transaction(self.connection):
+            self._seen(key)
+            row = row_at(self.connection, key.sha256, key.options, __version__)
+            if row is None:
+                return Standing.MINE, self._insert(key)
+            if not os.path.exists(row.path):
+                self.connection.execute("UPDATE checkpoints SET path = ? WHERE id = ?", (key.path, row.id))
+            standing = self._standing(row)
+            if standing is Standing.MINE:
+                self._take(row.id)
+            return standing, row.id
+
+    def finish(self, checkpoint: int, result: Result) -> bool:
+        """File a result, whole.
+
+        Args:
+            checkpoint: the id of a row that is claimed.
+            result: of the work.
+
+        Returns:
+            False where the claim was lost to another run, and nothing was filed.
+        """
+        with transaction(self.connection):
+            changed = self.connection.execute(
+                "UPDATE checkpoints SET state = 'done', format = ?, parameters = ?, surviving = ?, density = ?, seconds = ?,"
+                " finished = ? WHERE id = ? AND run = ? AND state = 'claimed'",
+                (result.format, result.parameters, result.surviving, result.density, result.seconds, time.time(),
+                 checkpoint, self.run),
+            ).rowcount  # fmt: skip
+            if changed:
+                self.connection.execute("INSERT INTO reports VALUES (?, ?)", (checkpoint, result.report))
+                insert_quantities(self.connection, checkpoint, result.quantities)
+        return bool(changed)
+
+    def fail(self, checkpoint: int, failure: Failure) -> bool:
+        """File why there is no result.
+
+        Args:
+            checkpoint: the id of a row that is claimed.
+            failure: what happened.
+
+        Returns:
+            False where the claim was lost to another run, and nothing was filed.
+        """
+        changed = self.connection.execute(
+            "UPDATE checkpoints SET state = 'failed', error = ?, refused = ?, seconds = ?, finished = ?"
+            " WHERE id = ? AND run = ? AND state = 'claimed'",
+            (failure.error, int(failure.refused), failure.seconds, time.time(), checkpoint, self.run),
+        ).rowcount  # fmt: skip
+        return bool(changed)
+
+    def close(self) -> None:
+        """Give back what is not finished, and leave."""
+        self._stop.set()
+        self._heart.join()
+        with transaction(self.connection):
+            self.connection.execute(
+                "DELETE FROM checkpoints WHERE run = ? AND state = 'claimed'", (self.run,)
+            )
+            self.connection.execute("DELETE FROM runs WHERE id = ?", (self.run,))
+        self.connection.close()
+
+    def _seen(self, key: Key) -> None:
+        known = [
+            path
+            for (path,) in self.connection.execute("SELECT path FROM paths WHERE sha256 = ?", (key.sha256,))
+        ]
+        gone = [(path,) for path in known if not os.path.exists(path)]
+        self.connection.executemany("DELETE FROM paths WHERE path = ?", gone)
+        self.connection.execute("INSERT OR REPLACE INTO paths VALUES (?, ?)", (key.path, key.sha256))
+
+    def _insert(self, key: Key) -> int:
+        found = self.connection.execute(
+            "INSERT INTO checkpoints (path, sha256, options, settings, version, state, run) VALUES (?, ?, ?, ?, ?, 'claimed', ?)",
+            (key.path, key.sha256, key.options, self.settings.hash, __version__, self.run),
+        )  # fmt: skip
+        assert found.lastrowid is not None
+        return found.lastrowid
+
+    def _take(self, checkpoint: int) -> None:
+        self.connection.execute(
+            "UPDATE checkpoints SET state = 'claimed', run = ?, error = NULL, refused = 0, finished = NULL WHERE id = ?",
+            (self.run, checkpoint),
+        )
+
+    def _standing(self, row: Row) -> Standing:
+        if row.state == "done":
+            return Standing.DONE
+        (holder,) = self.connection.execute("SELECT run FROM checkpoints WHERE id = ?", (row.id,)).fetchone()
+        if row.state == "failed":
+            return Standing.FAILED if row.refused or holder == self.run else Standing.MINE
+        if holder == self.run:
+            return Standing.SHARED
+        return Standing.BUSY if is_alive(self.connection, holder) else Standing.MINE
+
+
+def is_alive(connection: sqlite3.Connection, run: str) -> bool:
+    """Return whether a run shows itself: it beat lately, and where it is of this machine its process is there."""
+    found = connection.execute("SELECT host, pid, beat FROM runs WHERE id = ?", (run,)).fetchone()
+    if found is None or time.time() - found[2] > SILENT_SECONDS:
+        return False
+    return found[0] != socket.gethostname() or _has_process(found[1])
+
+
+def _has_process(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _beat(path: Path, run: str, stop: threading.Event) -> None:
+    connection = connect(path)
+    try:
+        while not stop.wait(BEAT_SECONDS):
+            connection.execute("UPDATE runs SET beat = ? WHERE id = ?", (time.time(), run))
+    finally:
+        connection.close()

@@ -1,0 +1,195 @@
+"""What a result is filed under: the content of the checkpoint, and all else that its numbers depend on."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from functools import partial
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+from boundcalc.checkpoint import open_lth
+from boundcalc.checkpoint.reader import digest, files_of
+from boundcalc.errors import BoundcalcError, CheckpointError, DataError, UsageError
+from boundcalc.options import Options
+
+Tree = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a command was given.
+
+    Attributes:
+        options: of every analysis.
+        hash: of `tree`, with every file replaced by the digest of its content, so that files may be moved.
+        tree: field -> value as given and, where it names files, their digest.
+    """
+
+    options: Options
+    hash: str
+    tree: Tree
+
+
+@dataclass(frozen=True)
+class Key:
+    """A checkpoint under settings.
+
+    Attributes:
+        sha256: of its content.
+        options: hash of the settings, the reference found beside it, and masks beside it that its content leaves out.
+        path: absolute.
+    """
+
+    sha256: str
+    options: str
+    path: str
+
+
+def settings_of(options: Options) -> Settings:
+    """Return the settings of a run.
+
+    Args:
+        options: with data, model, reference, mask and calibration by name.
+
+    Raises:
+        CheckpointError: a file that is named cannot be read.
+        DataError: the data cannot be read.
+        UsageError: data or a model that is an object in memory, which no other process can open.
+    """
+    given = {field.name: getattr(options, field.name) for field in fields(options)}
+    for name in ("data", "model"):
+        if given[name] is not None and not isinstance(given[name], str):
+            raise UsageError(
+                f"batch takes {name} by name, not {type(given[name]).__name__}: its workers open it"
+            )
+    identities: dict[str, Callable[[str], Any]] = {
+        "data": _data,
+        "model": _code,
+        "reference": _checkpoint,
+        "mask": _checkpoint,
+        "calibration": partial(_file, CheckpointError),
+    }
+    named = {
+        name: identify(str(given[name])) for name, identify in identities.items() if given[name] is not None
+    }
+    values = {name: _plain(value) for name, value in given.items() if name not in named}
+    values["parts"] = None if options.parts is None else sorted(set(options.parts))
+    plugins = sorted(
+        f"{one.name} = {one.value} {_version(one)}" for one in entry_points(group="boundcalc.bounds")
+    )
+    hashed = {"values": values, "files": named, "plugins": plugins}
+    tree = {**values, **{name: str(given[name]) for name in named}, "digests": named, "plugins": plugins}
+    return Settings(options, _hash(hashed), tree)
+
+
+def key_of(path: Path, settings: Settings) -> Key:
+    """Return what the result of one checkpoint is filed under.
+
+    A file that cannot be read has its path for a content, so that the failure can be filed, too.
+    """
+    beside: Tree = {"settings": settings.hash}
+    try:
+        ticket = open_lth.ticket_at(path)
+    except (CheckpointError, OSError):
+        ticket = None
+    if ticket is not None and ticket.reference is not None and settings.options.reference is None:
+        beside["reference"] = _readable(ticket.reference)
+    if ticket is not None and not path.is_dir():
+        beside["masks"] = [_readable(file) for file in ticket.files if file != ticket.model]
+    return Key(content_of(path), _hash(beside), str(path))
+
+
+def content_of(path: Path) -> str:
+    """Return the sha256 of a checkpoint, that of its report; where it is none, of the file's bytes or of its path."""
+    try:
+        return digest(files_of(path))
+    except (CheckpointError, OSError):
+        return _readable(path)
+
+
+def _readable(path: Path) -> str:
+    try:
+        return digest([path])
+    except OSError:
+        return hashlib.sha256(os.fsencode(path)).hexdigest()
+
+
+def _data(form: str) -> Any:
+    kind, _, rest = form.partition(":")
+    if kind == "mnist":
+        return [_file(DataError, label) for label in _labels(form)]
+    if kind == "npz":
+        place = Path(rest).expanduser()
+        files = sorted(place.glob("*.npy")) if place.is_dir() else [place]
+        return [_file(DataError, str(file)) for file in files]
+    if form == "sample":
+        return [_file(DataError, label.partition(": ")[0]) for label in _labels(form)[:1]]
+    if form == "digits":
+        return ["digits", _installed("scikit-learn")]
+    return _code(form)
+
+
+def _labels(form: str) -> list[str]:
+    """Return what the arrays of a data set are called in messages: for a file of its own, its path."""
+    from boundcalc.empirical.datasets import open_data
+
+    data = open_data(form)
+    splits = [split.source for split in (data.train, data.test) if split is not None]
+    return [label for source in splits for label in (source.x_label, source.y_label)]
+
+
+def _code(spec: str) -> Any:
+    """Return the name of a callable and the digest of the file that defines it; what that imports is not looked at."""
+    where, _, name = spec.rpartition(":")
+    if where.endswith(".py"):
+        return [name, _file(DataError, where)]
+    try:
+        found = importlib.util.find_spec(where) if where else None
+    except (ImportError, ValueError):
+        found = None
+    origin = None if found is None else found.origin
+    return [spec, _readable(Path(origin)) if origin is not None and os.path.isfile(origin) else None]
+
+
+def _checkpoint(path: str) -> str:
+    if not Path(path).exists():
+        raise CheckpointError(path, "no such file or folder")
+    return content_of(Path(path))
+
+
+def _file(error: type[BoundcalcError], path: str) -> str:
+    try:
+        return digest([Path(path).expanduser()])
+    except OSError as problem:
+        text = f"cannot be read: {problem.strerror}"
+        raise (
+            CheckpointError(path, text) if error is CheckpointError else error(f"{path}: {text}")
+        ) from None
+
+
+def _installed(package: str) -> str | None:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _version(point: Any) -> str:
+    return point.dist.version if point.dist is not None else ""
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _hash(tree: Tree) -> str:
+    text = json.dumps(tree, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()

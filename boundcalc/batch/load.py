@@ -1,0 +1,97 @@
+"""A store as a table in memory: for pandas, or as plain records without it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from boundcalc.batch.store import opened
+from boundcalc.errors import UsageError
+
+if TYPE_CHECKING:
+    import pandas
+
+ROW_COLUMNS = ("path", "sha256", "settings", "version", "density")
+LONG_COLUMNS = (
+    "checkpoint",
+    *ROW_COLUMNS[1:],
+    "part",
+    "name",
+    "quantity",
+    "value",
+    "status",
+    "source",
+    "reason",
+)
+
+
+def records(store: str | Path) -> Iterator[dict[str, Any]]:
+    """Yield the long table as dicts, one a number, without pandas.
+
+    Args:
+        store: path of the file.
+
+    Yields:
+        Dicts with the keys `LONG_COLUMNS`; ``value`` is None where the report has null.
+
+    Raises:
+        UsageError: there is no such store.
+    """
+    with opened(store) as found:
+        for row, quantity in found.quantities():
+            yield dict(
+                zip(LONG_COLUMNS, (*(getattr(row, name) for name in ROW_COLUMNS), *quantity), strict=True)
+            )
+
+
+def load(store: str | Path) -> pandas.DataFrame:
+    """Return the long table of a store: one row a number.
+
+    Args:
+        store: path of the file that `boundcalc batch` wrote.
+
+    Returns:
+        Columns `LONG_COLUMNS`: checkpoint (its path), sha256, settings, version, density, part, name, quantity, value (float64, NaN
+        where the report has null), status, source, reason.
+
+    Raises:
+        UsageError: there is no such store, or no pandas.
+    """
+    frame = _pandas().DataFrame(records(store), columns=list(LONG_COLUMNS))
+    return frame.astype({"value": "float64", "density": "float64"})
+
+
+def load_wide(store: str | Path) -> pandas.DataFrame:
+    """Return a store with one row a checkpoint.
+
+    Args:
+        store: path of the file that `boundcalc batch` wrote.
+
+    Returns:
+        Columns checkpoint, sha256, settings, version, density, and one for each number, named ``part.name.quantity`` or, where it
+        has no name, ``part.quantity``: ``bounds.peeling.value``, ``empirical.gap``. NaN where there is none.
+
+    Raises:
+        UsageError: there is no such store, or no pandas.
+    """
+    pandas = _pandas()
+    with opened(store) as found:
+        wide: dict[int, dict[str, Any]] = {}
+        for row, quantity in found.quantities():
+            facts = {"checkpoint": row.path, **{name: getattr(row, name) for name in ROW_COLUMNS[1:]}}
+            name = ".".join(word for word in quantity[:3] if word)
+            wide.setdefault(row.id, facts)[name] = quantity.value
+    frame = pandas.DataFrame(list(wide.values()))
+    texts = ("checkpoint", *ROW_COLUMNS[1:4])
+    return frame.astype({column: "float64" for column in frame.columns if column not in texts})
+
+
+def _pandas() -> Any:
+    try:
+        import pandas
+    except ImportError as error:
+        raise UsageError(
+            "boundcalc.batch.load needs pandas: pip install boundcalc[pandas]; boundcalc.batch.records does not"
+        ) from error
+    return pandas

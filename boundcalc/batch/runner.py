@@ -1,0 +1,168 @@
+"""The batch: what is new among checkpoints is analysed and filed, as results come."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from dataclasses import dataclass
+from pathlib import Path
+
+from boundcalc.batch.claims import Claims, Failure, Standing
+from boundcalc.batch.discover import discover
+from boundcalc.batch.keys import Key, Settings, key_of, settings_of
+from boundcalc.batch.places import absolute
+from boundcalc.batch.scheduler import Cluster, Lanes, Outcome, Scheduler, cores, outcome
+from boundcalc.batch.worker import Task
+from boundcalc.errors import UsageError
+from boundcalc.options import Options
+
+PAUSE_SECONDS = 0.5
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a run did.
+
+    Attributes:
+        ids: rows of the checkpoints that were asked for, each once, in the order in which they were found.
+        paths: how many paths there were.
+        done: checkpoints that this run analysed.
+        known: those that were there already, from before or by another run at the same time.
+        failed: those without a result, now or before.
+        copies: paths whose content another path of the run has, too.
+        settings: hash of the run's settings.
+    """
+
+    ids: tuple[int, ...]
+    paths: int
+    done: int
+    known: int
+    failed: int
+    copies: int
+    settings: str
+
+
+Watch = Callable[[int, int], None]
+"""Is told how many paths are settled, of how many."""
+
+
+def run(
+    paths: Sequence[str | Path],
+    store: str | Path,
+    options: Options | None = None,
+    workers: int | None = None,
+    scheduler: str | None = None,
+    watch: Watch | None = None,
+) -> Summary:
+    """Analyse what is new among checkpoints, and file it in a store.
+
+    A script that calls this does so below ``if __name__ == "__main__":``, since workers import it.
+
+    Args:
+        paths: checkpoints, folders and patterns; see `boundcalc.batch.discover.discover`.
+        store: the SQLite file; made where it is not there.
+        options: of every analysis, with data and model by name; None for the default ones.
+        workers: processes of this machine; None for one a core.
+        scheduler: address of a Dask cluster, in place of own processes.
+        watch: is told of progress.
+
+    Returns:
+        What was done.
+
+    Raises:
+        CheckpointError: there is nothing at a path, or a reference or mask that was given cannot be read.
+        DataError: the data cannot be read.
+        UsageError: workers and scheduler together, no such cluster, a store that cannot be written.
+    """
+    if workers is not None and scheduler is not None:
+        raise UsageError("give --workers or --scheduler, not both")
+    if workers is not None and workers < 1:
+        raise UsageError(f"--workers {workers}: give at least 1")
+    settings = settings_of(absolute(options or Options()))
+    found = discover(paths)
+    claims = Claims(Path(store), settings)
+    try:
+        place: Scheduler = (
+            Cluster(scheduler) if scheduler is not None else Lanes(min(workers or cores(), len(found)))
+        )
+        try:
+            return _Run(claims, place, settings, watch or _unwatched).settle(found)
+        finally:
+            place.close()
+    finally:
+        claims.close()
+
+
+class _Run:
+    """The state of one run: what is queued, what runs, what stands elsewhere, what is settled."""
+
+    def __init__(self, claims: Claims, scheduler: Scheduler, settings: Settings, watch: Watch) -> None:
+        self.claims, self.scheduler, self.settings, self.watch = claims, scheduler, settings, watch
+        self.running: dict[Future[Outcome], Task] = {}
+        self.elsewhere: deque[Key] = deque()
+        self.standing: dict[int, Standing | str] = {}
+        self.copies = 0
+        self.paths = 0
+
+    def settle(self, paths: Sequence[Path]) -> Summary:
+        """Take every path to a row that is done or failed."""
+        self.paths = len(paths)
+        self._drain(key_of(path, self.settings) for path in paths)
+        while self.elsewhere:
+            waiting = tuple(self.elsewhere)
+            self.elsewhere.clear()
+            self._drain(waiting)
+            if self.elsewhere:
+                time.sleep(PAUSE_SECONDS)
+        counts = Counter(self.standing.values())
+        return Summary(
+            tuple(self.standing), self.paths, counts["done"], counts[Standing.DONE],
+            counts["failed"] + counts[Standing.FAILED], self.copies, self.settings.hash,
+        )  # fmt: skip
+
+    def _drain(self, keys: Iterable[Key]) -> None:
+        for key in keys:
+            while not self.scheduler.free:
+                self._collect()
+            self._begin(key)
+        while self.running:
+            self._collect()
+
+    def _begin(self, key: Key) -> None:
+        standing, checkpoint = self.claims.claim(key)
+        if standing is Standing.BUSY:
+            self.elsewhere.append(key)
+            return
+        if checkpoint in self.standing:
+            self.copies += 1
+        elif standing is Standing.MINE:
+            self.standing[checkpoint] = standing
+            task = Task(checkpoint, key.path, key.sha256, self.settings.options, self.scheduler.threads)
+            self.running[self.scheduler.submit(task)] = task
+        else:
+            self.standing[checkpoint] = standing
+        self._tell()
+
+    def _collect(self) -> None:
+        over, _ = wait(self.running, PAUSE_SECONDS, FIRST_COMPLETED)
+        for future in over:
+            task = self.running.pop(future)
+            self._file(task, outcome(task, future))
+        self._tell()
+
+    def _file(self, task: Task, found: Outcome) -> None:
+        if isinstance(found, Failure):
+            filed = self.claims.fail(task.checkpoint, found)
+            self.standing[task.checkpoint] = "failed" if filed else Standing.DONE
+        else:
+            filed = self.claims.finish(task.checkpoint, found)
+            self.standing[task.checkpoint] = "done" if filed else Standing.DONE
+
+    def _tell(self) -> None:
+        self.watch(len(self.standing) + self.copies - len(self.running), self.paths)
+
+
+def _unwatched(settled: int, paths: int) -> None:
+    """Say nothing."""

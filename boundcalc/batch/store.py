@@ -1,0 +1,313 @@
+"""The store: one SQLite file (WAL) of analysed checkpoints, its schema and its reader.
+
+Tables, ``PRAGMA user_version`` 1:
+
+``checkpoints``
+    one row a checkpoint under one set of options and one version of boundcalc: `Row` has its columns. ``state`` is ``"done"``,
+    ``"failed"`` (``error`` says why, ``refused`` whether trying again is of no use) or ``"claimed"`` (a run is at it).
+``quantities``
+    the tidy long table: ``checkpoint`` (the row's id), then ``part, name, quantity, value, status, source, reason`` as in the CSV
+    view of a report (`boundcalc.report.csv_view`). ``value`` is INTEGER, REAL, or NULL where the report has null. Arrays of more than
+    `LONGEST_ARRAY` numbers (histograms, spectra) have no rows; they are in the report.
+``reports``
+    ``checkpoint`` and ``json``: the whole report (schema ``boundcalc.report/1``), deflated by zlib.
+``paths``
+    ``path`` and ``sha256``: where the content was last seen. A copied file has two rows, a moved one its new path.
+``settings``
+    ``hash`` and ``json``: what the command was given, with files replaced by their digests.
+``runs``
+    ``id, host, pid, started, beat``: who holds claims.
+
+To read a store::
+
+    with opened("tickets.sqlite") as store:
+        for row in store.rows():                  # Row, by path
+            tree = store.report(row.id)           # the tree of boundcalc.report/1
+        for row, quantity in store.quantities():  # (Row, Quantity), checkpoint by checkpoint
+            ...
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import zlib
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from boundcalc.errors import UsageError
+
+APPLICATION = 0x626E6463
+SCHEMA_VERSION = 1
+LONGEST_ARRAY = 16
+BUSY_SECONDS = 60.0
+STATES = ("claimed", "done", "failed")
+
+_SCHEMA = """
+CREATE TABLE checkpoints (
+    id INTEGER PRIMARY KEY, path TEXT NOT NULL, sha256 TEXT NOT NULL, options TEXT NOT NULL, settings TEXT NOT NULL,
+    version TEXT NOT NULL, state TEXT NOT NULL CHECK (state IN ('claimed', 'done', 'failed')), run TEXT,
+    format TEXT, parameters INTEGER, surviving INTEGER, density REAL, seconds REAL,
+    error TEXT, refused INTEGER NOT NULL DEFAULT 0, finished REAL, UNIQUE (sha256, options, version)
+);
+CREATE TABLE quantities (
+    checkpoint INTEGER NOT NULL REFERENCES checkpoints ON DELETE CASCADE, part TEXT NOT NULL, name TEXT NOT NULL,
+    quantity TEXT NOT NULL, value, status TEXT NOT NULL, source TEXT NOT NULL, reason TEXT NOT NULL
+);
+CREATE INDEX quantities_of ON quantities (checkpoint);
+CREATE TABLE reports (checkpoint INTEGER PRIMARY KEY REFERENCES checkpoints ON DELETE CASCADE, json BLOB NOT NULL);
+CREATE TABLE paths (path TEXT PRIMARY KEY, sha256 TEXT NOT NULL) WITHOUT ROWID;
+CREATE INDEX paths_of ON paths (sha256);
+CREATE TABLE settings (hash TEXT PRIMARY KEY, json TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE runs (id TEXT PRIMARY KEY, host TEXT NOT NULL, pid INTEGER NOT NULL, started REAL NOT NULL, beat REAL NOT NULL)
+    WITHOUT ROWID;
+"""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One checkpoint under one set of options.
+
+    Attributes:
+        id: of the row.
+        path: where the checkpoint was last seen, absolute.
+        sha256: of its content, the report's ``checkpoint.sha256``.
+        options: hash of all that the numbers depend on besides the content: settings, reference, masks beside it.
+        settings: hash of what the command was given; the same for all checkpoints of a run.
+        version: of boundcalc.
+        state: one of `STATES`.
+        format: the convention; None unless done, as the next four.
+        parameters: weights of linear and convolution layers.
+        surviving: of them, not zero.
+        density: surviving / parameters.
+        seconds: of work.
+        error: why it failed, one line.
+        refused: whether the checkpoint or data was refused, so that another try would end in the same way.
+        finished: seconds since the epoch, UTC.
+    """
+
+    id: int
+    path: str
+    sha256: str
+    options: str
+    settings: str
+    version: str
+    state: str
+    format: str | None
+    parameters: int | None
+    surviving: int | None
+    density: float | None
+    seconds: float | None
+    error: str | None
+    refused: bool
+    finished: float | None
+
+
+class Quantity(NamedTuple):
+    """One number of a report, with the columns of its CSV view."""
+
+    part: str
+    name: str
+    quantity: str
+    value: int | float | None
+    status: str
+    source: str
+    reason: str
+
+
+COLUMNS = ", ".join(f"checkpoints.{field.name}" for field in fields(Row))
+QUANTITY_COLUMNS = ", ".join(f"quantities.{name}" for name in Quantity._fields)
+
+
+class Store:
+    """The reading side of a store.
+
+    Args:
+        connection: to a file with the schema above.
+        path: of the file.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+        self.connection = connection
+        self.path = path
+
+    def rows(self, ids: Iterable[int] | None = None) -> list[Row]:
+        """Return the checkpoints, by path; all of them, or those with the given ids."""
+        condition, numbers = _among(ids, "checkpoints.id")
+        query = f"SELECT {COLUMNS} FROM checkpoints {condition} ORDER BY path, id"
+        return [_row(found) for found in self.connection.execute(query, numbers)]
+
+    def quantities(self, ids: Iterable[int] | None = None) -> Iterator[tuple[Row, Quantity]]:
+        """Yield the long table, checkpoint by checkpoint in the order of `rows`, each in the order of its report."""
+        query = f"SELECT {QUANTITY_COLUMNS} FROM quantities WHERE checkpoint = ? ORDER BY rowid"
+        for row in self.rows(ids):
+            yield from ((row, Quantity._make(cells)) for cells in self.connection.execute(query, (row.id,)))
+
+    def report(self, checkpoint: int) -> dict[str, Any]:
+        """Return the report of a row that is done.
+
+        Args:
+            checkpoint: the row's id.
+
+        Returns:
+            The tree of schema ``boundcalc.report/1``; its path is the one at which the checkpoint was analysed.
+
+        Raises:
+            KeyError: there is none.
+        """
+        tree: dict[str, Any] = json.loads(self.report_text(checkpoint))
+        return tree
+
+    def report_text(self, checkpoint: int) -> str:
+        """Return the report of a row that is done as JSON.
+
+        Raises:
+            KeyError: there is none.
+        """
+        found = self.connection.execute(
+            "SELECT json FROM reports WHERE checkpoint = ?", (checkpoint,)
+        ).fetchone()
+        if found is None:
+            raise KeyError(f"no report of checkpoint {checkpoint} in {self.path}")
+        return zlib.decompress(found[0]).decode()
+
+    def paths(self, sha256: str) -> list[str]:
+        """Return every path where a content was last seen, sorted."""
+        query = "SELECT path FROM paths WHERE sha256 = ? ORDER BY path"
+        return [path for (path,) in self.connection.execute(query, (sha256,))]
+
+    def settings(self, hash: str) -> dict[str, Any]:
+        """Return what a command was given.
+
+        Raises:
+            KeyError: there is no such hash.
+        """
+        found = self.connection.execute("SELECT json FROM settings WHERE hash = ?", (hash,)).fetchone()
+        if found is None:
+            raise KeyError(f"no settings {hash} in {self.path}")
+        tree: dict[str, Any] = json.loads(found[0])
+        return tree
+
+
+@contextmanager
+def opened(path: str | Path) -> Iterator[Store]:
+    """Open a store for reading; a batch may write to it at the same time.
+
+    Args:
+        path: of the file.
+
+    Yields:
+        The store, until the block ends.
+
+    Raises:
+        UsageError: there is no such file, or it is no store.
+    """
+    place = Path(path)
+    if not place.is_file():
+        raise UsageError(f"{place}: no such store; boundcalc batch PATH... --store {place} makes it")
+    connection = connect(place)
+    try:
+        yield Store(connection, place)
+    finally:
+        connection.close()
+
+
+def connect(place: Path) -> sqlite3.Connection:
+    """Connect to a store, making it where there is no file.
+
+    Args:
+        place: of the file.
+
+    Returns:
+        A connection that commits each statement unless a transaction is begun, and waits for other writers.
+
+    Raises:
+        UsageError: it cannot be opened, is no store, or one of a later version.
+    """
+    try:
+        connection = sqlite3.connect(place, timeout=BUSY_SECONDS, isolation_level=None)
+        try:
+            _prepare(connection, place)
+        except BaseException:
+            connection.close()
+            raise
+    except sqlite3.Error as error:
+        raise UsageError(f"{place}: no store of boundcalc batch: {error}") from error
+    return connection
+
+
+def _prepare(connection: sqlite3.Connection, place: Path) -> None:
+    connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute("PRAGMA synchronous = NORMAL")
+    if _checked(connection, place):
+        return
+    connection.execute("PRAGMA journal_mode = WAL")
+    with transaction(connection):
+        if not _checked(connection, place):
+            for statement in _SCHEMA.split(";"):
+                connection.execute(statement)
+            connection.execute(f"PRAGMA application_id = {APPLICATION}")
+            connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
+
+def _checked(connection: sqlite3.Connection, place: Path) -> bool:
+    """Return whether a file has the schema already, False for one without any.
+
+    Raises:
+        UsageError: it has another.
+    """
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    if not tables and not application:
+        return False
+    if application != APPLICATION:
+        raise UsageError(f"{place}: an SQLite file of another program, not a store of boundcalc batch")
+    if version != SCHEMA_VERSION:
+        raise UsageError(
+            f"{place}: a store of schema {version}; this boundcalc reads and writes schema {SCHEMA_VERSION}"
+        )
+    return True
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """Do what is inside wholly or not at all, as the only writer."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")
+
+
+def row_at(connection: sqlite3.Connection, sha256: str, options: str, version: str) -> Row | None:
+    """Return the row of a key, or None."""
+    query = f"SELECT {COLUMNS} FROM checkpoints WHERE sha256 = ? AND options = ? AND version = ?"
+    found = connection.execute(query, (sha256, options, version)).fetchone()
+    return None if found is None else _row(found)
+
+
+def insert_quantities(
+    connection: sqlite3.Connection, checkpoint: int, quantities: Iterable[Quantity]
+) -> None:
+    """Append rows to the long table."""
+    connection.executemany(
+        "INSERT INTO quantities VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        ((checkpoint, *quantity) for quantity in quantities),
+    )
+
+
+def _row(cells: tuple[Any, ...]) -> Row:
+    facts = dict(zip((field.name for field in fields(Row)), cells, strict=True))
+    return Row(**{**facts, "refused": bool(facts["refused"])})
+
+
+def _among(ids: Iterable[int] | None, column: str) -> tuple[str, tuple[str, ...]]:
+    if ids is None:
+        return "", ()
+    return f"WHERE {column} IN (SELECT value FROM json_each(?))", (json.dumps(list(ids)),)

@@ -1,0 +1,156 @@
+"""What a worker does: one checkpoint in, a result or a failure out; it never raises."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import time
+import zlib
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from boundcalc._version import __version__
+from boundcalc.batch.claims import Failure, Result
+from boundcalc.batch.store import LONGEST_ARRAY, Quantity
+from boundcalc.errors import BoundcalcError
+from boundcalc.options import Options
+
+if TYPE_CHECKING:
+    from boundcalc.empirical.datasets import Dataset
+
+MOST_BYTES = 2 << 30
+"""A data set up to this size, as stored, is held in memory; a larger one is streamed by every analysis."""
+_ONE_AT_A_TIME = threading.Lock()
+
+
+@dataclass(frozen=True)
+class Task:
+    """A checkpoint to analyse.
+
+    Attributes:
+        checkpoint: id of its row.
+        path: absolute.
+        sha256: of its content when it was claimed.
+        options: of the analysis.
+        threads: that the analysis may use.
+        version: of the boundcalc that asks.
+    """
+
+    checkpoint: int
+    path: str
+    sha256: str
+    options: Options
+    threads: int
+    version: str = __version__
+
+
+def work(task: Task) -> Result | Failure:
+    """Analyse a checkpoint, one at a time in a process.
+
+    Args:
+        task: what to do.
+
+    Returns:
+        The result, or why there is none.
+    """
+    start = time.perf_counter()
+    with _ONE_AT_A_TIME:
+        try:
+            return _analysed(task, start)
+        except Exception as problem:
+            return Failure(_told(problem), _is_final(task, problem), time.perf_counter() - start)
+
+
+def _analysed(task: Task, start: float) -> Result | Failure:
+    from boundcalc.analysis import find
+    from boundcalc.checkpoint import read
+    from boundcalc.report.assemble import assemble
+
+    if task.version != __version__:
+        return Failure(
+            f"{task.path}: the worker has boundcalc {__version__}, not {task.version}", refused=False
+        )
+    limit_threads(task.threads)
+    options = task.options
+    if isinstance(options.data, str):
+        options = replace(options, data=_opened(options.data, options.normalize), normalize=None)
+    checkpoint = read(task.path, mask=options.mask)
+    if _has_changed(task):
+        return Failure(f"{task.path}: changed while it was read; run the command again", refused=False)
+    findings = find(checkpoint, options)
+    tree = assemble(replace(findings, options=task.options)).to_dict()
+    return _result(tree, time.perf_counter() - start)
+
+
+def _result(tree: dict[str, Any], seconds: float) -> Result:
+    found = tree["checkpoint"]
+    text = json.dumps(tree, allow_nan=False, separators=(",", ":"))
+    return Result(
+        found["format"], found["parameters"], found["surviving"], found["density"], zlib.compress(text.encode(), 3),
+        tuple(quantities(tree)), seconds,
+    )  # fmt: skip
+
+
+def quantities(tree: dict[str, Any]) -> Iterator[Quantity]:
+    """Yield the rows of a report's CSV view, without arrays of more than `LONGEST_ARRAY` numbers.
+
+    Args:
+        tree: a tree of schema ``boundcalc.report/1``.
+
+    Yields:
+        A row each.
+    """
+    from boundcalc.report.csv_view import cells
+
+    rows = list(cells(tree))
+    lengths = Counter((part, name, quantity.partition("[")[0]) for part, name, quantity, *_ in rows)
+    for part, name, quantity, value, status, source, reason in rows:
+        if lengths[part, name, quantity.partition("[")[0]] <= LONGEST_ARRAY:
+            yield Quantity(part, name, quantity, _number(value), status, source, reason)
+
+
+def _number(text: str) -> int | float | None:
+    if not text:
+        return None
+    value = float(text)
+    return int(text) if text.lstrip("-").isdigit() and abs(value) < 2**63 else value
+
+
+@lru_cache(maxsize=1)
+def _opened(form: str, normalize: tuple[float, ...] | None) -> Dataset:
+    from boundcalc.batch.resident import resident
+    from boundcalc.empirical.datasets import open_data
+
+    return resident(open_data(form, normalize), MOST_BYTES)
+
+
+@lru_cache(maxsize=1)
+def limit_threads(threads: int) -> None:
+    """Let this process compute on so many threads, whatever library does it."""
+    import scipy.linalg  # noqa: F401  (its BLAS is limited only once it is loaded)
+    import torch
+    from threadpoolctl import threadpool_limits
+
+    torch.set_num_threads(threads)
+    threadpool_limits(threads)
+
+
+def _told(problem: Exception) -> str:
+    text = str(problem) if isinstance(problem, BoundcalcError) else f"{type(problem).__name__}: {problem}"
+    return " ".join(text.split())
+
+
+def _is_final(task: Task, problem: Exception) -> bool:
+    """Return whether the same content would be refused again: it is the user's error, and the content is still there."""
+    return isinstance(problem, BoundcalcError) and not _has_changed(task)
+
+
+def _has_changed(task: Task) -> bool:
+    from boundcalc.batch.keys import content_of
+
+    return not os.path.exists(task.path) or content_of(Path(task.path)) != task.sha256

@@ -1,0 +1,115 @@
+"""What the bounds by spectral norms and distances from a reference share."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+
+import torch
+
+from boundcalc.bounds.problem import Chain, Problem
+from boundcalc.errors import NotCovered
+from boundcalc.network.chain import Link
+from boundcalc.network.ops import Affine
+from boundcalc.norms.kernels import pooling, repeats
+from boundcalc.norms.rounding import log_up
+
+IID = "iid sample; a chain of linear maps and ReLUs fixed before the sample, without biases"
+REFERENCE = "the reference weights do not depend on the sample"
+SPECTRAL = "spectral norms certified from above"
+
+
+def unbiased(problem: Problem) -> Chain:
+    """Return the chain of a network without biases.
+
+    A bias that is 0 everywhere is none: the bound holds at once for all networks without biases, and such a network is
+    one of them, however its biases came to be 0.
+
+    Raises:
+        NotCovered: the network is no chain, or a bias is not 0.
+    """
+    chain = problem.toeplitz()
+    for link in chain.links:
+        bias = link.layer.bias
+        if bias is not None and bool((bias != 0).any()):
+            raise NotCovered("bias", link.layer.name)
+    return chain
+
+
+def names_of(chain: Chain) -> list[str]:
+    """Return a name for each link; uses of one module are numbered, for their matrices differ where their inputs do."""
+    names = [link.layer.name for link in chain.links]
+    return [name if names.count(name) == 1 else f"{name}#{use}" for use, name in enumerate(names, start=1)]
+
+
+def origin(problem: Problem, chain: Chain) -> str:
+    """Return from where distances are measured, for the report."""
+    known = [f"{link.layer.name}.weight" in problem.reference for link in chain.links]
+    if all(known):
+        return "initialisation"
+    return "initialisation, zero where BatchNorm is folded" if any(known) else "zero"
+
+
+def start_of(problem: Problem, layer: Affine) -> torch.Tensor | None:
+    """Return the reference of a layer's weight, as its weight; None for zero."""
+    return problem.reference.get(f"{layer.name}.weight")
+
+
+def moved(problem: Problem, layer: Affine) -> torch.Tensor:
+    """Return K - K_0."""
+    start = start_of(problem, layer)
+    return layer.weight if start is None else layer.weight - start
+
+
+def kernel_norm(link: Link, weight: torch.Tensor, norm: Callable[[torch.Tensor], float]) -> float:
+    """Return a kernel's norm times that of what feeds the kernel, from above.
+
+    Average pooling is a fixed map of norm at most `pooling`; a circular kernel that computes an output several times
+    counts by the square root of how often.
+    """
+    return norm(weight) * pooling(link) * repeats(link.layer) * (1 + 1e-15)
+
+
+def spectral_numbers(chain: Chain, names: Sequence[str]) -> dict[str, float]:
+    """Return ``"spectral.NAME"`` -> log s_l; a norm of 0 is raised to 1e-300."""
+    return {
+        f"spectral.{name}": log_up(max(norm, 1e-300), 4)
+        for name, norm in zip(names, chain.spectral, strict=True)
+    }
+
+
+def log_rms(problem: Problem, added: float = 0.0) -> float:
+    """Return log(||X||_F / sqrt m), from above; `added` is a further energy."""
+    energies = problem.energies
+    per_sample = (energies.frobenius_squared + added) / energies.m
+    return 0.5 * log_up(per_sample, problem.network.inputs * energies.m)
+
+
+def capacities(names: Sequence[str], numbers: Mapping[str, float], log_scale: float) -> list[float]:
+    """Return log Ct_l = log(scale prod_k s_k dist_l / s_l) for each layer, from above; -inf where the scale or the distance is 0.
+
+    Args:
+        names: of the layers.
+        numbers: ``"spectral.NAME"`` and ``"distance.NAME"``, logs.
+        log_scale: of the factor in front, e.g. (4/gamma) ||X|| / sqrt m.
+    """
+    if log_scale == -math.inf:
+        return [-math.inf] * len(names)
+    norms = [numbers[f"spectral.{name}"] for name in names]
+    whole = log_scale + math.fsum(norms)
+    whole += 1e-15 * (abs(log_scale) + math.fsum(map(abs, norms)))
+    distances = [numbers[f"distance.{name}"] for name in names]
+    return [
+        whole + distance - norm + 1e-15 * (1 + abs(distance)) if distance > -math.inf else -math.inf
+        for norm, distance in zip(norms, distances, strict=True)
+    ]
+
+
+def shown(log_value: float) -> float | None:
+    """Return exp of a logarithm for the report, None where it overflows a double."""
+    return math.exp(log_value) if log_value < 700 else None
+
+
+def shown_by_layer(names: Sequence[str], numbers: Mapping[str, float], kind: str) -> dict[str, float | None]:
+    """Return layer -> number of one kind (``"spectral"``, ``"distance"``, ...), for the report."""
+    return {name: shown(numbers[f"{kind}.{name}"]) for name in names if f"{kind}.{name}" in numbers}

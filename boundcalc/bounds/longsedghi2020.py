@@ -1,0 +1,52 @@
+"""Score after Long & Sedghi 2020 (Generalization bounds for deep convolutional neural networks).
+
+    sqrt((W sum_l ||A^l - A^l_0||_2 + log(1/delta)) / m)
+
+with W the number of weights. The theorem has a universal constant that is not known, and assumes ||A^l_0||_2 = 1: the number orders
+networks of one kind and says nothing about the error. Biases are left out.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+from boundcalc.bounds.catalogue import Bound, register
+from boundcalc.bounds.distances import moved, names_of, origin, shown, start_of
+from boundcalc.bounds.outcome import Score, Terms
+from boundcalc.bounds.problem import Problem
+from boundcalc.norms.rounding import log_up, logsumexp
+from boundcalc.norms.spectral import spectral_norm
+
+
+def compute(problem: Problem) -> Score:
+    """Evaluate the score.
+
+    Raises:
+        NotCovered: the network is no chain of matrices.
+    """
+    chain, m = problem.toeplitz(), problem.energies.m
+    distances = []
+    for link, own in zip(chain.links, chain.spectral, strict=True):
+        start = start_of(problem, link.layer)
+        shifted = replace(link, layer=replace(link.layer, weight=moved(problem, link.layer)))
+        distances.append(log_up(own if start is None else spectral_norm(shifted), 4))
+    weights = sum(link.layer.parameters for link in chain.links)
+    total = math.log(weights) + logsumexp(distances)
+    sure = -math.log(problem.settings.delta)
+    log_score = 0.5 * (logsumexp([total, math.log(sure) if sure > 0 else -math.inf]) - math.log(m)) + 1e-13
+    terms: Terms = {
+        "distances": dict(zip(names_of(chain), map(shown, distances), strict=True)),
+        "distance_from": origin(problem, chain),
+        "weights": weights,
+    }
+    return Score(log_score, terms)
+
+
+register(
+    Bound(
+        "longsedghi2020", "score", "score", "Long & Sedghi 2020, Theorem 2.1, without its universal constant",
+        ("a chain of linear maps and ReLUs",), compute, spectral=True,
+        remark="a score: the theorem's universal constant is not known, so that it says nothing about the error",
+    )
+)  # fmt: skip

@@ -1,0 +1,61 @@
+"""Description-length certificate of a quantised network ("occam").
+
+With a prefix code fixed before the sample, a codeword of `bits` bits for the network h, and err_S(h) its error on m samples:
+
+    kl(err_S(h) || err(h)) <= (bits log 2 + log(1 / delta)) / m      for every h with err_S(h) < err(h), with probability >= 1 - delta
+
+(Chernoff's bound, a union over codewords). The value is the largest err(h) that satisfies it. It certifies the 0-1 error of the
+quantised network, which `--save-quantised` writes; `encode` and `decode` are the code itself.
+"""
+
+from __future__ import annotations
+
+import math
+
+from boundcalc.bounds.catalogue import Bound, register
+from boundcalc.bounds.outcome import Certificate, Coded
+from boundcalc.bounds.problem import Problem
+from boundcalc.errors import NotCovered
+from boundcalc.occam.search import Task, search
+
+
+def compute(problem: Problem) -> Certificate:
+    """Search codewords with small certificates.
+
+    Raises:
+        NotCovered: without data, or where the network has operations that the code does not describe or that cannot be run.
+    """
+    settings = problem.settings
+    if problem.split is None or problem.margins is None:
+        raise NotCovered("no training samples to measure the error on: give --data")
+    task = Task(
+        problem.network, problem.split, problem.energies.m, settings.delta, problem.reference, settings.device,
+        settings.seed, settings.passes,
+    )  # fmt: skip
+    found = search(task)
+    words = tuple(
+        Coded(stage.name, math.fsum(stage.bits.values()), stage.errors, stage.network, found.plan, stage.word)
+        for stage in found.stages
+    )
+    terms = {
+        "sections": found.best.bits,
+        "passes": found.passes,
+        **({"remark": found.remark} if found.remark else {}),
+    }
+    return Certificate(words, terms)
+
+
+register(
+    Bound(
+        "occam",
+        "certificate",
+        "theorem",
+        "Chernoff's bound with a union over the codewords of a prefix code (Blumer et al. 1987; Langford & Schapire 2005)",
+        (
+            "iid sample; architecture, code and reference fixed before the sample",
+            "it certifies the 0-1 error of the quantised network, up to the order of its hidden units",
+            "nothing is assumed of the mask's or the weights' origin: both are coded and paid for",
+        ),
+        compute,
+    )
+)

@@ -1,0 +1,89 @@
+"""`boundcalc batch PATH...`: checkpoints by the hundred into one store."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from boundcalc.cli import parser
+from boundcalc.cli.output import check, write
+
+if TYPE_CHECKING:
+    from boundcalc.batch.runner import Summary, Watch
+    from boundcalc.batch.store import Store
+
+
+def run(words: list[str]) -> int:
+    """Analyse what is new, and print the store's part that was asked for.
+
+    Args:
+        words: the command line after the command.
+
+    Returns:
+        0; 1 when a checkpoint failed, or a part asked for by --only did not run on one.
+    """
+    given = parser.make_batch().parse_all(words)
+    options = parser.options(given)
+    check(given.output)
+    check(given.store)
+    # a team that spins while it waits is several times slower as soon as another process wants a core
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+    from boundcalc.batch.store import opened
+    from boundcalc.batch.table import render
+
+    if not given.paths:
+        with opened(given.store) as store:
+            write(render(store, given.format), given.output)
+        return 0
+
+    from boundcalc.batch.runner import run as analyse
+
+    with _watched(given.quiet) as watch:
+        done = analyse(given.paths, given.store, options, given.workers, given.scheduler, watch)
+    with opened(given.store) as store:
+        missing = 0 if given.only is None else _missing(store, done)
+        if not given.quiet:
+            _tell(store, done, missing)
+        write(render(store, given.format, done.ids), given.output)
+    return 1 if done.failed or missing else 0
+
+
+def _tell(store: Store, done: Summary, missing: int) -> None:
+    for row in store.rows(done.ids):
+        if row.error is not None:
+            print(f"boundcalc: {row.error}", file=sys.stderr)  # noqa: T201
+    counts = [
+        f"{done.paths} paths",
+        f"{done.done} analysed",
+        f"{done.known} known",
+        f"{done.failed} failed",
+        *([f"{done.copies} copies"] if done.copies else []),
+        *([f"{missing} without a part of --only"] if missing else []),
+    ]
+    print(f"boundcalc: {', '.join(counts)}", file=sys.stderr)  # noqa: T201
+
+
+def _missing(store: Store, done: Summary) -> int:
+    rows = {row.id for row, quantity in store.quantities(done.ids) if quantity.part == "skipped"}
+    return len(rows)
+
+
+@contextmanager
+def _watched(quiet: bool) -> Iterator[Watch | None]:
+    """Show a bar that counts checkpoints, where somebody sees it."""
+    if quiet or sys.stderr is None or not sys.stderr.isatty():
+        yield None
+        return
+    from tqdm import tqdm
+
+    with tqdm(unit="", desc="checkpoints", leave=False, file=sys.stderr) as bar:
+
+        def watch(settled: int, paths: int) -> None:
+            bar.total = paths
+            bar.update(settled - bar.n)
+
+        yield watch

@@ -1,0 +1,44 @@
+"""`boundcalc explain BOUND [CHECKPOINT]`: what a bound says, with a checkpoint's numbers where one is given."""
+
+from __future__ import annotations
+
+from boundcalc.cli import parser
+from boundcalc.cli.output import check, write
+from boundcalc.cli.progress import progress_bar
+from boundcalc.errors import UsageError
+
+
+def run(words: list[str]) -> int:
+    """Explain one bound.
+
+    Args:
+        words: the command line after the command.
+
+    Returns:
+        0.
+
+    Raises:
+        UsageError: no such bound, or a checkpoint without a sample.
+    """
+    given = parser.make_explain().parse_all(words)
+    options = parser.options(given)
+    check(given.output)
+    if given.checkpoint is not None and options.data is None and options.input_bound is None:
+        raise UsageError(
+            "explaining with a checkpoint needs a sample: --data DATA, or --samples M and --input-bound B"
+        )
+
+    from boundcalc.theory.explain import explain, find_bound
+    from boundcalc.theory.explain_views import render
+
+    bound = find_bound(given.bound)
+    problem = None
+    if given.checkpoint is not None:
+        from boundcalc.analysis import problem_of
+        from boundcalc.checkpoint import read
+
+        progress = None if given.quiet else progress_bar()
+        checkpoint = read(given.checkpoint, mask=given.mask)
+        problem = problem_of(checkpoint, options, progress, spectral=bound.spectral)
+    write(render(explain(bound, problem), given.format), given.output)
+    return 0

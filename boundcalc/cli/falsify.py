@@ -1,0 +1,106 @@
+"""`boundcalc falsify`: attacks on what bounds claim."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import sys
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from boundcalc.cli.output import check, write
+from boundcalc.cli.parser import FORMATS, Parser
+from boundcalc.errors import UsageError
+
+if TYPE_CHECKING:
+    from boundcalc.bounds.catalogue import Bound
+
+VIOLATED = 4
+
+EPILOG = """\
+examples:
+  boundcalc falsify                                      every bound, 200 trials each
+  boundcalc falsify peeling path_norm --trials 1000 --seed 7
+  boundcalc falsify --format json -o found.json          violations with all that is needed to replay them
+  boundcalc falsify --replay found.json                  attacks exactly those again
+
+exit status: 0 no theorem violated, 4 a theorem violated, 1 a refuted bound not refuted, 2 wrong usage,
+3 unreadable --replay file
+"""
+
+
+def parser() -> Parser:
+    """Return the parser of the command."""
+    made = Parser(
+        prog="boundcalc falsify",
+        description="Searches small networks, masks and samples on which a bound's claim is exceeded: ascent over the\n"
+        "class that the bound speaks of, and training sets on which its bound on the error fails.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    made.add_argument("bounds", metavar="BOUND", nargs="*", help="names; all bounds by default")
+    made.add_argument("--trials", type=int, default=200, metavar="N", help="cases for each bound (200)")
+    made.add_argument("--seed", type=int, default=0, metavar="S", help="of everything random (0)")
+    made.add_argument("--replay", metavar="FILE", help="attack again the violations in a JSON report")
+    made.add_argument("--format", choices=FORMATS, default="table", help="of the report (table)")
+    made.add_argument("-o", "--output", metavar="FILE", help="write there instead of standard output")
+    made.add_argument("--quiet", action="store_true", help="no progress on standard error")
+    return made
+
+
+def run(words: list[str]) -> int:
+    """Attack bounds and print what was found.
+
+    Args:
+        words: the command line after the command.
+
+    Returns:
+        0, or 4 when a bound of status theorem is violated.
+
+    Raises:
+        UsageError: an unknown bound, or numbers out of range.
+    """
+    given = parser().parse_all(words)
+    if given.trials < 1:
+        raise UsageError(f"--trials {given.trials}: give at least 1")
+    if given.replay is not None and given.bounds:
+        raise UsageError("--replay takes its bounds from the file: name no BOUND")
+    check(given.output)
+
+    from boundcalc.theory.falsify import falsify
+    from boundcalc.theory.falsify_replay import replay
+    from boundcalc.theory.falsify_report import render
+    from boundcalc.theory.falsify_threads import one_thread
+
+    with one_thread():
+        if given.replay is not None:
+            found = replay(given.replay)
+        else:
+            progress = iter if given.quiet or not _seen() else _bar
+            found = falsify(_named(given.bounds), given.trials, given.seed, progress)
+    write(render(found, given.format), given.output)
+    for name in found.theorems_violated:
+        print(f"boundcalc: {name} is violated although its status is theorem", file=sys.stderr)  # noqa: T201
+    return VIOLATED if found.theorems_violated else 0
+
+
+def _named(names: list[str]) -> list[Bound]:
+    from boundcalc.bounds.catalogue import registry
+
+    for name in names:
+        if name not in registry:
+            near = difflib.get_close_matches(name, registry, 1)
+            hint = f"; did you mean {near[0]}?" if near else "; boundcalc bounds lists them"
+            raise UsageError(f"unknown bound {name!r}{hint}")
+    return [registry[name] for name in dict.fromkeys(names)] or list(registry.values())
+
+
+def _seen() -> bool:
+    return sys.stderr is not None and sys.stderr.isatty()
+
+
+def _bar(trials: Iterable[int]) -> Iterator[int]:
+    from tqdm import tqdm
+
+    yield from tqdm(trials, desc="trials", leave=False, file=sys.stderr)

@@ -1,0 +1,272 @@
+"""`boundcalc train`: makes lottery tickets."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from boundcalc.cli.parser import Parser, numbers
+from boundcalc.errors import UsageError
+from boundcalc.options import DEVICES
+from boundcalc.tickets.plan import ARCHITECTURES, PRUNERS, SCOPES, Plan, canonical
+from boundcalc.tickets.recipe import LOSSES, OPTIMIZERS, RATES, SCHEDULES, Recipe, one_of
+
+if TYPE_CHECKING:
+    from boundcalc.tickets.lottery import Progress
+
+EPILOG = """\
+examples:
+  boundcalc train --data sample --arch lenet300 --pruner imp --levels 12 --out runs/imp
+  boundcalc train --data mnist:DIR --normalize 0.1307,0.3081 --arch lenet300 --pruner snip
+                  --density 0.1,0.05,0.02 --seed 0,1,2 --out runs/snip
+  boundcalc train --data npz:cifar.npz --arch resnet20 --pruner synflow --density 0.05 --epochs 160
+                  --schedule step --milestones 80,120 --weight-decay 1e-4 --out runs/synflow
+  boundcalc train --data digits --model net.py:make --pruner imp --levels 5 --rewind 1 --out runs/a
+  boundcalc train --data mnist:DIR --arch lenet300 --pruner imp --levels 25 --certify 40
+                  --out runs/c
+  boundcalc runs/imp/replicate_0/level_12 --data sample      analyse a ticket
+
+After an interruption the same command with --resume goes on from the last epoch. A ticket lies in
+DIR/replicate_SEED/level_N/main, in the layout of open_lth; ticket.json there tells the errors, the
+gap, the losses that show the training speed, and whether the mask may depend on the sample
+(--mask-origin of the analysis). --certify keeps the certified networks in
+DIR/replicate_SEED/certified.
+
+exit status: 0 done, 1 training diverged, 2 wrong usage, 3 unreadable or refused data or model
+"""
+
+
+def run(words: list[str]) -> int:
+    """Train tickets and print one line for each.
+
+    Args:
+        words: the command line after `train`.
+
+    Returns:
+        0, or 130 when interrupted.
+
+    Raises:
+        UsageError: wrong options.
+    """
+    given = _parser().parse_all(words)
+    plan = _plan(given)
+    one_of("--device", given.device, DEVICES)
+    try:
+        print(_trained(plan, given))  # noqa: T201
+    except KeyboardInterrupt:
+        print(f"boundcalc: interrupted; --resume goes on with {given.out}", file=sys.stderr)  # noqa: T201
+        return 130
+    return 0
+
+
+def _trained(plan: Plan, given: argparse.Namespace) -> str:
+    from boundcalc.empirical.datasets import open_data
+    from boundcalc.tickets import lottery, paths, storage
+    from boundcalc.tickets.certified import Examiner, certificates
+    from boundcalc.tickets.place import place
+    from boundcalc.tickets.samples import on_device
+
+    where = place(given.device)
+    data = open_data(plan.data, plan.normalize)
+    storage.claim(given.out, plan)
+    train, test = on_device(data, where)
+    rows = []
+    for seed in given.seed:
+        home = paths.replicate(given.out, seed)
+        with _Bar(plan, seed, given.quiet) as progress:
+            examiner = None
+            if plan.certify is not None:
+                examiner = Examiner(data.train, train.m, plan.certify, where.device.type, seed)
+            bench = lottery.Bench(plan, seed, home, train, test, where, progress.tell, examiner)
+            tickets = lottery.run(bench, given.resume)
+        certified = certificates(home)
+        rows += [
+            (
+                str(paths.main(home, ticket["level"])),
+                {**ticket, "certificate": certified.get(ticket["level"], {}).get("value")},
+            )
+            for ticket in tickets
+        ]
+    return _table(rows, plan.certify is not None)
+
+
+def _table(rows: list[tuple[str, dict[str, object]]], certified: bool) -> str:
+    from tabulate import tabulate
+
+    names = ("density", "surviving", "train_error", "test_error", "gap", *(["certificate"] * certified))
+    cells = [[path, *(ticket[name] for name in names)] for path, ticket in rows]
+    headers = ["ticket", *(name.replace("_", " ") for name in names)]
+    return tabulate(cells, headers=headers, floatfmt=".4g", missingval="-")
+
+
+class _Bar:
+    """Epochs on standard error, where that is a terminal."""
+
+    def __init__(self, plan: Plan, seed: int, quiet: bool) -> None:
+        self._plan, self._seed = plan, seed
+        self._shown = not quiet and sys.stderr is not None and sys.stderr.isatty()
+        self.tell: Progress = self._tell if self._shown else _silent
+
+    def __enter__(self) -> _Bar:
+        if self._shown:
+            from tqdm import tqdm
+
+            plan = self._plan
+            total = sum(plan.recipe.epochs - plan.start(level) for level in range(len(plan.densities())))
+            self._bar = tqdm(
+                desc=f"seed {self._seed}", total=total, unit="epoch", leave=False, file=sys.stderr
+            )
+        return self
+
+    def __exit__(self, *details: object) -> None:
+        if self._shown:
+            self._bar.close()
+
+    def _tell(self, level: int, epoch: int, error: float) -> None:
+        plan = self._plan
+        before = sum(plan.recipe.epochs - plan.start(earlier) for earlier in range(level))
+        self._bar.set_postfix_str(f"level {level}, error {error:.4f}", refresh=False)
+        self._bar.update(before + epoch - plan.start(level) - self._bar.n)
+
+
+def _silent(level: int, epoch: int, error: float) -> None:
+    pass
+
+
+class _TrainParser(Parser):
+    def parse_all(self, words: list[str]) -> argparse.Namespace:
+        """Parse all words.
+
+        Raises:
+            UsageError: an unknown option, or a word that belongs to none.
+        """
+        _, rest = self.parse_known_args(words)
+        if rest and not rest[0].startswith("-"):
+            raise UsageError(f"what is {rest[0]}? all that train takes are options; see {self.prog} --help")
+        return super().parse_all(words)
+
+
+def _parser() -> _TrainParser:
+    parser = _TrainParser(
+        prog="boundcalc train",
+        description="Make lottery tickets: prune a network at initialisation, or by training, pruning\n"
+        "and rewinding, and train what is left.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    _run_options(parser.add_argument_group("run"))
+    _ticket_options(parser.add_argument_group("tickets"))
+    _training_options(parser.add_argument_group("training"))
+    _certificate_options(parser.add_argument_group("certificates"))
+    return parser
+
+
+def _run_options(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--data", required=True, metavar="DATA", help="as for boundcalc CHECKPOINT")
+    group.add_argument("--normalize", type=numbers, metavar="MEAN,STD", help="applied to inputs in [0, 1]")
+    group.add_argument("--arch", metavar="NAME", help=f"{', '.join(ARCHITECTURES)} (such as conv-4-50)")
+    group.add_argument(
+        "--model",
+        metavar="FILE.py:CALLABLE|package.module:CALLABLE",
+        help="makes the network; runs your code",
+    )
+    group.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder of the run")
+    group.add_argument("--seed", type=_seeds, default=(0,), metavar="S,...", help="one run for each (0)")
+    group.add_argument("--resume", action="store_true", help="go on after the last epoch that is written")
+    group.add_argument("--device", default="auto", metavar="NAME", help=f"{', '.join(DEVICES)} (auto)")
+    group.add_argument("--quiet", action="store_true", help="no progress on standard error")
+
+
+def _ticket_options(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--pruner", required=True, metavar="NAME", help=", ".join(PRUNERS))
+    group.add_argument(
+        "--density", type=numbers, metavar="P,...", help="share of weights kept by each ticket"
+    )
+    group.add_argument("--levels", type=int, metavar="N", help="prune N times; level 0 is dense")
+    group.add_argument(
+        "--prune-fraction", type=float, default=0.2, metavar="F", help="of the survivors, by each level (0.2)"
+    )
+    group.add_argument("--rewind", type=int, default=0, metavar="EPOCH", help="imp goes back to it (0)")
+    group.add_argument("--scope", default="global", metavar="NAME", help=f"{', '.join(SCOPES)} (global)")
+    group.add_argument(
+        "--samples-per-class", type=int, default=10, metavar="N", help="that snip and grasp look at (10)"
+    )
+
+
+def _certificate_options(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--certify",
+        type=int,
+        metavar="PASSES",
+        help="certify every level by a search of so many passes; imp stops two levels after the best",
+    )
+
+
+def _training_options(group: argparse._ArgumentGroup) -> None:
+    rates = ", ".join(f"{rate} for {name}" for name, rate in RATES.items())
+    group.add_argument("--epochs", type=int, default=10, metavar="N", help="of each level (10)")
+    group.add_argument("--optimizer", default="sgd", metavar="NAME", help=f"{', '.join(OPTIMIZERS)} (sgd)")
+    group.add_argument("--lr", type=float, metavar="RATE", help=f"learning rate ({rates})")
+    group.add_argument("--momentum", type=float, default=0.9, metavar="M", help="of sgd (0.9)")
+    group.add_argument("--weight-decay", type=float, default=0.0, metavar="D", help="(0)")
+    group.add_argument(
+        "--schedule", default="constant", metavar="NAME", help=f"{', '.join(SCHEDULES)} (constant)"
+    )
+    group.add_argument("--milestones", type=_epochs, default=(), metavar="E,...", help="of the step schedule")
+    group.add_argument("--gamma", type=float, default=0.1, metavar="G", help="of the step schedule (0.1)")
+    group.add_argument("--batch-size", type=int, default=128, metavar="B", help="(128)")
+    group.add_argument("--loss", default="cross-entropy", metavar="NAME", help=f"{', '.join(LOSSES)}")
+    group.add_argument("--weight-norm", action="store_true", help="train lengths and directions of weights")
+
+
+def _seeds(text: str) -> tuple[int, ...]:
+    seeds = _integers(text)
+    if min(seeds) < 0 or len(set(seeds)) < len(seeds):
+        raise argparse.ArgumentTypeError(f"{text!r}: seeds are different and not negative")
+    return seeds
+
+
+def _epochs(text: str) -> tuple[int, ...]:
+    return _integers(text)
+
+
+def _integers(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(word) for word in text.split(","))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a list of whole numbers such as 0,1,2") from error
+
+
+def _plan(given: argparse.Namespace) -> Plan:
+    one_of("--optimizer", given.optimizer, OPTIMIZERS)
+    recipe = Recipe(
+        epochs=given.epochs,
+        optimizer=given.optimizer,
+        lr=RATES[given.optimizer] if given.lr is None else given.lr,
+        momentum=given.momentum,
+        weight_decay=given.weight_decay,
+        schedule=given.schedule,
+        milestones=given.milestones,
+        gamma=given.gamma,
+        batch_size=given.batch_size,
+        loss=given.loss,
+        weight_norm=given.weight_norm,
+    )
+    return Plan(
+        data=given.data,
+        pruner=given.pruner,
+        arch=None if given.arch is None else canonical(given.arch),
+        model=given.model,
+        normalize=given.normalize,
+        scope=given.scope,
+        density=given.density,
+        levels=given.levels,
+        prune_fraction=given.prune_fraction,
+        rewind=given.rewind,
+        per_class=given.samples_per_class,
+        certify=given.certify,
+        recipe=recipe,
+    )

@@ -1,0 +1,203 @@
+"""Several networks side by side: checkpoints -> reports, distances of their masks, and rank correlations."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from torch import nn
+
+from boundcalc._version import __version__
+from boundcalc.analysis import find
+from boundcalc.checkpoint import from_state_dict, read
+from boundcalc.checkpoint.types import Checkpoint
+from boundcalc.errors import CheckpointError, UsageError
+from boundcalc.graphon.compare import LayerDistance, distances
+from boundcalc.network.load import from_checkpoint
+from boundcalc.network.network import Network
+from boundcalc.options import AGAINST, Options
+from boundcalc.ranking import correlations, tickets
+from boundcalc.report.assemble import assemble
+from boundcalc.report.comparable import POLICY, statuses
+from boundcalc.report.comparison import SCHEMA, Comparison
+
+MOST_BYTES = 2 << 30
+"""A data set up to this size, as stored, is held in memory for all networks."""
+
+Given = str | Path | nn.Module
+Subject = tuple[Checkpoint, Network]
+Tree = dict[str, Any]
+
+
+def compare(
+    *networks: Given,
+    model: str | nn.Module | None = None,
+    input_shape: tuple[int, ...] | None = None,
+    cells: int = 64,
+    seed: int = 0,
+    against: str = "first",
+    parts: Sequence[str] | None = None,
+    **options: Any,
+) -> Comparison:
+    """Put two or more networks side by side: their reports, the distances of their masks, and rank correlations.
+
+    Args:
+        *networks: checkpoints of any convention of `boundcalc formats`, or torch modules.
+        model: where the architecture of the checkpoints is, if not in the files.
+        input_shape: one sample's shape, if not in the files.
+        cells: most cells a side of a graphon.
+        seed: of the search for a cut, of the bootstrap, and of anything else random.
+        against: each network is put beside the ``"first"`` or the ``"previous"`` one.
+        parts: of the reports; None for all that the input allows.
+        **options: further fields of `boundcalc.options.Options`, as for `boundcalc.analyze`.
+
+    Returns:
+        The comparison, with `to_dict` and `to`.
+
+    Raises:
+        CheckpointError: a checkpoint is unreadable or refused, or its layers do not match those it is put beside.
+        DataError: the data is unreadable or does not fit.
+        UsageError: fewer than two networks, or options out of range.
+    """
+    chosen = Options(
+        model=model,
+        input_shape=input_shape,
+        cells=cells,
+        seed=seed,
+        parts=None if parts is None else tuple(parts),
+        **options,
+    )
+    check(len(networks), against)
+    opened = _resident(chosen)
+    subjects = [_subject(network, chosen) for network in networks]
+    reports = [
+        _report(subject[0], network, chosen, opened)
+        for subject, network in zip(subjects, networks, strict=True)
+    ]
+    return side_by_side(subjects, reports, chosen, against)
+
+
+def compare_reports(
+    paths: Sequence[str | Path], reports: Sequence[Tree], options: Options, against: str = "first"
+) -> Comparison:
+    """Put networks side by side that have been analysed already.
+
+    Args:
+        paths: of the checkpoints.
+        reports: their trees of schema ``boundcalc.report/1``.
+        options: of the analyses.
+        against: as for `compare`.
+
+    Raises:
+        CheckpointError: a checkpoint is unreadable, or its layers do not match those it is put beside.
+        UsageError: fewer than two networks.
+    """
+    check(len(paths), against)
+    return side_by_side([_subject(path, options) for path in paths], reports, options, against)
+
+
+def check(count: int, against: str) -> None:
+    """Refuse what cannot be compared, before anything is computed.
+
+    Raises:
+        UsageError: fewer than two networks, or an unknown word.
+    """
+    if count < 2:
+        raise UsageError("compare needs at least two checkpoints; see boundcalc compare --help")
+    if against not in AGAINST:
+        raise UsageError(f"--against {against}: choose from {', '.join(AGAINST)}")
+
+
+def side_by_side(
+    subjects: Sequence[Subject], reports: Sequence[Tree], options: Options, against: str
+) -> Comparison:
+    """Return the comparison of networks whose reports are known.
+
+    Raises:
+        CheckpointError: layers do not match those that they are put beside.
+    """
+    pairs = [(0 if against == "first" else index, index + 1) for index in range(len(subjects) - 1)]
+    found = [_distances(subjects[a], subjects[b], options) for a, b in pairs]
+    apart = [None, *(fmean(layer.cut[1] for layer in layers) for layers in found)]
+    ordered, kinds = tickets(reports, apart), statuses(reports)
+    return Comparison({
+        "schema": SCHEMA,
+        "version": __version__,
+        "seed": options.seed,
+        "resolution": options.cells,
+        "against": against,
+        "checkpoints": [_checkpoint(*subject) for subject in subjects],
+        "pairs": [
+            {"checkpoints": [a, b], "layers": [_layer(one) for one in layers]}
+            for (a, b), layers in zip(pairs, found, strict=True)
+        ],
+        "tickets": ordered,
+        "statuses": kinds,
+        "correlations": correlations(ordered, kinds, options.seed),
+        "policy": POLICY,
+    })  # fmt: skip
+
+
+def _subject(given: Given, options: Options) -> Subject:
+    if isinstance(given, nn.Module):
+        checkpoint = from_state_dict(given.state_dict(), type(given).__name__)
+        return checkpoint, from_checkpoint(checkpoint, given, options.input_shape or _shape(options))
+    checkpoint = read(given, mask=options.mask)
+    return checkpoint, from_checkpoint(checkpoint, options.model, options.input_shape or _shape(options))
+
+
+def _shape(options: Options) -> tuple[int, ...] | None:
+    if options.data is None:
+        return None
+    from boundcalc.analysis import sample_shape
+    from boundcalc.empirical.datasets import open_data
+
+    return sample_shape(open_data(options.data))
+
+
+def _resident(options: Options) -> Any:
+    """Return the data in memory, normalised; None without data."""
+    if options.data is None:
+        return None
+    from boundcalc.batch.resident import resident
+    from boundcalc.empirical.datasets import open_data
+
+    return resident(open_data(options.data, options.normalize), MOST_BYTES)
+
+
+def _report(checkpoint: Checkpoint, given: Given, options: Options, data: Any) -> Tree:
+    own = options if data is None else replace(options, data=data, normalize=None)
+    if isinstance(given, nn.Module):
+        own = replace(own, model=given)
+    return assemble(replace(find(checkpoint, own), options=options)).to_dict()
+
+
+def _distances(a: Subject, b: Subject, options: Options) -> tuple[LayerDistance, ...]:
+    try:
+        return distances(a[1], b[1], options.cells, options.seed)
+    except ValueError as error:
+        raise CheckpointError(b[0].path, f"cannot be put beside {a[0].path}: {error}") from error
+
+
+def _checkpoint(checkpoint: Checkpoint, network: Network) -> dict[str, Any]:
+    return {
+        "path": checkpoint.path,
+        "sha256": checkpoint.sha256,
+        "format": checkpoint.format,
+        "parameters": network.parameters,
+        "surviving": network.surviving,
+        "density": network.surviving / network.parameters,
+    }
+
+
+def _layer(found: LayerDistance) -> dict[str, Any]:
+    return {
+        "names": list(found.names),
+        "shapes": [list(shape) for shape in found.shapes],
+        "densities": list(found.densities),
+        "l2": found.l2,
+        "cut": list(found.cut),
+    }

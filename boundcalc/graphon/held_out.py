@@ -1,0 +1,181 @@
+"""Which cells describe a mask best: the likelihood of entries that were held out.
+
+A tenth of the entries is held out, with kernels entry by entry. Cells and shares are found from the others, and the
+held-out entries are coded by the share of their product of cells. A share is drawn to the density by a prior
+Beta(a p, a (1 - p)), its strength a chosen by the marginal likelihood of the entries that were seen, so that small cells do
+not take zeros for impossible.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import special
+
+from boundcalc.graphon.counts import Counts
+from boundcalc.graphon.estimate import block_sums
+from boundcalc.graphon.ordering import by_degree, cut
+from boundcalc.graphon.spectral_cells import spectral_cells
+from boundcalc.graphon.step import Floats
+
+Ints = NDArray[np.int64]
+Cells = tuple[Ints, Ints]
+Unsigned = NDArray[np.unsignedinteger[Any]]
+
+SHARE = 0.1
+"""Share of the entries that is held out."""
+
+STRENGTHS = 2.0 ** np.arange(-2, 21)
+"""Numbers of entries that the prior may be worth."""
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """How well the held-out entries of a mask are predicted, in bits an entry: the lower, the better.
+
+    Attributes:
+        entries: how many were held out.
+        constant: by the density alone.
+        sorted: by cells of units sorted by degree.
+        spectral: by spectral cells; None where no singular value stands above the noise.
+    """
+
+    entries: int
+    constant: float
+    sorted: float
+    spectral: float | None
+
+    @property
+    def best(self) -> str:
+        """The estimate that predicts better, ``"sorted"`` or ``"spectral"``."""
+        return "spectral" if self.spectral is not None and self.spectral < self.sorted else "sorted"
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """Entries of a mask, some of them hidden.
+
+    Attributes:
+        counts: surviving entries among those that are seen.
+        seen: (outputs, inputs) unsigned integers, how many entries of a pair are seen.
+    """
+
+    counts: Counts
+    seen: Unsigned
+
+    @property
+    def sums(self) -> tuple[int, int]:
+        """Surviving entries and entries that are seen."""
+        return self.counts.surviving, int(self.seen.sum(dtype=np.int64))
+
+    @property
+    def degrees(self) -> tuple[Floats, Floats]:
+        """Shares that survive of what is seen, of rows and of columns; the density for a unit that is not seen."""
+        whole = self.counts.surviving / max(self.sums[1], 1)
+        seen = Counts(self.seen, self.counts.taps)
+        sides = ((self.counts.row_sums, seen.row_sums), (self.counts.column_sums, seen.column_sums))
+        rows, columns = (
+            np.divide(sums, known, out=np.full(len(sums), whole), where=known > 0) for sums, known in sides
+        )
+        return rows, columns
+
+    def by_block(self, cells: Cells) -> tuple[Ints, Ints]:
+        """Return surviving entries and entries seen in every product of cells."""
+        return block_sums(self.counts, *cells), block_sums(Counts(self.seen, self.counts.taps), *cells)
+
+
+def whole(counts: Counts) -> Sample:
+    """Return all entries."""
+    return Sample(counts, np.full(counts.shape, counts.taps, dtype=counts.counts.dtype))
+
+
+def sorted_cells(sample: Sample, cells: int) -> Cells:
+    """Return the cells of rows and of columns, each sorted by degree."""
+    rows, columns = (cut(by_degree(degrees), cells) for degrees in sample.degrees)
+    return rows, columns
+
+
+def singular_cells(sample: Sample, cells: int) -> Cells | None:
+    """Return the spectral cells of rows and of columns; None where no singular value stands above the noise."""
+    surviving, seen = sample.sums
+    expected = sample.seen * np.float32(surviving / seen)
+    residual = (sample.counts.counts - expected) / np.float32(sample.counts.taps)
+    return spectral_cells(residual, sample.degrees, cells)
+
+
+def hold_out(counts: Counts, cells: int, rng: np.random.Generator) -> HeldOut | None:
+    """Compare the estimates on entries that they have not seen.
+
+    Args:
+        counts: of a layer.
+        cells: at most as many a side.
+        rng: chooses what is held out.
+
+    Returns:
+        The comparison; None where a layer is too small to hold anything out.
+    """
+    seen, unseen = divided(counts, rng)
+    if not seen.sums[1] or not unseen.sums[1]:
+        return None
+    everything = (np.zeros(counts.shape[0], dtype=np.int64), np.zeros(counts.shape[1], dtype=np.int64))
+    singular = singular_cells(seen, cells)
+    return HeldOut(
+        unseen.sums[1],
+        bits(seen, unseen, everything),
+        bits(seen, unseen, sorted_cells(seen, cells)),
+        None if singular is None else bits(seen, unseen, singular),
+    )
+
+
+def divided(counts: Counts, rng: np.random.Generator) -> tuple[Sample, Sample]:
+    """Return what is seen and what is held out: every entry of a mask is held out with the same probability."""
+    own, taps, kind = counts.counts, counts.taps, counts.counts.dtype
+    if taps == 1:
+        hidden = (rng.random(own.shape, dtype=np.float32) < SHARE).astype(kind)
+        surviving = own * hidden
+    else:
+        hidden = rng.binomial(taps, SHARE, own.shape).astype(kind)
+        surviving = rng.hypergeometric(own, taps - own, hidden).astype(kind)
+    return (
+        Sample(Counts(own - surviving, taps), taps - hidden),
+        Sample(Counts(surviving, taps), hidden),
+    )
+
+
+def bits(seen: Sample, unseen: Sample, cells: Cells) -> float:
+    """Return the mean code length of the unseen entries, in bits.
+
+    Args:
+        seen: what shares are found from.
+        unseen: what is coded.
+        cells: of rows and columns, found from `seen`.
+    """
+    ones, entries = seen.by_block(cells)
+    surviving, known = seen.sums
+    density = (surviving + 0.5) / (known + 1.0)
+    share = smoothed(ones, entries, density)
+    coded, all_coded = unseen.by_block(cells)
+    nats = special.xlogy(coded, share) + special.xlog1py(all_coded - coded, -share)
+    return max(0.0, -float(nats.sum()) / (int(all_coded.sum()) * math.log(2)))
+
+
+def smoothed(ones: Ints, entries: Ints, density: float) -> Floats:
+    """Return posterior means of the shares, of the prior strength with the highest marginal likelihood.
+
+    Args:
+        ones: surviving entries of each product of cells.
+        entries: entries of each.
+        density: the prior's mean, inside (0, 1).
+    """
+    likelihoods = [_log_marginal(ones, entries, density, strength) for strength in STRENGTHS]
+    strength = STRENGTHS[int(np.argmax(likelihoods))]
+    return np.asarray((ones + strength * density) / (entries + strength), dtype=np.float64)
+
+
+def _log_marginal(ones: Ints, entries: Ints, density: float, strength: float) -> float:
+    alpha, beta = strength * density, strength * (1 - density)
+    return float((special.betaln(ones + alpha, entries - ones + beta) - special.betaln(alpha, beta)).sum())

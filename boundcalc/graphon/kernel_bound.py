@@ -1,0 +1,196 @@
+"""A bound on the error of a kernel's minimum-norm interpolant (theory.md, section 8).
+
+Let Theta_c be kernels fixed before the sample S of m inputs, one an output. The functions f with sum_c ||f_c||^2 <= B^2, the norm of
+f_c that of Theta_c's space, have
+
+      R_S <= (B / m) sqrt(sum_c tr Theta_c)
+
+by Cauchy-Schwarz and Jensen. The minimum-norm interpolant of one-hot labels Y has B^2 = sum_c Y_c^T Theta_c^-1 Y_c and margin 1
+on all of S, so that with the ramp loss of margin 1 and B_k the point of the grid r_k above B
+
+      err <= 4 B_k sqrt(sum_c tr Theta_c) / m + 3 sqrt(log(2 / (delta w(k) 2^-bits)) / (2 m));
+
+with a single output and labels +-1 the 4 is a 2. A mask that saw the data pays its bits: the union bound runs over masks, and
+the kernel is a function of the mask alone. Samples drawn class by class are independent given their labels; the statement is then
+about the error at the class shares of S, conditional on them.
+
+B is computed from above. The kernel's entries carry a rounding error E with |E_ij| <= eta sqrt(Theta_ii Theta_jj), so that
+||E||_2 <= eta tr Theta. A Cholesky factorisation of the shifted matrix proves ``lambda_min(Theta) >= low`` (Rump 2006), and
+for any z, with r = y - Theta z,
+
+      y^T Theta^-1 y = y^T z + z^T r + r^T Theta^-1 r <= y^T z + |z| |r| + |r|^2 / low.
+
+It speaks of the kernel's interpolant, the network of infinite width trained from output 0, and not of the checkpoint.
+Sources: Bartlett & Mendelson 2002 (kernel classes); Maurer 2016 (vector contraction); Rump 2006 (certificate).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.linalg import LinAlgError, cho_factor, cho_solve
+
+from boundcalc.bounds.risk import LOG_STEP, confidence, grid_above, log2_weight
+from boundcalc.graphon.ntk_maps import Floats, Maps
+from boundcalc.graphon.ntk_spectrum import targets
+from boundcalc.norms.rounding import UNIT, up
+
+HOELDER = math.pi / math.sqrt(2.0)
+"""|arccos a - arccos b| <= HOELDER sqrt(|a - b|) on [-1, 1]."""
+
+
+@dataclass(frozen=True)
+class Unproved:
+    """Why there is no bound.
+
+    Attributes:
+        reason: in words.
+    """
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class KernelBound:
+    """The bound and how it comes about.
+
+    Attributes:
+        value: bound on the error.
+        norm: B, from above.
+        trace: sum_c tr Theta_c, from above.
+        complexity: of the functions of norm B: B sqrt(trace) / m.
+        confidence: the last term.
+        bits: price of the mask.
+    """
+
+    value: float
+    norm: float
+    trace: float
+    complexity: float
+    confidence: float
+    bits: float
+
+
+@dataclass(frozen=True)
+class Price:
+    """What the bound's confidence pays for.
+
+    Attributes:
+        delta: failure probability.
+        bits: of the mask, 0 where it did not see the sample.
+    """
+
+    delta: float
+    bits: float
+
+
+def entry_error(maps: Maps) -> float:
+    """Return eta with |computed - exact| <= eta sqrt(Theta_ii Theta_jj) for every entry of `boundcalc.graphon.ntk_numpy`.
+
+    With n_l terms in the products of layer l, N = sum (n_l + 66) and L layers, every correlation is within
+    delta = 6 L N 2^-53: the map of correlations through a layer has slope at most 1, and each layer adds the rounding of its
+    products, of the diagonals before it, and NEARLY. The arc cosine is 1/2-Hoelder at +-1, so that each slope k0 is within
+    (HOELDER sqrt(delta) + 16 2^-53) / (2 pi); L such errors weigh at most L k0 / Theta's own (L + 1) / 2.
+    """
+    depth = len(maps.hidden)
+    terms = sum(matrix.shape[1] + 66 for matrix in (*maps.hidden, maps.output))
+    delta = 6.0 * depth * terms * UNIT
+    slope = (HOELDER * math.sqrt(delta) + 16 * UNIT) / (2 * math.pi)
+    return depth * slope + 2 * (depth + 1) * delta
+
+
+def kernel_bound(
+    kernels: Floats, which: np.ndarray, sample: tuple[Floats, np.ndarray], error: float, price: Price
+) -> KernelBound | Unproved:
+    """Return the bound for the minimum-norm interpolant of a sample.
+
+    Args:
+        kernels: (R, m, m) float64, the different ones as computed, fixed before the sample.
+        which: (C,) the kernel of each output.
+        sample: (m, d) inputs and (m,) int64 labels, below C, or 0 and 1 where C = 1.
+        error: eta of `entry_error`.
+        price: of the confidence.
+
+    Returns:
+        The bound, or why there is none.
+    """
+    x, labels = sample
+    kept = _distinct(x, labels)
+    if isinstance(kept, Unproved):
+        return kept
+    outputs, m = len(which), len(x)
+    wanted = targets(labels, outputs)
+    squared, trace = 0.0, 0.0
+    for index, kernel in enumerate(kernels):
+        own = np.flatnonzero(which == index)
+        trace += len(own) * up(float(np.trace(kernel)), m) * (1 + 2 * error)
+        part = squared_norm(kernel[np.ix_(kept, kept)], wanted[np.ix_(kept, own)], error)
+        if part is None:
+            name = "" if outputs == 1 else f" of output {own[0]}"
+            return Unproved(f"the kernel{name} is not proved to be positive definite on the batch")
+        squared += part
+    norm = math.sqrt(up(squared, outputs)) * (1 + 4 * UNIT)
+    return _judged(norm, up(trace, outputs), outputs, m, price)
+
+
+def squared_norm(kernel: Floats, y: Floats, error: float) -> float | None:
+    """Return an upper bound of tr(Y^T Theta^-1 Y), or None where Theta is not proved to be positive definite.
+
+    Args:
+        kernel: (m, m) the computed Theta.
+        y: (m, columns).
+        error: eta.
+
+    Returns:
+        The bound; 0 for y = 0.
+    """
+    if not y.any():
+        return 0.0
+    m, trace = len(y), up(float(np.trace(kernel)), len(y))
+    spectral = error * trace * (1 + 2 * error)
+    low = _smallest_eigenvalue(kernel, spectral + 4 * (m + 4) * UNIT * trace)
+    if low is None:
+        return None
+    solved = cho_solve(cho_factor(kernel, lower=True, check_finite=False), y, check_finite=False)
+    sums = 2 * (m + 4) * UNIT
+    total = 0.0
+    for one, z in zip(y.T, solved.T, strict=True):
+        size = up(float(np.linalg.norm(z)), m)
+        rounding = sums * (float(np.linalg.norm(one)) + trace * size)
+        rest = up(float(np.linalg.norm(one - kernel @ z)), m) + rounding + spectral * size
+        inner = float(one @ z) + sums * float(np.abs(one) @ np.abs(z))
+        total += max(0.0, inner) + size * rest + rest * rest / low
+    return up(total, y.shape[1] + 4)
+
+
+def _smallest_eigenvalue(kernel: Floats, shift: float) -> float | None:
+    """Return a proved lower bound of Theta's smallest eigenvalue: a factorised shift less what rounding may hide."""
+    guess = 0.9 * float(np.linalg.eigvalsh(kernel)[0])
+    if guess <= 1.5 * shift:
+        return None
+    shifted = kernel.copy()
+    shifted.flat[:: len(kernel) + 1] -= guess
+    try:
+        cho_factor(shifted, lower=True, overwrite_a=True, check_finite=False)
+    except LinAlgError:
+        return None
+    return guess - shift
+
+
+def _distinct(x: Floats, labels: np.ndarray) -> np.ndarray | Unproved:
+    """Return the first places of distinct inputs; no bound where a repeated one has two labels."""
+    _, first, place = np.unique(x, axis=0, return_index=True, return_inverse=True)
+    if not np.array_equal(labels[first][place.reshape(-1)], labels):
+        return Unproved("an input is repeated with different labels: no function interpolates it")
+    return np.sort(first)
+
+
+def _judged(norm: float, trace: float, outputs: int, m: int, price: Price) -> KernelBound:
+    k = grid_above(math.log(norm) + 1e-15 * (1 + abs(math.log(norm))))
+    paid = confidence(price.delta, price.bits + log2_weight(k), m)
+    factor = 2.0 if outputs == 1 else 4.0
+    spread = math.sqrt(trace) / m
+    value = (factor * math.exp(k * LOG_STEP) * spread + paid) * (1 + 1e-12)
+    return KernelBound(value, norm, trace, norm * spread * (1 + 1e-14), paid, price.bits)

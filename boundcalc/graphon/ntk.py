@@ -1,0 +1,166 @@
+"""The graphon NTK: the tangent kernel of an infinitely wide network whose masks converge to graphons.
+
+An MLP without biases, ``h = (sigma_w / sqrt(fan_in)) (W * M) z`` with W iid N(0, 1), has a ReLU between each two layers. With
+masks that converge to graphons Wg^l its tangent kernel converges to
+
+      Theta(x, x') = sigma_w^2 sum_v w_v S_L(v) + sum_l sum_u w_u G_l(u) S~_l(u)
+
+(theory.md, section 8, has the recursion). Only surviving weights train. Each output has a kernel of its own where the output
+layer is pruned; Theta is the mean over outputs unless all of them are asked for.
+
+Source: Pham, Ta, Jacobs, Burkholz & Tran-Thanh 2025, The Graphon Limit Hypothesis. Kernels of masked convolutions by their
+channels are an extension beyond that source.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+
+from boundcalc.errors import UsageError
+from boundcalc.graphon import ntk_numpy
+from boundcalc.graphon.ntk_maps import Floats, Maps, from_graphons, merged
+from boundcalc.network.network import Network
+
+MEMORY = 2e9
+"""Bytes of arrays that the part may hold at once, if nothing else is said."""
+
+
+def gntk(
+    network_or_graphons: Network | Sequence[Any],
+    x: Any,
+    cells: int = 64,
+    sigma_w2: float = 1.0,
+    *,
+    exact: bool = False,
+    output: Any = None,
+    max_memory: float = MEMORY,
+    device: str = "cpu",
+) -> Floats:
+    """Return the graphon NTK of a sample.
+
+    Args:
+        network_or_graphons: a network, whose masks count, or the graphons of its hidden layers: `StepGraphon`s, or arrays with
+            cells of equal measure, (K_1, K) and (K_l, K_{l-1}).
+        x: (m, d) or (m, channels, height, width) array or tensor, finite.
+        cells: cells a side of a network's hidden graphons; its first layer is exact.
+        sigma_w2: variance of the weights times fan-in, positive.
+        exact: take each mask itself as the graphon, one cell a unit; for networks.
+        output: (C, K) graphon of the output layer beside given graphons; None for an unpruned one.
+        max_memory: bytes that arrays may take.
+        device: ``"cpu"`` or a CUDA device.
+
+    Returns:
+        (m, m) float64, symmetric, positive semidefinite up to rounding: the mean over outputs.
+
+    Raises:
+        UsageError: arguments out of range, or too little memory.
+        NotCovered: a network that is no chain of layers with a ReLU between each two.
+        ValueError: graphons or inputs that do not fit, are not finite, or a kernel that overflows.
+
+    Source:
+        Pham, Ta, Jacobs, Burkholz & Tran-Thanh 2025.
+
+    Example:
+        >>> import numpy as np
+        >>> gntk([np.ones((1, 2))], np.eye(2)).round(4).tolist()
+        [[0.5, 0.0796], [0.0796, 0.5]]
+    """
+    if cells < 1:
+        raise UsageError(f"cells {cells}: give at least 1")
+    if not 0 < sigma_w2 < np.inf:
+        raise UsageError(f"sigma_w2 {sigma_w2}: give a positive number")
+    sample = rows_of(x)
+    if isinstance(network_or_graphons, Network):
+        from boundcalc.graphon.ntk_network import exact_maps, maps_of
+
+        network = network_or_graphons
+        maps = exact_maps(network, sigma_w2) if exact else maps_of(network, cells, sigma_w2)
+    else:
+        given = None if output is None else np.asarray(output, dtype=np.float64)
+        maps = from_graphons(network_or_graphons, sample.shape[1], sigma_w2, given)
+    return kernels(replace(maps, output=maps.mean_output), sample, max_memory, device)[0]
+
+
+def rows_of(x: Any) -> Floats:
+    """Return samples as rows, (m, d) float64.
+
+    Raises:
+        ValueError: no samples, or entries that are not finite.
+    """
+    array = x.detach().cpu().numpy() if isinstance(x, torch.Tensor) else np.asarray(x)
+    if array.ndim < 2 or 0 in array.shape:
+        raise ValueError(f"inputs of shape {array.shape}: give (m, d) with at least one of each")
+    rows = np.ascontiguousarray(array.reshape(len(array), -1), dtype=np.float64)
+    if not np.isfinite(rows).all():
+        raise ValueError("inputs hold NaN or infinity")
+    return rows
+
+
+def kernels(maps: Maps, x: Floats, max_memory: float = MEMORY, device: str = "cpu") -> Floats:
+    """Return the kernel of every output, (C, m, m) float64.
+
+    Equal cells are merged; equal inputs, also up to a power of two, are computed once. Rows are scaled by powers of two,
+    so that no input is too large or small.
+
+    Args:
+        maps: of the chain.
+        x: (m, d) float64, finite.
+        max_memory: bytes that arrays may take.
+        device: ``"cpu"`` or a CUDA device.
+
+    Raises:
+        UsageError: more memory is needed; says how much.
+        ValueError: inputs of another dimension, or an entry that overflows.
+    """
+    if maps.inputs != x.shape[1]:
+        raise ValueError(f"inputs of dimension {x.shape[1]}, the first layer reads {maps.inputs}")
+    exponents = np.frexp(np.abs(x).max(axis=1))[1]
+    unit_sized, place = np.unique(np.ldexp(x, -exponents[:, None]), axis=0, return_inverse=True)
+    few = merged(maps)
+    needed = bytes_needed(few, len(x), len(unit_sized) < len(x))
+    if needed > max_memory:
+        raise UsageError(
+            f"the kernel of {len(x)} inputs needs {needed / 1e9:.2g} GB, more than --max-memory {max_memory / 1e9:.2g}: "
+            "raise it, or lower --batch"
+        )
+    if device == "cpu":
+        found = ntk_numpy.theta(few, unit_sized)
+    else:
+        from boundcalc.graphon import ntk_torch
+
+        found = ntk_torch.theta(few, unit_sized, device, max_memory - needed)
+    whole = (
+        found if np.array_equal(place.reshape(-1), np.arange(len(x))) else _spread(found, place.reshape(-1))
+    )
+    with np.errstate(over="ignore", invalid="ignore", under="ignore"):
+        scale = np.ldexp(1.0, exponents)
+        whole *= scale[:, None]
+        whole *= scale
+    if not np.isfinite(whole).all():
+        raise ValueError("the kernel overflows: scale the inputs down")
+    return whole
+
+
+def bytes_needed(maps: Maps, m: int, repeated: bool = False) -> float:
+    """Return the bytes that the arrays of a kernel take on the CPU.
+
+    Args:
+        maps: of the chain.
+        m: inputs.
+        repeated: whether the kernel is spread to repeated inputs, which takes a copy.
+    """
+    import os
+
+    results = len(maps.output) * m * m * (2 if repeated else 1)
+    buffers = len(os.sched_getaffinity(0)) * ntk_numpy.BUFFERS * max(maps.cells) * ntk_numpy.width_of(maps)
+    matrices = 4 * sum(matrix.size for matrix in (*maps.hidden, maps.output))
+    return 8.0 * (results + 4 * m * maps.inputs + 6 * m * sum(maps.cells) + buffers + matrices)
+
+
+def _spread(found: Floats, place: np.ndarray) -> Floats:
+    return found[:, place[:, None], place[None, :]]

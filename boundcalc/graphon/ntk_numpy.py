@@ -1,0 +1,214 @@
+"""The recursion of the graphon NTK in numpy: one input against those after it at a time, cells as rows.
+
+For inputs i and j let q_i(u) be the square root of S~(x_i, x_i)(u) and rho = S~ / (q_i q_j). All layers carry
+``A = S~ / q_i`` and ``B = Theta / q_i``, Theta_1 = S~_1; with psi = pi - arccos(rho) = arccos(-rho),
+
+      s = q_j (sqrt((1 - rho) (1 + rho)) + rho psi),      t = s + psi B,
+      A' = diag(1/q'_i) M diag(q_i) s / (2 pi),           B' = the same of t,      Theta = M_out diag(q_i) t / (2 pi),
+
+M the matrix of `boundcalc.graphon.ntk_maps`. This is section 8's recursion run forward: Theta_{l+1} = M (S_l + Sdot_l Theta_l), so
+that nothing of earlier layers is kept and any number of outputs costs one product. The scales of i are folded into the matrices,
+those of j are products; the diagonal is known in closed form, Theta_l(x, x) = l S~_l(x, x).
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from queue import SimpleQueue
+
+import numpy as np
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped,unused-ignore]
+
+from boundcalc.graphon.ntk_maps import Floats, Maps
+from boundcalc.graphon.ntk_products import Scaled, best_form
+
+CHUNK = 2**14
+"""Cells times inputs of a block: its buffers stay in a core's cache."""
+
+NEARLY = 1.0 + 16 * np.finfo(float).eps
+"""Correlations are multiplied by this before they are cut at +-1: those that are +-1 but for rounding, as of parallel inputs or of
+cells that read one coordinate, become exact; where arccos would turn 1e-16 into 1e-8."""
+
+NARROWEST = 96
+"""Fewest inputs of a block: below, calls cost more than work."""
+
+BUFFERS = 6
+MIRROR = 256
+"""Side of the squares in which the upper triangle is copied to the lower."""
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """What is known of a stretch of inputs, copied so that it lies together in memory.
+
+    Attributes:
+        start: index of the first.
+        columns: (d, n) the inputs, transposed.
+        roots: q of each layer, (K_l, n).
+        negative: -NEARLY/q of each layer, 0 where q is 0.
+    """
+
+    start: int
+    columns: Floats
+    roots: tuple[Floats, ...]
+    negative: tuple[Floats, ...]
+
+    def since(self, first: int) -> Block:
+        """Return the block from an index on."""
+        skip = max(0, first - self.start)
+        if not skip:
+            return self
+        roots, negative = (tuple(a[:, skip:] for a in every) for every in (self.roots, self.negative))
+        return Block(first, self.columns[:, skip:], roots, negative)
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """All that the threads share; nothing in it changes but the result.
+
+    Attributes:
+        blocks: the inputs, `width` each.
+        width: inputs of a block.
+        forms: M_1 .. M_L.
+        output: (R, K_L) M_out divided by 2 pi.
+        result: (R, m, m).
+    """
+
+    blocks: tuple[Block, ...]
+    width: int
+    forms: tuple[Scaled, ...]
+    output: Floats
+    result: Floats
+
+
+def theta(maps: Maps, x: Floats, threads: int | None = None, forms: Sequence[Scaled] = ()) -> Floats:
+    """Return the kernels of all outputs.
+
+    Args:
+        maps: of the chain; C outputs.
+        x: (m, d) float64, finite, of moderate size (see `boundcalc.graphon.ntk`).
+        threads: None for one a core.
+        forms: of the hidden matrices; none to take the form with least work.
+
+    Returns:
+        (C, m, m) float64, symmetric.
+    """
+    count = threads or len(os.sched_getaffinity(0))
+    with threadpool_limits(limits=1, user_api="blas"):
+        plan = _plan(maps, x, tuple(forms) or _best_forms(maps, x))
+        buffers: SimpleQueue[list[Floats]] = SimpleQueue()
+        tallest = max(maps.cells)
+        for _ in range(count):
+            buffers.put([np.empty(tallest * plan.width) for _ in range(BUFFERS)])
+
+        def row(i: int) -> None:
+            own = buffers.get()
+            try:
+                _row(plan, i, own)
+            finally:
+                buffers.put(own)
+
+        with ThreadPoolExecutor(count) as pool:
+            for _ in pool.map(row, range(len(x))):
+                pass
+    last = diagonals(maps, x)[-1]
+    for kernel, matrix in zip(plan.result, maps.output, strict=True):
+        np.fill_diagonal(kernel, (len(maps.hidden) + 1) / 2 * (matrix @ last))
+        _mirror(kernel)
+    return plan.result
+
+
+def width_of(maps: Maps) -> int:
+    """Return the inputs of a block."""
+    return max(NARROWEST, CHUNK // max(maps.cells))
+
+
+def diagonals(maps: Maps, x: Floats) -> tuple[Floats, ...]:
+    """Return S~_l(x, x) of every hidden layer, (K_l, m)."""
+    found = [maps.hidden[0] @ np.square(x).T]
+    for matrix in maps.hidden[1:]:
+        found.append(matrix @ (found[-1] / 2))
+    return tuple(found)
+
+
+def _best_forms(maps: Maps, x: Floats) -> tuple[Scaled, ...]:
+    used = np.count_nonzero(x) / max(x.size, 1)
+    return (best_form(maps.hidden[0], used), *(best_form(matrix) for matrix in maps.hidden[1:]))
+
+
+def _plan(maps: Maps, x: Floats, forms: tuple[Scaled, ...]) -> Plan:
+    roots = tuple(np.sqrt(diagonal) for diagonal in diagonals(maps, x))
+    negative = tuple(-NEARLY * inverse(root) for root in roots)
+    width = width_of(maps)
+    blocks = tuple(
+        Block(start, _copy(x.T, part), *(tuple(_copy(a, part) for a in every) for every in (roots, negative)))
+        for start in range(0, len(x), width)
+        for part in [slice(start, start + width)]
+    )
+    result = np.zeros((maps.output.shape[0], len(x), len(x)))
+    return Plan(blocks, width, forms, maps.output / (2 * math.pi), result)
+
+
+def inverse(roots: Floats) -> Floats:
+    """Return 1/q, 0 where q is 0."""
+    return np.divide(1.0, roots, out=np.zeros_like(roots), where=roots > 0)
+
+
+def _copy(array: Floats, part: slice) -> Floats:
+    return np.ascontiguousarray(array[:, part])
+
+
+def _row(plan: Plan, i: int, buffers: list[Floats]) -> None:
+    """Fill row i of the result, from the diagonal on."""
+    first, *later = plan.blocks[i // plan.width :]
+    own = first.since(i)
+    products = [plan.forms[0].at(inverse(own.roots[0][:, 0]), own.columns[:, 0])]
+    for layer, form in enumerate(plan.forms[1:], start=1):
+        products.append(form.at(inverse(own.roots[layer][:, 0]) / (2 * math.pi), own.roots[layer - 1][:, 0]))
+    output = plan.output * own.roots[-1][:, 0]
+    for block in (own, *later):
+        s = t = block.columns
+        for layer, product in enumerate(products):
+            shape = block.roots[layer].shape
+            a, b, *spare = (buffer[: math.prod(shape)].reshape(shape) for buffer in buffers)
+            a = product.times(s, a)
+            b = product.times(t, b) if layer else a
+            s, t = _arc_cosine(a, b, spare, block.negative[layer], block.roots[layer])
+        plan.result[:, i, block.start : block.start + s.shape[1]] = output @ t
+
+
+def _arc_cosine(
+    a: Floats, b: Floats, spare: list[Floats], negative: Floats, roots: Floats
+) -> tuple[Floats, Floats]:
+    """Return s and t of the module's formula, 2 pi left out, in two of the spare buffers (there are four).
+
+    1 - rho is formed from -rho without rounding where rho is near 1, so that the sine stays accurate there.
+    """
+    minus_rho, s, psi, rest = spare
+    np.multiply(a, negative, out=minus_rho)
+    np.clip(minus_rho, -1.0, 1.0, out=minus_rho)
+    np.arccos(minus_rho, out=psi)
+    np.add(minus_rho, 1.0, out=s)
+    np.subtract(1.0, minus_rho, out=rest)
+    s *= rest
+    np.sqrt(s, out=s)
+    minus_rho *= psi
+    s -= minus_rho
+    s *= roots
+    psi *= b
+    psi += s
+    return s, psi
+
+
+def _mirror(kernel: Floats) -> None:
+    """Copy the upper triangle to the lower."""
+    m = len(kernel)
+    for low in range(0, m, MIRROR):
+        high = min(low + MIRROR, m)
+        square = kernel[low:high, low:high]
+        square[...] = np.triu(square) + np.triu(square, 1).T
+        kernel[high:, low:high] = kernel[low:high, high:].T

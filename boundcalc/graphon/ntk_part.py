@@ -1,0 +1,160 @@
+"""The part "gntk": kernel of a batch, its spectrum, the residual's decay, and the bound for the kernel's interpolant."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped,unused-ignore]
+
+from boundcalc.bounds.prices import mask_bits
+from boundcalc.errors import UsageError
+from boundcalc.graphon.kernel_bound import KernelBound, Price, Unproved, entry_error, kernel_bound
+from boundcalc.graphon.ntk import bytes_needed, kernels
+from boundcalc.graphon.ntk_batch import Batch, draw
+from boundcalc.graphon.ntk_maps import Floats, Maps, merged
+from boundcalc.graphon.ntk_network import exact_maps, is_extension, maps_of
+from boundcalc.graphon.ntk_spectrum import Residual, Spectrum, decompose, residual, spectrum, targets
+from boundcalc.network.network import Network
+
+if TYPE_CHECKING:
+    from boundcalc.empirical.datasets import Dataset
+
+NO_ROOM = "the kernels of all outputs do not fit: raise --max-memory, or lower --batch"
+SMALL = 2048
+"""Samples up to which one BLAS thread is used: on a busy machine, waiting for a second one costs more than it saves."""
+
+SQUARES = 5
+"""Kernel-sized arrays beside the kernels: eigenvectors, their work space, a copy."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the user fixed before the data was seen.
+
+    Attributes:
+        cells: a side, of the hidden graphons.
+        batch: most samples.
+        sigma_w2: variance of the weights times fan-in.
+        exact: whether every mask itself is its graphon.
+        max_memory: bytes that arrays may take.
+        learning_rate: of the residual's decay; None for 1 / lambda_1.
+        mask_origin: ``"data"`` or ``"independent"``.
+        delta: failure probability of the bound.
+        seed: of the batch.
+        device: ``"cpu"`` or ``"cuda"``.
+    """
+
+    cells: int = 64
+    batch: int = 1024
+    sigma_w2: float = 1.0
+    exact: bool = False
+    max_memory: float = 2e9
+    learning_rate: float | None = None
+    mask_origin: str = "data"
+    delta: float = 0.05
+    seed: int = 0
+    device: str = "cpu"
+
+
+@dataclass(frozen=True, eq=False)
+class KernelAnalysis:
+    """What the kernel says of a network.
+
+    Attributes:
+        settings: what was asked for.
+        m: samples of the batch.
+        whole: whether the batch is the whole training split.
+        layers: cells of each hidden layer after merging equal ones and leaving out dead ones.
+        outputs: C.
+        kernels: number of different kernels among the outputs.
+        extension: whether convolutions enter by their channels.
+        biased: whether the network has biases, which the kernel leaves out.
+        spectrum: of the mean kernel over outputs.
+        residual: of the mean kernel; None for a kernel that is 0.
+        bound: for the minimum-norm interpolant of the kernels.
+    """
+
+    settings: Settings
+    m: int
+    whole: bool
+    layers: tuple[int, ...]
+    outputs: int
+    kernels: int
+    extension: bool
+    biased: bool
+    spectrum: Spectrum
+    residual: Residual | None
+    bound: KernelBound | Unproved
+
+
+def analyse(network: Network, dataset: Dataset, settings: Settings) -> KernelAnalysis:
+    """Return the kernel's analysis on a stratified batch of the training split.
+
+    Args:
+        network: its masks count, not its weights or biases.
+        dataset: its training split is streamed twice.
+        settings: what was asked for.
+
+    Raises:
+        NotCovered: no chain of layers with a ReLU between each two.
+        UsageError: too little memory; says how much is needed.
+
+    Source:
+        Pham, Ta, Jacobs, Burkholz & Tran-Thanh 2025; theory.md, section 8.
+    """
+    found = (
+        exact_maps(network, settings.sigma_w2)
+        if settings.exact
+        else maps_of(network, settings.cells, settings.sigma_w2)
+    )
+    maps = merged(found)
+    batch = draw(dataset.train, settings.batch, settings.seed)
+    distinct, which = np.unique(maps.output, axis=0, return_inverse=True)
+    which = which.reshape(-1)
+    per_output = _room(replace(maps, output=distinct), len(batch.x), settings.max_memory)
+    chosen = distinct if per_output else maps.mean_output
+    squares = 8.0 * SQUARES * len(batch.x) ** 2
+    own = kernels(replace(maps, output=chosen), batch.x, settings.max_memory - squares, settings.device)
+    with threadpool_limits(limits=1 if len(batch.x) <= SMALL else None, user_api="blas"):
+        shares = np.bincount(which) / len(which)
+        mean = np.tensordot(shares, own, 1) if per_output and len(own) > 1 else own[0]
+        values, vectors = decompose(mean)
+        wanted = targets(batch.y, network.outputs)
+        decay = residual(values, vectors, wanted, settings.learning_rate)
+        del vectors, mean
+        bound: KernelBound | Unproved = Unproved(NO_ROOM)
+        if per_output:
+            bound = _bound(network, own, which, batch, entry_error(maps), settings)
+    return KernelAnalysis(
+        settings, len(batch.x), batch.whole, maps.cells, network.outputs, len(distinct), is_extension(network),
+        network.biases > 0, spectrum(values), decay, bound,
+    )  # fmt: skip
+
+
+def _room(maps: Maps, m: int, memory: float) -> bool:
+    """Return whether the kernels of all outputs fit.
+
+    Raises:
+        UsageError: not even one does.
+    """
+    squares = 8.0 * SQUARES * m * m
+    if bytes_needed(maps, m, repeated=True) + squares <= memory:
+        return True
+    needed = bytes_needed(replace(maps, output=maps.mean_output), m, repeated=True) + squares
+    if needed > memory:
+        raise UsageError(
+            f"the graphon NTK of {m} samples needs {needed / 1e9:.2g} GB, more than --max-memory {memory / 1e9:.2g}: "
+            "raise it, or lower --batch"
+        )
+    return False
+
+
+def _bound(
+    network: Network, own: Floats, which: np.ndarray, batch: Batch, error: float, settings: Settings
+) -> KernelBound | Unproved:
+    if int(batch.y.max()) >= max(2, network.outputs):
+        return Unproved("labels do not fit the outputs")
+    bits = mask_bits(network) if settings.mask_origin == "data" else 0.0
+    return kernel_bound(own, which, (batch.x, batch.y), error, Price(settings.delta, bits))

@@ -1,0 +1,144 @@
+"""Products with the matrices of the recursion, scaled for one input at a time: dense, sparse, or with merged columns.
+
+Which form is taken is decided by the work it makes; the rates were measured with `experiments/benchmarks/gntk.py`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from scipy import sparse
+
+from boundcalc.graphon.ntk_maps import Floats, Ints
+
+SPARSE_COST = 5.0
+"""Time of a multiplication in a sparse product, in those of a dense one."""
+
+OFTEN_ZERO = 0.7
+"""Share of nonzero coordinates below which those that are zero are skipped."""
+
+
+class Scaled(Protocol):
+    """A matrix A that is used as ``diag(left) A diag(right)``."""
+
+    def at(self, left: Floats, right: Floats) -> Product:
+        """Return the product with scaled rows, left (K',), and columns, right (K,)."""
+        ...
+
+
+class Product(Protocol):
+    """A scaled matrix, ready to be multiplied."""
+
+    def times(self, values: Floats, out: Floats) -> Floats:
+        """Return the product with values (K, n), in out (K', n) or in an array of its own."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Dense:
+    """A dense matrix, (K', K)."""
+
+    matrix: Floats
+
+    def at(self, left: Floats, right: Floats) -> Product:
+        """Scale rows and columns, leaving out columns of scale 0 where they are many."""
+        used = np.flatnonzero(right)
+        if len(used) > OFTEN_ZERO * len(right):
+            return _DenseProduct(left[:, None] * self.matrix * right, None)
+        return _DenseProduct(left[:, None] * self.matrix[:, used] * right[used], used)
+
+
+@dataclass(frozen=True, eq=False)
+class _DenseProduct:
+    matrix: Floats
+    used: Ints | None
+
+    def times(self, values: Floats, out: Floats) -> Floats:
+        return np.matmul(self.matrix, values if self.used is None else values[self.used], out=out)
+
+
+@dataclass(frozen=True, eq=False)
+class Sparse:
+    """A matrix of which only the nonzero entries are multiplied, (K', K).
+
+    Attributes:
+        matrix: the entries by rows.
+        rows: the row of each.
+    """
+
+    matrix: sparse.csr_array
+    rows: Ints
+
+    @classmethod
+    def of(cls, matrix: Floats) -> Sparse:
+        """Return the sparse form of a dense matrix."""
+        found = sparse.csr_array(matrix)
+        return cls(found, np.repeat(np.arange(matrix.shape[0]), np.diff(found.indptr)))
+
+    def at(self, left: Floats, right: Floats) -> Product:
+        """Scale the entries."""
+        data = self.matrix.data * left[self.rows] * right[self.matrix.indices]
+        scaled = sparse.csr_array((data, self.matrix.indices, self.matrix.indptr), shape=self.matrix.shape)
+        return _SparseProduct(scaled)
+
+
+@dataclass(frozen=True, eq=False)
+class _SparseProduct:
+    matrix: sparse.csr_array
+
+    def times(self, values: Floats, out: Floats) -> Floats:  # noqa: ARG002
+        return np.asarray(self.matrix @ values)
+
+
+@dataclass(frozen=True, eq=False)
+class Grouped:
+    """A matrix with equal columns: first sums over the columns of a group, then one dense column a group.
+
+    Attributes:
+        sums: (H, K) 0 and 1.
+        matrix: (K', H).
+    """
+
+    sums: Sparse
+    matrix: Floats
+
+    def at(self, left: Floats, right: Floats) -> Product:
+        """Scale the columns in the sums, the rows in the dense matrix."""
+        return _GroupedProduct(
+            self.sums.at(np.ones(self.matrix.shape[1]), right), left[:, None] * self.matrix
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class _GroupedProduct:
+    sums: Product
+    matrix: Floats
+
+    def times(self, values: Floats, out: Floats) -> Floats:
+        return np.matmul(self.matrix, self.sums.times(values, out), out=out)
+
+
+def best_form(matrix: Floats, used: float = 1.0) -> Scaled:
+    """Return the form of a matrix that takes least work.
+
+    Args:
+        matrix: (K', K).
+        used: share of the columns with a nonzero scale.
+    """
+    columns, group = np.unique(matrix, axis=1, return_inverse=True)
+    rows, width = matrix.shape
+    work = {
+        "dense": rows * width * (used if used < OFTEN_ZERO else 1.0),
+        "sparse": SPARSE_COST * np.count_nonzero(matrix),
+        "grouped": SPARSE_COST * width + rows * columns.shape[1],
+    }
+    form = min(work, key=lambda name: work[name])
+    if form == "dense":
+        return Dense(matrix)
+    if form == "sparse":
+        return Sparse.of(matrix)
+    sums = np.zeros((columns.shape[1], width))
+    sums[group.reshape(-1), np.arange(width)] = 1.0
+    return Grouped(Sparse.of(sums), np.ascontiguousarray(columns))

@@ -1,0 +1,100 @@
+"""Which units share a cell: order the units, then cut the order into cells of equal size, as far as sizes divide.
+
+A partition of n units into K cells is an array (n,) int64, the cell of each unit, where every cell 0 .. K - 1 has a unit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from boundcalc.graphon.counts import Counts, count
+from boundcalc.network.network import Network
+from boundcalc.network.ops import AvgPool, ChannelAffine, Input, MaxPool, ReLU
+
+Ints = NDArray[np.int64]
+
+CHAIN = (Input, ReLU, AvgPool, MaxPool, ChannelAffine)
+"""Operations between layers that keep every channel in its place."""
+
+
+def cut(order: Ints, cells: int) -> Ints:
+    """Return the partition of units in a given order into at most `cells` cells; fewer units, fewer cells.
+
+    Args:
+        order: (n,) int64, a permutation; the first unit first.
+        cells: at least 1.
+
+    Returns:
+        (n,) int64; sizes differ by at most one.
+
+    Example:
+        >>> cut(np.array([2, 0, 1, 3]), 2).tolist()
+        [0, 1, 0, 1]
+    """
+    units = len(order)
+    partition = np.empty(units, dtype=np.int64)
+    partition[order] = np.arange(units) * min(cells, units) // units
+    return partition
+
+
+def by_degree(degrees: NDArray[Any]) -> Ints:
+    """Return the order of falling degree; equal degrees keep their order.
+
+    Example:
+        >>> by_degree(np.array([1, 3, 3, 2])).tolist()
+        [1, 2, 3, 0]
+    """
+    return np.argsort(-degrees, kind="stable")
+
+
+def not_a_chain(network: Network) -> str | None:
+    """Return why the network's layers do not follow one upon the other, or None where they do."""
+    from boundcalc.network.chain import operation_name, place_of
+    from boundcalc.network.ops import Affine
+
+    for index, node in enumerate(network.nodes):
+        if not isinstance(node, (*CHAIN, Affine)):
+            return f"{operation_name(node)} at {place_of(network, index)}"
+        if node.inputs not in {(), (index - 1,)}:
+            return f"a skip connection at {place_of(network, index)}"
+    return None
+
+
+def layer_counts(network: Network) -> tuple[Counts, ...]:
+    """Return the counts of every layer in execution order.
+
+    The inputs of a linear layer are pixels where it reads the network's input, and channels elsewhere, so that they are the
+    outputs of the layer before.
+    """
+    reads_input = {0}
+    for index, node in enumerate(network.nodes):
+        if isinstance(node, CHAIN) and set(node.inputs) <= reads_input:
+            reads_input.add(index)
+    return tuple(count(layer, pixels=set(layer.inputs) <= reads_input) for layer in network.layers())
+
+
+def chain_orders(counts: Sequence[Counts]) -> tuple[Ints, ...]:
+    """Order the input, every hidden layer and the output of a chain, each once.
+
+    A hidden unit's degree is the sum of its two: the share of its inputs and the share of its outputs that survive.
+
+    Args:
+        counts: of the layers, each reading the one before.
+
+    Returns:
+        One order more than there are layers: of the columns of the first layer, then of the rows of each.
+
+    Raises:
+        ValueError: a layer does not have as many columns as the one before has rows.
+    """
+    for before, after in zip(counts, counts[1:], strict=False):
+        if before.shape[0] != after.shape[1]:
+            raise ValueError(f"a layer of {after.shape[1]} inputs follows one of {before.shape[0]} outputs")
+    incoming = [layer.row_sums / (layer.shape[1] * layer.taps) for layer in counts]
+    outgoing = [layer.column_sums / (layer.shape[0] * layer.taps) for layer in counts]
+    hidden = [own + later for own, later in zip(incoming, outgoing[1:], strict=False)]
+    return tuple(by_degree(degrees) for degrees in (outgoing[0], *hidden, incoming[-1]))

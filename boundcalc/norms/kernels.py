@@ -1,0 +1,72 @@
+"""Norms of a layer's kernel, from above: each weight counts once, wherever the kernel slides.
+
+Weights are scaled by the largest entry before they are squared, so that nothing vanishes or overflows on the way.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+
+from boundcalc.network.chain import Link
+from boundcalc.network.ops import Affine
+from boundcalc.norms.rounding import slack
+from boundcalc.norms.toeplitz import pool_rows
+
+
+def two_one(weight: torch.Tensor) -> float:
+    """Return ||K||_{2,1}: the l2 norms along input channels, summed over output channels and kernel positions.
+
+    Args:
+        weight: (out, in / groups, kernel height, kernel width) float64.
+
+    Example:
+        >>> round(two_one(torch.tensor([[3.0, 4.0], [0.0, 1.0]], dtype=torch.float64)[:, :, None, None]), 9)
+        6.0
+    """
+    return _summed(weight, (1,))
+
+
+def filters(weight: torch.Tensor) -> float:
+    """Return the sum over output channels of the filter's l2 norm; `weight` as in `two_one`."""
+    return _summed(weight, (1, 2, 3))
+
+
+def frobenius(weight: torch.Tensor) -> float:
+    """Return ||K||_F; `weight` as in `two_one`."""
+    return _summed(weight, (0, 1, 2, 3))
+
+
+def repeats(layer: Affine) -> float:
+    """Return the norm of the map from a channel to what one tap of the kernel reads: above 1 only where padding wraps around.
+
+    Circular padding beyond the kernel's width computes an output several times; the norm is the square root of how often.
+    """
+    if not layer.circular:
+        return 1.0
+    axes = layer.window.height, layer.window.width
+    counts = [int(torch.bincount(axis.positions()[:, 0] % axis.size).max()) for axis in axes]
+    return math.sqrt(math.prod(counts)) * (1 + slack(2))
+
+
+def pooling(link: Link) -> float:
+    """Return an upper bound of the spectral norm of the average poolings before a layer; 1 without any.
+
+    ||P||_2 <= sqrt(largest row sum times largest column sum), axis by axis: exact where windows do not overlap.
+    """
+    norm = 1.0
+    for axis in ("rows_h", "rows_w"):
+        rows = pool_rows(link.pools, axis)
+        if rows is not None:
+            sizes = float(rows.abs().sum(1).max()), float(rows.abs().sum(0).max())
+            norm *= math.sqrt(math.prod(sizes)) * (1 + slack(rows.numel()))
+    return norm
+
+
+def _summed(weight: torch.Tensor, dims: tuple[int, ...]) -> float:
+    largest = float(weight.abs().amax())
+    if largest == 0.0:
+        return 0.0
+    unit_sized = (weight / largest).square().sum(dims).sqrt().sum()
+    return float(unit_sized) * largest * (1 + slack(weight.numel()))

@@ -1,0 +1,208 @@
+"""Convolutions as circulant operators: which frequencies matter, and the Gram matrix of the symbol at each.
+
+A zero-padded convolution on n positions is a submatrix of a circulant one on N >= n + min(padding, reach - 1) positions per
+axis: padded taps then fall outside the image and outputs stay apart. Stride s keeps the rows at multiples of s, and where
+s divides N those rows are again circulant: only lags between taps that s divides enter their Gram matrix
+
+    G(g) = sum over pairs of taps t, t' with s | d (t' - t) of K_t K_t'^T exp(2 pi i g d (t' - t) / N),    d the dilation.
+
+Its largest eigenvalue over the N / s frequencies g per axis is the squared norm. v^* G v is a non-negative trigonometric
+polynomial of the frequency; with degree q its maximum S over all angles is at most its maximum over M equally spaced ones
+divided by cos^2(pi q / (2 M)): by M. Riesz's lemma p - S/2 stays above (S/2) cos(q (x - x0)) near its maximum x0. So a large
+image needs no more than FINE q frequencies per axis.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from boundcalc.network.geometry import Axis
+from boundcalc.norms.rounding import UNIT
+
+FINE = 24
+"""Frequencies per degree beyond which more are not needed: 1 / cos(pi / 48) = 1.0021 per axis."""
+
+CHUNK = 2**22
+"""Complex entries that are held at once."""
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """The frequencies at which one axis of the symbol is looked at.
+
+    Attributes:
+        points: number of frequencies.
+        period: only lags between taps that it divides enter the Gram matrix.
+        turn: multiples of 1 / `points` of a turn that the first frequency makes per `period`.
+        factor: the norm is at most this times the largest value at these frequencies; 1 where they are all there are.
+    """
+
+    points: int
+    period: int
+    turn: int
+    factor: float
+
+
+def sampling(axis: Axis, circular: bool, stride: int) -> Sampling:
+    """Return the frequencies of one axis.
+
+    Args:
+        axis: input size, taps, padding and dilation.
+        circular: whether padding wraps around: then the grid is the image itself.
+        stride: of the rows that are kept; 1 gives the convolution at every position.
+
+    Source:
+        M. Riesz 1914, Eine trigonometrische Interpolationsformel (the lemma); Ehlich & Zeller 1964.
+    """
+    side = axis.size if circular else axis.size + min(max(axis.before, axis.after), axis.reach - 1)
+    step = math.gcd(stride, side) if circular else stride
+    common = math.gcd(step, axis.dilation)
+    points, period = -(-side // step), step // common
+    degree = (axis.kernel - 1) // period
+    if degree == 0:
+        return Sampling(1, period, 0, 1.0)
+    if points > FINE * degree:
+        return Sampling(FINE * degree, period, 1, (1 + 8 * UNIT) / math.cos(math.pi / (2 * FINE)))
+    return Sampling(points, period, axis.dilation // common, 1.0)
+
+
+@dataclass(frozen=True, eq=False)
+class Symbol:
+    """A kernel whose Gram matrices G(f), f over half the frequencies, have the squared norm as largest eigenvalue.
+
+    Attributes:
+        kernel: (groups, n, inner, kernel height, kernel width) float64; axes without lags are folded into `inner`.
+        height: frequencies of the first axis.
+        width: frequencies of the second axis.
+    """
+
+    kernel: np.ndarray
+    height: Sampling
+    width: Sampling
+
+    @property
+    def error(self) -> float:
+        """Rounding of any G(f), in the spectral norm and in the trace.
+
+        Entrywise, with T taps and inner dimension k, products and sums cost (T k + T^2 + 2) u and phases 52 u, times
+        sqrt(2) for the two parts, times S S^T, S = sum_t |K_t|; and ||S S^T|| <= tr S S^T = ||S||_F^2.
+        """
+        taps = self.kernel[0, 0, 0].size
+        size = np.square(np.abs(self.kernel).sum((3, 4))).sum((1, 2)).max()
+        return 8.0 * UNIT * (taps * (self.kernel.shape[2] + taps) + 64) * float(size)
+
+    @property
+    def factor(self) -> float:
+        """The norm is at most this times the largest singular value at the frequencies."""
+        return self.height.factor * self.width.factor * (1 + 4 * UNIT)
+
+    def batches(self) -> Iterator[np.ndarray]:
+        """Yield G at the frequencies, (b, n, n) float64 or complex128, of which only upper triangles are meant."""
+        if self.kernel.shape[3:] == (1, 1):
+            yield from _own_grams(self.kernel[..., 0, 0])
+        elif self.height.period == self.width.period == 1 and self._few():
+            yield from self._direct()
+        else:
+            yield from self._by_lags()
+
+    def _few(self) -> bool:
+        frequencies = len(_half(self.height.points, self.width.points))
+        pairs = self.kernel[0, 0, 0].size ** 2
+        lags = math.prod(2 * taps - 1 for taps in self.kernel.shape[3:])
+        return frequencies * 4 < pairs + 2 * frequencies * lags / self.kernel.shape[2]
+
+    def _direct(self) -> Iterator[np.ndarray]:
+        groups, side, inner, high, wide = self.kernel.shape
+        places = np.indices((high, wide)).reshape(2, -1).T
+        flat = np.ascontiguousarray(self.kernel.reshape(groups, side * inner, -1).transpose(0, 2, 1))
+        for angles in self._angles(places, side * inner):
+            for group in range(groups):
+                matrices = np.empty((len(angles), side, inner), dtype=np.complex128)
+                matrices.real = (np.cos(angles) @ flat[group]).reshape(matrices.shape)
+                matrices.imag = (np.sin(angles) @ flat[group]).reshape(matrices.shape)
+                yield from _own_grams(matrices)
+
+    def _by_lags(self) -> Iterator[np.ndarray]:
+        lags, products = self._lag_products()
+        groups, side = self.kernel.shape[:2]
+        even = (products + products.swapaxes(2, 3)).reshape(len(lags), -1)
+        odd = (products - products.swapaxes(2, 3)).reshape(len(lags), -1)
+        even[0] /= 2
+        for angles in self._angles(lags, groups * side * side):
+            grams = np.empty((len(angles), even.shape[1]), dtype=np.complex128)
+            grams.real = np.cos(angles) @ even
+            grams.imag = np.sin(angles) @ odd
+            yield grams.reshape(-1, side, side)
+
+    def _lag_products(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return lags (r, 2), (0, 0) first and one of each pair of opposites, and sum_t K_t K_{t + lag}^T, (r, groups, n, n)."""
+        groups, side, _, high, wide = self.kernel.shape
+        rows = range(0, high, self.height.period)
+        columns = range(0, wide, self.width.period)
+        lags = [(0, j) for j in columns] + [
+            (i, j) for i in rows[1:] for j in sorted({*columns, *(-j for j in columns)})
+        ]
+        taps = np.ascontiguousarray(self.kernel.transpose(0, 3, 4, 1, 2))
+        products = np.empty((len(lags), groups, side, side))
+        for place, (i, j) in enumerate(lags):
+            first = taps[:, : high - i, max(0, -j) : wide - max(0, j)]
+            second = taps[:, i:, max(0, j) : wide - max(0, -j)]
+            flat = [part.transpose(0, 3, 1, 2, 4).reshape(groups, side, -1) for part in (first, second)]
+            np.matmul(flat[0], flat[1].swapaxes(1, 2), out=products[place])
+        return np.array(lags), products
+
+    def _angles(self, shifts: np.ndarray, entries: int) -> Iterator[np.ndarray]:
+        """Yield the angles of shifts (r, 2) at some frequencies at a time, (b, r); `entries` are needed for each."""
+        frequencies = _half(self.height.points, self.width.points)
+        step = max(1, CHUNK // entries)
+        for start in range(0, len(frequencies), step):
+            some = frequencies[start : start + step]
+            angles = np.zeros((len(some), len(shifts)))
+            for axis, chosen in enumerate((self.height, self.width)):
+                turns = some[:, axis, None] * (shifts[:, axis] // chosen.period * chosen.turn) % chosen.points
+                angles += turns / chosen.points
+            yield angles * (2 * math.pi)
+
+
+def symbol_of(kernel: np.ndarray, height: Sampling, width: Sampling) -> Symbol:
+    """Return the symbol with the smallest Gram matrices.
+
+    An axis without lags has all its taps in the inner dimension; where no lag is left out the transposed kernel serves as well.
+
+    Args:
+        kernel: (groups, out / groups, in / groups, height, width) float64, finite.
+        height: frequencies of the first axis.
+        width: frequencies of the second axis.
+    """
+    groups, out, _, high, wide = kernel.shape
+    if height.period >= high:
+        kernel = kernel.reshape(groups, out, -1, 1, wide)
+        height = Sampling(1, 1, 0, 1.0)
+    if width.period >= wide:
+        kernel = kernel.transpose(0, 1, 2, 4, 3).reshape(groups, out, -1, kernel.shape[3], 1)
+        width = Sampling(1, 1, 0, 1.0)
+    if height.period == width.period == 1 and kernel.shape[2] < out:
+        kernel = kernel.swapaxes(1, 2)
+    return Symbol(np.ascontiguousarray(kernel), height, width)
+
+
+def _own_grams(matrices: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield M M^*, conjugated, of each of (b, n, inner); only the upper triangle is filled."""
+    from scipy.linalg import blas
+
+    times = blas.zherk if np.iscomplexobj(matrices) else blas.dsyrk
+    for matrix in matrices:
+        yield times(1.0, matrix.T, trans=2 if np.iscomplexobj(matrices) else 1, lower=1).T[None]
+
+
+def _half(high: int, wide: int) -> np.ndarray:
+    """Return one of each pair of opposite frequencies, (f, 2), 0 first and the others in a fixed random order."""
+    rows, columns = np.indices((high, wide // 2 + 1)).reshape(2, -1)
+    keep = (2 * columns % wide != 0) | (rows <= high // 2)
+    found = np.stack([rows[keep], columns[keep]], axis=1)
+    found[1:] = np.random.default_rng(0).permutation(found[1:])
+    return found

@@ -1,0 +1,171 @@
+"""Partitions of the units of every axis under which masks are short to code: a stochastic block model, the coded graphon.
+
+The search minimises the exact code length of the masks (minimum description length for block models: Peixoto 2013); it starts from
+units sorted by degree, as the sort-and-smooth estimate of a graphon does, and moves units while that makes the code shorter.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+from scipy.special import gammaln
+
+from boundcalc.occam.codeword import MAX_GROUPS, Plan
+
+Groups = tuple[NDArray[np.int64], ...]
+
+FREE_GROUPS = (2, 3, 4, 6, 8)
+FIXED_GROUPS = (1, 2, 3, 5)
+"""Numbers of groups tried on axes whose units may and may not be reordered; each within 1..`MAX_GROUPS`."""
+ROUNDS = 12
+_LOG2 = float(np.log(2.0))
+assert max(*FREE_GROUPS, *FIXED_GROUPS) <= MAX_GROUPS
+
+
+@dataclass(frozen=True, eq=False)
+class Counts:
+    """How many weights survive between every two units.
+
+    Attributes:
+        matrix: (rows, columns) sparse float64.
+        entries: kernel entries between two units.
+    """
+
+    matrix: sparse.csr_array
+    entries: int
+
+
+def counts_of(masks: list[np.ndarray]) -> list[Counts]:
+    """Count survivors between units from masks (rows, columns, kernel entries) bool."""
+    return [Counts(sparse.csr_array(mask.sum(2).astype(np.float64)), mask.shape[2]) for mask in masks]
+
+
+def one_group(plan: Plan) -> Groups:
+    """Return the partition with all units of an axis in one group."""
+    return tuple(np.zeros(axis.size, dtype=np.int64) for axis in plan.axes.axes)
+
+
+def find_groups(plan: Plan, counts: list[Counts], relative: bool) -> Groups:
+    """Search the partition with the shortest mask code.
+
+    Args:
+        plan: the architecture.
+        counts: survivors of each layer.
+        relative: whether the reference fixes the order of all units.
+
+    Returns:
+        The group of each unit, per axis; groups are numbered without gaps.
+    """
+    search = _Search(plan, counts, relative)
+    found = [
+        search.improved(search.by_degree(free, fixed))
+        for free in (FREE_GROUPS if any(search.free) else (1,))
+        for fixed in FIXED_GROUPS
+    ]
+    return min([one_group(plan), *found], key=search.bits)
+
+
+def refine_groups(plan: Plan, counts: list[Counts], relative: bool, start: Groups) -> Groups:
+    """Move units of a partition found for similar masks until the code gets no shorter."""
+    return _Search(plan, counts, relative).improved(start)
+
+
+def _log2_binomial(n: np.ndarray, k: np.ndarray) -> np.ndarray:
+    logs: np.ndarray = gammaln(n + 1) - gammaln(k + 1) - gammaln(n - k + 1)
+    return logs / _LOG2
+
+
+class _Search:
+    def __init__(self, plan: Plan, counts: list[Counts], relative: bool) -> None:
+        self.plan, self.counts = plan, counts
+        self.free = [axis.free and not relative for axis in plan.axes.axes]
+        self.turned = [sparse.csr_array(count.matrix.T) for count in counts]
+
+    def by_degree(self, free: int, fixed: int) -> Groups:
+        degrees = [np.zeros(axis.size) for axis in self.plan.axes.axes]
+        for layer, count in zip(self.plan.layers, self.counts, strict=True):
+            degrees[layer.rows] += count.matrix.sum(1)
+            degrees[layer.columns] += count.matrix.sum(0)
+        return tuple(
+            _equal_groups(degree, free if is_free else fixed)
+            for degree, is_free in zip(degrees, self.free, strict=True)
+        )
+
+    def bits(self, groups: Groups) -> float:
+        sizes = [np.bincount(g).astype(np.float64) for g in groups]
+        total = sum(self._axis_bits(i, size) for i, size in enumerate(sizes))
+        for layer, count in zip(self.plan.layers, self.counts, strict=True):
+            held = _onehot(groups[layer.rows]).T @ (count.matrix @ _onehot(groups[layer.columns]))
+            room = np.outer(sizes[layer.rows], sizes[layer.columns]) * count.entries
+            total += float((np.log2(room + 1) + _log2_binomial(room, held)).sum())
+        return total
+
+    def improved(self, groups: Groups) -> Groups:
+        best, shortest = groups, self.bits(groups)
+        for _ in range(ROUNDS):
+            before = shortest
+            for axis in range(len(groups)):
+                moved = tuple(self._moved(best, i) if i == axis else g for i, g in enumerate(best))
+                length = self.bits(moved)
+                if length < shortest:
+                    best, shortest = moved, length
+            if shortest > before - 1.0:
+                break
+        return best
+
+    def _axis_bits(self, axis: int, sizes: np.ndarray) -> float:
+        n, k = float(sizes.sum()), float(sizes.size)
+        total = float(_log2_binomial(np.array(n + k - 1), np.array(k - 1)))
+        if not self.free[axis]:
+            total += float(gammaln(n + 1) - gammaln(sizes + 1).sum()) / _LOG2
+        return total
+
+    def _moved(self, groups: Groups, axis: int) -> np.ndarray:
+        own = _onehot(groups[axis])
+        sizes = own.sum(0)
+        cost = np.zeros_like(own)
+        for layer, count, turned in zip(self.plan.layers, self.counts, self.turned, strict=True):
+            for mine, other, matrix in (
+                (layer.rows, layer.columns, count.matrix),
+                (layer.columns, layer.rows, turned),
+            ):
+                if mine == axis:
+                    cost += _coding_cost(matrix, own, sizes, _onehot(groups[other]), count.entries)
+        if not self.free[axis]:
+            cost -= np.log2((sizes + 0.5) / (sizes.sum() + 0.5 * sizes.size))
+        return _without_gaps(cost.argmin(1))
+
+
+def _coding_cost(
+    matrix: sparse.csr_array, own: np.ndarray, sizes: np.ndarray, other: np.ndarray, entries: int
+) -> np.ndarray:
+    """Return the bits of each unit's survivors if it were in each group, (units, groups)."""
+    held = matrix @ other
+    room = other.sum(0) * entries
+    share = (own.T @ held + 0.02) / (np.outer(sizes, room) + 0.04)
+    share = np.clip(share, 1e-12, 1 - 1e-12)
+    found: np.ndarray = -(held @ np.log2(share).T) - (room - held) @ np.log2(1 - share).T
+    return found
+
+
+def _onehot(groups: np.ndarray) -> np.ndarray:
+    found = np.zeros((groups.size, int(groups.max()) + 1))
+    found[np.arange(groups.size), groups] = 1.0
+    return found
+
+
+def _without_gaps(groups: np.ndarray) -> np.ndarray:
+    return np.unique(groups, return_inverse=True)[1].astype(np.int64)
+
+
+def _equal_groups(degree: np.ndarray, number: int) -> np.ndarray:
+    """Return units of degree 0 in group 0, the others in `number - 1` groups of rising degree."""
+    groups = np.zeros(degree.size, dtype=np.int64)
+    used = np.flatnonzero(degree > 0)
+    if number > 1 and used.size:
+        ranks = np.argsort(np.argsort(degree[used], kind="stable"), kind="stable")
+        groups[used] = 1 + ranks * (number - 1) // used.size
+    return _without_gaps(groups)

@@ -1,0 +1,339 @@
+"""Joint quantisation: codebooks, rounding and further pruning trained together, judged by the certificate.
+
+Numbers are latent reals that are rounded to their codebook in the forward pass; the gradient passes straight through the rounding
+(Bengio, Leonard & Courville 2013) and is summed for the codebook's values (Han, Mao & Dally 2016). After every pass the numbers that
+a diagonal Fisher estimate finds least useful are pruned (Theis, Korshunova, Tejani & Huszar 2018). Nothing here needs to be exact:
+whatever comes out is coded, measured and paid for.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from boundcalc.empirical.measure import margins_of
+from boundcalc.network.forward import affine, evaluate_node, run
+from boundcalc.network.network import Network
+from boundcalc.network.ops import Affine, AvgPool, Node
+from boundcalc.occam.axes import Axes, axes_of
+from boundcalc.occam.codebooks import codebook_of, halves
+from boundcalc.occam.codeword import Plan
+from boundcalc.occam.spelling import Quantised, shared, unshared
+
+BATCH = 500
+RATE = 3e-3
+TRIM = 0.08
+"""Share of the surviving numbers that each trimming pass removes."""
+
+
+def errors_of(outputs: torch.Tensor, labels: torch.Tensor) -> int:
+    """Return how many samples have no positive margin; one that is not a number is an error."""
+    return labels.numel() - int((margins_of(outputs, labels) > 0).sum())
+
+
+@dataclass(eq=False)
+class Layer:
+    """One layer while it is trained.
+
+    Attributes:
+        name: of the layer.
+        shape: of its weight.
+        weights: number of weights; they come first in the vectors below, biases after them.
+        places: flat place of each weight in the layer's tensor, int64.
+        rows: row of each bias, int64.
+        latent: (n,) float32, before rounding.
+        book: (K,) float32.
+        alive: (n,) bool.
+        useful: (n,) float32, sum of squared gradients of the pass.
+    """
+
+    name: str
+    shape: torch.Size
+    weights: int
+    places: torch.Tensor
+    rows: torch.Tensor
+    latent: torch.Tensor
+    book: torch.Tensor
+    alive: torch.Tensor
+    useful: torch.Tensor
+
+    def rounded(self) -> torch.Tensor:
+        """Return the numbers after rounding and pruning, (n,) with straight-through gradients."""
+        return _Round.apply(self.latent, self.book) * self.alive
+
+    def tensors(self, numbers: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Return weight and bias made of these numbers."""
+        weight = numbers.new_zeros(math.prod(self.shape)).index_put((self.places,), numbers[: self.weights])
+        if not self.rows.numel():
+            return weight.reshape(self.shape), None
+        bias = numbers.new_zeros(self.shape[0]).index_put((self.rows,), numbers[self.weights :])
+        return weight.reshape(self.shape), bias
+
+
+class _Round(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, latent: torch.Tensor, book: torch.Tensor) -> torch.Tensor:  # type: ignore[no-untyped-def]
+        index = (latent[:, None] - book).abs().argmin(1)
+        ctx.save_for_backward(index)
+        ctx.size = book.numel()
+        return book[index]
+
+    @staticmethod
+    def backward(ctx, gradient: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:  # type: ignore[no-untyped-def]
+        (index,) = ctx.saved_tensors
+        return gradient, gradient.new_zeros(ctx.size).index_add_(0, index, gradient)
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """Training data as the compact network reads it.
+
+    Attributes:
+        x: (m, *input shape) float32.
+        y: (m,) int64.
+    """
+
+    x: torch.Tensor
+    y: torch.Tensor
+
+    def errors(self, network: Network, batch: int = 4096) -> int:
+        """Return how many samples a network of this input errs on, in float32."""
+        single = _single(network)
+        return self._count(lambda x: run(single, x), batch)
+
+    def _count(self, outputs, batch: int = 4096) -> int:  # type: ignore[no-untyped-def]
+        with torch.no_grad():
+            parts = zip(self.x.split(batch), self.y.split(batch), strict=True)
+            return sum(errors_of(outputs(x), y) for x, y in parts)
+
+
+class Trainer:
+    """Trains the numbers of a compact network.
+
+    Args:
+        network: compact, weights in float64.
+        sample: its training data; on its device everything is computed.
+        size: values of each codebook.
+        seed: of the order of samples.
+    """
+
+    def __init__(self, network: Network, sample: Sample, size: int, seed: int) -> None:
+        self.network, self.sample = _single(network), sample
+        self.axes = axes_of(network)
+        device = sample.x.device
+        self.layers = {
+            layer.name: _start(layer, size, device) for layer in network.stored() if bool(layer.weight.any())
+        }
+        self.rate = RATE
+        self._generator = torch.Generator().manual_seed(seed)
+        self._adam = torch.optim.Adam(
+            [
+                {"params": [layer.latent for layer in self.layers.values()]},
+                {"params": [layer.book for layer in self.layers.values()]},
+            ]
+        )
+
+    def train(self, rates: float | tuple[float, float]) -> None:
+        """Pass once over the sample; the rate moves from the first to the second one given."""
+        with torch.enable_grad():
+            self._train(rates)
+
+    def _train(self, rates: float | tuple[float, float]) -> None:
+        first, last = (rates, rates) if isinstance(rates, float) else rates
+        batches = list(self._batches())
+        for layer in self.layers.values():
+            layer.useful.zero_()
+        for step, (x, y) in enumerate(batches):
+            for group in self._adam.param_groups:
+                group["lr"] = first + (last - first) * step / len(batches)
+            numbers = {name: layer.rounded() for name, layer in self.layers.items()}
+            for value in numbers.values():
+                value.retain_grad()
+            self._adam.zero_grad()
+            loss = _loss(self._outputs(x, numbers), y)
+            if not loss.requires_grad:
+                return
+            loss.backward()
+            for name, layer in self.layers.items():
+                gradient = numbers[name].grad
+                if gradient is not None:
+                    layer.useful += gradient.square()
+            self._adam.step()
+
+    def cool(self, first: float, last: float, passes: int) -> None:
+        """Pass several times over the sample while the rate falls evenly."""
+        for step in range(passes):
+            self.train((first + (last - first) * step / passes, first + (last - first) * (step + 1) / passes))
+
+    def trim(self, share: float) -> None:
+        """Prune this share of the surviving numbers, those whose loss the Fisher estimate finds smallest."""
+        with torch.no_grad():
+            losses = {name: layer.useful * layer.rounded().square() for name, layer in self.layers.items()}
+            alive = torch.cat([losses[name][layer.alive] for name, layer in self.layers.items()])
+            if not alive.numel():
+                return
+            worst = max(1, math.floor(share * alive.numel()))
+            limit = alive.kthvalue(worst).values
+            for name, layer in self.layers.items():
+                kept = layer.alive & (losses[name] > limit)
+                if bool(kept[: layer.weights].any()):
+                    layer.alive = kept
+            self._bury()
+
+    def errors(self) -> int:
+        """Return how many training samples the rounded network errs on."""
+        with torch.no_grad():
+            halved = {name: _halved(layer) for name, layer in self.layers.items()}
+        return self.sample._count(lambda x: self._outputs(x, halved))
+
+    def quantised(self, plan: Plan, kept: tuple[torch.Tensor, ...], whole: Plan) -> list[Quantised]:
+        """Return the rounded layers in the coordinates of the whole network.
+
+        Args:
+            plan: of the compact network.
+            kept: units of each axis of the whole network that the compact one has.
+            whole: plan of the whole network.
+        """
+        found = []
+        for small, full in zip(plan.layers, whole.layers, strict=True):
+            mask = np.zeros(full.shape, dtype=bool)
+            rows, columns = kept[full.rows].numpy(), kept[full.columns].numpy()
+            layer = self.layers.get(small.name)
+            weights, offsets = np.zeros(small.shape), np.zeros(small.shape[0])
+            book = np.zeros(0, dtype=np.float16)
+            if layer is not None:
+                weights, offsets, book = _plain(layer, small.shape)
+            mask[np.ix_(rows, columns)] = weights != 0
+            all_offsets = np.zeros(full.shape[0])
+            all_offsets[rows] = offsets
+            found.append(_as_quantised(mask, weights[weights != 0], all_offsets, book, full.biased))
+        return found
+
+    def snapshot(self) -> dict[str, tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
+        """Return the state of the numbers."""
+        return {
+            name: (layer.latent.detach().clone(), layer.book.detach().clone(), layer.alive.clone())
+            for name, layer in self.layers.items()
+        }
+
+    def restore(self, state: dict[str, tuple[torch.Tensor, torch.Tensor, torch.Tensor]]) -> None:
+        """Go back to a state."""
+        with torch.no_grad():
+            for name, (latent, book, alive) in state.items():
+                self.layers[name].latent.copy_(latent)
+                self.layers[name].book.copy_(book)
+                self.layers[name].alive = alive.clone()
+        self._adam.state.clear()
+
+    def _batches(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        order = torch.randperm(self.sample.y.numel(), generator=self._generator).to(self.sample.x.device)
+        for part in order.split(BATCH):
+            yield self.sample.x[part], self.sample.y[part]
+
+    def _outputs(self, x: torch.Tensor, numbers: dict[str, torch.Tensor]) -> torch.Tensor:
+        made = {name: layer.tensors(numbers[name]) for name, layer in self.layers.items()}
+
+        def evaluate(node: Node, values: list[torch.Tensor]) -> torch.Tensor:
+            if not isinstance(node, Affine):
+                return evaluate_node(node, values)
+            weight, bias = made.get(node.name, (node.weight.to(x.device), node.bias))
+            return affine(node, values[0], weight, bias)
+
+        return run(self.network, x, evaluate)
+
+    def _bury(self) -> None:
+        """Prune what reads a dead unit or feeds a unit that nobody reads."""
+        for _ in range(self.network.depth):
+            before = sum(int(layer.alive.sum()) for layer in self.layers.values())
+            _bury_once(self.axes, self.layers)
+            if before == sum(int(layer.alive.sum()) for layer in self.layers.values()):
+                return
+
+
+def _start(layer: Affine, size: int, device: torch.device) -> Layer:
+    places = layer.weight.flatten().nonzero()[:, 0]
+    rows = torch.zeros(0, dtype=torch.int64) if layer.bias is None else layer.bias.nonzero()[:, 0]
+    offsets = torch.zeros(0, dtype=torch.float64) if layer.bias is None else layer.bias[rows]
+    numbers = torch.cat([layer.weight.flatten()[places], offsets])
+    book = torch.from_numpy(codebook_of(numbers.numpy(force=True), size).astype(np.float32))
+    return Layer(
+        layer.name,
+        layer.weight.shape,
+        places.numel(),
+        places.to(device),
+        rows.to(device),
+        numbers.float().to(device).requires_grad_(),
+        book.to(device).requires_grad_(),
+        torch.ones(numbers.numel(), dtype=torch.bool, device=device),
+        torch.zeros(numbers.numel(), device=device),
+    )
+
+
+def _single(network: Network) -> Network:
+    def single(node: Node) -> Node:
+        if isinstance(node, Affine):
+            bias = None if node.bias is None else node.bias.float()
+            return replace(node, weight=node.weight.float(), bias=bias)
+        if isinstance(node, AvgPool):
+            return replace(node, rows_h=node.rows_h.float(), rows_w=node.rows_w.float())
+        return node
+
+    return replace(network, nodes=tuple(single(node) for node in network.nodes))
+
+
+def _loss(outputs: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    if outputs.shape[1] == 1:
+        return F.binary_cross_entropy_with_logits(outputs[:, 0], y.to(outputs.dtype))
+    return F.cross_entropy(outputs, y)
+
+
+def _halved(layer: Layer) -> torch.Tensor:
+    book = torch.from_numpy(halves(layer.book.numpy(force=True)).astype(np.float32)).to(layer.book.device)
+    index = (layer.rounded()[:, None] - book).abs().argmin(1)
+    return book[index] * layer.alive
+
+
+def _plain(layer: Layer, shape: tuple[int, int, int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    with torch.no_grad():
+        weight, bias = layer.tensors(_halved(layer).double())
+    offsets = np.zeros(shape[0]) if bias is None else bias.numpy(force=True)
+    return weight.reshape(shape).numpy(force=True), offsets, halves(layer.book.numpy(force=True))
+
+
+def _as_quantised(
+    mask: np.ndarray, numbers: np.ndarray, offsets: np.ndarray, book: np.ndarray, biased: bool
+) -> Quantised:
+    if numbers.size == 0:
+        values, bias = unshared(numbers, offsets, max(1, book.size))
+    else:
+        values, bias = shared(numbers, offsets, book)
+    return Quantised(mask, values, bias if biased else None)
+
+
+def _bury_once(axes: Axes, layers: dict[str, Layer]) -> None:
+    fed = [torch.zeros(axis.size, dtype=torch.bool) for axis in axes.axes]
+    read = [torch.zeros(axis.size, dtype=torch.bool) for axis in axes.axes]
+    for name, layer in layers.items():
+        rows, columns = _ends(layer)
+        alive = layer.alive[: layer.weights].cpu()
+        fed[axes.rows[name]][rows[alive]] = True
+        read[axes.columns[name]][columns[alive]] = True
+    for name, layer in layers.items():
+        rows, columns = _ends(layer)
+        row_axis, column_axis = axes.rows[name], axes.columns[name]
+        everyone = torch.ones_like(fed[row_axis])
+        useful = fed[row_axis] & read[row_axis] if axes.axes[row_axis].free else everyone
+        fed_columns = fed[column_axis] if axes.axes[column_axis].free else torch.ones_like(fed[column_axis])
+        kept = torch.cat([useful[rows] & fed_columns[columns], useful[layer.rows.cpu()]])
+        layer.alive = layer.alive & kept.to(layer.alive.device)
+
+
+def _ends(layer: Layer) -> tuple[torch.Tensor, torch.Tensor]:
+    entries = math.prod(layer.shape[2:])
+    places = layer.places.cpu()
+    return places // (layer.shape[1] * entries), places // entries % layer.shape[1]

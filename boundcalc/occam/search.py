@@ -1,0 +1,254 @@
+"""The search for a quantised network with a small certificate (theory section 4).
+
+Three stages, each a codeword whose certificate holds: a uniform mask code with k-means of eight values and raw biases; dead units
+removed, masks coded as graphons and codebooks of the best size; everything refined jointly. The union bound is over all codewords, so
+taking the best of any number of them costs nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+
+from boundcalc.empirical.split import Split
+from boundcalc.network.forward import run
+from boundcalc.network.network import Network
+from boundcalc.network.ops import Affine
+from boundcalc.occam.blocks import Groups, counts_of, find_groups, refine_groups
+from boundcalc.occam.codeword import Codeword, Plan, plan_of
+from boundcalc.occam.kl import certificate
+from boundcalc.occam.refine import RATE, TRIM, Sample, Trainer, errors_of
+from boundcalc.occam.skeleton import compacted, flattened, simplified
+from boundcalc.occam.spelling import Reference, masks_of, quantise, realise, spell
+from boundcalc.occam.transmit import lengths
+
+SIZES = (2, 3, 4, 6, 8, 16)
+"""Codebook sizes tried by k-means."""
+JOINT_SIZE = 4
+HOPELESS = 8.0
+"""Nats a sample of the plain code above which nothing further is tried: the certificate is above 0.999."""
+MOST_PASSES, LEAST_PASSES = 40, 3
+"""Passes of the joint refinement where their number is not given: at most so many, and none where fewer are affordable."""
+SETTLE, CYCLE = 0.25, 2
+"""Share of them that only settles the result; passes of the others between two rounds of pruning."""
+WORK, SLIDING = 6e11, 8
+"""Multiplications that the joint refinement spends at most, a sliding kernel's counted eightfold for being slower: the number of
+passes follows from the network and the sample size alone."""
+TRIAL_WORK, TRIAL_SAMPLES = 3e10, 500
+"""Multiplications for which a codebook size is tried, and the fewest samples on which it is: all of them where that is cheap."""
+SAMPLE_BYTES = 2**30
+BATCH_ENTRIES = 2**22
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is asked for.
+
+    Attributes:
+        network: weights in float64.
+        split: training samples, streamed.
+        m: how many.
+        delta: probability of failure.
+        reference: weights independent of the sample; empty where unknown.
+        device: where to compute.
+        seed: of the order of samples.
+        passes: over the sample that the joint refinement makes; None for as many as are quick.
+    """
+
+    network: Network
+    split: Split
+    m: int
+    delta: float
+    reference: Reference
+    device: str
+    seed: int
+    passes: int | None
+
+
+@dataclass(frozen=True, eq=False)
+class Stage:
+    """A codeword and what it certifies.
+
+    Attributes:
+        name: ``"uniform"``, ``"relative"``, ``"graphon"`` or ``"joint"``.
+        word: the codeword.
+        network: the network it describes.
+        bits: its sections.
+        errors: training samples in error, measured in float64 on that network.
+        value: the certified error.
+    """
+
+    name: str
+    word: Codeword
+    network: Network
+    bits: dict[str, float]
+    errors: int
+    value: float
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """What the search found.
+
+    Attributes:
+        plan: what sender and receiver know beforehand.
+        stages: in order of effort.
+        passes: passes over the sample that the joint refinement made.
+        remark: why a stage was left out, or "".
+    """
+
+    plan: Plan
+    stages: tuple[Stage, ...]
+    passes: int
+    remark: str
+
+    @property
+    def best(self) -> Stage:
+        """The stage with the smallest certificate."""
+        return min(self.stages, key=lambda stage: stage.value)
+
+
+def search(task: Task) -> Found:
+    """Search a codeword with a small certificate.
+
+    Raises:
+        NotCovered: the network has an operation with parameters that this code does not describe, or that cannot be run.
+    """
+    base = flattened(task.network)
+    plan = plan_of(base)
+    words = {"uniform": spell(plan, quantise(plan, base, 8, "raw"), None)}
+    if task.reference:
+        changes = quantise(plan, base, 8, "own", task.reference)
+        words["relative"] = spell(plan, changes, None, relative=True)
+    shortest = min(math.fsum(lengths(plan, word).values()) for word in words.values())
+    if not task.passes and shortest * math.log(2) > HOPELESS * task.m:
+        remark = "the plain code already needs more than 8 nats a sample, so nothing shorter was searched"
+        return Found(plan, _measured(task, plan, base, words), 0, remark)
+    passes = _search_further(task, plan, base, words)
+    remark = (
+        "" if passes or task.passes == 0 else "a pass over the sample costs too much for joint refinement"
+    )
+    return Found(plan, _measured(task, plan, base, words), passes, remark)
+
+
+def _search_further(task: Task, plan: Plan, base: Network, words: dict[str, Codeword]) -> int:
+    simple = simplified(base)
+    compact, kept = compacted(simple)
+    sample = _load(task, base, compact, kept[plan.axes.nodes[0]])
+    groups = find_groups(plan, counts_of(masks_of(plan, simple)), relative=False)
+    words["graphon"] = _best_by_k_means(task, plan, simple, compact, sample, groups)
+    passes = _passes(compact, task)
+    if passes and any(bool(layer.weight.any()) for layer in compact.layers()):
+        words["joint"] = _joint(task, plan, compact, kept, sample, groups, passes)
+    return passes
+
+
+def _best_by_k_means(
+    task: Task, plan: Plan, simple: Network, compact: Network, sample: Sample, groups: Groups
+) -> Codeword:
+    small = plan_of(compact)
+    tried = max(TRIAL_SAMPLES, math.floor(TRIAL_WORK / _work_of(compact)))
+    sample = Sample(sample.x[:tried], sample.y[:tried])
+    found: list[tuple[float, Codeword]] = []
+    for size in SIZES:
+        for mode in ("own", "shared"):
+            word = spell(plan, quantise(plan, simple, size, mode), groups)
+            trial = realise(small, spell(small, quantise(small, compact, size, mode), None), compact)
+            found.append((_value(task, plan, word, sample.errors(trial), sample), word))
+    return min(found, key=lambda pair: pair[0])[1]
+
+
+def _joint(
+    task: Task,
+    plan: Plan,
+    compact: Network,
+    kept: tuple[torch.Tensor, ...],
+    sample: Sample,
+    groups: Groups,
+    passes: int,
+) -> Codeword:
+    trainer, small = Trainer(compact, sample, JOINT_SIZE, task.seed), plan_of(compact)
+    settle = math.floor(SETTLE * passes)
+    best_value, best_word, best_state = math.inf, None, trainer.snapshot()
+
+    def judge() -> tuple[float, Codeword]:
+        nonlocal groups
+        layers = trainer.quantised(small, kept, plan)
+        groups = refine_groups(plan, counts_of([layer.mask for layer in layers]), False, groups)
+        word = spell(plan, layers, groups)
+        return _value(task, plan, word, trainer.errors(), sample), word
+
+    for start in range(0, passes - settle, CYCLE):
+        trainer.cool(RATE, RATE / 10, min(CYCLE, passes - settle - start))
+        value, word = judge()
+        if value < best_value:
+            best_value, best_word, best_state = value, word, trainer.snapshot()
+        trainer.trim(TRIM)
+    trainer.restore(best_state)
+    for step in range(settle):
+        trainer.cool(RATE / 2 * (1 - step / settle), RATE / 2 * (1 - (step + 1) / settle), 1)
+        value, word = judge()
+        if value < best_value:
+            best_value, best_word = value, word
+    assert best_word is not None
+    return best_word
+
+
+def _value(task: Task, plan: Plan, word: Codeword, errors: int, sample: Sample) -> float:
+    bits = math.fsum(lengths(plan, word).values())
+    scaled = round(errors * task.m / sample.y.numel())
+    return certificate(scaled, task.m, bits, task.delta)
+
+
+def _measured(task: Task, plan: Plan, base: Network, words: dict[str, Codeword]) -> tuple[Stage, ...]:
+    networks = {name: realise(plan, word, base, task.reference or None) for name, word in words.items()}
+    errors = dict.fromkeys(words, 0)
+    with torch.no_grad():
+        for x, y in _batches(task, base):
+            for name, network in networks.items():
+                outputs = run(network, x.to(task.device))
+                errors[name] += errors_of(outputs, y.to(task.device))
+    stages = []
+    for name, word in words.items():
+        bits = lengths(plan, word)
+        value = certificate(errors[name], task.m, math.fsum(bits.values()), task.delta)
+        stages.append(Stage(name, word, networks[name], bits, errors[name], value))
+    return tuple(stages)
+
+
+def _batches(task: Task, network: Network) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    widest = max(math.prod(node.shape) for node in network.nodes)
+    for x, y in task.split.batches(max(1, min(4096, BATCH_ENTRIES // widest))):
+        yield torch.from_numpy(x), torch.from_numpy(y)
+
+
+def _load(task: Task, base: Network, compact: Network, kept: torch.Tensor) -> Sample:
+    room = SAMPLE_BYTES // (4 * compact.inputs)
+    xs, ys, count = [], [], 0
+    for x, y in _batches(task, base):
+        image = x.reshape(x.shape[0], *base.nodes[0].shape)[:, kept]
+        xs.append(image.float())
+        ys.append(y)
+        count += y.numel()
+        if count >= room:
+            break
+    return Sample(torch.cat(xs)[:room].to(task.device), torch.cat(ys)[:room].to(task.device))
+
+
+def _passes(network: Network, task: Task) -> int:
+    if task.passes is not None:
+        return task.passes
+    possible = math.floor(WORK / (3 * task.m * _work_of(network)))
+    return min(MOST_PASSES, possible) if possible >= LEAST_PASSES else 0
+
+
+def _work_of(network: Network) -> int:
+    return sum(_work(layer) for layer in network.layers())
+
+
+def _work(layer: Affine) -> int:
+    positions = math.prod(layer.shape[1:])
+    return layer.weight.numel() * positions * (SLIDING if positions > 1 else 1)

@@ -1,0 +1,66 @@
+"""A certified network as a state dict that its own architecture loads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+
+from boundcalc.errors import BoundcalcError
+from boundcalc.network.network import Network
+from boundcalc.network.ops import Affine
+
+VARIANCE, SCALE = 2.0**60, 2.0**30
+"""eps is lost beside this variance and the scale is its root, so that a BatchNorm only adds its shift, in any precision."""
+
+
+def state_dict(
+    stored: Mapping[str, torch.Tensor], network: Network, certified: Network
+) -> dict[str, torch.Tensor]:
+    """Return a checkpoint's tensors with the weights and biases of the certified network.
+
+    Args:
+        stored: the checkpoint's own tensors, reparametrisations undone.
+        network: what was read from it.
+        certified: a network of this architecture, perhaps with hidden units in another order and a vector as its input; numbers
+            that float32 holds.
+
+    Returns:
+        Key -> tensor, shapes as in `stored`, weights and biases float32. Where a BatchNorm was folded into a layer, the
+        BatchNorm is left with the bias alone; one without a scale keeps a factor that is 1 up to the rounding of float32.
+
+    Raises:
+        BoundcalcError: a layer's weight is not stored as `LAYER.weight`, row by row.
+    """
+    state = {key: tensor.clone() for key, tensor in stored.items()}
+    shapes = {layer.name: layer for layer in network.stored()}
+    for layer in certified.stored():
+        own = shapes[layer.name]
+        if not _is_stored_by_rows(stored, own):
+            raise BoundcalcError(f"{layer.name}: its weight is not stored as {layer.name}.weight, row by row")
+        state[f"{layer.name}.weight"] = layer.weight.float().reshape(own.stored_shape).contiguous()
+        if layer.bias is not None:
+            _put_bias(state, own, layer.bias.float())
+    return state
+
+
+def _is_stored_by_rows(stored: Mapping[str, torch.Tensor], layer: Affine) -> bool:
+    if f"{layer.name}.weight" not in stored:
+        return False
+    kernel = stored[f"{layer.name}.weight"].double().reshape(layer.weight.shape)
+    return layer.folded or torch.equal(torch.where(layer.support, kernel, 0.0), layer.weight)
+
+
+def _put_bias(state: dict[str, torch.Tensor], layer: Affine, bias: torch.Tensor) -> None:
+    if not layer.norms:
+        state[f"{layer.name}.bias"] = bias
+        return
+    if f"{layer.name}.bias" in state:
+        state[f"{layer.name}.bias"] = torch.zeros_like(bias)
+    for place, (norm, eps) in enumerate(layer.norms):
+        has_scale = f"{norm}.weight" in state
+        state[f"{norm}.running_mean"] = -bias if place == 0 else torch.zeros_like(bias)
+        state[f"{norm}.running_var"] = torch.full_like(bias, VARIANCE if has_scale else 1.0 - eps)
+        if has_scale:
+            state[f"{norm}.weight"] = torch.full_like(bias, SCALE)
+            state[f"{norm}.bias"] = torch.zeros_like(bias)

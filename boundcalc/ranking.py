@@ -1,0 +1,120 @@
+"""Tickets side by side: what each is by every quantity, and how quantities rank them as gap and accuracy do."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from boundcalc.correlation import Coefficient, correlate
+from boundcalc.report.comparable import Numbers, comparable, statuses
+
+TARGETS = ("gap", "accuracy")
+DENSITY = "density"
+
+Tree = dict[str, Any]
+
+
+def tickets(reports: Sequence[Tree], apart: Sequence[float | None] | None = None) -> list[Tree]:
+    """Put tickets in order: by lottery, and in it by density, the densest first.
+
+    Args:
+        reports: trees of schema ``boundcalc.report/1``.
+        apart: the cut norm of each ticket's masks less those it is put beside, mean over layers of the upper end; None where there
+            is none.
+
+    Returns:
+        For each its index in `reports` (``checkpoint``), ``lottery``, ``density`` and ``quantities``.
+    """
+    found = [
+        {
+            "checkpoint": index,
+            "lottery": lottery(report["checkpoint"]["path"]),
+            "density": report["checkpoint"]["density"],
+            "quantities": comparable(report) | ({} if apart is None else {"masks.cut": apart[index]}),
+        }
+        for index, report in enumerate(reports)
+    ]
+    return sorted(found, key=lambda one: (one["lottery"], -one["density"], one["checkpoint"]))
+
+
+def lottery(path: str) -> str:
+    """Return the folder whose levels belong to one lottery, else the folder that a file lies in.
+
+    Example:
+        >>> lottery("runs/imp/replicate_1/level_22/main"), lottery("tickets/a.pt")
+        ('runs/imp/replicate_1', 'tickets')
+    """
+    before = re.split(r"(?:^|/)level_\w+(?:/|$)", path, maxsplit=1)[0]
+    return before if before != path else os.path.dirname(path)
+
+
+def correlations(ordered: Sequence[Tree], kinds: Mapping[str, str], seed: int = 0) -> list[Tree]:
+    """Return Kendall's tau of every quantity with the measured gap and with accuracy.
+
+    Args:
+        ordered: of `tickets`.
+        kinds: bound -> status.
+        seed: of the bootstrap.
+
+    Returns:
+        For each quantity and target: n, left_out, tau, interval, partial, partial_interval and reason; nothing where no gap
+        and no accuracy was measured.
+    """
+    numbers = [one["quantities"] for one in ordered]
+    density = [one[DENSITY] for one in ordered]
+    targets = {
+        "gap": [one.get("empirical.gap") for one in numbers],
+        "accuracy": [_accuracy(one) for one in numbers],
+    }
+    names = list(dict.fromkeys(name for one in numbers for name in one if not name.startswith("empirical.")))
+    columns = {DENSITY: density, **{name: [one.get(name) for one in numbers] for name in names}}
+    return [
+        _entry(name, target, column, values, density, kinds, seed)
+        for target, values in targets.items()
+        if any(value is not None for value in values)
+        for name, column in columns.items()
+    ]
+
+
+def ranked(reports: Sequence[Tree], seed: int = 0) -> tuple[list[Tree], list[Tree]]:
+    """Return `tickets` and their `correlations`."""
+    ordered = tickets(reports)
+    return ordered, correlations(ordered, statuses(reports), seed)
+
+
+def _entry(
+    name: str,
+    target: str,
+    column: Sequence[float | None],
+    values: Sequence[float | None],
+    density: Sequence[float],
+    kinds: Mapping[str, str],
+    seed: int,
+) -> Tree:
+    found = correlate(column, values, density, seed)
+    status = kinds.get(name.split(".")[1], "") if name.startswith("bounds.") else ""
+    partial = Coefficient(None, None, "density itself") if name == DENSITY else found.partial
+    return {
+        "quantity": name,
+        "with": target,
+        "status": status,
+        "n": found.n,
+        "left_out": found.left_out,
+        "tau": found.plain.tau,
+        "interval": _ends(found.plain),
+        "partial": partial.tau,
+        "partial_interval": _ends(partial),
+        "reason": found.plain.reason or None,
+        "partial_reason": partial.reason or None,
+    }
+
+
+def _ends(one: Coefficient) -> list[float] | None:
+    return None if one.interval is None else list(one.interval)
+
+
+def _accuracy(numbers: Numbers) -> float | None:
+    error = numbers.get("empirical.test_error")
+    return None if error is None else 1 - error

@@ -1,0 +1,202 @@
+"""Networks side by side, as one frozen tree of plain values and its views."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+from boundcalc.errors import UsageError
+from boundcalc.report.document import Column, Grid, Section
+from boundcalc.report.numbers import interval, percent, plain, show, sizes
+from boundcalc.report.ranking_sections import correlation_sections, ticket_sections
+from boundcalc.report.text import one_line
+from boundcalc.report.tree import frozen, thawed
+from boundcalc.report.views import FORMATS
+
+SCHEMA = "boundcalc.compare/1"
+CSV_HEADER = ("checkpoint", "other", "layer", "other_layer", "quantity", "value")
+NOTE = (
+    "Units are sorted by degree in both; the cut norm of the difference of the two step graphons is an interval that is"
+    " proved, and bounds their cut distance from above."
+)
+
+Tree = dict[str, Any]
+
+
+@dataclass(frozen=True, repr=False)
+class Comparison:
+    """Distances between the masks of networks, as the tree of schema ``boundcalc.compare/1``.
+
+    Args:
+        tree: ``checkpoints`` (path, sha256, format, parameters, surviving, density) and ``pairs``, each with the two
+            indices into ``checkpoints`` and ``layers`` (names, shapes, densities of both, l2, cut: [low, high]);
+            ``tickets`` by lottery and density with the quantities of `boundcalc.report.comparable`, ``statuses`` of the bounds,
+            ``correlations`` (Kendall's tau with gap and accuracy) and ``policy`` (how missing values and intervals are dealt with).
+
+    Raises:
+        ValueError: a wrong schema, or a value that JSON cannot hold.
+    """
+
+    tree: Mapping[str, Any]
+
+    def __post_init__(self) -> None:
+        if self.tree.get("schema") != SCHEMA:
+            raise ValueError(f"schema: expected {SCHEMA!r}, found {self.tree.get('schema')!r}")
+        object.__setattr__(self, "tree", frozen(self.tree))
+
+    def to_dict(self) -> Tree:
+        """Return a fresh copy of the tree, of dicts and lists that the caller may change."""
+        return {key: thawed(value) for key, value in self.tree.items()}
+
+    def to(self, format: str) -> str:
+        """Render the comparison.
+
+        Args:
+            format: one of ``boundcalc.report.FORMATS``: table, json, csv, markdown, latex, html.
+
+        Returns:
+            The text, ending in one newline.
+
+        Raises:
+            UsageError: there is no such format.
+        """
+        if format not in FORMATS:
+            raise UsageError(f"unknown format {format!r}: one of {', '.join(FORMATS)}")
+        tree = self.to_dict()
+        if format == "csv":
+            return _csv(tree)
+        if format == "json":
+            from boundcalc.report.json_view import render
+
+            return render(tree)
+        page = import_module(f"boundcalc.report.{format}").page
+        return str(page(f"boundcalc {tree.get('version', '')} compare", sections(tree)))
+
+    def __str__(self) -> str:
+        """Return the table view."""
+        return self.to("table").rstrip("\n")
+
+    def __repr__(self) -> str:
+        """Return one line: which checkpoints."""
+        return f"<Comparison of {', '.join(repr(one['path']) for one in self.tree['checkpoints'])}>"
+
+    def __reduce__(self) -> tuple[type[Comparison], tuple[Tree]]:
+        """Pickle by the plain tree: frozen mappings do not pickle."""
+        return type(self), (self.to_dict(),)
+
+
+def sections(tree: Tree) -> tuple[Section, ...]:
+    """Build the sections: the checkpoints, tickets by quantities, rank correlations, then a grid of layers for each pair."""
+    return (
+        _checkpoints(tree),
+        *ticket_sections(tree["tickets"], tree["statuses"]),
+        *correlation_sections(tree["correlations"]),
+        *(_pair(tree, index) for index in range(len(tree["pairs"]))),
+    )
+
+
+def _checkpoints(tree: Tree) -> Section:
+    columns = (
+        Column(""),
+        Column("checkpoint"),
+        Column("parameters", right=True),
+        Column("surviving", right=True),
+        Column("density", right=True),
+    )
+    rows = tuple(
+        (
+            str(number),
+            show(one["path"]),
+            plain(one["parameters"]),
+            plain(one["surviving"]),
+            percent(one["density"]),
+        )
+        for number, one in enumerate(tree["checkpoints"], 1)
+    )
+    facts = (("resolution", show(tree["resolution"])), ("seed", show(tree["seed"])))
+    return Section("Checkpoints", "checkpoints", facts, Grid(columns, rows))
+
+
+def _pair(tree: Tree, index: int) -> Section:
+    pair = tree["pairs"][index]
+    a, b = (number + 1 for number in pair["checkpoints"])
+    headers = (f"density {a}", f"density {b}", "L2", "cut norm")
+    columns = (
+        Column("layer"),
+        Column(f"shape {a}", right=True),
+        Column(f"shape {b}", right=True),
+        *(Column(header, right=True) for header in headers),
+    )
+    rows = tuple(
+        (
+            _name(layer["names"]),
+            *map(sizes, layer["shapes"]),
+            *map(percent, layer["densities"]),
+            plain(layer["l2"]),
+            interval(layer["cut"]),
+        )
+        for layer in pair["layers"]
+    )
+    last = index == len(tree["pairs"]) - 1
+    return Section(
+        f"Masks of {a} and {b}", f"masks-{a}-{b}", grid=Grid(columns, rows), notes=(NOTE,) if last else ()
+    )
+
+
+def _name(names: list[str]) -> str:
+    return names[0] if names[0] == names[1] else f"{names[0]} / {names[1]}"
+
+
+def _csv(tree: Tree) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(CSV_HEADER)
+    for row in _csv_rows(tree):
+        writer.writerow([one_line(cell) for cell in row])
+    return text.getvalue()
+
+
+def _csv_rows(tree: Tree) -> Iterator[tuple[str, ...]]:
+    """List every number of a checkpoint, of a correlation, then of a pair of layers, each once; an empty value where it is null."""
+    paths = [one["path"] for one in tree["checkpoints"]]
+    for one in tree["checkpoints"]:
+        for quantity in ("parameters", "surviving", "density"):
+            yield one["path"], "", "", "", quantity, repr(one[quantity])
+    for ticket in tree["tickets"]:
+        for quantity, value in ticket["quantities"].items():
+            yield paths[ticket["checkpoint"]], "", "", "", quantity, _cell(value)
+    for one in tree["correlations"]:
+        for name, value in _coefficients(one):
+            yield "", "", "", "", f"{name}({one['quantity']}, {one['with']})", _cell(value)
+    for pair in tree["pairs"]:
+        a, b = (paths[number] for number in pair["checkpoints"])
+        for layer in pair["layers"]:
+            for quantity, value in _apart(layer):
+                yield a, b, *layer["names"], quantity, repr(value)
+
+
+def _coefficients(one: Tree) -> Iterator[tuple[str, float | None]]:
+    for name in ("n", "left_out", "tau", "partial"):
+        yield name, one[name]
+    for name in ("interval", "partial_interval"):
+        low, high = one[name] or (None, None)
+        yield from ((f"{name}_low", low), (f"{name}_high", high))
+
+
+def _apart(layer: Tree) -> tuple[tuple[str, float], ...]:
+    (own, other), (low, high) = layer["densities"], layer["cut"]
+    return (
+        ("density", own),
+        ("other_density", other),
+        ("l2", layer["l2"]),
+        ("cut_low", low),
+        ("cut_high", high),
+    )
+
+
+def _cell(value: float | None) -> str:
+    return "" if value is None else repr(value)

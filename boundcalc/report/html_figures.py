@@ -1,0 +1,160 @@
+"""The pictures of one report, made from its tree."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from boundcalc.report.bound_rows import SHOWN_STATUS, log10_value, marked_value, sorted_bounds
+from boundcalc.report.html_block import Figure
+from boundcalc.report.html_origin import References, of_bound, of_cell, of_file, of_measurement
+from boundcalc.report.numbers import percent, plain, show
+from boundcalc.report.svg_rows import Line, Mark, Row, rows_plot
+from boundcalc.report.svg_scale import of_numbers, of_powers
+from boundcalc.report.values import log10, number
+
+Tree = dict[str, Any]
+
+LOOKS = {
+    "theorem": ("circle", "proved"),
+    "published": ("diamond", "published"),
+    "refuted": ("cross", "refuted"),
+    "score": ("triangle", "score"),
+}
+STATUS_LEGEND = {
+    "theorem": "theorem: proved",
+    "published": "PUBLISHED: not derived again here",
+    "refuted": "REFUTED: a counter-example exists",
+    "score": "SCORE: no statement about the error",
+}
+MEASURED = (("gap", "measured gap"), ("train_error", "training error"), ("test_error", "test error"))
+Z_LOOKS = (
+    ("delta_r", "Dr", "circle", "first"),
+    ("delta_r_imdb", "Dr imdb", "square", "second"),
+    ("lambda", "lambda", "diamond", "third"),
+    ("lambda_imsg", "imsg", "triangle", "fourth"),
+    ("narc", "narc", "cross", "fifth"),
+)
+
+
+def bounds(tree: Tree, ref: References) -> tuple[Figure, ...]:
+    """Draw the bounds' values on a logarithmic axis, least first, with what was measured as lines."""
+    found = [(name, bound, log10_value(bound)) for name, bound in sorted_bounds(tree)]
+    drawn = [
+        (name, bound, at)
+        for name, bound, at in found
+        if bound["status"] in LOOKS and at is not None and math.isfinite(at)
+    ]
+    if not drawn:
+        return ()
+    measured = _measured_lines(tree)
+    scale = of_powers([*(at for _, _, at in drawn), *(line.at for line in measured), 0.0])
+    rows = tuple(_bound_row(name, bound, at, ref) for name, bound, at in drawn)
+    lines = (*measured, Line(0.0, "one", "1: vacuous from here on"))
+    label = f"Values of {len(rows)} bounds on a logarithmic axis; the table below has the same numbers."
+    statuses = dict.fromkeys(bound["status"] for _, bound, _ in drawn)
+    legend = tuple((*LOOKS[status], STATUS_LEGEND[status]) for status in LOOKS if status in statuses)
+    missing = [name for name, _, _ in found if name not in {row.name for row in rows}]
+    caption = (
+        "Upper bounds on the error, rounded up, and what was measured. A value of 1 or more says nothing."
+    )
+    caption += _not_on_axis(tree) + (f" Without a value: {', '.join(missing)}." if missing else "")
+    return (
+        Figure("Bounds and the measured gap", (rows_plot(label, scale, rows, lines, 0.0),), caption,
+               of_measurement(tree), legend, wide=True),
+    )  # fmt: skip
+
+
+def layers(tree: Tree, ref: References) -> tuple[Figure, ...]:
+    """Draw the share of weights that survives, layer by layer."""
+    part = [one for one in (tree.get("network") or {}).get("layers") or [] if number(one.get("density"))]
+    shares = [(one, at) for one in part if (at := log10(one["density"])) is not None]
+    if not shares:
+        return ()
+    origin = of_file(tree)
+    whole = log10((tree.get("checkpoint") or {}).get("density"))
+    scale = of_powers([*(at for _, at in shares), 0.0])
+    rows = tuple(
+        Row(
+            show(one.get("name")),
+            f"{plain(one.get('surviving'))} = {percent(one['density'])}",
+            (
+                Mark(
+                    at, "circle", "plain", f"{show(one.get('name'))}: {percent(one['density'])}", ref(origin)
+                ),
+            ),
+        )
+        for one, at in shares
+    )
+    lines = (
+        () if whole is None else (Line(whole, "gap", f"network: {percent(tree['checkpoint']['density'])}"),)
+    )
+    label = f"Density of {len(rows)} layers on a logarithmic axis."
+    empty = len(part) - len(shares)
+    caption = "Share of the weights that survives." + (f" {empty} layers have none left." if empty else "")
+    return (
+        Figure("Density of the layers", (rows_plot(label, scale, rows, lines),), caption, origin, wide=True),
+    )
+
+
+def topology(tree: Tree, ref: References) -> tuple[Figure, ...]:
+    """Draw the z-scores of the layers' scores against random masks of the same density."""
+    part = (tree.get("topology") or {}).get("layers") or []
+    scored = [(show(one.get("name")), _z(one)) for one in part]
+    values = [z for _, zs in scored for z in zs.values()]
+    if not values:
+        return ()
+    origin = of_cell(tree, "topology", "", "z")
+    rows = tuple(
+        Row(
+            name,
+            "" if zs else "no z-score",
+            tuple(
+                Mark(zs[key], shape, kind, f"{name}: z of {words} = {plain(zs[key])}", ref(origin))
+                for key, words, shape, kind in Z_LOOKS
+                if key in zs
+            ),
+        )
+        for name, zs in scored
+    )
+    present = {key for _, zs in scored for key in zs}
+    legend = tuple((shape, kind, words) for key, words, shape, kind in Z_LOOKS if key in present)
+    plot = rows_plot(
+        f"z-scores of {len(rows)} layers.",
+        of_numbers([*values, 0.0]),
+        rows,
+        (Line(0.0, "one", "random masks"),),
+    )
+    caption = "A score less its mean over random masks of the same density, in their standard deviations."
+    return (Figure("Topology against random masks", (plot,), caption, origin, legend, wide=True),)
+
+
+def _bound_row(name: str, bound: Tree, at: float, ref: References) -> Row:
+    shape, kind = LOOKS[bound["status"]]
+    status = SHOWN_STATUS[bound["status"]]
+    value = marked_value(bound)
+    says = f"{value} {status}" + (", vacuous" if bound.get("vacuous") else "")
+    label = f"{name}: {value}, {status}" + (", vacuous" if bound.get("vacuous") else "")
+    return Row(name, says, (Mark(at, shape, kind, label, ref(of_bound(name, bound))),))
+
+
+def _measured_lines(tree: Tree) -> tuple[Line, ...]:
+    measured = tree.get("empirical") or {}
+    found = [(key, words, log10(measured.get(key))) for key, words in MEASURED]
+    return tuple(
+        Line(at, key.replace("_error", ""), f"{words} {plain(measured[key])}")
+        for key, words, at in found
+        if at is not None
+    )
+
+
+def _not_on_axis(tree: Tree) -> str:
+    measured = tree.get("empirical") or {}
+    low = [(words, measured.get(key)) for key, words in MEASURED]
+    told = [f"{words} {plain(value)}" for words, value in low if number(value) and value <= 0]
+    return f" Not on the axis: {', '.join(told)}." if told else ""
+
+
+def _z(layer: Tree) -> dict[str, float]:
+    found = layer.get("z")
+    return {key: z for key, z in found.items() if number(z)} if isinstance(found, dict) else {}

@@ -1,0 +1,91 @@
+"""Which number is never above which."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+
+from boundcalc.bounds.catalogue import Bound
+from boundcalc.bounds.peeling import dense_structure, masked_structure, positions_for, search
+from boundcalc.bounds.peeling_kernels import Choice, Kernels, Structure
+from boundcalc.bounds.peeling_norms import L2
+from boundcalc.bounds.peeling_walk import Setting, Walk, Walker
+from boundcalc.bounds.problem import Problem
+from boundcalc.network.network import Network
+from boundcalc.network.ops import Affine
+from boundcalc.testing.invariances import changed
+from boundcalc.testing.subject import complexity, with_network
+
+
+def check_mask_inclusion(bound: Bound, problem: Problem, share: float = 0.5, seed: int = 0) -> None:
+    """Check that pruning further never raises the complexity.
+
+    True of products of entrywise norms and of path norms. Not of spectral norms, which may grow when an entry is
+    deleted, nor of a bound that searches.
+
+    Args:
+        bound: with a complexity.
+        problem: network and sample; distances are from zero.
+        share: of surviving weights that are kept.
+        seed: of the choice.
+
+    Raises:
+        AssertionError: it rises.
+    """
+    random = torch.Generator().manual_seed(seed)
+
+    def prune(number: int, layer: Affine) -> tuple[torch.Tensor, torch.Tensor | None]:
+        del number
+        return layer.weight * (torch.rand(layer.weight.shape, generator=random) < share), layer.bias
+
+    fewer = with_network(replace(problem, split=None), changed(problem.network, prune))
+    before, after = complexity(bound, problem), complexity(bound, fewer)
+    assert after <= before + 1e-12, (
+        f"{bound.name}: keeping {share:g} of the weights raises log complexity from {before:.12g} to {after:.12g}"
+    )
+
+
+def _walk(problem: Problem, structure: Structure, split: dict[str, Choice]) -> Walk:
+    positions = positions_for(problem.network)
+    setting = Setting(structure, positions, problem.energies)
+    return Walker(problem.network, setting, Kernels(structure, positions), 1.0).best(split)
+
+
+def one_node_a_position(network: Network) -> dict[str, Choice]:
+    """Return the split of Galanti et al. 2023: all channels of a position are one node, l2 norms."""
+    return {layer.name: Choice(layer.shape[0], L2()) for layer in network.layers()}
+
+
+def check_masked_structure(problem: Problem, split: dict[str, Choice] | None = None) -> None:
+    """Check that the peeling bound of the mask's node graph is at most that of the dense one, for one split.
+
+    Fewer predecessors, less energy and fewer paths; scales are the same.
+
+    Raises:
+        AssertionError: it is above.
+
+    Source: theory of `boundcalc.bounds.peeling`.
+    """
+    chosen = one_node_a_position(problem.network) if split is None else split
+    structures = masked_structure("data"), dense_structure()
+    masked, dense = (
+        _walk(problem, structure, chosen).log_complexity(problem.energies.m) for structure in structures
+    )
+    assert masked <= dense + 1e-12, f"peeling: masked {masked:.12g} is above dense {dense:.12g} (logs)"
+
+
+def check_peeling_dominance(problem: Problem) -> None:
+    """Check that the split found by the search is not above one node per position, the form of the paper.
+
+    Raises:
+        AssertionError: it is above.
+
+    Source: Galanti, Xu, Galanti & Poggio 2023, with the constants of `boundcalc.bounds.peeling`.
+    """
+    structure, m = masked_structure(problem.settings.mask_origin), problem.energies.m
+    found = search(problem, structure)[0].log_complexity(m)
+    plain = _walk(problem, structure, one_node_a_position(problem.network)).log_complexity(m)
+    assert found <= plain + 1e-12, (
+        f"peeling: the search gives {found:.12g}, one node per position {plain:.12g} (logs of R_S)"
+    )

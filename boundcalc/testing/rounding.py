@@ -1,0 +1,120 @@
+"""The numeric code against the symbolic form: the same number, and never below it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import mpmath
+from mpmath import iv
+
+from boundcalc.bounds.catalogue import Bound
+from boundcalc.bounds.outcome import PostHoc, PostHocClass
+from boundcalc.bounds.problem import Problem
+from boundcalc.bounds.risk import judge
+from boundcalc.testing import exact
+from boundcalc.testing.subject import close
+from boundcalc.theory.forms import forms_of
+from boundcalc.theory.symbolic import Evaluation, Filled, Form, NotFilled
+from boundcalc.theory.symbolic_interval import Interval, log_middle, precision
+from boundcalc.theory.symbolic_ledger import value_interval
+
+
+def evaluated(bound: Bound, problem: Problem) -> Evaluation:
+    """Return a real evaluation of a bound.
+
+    Raises:
+        NotCovered: the network is outside the bound.
+    """
+    outcome = bound.compute(problem)
+    return Evaluation(bound, problem, outcome, judge(outcome, problem))
+
+
+def form_of(evaluation: Evaluation) -> Form:
+    """Return the symbolic form that fits an evaluation.
+
+    Raises:
+        ValueError: the bound has none.
+    """
+    for form in forms_of(evaluation.bound.name):
+        if form.applies(evaluation):
+            return form
+    raise ValueError(f"{evaluation.bound.name} has no symbolic form")
+
+
+def check_symbolic_form(bound: Bound, problem: Problem, tolerance: float = 1e-9) -> None:
+    """Check complexity and bound on the error against the symbolic form at the numbers that the evaluation recorded.
+
+    Args:
+        bound: with a symbolic form.
+        problem: network and sample.
+        tolerance: relative.
+
+    Raises:
+        AssertionError: they differ.
+        NotCovered: the network is outside the bound.
+        NotFilled: a number of the evaluation is not recorded.
+    """
+    evaluation = evaluated(bound, problem)
+    form = form_of(evaluation)
+    filled = form.fill(evaluation)
+    found, true = evaluation.judged.log_complexity, log_middle(form.evaluate(filled))
+    if found < math.inf:
+        assert close(found, true, tolerance), (
+            f"{bound.name}: complexity {_shown(found)} in numbers, {_shown(true)} by its symbolic form"
+        )
+    value = _value(form, filled, evaluation)
+    if value is not None:
+        found, true = evaluation.judged.log_value, log_middle(value)
+        assert close(found, true, tolerance), (
+            f"{bound.name}: bound on the error {_shown(found)} in numbers, {_shown(true)} by the symbolic ledger"
+        )
+
+
+def check_rounds_up(bound: Bound, problem: Problem) -> None:
+    """Check with intervals of 50 digits that no printed number is below the true value of its formula.
+
+    Norms of weights are computed anew as fractions where `boundcalc.testing.exact` knows how (products of Toeplitz norms,
+    path norms, distances); spectral and patch norms, and the data's energies, are taken as recorded.
+
+    Args:
+        bound: with a symbolic form.
+        problem: a small network and a sample.
+
+    Raises:
+        AssertionError: a number is too small.
+        NotCovered: the network is outside the bound.
+    """
+    evaluation = evaluated(bound, problem)
+    form = form_of(evaluation)
+    filled = form.fill(evaluation)
+    measured = exact.INPUTS[bound.name](evaluation) if bound.name in exact.INPUTS else {}
+    filled = replace(filled, values={**filled.values, **measured})
+    outcome = evaluation.outcome
+    if isinstance(outcome, PostHoc | PostHocClass):
+        for name, true in exact.distances(evaluation).items():
+            _at_least(f"{bound.name}: {name}", outcome.numbers[name], true)
+    if evaluation.judged.log_complexity < math.inf:
+        _at_least(f"{bound.name}: complexity", evaluation.judged.log_complexity, form.evaluate(filled))
+    value = _value(form, filled, evaluation)
+    if value is not None:
+        _at_least(f"{bound.name}: bound on the error", evaluation.judged.log_value, value)
+
+
+def _value(form: Form, filled: Filled, evaluation: Evaluation) -> Interval | None:
+    try:
+        return value_interval(form, filled, evaluation)
+    except NotFilled:
+        return None
+
+
+def _at_least(what: str, found: float, true: Interval) -> None:
+    with precision():
+        if true.b <= 0:
+            return
+        low = mpmath.mpf(iv.log(true).a)
+        assert mpmath.mpf(found) >= low, f"{what}: log {found!r} is below the true {mpmath.nstr(low, 22)}"
+
+
+def _shown(log_value: float) -> str:
+    return f"exp({log_value:.15g})"

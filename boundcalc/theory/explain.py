@@ -1,0 +1,277 @@
+"""What a bound says: formula, assumptions, source, why it holds, and with a checkpoint the formula with its numbers."""
+
+from __future__ import annotations
+
+import difflib
+import math
+from dataclasses import dataclass
+
+import sympy
+from sympy import Expr
+
+from boundcalc.bounds.catalogue import Bound, registry
+from boundcalc.bounds.problem import Problem
+from boundcalc.bounds.risk import judge
+from boundcalc.errors import NotCovered, UsageError
+from boundcalc.theory.forms import forms_of
+from boundcalc.theory.symbolic import Evaluation, Filled, Form, NotFilled, Promise
+from boundcalc.theory.symbolic_interval import log_middle
+from boundcalc.theory.symbolic_ledger import MEANINGS, shown_value
+
+PROVED = {
+    "theorem": "theorem: proved, and attacked by falsify",
+    "published": "published: taken from its source, not derived again here",
+    "refuted": "refuted: a counter-example is known; no bound",
+    "score": "score: orders networks, says nothing about the error",
+}
+NO_FORM = "no symbolic form: the bound was registered by another package, which gives its formula"
+
+
+@dataclass(frozen=True)
+class Heading:
+    """A heading."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Lines:
+    """Sentences, one a line; `listed` as bullets."""
+
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Equation:
+    """One side, a relation (``"="`` or ``"<="``), another side; a side in words is a string."""
+
+    left: str | Expr
+    relation: str
+    right: Expr
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """A table: names of columns, rows of words, symbols and numbers."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str | Expr, ...], ...]
+
+
+Part = Heading | Lines | Equation | Numbers
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What is said of one bound, in order."""
+
+    parts: tuple[Part, ...]
+
+
+def find_bound(name: str) -> Bound:
+    """Return a registered bound.
+
+    Raises:
+        UsageError: there is none; the message proposes the nearest names.
+    """
+    if name in registry:
+        return registry[name]
+    near = difflib.get_close_matches(name, registry, 3, 0.5)
+    near = near or [known for known in registry if known.startswith(name) or name.startswith(known)]
+    hint = f"; did you mean {' or '.join(near)}?" if near else "; see boundcalc bounds"
+    raise UsageError(f"no bound is named {name}{hint}")
+
+
+def explain(bound: Bound, problem: Problem | None = None) -> Explanation:
+    """Explain a bound.
+
+    Args:
+        bound: the registry's entry.
+        problem: a network and a sample whose numbers are filled in; None for the formula alone.
+
+    Returns:
+        The explanation; a network outside the bound becomes a reason.
+    """
+    parts: list[Part] = [Heading(bound.name), *_identity(bound)]
+    evaluation = None if problem is None else _evaluated(bound, problem)
+    forms = forms_of(bound.name)
+    chosen = [form for form in forms if isinstance(evaluation, Evaluation) and form.applies(evaluation)]
+    for form in chosen or forms:
+        parts += _statement(form)
+    if not forms:
+        parts += [Heading("Formula"), Lines((NO_FORM,))]
+    parts += _ledger(bound, forms)
+    if isinstance(evaluation, str):
+        parts += [Heading("With this checkpoint"), Lines((evaluation,))]
+    elif evaluation is not None:
+        parts += _with_numbers(evaluation, chosen[0] if chosen else None)
+    return Explanation(tuple(parts))
+
+
+def _identity(bound: Bound) -> list[Part]:
+    remark = (bound.remark,) if bound.remark else ()
+    return [
+        Lines((f"kind: {bound.kind}", f"status: {PROVED[bound.status]}", f"source: {bound.source}", *remark)),
+        Heading("Assumptions"),
+        Lines(bound.assumptions or ("none",)),
+    ]
+
+
+def _statement(form: Form) -> list[Part]:
+    title = "Formula" + (f", {form.condition}" if form.condition else "")
+    parts: list[Part] = [Heading(title), Equation(form.left, "<=", form.formula)]
+    for definition in form.definitions:
+        parts.append(Equation(definition.symbol, "=", definition.expr))
+        if definition.last is not None:
+            last = definition.symbol.base[sympy.Symbol("L", integer=True, positive=True)]
+            parts.append(Equation(last, "=", definition.last))
+    if form.value is not None:
+        parts.append(Equation("value", "=", form.value))
+    parts.append(Numbers(("symbol", "meaning"), tuple(form.meanings.items())))
+    parts += [Heading("Why" + (f", {form.condition}" if form.condition else "")), Lines(form.sketch)]
+    if form.promises:
+        moves = tuple(
+            (promise.symbol, promise.direction, promise.where or "-", _how(promise))
+            for promise in form.promises
+        )
+        parts += [Heading("How it moves"), Numbers(("symbol", "complexity", "where", "shown by"), moves)]
+    return parts
+
+
+def _how(promise: Promise) -> str:
+    return "sign of the derivative" if promise.shown == "derivative" else "numbers on a grid"
+
+
+def _ledger(bound: Bound, forms: tuple[Form, ...]) -> list[Part]:
+    law = shown_value(bound.kind)
+    if law is None or any(form.value is not None for form in forms):
+        return []
+    used = tuple((symbol, text) for symbol, text in MEANINGS.items() if symbol in law[1].free_symbols)
+    return [
+        Heading("From the complexity to the error"),
+        Equation(law[0], "<=", law[1]),
+        Numbers(("symbol", "meaning"), used),
+    ]
+
+
+def _evaluated(bound: Bound, problem: Problem) -> Evaluation | str:
+    try:
+        outcome = bound.compute(problem)
+        return Evaluation(bound, problem, outcome, judge(outcome, problem))
+    except NotCovered as error:
+        return f"not covered: {error}"
+    except Exception as error:
+        if bound.compute.__module__.startswith("boundcalc."):
+            raise
+        return f"not covered: {bound.compute.__module__} raised {type(error).__name__}: {error}"
+
+
+def _with_numbers(evaluation: Evaluation, form: Form | None) -> list[Part]:
+    parts: list[Part] = [Heading("With this checkpoint")]
+    if form is not None:
+        try:
+            filled = form.fill(evaluation)
+            parts += _filled(form, filled)
+        except NotFilled as reason:
+            parts.append(Lines((f"the formula is not written out: {reason}",)))
+    rows = _result(evaluation)
+    return [*parts, Numbers(("result", "number"), rows)]
+
+
+def _filled(form: Form, filled: Filled) -> list[Part]:
+    per_layer = [symbol for symbol in filled.values if isinstance(symbol, sympy.Indexed)]
+    single = [symbol for symbol in filled.values if symbol not in per_layer]
+    used = form.at_depth(len(filled.layers)).atoms(sympy.Symbol, sympy.Indexed)
+    rows = tuple(
+        (symbol, _meaning(form, symbol), number(log_middle(filled.values[symbol])))
+        for symbol in single
+        if symbol in used
+    )
+    parts: list[Part] = [Numbers(("symbol", "meaning", "number"), rows)]
+    if filled.layers:
+        parts.append(_by_layer(form, filled))
+    if filled.notes:
+        parts.append(Lines(filled.notes))
+    parts.append(Equation(form.left, "<=", _numbers_in(form, filled)))
+    total = log_middle(form.evaluate(filled))
+    parts.append(Lines((f"= {number(total)}",)))
+    return parts
+
+
+def _meaning(form: Form, symbol: Expr) -> str:
+    return form.meanings.get(symbol, "")
+
+
+def _by_layer(form: Form, filled: Filled) -> Numbers:
+    symbols = [symbol for symbol in filled.values if isinstance(symbol, sympy.Indexed)]
+    bases = list(dict.fromkeys(symbol.base for symbol in symbols))
+    defined = [definition.symbol.base for definition in form.definitions]
+    rows = []
+    for index, name in enumerate(filled.layers, start=1):
+        own = [
+            number(log_middle(filled.values[base[index]])) if base[index] in filled.values else "-"
+            for base in bases
+        ]
+        derived = [number(log_middle(form.evaluate(filled, base[sympy.Integer(index)]))) for base in defined]
+        rows.append((str(index), name, *own, *derived))
+    return Numbers(("l", "layer", *(str(base) for base in (*bases, *defined))), tuple(rows))
+
+
+def _numbers_in(form: Form, filled: Filled) -> Expr:
+    """Return the formula with rounded numbers, as symbols so that nothing is multiplied out, for its symbols and abbreviations."""
+    depth = sympy.Symbol("L", integer=True, positive=True)
+    expr = form.formula.subs(depth, len(filled.layers)).doit() if filled.layers else form.formula
+    shown = {}
+    for symbol in expr.atoms(sympy.Symbol, sympy.Indexed):
+        log_value = _derived(symbol, form, filled)
+        if log_value is not None:
+            shown[symbol] = sympy.Symbol(number(log_value), positive=True)
+    return expr.xreplace(shown)
+
+
+def _derived(symbol: Expr, form: Form, filled: Filled) -> float | None:
+    try:
+        return log_middle(form.evaluate(filled, symbol))
+    except (KeyError, ValueError):
+        return None
+
+
+def _result(evaluation: Evaluation) -> tuple[tuple[str, str], ...]:
+    judged, terms = evaluation.judged, evaluation.judged.terms
+    named = "score" if evaluation.bound.kind == "score" else "complexity"
+    rows = []
+    if math.isfinite(judged.log_complexity) or judged.log_complexity == -math.inf:
+        rows.append((named, number(judged.log_complexity)))
+    if judged.margin is not None:
+        rows.append(("margin", f"{judged.margin:.6g}"))
+    for key, words in (
+        ("margin_error", "training margin error"), ("complexity_term", "complexity term"),
+        ("confidence_term", "confidence term"), ("choice_bits", "bits paid for choices"), ("bits", "bits of the codeword"),
+        ("train_error", "training error of the quantised network"),
+    ):  # fmt: skip
+        value = terms.get(key)
+        if isinstance(value, int | float):
+            rows.append((words, f"{value:.6g}"))
+    if judged.log_value < math.inf:
+        data = terms.get("margin_error", 0.0) is not None
+        rows.append(
+            ("bound on the error" if data else "bound on err - err_gamma(S)", number(judged.log_value))
+        )
+    if judged.log_value >= 0 and judged.log_value < math.inf:
+        rows.append(("vacuous", "yes: it says nothing at 1 or above"))
+    return tuple(rows)
+
+
+def number(log_value: float) -> str:
+    """Return exp of a logarithm with six digits, as a power of ten where a double overflows.
+
+    Example:
+        >>> number(math.log(2.5)), number(10000.0), number(-math.inf)
+        ('2.5', '8.80682e+4342', '0')
+    """
+    if log_value == -math.inf:
+        return "0"
+    if abs(log_value) < 690:
+        return f"{math.exp(log_value):.6g}"
+    power = math.floor(log_value / math.log(10))
+    return f"{math.exp(log_value - power * math.log(10)):.6g}e{power:+d}"

@@ -1,0 +1,389 @@
+"""Every bound is attacked before it is trusted: a search for a class, a mask and a sample on which a claimed bound is exceeded.
+
+Complexities: each trial draws a network and a sample, evaluates the claimed R_S, and searches the class that the
+bound declares for networks that correlate with random signs. A quick look at a few draws of signs finds
+suspects; a suspect is tested on fresh draws. A violation is reported when the lower confidence limit of what was
+attained is above the claim.
+Errors: one training set a trial, and how often the true error of an adversarially chosen network exceeds the bound.
+The probability that a run reports any violation of a true theorem is at most `LEVEL`, by a union over bounds and
+trials.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+import torch
+
+from boundcalc.bounds.catalogue import Bound
+from boundcalc.bounds.problem import Problem
+from boundcalc.errors import BoundcalcError, NotCovered
+from boundcalc.theory.falsify_ascent import Effort, Target, reach, target
+from boundcalc.theory.falsify_confidence import log_capital, lower_limit, share_lower_limit
+from boundcalc.theory.falsify_coverage import DELTA, Trained, exceeds, train, worst_codeword_exceeds
+from boundcalc.theory.falsify_draw import Case, draw, seed_of
+from boundcalc.theory.falsify_known import COUNTER_EXAMPLES
+
+LEVEL = 1e-3
+"""Probability that a run reports a violation of any true bound, at most; half for complexities, half for errors."""
+SCREEN_DRAWS = 6
+SUSPECT = 0.9
+"""Share of the claim from which a trial is tested."""
+CHUNK, MOST_DRAWS = 32, 1024
+HOPELESS = -4.0
+"""Log of the capital at which a test is given up."""
+ENUMERATED = 5
+"""Numbers of signs up to which all sign vectors are used and nothing is random."""
+REMEASURED, REMEASURE_DRAWS = 3, 64
+ENOUGH = 3
+"""Violations of one bound after which it is tested no further."""
+ROUNDING = 1e-9
+"""Relative excess that float64 could explain."""
+THOROUGH = Effort(steps=40)
+
+Progress = Callable[[Iterable[int]], Iterable[int]]
+
+
+@dataclass(frozen=True, eq=False)
+class Attained:
+    """What an attack on one case attained.
+
+    Attributes:
+        bound: name.
+        trial: its number; -1 for a stored counter-example.
+        case: network and sample.
+        claimed: complexity that the bound claims.
+        mean: attained, over signs.
+        error: its standard error; 0 where all signs were used.
+        draws: of signs.
+        limit: lower confidence limit of what is attained; None where no test was made.
+        alpha: the limit is too high with at most this probability; 0 where all signs were used.
+        seed: of the run, from which signs and starts follow.
+        steps: of ascent.
+    """
+
+    bound: str
+    trial: int
+    case: Case
+    claimed: float
+    mean: float
+    error: float
+    draws: int
+    limit: float | None
+    alpha: float
+    seed: int
+    steps: int
+
+    @property
+    def ratio(self) -> float:
+        """Claimed / attained."""
+        return self.claimed / self.mean if self.mean > 0 else math.inf
+
+    @property
+    def violated(self) -> bool:
+        """Whether the claim is passed with confidence."""
+        return self.limit is not None and self.limit * (1 - ROUNDING) > self.claimed
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """How often the true error exceeded a bound on it.
+
+    Attributes:
+        sets: training sets on which the bound covered the network.
+        failures: how often it was exceeded.
+        delta: the share that is allowed.
+        limit: lower confidence limit of the share.
+        form: what was judged.
+    """
+
+    sets: int
+    failures: int
+    delta: float
+    limit: float
+    form: str
+
+    @property
+    def violated(self) -> bool:
+        """Whether the share is above delta with confidence."""
+        return self.limit > self.delta
+
+
+@dataclass(frozen=True, eq=False)
+class Attack:
+    """All that was tried on one bound.
+
+    Attributes:
+        bound: the bound.
+        trials: cases on which it was attacked.
+        tightest: the case on which it is closest to its claim, measured again on fresh signs; None without any.
+        tightest_hidden: the same among networks with a hidden layer.
+        violations: cases that pass the claim with confidence.
+        coverage: attacks on its bound on the error.
+        reason: why it was not attacked, or "".
+        uncovered: reason -> number of cases outside it.
+    """
+
+    bound: Bound
+    trials: int = 0
+    tightest: Attained | None = None
+    tightest_hidden: Attained | None = None
+    violations: tuple[Attained, ...] = ()
+    coverage: tuple[Coverage, ...] = ()
+    reason: str = ""
+    uncovered: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def violated(self) -> bool:
+        """Whether anything passed with confidence."""
+        return bool(self.violations) or any(one.violated for one in self.coverage)
+
+
+@dataclass(frozen=True, eq=False)
+class Falsification:
+    """Results of a run.
+
+    Attributes:
+        attacks: one a bound, in the order given.
+        trials: asked for.
+        seed: of everything.
+    """
+
+    attacks: tuple[Attack, ...]
+    trials: int
+    seed: int
+
+    @property
+    def theorems_violated(self) -> tuple[str, ...]:
+        """Names of violated bounds of status theorem."""
+        return tuple(a.bound.name for a in self.attacks if a.violated and a.bound.status == "theorem")
+
+
+class NotRefuted(BoundcalcError):
+    """A refuted bound that no counter-example violates: exit status 1."""
+
+
+def falsify(
+    bounds: Iterable[Bound], trials: int = 200, seed: int = 0, progress: Progress = iter
+) -> Falsification:
+    """Attack bounds.
+
+    Args:
+        bounds: any, registered or not.
+        trials: cases, and training sets, a bound.
+        seed: of everything random; the same seed gives the same result.
+        progress: wraps the numbers of the trials.
+
+    Returns:
+        One attack a bound.
+
+    Raises:
+        NotRefuted: a bound of status refuted is violated neither by its stored counter-example nor by the search.
+    """
+    searches = [_Search(bound, trials, seed) for bound in bounds]
+    for search in searches:
+        search.alpha = LEVEL / (2 * len(searches) * (trials + 1))
+        search.recall()
+    active = [search for search in searches if search.bound.status != "score"]
+    for trial in progress(range(trials)):
+        case = draw(seed, trial)
+        problem = case.problem()
+        trained = train(seed, trial)
+        for search in active:
+            search.attack_complexity(case, problem, trial)
+            search.attack_error(trained, trial)
+    attacks = tuple(search.finished(LEVEL / (2 * len(searches))) for search in searches)
+    for attack in attacks:
+        if attack.bound.status == "refuted" and not attack.violated:
+            raise NotRefuted(f"{attack.bound.name} has status refuted, but no counter-example violates it")
+    return Falsification(attacks, trials, seed)
+
+
+class _Search:
+    """The attack on one bound while it runs."""
+
+    def __init__(self, bound: Bound, trials: int, seed: int) -> None:
+        self.bound, self.seed, self.alpha = bound, seed, 0.0
+        self.attacked = 0
+        self.violations: list[Attained] = []
+        self.leading: dict[str, list[tuple[float, int, Case]]] = {"any": [], "hidden": []}
+        self.uncovered: dict[str, int] = {}
+        self.covered = dict.fromkeys(("bound", "ledger"), 0)
+        self.exceeded = dict.fromkeys(("bound", "ledger"), 0)
+
+    def recall(self) -> None:
+        """Check the stored counter-example of a refuted bound.
+
+        Raises:
+            NotRefuted: it does not violate the bound.
+        """
+        make = COUNTER_EXAMPLES.get(self.bound.name)
+        if make is None:
+            return
+        case = make()
+        found = tested(self.bound, case, -1, self.seed, self.alpha, Effort(steps=0))
+        if found.violated:
+            self.violations.append(found)
+        elif self.bound.status == "refuted":
+            raise NotRefuted(
+                f"{self.bound.name} has status refuted, but its counter-example attains {found.mean:.3g} of {found.claimed:.3g}"
+            )
+
+    def attack_complexity(self, case: Case, problem: Problem, trial: int) -> None:
+        """Screen one case, and test it where it is suspect."""
+        if self.bound.hypotheses is None:
+            return
+        try:
+            found = target(self.bound, case, problem)
+        except NotCovered as error:
+            reason = str(error)
+            self.uncovered[reason] = self.uncovered.get(reason, 0) + 1
+            return
+        screened = measured(self.bound.name, case, found, trial, self.seed, SCREEN_DRAWS, Effort())
+        self.attacked += 1
+        self._rank(screened)
+        if screened.violated:
+            self.violations.append(screened)
+        elif (
+            screened.error > 0
+            and screened.mean > SUSPECT * screened.claimed
+            and len(self.violations) < ENOUGH
+        ):
+            confirmed = tested_target(self.bound.name, case, found, trial, self.seed, self.alpha, Effort())
+            if confirmed.violated:
+                self.violations.append(confirmed)
+
+    def _rank(self, screened: Attained) -> None:
+        groups = ("any", "hidden") if len(screened.case.blueprint.layers) > 1 else ("any",)
+        for group in groups:
+            ranked = [*self.leading[group], (screened.ratio, screened.trial, screened.case)]
+            self.leading[group] = sorted(ranked, key=lambda one: one[:2])[:REMEASURED]
+
+    def attack_error(self, trained: Trained, trial: int) -> None:
+        """Count whether a true error exceeds the bound on it."""
+        if self.bound.status == "refuted":
+            return
+        found = exceeds(self.bound, trained)
+        if found is not None:
+            self.covered["bound"] += 1
+            self.exceeded["bound"] += found
+        if self.bound.kind == "certificate":
+            self.covered["ledger"] += 1
+            self.exceeded["ledger"] += worst_codeword_exceeds(self.seed, trial)
+
+    def finished(self, alpha: float) -> Attack:
+        """Return the results; the tightest cases are measured again."""
+        if self.bound.status == "score":
+            return Attack(self.bound, reason="a score makes no statement that could be violated")
+        coverage = tuple(
+            Coverage(
+                self.covered[form], self.exceeded[form], DELTA,
+                share_lower_limit(self.exceeded[form], self.covered[form], alpha / 2),
+                "its bound on the error" if form == "bound" else "worst codeword of an enumerated class",
+            )
+            for form in ("bound", "ledger")
+            if self.covered[form]
+        )  # fmt: skip
+        reason = (
+            "" if self.bound.hypotheses else "declares no class; its bound on the error alone was attacked"
+        )
+        return Attack(
+            self.bound,
+            self.attacked,
+            self._tightest("any"),
+            self._tightest("hidden"),
+            tuple(self.violations),
+            coverage,
+            reason,
+            self.uncovered,
+        )
+
+    def _tightest(self, group: str) -> Attained | None:
+        again = [
+            measured(
+                self.bound.name, case, target(self.bound, case, case.problem()), trial, self.seed, REMEASURE_DRAWS,
+                THOROUGH, "again",
+            )
+            for _, trial, case in self.leading[group]
+        ]  # fmt: skip
+        return min(again, key=lambda one: one.ratio, default=None)
+
+
+# ---------------------------------------------------------------------------------------- one case
+
+
+def measured(
+    name: str,
+    case: Case,
+    found: Target,
+    trial: int,
+    seed: int,
+    draws: int,
+    effort: Effort,
+    purpose: str = "screen",
+) -> Attained:
+    """Attack one case with few draws of signs, or with all of them where they are few."""
+    own = seed_of(purpose, seed, trial, name)
+    generator = torch.Generator().manual_seed(own)
+    count = math.prod(found.signs_shape)
+    every = count <= ENUMERATED
+    signs = _all_signs(found.signs_shape) if every else _signs(draws, found.signs_shape, generator)
+    values = reach(found, signs, effort, generator)
+    mean = float(values.mean())
+    error = 0.0 if every else float(values.std()) / math.sqrt(len(values))
+    return Attained(
+        name,
+        trial,
+        case,
+        found.claimed,
+        mean,
+        error,
+        len(values),
+        mean if every else None,
+        0.0,
+        seed,
+        effort.steps,
+    )
+
+
+def tested(bound: Bound, case: Case, trial: int, seed: int, alpha: float, effort: Effort) -> Attained:
+    """Test one case of a bound on fresh draws.
+
+    Raises:
+        NotCovered: the case is outside the bound.
+    """
+    found = target(bound, case, case.problem())
+    return tested_target(bound.name, case, found, trial, seed, alpha, effort)
+
+
+def tested_target(
+    name: str, case: Case, found: Target, trial: int, seed: int, alpha: float, effort: Effort
+) -> Attained:
+    """Draw signs until the claim is refuted at level `alpha`, or is unlikely to be."""
+    if math.prod(found.signs_shape) <= ENUMERATED:
+        return measured(name, case, found, trial, seed, 0, effort, "test")
+    own = seed_of("test", seed, trial, name)
+    generator = torch.Generator().manual_seed(own)
+    values: list[float] = []
+    while len(values) < MOST_DRAWS:
+        values += reach(found, _signs(CHUNK, found.signs_shape, generator), effort, generator).tolist()
+        capital = log_capital(values, found.claimed * (1 + ROUNDING))
+        if capital >= -math.log(alpha) or (capital < HOPELESS and len(values) >= 2 * CHUNK):
+            break
+    spread = torch.tensor(values, dtype=torch.float64)
+    return Attained(
+        name, trial, case, found.claimed, float(spread.mean()), float(spread.std()) / math.sqrt(len(values)),
+        len(values), lower_limit(values, alpha), alpha, seed, effort.steps,
+    )  # fmt: skip
+
+
+def _signs(draws: int, shape: tuple[int, int], generator: torch.Generator) -> torch.Tensor:
+    return torch.randint(0, 2, (draws, *shape), generator=generator).double() * 2 - 1
+
+
+def _all_signs(shape: tuple[int, int]) -> torch.Tensor:
+    vectors = list(itertools.product((-1.0, 1.0), repeat=math.prod(shape)))
+    return torch.tensor(vectors, dtype=torch.float64).reshape(-1, *shape)

@@ -1,0 +1,166 @@
+"""Attacks on bounds on the error: a known distribution, a training set, a network chosen after seeing it.
+
+The distribution lives on finitely many points, so that the true error is a sum. Of several networks of one
+architecture, trained on the sample from drawn starts, the one whose error exceeds its training error most is
+taken. A bound with probability of failure delta may be exceeded in at most a share delta of independent
+training sets.
+
+A certificate by code lengths is attacked once more by itself: all codewords of a small class are enumerated,
+each with its own errors, and the worst one is judged.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+
+import torch
+
+from boundcalc.bounds.candidates import Architecture
+from boundcalc.bounds.catalogue import Bound
+from boundcalc.bounds.evaluate import evaluate
+from boundcalc.bounds.problem import Problem, Settings, chain_of
+from boundcalc.empirical.energies import Energies
+from boundcalc.empirical.measure import margins_of
+from boundcalc.empirical.patches import PatchNorms
+from boundcalc.empirical.split import split_of_batches
+from boundcalc.network.forward import run
+from boundcalc.network.network import Network
+from boundcalc.occam.kl import certificate
+from boundcalc.theory.falsify_blueprint import Blueprint
+from boundcalc.theory.falsify_draw import convolutional, drawn_data, perceptron, seed_of
+
+DELTA = 0.05
+POINTS = 24
+SAMPLES = (50, 300, 2000)
+CANDIDATES = 12
+STEPS = 12
+CODEWORD_BITS = 8
+CODEWORD_SAMPLES = 60
+
+
+@dataclass(frozen=True, eq=False)
+class World:
+    """A distribution on finitely many points, each as likely as any other.
+
+    Attributes:
+        blueprint: architecture of the networks.
+        points: (K, channels, height, width) float64.
+        labels: probability of each label at each point, (K, classes).
+    """
+
+    blueprint: Blueprint
+    points: torch.Tensor
+    labels: torch.Tensor
+
+    def error(self, network: Network) -> float:
+        """Return the true error of a network; ties count as errors."""
+        with torch.no_grad():
+            outputs = run(network, self.points)
+        return float((self.labels * _wrong(outputs[None], self.labels.shape[1])[0]).sum() / len(self.points))
+
+
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """A training set and the network chosen after seeing it.
+
+    Attributes:
+        world: where it was drawn from.
+        problem: what bounds are computed from.
+    """
+
+    world: World
+    problem: Problem
+
+
+def _wrong(outputs: torch.Tensor, classes: int) -> torch.Tensor:
+    """Return 1.0 where a label would have margin <= 0: (B, K, outputs) -> (B, K, classes)."""
+    batch, count, _ = outputs.shape
+    flat = outputs.flatten(0, 1)
+    margins = [margins_of(flat, torch.full((batch * count,), label)) for label in range(classes)]
+    return (torch.stack(margins, -1) <= 0).double().reshape(batch, count, classes)
+
+
+def train(seed: int, trial: int) -> Trained:
+    """Draw a world and a training set, and choose a network adversarially."""
+    rng = random.Random(seed_of("world", seed, trial))
+    generator = torch.Generator().manual_seed(seed_of("coverage", seed, trial))
+    blueprint = rng.choice((perceptron, perceptron, convolutional))(rng)
+    points = drawn_data(rng.choice(("gaussian", "uniform", "signs")), POINTS, blueprint.shape, generator)
+    classes = max(2, blueprint.value_shapes()[-1][0])
+    sharpness = rng.choice((0.0, 1.0, 6.0))
+    labels = (sharpness * torch.randn(POINTS, classes, generator=generator, dtype=torch.float64)).softmax(1)
+    world, m = World(blueprint, points, labels), rng.choice(SAMPLES)
+    drawn = torch.multinomial(labels.flatten(), m, replacement=True, generator=generator)
+    x, y = points[drawn // classes], drawn % classes
+    network = _adversary(
+        world, torch.bincount(drawn, minlength=labels.numel()).reshape(labels.shape), generator
+    )
+    patches = PatchNorms(network)
+    with torch.no_grad():
+        margins = margins_of(run(network, x, patches), y).sort().values
+    arrays = x.reshape(m, *blueprint.shape).numpy(), y.numpy()
+    problem = Problem(
+        network, Energies(m, x.square().sum(0) * (1 + 1e-15 * (m + 8)), float(x.abs().max())), margins,
+        Settings(delta=DELTA, passes=0), chain=chain_of(network, spectral=True), patches=patches.norms(),
+        split=split_of_batches("drawn", lambda: [arrays], m),
+    )  # fmt: skip
+    return Trained(world, problem)
+
+
+def _adversary(world: World, counts: torch.Tensor, generator: torch.Generator) -> Network:
+    """Return the network, of several trained ones, whose true error is farthest above its training error."""
+    blueprint, m = world.blueprint, float(counts.sum())
+    zeros = {
+        f"{name}.weight": torch.zeros(shape).double() for name, shape in blueprint.kernel_shapes().items()
+    }
+    zeros |= {
+        f"{name}.bias": torch.zeros(shape[0]).double()
+        for name, shape in blueprint.kernel_shapes().items()
+        if blueprint.steps[blueprint.layers[name] - 1].get("bias")
+    }
+    leaves = {
+        name: torch.randn(CANDIDATES, *value.shape, generator=generator, dtype=torch.float64).requires_grad_()
+        for name, value in zeros.items()
+    }
+    architecture = Architecture(blueprint.network(zeros))
+    by_index = {
+        index: (leaves[f"{layer.name}.weight"], leaves.get(f"{layer.name}.bias"))
+        for index, layer in architecture.layers.items()
+    }
+    classes, x = world.labels.shape[1], world.points.flatten(1)
+    optimizer = torch.optim.Adam(list(leaves.values()), lr=0.1)
+    for _ in range(STEPS):
+        outputs = architecture.with_weights(by_index).outputs(x)
+        outputs = torch.cat([-outputs, outputs], 2) if outputs.shape[2] == 1 else outputs
+        optimizer.zero_grad()
+        (-(outputs.log_softmax(2) * counts / m).sum()).backward()
+        optimizer.step()
+    with torch.no_grad():
+        wrong = _wrong(architecture.with_weights(by_index).outputs(x), classes)
+        excess = (wrong * (world.labels / len(x) - counts / m)).sum((1, 2))
+        chosen = int(excess.argmax())
+    return blueprint.network({name: leaf.detach()[chosen] for name, leaf in leaves.items()})
+
+
+def exceeds(bound: Bound, trained: Trained) -> bool | None:
+    """Return whether the true error is above the bound on it; None where the network is not covered."""
+    result = evaluate(bound, trained.problem)
+    if result.judged is None:
+        return None
+    coded = result.judged.coded
+    network = trained.problem.network if coded is None else coded.network
+    return bool(torch.tensor(result.judged.log_value).exp() < trained.world.error(network) - 1e-12)
+
+
+def worst_codeword_exceeds(seed: int, trial: int) -> bool:
+    """Return whether the worst of all codewords of a small class passes its certificate.
+
+    Each of 2^CODEWORD_BITS predictors errs on an iid sample with one known probability, independently of the
+    others; each has a codeword of CODEWORD_BITS bits.
+    """
+    rng = random.Random(seed_of("codewords", seed, trial))
+    error, m = rng.choice((0.05, 0.2, 0.5)), CODEWORD_SAMPLES
+    generator = torch.Generator().manual_seed(seed_of("words", seed, trial))
+    errors = (torch.rand(2**CODEWORD_BITS, m, generator=generator) < error).sum(1)
+    return certificate(int(errors.min()), m, CODEWORD_BITS, DELTA) < error

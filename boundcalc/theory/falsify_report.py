@@ -1,0 +1,220 @@
+"""The result of `boundcalc falsify` as one tree of plain values and its views."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from importlib import import_module
+from typing import Any
+
+from boundcalc._version import __version__
+from boundcalc.errors import UsageError
+from boundcalc.report.document import Column, Grid, Section
+from boundcalc.report.numbers import NULL, given, plain
+from boundcalc.report.text import one_line
+from boundcalc.report.views import FORMATS
+from boundcalc.theory.falsify import LEVEL, Attack, Attained, Falsification
+
+SCHEMA = "boundcalc.falsify/1"
+CSV_HEADER = ("bound", "status", "kind", "quantity", "value")
+METHOD = (
+    "Claimed / attained: the complexity that a bound claims over what networks of its class attain, a lower bound of"
+    " it, on the tightest case found and on fresh signs; 1 is nearly violated.",
+    "A violation: the lower confidence limit of what is attained (a test by betting, which uses only that attained values"
+    " are >= 0; exact where all signs are used) is above the claim. Errors: the share of training sets on which an"
+    " adversarially chosen network's true error exceeds the bound, its Clopper-Pearson lower limit above delta.",
+    f"A run reports any violation of a true theorem with probability at most {LEVEL:g} (Bonferroni over bounds and"
+    " trials).",
+)
+
+Tree = dict[str, Any]
+
+
+def tree(found: Falsification) -> Tree:
+    """Return the tree of schema ``boundcalc.falsify/1``.
+
+    Args:
+        found: results of a run.
+    """
+    return {
+        "schema": SCHEMA,
+        "version": __version__,
+        "seed": found.seed,
+        "trials": found.trials,
+        "level": LEVEL,
+        "bounds": {attack.bound.name: _attack(attack) for attack in found.attacks},
+        "violations": [one for attack in found.attacks for one in _violations(attack, found)],
+        "theorems_violated": list(found.theorems_violated),
+    }
+
+
+def _attack(attack: Attack) -> Tree:
+    bound = attack.bound
+    return {
+        "status": bound.status,
+        "kind": bound.kind,
+        "class": None if bound.hypotheses is None else bound.hypotheses.words,
+        "trials": attack.trials,
+        "tightest": _case(attack.tightest),
+        "tightest_with_hidden_layer": _case(attack.tightest_hidden),
+        "violations": len(attack.violations),
+        "coverage": [
+            {
+                "of": one.form,
+                "sets": one.sets,
+                "failures": one.failures,
+                "delta": one.delta,
+                "lower_limit": one.limit,
+            }
+            for one in attack.coverage
+        ],
+        "uncovered": attack.uncovered,
+        "reason": attack.reason,
+    }
+
+
+def _case(found: Attained | None) -> Tree | None:
+    if found is None:
+        return None
+    return {
+        "ratio": found.ratio if math.isfinite(found.ratio) else None,
+        "claimed": found.claimed,
+        "attained": found.mean,
+        "standard_error": found.error,
+        "draws": found.draws,
+        "trial": found.trial,
+        "where": found.case.words,
+    }
+
+
+def _violations(attack: Attack, found: Falsification) -> list[Tree]:
+    records = [_record(one) for one in attack.violations]
+    if any(one.violated for one in attack.coverage):
+        records.append({
+            "attack": "error", "bound": attack.bound.name, "seed": found.seed, "trials": found.trials,
+        })  # fmt: skip
+    return records
+
+
+def _record(found: Attained) -> Tree:
+    """Return everything needed to attack the same case again; a stored counter-example is named by trial -1."""
+    return {
+        "attack": "complexity",
+        "bound": found.bound,
+        "seed": found.seed,
+        "trial": found.trial,
+        "steps": found.steps,
+        "alpha": found.alpha,
+        **(_case(found) or {}),
+        "lower_limit": found.limit,
+        "case": None if found.trial < 0 else found.case.to_dict(),
+    }
+
+
+def render(found: Falsification, format: str) -> str:
+    """Render results in one of ``boundcalc.report.FORMATS``.
+
+    Raises:
+        UsageError: there is no such format.
+    """
+    if format not in FORMATS:
+        raise UsageError(f"unknown format {format!r}: one of {', '.join(FORMATS)}")
+    plain_tree = tree(found)
+    if format == "csv":
+        return _csv(plain_tree)
+    if format == "json":
+        from boundcalc.report.json_view import render as as_json
+
+        return as_json(plain_tree)
+    page = import_module(f"boundcalc.report.{format}").page
+    return str(page(f"boundcalc {__version__} falsify", sections(plain_tree)))
+
+
+def sections(found: Tree) -> tuple[Section, ...]:
+    """Build the sections: the bounds, where each is tightest, violations."""
+    facts = (("trials", plain(found["trials"])), ("seed", given(found["seed"])))
+    columns = (
+        Column("bound"),
+        Column("status"),
+        Column("trials", right=True),
+        Column("claimed / attained", right=True),
+        Column("with a hidden layer", right=True),
+        Column("violations", right=True),
+        Column("error exceeded", right=True),
+    )
+    rows = tuple(_row(name, one) for name, one in found["bounds"].items())
+    tightest = tuple(
+        (name, f"{one['tightest']['where']} ({_attained(one['tightest'])})")
+        for name, one in found["bounds"].items()
+        if one["tightest"]
+    )
+    reasons = tuple(f"{name}: {one['reason']}" for name, one in found["bounds"].items() if one["reason"])
+    return (
+        Section("Attacks", "attacks", facts, Grid(columns, rows), (*METHOD, *reasons)),
+        Section("Where each is tightest", "tightest", tightest),
+        _violated(found),
+    )
+
+
+def _attained(case: Tree) -> str:
+    more = f", s.e. {plain(case['standard_error'])}" if case["standard_error"] else ", all signs"
+    return f"claimed {plain(case['claimed'])}, attained {plain(case['attained'])}{more}"
+
+
+def _row(name: str, one: Tree) -> tuple[str, ...]:
+    coverage = "; ".join(f"{part['failures']} of {part['sets']}" for part in one["coverage"])
+    return (
+        name,
+        one["status"],
+        plain(one["trials"]) if one["class"] else NULL,
+        _ratio(one["tightest"]),
+        _ratio(one["tightest_with_hidden_layer"]),
+        plain(one["violations"]),
+        coverage or NULL,
+    )
+
+
+def _ratio(case: Tree | None) -> str:
+    return NULL if case is None else plain(case["ratio"])
+
+
+def _violated(found: Tree) -> Section:
+    facts = tuple(
+        (one["bound"], _violation(one, found["bounds"][one["bound"]]["status"]))
+        for one in found["violations"]
+    )
+    theorems = found["theorems_violated"]
+    closing = (
+        f"violated although its status is theorem: {', '.join(theorems)}"
+        if theorems
+        else "no theorem is violated"
+    )
+    return Section("Violations", "violations", facts, notes=(closing,))
+
+
+def _violation(one: Tree, status: str) -> str:
+    if one["attack"] == "error":
+        return f"{status}: its bound on the error fails more often than delta"
+    place = "stored counter-example" if one["trial"] < 0 else f"trial {one['trial']}"
+    return f"{status}, {place}: {one['where']} ({_attained(one)}, lower limit {plain(one['lower_limit'])})"
+
+
+def _csv(found: Tree) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(CSV_HEADER)
+    for name, one in found["bounds"].items():
+        cells: list[tuple[str, Any]] = [("trials", one["trials"]), ("violations", one["violations"])]
+        for key in ("tightest", "tightest_with_hidden_layer"):
+            if one[key]:
+                cells += [(f"{key}.{quantity}", value) for quantity, value in one[key].items()]
+        for part in one["coverage"]:
+            cells += [
+                (f"{part['of']}: {key}", part[key]) for key in ("sets", "failures", "delta", "lower_limit")
+            ]
+        if one["reason"]:
+            cells.append(("reason", one["reason"]))
+        for quantity, value in cells:
+            writer.writerow([name, one["status"], one["kind"], quantity, one_line(str(value))])
+    return text.getvalue()

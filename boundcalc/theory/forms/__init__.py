@@ -1,0 +1,28 @@
+"""Symbolic forms, one file a paper, as in `boundcalc.bounds`."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import import_module
+
+from boundcalc.theory.symbolic import Form
+
+PAPERS = (
+    "peeling", "path_norm", "occam", "golowich2018", "neyshabur2015", "bartlett2017", "graf2022",
+    "ledent2021", "lin2019", "gouk2021", "longsedghi2020", "galanti2023",
+)  # fmt: skip
+
+
+@cache
+def all_forms() -> dict[str, tuple[Form, ...]]:
+    """Return the forms of every bound that has one, the main one first."""
+    found: dict[str, tuple[Form, ...]] = {}
+    for paper in PAPERS:
+        for form in import_module(f"boundcalc.theory.forms.{paper}").FORMS:
+            found[form.bound] = (*found.get(form.bound, ()), form)
+    return found
+
+
+def forms_of(name: str) -> tuple[Form, ...]:
+    """Return the forms of a bound, the main one first; none for a bound of a third party."""
+    return all_forms().get(name, ())

@@ -1,0 +1,102 @@
+"""Masks: which weights can be pruned, and which of them the scores keep."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from boundcalc.errors import CheckpointError
+
+Masks = dict[str, Tensor]
+"""Key of the weight (`fc1.weight`) -> bool mask of its shape, True where the weight survives."""
+LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d)
+
+
+def weights(module: nn.Module) -> dict[str, nn.Parameter]:
+    """Return the weights that can be pruned: of all linear and convolution layers, the last one too.
+
+    Biases and BatchNorm are never pruned.
+
+    Args:
+        module: without parametrisations.
+
+    Raises:
+        CheckpointError: there are none, one is computed from other tensors, or two layers share one.
+    """
+    found: dict[str, nn.Parameter] = {}
+    name = type(module).__name__
+    for layer_name, layer in module.named_modules(remove_duplicate=False):
+        if not isinstance(layer, LAYERS):
+            continue
+        key = f"{layer_name}.weight" if layer_name else "weight"
+        weight = layer._parameters.get("weight")
+        if weight is None:
+            raise CheckpointError(name, f"{key} is computed from other tensors: take the parametrisation off")
+        if any(weight is other for other in found.values()):
+            raise CheckpointError(name, f"{key} is shared with another layer, which is not supported")
+        found[key] = weight
+    if not found:
+        raise CheckpointError(name, "has no linear or convolution layer to prune")
+    return found
+
+
+def ones(module: nn.Module) -> Masks:
+    """Return the masks that keep everything."""
+    return {key: torch.ones_like(weight, dtype=torch.bool) for key, weight in weights(module).items()}
+
+
+def apply(module: nn.Module, masks: Mapping[str, Tensor]) -> None:
+    """Set the pruned weights of a module to zero, in place."""
+    with torch.no_grad():
+        for key, weight in weights(module).items():
+            weight.mul_(masks[key].to(weight.device))
+
+
+def surviving(masks: Mapping[str, Tensor]) -> int:
+    """Return how many weights the masks keep."""
+    return sum(int(mask.sum()) for mask in masks.values())
+
+
+def size(masks: Mapping[str, Tensor]) -> int:
+    """Return how many weights there are, kept or not."""
+    return sum(mask.numel() for mask in masks.values())
+
+
+def keep_best(scores: Mapping[str, Tensor], masks: Mapping[str, Tensor], density: float, scope: str) -> Masks:
+    """Keep the weights with the highest scores; what was pruned stays so.
+
+    Args:
+        scores: key -> importance of each weight, of the masks' shapes; finite.
+        masks: what survives so far.
+        density: share of all weights, pruned ones too, that is kept, rounded to a whole number of weights and at
+            least one; of each layer where `scope` is `"layerwise"`.
+        scope: `"global"` or `"layerwise"`.
+
+    Returns:
+        The new masks; among equal scores the first in the order of keys and entries stay.
+    """
+    if scope == "layerwise":
+        return {
+            key: _best([scores[key]], [mask], kept(density, mask.numel()))[0] for key, mask in masks.items()
+        }
+    keys = list(masks)
+    chosen = _best([scores[key] for key in keys], [masks[key] for key in keys], kept(density, size(masks)))
+    return dict(zip(keys, chosen, strict=True))
+
+
+def kept(density: float, count: int) -> int:
+    """Return the whole number of weights that a density means; at least one."""
+    return max(1, round(density * count))
+
+
+def _best(scores: Sequence[Tensor], masks: Sequence[Tensor], count: int) -> list[Tensor]:
+    flat = torch.cat([score.flatten().double() for score in scores])
+    alive = torch.cat([mask.flatten() for mask in masks])
+    flat = torch.where(alive, flat, -torch.inf)
+    order = torch.sort(flat, descending=True, stable=True).indices[:count]
+    chosen = torch.zeros_like(alive)
+    chosen[order] = True
+    pieces = (chosen & alive).split([mask.numel() for mask in masks])
+    return [piece.reshape(mask.shape) for piece, mask in zip(pieces, masks, strict=True)]

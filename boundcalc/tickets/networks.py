@@ -1,0 +1,132 @@
+"""From a plan to a network that fits the data, and from a network in training to plain weights."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Mapping
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+from boundcalc.errors import DataError
+from boundcalc.tickets import architectures
+from boundcalc.tickets.masks import apply, weights
+from boundcalc.tickets.plan import Plan
+
+Weights = dict[str, Tensor]
+"""A plain state dict, on the CPU."""
+
+
+def build(plan: Plan, shape: tuple[int, ...], classes: int) -> nn.Module:
+    """Make the network of a plan from the random numbers that are current.
+
+    Args:
+        plan: its architecture or model is used.
+        shape: of one sample.
+        classes: number of labels in the data.
+
+    Returns:
+        The network on the CPU.
+
+    Raises:
+        DataError: the network does not take such samples, or has fewer outputs than there are labels.
+    """
+    module = _made(plan, shape, classes)
+    name = plan.arch or plan.model
+    weights(module)
+    try:
+        with torch.no_grad():
+            logits = copy.deepcopy(module).eval()(torch.zeros(2, *shape))
+    except Exception as error:
+        raise DataError(f"{name} does not take samples of shape {shape}: {error}") from error
+    if not isinstance(logits, Tensor) or logits.dim() != 2 or len(logits) != 2:
+        raise DataError(f"{name}: two samples of shape {shape} do not give two rows of logits")
+    if logits.shape[1] < classes:
+        raise DataError(f"{name} has {logits.shape[1]} outputs, the data has labels up to {classes - 1}")
+    return module
+
+
+def _made(plan: Plan, shape: tuple[int, ...], classes: int) -> nn.Module:
+    if plan.model is not None:
+        from boundcalc.network.capture import make_module
+
+        return copy.deepcopy(make_module(plan.model))
+    assert plan.arch is not None
+    if not plan.arch.startswith("conv-"):
+        module: nn.Module = getattr(architectures, plan.arch)()
+        return module
+    depth, channels = (int(word) for word in plan.arch.split("-")[1:])
+    if len(shape) != 3 or shape[1] != shape[2]:
+        raise DataError(f"{plan.arch} takes square images, not samples of shape {shape}")
+    try:
+        return architectures.conv(depth, channels, size=shape[1], inputs=shape[0], classes=max(classes, 2))
+    except ValueError as error:
+        raise DataError(f"{plan.arch}: {error}") from error
+
+
+class WeightNorm(nn.Module):
+    """A weight as length times direction, one length an output (Salimans & Kingma 2016).
+
+    An output without weights has length and direction zero, and stays so.
+    """
+
+    def forward(self, length: Tensor, direction: Tensor) -> Tensor:
+        """Return the weight from lengths `(out, 1, ...)` and directions `(out, ...)`."""
+        return length * direction / self._norm(direction).clamp_min(torch.finfo(direction.dtype).tiny)
+
+    def right_inverse(self, weight: Tensor) -> tuple[Tensor, Tensor]:
+        """Return length and direction of a weight; the direction is the weight itself."""
+        return self._norm(weight), weight.clone()
+
+    @staticmethod
+    def _norm(weight: Tensor) -> Tensor:
+        return torch.linalg.vector_norm(weight, dim=tuple(range(1, weight.dim())), keepdim=True)
+
+
+def start(
+    template: nn.Module, values: Mapping[str, Tensor], masks: Mapping[str, Tensor], normed: bool
+) -> nn.Module:
+    """Return a network with given weights under masks, ready to train.
+
+    Args:
+        template: the network; left as it is.
+        values: plain state dict.
+        masks: key -> bool mask.
+        normed: whether weights become `WeightNorm`.
+    """
+    module = copy.deepcopy(template)
+    module.load_state_dict(dict(values))
+    apply(module, masks)
+    if normed:
+        for key in weights(module):
+            parametrize.register_parametrization(_owner(module, key), "weight", WeightNorm())
+    return module
+
+
+def trained_tensor(module: nn.Module, key: str) -> nn.Parameter:
+    """Return the parameter that a mask is multiplied into while training: the weight, or its direction."""
+    owner = _owner(module, key)
+    if parametrize.is_parametrized(owner, "weight"):
+        stored = dict(owner.get_submodule("parametrizations.weight").named_parameters(recurse=False))
+        return stored["original1" if "original1" in stored else "original"]
+    found: nn.Parameter = owner.weight  # type: ignore[assignment]
+    return found
+
+
+def plain(module: nn.Module, keys: Iterable[str]) -> Weights:
+    """Return a network's tensors by their plain keys, parametrisations computed; copies on the CPU.
+
+    Args:
+        module: in training.
+        keys: of the state dict without parametrisations.
+    """
+    with torch.no_grad():
+        return {
+            key: getattr(_owner(module, key), key.rpartition(".")[2]).detach().cpu().contiguous().clone()
+            for key in keys
+        }
+
+
+def _owner(module: nn.Module, key: str) -> nn.Module:
+    return module.get_submodule(key.rpartition(".")[0])

@@ -1,0 +1,141 @@
+"""What a run makes: which network, pruned how, to which densities, trained by which recipe; no torch here."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from boundcalc.errors import UsageError
+from boundcalc.tickets.recipe import Recipe, at_least, one_of, within
+
+ARCHITECTURES = ("lenet300", "lenet5", "vgg16", "resnet20", "resnet20_option_a", "resnet18", "conv-L-H")
+ALIASES = {"vgg": "vgg16"}
+AT_INITIALISATION = ("random", "magnitude", "snip", "grasp", "synflow")
+PRUNERS = (*AT_INITIALISATION, "imp")
+SCOPES = ("global", "layerwise")
+BLIND = ("random", "magnitude", "synflow")
+"""Pruners that look at the initial weights at most, never at a sample."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One run, its seed apart.
+
+    Attributes:
+        data: a form of `--data`.
+        normalize: means then standard deviations, or None.
+        arch: name of an architecture, conv-L-H with numbers in it; None where `model` is given.
+        model: `FILE.py:CALLABLE` or `package.module:CALLABLE` that makes the network; None where `arch` is.
+        pruner: one of `PRUNERS`.
+        scope: whether weights compete over all layers or in their own.
+        density: of each ticket, for pruners at initialisation; None to take `levels`.
+        levels: how many times `prune_fraction` is removed; None where densities are given.
+        prune_fraction: of the surviving weights, removed by a level.
+        rewind: epoch whose weights imp goes back to.
+        per_class: samples of each class that snip and grasp look at.
+        certify: passes over the sample that the search of each level's certificate makes; None for no certificates.
+        recipe: of the training.
+
+    Raises:
+        UsageError: a value out of range, or options that contradict each other.
+    """
+
+    data: str
+    pruner: str
+    arch: str | None = None
+    model: str | None = None
+    normalize: tuple[float, ...] | None = None
+    scope: str = "global"
+    density: tuple[float, ...] | None = None
+    levels: int | None = None
+    prune_fraction: float = 0.2
+    rewind: int = 0
+    per_class: int = 10
+    certify: int | None = None
+    recipe: Recipe = field(default_factory=Recipe)
+
+    def __post_init__(self) -> None:
+        if (self.arch is None) == (self.model is None):
+            raise UsageError("give --arch NAME or --model FILE.py:CALLABLE, one of them")
+        if self.arch is not None and not re.fullmatch(r"conv-\d+-\d+", self.arch):
+            one_of(
+                "--arch", self.arch, ARCHITECTURES[:-1] if self.arch != ARCHITECTURES[-1] else ("conv-4-50",)
+            )
+        one_of("--pruner", self.pruner, PRUNERS)
+        one_of("--scope", self.scope, SCOPES)
+        at_least("--samples-per-class", self.per_class, 1)
+        if self.certify is not None:
+            at_least("--certify", self.certify, 0)
+        fraction = self.prune_fraction
+        within("--prune-fraction", fraction, 0 < fraction < 1, "a number between 0 and 1")
+        self._check_levels()
+        self._check_rewind()
+
+    def _check_levels(self) -> None:
+        if self.pruner == "imp" and self.density is not None:
+            raise UsageError(
+                "--pruner imp takes --levels N: level N keeps (1 - prune fraction)^N of the weights"
+            )
+        if (self.levels is None) == (self.density is None):
+            kinds = "--levels N" if self.pruner == "imp" else "--density P,... or --levels N, one of them"
+            raise UsageError(f"--pruner {self.pruner}: give {kinds}")
+        if self.levels is not None:
+            at_least("--levels", self.levels, 0)
+        for density in self.density or ():
+            within("--density", density, 0 < density <= 1, "a number above 0, up to 1")
+
+    def _check_rewind(self) -> None:
+        if self.rewind and self.pruner != "imp":
+            raise UsageError("--rewind is for --pruner imp: the others prune at initialisation")
+        if not 0 <= self.rewind < self.recipe.epochs:
+            raise UsageError(
+                f"--rewind {self.rewind}: give an epoch from 0 to below --epochs {self.recipe.epochs}"
+            )
+
+    def densities(self) -> tuple[float, ...]:
+        """Return the density that each level aims at.
+
+        Example:
+            >>> Plan("sample", "snip", arch="lenet300", levels=2, prune_fraction=0.5).densities()
+            (1.0, 0.5, 0.25)
+        """
+        if self.density is not None:
+            return self.density
+        return tuple((1 - self.prune_fraction) ** level for level in range((self.levels or 0) + 1))
+
+    def mask_origin(self, density: float) -> str:
+        """Return whether a ticket's mask may depend on the training sample: `"data"` or `"independent"`.
+
+        Independent are a mask that keeps everything, a random one, and one that depends on an initialisation which is
+        itself random; weights that the user's own code makes may have seen the sample.
+        """
+        blind = self.pruner == "random" or (self.pruner in BLIND and self.model is None)
+        return "independent" if blind or density == 1 else "data"
+
+    def start(self, level: int) -> int:
+        """Return the epoch at which a level's training starts."""
+        return self.rewind if level else 0
+
+    def tree(self) -> dict[str, Any]:
+        """Return the options as JSON knows them, with a digest of the user's file where there is one."""
+        tree = asdict(self)
+        place = (self.model or "").rpartition(":")[0]
+        if place.endswith(".py") and Path(place).is_file():
+            tree["model_sha256"] = hashlib.sha256(Path(place).read_bytes()).hexdigest()
+        return {key: list(value) if isinstance(value, tuple) else value for key, value in tree.items()} | {
+            "recipe": {**tree["recipe"], "milestones": list(self.recipe.milestones)}
+        }
+
+
+def canonical(arch: str) -> str:
+    """Return an architecture's one name.
+
+    Example:
+        >>> canonical("VGG"), canonical("conv_4_50")
+        ('vgg16', 'conv-4-50')
+    """
+    word = arch.lower()
+    return ALIASES.get(word, word.replace("_", "-") if word.startswith("conv") else word)

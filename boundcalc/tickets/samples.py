@@ -1,0 +1,64 @@
+"""Samples as tensors that stay on the device: no loader, no copies between."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from boundcalc.empirical.datasets import Dataset
+from boundcalc.empirical.split import Split
+from boundcalc.tickets.place import Place
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """A split on the device.
+
+    Attributes:
+        x: `(m, ...)` float32, what the network sees.
+        y: `(m,)` int64.
+    """
+
+    x: Tensor
+    y: Tensor
+
+    @property
+    def m(self) -> int:
+        """The number of samples."""
+        return len(self.y)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of one sample."""
+        return tuple(self.x.shape[1:])
+
+    def of_each_class(self, count: int, generator: torch.Generator) -> Samples:
+        """Return `count` samples of every class, or all of a class that has fewer, drawn without replacement.
+
+        Args:
+            count: of each class.
+            generator: of the draw, on the CPU.
+        """
+        order = torch.randperm(self.m, generator=generator)
+        labels = self.y.cpu()[order]
+        chosen = torch.cat([order[labels == label][:count] for label in labels.unique()])
+        return Samples(self.x[chosen.to(self.x.device)], self.y[chosen.to(self.y.device)])
+
+
+def on_device(data: Dataset, place: Place) -> tuple[Samples, Samples | None]:
+    """Read both splits of a data set, once; images without channels get one.
+
+    Args:
+        data: opened.
+        place: where they shall lie.
+    """
+    return _read(data.train, place), None if data.test is None else _read(data.test, place)
+
+
+def _read(split: Split, place: Place) -> Samples:
+    pieces = [(torch.from_numpy(x).float(), torch.from_numpy(y)) for x, y in split.batches()]
+    x = torch.cat([piece[0] for piece in pieces])
+    x = x[:, None] if x.dim() == 3 else x
+    return Samples(place.samples(x), torch.cat([piece[1] for piece in pieces]).to(place.device))

@@ -1,0 +1,130 @@
+"""Training under masks: one epoch at a time, all state in one place."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from boundcalc.tickets.losses import LOSSES
+from boundcalc.tickets.networks import trained_tensor
+from boundcalc.tickets.place import Place
+from boundcalc.tickets.recipe import Recipe
+from boundcalc.tickets.samples import Samples
+
+MEASURED = 2000
+"""Samples of a batch when nothing is trained."""
+
+
+class Trainer:
+    """A network in training.
+
+    Pruned weights are set to zero after every step, so that they never act and never come back; survivors move as they
+    would if the mask were multiplied in before the step.
+
+    Args:
+        module: on its device, its weights masked.
+        masks: key -> bool mask; a key that is missing is not masked.
+        recipe: of the training.
+        place: of module and samples.
+    """
+
+    def __init__(self, module: nn.Module, masks: Mapping[str, Tensor], recipe: Recipe, place: Place) -> None:
+        self.module = module
+        self.recipe = recipe
+        self.place = place
+        self.optimizer = _optimizer(module, recipe)
+        self.scaler = place.scaler()
+        pruned = [key for key, mask in masks.items() if not bool(mask.all())]
+        self._weights = [trained_tensor(module, key).data for key in pruned]
+        self._masks = [
+            masks[key].to(weight).contiguous(memory_format=_layout(weight))
+            for key, weight in zip(pruned, self._weights, strict=True)
+        ]
+
+    def epoch(self, number: int, samples: Samples, order: torch.Generator) -> tuple[float, float]:
+        """Train for one pass over the samples.
+
+        Args:
+            number: passes done before.
+            samples: on the device.
+            order: of the samples, a generator on the CPU.
+
+        Returns:
+            Mean loss and share of mistakes, of each batch before its step.
+        """
+        module, loss_of = self.module.train(), LOSSES[self.recipe.loss]
+        batches = (
+            torch.randperm(samples.m, generator=order).to(self.place.device).split(self.recipe.batch_size)
+        )
+        total = torch.zeros((), dtype=torch.float64, device=self.place.device)
+        wrong = torch.zeros((), dtype=torch.int64, device=self.place.device)
+        for step, rows in enumerate(batches):
+            self._set_rate(self.recipe.rate(number + step / len(batches)))
+            y = samples.y[rows]
+            self.optimizer.zero_grad()
+            with self.place.autocast():
+                logits = module(samples.x[rows])
+                loss = loss_of(logits.float(), y)
+            self.scaler.scale(loss).backward()
+            self.scaler.step(self.optimizer)
+            self.scaler.update()
+            if self._masks:
+                torch._foreach_mul_(self._weights, self._masks)
+            total += loss.detach() * len(rows)
+            wrong += logits.detach().argmax(1).ne(y).sum()
+        return float(total) / samples.m, float(wrong) / samples.m
+
+    def state(self) -> dict[str, Any]:
+        """Return all that the next epoch depends on, besides samples and random numbers."""
+        return {
+            "module": self.module.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "scaler": self.scaler.state_dict(),
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go back to a state."""
+        self.module.load_state_dict(state["module"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.scaler.load_state_dict(state["scaler"])
+
+    def _set_rate(self, rate: float) -> None:
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+
+
+def measure(module: nn.Module, samples: Samples, loss: str, place: Place) -> tuple[float, float]:
+    """Return mean loss and share of mistakes of a network in evaluation mode, float32 throughout.
+
+    Args:
+        module: on the device.
+        samples: on the device.
+        loss: name of the loss.
+        place: where both are.
+    """
+    module.eval()
+    total = torch.zeros((), dtype=torch.float64, device=place.device)
+    wrong = torch.zeros((), dtype=torch.int64, device=place.device)
+    with torch.no_grad():
+        for x, y in zip(samples.x.split(MEASURED), samples.y.split(MEASURED), strict=True):
+            logits = module(x)
+            total += LOSSES[loss](logits, y).double() * len(y)
+            wrong += logits.argmax(1).ne(y).sum()
+    return float(total) / samples.m, float(wrong) / samples.m
+
+
+def _optimizer(module: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+    parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
+    if recipe.optimizer == "adam":
+        return torch.optim.Adam(parameters, lr=recipe.lr, weight_decay=recipe.weight_decay, fused=True)
+    return torch.optim.SGD(
+        parameters, lr=recipe.lr, momentum=recipe.momentum, weight_decay=recipe.weight_decay, fused=True
+    )
+
+
+def _layout(tensor: Tensor) -> torch.memory_format:
+    last = tensor.dim() == 4 and tensor.is_contiguous(memory_format=torch.channels_last)
+    return torch.channels_last if last else torch.contiguous_format

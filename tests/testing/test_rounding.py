@@ -1,0 +1,84 @@
+"""The numeric code equals its symbolic form, and every printed number is at or above the true value of its formula."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+from subjects import ALL, bounds, problem
+
+from boundcalc.bounds import Bound, Homogeneous, registry
+from boundcalc.errors import NotCovered
+from boundcalc.testing import check_peeling_paths, check_rounds_up, check_symbolic_form, mlp, problem_of
+from boundcalc.theory.symbolic import NotFilled
+
+COVERED: set[str] = set()
+"""Bounds that were compared on at least one network."""
+
+
+@pytest.mark.parametrize(("network", "referred"), ALL)
+def test_numbers_equal_the_symbolic_form_and_round_up(network, referred):
+    subject = problem(network, referred)
+    for bound in bounds():
+        try:
+            check_symbolic_form(bound, subject)
+            check_rounds_up(bound, subject)
+        except (NotCovered, NotFilled):
+            continue
+        COVERED.add(bound.name)
+    assert {"peeling", "path_norm"} <= COVERED
+
+
+@pytest.mark.parametrize("margin", [None, 0.5])
+def test_many_samples_and_a_margin_fixed_in_advance(margin):
+    subject = problem("perceptron", copies=80)
+    subject = replace(subject, settings=replace(subject.settings, margin=margin))
+    for bound in bounds():
+        check_symbolic_form(bound, subject)
+        check_rounds_up(bound, subject)
+
+
+def test_the_harmonic_number_of_many_samples_is_from_above():
+    subject = problem("perceptron", copies=100)
+    bound = registry["graf2022_norms"]
+    check_symbolic_form(bound, subject, 1e-8)
+    check_rounds_up(bound, subject)
+
+
+@pytest.mark.parametrize("scale", [1e-12, 1e12])
+def test_extreme_weights(scale):
+    network = mlp((4, 6, 5, 3), 5, 0.8)
+    from boundcalc.testing.invariances import changed
+
+    extreme = changed(network, lambda number, layer: (layer.weight * scale, None))
+    subject = problem_of(extreme, torch.randn(9, 4).double() / 3, torch.arange(9) % 3, passes=0)
+    for bound in bounds():
+        if bound.name == "occam":
+            continue
+        check_symbolic_form(bound, subject)
+        check_rounds_up(bound, subject)
+
+
+@pytest.mark.parametrize("network", ["perceptron", "with biases", "deep", "one layer", "one output"])
+def test_peeling_in_exact_arithmetic(network):
+    check_peeling_paths(problem(network))
+
+
+def test_a_number_below_its_formula_is_found():
+    bound = registry["golowich2018_fro"]
+
+    def lower(subject):
+        outcome = bound.compute(subject)
+        return Homogeneous(outcome.log_rho, outcome.log_unit - 1e-11, outcome.bits, outcome.terms)
+
+    low = Bound("golowich2018_fro", "F", "theorem", "", (), lower)
+    check_symbolic_form(low, problem("perceptron"))
+    with pytest.raises(AssertionError, match=r"golowich2018_fro: complexity: log .* is below the true"):
+        check_rounds_up(low, problem("perceptron"))
+
+
+def test_a_bound_without_a_form_says_so():
+    bound = replace(registry["path_norm"], name="unknown")
+    with pytest.raises(ValueError, match="unknown has no symbolic form"):
+        check_symbolic_form(bound, problem("perceptron"))

@@ -1,0 +1,281 @@
+"""The falsifier finds what is false: broken formulas, the refuted bound, third parties' bounds; and it can be replayed."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+from functools import cache
+
+import pytest
+import torch
+
+from boundcalc.bounds import peeling_norms
+from boundcalc.bounds.catalogue import Bound, registry
+from boundcalc.bounds.classes import FROBENIUS, SPECTRAL_ROWS, Scale, parts_of
+from boundcalc.bounds.outcome import Formula, Homogeneous, PostHoc
+from boundcalc.bounds.risk import margin_error
+from boundcalc.errors import DataError
+from boundcalc.theory import falsify_coverage
+from boundcalc.theory.falsify import NotRefuted, falsify
+from boundcalc.theory.falsify_draw import EDGES
+from boundcalc.theory.falsify_replay import replay
+from boundcalc.theory.falsify_report import render, tree
+from boundcalc.theory.falsify_threads import one_thread
+
+TRIALS = len(EDGES)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def quick():
+    """One thread, and every training set made once."""
+    with one_thread(), pytest.MonkeyPatch.context() as patch:
+        patch.setattr("boundcalc.theory.falsify.train", cache(falsify_coverage.train))
+        yield
+
+
+def broken(name, log_change):
+    """A bound of the registry whose complexity is multiplied, given the problem."""
+    bound = registry[name]
+
+    def compute(problem):
+        outcome = bound.compute(problem)
+        change = log_change(problem)
+        if isinstance(outcome, Homogeneous):
+            return replace(outcome, log_unit=outcome.log_unit + change)
+        if isinstance(outcome, PostHoc):
+            return replace(outcome, log_complexity=lambda *given: outcome.log_complexity(*given) + change)
+        return replace(outcome, log_complexity=lambda given: outcome.log_complexity(given) + change)
+
+    return replace(bound, compute=compute)
+
+
+def classes(problem):
+    return math.log(problem.network.outputs)
+
+
+def hidden(problem):
+    return problem.network.depth - 1
+
+
+def samples(problem):
+    return math.log(problem.energies.m)
+
+
+MUTANTS = {
+    "peeling without sqrt(C)": ("peeling", lambda problem: -0.5 * classes(problem)),
+    "peeling over m^(3/2)": ("peeling", lambda problem: -0.5 * samples(problem)),
+    "path norm over m^(3/2)": ("path_norm", lambda problem: -0.5 * samples(problem)),
+    "l1-inf without C": ("golowich2018_1inf", lambda problem: -classes(problem)),
+    "neyshabur with 2^(1-L)": (
+        "neyshabur2015_fro", lambda problem: -2 * hidden(problem) * math.log(2),
+    ),
+    "neyshabur l1-inf without C": ("neyshabur2015_1inf", lambda problem: -classes(problem)),
+    "gouk without C": ("gouk2021_1inf", lambda problem: -classes(problem)),
+    "gouk over m^(3/2)": ("gouk2021_fro", lambda problem: -0.5 * samples(problem)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("mutant", MUTANTS)
+def test_a_broken_formula_is_caught(mutant):
+    name, change = MUTANTS[mutant]
+    found = falsify([broken(name, change)], TRIALS)
+    assert found.theorems_violated == (name,)
+    assert found.attacks[0].violations[0].limit > found.attacks[0].violations[0].claimed
+
+
+def test_a_missing_fan_in_is_caught(monkeypatch):
+    monkeypatch.setattr(peeling_norms.L2, "log_fan_in", lambda self, fan_in: torch.zeros_like(fan_in))
+    found = falsify([registry["peeling"]], TRIALS)
+    assert found.theorems_violated == ("peeling",)
+    assert any("conv 1x1 to 1" in one.case.words for one in found.attacks[0].violations)
+
+
+def test_a_wrong_norm_is_caught(monkeypatch):
+    """The bound's rho is too small: the class that is attacked does not use the bound's arithmetic."""
+    monkeypatch.setattr(
+        "boundcalc.norms.toeplitz.Rows.frobenius_squared",
+        lambda self: 0.01 * float((self.squares.sum(0) * self.counts).sum()),
+    )
+    assert falsify([registry["golowich2018_fro"]], TRIALS).theorems_violated == ("golowich2018_fro",)
+
+
+def test_dropping_the_contraction_factor_leaves_a_tie_that_is_no_violation():
+    """Without 2^(L-1) the class attains the whole claim on one sample; no sample is known on which it attains more."""
+    mutant = broken("neyshabur2015_fro", lambda problem: -hidden(problem) * math.log(2))
+    attack = falsify([mutant], TRIALS).attacks[0]
+    assert attack.tightest_hidden.ratio < 1.6
+    assert not attack.violations
+
+
+def test_the_refuted_formula_as_a_theorem_is_caught():
+    found = falsify([replace(registry["galanti2023"], status="theorem")], 1)
+    assert found.theorems_violated == ("galanti2023",)
+
+
+def test_a_refuted_bound_is_refuted_by_its_stored_counter_example_on_every_run():
+    for seed in range(3):
+        attack = falsify([registry["galanti2023"]], 1, seed).attacks[0]
+        stored = attack.violations[0]
+        assert stored.trial == -1 and stored.mean > 0.52 and stored.claimed < 0.3
+
+
+def test_a_refuted_bound_that_holds_is_an_error():
+    holds = replace(registry["golowich2018_fro"], status="refuted")
+    with pytest.raises(NotRefuted, match="golowich2018_fro has status refuted, but no counter-example"):
+        falsify([holds], 2)
+    repaired = broken("peeling", lambda problem: 0.0)
+    with pytest.raises(NotRefuted, match=r"galanti2023 has status refuted, but its counter-example attains"):
+        falsify([replace(repaired, name="galanti2023", status="refuted")], 1)
+
+
+@pytest.mark.parametrize(
+    "name", ["peeling", "path_norm", "golowich2018_1inf", "neyshabur2015_fro", "bartlett2017"]
+)
+def test_theorems_hold(name):
+    attack = falsify([registry[name]], TRIALS + 5, seed=1).attacks[0]
+    assert attack.trials > 10 and not attack.violated
+    tightest = attack.tightest
+    assert tightest.mean - 5 * tightest.error <= tightest.claimed * (1 + 1e-9)
+    assert attack.coverage[0].sets == TRIALS + 5
+
+
+def test_a_loss_class_far_below_is_caught():
+    tiny = broken("bartlett2017", lambda problem: -math.log(100))
+    assert falsify([tiny], TRIALS).theorems_violated == ("bartlett2017",)
+
+
+# ------------------------------------------------------------------------------- third parties
+
+
+def spectral_product(problem):
+    """A wrong theorem: products of spectral norms alone, for any number of outputs."""
+    chain = problem.toeplitz()
+    log_rho = sum(math.log(norm) for norm in chain.spectral)
+    return Homogeneous(log_rho, 0.5 * math.log(problem.energies.frobenius_squared) - samples(problem))
+
+
+def _spectral_number(networks, terms):
+    norms = [torch.linalg.matrix_norm(part.matrix, ord=2) for part in parts_of(networks)]
+    return torch.stack(norms).log().sum(0)
+
+
+def test_a_third_party_declares_its_class_in_the_same_way():
+    declared = Scale("chains by spectral norms", _spectral_number, biases=False)
+    mine = Bound("mine", "F", "theorem", "nowhere", (), spectral_product, spectral=True, hypotheses=declared)
+    found = falsify([mine], TRIALS)
+    assert found.theorems_violated == ("mine",)
+
+
+def overfit(problem):
+    return Formula(0.0, math.log(margin_error(problem, 0.0) + 1e-9))
+
+
+def test_a_bound_on_the_error_that_is_the_training_error_is_caught():
+    mine = Bound("mine", "F", "theorem", "nowhere", (), overfit)
+    attack = falsify([mine], 25).attacks[0]
+    assert attack.violated and not attack.violations
+    assert attack.coverage[0].limit > attack.coverage[0].delta
+    assert attack.reason == "declares no class; its bound on the error alone was attacked"
+
+
+def test_a_certificate_that_forgets_its_bits_is_caught(monkeypatch):
+    assert not falsify([registry["occam"]], 12).attacks[0].violated
+    from boundcalc.occam.kl import certificate
+
+    monkeypatch.setattr(
+        falsify_coverage, "certificate", lambda errors, m, bits, delta: certificate(errors, m, 0.0, delta)
+    )
+    assert falsify([registry["occam"]], 12).theorems_violated == ("occam",)
+
+
+def failing(problem):
+    raise RuntimeError("out of luck")
+
+
+def test_failing_and_unfitting_bounds_are_told_and_end_nothing():
+    bounds = [
+        Bound("fails", "F", "theorem", "nowhere", (), failing, hypotheses=FROBENIUS),
+        Bound("unfit", "F", "theorem", "nowhere", (), spectral_product, hypotheses=SPECTRAL_ROWS),
+    ]
+    fails, unfit = falsify(bounds, 2).attacks
+    assert fails.trials == unfit.trials == 0
+    assert any("out of luck" in reason for reason in fails.uncovered)
+    assert "unfit declares no class that fits its outcome" in unfit.uncovered
+
+
+def test_scores_make_no_statement():
+    attack = falsify([registry["longsedghi2020"]], 3).attacks[0]
+    assert attack.trials == 0 and attack.reason == "a score makes no statement that could be violated"
+
+
+def test_published_bounds_are_attacked_and_end_no_run():
+    tiny = replace(broken("lin2019", lambda problem: -math.log(1e4)), status="published")
+    found = falsify([tiny], TRIALS)
+    assert found.attacks[0].violations and found.theorems_violated == ()
+    assert "lin2019" in render(found, "table").split("Violations")[1]
+
+
+# ------------------------------------------------------------------------------- determinism and replay
+
+
+def test_the_same_seed_gives_the_same_result():
+    first, second = (tree(falsify([registry["path_norm"], registry["galanti2023"]], 8, 3)) for _ in range(2))
+    assert first == second
+    assert tree(falsify([registry["path_norm"]], 8, 4)) != first
+
+
+def test_violations_are_replayed_exactly(tmp_path):
+    bounds = {
+        "peeling": broken("peeling", lambda problem: -0.5 * classes(problem)),
+        "galanti2023": registry["galanti2023"],
+    }
+    found = falsify(bounds.values(), 6)
+    place = tmp_path / "found.json"
+    place.write_text(render(found, "json"))
+    again = replay(str(place), bounds)
+    before = [one for attack in found.attacks for one in attack.violations]
+    after = [one for attack in again.attacks for one in attack.violations]
+    assert again.theorems_violated[:1] == ("peeling",) and len(before) == len(after) > 2
+    for old, new in zip(before, after, strict=True):
+        assert new.case.words == old.case.words and new.claimed == old.claimed and new.violated
+    repaired = replay(str(place), registry)
+    assert repaired.theorems_violated == ()
+
+
+def test_one_record_and_a_failed_error_bound_are_replayed(tmp_path):
+    mine = Bound("mine", "F", "theorem", "nowhere", (), overfit)
+    record = json.loads(render(falsify([mine], 20), "json"))["violations"][0]
+    place = tmp_path / "record.json"
+    place.write_text(json.dumps(record))
+    assert replay(str(place), {"mine": mine}).theorems_violated == ("mine",)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("{", "is no JSON"),
+        ("[1]", "holds no violations"),
+        ('{"violations": 3}', "holds no violations"),
+        ('{"bound": "nobody"}', "violation 0 is of nobody, which is no bound here"),
+        ('{"bound": "peeling"}', "violation 0 is damaged: KeyError 'attack'"),
+        ('{"bound": "peeling", "attack": "complexity", "trial": 1, "seed": 0, "case": {}}', "is damaged: KeyError"),
+        ('{"bound": "peeling", "attack": "complexity", "trial": -1}', "is damaged: KeyError 'peeling'"),
+    ],
+)  # fmt: skip
+def test_damaged_files_are_refused_in_one_line(tmp_path, text, words):
+    place = tmp_path / "found.json"
+    place.write_text(text)
+    with pytest.raises(DataError) as refused:
+        replay(str(place))
+    assert str(place) in str(refused.value) and words in str(refused.value)
+
+
+def test_every_view_names_the_bounds_and_the_violations():
+    found = falsify([registry["galanti2023"], registry["longsedghi2020"]], 2)
+    for format in ("table", "markdown", "latex", "csv", "json"):
+        text = render(found, format)
+        assert "galanti2023" in text and "longsedghi2020" in text and "refuted" in text
+    plain = json.loads(render(found, "json"))
+    assert plain["bounds"]["galanti2023"]["violations"] >= 1
+    assert plain["violations"][0]["trial"] == -1 and plain["theorems_violated"] == []

@@ -1,0 +1,187 @@
+"""Deliberate errors of about one character in formulas: each must be caught by a property that the formula as it stands has."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+import textwrap
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from importlib import import_module
+
+import numpy as np
+import pytest
+from subjects import problem
+
+from boundcalc import testing
+from boundcalc.bounds import registry
+from boundcalc.occam.codeword import plan_of
+
+
+def form(name: str, subject: str = "perceptron") -> Callable[[], None]:
+    return lambda: testing.check_symbolic_form(registry[name], problem(subject))
+
+
+def upwards(name: str, subject: str = "perceptron") -> Callable[[], None]:
+    return lambda: testing.check_rounds_up(registry[name], problem(subject))
+
+
+def kraft() -> None:
+    plan = plan_of(testing.mlp((2, 1, 1)))
+    testing.check_kraft(plan, testing.small_codewords(plan), testing.fixed_bits)
+
+
+def bytes_taken() -> None:
+    plan = plan_of(testing.mlp((2, 1, 1)))
+    for word in testing.small_codewords(plan):
+        testing.check_code(plan, word)
+
+
+def cuts() -> None:
+    testing.check_cut_norm(np.random.default_rng(0).normal(size=(6, 6)))
+
+
+def kernel() -> None:
+    testing.check_gntk_power_law([(3, 4), (2, 3)], np.random.default_rng(0).normal(size=(5, 4)), 0.3)
+
+
+def overlap() -> None:
+    testing.check_r_tilde(np.random.default_rng(0).random((1, 5, 6)) < 0.5)
+
+
+@dataclass(frozen=True)
+class Mutation:
+    """One error.
+
+    Attributes:
+        what: in words.
+        place: ``module:function`` or ``module:Class.method``.
+        old: text of the formula.
+        new: what it becomes.
+        check: the property that must catch it.
+    """
+
+    what: str
+    place: str
+    old: str
+    new: str
+    check: Callable[[], None]
+
+
+MUTATIONS = (
+    Mutation("C dropped", "bounds.golowich2018:_fro_factor", "math.log(shape.classes) + ", "", form("golowich2018_fro")),
+    Mutation("L for L + 1", "bounds.golowich2018:_l1_factor", "shape.depth + 1", "shape.depth", form("golowich2018_1inf")),
+    Mutation("log 2 missing", "bounds.golowich2018:_fro_factor", "shape.depth * math.log(2)", "shape.depth",
+             form("golowich2018_fro")),
+    Mutation("L - 2 for L - 1", "bounds.neyshabur2015:_fro_factor", "shape.depth - 1", "shape.depth - 2",
+             form("neyshabur2015_fro")),
+    Mutation("constant unit not counted among inputs", "bounds.toeplitz_product:_product",
+             "problem.network.inputs + chain.biased)", "problem.network.inputs)", form("golowich2018_1inf", "with biases")),
+    Mutation("||A||_F for its square", "bounds.toeplitz_product:frobenius_squared", "rows.frobenius_squared()",
+             "rows.frobenius_squared() ** 0.5", upwards("golowich2018_fro", "convolutions")),
+    Mutation("the constant not handed on", "bounds.toeplitz_product:frobenius_squared", " + chain.carries_constant(index)", "",
+             upwards("golowich2018_fro", "with biases")),
+    Mutation("max for sum over rows", "norms.toeplitz:Rows.two_one", "squares.sqrt().sum(0)", "squares.sqrt().amax(0)",
+             lambda: testing.check_toeplitz(problem("convolutions").network)),
+    Mutation("how many positions share a pattern forgotten", "norms.toeplitz:Rows.frobenius_squared", " * self.counts", "",
+             lambda: testing.check_toeplitz(problem("convolutions").network)),
+    Mutation("a kernel entry dropped in the (2,1) norm", "norms.kernels:two_one", "_summed(weight, (1,))",
+             "_summed(weight[..., 1:], (1,))", upwards("graf2022_norms", "convolutions")),
+    Mutation("2 / gamma for 4 / gamma", "bounds.bartlett2017:compute", "math.log(4) - log_gamma", "math.log(2) - log_gamma",
+             form("bartlett2017")),
+    Mutation("log W for log 2W", "bounds.bartlett2017:compute", "2 * largest_matrix(chain)", "largest_matrix(chain)",
+             form("bartlett2017")),
+    Mutation("the layer's own spectral norm not divided out", "bounds.distances:capacities", "whole + distance - norm",
+             "whole + distance", form("lin2019")),
+    Mutation("H_m for H_(m-1)", "bounds.graf2022:log_by_norms", "harmonic(m - 1)", "harmonic(m)", form("graf2022_norms")),
+    Mutation("L for L^2", "bounds.graf2022:log_by_parameters", "2 * (log_depth + value)", "log_depth + 2 * value",
+             form("graf2022_params")),
+    Mutation("min for max over layers ahead", "bounds.ledent2021:_log_reach", "max(spectral", "min(spectral", form("ledent2021")),
+    Mutation("7 without its m", "bounds.ledent2021:compute", "math.log(7 * m)", "math.log(7)", form("ledent2021", "one layer")),
+    Mutation("W for W^2", "bounds.lin2019:compute", "2 * math.log(link.layer.parameters)", "math.log(link.layer.parameters)",
+             form("lin2019")),
+    Mutation("sum_j without the layers below", "bounds.gouk2021:_evaluate", "*norms[:j], ", "", form("gouk2021_fro")),
+    Mutation("fan-in missing", "bounds.peeling_norms:L2.log_fan_in", "fan_in.clamp(min=1).log()", "fan_in * 0",
+             lambda: testing.check_peeling_paths(problem("perceptron"))),
+    Mutation("paths not counted", "bounds.peeling_walk:Walk.log_unit", "self.log_factor + self.log_paths", "self.log_factor",
+             lambda: testing.check_peeling_paths(problem("perceptron"))),
+    Mutation("biases not divided by t", "bounds.peeling_walk:Walker._bias", "layer.bias / self.constant", "layer.bias * 0",
+             lambda: testing.check_peeling_paths(problem("with biases"))),
+    Mutation("the unit's bias left out of the path norm", "norms.path:_affine", "node.bias.abs()", "node.bias * 0",
+             lambda: testing.check_path_norm(problem("with biases").network)),
+    Mutation("one ReLU fewer", "bounds.path_norm:longest", "return lengths[-1]", "return lengths[-1] - 1",
+             form("path_norm")),
+    Mutation("d for d + 1", "bounds.path_norm:_without_max_pooling", "network.inputs + 1", "network.inputs", form("path_norm")),
+    Mutation("3 for 4 in the risk factor", "bounds.risk:_judge_homogeneous", "math.log(4.0)", "math.log(3.0)",
+             form("path_norm")),
+    Mutation("1 for 2 in the risk factor", "bounds.risk:_judge_post_hoc", "math.log(2.0) +", "", form("bartlett2017")),
+    Mutation("wrong sign in the grid's weight", "bounds.risk:log2_weight", "1.5 * (abs(k) + 1)", "1.5 / (abs(k) + 1)",
+             testing.check_grid_weights),
+    Mutation("1 for 1.5 in the grid's weight", "bounds.risk:log2_weight", "1.5", "1.0", testing.check_grid_weights),
+    Mutation("delta not divided among choices", "bounds.risk:confidence", "1.0 + bits", "1.0",
+             lambda: testing.check_confidence(0.05, 10.0, 100)),
+    Mutation("the price of the margin's grid point not paid", "bounds.risk:_judge_post_hoc", "price + log2_weight(k)", "price",
+             form("bartlett2017")),
+    Mutation("a grid point below the number", "bounds.risk:grid_above", "return k if", "return k - 1 if", form("bartlett2017")),
+    Mutation("m for 2m in the confidence term", "bounds.risk:confidence", "2.0 * m", "4.0 * m",
+             lambda: testing.check_confidence(0.05, 10.0, 100)),
+    Mutation("log 2 missing in the certificate", "occam.kl:certificate", "bits * math.log(2.0)", "bits * 0.5",
+             lambda: testing.check_certificate(3, 100, 20.0, 0.05)),
+    Mutation("wrong half of kl", "occam.kl:_divergence", "first + second, ", "first - second, ",
+             lambda: testing.check_certificate(3, 100, 20.0, 0.05)),
+    Mutation("multinomial without one factor", "occam.coder:log2_multinomial", "whole - math.fsum(parts)",
+             "0.5 * whole - math.fsum(parts)", kraft),
+    Mutation("log2(n + 1) shortened", "occam.coder:Meter.uniform", "1 + 1e-15", "0.9", bytes_taken),
+    Mutation("an index of the codebook too cheap", "occam.coder:Meter.uniform", "1 + 1e-15", "0.99", kraft),
+    Mutation("4 for 8 in r~", "samples.overlap:r_tilde", "** 2 / 8", "** 2 / 4", overlap),
+    Mutation("8 for 4 in the cut norm's dual", "graphon.cut:_semidefinite", "/ 4, 1", "/ 8, 1", cuts),
+    Mutation("the corner of the bordered matrix forgotten", "graphon.cut:border", "columns.sum(axis=1, keepdims=True)",
+             "0 * columns.sum(axis=1, keepdims=True)", cuts),
+)  # fmt: skip
+
+
+def mutate(mutation: Mutation, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put the mutant wherever boundcalc holds the original."""
+    home, _, path = mutation.place.partition(":")
+    module = import_module(f"boundcalc.{home}")
+    owner = module
+    *outer, name = path.split(".")
+    for step in outer:
+        owner = getattr(owner, step)
+    original = vars(owner)[name]
+    source = textwrap.dedent(inspect.getsource(original))
+    assert source.count(mutation.old) >= 1, f"{mutation.place} has no {mutation.old!r} any more"
+    found: dict[str, object] = {}
+    exec(compile(source.replace(mutation.old, mutation.new), "mutant", "exec"), vars(module), found)  # noqa: S102
+    mutant = found[name]
+    if owner is not module:
+        monkeypatch.setattr(owner, name, mutant)
+        return
+    for key, bound in registry.items():
+        if bound.compute is original:
+            monkeypatch.setitem(registry._bounds, key, replace(bound, compute=mutant))
+    for other in [loaded for key, loaded in sys.modules.items() if key.startswith("boundcalc")]:
+        if vars(other).get(name) is original:
+            monkeypatch.setattr(other, name, mutant)
+
+
+def test_the_table_is_long_enough_and_has_no_twins():
+    assert len(MUTATIONS) >= 10
+    assert len({(each.place, each.old, each.new) for each in MUTATIONS}) == len(MUTATIONS)
+
+
+@pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda each: f"{each.place.split(':')[1]}: {each.what}")
+def test_mutation_is_caught(mutation, monkeypatch):
+    mutation.check()
+    mutate(mutation, monkeypatch)
+    with pytest.raises(AssertionError):
+        mutation.check()
+
+
+def test_a_mutant_that_changes_nothing_passes(monkeypatch):
+    """The harness itself breaks no check."""
+    same = Mutation(
+        "nothing", "bounds.risk:confidence", "3.0", "3.00", lambda: testing.check_confidence(0.1, 3.0, 9)
+    )
+    mutate(same, monkeypatch)
+    same.check()

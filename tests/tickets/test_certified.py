@@ -1,0 +1,97 @@
+"""The certificate-minded mode: certificates of written levels, kept networks, and when it stops."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+import boundcalc
+from boundcalc.cli.main import main
+from boundcalc.occam.kl import certificate
+from boundcalc.tickets import certified, paths
+
+
+def data(tmp_path):
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 3, 600)
+    x = (np.eye(3)[y] @ rng.normal(size=(3, 12)) + 0.3 * rng.normal(size=(600, 12))).astype(np.float32)
+    np.savez(tmp_path / "d.npz", x_train=x, y_train=y, x_test=x[:60], y_test=y[:60])
+    (tmp_path / "net.py").write_text(
+        "from torch import nn\n"
+        "def make():\n    return nn.Sequential(nn.Linear(12, 8), nn.ReLU(), nn.Linear(8, 3))\n"
+    )
+    return f"npz:{tmp_path / 'd.npz'}"
+
+
+def words(tmp_path, levels=6):
+    given = ["train", "--data", data(tmp_path), "--model", f"{tmp_path / 'net.py'}:make", "--pruner", "imp"]
+    return [
+        *given,
+        *[
+            "--levels",
+            str(levels),
+            "--epochs",
+            "2",
+            "--lr",
+            "0.05",
+            "--certify",
+            "4",
+            "--prune-fraction",
+            "0.5",
+        ],
+        *["--out", str(tmp_path / "run"), "--quiet"],
+    ]
+
+
+def test_imp_stops_two_levels_after_its_best_certificate(tmp_path, capsys):
+    assert main(words(tmp_path, levels=9)) == 0
+    out = capsys.readouterr().out
+    home = paths.replicate(tmp_path / "run", 0)
+    found = certified.certificates(home)
+    values = [tree["value"] for tree in found.values()]
+    assert "certificate" in out
+    assert list(found) == list(range(len(values)))
+    if len(values) < 10:
+        assert min(values[-certified.PATIENCE :]) >= min(values[: -certified.PATIENCE])
+        assert not paths.level(home, len(values)).exists()
+    for tree in found.values():
+        recounted = certificate(round(tree["train_error"] * 600), 600, tree["bits"], tree["delta"])
+        assert tree["value"] == pytest.approx(recounted, rel=1e-12)
+    files = {file: file.stat().st_mtime_ns for file in home.rglob("*") if file.is_file()}
+    assert main(words(tmp_path, levels=9)) == 0
+    assert {file: file.stat().st_mtime_ns for file in home.rglob("*") if file.is_file()} == files
+
+
+def test_the_kept_network_is_the_certified_one(tmp_path):
+    assert main(words(tmp_path, levels=1)) == 0
+    place = paths.certificate(paths.replicate(tmp_path / "run", 0), 1)
+    tree = json.loads(place.read_text())
+    report = boundcalc.analyze(
+        place.with_suffix(".safetensors"),
+        model=f"{tmp_path / 'net.py'}:make",
+        data=f"npz:{tmp_path / 'd.npz'}",
+        parts=("empirical",),
+    ).to_dict()
+    assert report["empirical"]["train_error"] == tree["train_error"]
+    assert report["checkpoint"]["surviving"] == tree["surviving"]
+
+
+def test_it_goes_on_while_certificates_fall(tmp_path):
+    home = tmp_path
+    place = paths.certificate(home, 0)
+    place.parent.mkdir()
+    stops = []
+    for level, value in enumerate((0.5, 0.4, 0.41, 0.39, 0.39, 0.4)):
+        paths.certificate(home, level).write_text(json.dumps({"level": level, "value": value}))
+        stops.append(certified.is_past_best(home))
+    assert stops == [False, False, False, False, False, True]
+
+
+def test_passes_are_counted(capsys, tmp_path):
+    given = [word if word != "4" else "-1" for word in words(tmp_path)]
+    assert main(given) == 2
+    assert "--certify -1" in capsys.readouterr().err
+    assert torch.get_default_dtype() == torch.float32

@@ -26,6 +26,7 @@ bench:           ## benchmarks, ratios in one run
 	python experiments/benchmarks/samples.py
 	python experiments/benchmarks/graphon.py
 	python experiments/benchmarks/gntk.py
+	python experiments/benchmarks/batch.py
 
 tickets:         ## train the demo tickets again
 	python experiments/demo_tickets/make.py

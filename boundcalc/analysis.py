@@ -94,12 +94,17 @@ def analyze(
     return assemble(find(read(path_or_module, mask=chosen.mask), chosen))
 
 
-def load(path: str | Path, model: str | torch.nn.Module | None = None) -> Network:
+def load(
+    path: str | Path,
+    model: str | torch.nn.Module | None = None,
+    input_shape: tuple[int, ...] | None = None,
+) -> Network:
     """Read a checkpoint and return its network, masked weights in float64.
 
     Args:
         path: a checkpoint of any convention of `boundcalc formats`.
         model: where the architecture is, if not in the file; None to infer it.
+        input_shape: one sample's shape, if neither the file nor the model tells it.
 
     Returns:
         The network.
@@ -107,7 +112,7 @@ def load(path: str | Path, model: str | torch.nn.Module | None = None) -> Networ
     Raises:
         CheckpointError: it is unreadable or refused, or the architecture is not understood.
     """
-    return from_checkpoint(read(path), model)
+    return from_checkpoint(read(path), model, input_shape)
 
 
 def find(checkpoint: Checkpoint, options: Options, progress: Progress | None = None) -> Findings:

@@ -29,6 +29,7 @@ MOST_BYTES = 2 << 30
 
 Given = str | Path | nn.Module
 Subject = tuple[Checkpoint, Network]
+Pair = tuple[int, int]
 Tree = dict[str, Any]
 
 
@@ -58,7 +59,7 @@ def compare(
         The comparison, with `to_dict` and `to`.
 
     Raises:
-        CheckpointError: a checkpoint is unreadable or refused, or its layers do not match those it is put beside.
+        CheckpointError: a checkpoint is unreadable or refused, or no network's layers match those they are put beside.
         DataError: the data is unreadable or does not fit.
         UsageError: fewer than two networks, or options out of range.
     """
@@ -92,7 +93,7 @@ def compare_reports(
         against: as for `compare`.
 
     Raises:
-        CheckpointError: a checkpoint is unreadable, or its layers do not match those it is put beside.
+        CheckpointError: a checkpoint is unreadable, or no network's layers match those they are put beside.
         UsageError: fewer than two networks.
     """
     check(len(paths), against)
@@ -117,11 +118,14 @@ def side_by_side(
     """Return the comparison of networks whose reports are known.
 
     Raises:
-        CheckpointError: layers do not match those that they are put beside.
+        CheckpointError: no network's layers match those that they are put beside.
     """
     pairs = [(0 if against == "first" else index, index + 1) for index in range(len(subjects) - 1)]
-    found = [_distances(subjects[a], subjects[b], options) for a, b in pairs]
-    apart = [None, *(fmean(layer.cut[1] for layer in layers) for layers in found)]
+    found, unmatched = _all_distances(subjects, pairs, options)
+    apart = [
+        None,
+        *(fmean(layer.cut[1] for layer in found[pair]) if pair in found else None for pair in pairs),
+    ]
     ordered, kinds = tickets(reports, apart), statuses(reports)
     return Comparison({
         "schema": SCHEMA,
@@ -132,8 +136,9 @@ def side_by_side(
         "checkpoints": [_checkpoint(*subject) for subject in subjects],
         "pairs": [
             {"checkpoints": [a, b], "layers": [_layer(one) for one in layers]}
-            for (a, b), layers in zip(pairs, found, strict=True)
+            for (a, b), layers in found.items()
         ],
+        "unmatched": unmatched,
         "tickets": ordered,
         "statuses": kinds,
         "correlations": correlations(ordered, kinds, options.seed),
@@ -173,6 +178,26 @@ def _report(checkpoint: Checkpoint, given: Given, options: Options, data: Any) -
     if isinstance(given, nn.Module):
         own = replace(own, model=given)
     return assemble(replace(find(checkpoint, own), options=options)).to_dict()
+
+
+def _all_distances(
+    subjects: Sequence[Subject], pairs: Sequence[Pair], options: Options
+) -> tuple[dict[Pair, tuple[LayerDistance, ...]], list[Tree]]:
+    """Return the layers of each pair that can be put beside each other, and why the others cannot.
+
+    Raises:
+        CheckpointError: none can.
+    """
+    found: dict[Pair, tuple[LayerDistance, ...]] = {}
+    unmatched: list[Tree] = []
+    for a, b in pairs:
+        try:
+            found[a, b] = _distances(subjects[a], subjects[b], options)
+        except CheckpointError as error:
+            unmatched.append({"checkpoints": [a, b], "reason": str(error)})
+            if len(unmatched) == len(pairs):
+                raise
+    return found, unmatched
 
 
 def _distances(a: Subject, b: Subject, options: Options) -> tuple[LayerDistance, ...]:

@@ -1,7 +1,8 @@
 """Kendall's rank correlation of two quantities over tickets, with a bootstrap interval, and partial to a third.
 
 Missing values are never imputed: `complete` leaves out whoever lacks one of them, and says how many. A coefficient that is not
-defined (a constant quantity, too few tickets) is None with a reason, never NaN.
+defined (a constant quantity, too few tickets) is None with a reason, never NaN. Partial tau does not vanish when two quantities are
+independent given the third: it shows how much of their agreement goes when the third is held fixed, and is no test of independence.
 
 Source: Kendall 1945 (tau-b, for ties); Kendall 1942 (partial tau); Efron 1979 (percentile bootstrap).
 """

@@ -10,13 +10,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from boundcalc.batch.load import load, load_wide, records
+    from boundcalc.batch.frame import load, load_wide, records
     from boundcalc.batch.runner import run
     from boundcalc.batch.store import opened
 
 __all__ = ["load", "load_wide", "opened", "records", "run"]
 
-_HOMES = {"load": "load", "load_wide": "load", "records": "load", "opened": "store", "run": "runner"}
+_HOMES = {"load": "frame", "load_wide": "frame", "records": "frame", "opened": "store", "run": "runner"}
 
 
 def __getattr__(name: str) -> Any:

@@ -9,6 +9,8 @@ import sqlite3
 import threading
 import time
 import uuid
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -16,6 +18,7 @@ from pathlib import Path
 from boundcalc._version import __version__
 from boundcalc.batch.keys import Key, Settings
 from boundcalc.batch.store import Quantity, Row, connect, insert_quantities, row_at, transaction
+from boundcalc.errors import UsageError
 
 BEAT_SECONDS = 5.0
 SILENT_SECONDS = 60.0
@@ -83,10 +86,11 @@ class Claims:
 
     def __init__(self, path: Path, settings: Settings) -> None:
         self.connection = connect(path)
+        self.path = path
         self.settings = settings
         self.run = uuid.uuid4().hex
         now = time.time()
-        with transaction(self.connection):
+        with self._changing():
             self.connection.execute(
                 "INSERT INTO runs VALUES (?, ?, ?, ?, ?)",
                 (self.run, socket.gethostname(), os.getpid(), now, now),
@@ -108,13 +112,11 @@ class Claims:
         Returns:
             What it needs, and the id of its row.
         """
-        with transaction(self.connection):
+        with self._changing():
             self._seen(key)
             row = row_at(self.connection, key.sha256, key.options, __version__)
             if row is None:
                 return Standing.MINE, self._insert(key)
-            if not os.path.exists(row.path):
-                self.connection.execute("UPDATE checkpoints SET path = ? WHERE id = ?", (key.path, row.id))
             standing = self._standing(row)
             if standing is Standing.MINE:
                 self._take(row.id)
@@ -130,7 +132,7 @@ class Claims:
         Returns:
             False where the claim was lost to another run, and nothing was filed.
         """
-        with transaction(self.connection):
+        with self._changing():
             changed = self.connection.execute(
                 "UPDATE checkpoints SET state = 'done', format = ?, parameters = ?, surviving = ?, density = ?, seconds = ?,"
                 " finished = ? WHERE id = ? AND run = ? AND state = 'claimed'",
@@ -152,32 +154,58 @@ class Claims:
         Returns:
             False where the claim was lost to another run, and nothing was filed.
         """
-        changed = self.connection.execute(
-            "UPDATE checkpoints SET state = 'failed', error = ?, refused = ?, seconds = ?, finished = ?"
-            " WHERE id = ? AND run = ? AND state = 'claimed'",
-            (failure.error, int(failure.refused), failure.seconds, time.time(), checkpoint, self.run),
-        ).rowcount  # fmt: skip
+        with self._changing():
+            changed = self.connection.execute(
+                "UPDATE checkpoints SET state = 'failed', error = ?, refused = ?, seconds = ?, finished = ?"
+                " WHERE id = ? AND run = ? AND state = 'claimed'",
+                (failure.error, int(failure.refused), failure.seconds, time.time(), checkpoint, self.run),
+            ).rowcount
         return bool(changed)
 
     def close(self) -> None:
-        """Give back what is not finished, and leave."""
+        """Give back what is not finished, and leave; what cannot be given back is free once this run is silent."""
         self._stop.set()
         self._heart.join()
-        with transaction(self.connection):
-            self.connection.execute(
-                "DELETE FROM checkpoints WHERE run = ? AND state = 'claimed'", (self.run,)
-            )
-            self.connection.execute("DELETE FROM runs WHERE id = ?", (self.run,))
-        self.connection.close()
+        try:
+            with suppress(sqlite3.Error), transaction(self.connection):
+                self.connection.execute(
+                    "DELETE FROM checkpoints WHERE run = ? AND state = 'claimed'", (self.run,)
+                )
+                self.connection.execute("DELETE FROM runs WHERE id = ?", (self.run,))
+        finally:
+            self.connection.close()
+
+    @contextmanager
+    def _changing(self) -> Iterator[None]:
+        """Do what is inside wholly or not at all.
+
+        Raises:
+            UsageError: the store cannot be written any more.
+        """
+        try:
+            with transaction(self.connection):
+                yield
+        except sqlite3.Error as error:
+            raise UsageError(f"{self.path}: cannot be written: {error}") from error
 
     def _seen(self, key: Key) -> None:
-        known = [
-            path
-            for (path,) in self.connection.execute("SELECT path FROM paths WHERE sha256 = ?", (key.sha256,))
-        ]
-        gone = [(path,) for path in known if not os.path.exists(path)]
-        self.connection.executemany("DELETE FROM paths WHERE path = ?", gone)
+        """Note where a content is now; results of a file that was moved follow it, with the message of a failure."""
+        query = (
+            "SELECT path FROM paths WHERE sha256 = ?1 UNION SELECT path FROM checkpoints WHERE sha256 = ?1"
+        )
+        known = [path for (path,) in self.connection.execute(query, (key.sha256,))]
+        gone = [path for path in known if not os.path.exists(path)]
+        self.connection.executemany("DELETE FROM paths WHERE path = ?", [(path,) for path in gone])
+        self.connection.executemany(
+            "UPDATE checkpoints SET error = replace(error, path, ?), path = ? WHERE sha256 = ? AND path = ?",
+            [(key.path, key.path, key.sha256, path) for path in gone],
+        )
         self.connection.execute("INSERT OR REPLACE INTO paths VALUES (?, ?)", (key.path, key.sha256))
+        # a file that was broken and has other content now is no failure any more
+        self.connection.execute(
+            "DELETE FROM checkpoints WHERE path = ? AND sha256 <> ? AND settings = ? AND version = ? AND state = 'failed'",
+            (key.path, key.sha256, self.settings.hash, __version__),
+        )
 
     def _insert(self, key: Key) -> int:
         found = self.connection.execute(
@@ -223,9 +251,6 @@ def _has_process(pid: int) -> bool:
 
 
 def _beat(path: Path, run: str, stop: threading.Event) -> None:
-    connection = connect(path)
-    try:
-        while not stop.wait(BEAT_SECONDS):
+    while not stop.wait(BEAT_SECONDS):
+        with suppress(sqlite3.Error, UsageError), closing(connect(path)) as connection:
             connection.execute("UPDATE runs SET beat = ? WHERE id = ?", (time.time(), run))
-    finally:
-        connection.close()

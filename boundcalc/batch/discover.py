@@ -7,13 +7,15 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from boundcalc.batch.store import natural
 from boundcalc.checkpoint import open_lth
 from boundcalc.checkpoint.safetensors_file import INDEX_SUFFIX, shard_files
 from boundcalc.errors import CheckpointError
 from boundcalc.tickets.paths import STATE
 
 SUFFIXES = (".bin", ".ckpt", ".pt", ".pt2", ".pth", ".pth.tar", ".safetensors")
-"""How the name of a checkpoint ends, where a folder is searched; a file that is named is taken whatever its name."""
+"""How the name of a checkpoint ends, where a folder or a pattern is searched; a file that is named is taken whatever its name."""
+_NAMES = f"(names that end in {', '.join(SUFFIXES)})"
 MASKS = ("mask", "_mask")
 """How the name of a file of masks ends before its suffix: it belongs to --mask, and is no checkpoint."""
 
@@ -24,7 +26,8 @@ def discover(given: Sequence[str | Path]) -> tuple[Path, ...]:
     A folder is searched with everything below it, hidden folders and links to folders left out. A ticket of open_lth is the folder
     ``main`` of its level, once, whatever else lies in it; ``level_pretrain`` and initial weights are references of the tickets
     beside them and not tickets, unless nothing else is there. A safetensors index stands for its shards. Files of masks
-    are left out, and what `boundcalc train --resume` goes on from.
+    are left out, and what `boundcalc train --resume` goes on from. What a pattern matches is searched as if it
+    were in one folder.
 
     Args:
         given: files, folders, or patterns with ``*``, ``?``, ``[...]`` and ``**``.
@@ -33,33 +36,43 @@ def discover(given: Sequence[str | Path]) -> tuple[Path, ...]:
         Absolute paths of files and of open_lth's folders, each once, sorted within each folder.
 
     Raises:
-        CheckpointError: there is nothing at a path, or no checkpoint in a folder.
+        CheckpointError: there is nothing at a path, or no checkpoint in a folder or among the matches of a pattern.
     """
     found: dict[Path, None] = {}
-    for word in given:
-        for place in _matches(str(word)):
-            found.update(dict.fromkeys(_below(place)))
+    for word in map(str, given):
+        place = _absolute(word)
+        named = os.path.lexists(place) or not glob.has_magic(word)
+        found.update(dict.fromkeys(_below(word, place) if named else _matching(word)))
     return tuple(found)
 
 
-def _matches(word: str) -> list[Path]:
-    place = Path(os.path.abspath(os.path.expanduser(word)))
-    if place.exists():
-        return [place]
-    matched = sorted(glob.glob(str(place), recursive=True)) if glob.has_magic(word) else []
-    if not matched:
-        raise CheckpointError(word, "matches nothing" if glob.has_magic(word) else "no such file or folder")
-    return [Path(match) for match in matched]
+def _absolute(word: str) -> Path:
+    return Path(os.path.abspath(os.path.expanduser(word)))
 
 
-def _below(place: Path) -> list[Path]:
+def _below(word: str, place: Path) -> list[Path]:
+    if not place.exists():
+        raise CheckpointError(word, "no such file or folder")
     if not place.is_dir():
         return [place]
     found = list(_tickets(place))
     if not found:
-        raise CheckpointError(
-            place, f"no checkpoint in this folder (names that end in {', '.join(SUFFIXES)})"
-        )
+        raise CheckpointError(word, f"no checkpoint in this folder {_NAMES}")
+    return found
+
+
+def _matching(pattern: str) -> list[Path]:
+    matched = sorted(
+        map(_absolute, glob.glob(os.path.expanduser(pattern), recursive=True)),
+        key=lambda place: natural(str(place)),
+    )
+    among = set(matched)
+    topmost = [place for place in matched if among.isdisjoint(place.parents)]
+    found = _files([place for place in topmost if place.is_file()])
+    for folder in _trained([place for place in topmost if place.is_dir()]):
+        found += _tickets(folder)
+    if not found:
+        raise CheckpointError(pattern, f"matches no checkpoint {_NAMES}" if matched else "matches nothing")
     return found
 
 
@@ -90,9 +103,14 @@ def _home(folder: Path) -> Path | None:
 
 
 def _trained(folders: list[Path]) -> list[Path]:
-    levels = [folder for folder in folders if folder.name.startswith("level_")]
-    trained = [folder for folder in levels if folder.name != open_lth.PRETRAIN]
-    return [folder for folder in folders if folder.name != open_lth.PRETRAIN] if trained else folders
+    """Leave out the folder of pretrained weights, or its ``main``, where there is one of a trained level."""
+    levels = [folder for folder in folders if _level(folder).startswith("level_")]
+    trained = [folder for folder in levels if _level(folder) != open_lth.PRETRAIN]
+    return [folder for folder in folders if _level(folder) != open_lth.PRETRAIN] if trained else folders
+
+
+def _level(folder: Path) -> str:
+    return folder.parent.name if folder.name == "main" else folder.name
 
 
 def _files(files: list[Path]) -> list[Path]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +33,7 @@ class Summary:
         failed: those without a result, now or before.
         copies: paths whose content another path of the run has, too.
         settings: hash of the run's settings.
+        found: path -> id of its row, in the order in which they were found.
     """
 
     ids: tuple[int, ...]
@@ -42,6 +43,7 @@ class Summary:
     failed: int
     copies: int
     settings: str
+    found: Mapping[str, int]
 
 
 Watch = Callable[[int, int], None]
@@ -100,7 +102,8 @@ class _Run:
 
     def __init__(self, claims: Claims, scheduler: Scheduler, settings: Settings, watch: Watch) -> None:
         self.claims, self.scheduler, self.settings, self.watch = claims, scheduler, settings, watch
-        self.running: dict[Future[Outcome], Task] = {}
+        self.running: dict[Future[Outcome], tuple[Key, Task]] = {}
+        self.found: dict[str, int] = {}
         self.elsewhere: deque[Key] = deque()
         self.standing: dict[int, Standing | str] = {}
         self.copies = 0
@@ -109,6 +112,7 @@ class _Run:
     def settle(self, paths: Sequence[Path]) -> Summary:
         """Take every path to a row that is done or failed."""
         self.paths = len(paths)
+        self.found = dict.fromkeys(map(str, paths), 0)
         self._drain(key_of(path, self.settings) for path in paths)
         while self.elsewhere:
             waiting = tuple(self.elsewhere)
@@ -118,8 +122,8 @@ class _Run:
                 time.sleep(PAUSE_SECONDS)
         counts = Counter(self.standing.values())
         return Summary(
-            tuple(self.standing), self.paths, counts["done"], counts[Standing.DONE],
-            counts["failed"] + counts[Standing.FAILED], self.copies, self.settings.hash,
+            tuple(dict.fromkeys(self.found.values())), self.paths, counts["done"], counts[Standing.DONE],
+            counts["failed"] + counts[Standing.FAILED], self.copies, self.settings.hash, self.found,
         )  # fmt: skip
 
     def _drain(self, keys: Iterable[Key]) -> None:
@@ -135,30 +139,38 @@ class _Run:
         if standing is Standing.BUSY:
             self.elsewhere.append(key)
             return
+        self.found[key.path] = checkpoint
         if checkpoint in self.standing:
             self.copies += 1
         elif standing is Standing.MINE:
             self.standing[checkpoint] = standing
-            task = Task(checkpoint, key.path, key.sha256, self.settings.options, self.scheduler.threads)
-            self.running[self.scheduler.submit(task)] = task
+            task = Task(
+                checkpoint, key.path, key.sha256, self.settings.options, self.scheduler.threads, self.settings.hash
+            )  # fmt: skip
+            self.running[self.scheduler.submit(task)] = key, task
         else:
             self.standing[checkpoint] = standing
         self._tell()
 
     def _collect(self) -> None:
         over, _ = wait(self.running, PAUSE_SECONDS, FIRST_COMPLETED)
+        self.scheduler.check()
         for future in over:
-            task = self.running.pop(future)
-            self._file(task, outcome(task, future))
+            key, task = self.running.pop(future)
+            self._file(key, task.checkpoint, outcome(task, future))
         self._tell()
 
-    def _file(self, task: Task, found: Outcome) -> None:
+    def _file(self, key: Key, checkpoint: int, found: Outcome) -> None:
+        """File what came of a task; where another run has taken it, while this one was asleep, see later what that makes of it."""
         if isinstance(found, Failure):
-            filed = self.claims.fail(task.checkpoint, found)
-            self.standing[task.checkpoint] = "failed" if filed else Standing.DONE
+            filed, how = self.claims.fail(checkpoint, found), "failed"
         else:
-            filed = self.claims.finish(task.checkpoint, found)
-            self.standing[task.checkpoint] = "done" if filed else Standing.DONE
+            filed, how = self.claims.finish(checkpoint, found), "done"
+        if filed:
+            self.standing[checkpoint] = how
+        else:
+            del self.standing[checkpoint]
+            self.elsewhere.append(key)
 
     def _tell(self) -> None:
         self.watch(len(self.standing) + self.copies - len(self.running), self.paths)

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
 import multiprocessing.connection
 import os
 import signal
 import threading
+from collections.abc import Iterator
 from concurrent.futures import CancelledError, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager, suppress
+from multiprocessing.process import BaseProcess
 from typing import Protocol
 
 from boundcalc.batch.claims import Failure, Result
 from boundcalc.batch.worker import Task, work
 from boundcalc.errors import UsageError
 
+WAITING = "OMP_WAIT_POLICY"
+PATIENCE = 5.0
+"""Seconds that taking leave of a cluster may take."""
 KILLED = "its worker process died (killed, or out of memory)"
 
 Outcome = Result | Failure
@@ -35,6 +42,14 @@ class Scheduler(Protocol):
 
     def submit(self, task: Task) -> Future[Outcome]:
         """Start a task; `outcome` tells what came of it."""
+        ...
+
+    def check(self) -> None:
+        """See whether tasks can still run: what came of a task tells nothing where they cannot.
+
+        Raises:
+            UsageError: they cannot.
+        """
         ...
 
     def close(self) -> None:
@@ -70,7 +85,7 @@ class Lane:
     def __init__(self) -> None:
         self.running: Future[Outcome] | None = None
         self._pool: ProcessPoolExecutor | None = None
-        self._pid: Future[int] | None = None
+        self._processes: set[BaseProcess] = set()
 
     @property
     def is_free(self) -> bool:
@@ -89,13 +104,15 @@ class Lane:
         """Kill the process."""
         if self._pool is not None:
             self._pool.shutdown(wait=False, cancel_futures=True)
-        pid = self._pid
-        if pid is not None and pid.done() and not pid.cancelled() and pid.exception() is None:
-            _kill(pid.result())
+        for process in self._processes:
+            process.kill()
 
     def _started(self) -> ProcessPoolExecutor:
         self._pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), _settle)
-        self._pid = self._pool.submit(os.getpid)
+        before = set(multiprocessing.active_children())
+        with _deaf(), _patient():
+            self._pool.submit(os.getpid)
+        self._processes = set(multiprocessing.active_children()) - before
         return self._pool
 
 
@@ -119,6 +136,9 @@ class Lanes:
         """Start a task on a worker that has nothing to do."""
         return next(lane for lane in self._lanes if lane.is_free).submit(task)
 
+    def check(self) -> None:
+        """Do nothing: a worker that died is made anew."""
+
     def close(self) -> None:
         """Kill all workers."""
         for lane in self._lanes:
@@ -140,11 +160,14 @@ class Cluster:
     def __init__(self, address: str) -> None:
         try:
             from distributed import Client
+            from distributed.comm import parse_host_port
         except ImportError as error:
             raise UsageError(
                 "--scheduler needs dask.distributed: pip install boundcalc[distributed]"
             ) from error
+        self._address = address
         try:
+            parse_host_port(address.rpartition("://")[2])
             self._client = Client(address, timeout=10, set_as_default=False)
         except (OSError, ValueError) as error:
             raise UsageError(f"--scheduler {address}: no Dask scheduler answers there") from error
@@ -154,8 +177,13 @@ class Cluster:
     @property
     def free(self) -> int:
         """How many tasks keep every thread of the cluster busy with one more in hand, less those that run."""
+        self.check()
         self._running = {future for future in self._running if not future.done()}
-        return max(0, 2 * max(1, sum(self._client.nthreads().values())) - len(self._running))
+        try:
+            threads = sum(self._client.nthreads().values())
+        except OSError as error:
+            raise self._gone() from error
+        return max(0, 2 * max(1, threads) - len(self._running))
 
     def submit(self, task: Task) -> Future[Outcome]:
         """Start a task on any worker."""
@@ -163,11 +191,59 @@ class Cluster:
         self._running.add(future)
         return future
 
+    def check(self) -> None:
+        """See whether the scheduler is still there.
+
+        Raises:
+            UsageError: it is not.
+        """
+        if self._client.status != "running":
+            raise self._gone()
+
     def close(self) -> None:
         """Cancel what has not begun, and leave the cluster as it is."""
-        for future in self._running:
-            future.cancel()
-        self._client.close()
+        if self._client.status == "running":
+            for future in self._running:
+                future.cancel()
+        with suppress(OSError):
+            self._client.close(timeout=PATIENCE)
+
+    def _gone(self) -> UsageError:
+        """Return the one line that tells of it, in place of what dask.distributed logs until the process ends."""
+        for name in ("client", "utils"):
+            logging.getLogger(f"distributed.{name}").setLevel(logging.CRITICAL + 1)
+        return UsageError(
+            f"--scheduler {self._address}: the scheduler is gone; what was analysed is in the store"
+        )
+
+
+@contextmanager
+def _patient() -> Iterator[None]:
+    """Let threads of processes that are started inside sleep while they wait: spinning is many times slower on a busy machine."""
+    before = os.environ.get(WAITING)
+    os.environ.setdefault(WAITING, "PASSIVE")
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[WAITING]
+
+
+@contextmanager
+def _deaf() -> Iterator[None]:
+    """Keep Ctrl-C from processes that are started inside, until `_settle`, and from starting one by half: it is heard afterwards."""
+    heard: list[int] = []
+    ours = threading.current_thread() is threading.main_thread()
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT,))
+    handler = signal.signal(signal.SIGINT, lambda number, _: heard.append(number)) if ours else None
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        if handler is not None:
+            signal.signal(signal.SIGINT, handler)
+        if heard:
+            signal.raise_signal(signal.SIGINT)
 
 
 def _settle() -> None:
@@ -181,10 +257,3 @@ def _end_with_parent() -> None:
     if parent is not None:
         multiprocessing.connection.wait([parent.sentinel])
         os._exit(1)
-
-
-def _kill(pid: int) -> None:
-    try:
-        os.kill(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        return

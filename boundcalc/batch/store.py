@@ -21,18 +21,22 @@ Tables, ``PRAGMA user_version`` 1:
 To read a store::
 
     with opened("tickets.sqlite") as store:
-        for row in store.rows():                  # Row, by path
+        for row in store.rows():                  # Row, by path, numbers in names as numbers
             tree = store.report(row.id)           # the tree of boundcalc.report/1
         for row, quantity in store.quantities():  # (Row, Quantity), checkpoint by checkpoint
             ...
+
+Reading never changes the file, and works where its folder cannot be written.
 """
 
 from __future__ import annotations
 
 import json
+import os
+import re
 import sqlite3
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -45,6 +49,7 @@ SCHEMA_VERSION = 1
 LONGEST_ARRAY = 16
 BUSY_SECONDS = 60.0
 STATES = ("claimed", "done", "failed")
+_DIGITS = re.compile(r"(\d+)")
 
 _SCHEMA = """
 CREATE TABLE checkpoints (
@@ -53,11 +58,14 @@ CREATE TABLE checkpoints (
     format TEXT, parameters INTEGER, surviving INTEGER, density REAL, seconds REAL,
     error TEXT, refused INTEGER NOT NULL DEFAULT 0, finished REAL, UNIQUE (sha256, options, version)
 );
+CREATE INDEX checkpoints_at ON checkpoints (path);
 CREATE TABLE quantities (
     checkpoint INTEGER NOT NULL REFERENCES checkpoints ON DELETE CASCADE, part TEXT NOT NULL, name TEXT NOT NULL,
     quantity TEXT NOT NULL, value, status TEXT NOT NULL, source TEXT NOT NULL, reason TEXT NOT NULL
 );
 CREATE INDEX quantities_of ON quantities (checkpoint);
+CREATE INDEX theorems ON quantities (quantity, checkpoint, value, name) WHERE part = 'bounds' AND status = 'theorem';
+CREATE INDEX measured ON quantities (part, quantity, checkpoint, value) WHERE name = '';
 CREATE TABLE reports (checkpoint INTEGER PRIMARY KEY REFERENCES checkpoints ON DELETE CASCADE, json BLOB NOT NULL);
 CREATE TABLE paths (path TEXT PRIMARY KEY, sha256 TEXT NOT NULL) WITHOUT ROWID;
 CREATE INDEX paths_of ON paths (sha256);
@@ -119,6 +127,7 @@ class Quantity(NamedTuple):
 
 
 COLUMNS = ", ".join(f"checkpoints.{field.name}" for field in fields(Row))
+_REFUSED = [field.name for field in fields(Row)].index("refused")
 QUANTITY_COLUMNS = ", ".join(f"quantities.{name}" for name in Quantity._fields)
 
 
@@ -135,10 +144,11 @@ class Store:
         self.path = path
 
     def rows(self, ids: Iterable[int] | None = None) -> list[Row]:
-        """Return the checkpoints, by path; all of them, or those with the given ids."""
-        condition, numbers = _among(ids, "checkpoints.id")
-        query = f"SELECT {COLUMNS} FROM checkpoints {condition} ORDER BY path, id"
-        return [_row(found) for found in self.connection.execute(query, numbers)]
+        """Return the checkpoints, by path with numbers as numbers; all of them, or those with the given ids."""
+        condition, numbers = among(ids, "checkpoints.id")
+        query = f"SELECT {COLUMNS} FROM checkpoints {condition}"
+        found = [_row(cells) for cells in self.connection.execute(query, numbers)]
+        return sorted(found, key=lambda row: (natural(row.path), row.id))
 
     def quantities(self, ids: Iterable[int] | None = None) -> Iterator[tuple[Row, Quantity]]:
         """Yield the long table, checkpoint by checkpoint in the order of `rows`, each in the order of its report."""
@@ -208,11 +218,21 @@ def opened(path: str | Path) -> Iterator[Store]:
     place = Path(path)
     if not place.is_file():
         raise UsageError(f"{place}: no such store; boundcalc batch PATH... --store {place} makes it")
-    connection = connect(place)
+    connection = _connected(_uri(place), place, _require)
     try:
         yield Store(connection, place)
+    except sqlite3.Error as error:
+        raise UsageError(f"{place}: {error}") from error
     finally:
         connection.close()
+
+
+def _uri(place: Path) -> str:
+    """Return how a file is opened for reading: never made; where its folder is closed, without the files that WAL needs beside it."""
+    uri = place.absolute().as_uri()
+    if os.access(place, os.W_OK) and os.access(place.absolute().parent, os.W_OK):
+        return f"{uri}?mode=rw"
+    return f"{uri}?mode=ro" + ("" if place.with_name(f"{place.name}-wal").exists() else "&immutable=1")
 
 
 def connect(place: Path) -> sqlite3.Connection:
@@ -227,16 +247,27 @@ def connect(place: Path) -> sqlite3.Connection:
     Raises:
         UsageError: it cannot be opened, is no store, or one of a later version.
     """
+    return _connected(f"{place.absolute().as_uri()}?mode=rwc", place, _prepare)
+
+
+def _connected(
+    uri: str, place: Path, prepare: Callable[[sqlite3.Connection, Path], None]
+) -> sqlite3.Connection:
     try:
-        connection = sqlite3.connect(place, timeout=BUSY_SECONDS, isolation_level=None)
+        connection = sqlite3.connect(uri, timeout=BUSY_SECONDS, isolation_level=None, uri=True)
         try:
-            _prepare(connection, place)
+            prepare(connection, place)
         except BaseException:
             connection.close()
             raise
     except sqlite3.Error as error:
         raise UsageError(f"{place}: no store of boundcalc batch: {error}") from error
     return connection
+
+
+def _require(connection: sqlite3.Connection, place: Path) -> None:
+    if not _checked(connection, place):
+        raise UsageError(f"{place}: an empty file, not a store of boundcalc batch")
 
 
 def _prepare(connection: sqlite3.Connection, place: Path) -> None:
@@ -279,10 +310,11 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
     connection.execute("BEGIN IMMEDIATE")
     try:
         yield
+        connection.execute("COMMIT")
     except BaseException:
-        connection.execute("ROLLBACK")
+        if connection.in_transaction:  # a full disk has rolled it back already
+            connection.execute("ROLLBACK")
         raise
-    connection.execute("COMMIT")
 
 
 def row_at(connection: sqlite3.Connection, sha256: str, options: str, version: str) -> Row | None:
@@ -303,11 +335,18 @@ def insert_quantities(
 
 
 def _row(cells: tuple[Any, ...]) -> Row:
-    facts = dict(zip((field.name for field in fields(Row)), cells, strict=True))
-    return Row(**{**facts, "refused": bool(facts["refused"])})
+    values = list(cells)
+    values[_REFUSED] = bool(values[_REFUSED])
+    return Row(*values)
 
 
-def _among(ids: Iterable[int] | None, column: str) -> tuple[str, tuple[str, ...]]:
+def natural(path: str) -> tuple[tuple[int, str], ...]:
+    """Return a key by which numbers in paths are sorted as numbers: level_4 before level_12."""
+    return tuple((int(part), "") if part.isdecimal() else (-1, part) for part in _DIGITS.split(path))
+
+
+def among(ids: Iterable[int] | None, column: str) -> tuple[str, tuple[str, ...]]:
+    """Return a condition of SQL, with its values, that a column has one of some ids; nothing for None."""
     if ids is None:
         return "", ()
     return f"WHERE {column} IN (SELECT value FROM json_each(?))", (json.dumps(list(ids)),)

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import csv
+import gc
 import io
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import lru_cache
 from importlib import import_module
 from typing import Any
 
 from boundcalc._version import __version__
+from boundcalc.batch import long_table
+from boundcalc.batch.figures import Figures, figures
 from boundcalc.batch.store import Row, Store
 from boundcalc.errors import UsageError
 from boundcalc.report.csv_view import HEADER
@@ -31,15 +36,11 @@ COLUMNS = (
     Column("test error", right=True),
     Column("gap", right=True),
 )
+SHORT = 8
+"""Digits of a settings' hash that are shown."""
 NOTE = (
     "smallest theorem: the bound with the smallest value among those with status theorem; each fails with probability delta,"
     " not all at once"
-)
-_SHOWN = (
-    "SELECT part, name, quantity, value FROM quantities WHERE checkpoint = ? AND ("
-    "part = 'bounds' AND status = 'theorem' AND quantity IN ('value', 'log10_value')"
-    " OR part = 'samples' AND name = '' AND quantity = 'ratio'"
-    " OR part = 'empirical' AND quantity IN ('test_error', 'gap'))"
 )
 
 
@@ -66,8 +67,23 @@ def render(store: Store, format: str, ids: Sequence[int] | None = None) -> str:
         return _html(store, ids)
     if format not in PAGES:
         raise UsageError(f"unknown format {format!r}: one of {', '.join(FORMATS)}")
-    page = import_module(f"boundcalc.report.{format}").page
-    return str(page(f"boundcalc {__version__} batch", sections(store, ids)))
+    with _uncollected():
+        heading, found = f"boundcalc {__version__} batch", sections(store, ids)
+        if format == "table" and long_table.is_long(found):
+            return long_table.page(heading, found)
+        return str(import_module(f"boundcalc.report.{format}").page(heading, found))
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Put off the collector of cycles, which makes a third of the time of many rows, and finds none."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def sections(store: Store, ids: Sequence[int] | None = None) -> tuple[Section, ...]:
@@ -76,12 +92,37 @@ def sections(store: Store, ids: Sequence[int] | None = None) -> tuple[Section, .
     done = [row for row in rows if row.state == "done"]
     folder = _common([row.path for row in done])
     facts = (("folder", folder),) if folder else ()
-    grid = Grid(COLUMNS, tuple(_line(store, row, folder) for row in done))
+    apart = _differences(store, done)
+    known, none = figures(store, ids), Figures()
+    lines = tuple(
+        (*_line(row, known.get(row.id, none), folder), *([row.settings[:SHORT]] if apart else []))
+        for row in done
+    )
+    columns = (*COLUMNS, *([Column("settings")] if apart else []))
     failed = tuple((one_line(row.error or ""),) for row in rows if row.state == "failed")
     return (
-        Section("Checkpoints", "checkpoints", facts, grid, (NOTE,)),
+        Section("Checkpoints", "checkpoints", (*facts, *apart), Grid(columns, lines), (NOTE,))
+        if done
+        else Section("Checkpoints", "checkpoints", notes=("none",)),
         *([Section("Failed", "failed", grid=Grid((Column("why"),), failed))] if failed else []),
     )
+
+
+def _differences(store: Store, rows: Sequence[Row]) -> tuple[tuple[str, str], ...]:
+    """Return what the settings of some rows differ in, a fact each; nothing where all have the same."""
+    hashes = sorted({row.settings for row in rows})
+    if len(hashes) < 2:
+        return ()
+    trees = [store.settings(hash) for hash in hashes]
+    names = [name for name in trees[0] if any(tree.get(name) != trees[0][name] for tree in trees)]
+    return tuple(
+        (f"settings {hash[:SHORT]}", ", ".join(f"{name} {_shown(tree.get(name))}" for name in names))
+        for hash, tree in zip(hashes, trees, strict=True)
+    )
+
+
+def _shown(value: Any) -> str:
+    return ",".join(map(str, value)) if isinstance(value, list) else NULL if value is None else str(value)
 
 
 def _html(store: Store, ids: Sequence[int] | None) -> str:
@@ -104,24 +145,19 @@ def _report(store: Store, row: Row) -> dict[str, Any]:
     return tree
 
 
-def _line(store: Store, row: Row, folder: str) -> tuple[str, ...]:
-    found = store.connection.execute(_SHOWN, (row.id,)).fetchall()
-    numbers = {(part, name, quantity): value for part, name, quantity, value in found}
-    logs = {
-        name: value
-        for (part, name, quantity), value in numbers.items()
-        if quantity == "log10_value" and value is not None
-    }
-    best = min(logs, key=logs.__getitem__, default=None)
-    value = NULL if best is None else upper(numbers.get(("bounds", best, "value")), log10=logs[best])
+_share = lru_cache(maxsize=1 << 16)(percent)
+
+
+def _line(row: Row, found: Figures, folder: str) -> tuple[str, ...]:
+    value = NULL if found.log10 is None else upper(found.value, log10=found.log10)
     return (
-        one_line(os.path.relpath(row.path, folder) if folder else row.path),
-        percent(row.density),
-        best or NULL,
+        one_line(row.path.removeprefix(f"{folder}{os.sep}") if folder else row.path),
+        _share(row.density),
+        found.theorem or NULL,
         value,
-        plain(numbers.get(("samples", "", "ratio"))),
-        percent(numbers.get(("empirical", "", "test_error"))),
-        percent(numbers.get(("empirical", "", "gap"))),
+        plain(found.ratio),
+        _share(found.test_error),
+        _share(found.gap),
     )
 
 
@@ -142,19 +178,7 @@ def _csv(store: Store, ids: Sequence[int] | None) -> str:
         writer.writerow([*texts, number, *map(one_line, origin), row.sha256, row.settings, row.version])
     for row in store.rows(ids):
         if row.state == "failed":
-            cells = [
-                row.path,
-                "failed",
-                "",
-                "",
-                "",
-                "",
-                "",
-                row.error or "",
-                row.sha256,
-                row.settings,
-                row.version,
-            ]
+            cells = [row.path, "failed", *[""] * 5, row.error or "", row.sha256, row.settings, row.version]
             writer.writerow([one_line(cell) for cell in cells])
     return text.getvalue()
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from boundcalc._version import __version__
 from boundcalc.batch.claims import Failure, Result
 from boundcalc.batch.store import LONGEST_ARRAY, Quantity
-from boundcalc.errors import BoundcalcError
+from boundcalc.errors import BoundcalcError, CheckpointError, DataError
 from boundcalc.options import Options
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ class Task:
         sha256: of its content when it was claimed.
         options: of the analysis.
         threads: that the analysis may use.
+        settings: hash of the options and of the content of their files: what a worker has in memory is of one such hash.
         version: of the boundcalc that asks.
     """
 
@@ -46,6 +47,7 @@ class Task:
     sha256: str
     options: Options
     threads: int
+    settings: str = ""
     version: str = __version__
 
 
@@ -78,7 +80,9 @@ def _analysed(task: Task, start: float) -> Result | Failure:
     limit_threads(task.threads)
     options = task.options
     if isinstance(options.data, str):
-        options = replace(options, data=_opened(options.data, options.normalize), normalize=None)
+        options = replace(
+            options, data=_opened(options.data, options.normalize, task.settings), normalize=None
+        )
     checkpoint = read(task.path, mask=options.mask)
     if _has_changed(task):
         return Failure(f"{task.path}: changed while it was read; run the command again", refused=False)
@@ -122,7 +126,8 @@ def _number(text: str) -> int | float | None:
 
 
 @lru_cache(maxsize=1)
-def _opened(form: str, normalize: tuple[float, ...] | None) -> Dataset:
+def _opened(form: str, normalize: tuple[float, ...] | None, settings: str) -> Dataset:
+    """Return the data; `settings` tells apart two contents under one name, which a worker of a cluster may live to see."""
     from boundcalc.batch.resident import resident
     from boundcalc.empirical.datasets import open_data
 
@@ -146,8 +151,9 @@ def _told(problem: Exception) -> str:
 
 
 def _is_final(task: Task, problem: Exception) -> bool:
-    """Return whether the same content would be refused again: it is the user's error, and the content is still there."""
-    return isinstance(problem, BoundcalcError) and not _has_changed(task)
+    """Return whether the same content would be refused again: it is at fault itself, no code of the user, and still there."""
+    refused = isinstance(problem, CheckpointError | DataError) and task.options.model is None
+    return refused and not _has_changed(task)
 
 
 def _has_changed(task: Task) -> bool:

@@ -31,7 +31,7 @@ from boundcalc.bounds.distances import (
 from boundcalc.bounds.outcome import PostHoc, Terms
 from boundcalc.bounds.prices import CONSTANTS, constant_bits
 from boundcalc.bounds.problem import Chain, Problem
-from boundcalc.norms.rounding import log_up, logsumexp
+from boundcalc.norms.rounding import log_up, logsumexp, squared
 from boundcalc.norms.toeplitz import rows_of
 
 
@@ -45,13 +45,13 @@ def distance_two_one(problem: Problem, chain: Chain, index: int, t: float) -> fl
         return rows.two_one()
     start = problem.reference.get(f"{layer.name}.bias")
     shift = layer.bias if start is None else layer.bias - start
-    return rows.two_one((shift / t).square())
+    return rows.two_one(squared(shift / t))
 
 
 def lipschitz(chain: Chain, index: int, t: float) -> float:
     """Return s~_l = sqrt(s^2 + ||b||^2 / t^2 (+ 1 where the constant is handed on)), from above."""
     bias = chain.links[index].layer.bias
-    added = 0.0 if bias is None else float(bias.square().sum()) * chain.rows[index].positions / t**2
+    added = 0.0 if bias is None else float(squared(bias).sum()) * chain.rows[index].positions / t**2
     return math.hypot(chain.spectral[index], math.sqrt(added), chain.carries_constant(index)) * (1 + 1e-13)
 
 

@@ -47,7 +47,8 @@ def origin(problem: Problem, chain: Chain) -> str:
     known = [f"{link.layer.name}.weight" in problem.reference for link in chain.links]
     if all(known):
         return "initialisation"
-    return "initialisation, zero where BatchNorm is folded" if any(known) else "zero"
+    rest = "zero where BatchNorm is folded or the reference is masked"
+    return f"initialisation, {rest}" if any(known) else "zero"
 
 
 def start_of(problem: Problem, layer: Affine) -> torch.Tensor | None:

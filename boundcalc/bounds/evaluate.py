@@ -51,7 +51,9 @@ def evaluate(bound: Bound, problem: Problem) -> BoundResult:
             bound, None, f"not covered: {bound.compute.__module__} raised {type(error).__name__}: {error}"
         )
     if math.isnan(judged.log_value) or math.isnan(judged.log_complexity):
-        return BoundResult(bound, None, "not covered: the formula has no value for this network (NaN)")
+        return BoundResult(
+            bound, None, "not covered: float64 does not hold a number of its formula for this network"
+        )
     return BoundResult(bound, judged, bound.remark or _remark(problem), outcome=outcome)
 
 
@@ -93,7 +95,8 @@ def _remark(problem: Problem) -> str:
             else "no training sample has a positive margin: the margin error is 1 at every margin"
         )
     chosen = "margin 1 unless --margin is given" if problem.settings.margin is None else "at the margin given"
-    return f"no data: bounds err - err_gamma(S), the margin error being unknown; {chosen}"
+    missing = "no data" if problem.split is None else "the network cannot be run on the data"
+    return f"{missing}: bounds err - err_gamma(S), the margin error being unknown; {chosen}"
 
 
 def best_proved(results: Iterable[BoundResult]) -> BoundResult | None:

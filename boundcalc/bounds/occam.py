@@ -26,8 +26,10 @@ def compute(problem: Problem) -> Certificate:
         NotCovered: without data, or where the network has operations that the code does not describe or that cannot be run.
     """
     settings = problem.settings
-    if problem.split is None or problem.margins is None:
+    if problem.split is None:
         raise NotCovered("no training samples to measure the error on: give --data")
+    if problem.margins is None:
+        raise NotCovered("no error to certify: the network cannot be run on the data")
     task = Task(
         problem.network, problem.split, problem.energies.m, settings.delta, problem.reference, settings.device,
         settings.seed, settings.passes,

@@ -9,6 +9,7 @@ import torch
 
 from boundcalc.bounds.peeling_norms import NodeNorm
 from boundcalc.network.nodes import Field
+from boundcalc.norms.rounding import kept_positive
 
 SMALLEST = -150.0
 """Log of the smallest scale that is taken out of nodes before biases are added to them."""
@@ -55,7 +56,7 @@ class Feed:
         return cls(
             norm=norm,
             log_scale=scale,
-            sizes=torch.stack([f.sizes * norm.rescaled(f.log_scale - scale) for f in feeds]).sum(0),
+            sizes=torch.stack([f._rescaled(f.log_scale - scale) for f in feeds]).sum(0),
             fan_in=torch.stack([f.fan_in for f in feeds]).sum(0),
             log_energy=torch.stack([f.log_energy for f in feeds]).amax(0),
             log_paths=torch.stack([f.log_paths for f in feeds]).logsumexp(0),
@@ -71,8 +72,9 @@ class Feed:
             energy: m t^2.
         """
         scale = max(self.log_scale, SMALLEST)
-        sizes = self.sizes * self.norm.rescaled(self.log_scale - scale)
-        sizes = sizes + self.norm.weights(squared) * self.norm.rescaled(-scale)
+        biases = self.norm.weights(squared)
+        sizes = self._rescaled(self.log_scale - scale)
+        sizes = sizes + kept_positive(biases * self.norm.rescaled(-scale), biases)
         if self.joint:
             return replace(
                 self,
@@ -91,13 +93,17 @@ class Feed:
             log_paths=torch.logaddexp(self.log_paths, fed.log()),
         )
 
+    def _rescaled(self, log_factor: float) -> torch.Tensor:
+        """Return the sums when scales are multiplied by exp(log_factor); none vanishes."""
+        return kept_positive(self.sizes * self.norm.rescaled(log_factor), self.sizes)
+
     def squares(self) -> tuple[torch.Tensor, float]:
         """Return squared scales of the nodes and their log factor, brought to size 1 so that deep networks do not overflow."""
         squares = self.norm.squared(self.sizes)
         top = float(squares.max())
         if top <= 0:
             return squares, self.log_scale
-        return squares / top, self.log_scale + 0.5 * math.log(top)
+        return kept_positive(squares / top, squares), self.log_scale + 0.5 * math.log(top)
 
     def energy(self) -> torch.Tensor:
         """Return the largest log of path product and energy with the nodes' own fan-in."""

@@ -10,6 +10,7 @@ import torch
 from boundcalc.bounds.peeling_norms import NORMS, NodeNorm
 from boundcalc.network.nodes import Positions, group_sum, ungrouped
 from boundcalc.network.ops import Affine
+from boundcalc.norms.rounding import squared
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ class Kernels:
 
     def _units(self, layer: Affine) -> tuple[torch.Tensor, torch.Tensor]:
         links = self._structure.connections(layer).double()
-        return ungrouped(layer.weight.square(), layer.groups), ungrouped(links, layer.groups)
+        return ungrouped(squared(layer.weight), layer.groups), ungrouped(links, layer.groups)
 
     def _group(self, layer: Affine, group: int, below: int) -> None:
         kernel = self._positions.kernel

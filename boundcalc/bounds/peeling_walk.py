@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import torch
 
@@ -19,8 +20,13 @@ from boundcalc.network.chain import operation_name, place_of
 from boundcalc.network.network import Network
 from boundcalc.network.nodes import ExactPositions, Field, Positions, group_sum
 from boundcalc.network.ops import Add, Affine, AvgPool, MaxPool, Node, Rearrange, ReLU
+from boundcalc.norms.rounding import squared as squares_of
 
 BEAM = 12
+SHARED = 4
+"""Sources whose connections are remembered: both norms of a choice have the same."""
+KEPT = 64
+"""Biases and influences by node size that are remembered."""
 LOG2 = math.log(2.0)
 
 
@@ -118,6 +124,9 @@ class Walker:
         self.influences = influences(network)
         self.constant = constant
         self.constant_energy = setting.energies.m * constant**2
+        self._connected = lru_cache(SHARED)(self._connected_nodes)
+        self._biases = lru_cache(KEPT)(self._biases_of)
+        self._reach = lru_cache(KEPT)(self._reach_of)
 
     def best(self, fixed: dict[str, Choice] | None = None) -> Walk:
         """Return the walk with the smallest bound.
@@ -234,7 +243,9 @@ class Walker:
         for choice in self._options(value, fixed):
             field = self._field(value, choice, rectified)
             split = {**state.split, **{layer.name: choice for layer, _ in value.layers}}
-            yield State({**state.values, target: field}, split, _promise(field, self.influences[target]))
+            yield State(
+                {**state.values, target: field}, split, _promise(field, self._reach(target, choice.group))
+            )
 
     @staticmethod
     def _options(value: Sum, fixed: dict[str, Choice] | None) -> list[Choice]:
@@ -268,21 +279,32 @@ class Walker:
             if isinstance(source, InputField)
             else self._from_nodes(layer, source, choice)
         )
-        bias = self._bias(layer, choice.group)
+        bias = self._biases(layer, choice.group)
         return feed if bias is None else feed.with_constant(*bias, self.constant_energy)
 
     def _from_nodes(self, layer: Affine, source: Field, choice: Choice) -> Feed:
-        norm, positions = choice.norm, self.setting.positions
-        weights, links = self.kernels.between_nodes(layer, choice.group, source.group, norm)
-        relative, top = relative_paths(source)
+        norm = choice.norm
+        weights, _ = self.kernels.between_nodes(layer, choice.group, source.group, norm)
+        fan_in, log_energy, log_paths = self._connected(layer, source, choice.group)
         return Feed(
             norm=norm,
             log_scale=source.log_scale,
-            sizes=positions.total(norm.scales(source.squares), weights, layer),
-            fan_in=positions.total(source.alive.double(), links, layer),
-            log_energy=positions.largest(source.log_energy, links, layer),
-            log_paths=positions.total(relative, links, layer).log() + top,
+            sizes=self.setting.positions.total(norm.scales(source.squares), weights, layer),
+            fan_in=fan_in,
+            log_energy=log_energy,
+            log_paths=log_paths,
             log_factor=source.log_factor,
+        )
+
+    def _connected_nodes(self, layer: Affine, source: Field, group: int) -> tuple[torch.Tensor, ...]:
+        """Return fan-in, largest log energy and log of the number of paths, which no norm changes."""
+        positions = self.setting.positions
+        _, links = self.kernels.between_nodes(layer, group, source.group, NORMS[0])
+        relative, top = relative_paths(source)
+        return (
+            positions.total(source.alive.double(), links, layer),
+            positions.largest(source.log_energy, links, layer),
+            positions.total(relative, links, layer).log() + top,
         )
 
     def _from_input(self, layer: Affine, choice: Choice) -> Feed:
@@ -305,14 +327,17 @@ class Walker:
             return values
         return values.flatten(1).amax(1)[:, None, None]
 
-    def _bias(self, layer: Affine, group: int) -> tuple[torch.Tensor, torch.Tensor] | None:
+    def _biases_of(self, layer: Affine, group: int) -> tuple[torch.Tensor, torch.Tensor] | None:
         fed = self.setting.structure.biases(layer)
         if layer.bias is None or fed is None:
             return None
-        squared = group_sum((layer.bias / self.constant).square(), group, 0)
+        squared = group_sum(squares_of(layer.bias / self.constant), group, 0)
         feeds = (group_sum(fed.double(), group, 0) > 0).double()
         spread = self.setting.positions.spread
         return spread(squared, layer), spread(feeds, layer)
+
+    def _reach_of(self, target: int, group: int) -> torch.Tensor:
+        return group_sum(self.influences[target].square(), group, 0).sqrt()[:, None, None]
 
     def _finish(self, state: State, fixed: dict[str, Choice] | None) -> Iterator[Walk]:
         value = state.values[len(self.network.nodes) - 1]
@@ -359,8 +384,7 @@ def _log(value: float) -> float:
     return math.log(value) if value > 0 else -math.inf
 
 
-def _promise(field: Field, influence: torch.Tensor) -> float:
-    reach = group_sum(influence.square(), field.group, 0).sqrt()[:, None, None]
+def _promise(field: Field, reach: torch.Tensor) -> float:
     size = _log(float((field.squares.sqrt() * reach).sum())) + field.log_scale
     paths = float(field.log_paths.flatten().logsumexp(0))
     spread = math.sqrt(max(0.0, 2 * (field.log_factor + paths)))

@@ -10,6 +10,7 @@ Sources: Bartlett & Mendelson 2002 (symmetrisation, McDiarmid); Maurer 2016 (vec
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
@@ -174,7 +175,7 @@ def _judge_homogeneous(outcome: Homogeneous, problem: Problem) -> Judged:
     m, delta = problem.energies.m, problem.settings.delta
 
     def at(k: int) -> _Candidate:
-        margin = math.exp(min(700.0, max(-700.0, outcome.log_rho - k * LOG_STEP)))
+        margin = _margin_from_log(outcome.log_rho - k * LOG_STEP)
         if outcome.log_rho == -math.inf:
             margin = UNDERFLOW
         penalty = math.log(4.0) + k * LOG_STEP + outcome.log_unit
@@ -187,6 +188,11 @@ def _judge_homogeneous(outcome: Homogeneous, problem: Problem) -> Judged:
         points = {grid_above(outcome.log_rho - math.log(gamma)) for gamma in _margins(problem)}
         best = _choose(at(k) for k in sorted(points | _cheap_points(problem)))
     return _judged(outcome.log_rho + outcome.log_unit, best, outcome.terms, outcome.bits, problem)
+
+
+def _margin_from_log(log_margin: float) -> float:
+    """Return exp(log_margin), from above; the largest float64, which no sample is taken to exceed, for anything beyond."""
+    return math.exp(max(-700.0, log_margin)) if log_margin < 709.7 else sys.float_info.max
 
 
 def _judge_post_hoc(outcome: PostHoc, problem: Problem) -> Judged:

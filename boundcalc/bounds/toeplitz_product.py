@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from boundcalc.bounds.outcome import Homogeneous, Terms
 from boundcalc.bounds.prices import CONSTANTS, constant_bits
 from boundcalc.bounds.problem import Chain, Problem
-from boundcalc.norms.rounding import log_up
+from boundcalc.norms.rounding import log_up, squared
 
 IID = "iid sample; a chain of linear maps and ReLUs fixed before the sample"
 BIAS = "biases through a constant unit whose value t is taken from a fixed grid and paid for"
@@ -65,7 +65,7 @@ def l1_inf(problem: Problem, log_factor: Callable[[DimensionFree], float]) -> Ho
 def frobenius_squared(chain: Chain, index: int, t: float) -> float:
     """Return ||A~^l||_F^2 = ||A||_F^2 + ||b||^2 / t^2 (+ 1 where the constant is handed on)."""
     layer, rows = chain.links[index].layer, chain.rows[index]
-    biases = 0.0 if layer.bias is None else float(layer.bias.square().sum()) * rows.positions / t**2
+    biases = 0.0 if layer.bias is None else float(squared(layer.bias).sum()) * rows.positions / t**2
     return rows.frobenius_squared() + biases + chain.carries_constant(index)
 
 

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 from boundcalc.cli import parser
 from boundcalc.cli.output import check, write
+from boundcalc.errors import UsageError
+from boundcalc.report.text import one_line
 
 if TYPE_CHECKING:
     from boundcalc.batch.runner import Summary, Watch
@@ -28,9 +30,7 @@ def run(words: list[str]) -> int:
     given = parser.make_batch().parse_all(words)
     options = parser.options(given)
     check(given.output)
-    check(given.store)
-    # a team that spins while it waits is several times slower as soon as another process wants a core
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    check_apart(given.output, given.store)
 
     from boundcalc.batch.store import opened
     from boundcalc.batch.table import render
@@ -40,6 +40,7 @@ def run(words: list[str]) -> int:
             write(render(store, given.format), given.output)
         return 0
 
+    check(given.store)
     from boundcalc.batch.runner import run as analyse
 
     with _watched(given.quiet) as watch:
@@ -52,10 +53,20 @@ def run(words: list[str]) -> int:
     return 1 if done.failed or missing else 0
 
 
+def check_apart(output: str | None, store: str | None) -> None:
+    """Refuse to write the result over the store.
+
+    Raises:
+        UsageError: they are one file.
+    """
+    if output is not None and store is not None and os.path.realpath(output) == os.path.realpath(store):
+        raise UsageError(f"-o {output}: is the store; name another file")
+
+
 def _tell(store: Store, done: Summary, missing: int) -> None:
     for row in store.rows(done.ids):
         if row.error is not None:
-            print(f"boundcalc: {row.error}", file=sys.stderr)  # noqa: T201
+            print(f"boundcalc: {one_line(row.error)}", file=sys.stderr)  # noqa: T201
     counts = [
         f"{done.paths} paths",
         f"{done.done} analysed",
@@ -68,8 +79,12 @@ def _tell(store: Store, done: Summary, missing: int) -> None:
 
 
 def _missing(store: Store, done: Summary) -> int:
-    rows = {row.id for row, quantity in store.quantities(done.ids) if quantity.part == "skipped"}
-    return len(rows)
+    from boundcalc.batch.store import among
+
+    condition, ids = among(done.ids, "checkpoint")
+    query = f"SELECT count(DISTINCT checkpoint) FROM quantities {condition} AND part = 'skipped'"
+    (missing,) = store.connection.execute(query, ids).fetchone()
+    return int(missing)
 
 
 @contextmanager

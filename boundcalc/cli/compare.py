@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from boundcalc.cli import parser
+from boundcalc.cli.batch import check_apart
 from boundcalc.cli.output import check, write
 from boundcalc.errors import CheckpointError, UsageError
 from boundcalc.options import Options
@@ -31,6 +34,7 @@ def run(words: list[str]) -> int:
     options = parser.options(given)
     check(given.output)
     check(given.store)
+    check_apart(given.output, given.store)
     if given.workers is not None and given.store is None:
         raise UsageError("--workers needs --store: the batch that they fill")
     if (
@@ -41,6 +45,9 @@ def run(words: list[str]) -> int:
         raise UsageError("compare needs at least two checkpoints; see boundcalc compare --help")
 
     found = _stored(given, options) if given.store is not None else _fresh(given, options)
+    if not given.quiet:
+        for pair in found.tree["unmatched"]:
+            print(f"boundcalc: {pair['reason']}", file=sys.stderr)  # noqa: T201
     write(found.to(given.format), given.output)
     return 0
 
@@ -48,7 +55,7 @@ def run(words: list[str]) -> int:
 def _fresh(given: argparse.Namespace, options: Options) -> Comparison:
     from boundcalc.comparison import compare
 
-    return compare(*_places(given.checkpoints), against=given.against, **vars(options))
+    return compare(*(name for name, _ in _named(given.checkpoints)), against=given.against, **vars(options))
 
 
 def _stored(given: argparse.Namespace, options: Options) -> Comparison:
@@ -59,27 +66,30 @@ def _stored(given: argparse.Namespace, options: Options) -> Comparison:
     """
     from boundcalc.batch.runner import run as analyse
     from boundcalc.batch.store import opened
+    from boundcalc.comparison import check as check_comparable
     from boundcalc.comparison import compare_reports
 
-    places = _places(given.checkpoints)
-    done = analyse(places, given.store, options, given.workers)
+    places = _named(given.checkpoints)
+    check_comparable(len(places), given.against)
+    done = analyse([place for _, place in places], given.store, options, given.workers)
     with opened(given.store) as store:
-        rows = store.rows(done.ids)
-        for row in rows:
+        rows = {row.id: row for row in store.rows(done.ids)}
+        for row in rows.values():
             if row.error is not None:
                 raise CheckpointError(row.path, row.error.removeprefix(f"{row.path}: "))
-        reports = [store.report(row.id) for row in rows]
-    for row, report in zip(rows, reports, strict=True):
-        report["checkpoint"]["path"] = row.path
-    return compare_reports([row.path for row in rows], reports, options, given.against)
+        reports = [store.report(done.found[str(place)]) for _, place in places]
+    names = [name for name, _ in places]
+    for name, report in zip(names, reports, strict=True):
+        report["checkpoint"]["path"] = name
+    return compare_reports(names, reports, options, given.against)
 
 
-def _places(words: list[str]) -> list[str]:
-    """Return the checkpoints that words mean: one each, under its own name, or those below a folder."""
+def _named(words: list[str]) -> list[tuple[str, Path]]:
+    """Return the checkpoints that words mean, name and place: one for a word under that name, or those below a folder."""
     from boundcalc.batch.discover import discover
 
-    found: list[str] = []
+    found: list[tuple[str, Path]] = []
     for word in words:
         places = discover([word])
-        found += [word] if len(places) == 1 else map(str, places)
+        found += [(word, places[0])] if len(places) == 1 else [(str(place), place) for place in places]
     return found

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 import sys
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
@@ -59,6 +58,7 @@ def run(words: list[str]) -> int:
         0, or 4 when a bound of status theorem is violated.
 
     Raises:
+        NotRefuted: no theorem is violated, but a refuted bound is not either; what was found is printed before.
         UsageError: an unknown bound, or numbers out of range.
     """
     given = parser().parse_all(words)
@@ -68,30 +68,39 @@ def run(words: list[str]) -> int:
         raise UsageError("--replay takes its bounds from the file: name no BOUND")
     check(given.output)
 
-    from boundcalc.theory.falsify import falsify
+    from boundcalc.theory.falsify import NotRefuted, falsify
     from boundcalc.theory.falsify_replay import replay
     from boundcalc.theory.falsify_report import render
     from boundcalc.theory.falsify_threads import one_thread
 
+    failed: NotRefuted | None = None
     with one_thread():
         if given.replay is not None:
             found = replay(given.replay)
         else:
             progress = iter if given.quiet or not _seen() else _bar
-            found = falsify(_named(given.bounds), given.trials, given.seed, progress)
+            try:
+                found = falsify(_named(given.bounds), given.trials, given.seed, progress)
+            except NotRefuted as error:
+                failed, found = error, error.found
     write(render(found, given.format), given.output)
     for name in found.theorems_violated:
         print(f"boundcalc: {name} is violated although its status is theorem", file=sys.stderr)  # noqa: T201
-    return VIOLATED if found.theorems_violated else 0
+    if found.theorems_violated:
+        return VIOLATED
+    if failed is not None:
+        raise failed
+    return 0
 
 
 def _named(names: list[str]) -> list[Bound]:
     from boundcalc.bounds.catalogue import registry
+    from boundcalc.theory.names import nearest
 
     for name in names:
         if name not in registry:
-            near = difflib.get_close_matches(name, registry, 1)
-            hint = f"; did you mean {near[0]}?" if near else "; boundcalc bounds lists them"
+            near = nearest(name, registry)
+            hint = f"; did you mean {' or '.join(near)}?" if near else "; boundcalc bounds lists them"
             raise UsageError(f"unknown bound {name!r}{hint}")
     return [registry[name] for name in dict.fromkeys(names)] or list(registry.values())
 

@@ -64,17 +64,27 @@ class Parser(argparse.ArgumentParser):
         Raises:
             UsageError: an unknown option; the message proposes the nearest one.
         """
-        options, rest = self.parse_known_args(words)
+        self._check_names(words)
+        options, rest = self.parse_known_intermixed_args(words)
+        if rest and not rest[0].startswith("-"):
+            raise UsageError(f"one checkpoint at a time: what is {rest[0]}? see {self.prog} --help")
         if rest:
-            if not rest[0].startswith("-"):
-                raise UsageError(f"one checkpoint at a time: what is {rest[0]}? see {self.prog} --help")
-            known = [name for action in self._actions for name in action.option_strings]
-            near = difflib.get_close_matches(rest[0].partition("=")[0], known, 1)
-            raise UsageError(
-                f"unknown option {rest[0]}"
-                + (f"; did you mean {near[0]}?" if near else f"; see {self.prog} --help")
-            )
+            raise self._unknown(rest[0])
         return options
+
+    def _check_names(self, words: list[str]) -> None:
+        """Name a mistyped option before what is missing for it."""
+        given = words[: words.index("--")] if "--" in words else words
+        for word in given:
+            name = word.partition("=")[0]
+            if word.startswith("--") and " " not in word and name not in self._option_string_actions:
+                raise self._unknown(word)
+
+    def _unknown(self, word: str) -> UsageError:
+        near = difflib.get_close_matches(word.partition("=")[0], self._option_string_actions, 1)
+        return UsageError(
+            f"unknown option {word}" + (f"; did you mean {near[0]}?" if near else f"; see {self.prog} --help")
+        )
 
 
 def numbers(text: str) -> tuple[float, ...]:

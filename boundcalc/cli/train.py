@@ -78,7 +78,7 @@ def _trained(plan: Plan, given: argparse.Namespace) -> str:
         with _Bar(plan, seed, given.quiet) as progress:
             examiner = None
             if plan.certify is not None:
-                examiner = Examiner(data.train, train.m, plan.certify, where.device.type, seed)
+                examiner = Examiner(data.train, train.m, train.shape, plan.certify, where.device.type, seed)
             bench = lottery.Bench(plan, seed, home, train, test, where, progress.tell, examiner)
             tickets = lottery.run(bench, given.resume)
         certified = certificates(home)

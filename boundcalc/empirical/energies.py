@@ -9,6 +9,9 @@ import torch
 
 from boundcalc.errors import UsageError
 
+LEAST_SQUARE = 1e-307
+"""More than the square of a float64 can lose by underflow: added for each sample wherever a coordinate is not always 0."""
+
 
 @dataclass(frozen=True, eq=False)
 class Energies:
@@ -51,10 +54,13 @@ def declared(samples: int, bound: float, shape: tuple[int, int, int]) -> Energie
         shape: the network's input (channels, height, width).
 
     Raises:
-        UsageError: m or B is not positive and finite.
+        UsageError: m or B is not positive and finite, or the energies are more than float64 holds.
     """
     if samples < 1:
         raise UsageError(f"--samples {samples}: give at least 1")
     if not (bound > 0 and math.isfinite(bound)):
         raise UsageError(f"--input-bound {bound}: give a positive number")
-    return Energies(samples, torch.full(shape, samples * bound**2, dtype=torch.float64), bound, declared=True)
+    energy = samples * (bound * bound + LEAST_SQUARE)
+    if not math.isfinite(energy * math.prod(shape)):
+        raise UsageError(f"--input-bound {bound}: the squares of such inputs are more than float64 holds")
+    return Energies(samples, torch.full(shape, energy, dtype=torch.float64), bound, declared=True)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 
 from boundcalc.empirical.datasets import Dataset
-from boundcalc.empirical.energies import Energies
+from boundcalc.empirical.energies import LEAST_SQUARE, Energies
 from boundcalc.empirical.patches import PatchNorms
 from boundcalc.empirical.split import Split
 from boundcalc.errors import DataError, NotCovered
@@ -94,19 +94,25 @@ def measure(network: Network, data: Dataset, device: str = "cpu", progress: Prog
     """
     check_shape(network, data.train, data.name)
     energy = torch.zeros(network.nodes[0].shape, dtype=torch.float64)
-    largest, count, reason = 0.0, 0, ""
+    peak = torch.zeros_like(energy)
+    count, reason = 0, ""
     train: list[torch.Tensor] = []
     seen = PatchNorms(network)
     for x, labels in progress(_batches(network, data.train, data.name), "train", data.train.m):
         energy += x.square().sum(0).reshape(energy.shape)
-        largest = max(largest, float(x.abs().max()))
+        peak = torch.maximum(peak, x.abs().amax(0).reshape(peak.shape))
         count += x.shape[0]
         if not reason:
             try:
                 train.append(_margins(network, x, labels, device, seen))
             except NotCovered as problem:
                 reason = f"the network cannot be run here: {problem}"
-    energies = Energies(count, energy * (1 + 1e-15 * (count + 8)), largest)
+    energy = energy * (1 + 1e-15 * (count + 8)) + count * LEAST_SQUARE * (peak > 0).double()
+    if not math.isfinite(float(energy.sum())):
+        raise DataError(
+            f"{data.name}: the squares of its samples are more than float64 holds: scale them down"
+        )
+    energies = Energies(count, energy, float(peak.max()))
     if reason:
         return Measured(energies, None, None, reason)
     margins = torch.cat(train).sort().values

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 
 from boundcalc.network.forward import affine, evaluate_node
@@ -15,7 +13,7 @@ PASS_ROUNDING = 1e-12
 
 
 class PatchNorms:
-    """Evaluates nodes as they are and keeps the largest squared l2 norm of what one output of each layer reads.
+    """Evaluates nodes as they are and keeps the largest l2 norm of what one output of each layer reads.
 
     Squares are summed over channels first and over windows then, so that no patch is ever copied.
 
@@ -30,20 +28,23 @@ class PatchNorms:
     def __call__(self, node: Node, values: list[torch.Tensor]) -> torch.Tensor:
         """Compute a node from the values it reads; see `evaluate_node`."""
         if isinstance(node, Affine):
-            found = _largest_square(node, values[0])
+            found = _largest_norm(node, values[0])
             seen = self._largest.get(id(node), found)
             self._largest[id(node)] = torch.maximum(seen, found)
         return evaluate_node(node, values)
 
     def norms(self) -> tuple[float, ...]:
         """Return the largest l2 norm of an input patch for each layer in order of execution, from above."""
-        squares = [float(self._largest[id(layer)]) for layer in self._layers]
-        return tuple(math.sqrt(square) * (1 + PASS_ROUNDING) for square in squares)
+        return tuple(float(self._largest[id(layer)]) * (1 + PASS_ROUNDING) for layer in self._layers)
 
 
-def _largest_square(layer: Affine, x: torch.Tensor) -> torch.Tensor:
+def _largest_norm(layer: Affine, x: torch.Tensor) -> torch.Tensor:
+    """Return the largest l2 norm of an input patch; values are scaled first, so that no square overflows or vanishes."""
+    scale = x.abs().amax()
+    if scale == 0:
+        return scale
     batch, channels, height, width = x.shape
-    grouped = x.reshape(batch, layer.groups, channels // layer.groups, height, width)
+    grouped = (x / scale).reshape(batch, layer.groups, channels // layer.groups, height, width)
     energy = grouped.square().sum(2)
     window = torch.ones(layer.groups, 1, *layer.window.kernel, dtype=x.dtype, device=x.device)
-    return affine(layer, energy, window, None).amax()
+    return affine(layer, energy, window, None).amax().sqrt() * scale

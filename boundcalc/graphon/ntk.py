@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from os import PathLike
 from typing import Any
 
 import numpy as np
@@ -70,6 +71,9 @@ def gntk(
         >>> gntk([np.ones((1, 2))], np.eye(2)).round(4).tolist()
         [[0.5, 0.0796], [0.0796, 0.5]]
     """
+    if isinstance(network_or_graphons, str | PathLike | torch.nn.Module):
+        kind = type(network_or_graphons).__name__
+        raise UsageError(f"gntk takes a network or graphons, not {kind}: boundcalc.load reads a checkpoint")
     if cells < 1:
         raise UsageError(f"cells {cells}: give at least 1")
     if not 0 < sigma_w2 < np.inf:

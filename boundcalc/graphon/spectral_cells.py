@@ -107,6 +107,8 @@ def _start(cell: int, units: int, cells: int) -> int:
 def _along_principal(points: Reals, degrees: Floats) -> Ints:
     centred = points - points.mean(axis=0)
     direction = np.linalg.eigh(centred.T @ centred)[1][:, -1]
-    along = centred @ direction
+    along = (centred * direction).sum(
+        axis=1
+    )  # a product by BLAS flagged finite numbers as invalid now and then
     falls = float(along @ degrees) < 0 or (along @ degrees == 0 and direction[np.abs(direction).argmax()] < 0)
     return np.argsort(along if falls else -along, kind="stable")

@@ -13,6 +13,9 @@ from boundcalc.network.forward import run
 from boundcalc.network.infer import Tensors, infer
 from boundcalc.network.network import Network
 
+MOST_ZEROS = 1e-4
+"""Share of a random initialisation that is 0 at most: float32 draws give about 1e-7."""
+
 
 def from_checkpoint(
     checkpoint: Checkpoint,
@@ -48,7 +51,8 @@ def reference_weights(network: Network, reference: Checkpoint) -> dict[str, torc
     """Return the reference weights of the network's layers, (out, in / groups, kh, kw) float64, and their biases.
 
     Keys are ``"fc1.weight"`` and ``"fc1.bias"``. BatchNorm is not folded into a reference: a layer whose BatchNorm was
-    folded has none.
+    folded has none. Nor has a layer whose reference was pruned with the checkpoint, such as the rewound weights of a later level:
+    its zeros are the mask, which may have seen the sample (theory section 2).
 
     Raises:
         CheckpointError: a layer is missing, or has another shape.
@@ -67,8 +71,17 @@ def reference_weights(network: Network, reference: Checkpoint) -> dict[str, torc
                     reference.path,
                     f"{key} is {tuple(tensor.shape)}, the checkpoint's is {layer.stored_shape}",
                 )
-            found[key] = tensor.double().reshape(own.shape)
+            start = tensor.double().reshape(own.shape)
+            if kind == "bias" or not _pruned_alike(start, layer.support):
+                found[key] = start
     return found
+
+
+def _pruned_alike(start: torch.Tensor, support: torch.Tensor) -> bool:
+    """Return whether a reference is 0 at pruned weights and nowhere else, more often than a dense initialisation ever is."""
+    zeros = int((start == 0).sum())
+    by_chance = 2 + MOST_ZEROS * start.numel()
+    return by_chance < zeros < start.numel() and not bool((support & (start == 0)).any())
 
 
 def _tensors(checkpoint: Checkpoint) -> Tensors:

@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
 
 UNIT = 2.0**-53
 """Unit roundoff of float64."""
+
+SMALLEST_SQUARE = 1e-150
+"""To this positive squares are raised: a product of two of them is still a normal float64."""
 
 
 def slack(terms: int) -> float:
@@ -38,6 +45,21 @@ def log_up(value: float, terms: int) -> float:
         return -math.inf
     logarithm = math.log(up(value, terms))
     return logarithm + 1e-15 * (1 + abs(logarithm))
+
+
+def kept_positive(values: torch.Tensor, origin: torch.Tensor) -> torch.Tensor:
+    """Return non-negative values raised to `SMALLEST_SQUARE` where what they came from is not 0, so that none vanishes.
+
+    Args:
+        values: computed from `origin`, perhaps with underflow.
+        origin: of the same shape; 0 where the exact values are.
+    """
+    return values.clamp(min=SMALLEST_SQUARE) * (origin != 0)
+
+
+def squared(values: torch.Tensor) -> torch.Tensor:
+    """Return squares, from above where they would vanish."""
+    return kept_positive(values.square(), values)
 
 
 def logsumexp(values: list[float]) -> float:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 
@@ -27,13 +28,15 @@ from boundcalc.occam.transmit import lengths
 
 SIZES = (2, 3, 4, 6, 8, 16)
 """Codebook sizes tried by k-means."""
-JOINT_SIZE = 4
+JOINT_SIZES, MANY = (4, 3), 200
+"""Codebook sizes of the joint refinement: the first one, or all of them with a share of the passes each, from so many passes on."""
 HOPELESS = 8.0
 """Nats a sample of the plain code above which nothing further is tried: the certificate is above 0.999."""
 MOST_PASSES, LEAST_PASSES = 40, 3
 """Passes of the joint refinement where their number is not given: at most so many, and none where fewer are affordable."""
-SETTLE, CYCLE = 0.25, 2
-"""Share of them that only settles the result; passes of the others between two rounds of pruning."""
+SETTLE, CYCLE, ROUNDS = 0.25, 2, 50
+"""Share of them that only settles the result; of the others fewest between two rounds of pruning, and rounds from which on
+more passes are spent on each instead."""
 WORK, SLIDING = 6e11, 8
 """Multiplications that the joint refinement spends at most, a sliding kernel's counted eightfold for being slower: the number of
 passes follows from the network and the sample size alone."""
@@ -142,7 +145,9 @@ def _search_further(task: Task, plan: Plan, base: Network, words: dict[str, Code
     words["graphon"] = _best_by_k_means(task, plan, simple, compact, sample, groups)
     passes = _passes(compact, task)
     if passes and any(bool(layer.weight.any()) for layer in compact.layers()):
-        words["joint"] = _joint(task, plan, compact, kept, sample, groups, passes)
+        sizes = JOINT_SIZES if passes >= MANY else JOINT_SIZES[:1]
+        joint = partial(_joint, task, plan, compact, kept, sample, groups, passes // len(sizes))
+        words["joint"] = min(map(joint, sizes), key=lambda found: found[0])[1]
     return passes
 
 
@@ -169,9 +174,10 @@ def _joint(
     sample: Sample,
     groups: Groups,
     passes: int,
-) -> Codeword:
-    trainer, small = Trainer(compact, sample, JOINT_SIZE, task.seed), plan_of(compact)
-    settle = math.floor(SETTLE * passes)
+    size: int,
+) -> tuple[float, Codeword]:
+    trainer, small = Trainer(compact, sample, size, task.seed), plan_of(compact)
+    settle, cycle = math.floor(SETTLE * passes), max(CYCLE, passes // ROUNDS)
     best_value, best_word, best_state = math.inf, None, trainer.snapshot()
 
     def judge() -> tuple[float, Codeword]:
@@ -181,8 +187,8 @@ def _joint(
         word = spell(plan, layers, groups)
         return _value(task, plan, word, trainer.errors(), sample), word
 
-    for start in range(0, passes - settle, CYCLE):
-        trainer.cool(RATE, RATE / 10, min(CYCLE, passes - settle - start))
+    for start in range(0, passes - settle, cycle):
+        trainer.cool(RATE, RATE / 10, min(cycle, passes - settle - start))
         value, word = judge()
         if value < best_value:
             best_value, best_word, best_state = value, word, trainer.snapshot()
@@ -194,7 +200,7 @@ def _joint(
         if value < best_value:
             best_value, best_word = value, word
     assert best_word is not None
-    return best_word
+    return best_value, best_word
 
 
 def _value(task: Task, plan: Plan, word: Codeword, errors: int, sample: Sample) -> float:

@@ -33,7 +33,7 @@ def tree(analysis: KernelAnalysis) -> dict[str, Any]:
     settings, found = analysis.settings, analysis.spectrum
     bound = _bound(analysis.bound)
     return {
-        "cells": settings.cells,
+        "cells": max(analysis.layers, default=settings.cells) if settings.exact else settings.cells,
         "m": analysis.m,
         "sigma_w2": settings.sigma_w2,
         "alpha": found.alpha,

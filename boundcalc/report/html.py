@@ -16,7 +16,8 @@ from boundcalc.report import html_curves, html_figures
 from boundcalc.report.document import Section
 from boundcalc.report.html_block import Block, Cell, block
 from boundcalc.report.html_bounds import bound_block
-from boundcalc.report.html_origin import STATUS_MEANS, Origin, References, of_cell, of_compared, of_file
+from boundcalc.report.html_compared import compared_block
+from boundcalc.report.html_origin import STATUS_MEANS, Origin, References, of_cell, of_file
 from boundcalc.report.html_store import blocks as store_blocks
 from boundcalc.report.numbers import percent, plain, show
 from boundcalc.report.rows import document, title
@@ -55,8 +56,7 @@ def render(tree: Tree) -> str:
 
 def page(heading: str, sections: tuple[Section, ...]) -> str:
     """Render any document as a self-contained page; its numbers' source is the heading."""
-    source = one_line(heading)
-    blocks = tuple(block(one, lambda _, column: of_compared(column, source)) for one in sections)
+    blocks = tuple(compared_block(one, heading) for one in sections)
     return _page(heading, (), blocks, References())
 
 
@@ -78,8 +78,7 @@ def store_page(
         The page.
     """
     ref = References()
-    source = one_line(heading)
-    others = tuple(block(one, lambda _, column: of_compared(column, source)) for one in sections)
+    others = tuple(compared_block(one, heading) for one in sections)
     return _page(heading, (), (*store_blocks(reports, failed, ref), *others), ref)
 
 

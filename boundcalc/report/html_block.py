@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup
@@ -96,13 +96,31 @@ def block(section: Section, origin_of: OriginOf, figures: tuple[Figure, ...] = (
     """
     facts = tuple((label, _fact(label, words, origin_of)) for label, words in section.facts)
     tables = (table(section.title, section.grid, origin_of),) if section.grid is not None else ()
-    return Block(section.slug, section.title, figures, tables, facts, section.notes)
+    return Block(section.slug, section.title, figures, tables, facts, merged(section.notes))
 
 
 def table(caption: str, grid: Grid, origin_of: OriginOf) -> Table:
     """Make a table of a grid; texts that hold a number are sorted by it."""
-    heads = tuple(Head(column.header or "remark", column.right) for column in grid.columns)
+    first, *others = grid.columns
+    heads = (
+        Head(first.header or "no."),
+        *(Head(column.header or "remark", column.right) for column in others),
+    )
     return Table(caption, heads, tuple(_row(heads, row, origin_of) for row in grid.rows))
+
+
+def merged(notes: Sequence[str]) -> tuple[str, ...]:
+    """Return notes, those that say the same of several names as one.
+
+    Example:
+        >>> merged(["a: too few", "b: too few", "Else."])
+        ('a, b: too few', 'Else.')
+    """
+    found: dict[str, list[str]] = {}
+    for note in notes:
+        name, colon, says = note.partition(": ")
+        found.setdefault(says if colon else note, []).extend([name] if colon else [])
+    return tuple(f"{', '.join(names)}: {says}" if names else says for says, names in found.items())
 
 
 def sort_key(words: str) -> float | None:

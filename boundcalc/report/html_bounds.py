@@ -7,7 +7,7 @@ from typing import Any
 from boundcalc.report.bound_rows import log10_value
 from boundcalc.report.document import Section
 from boundcalc.report.html_block import Block, Cell, Figure, Head, Table, sort_key
-from boundcalc.report.html_origin import of_bound
+from boundcalc.report.html_origin import of_bound, of_term
 from boundcalc.report.numbers import NULL
 from boundcalc.report.values import log10, number
 
@@ -43,9 +43,10 @@ def _row(bound: Tree, row: tuple[str, ...]) -> tuple[Cell, ...]:
         sort_key(margin),
         sort_key(ratio),
     )
-    texts = complexity, value, margin, ratio
+    texts, term = (complexity, value, margin, ratio), of_term(name, bound)
     cells = [
-        Cell(text, key, origin if text != NULL else None, kind)
-        for text, key in zip(texts, exact, strict=True)
+        Cell(text, key, source if text != NULL else None, kind)
+        for text, key, source in zip(texts, exact, (origin, origin, term, term), strict=True)
     ]
-    return (Cell(name), Cell(status, kind=f"status {kind}"), *cells[:2], Cell(remark), *cells[2:])
+    words = Cell(status, origin=origin, kind=f"status {kind}")
+    return (Cell(name), words, *cells[:2], Cell(remark), *cells[2:])

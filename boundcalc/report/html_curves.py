@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from markupsafe import Markup
+
 from boundcalc.report.html_block import Figure
 from boundcalc.report.html_origin import References, of_cell
 from boundcalc.report.numbers import interval, percent, plain, show
@@ -56,12 +58,12 @@ def samples(tree: Tree, ref: References) -> tuple[Figure, ...]:
 def graphon(tree: Tree, ref: References) -> tuple[Figure, ...]:
     """Draw the histograms of all layers on one scale of colours."""
     layers = [
-        one for one in (tree.get("graphon") or {}).get("layers") or [] if _is_matrix(one.get("histogram"))
+        one for one in (tree.get("graphon") or {}).get("layers") or [] if is_matrix(one.get("histogram"))
     ]
     if not layers:
         return ()
     least = smallest_exponent([one["histogram"] for one in layers])
-    maps = tuple(_heat(one, least) for one in layers)
+    maps = tuple(graphon_map(one, least) for one in layers)
     caption = (
         "Densities of the cells, units sorted by degree; in the margins the mean degree of each row and column of cells,"
         " each profile at its own height. All layers share the scale. "
@@ -80,15 +82,43 @@ def gntk(tree: Tree, ref: References) -> tuple[Figure, ...]:
     return (*_spectrum(tree, part), *_residual(tree, part, ref))
 
 
+def graphon_map(layer: Tree, least: int, title: str = "") -> Markup:
+    """Draw the histogram of one layer with its degree profiles.
+
+    Args:
+        layer: of the graphon part, with a histogram.
+        least: the power of ten at the light end of the scale.
+        title: written above; by default the layer's name.
+
+    Returns:
+        An SVG element.
+    """
+    rows, columns = [
+        layer[key] if numbers(layer.get(key)) else [] for key in ("row_degrees", "column_degrees")
+    ]
+    name = title or show(layer.get("name"))
+    label = f"Graphon of {title + ', ' if title else ''}{_told(layer)}."
+    return heat_map(name, label, layer["histogram"], (rows, columns), least)
+
+
+def spectrum(eigenvalues: Any) -> list[tuple[float, float]]:
+    """Return log10 of index and positive eigenvalue, few enough to draw; empty where there are fewer than two."""
+    if not numbers(eigenvalues):
+        return []
+    positive = [(math.log10(i), math.log10(v)) for i, v in enumerate(eigenvalues, 1) if v > 0]
+    return _thinned(positive) if len(positive) > 1 else []
+
+
 def _spectrum(tree: Tree, part: Tree) -> tuple[Figure, ...]:
     eigenvalues = part.get("eigenvalues")
     if not numbers(eigenvalues):
         return ()
-    positive = [(math.log10(i), math.log10(v)) for i, v in enumerate(eigenvalues, 1) if v > 0]
-    if len(positive) < 2:
+    positive = [value for value in eigenvalues if value > 0]
+    drawn = spectrum(eigenvalues)
+    if not drawn:
         return ()
-    x, y = Scale(0.0, positive[-1][0], powers=True), of_powers(y for _, y in positive)
-    curve = Curve(tuple(_thinned(positive)), "first")
+    x, y = Scale(0.0, drawn[-1][0], powers=True), of_powers(y for _, y in drawn)
+    curve = Curve(tuple(drawn), "first")
     label = f"{len(positive)} positive eigenvalues, largest first, on logarithmic axes."
     plot = plane_plot(label, Axes(x, y, "index", "eigenvalue"), curves=[curve])
     decay = f" Fitted decay: index to the power -{plain(part['alpha'])}." if number(part.get("alpha")) else ""
@@ -128,14 +158,6 @@ def _residual(tree: Tree, part: Tree, ref: References) -> tuple[Figure, ...]:
     return (Figure("Decay of the residual", (plot,), caption, origin),)
 
 
-def _heat(layer: Tree, least: int) -> Any:
-    profiles = [layer[key] if numbers(layer.get(key)) else [] for key in ("row_degrees", "column_degrees")]
-    name = show(layer.get("name"))
-    return heat_map(
-        name, f"Graphon of {_told(layer)}.", layer["histogram"], (profiles[0], profiles[1]), least
-    )
-
-
 def _told(layer: Tree) -> str:
     cut = layer.get("cut_from_constant")
     cut_norm = f", cut norm from constant {interval(cut)}" if numbers(cut) and len(cut) == 2 else ""
@@ -143,7 +165,8 @@ def _told(layer: Tree) -> str:
     return f"{show(layer.get('name'))}: density {percent(density) if number(density) else '-'}{cut_norm}"
 
 
-def _is_matrix(found: Any) -> bool:
+def is_matrix(found: Any) -> bool:
+    """Return whether a value is rows of numbers, all of one length."""
     rows: list[Matrix] = found if isinstance(found, list) and found else []
     return bool(rows) and all(map(numbers, rows)) and len({len(row) for row in rows}) == 1
 

@@ -27,13 +27,15 @@ STATUS_LEGEND = {
     "refuted": "REFUTED: a counter-example exists",
     "score": "SCORE: no statement about the error",
 }
+BELOW_ONE = -1.0
+"""The axis of bounds begins at or below 0.1, so that there is room outside the shaded region."""
 MEASURED = (("gap", "measured gap"), ("train_error", "training error"), ("test_error", "test error"))
 Z_LOOKS = (
     ("delta_r", "Dr", "circle", "first"),
     ("delta_r_imdb", "Dr imdb", "square", "second"),
     ("lambda", "lambda", "diamond", "third"),
     ("lambda_imsg", "imsg", "triangle", "fourth"),
-    ("narc", "narc", "cross", "fifth"),
+    ("narc", "narc", "bar", "fifth"),
 )
 
 
@@ -48,21 +50,18 @@ def bounds(tree: Tree, ref: References) -> tuple[Figure, ...]:
     if not drawn:
         return ()
     measured = _measured_lines(tree)
-    scale = of_powers([*(at for _, _, at in drawn), *(line.at for line in measured), 0.0])
+    scale = of_powers([*(at for _, _, at in drawn), *(line.at for line in measured), BELOW_ONE, 0.0])
     rows = tuple(_bound_row(name, bound, at, ref) for name, bound, at in drawn)
     lines = (*measured, Line(0.0, "one", "1: vacuous from here on"))
     label = f"Values of {len(rows)} bounds on a logarithmic axis; the table below has the same numbers."
     statuses = dict.fromkeys(bound["status"] for _, bound, _ in drawn)
     legend = tuple((*LOOKS[status], STATUS_LEGEND[status]) for status in LOOKS if status in statuses)
     missing = [name for name, _, _ in found if name not in {row.name for row in rows}]
-    caption = (
-        "Upper bounds on the error, rounded up, and what was measured. A value of 1 or more says nothing."
-    )
-    caption += _not_on_axis(tree) + (f" Without a value: {', '.join(missing)}." if missing else "")
-    return (
-        Figure("Bounds and the measured gap", (rows_plot(label, scale, rows, lines, 0.0),), caption,
-               of_measurement(tree), legend, wide=True),
-    )  # fmt: skip
+    caption = _bounds_caption(tree) + (f" Without a value: {', '.join(missing)}." if missing else "")
+    title = "Bounds and the measured gap" if tree.get("empirical") else "Bounds on the error"
+    origin = of_measurement(tree) if tree.get("empirical") else of_cell(tree, "data", "", "data")
+    plot = rows_plot(label, scale, rows, lines, 0.0)
+    return (Figure(title, (plot,), caption, origin, legend, wide=True),)
 
 
 def layers(tree: Tree, ref: References) -> tuple[Figure, ...]:
@@ -123,7 +122,7 @@ def topology(tree: Tree, ref: References) -> tuple[Figure, ...]:
         f"z-scores of {len(rows)} layers.",
         of_numbers([*values, 0.0]),
         rows,
-        (Line(0.0, "one", "random masks"),),
+        (Line(0.0, "zero", "mean of random masks"),),
     )
     caption = "A score less its mean over random masks of the same density, in their standard deviations."
     return (Figure("Topology against random masks", (plot,), caption, origin, legend, wide=True),)
@@ -145,6 +144,17 @@ def _measured_lines(tree: Tree) -> tuple[Line, ...]:
         Line(at, key.replace("_error", ""), f"{words} {plain(measured[key])}")
         for key, words, at in found
         if at is not None
+    )
+
+
+def _bounds_caption(tree: Tree) -> str:
+    measured = "lines: what was measured" if tree.get("empirical") else "nothing was measured"
+    data = tree.get("data") or {}
+    if data and data.get("m_test") is None and not tree.get("empirical"):
+        measured += ", so that the error on the sample comes on top, unknown"
+    return (
+        f"Values of bounds on the error, rounded up, on a logarithmic axis; {measured}."
+        f" Shaded: 1 or more, which says nothing.{_not_on_axis(tree)}"
     )
 
 

@@ -67,10 +67,21 @@ def of_bound(name: str, bound: Tree) -> Origin:
     """Return the status and source of a bound, with its assumptions and the reason where it has one."""
     remarks = [show(bound["reason"])] if bound.get("reason") else []
     assumed = [show(one) for one in bound.get("assumptions") or []]
+    remarks = [one if one.endswith((".", "?", "!")) else one + "." for one in remarks]
     remarks += [f"Assumes: {'; '.join(assumed)}."] if assumed else []
     status = SHOWN_STATUS[bound["status"]].lower()
     source = one_line(show(bound.get("source") or name)).strip() or NULL
     return Origin(status, source, one_line(" ".join(remarks)))
+
+
+def of_term(name: str, bound: Tree) -> Origin:
+    """Return the origin of a number that a bound is made of, or set against: by itself it states nothing."""
+    found = of_bound(name, bound)
+    if found.status != "theorem":
+        return found
+    return Origin(
+        "computed", found.source, f"On the way to {one_line(name)}; not itself a bound on the error."
+    )
 
 
 def of_file(tree: Tree) -> Origin:
@@ -103,20 +114,12 @@ def of_cell(tree: Tree, slug: str, row: str, column: str) -> Origin:
     return _BY_SECTION.get(slug, _computed)(tree, slug, row, column)
 
 
-def of_compared(column: str, heading: str) -> Origin:
-    """Return the origin of a number in a table that puts networks side by side."""
-    if column == "cut norm":
-        return Origin("theorem", heading, "Both ends of the interval are proved.")
-    exact = column.startswith(("density", "parameters", "surviving", "shape", "L2"))
-    return Origin("exact" if exact else "computed", heading)
-
-
 def _bounds(tree: Tree, slug: str, row: str, column: str) -> Origin:
     return of_bound(row or column, tree["bounds"][row or column])
 
 
 def _best(tree: Tree, slug: str, row: str, column: str) -> Origin:
-    return of_bound(row, tree["bounds"][row])
+    return (of_bound if column == "value" else of_term)(row, tree["bounds"][row])
 
 
 def _summary(tree: Tree, slug: str, row: str, column: str) -> Origin:
@@ -125,7 +128,7 @@ def _summary(tree: Tree, slug: str, row: str, column: str) -> Origin:
     if column == "Proved" and proved:
         return of_bound(proved[0], bounds[proved[0]])
     if column.startswith("Sparse") and "peeling" in bounds:
-        return of_bound("peeling", bounds["peeling"])
+        return of_term("peeling", bounds["peeling"])
     return of_measurement(tree) if column == "Measured" else _computed(tree, slug, row, column)
 
 

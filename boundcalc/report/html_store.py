@@ -2,81 +2,21 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Sequence
 from typing import Any
 
-from markupsafe import Markup
-
+from boundcalc.report import html_planes
 from boundcalc.report.bound_rows import log10_value, marked_value
-from boundcalc.report.html_block import Block, Cell, Figure, Head, Table
-from boundcalc.report.html_figures import LOOKS, STATUS_LEGEND
-from boundcalc.report.html_origin import Origin, References, of_bound, of_cell, of_file, of_measurement
-from boundcalc.report.numbers import NULL, percent, plain, show
-from boundcalc.report.svg_plane import Axes, Curve, Point, plane_plot
-from boundcalc.report.svg_scale import Scale, of_numbers, of_powers
-from boundcalc.report.values import log10, number
+from boundcalc.report.html_block import Block, Cell, Head, Table
+from boundcalc.report.html_origin import Origin, References, of_bound
+from boundcalc.report.html_ticket import DENSITY, QUANTITIES, Quantity, Ticket, value_of
+from boundcalc.report.numbers import NULL, plain, show
+from boundcalc.report.text import one_line
 
 Tree = dict[str, Any]
 
-
-@dataclass(frozen=True)
-class Quantity:
-    """A number of every ticket: its name, how to find it in a tree, to write it and to say where it comes from."""
-
-    name: str
-    find: Callable[[Tree], Any]
-    words: Callable[[Any], str]
-    origin: Callable[[Tree], Origin]
-
-
-@dataclass(frozen=True)
-class Ticket:
-    """A report with its short name and the id of its row."""
-
-    tree: Tree
-    name: str
-    row: str
-
-
-def _part(*keys: str) -> Callable[[Tree], Any]:
-    def find(tree: Tree) -> Any:
-        node: Any = tree
-        for key in keys:
-            node = node.get(key) if isinstance(node, dict) else None
-        return node if number(node) else None
-
-    return find
-
-
-def _mean(part: str, *keys: str) -> Callable[[Tree], Any]:
-    def find(tree: Tree) -> Any:
-        found = [_part(*keys)(layer) for layer in (tree.get(part) or {}).get("layers") or []]
-        known = [value for value in found if value is not None]
-        return sum(known) / len(known) if known else None
-
-    return find
-
-
-def _of(slug: str, column: str) -> Callable[[Tree], Origin]:
-    return lambda tree: of_cell(tree, slug, "", column)
-
-
-DENSITY = Quantity("density", _part("checkpoint", "density"), percent, of_file)
-QUANTITIES = (
-    Quantity("training error", _part("empirical", "train_error"), plain, of_measurement),
-    Quantity("test error", _part("empirical", "test_error"), plain, of_measurement),
-    Quantity("gap", _part("empirical", "gap"), plain, of_measurement),
-    Quantity("N / N dense", _part("samples", "ratio"), plain, _of("samples", "ratio")),
-    Quantity("z of narc, mean", _mean("topology", "z", "narc"), plain, _of("topology", "z")),
-    Quantity("topology distance", _part("topology", "distance"), plain, _of("topology", "distance")),
-    Quantity(
-        "graphon L2, mean", _mean("graphon", "l2_from_constant"), plain, _of("graphon", "L2 from constant")
-    ),
-    Quantity("NTK decay alpha", _part("gntk", "alpha"), plain, _of("gntk", "alpha")),
-    Quantity("NTK effective rank", _part("gntk", "effective_rank"), plain, _of("gntk", "effective rank")),
-)
+MOST_REASONS = 3
 
 
 def blocks(reports: Sequence[Tree], failed: Sequence[tuple[str, str]], ref: References) -> tuple[Block, ...]:
@@ -92,16 +32,16 @@ def blocks(reports: Sequence[Tree], failed: Sequence[tuple[str, str]], ref: Refe
     """
     tickets = _tickets(reports)
     names = sorted({name for one in tickets for name in one.tree.get("bounds") or {}})
-    covered = [name for name in names if any(_value(one, name) is not None for one in tickets)]
+    covered = [name for name in names if any(value_of(one, name) is not None for one in tickets)]
     parts = [
         Block("tickets", "Tickets", tables=(_table(tickets),), facts=_facts(tickets, failed)),
         _bounds(tickets, names, covered, ref),
-        Block("density", "Quantities against density", figures=_against_density(tickets, ref)),
+        Block("density", "Quantities against density", figures=html_planes.quantities(tickets, ref)),
+        Block("masks", "Masks and kernels", figures=html_planes.parts(tickets, ref)),
     ]
     if failed:
-        parts.append(
-            Block("failed", "Not analysed", facts=tuple((path, Cell(reason)) for path, reason in failed))
-        )
+        facts = tuple((path, Cell(reason.removeprefix(f"{path}: "))) for path, reason in failed)
+        parts.append(Block("failed", "Not analysed", facts=facts))
     return tuple(part for part in parts if part.tables or part.figures or part.facts)
 
 
@@ -122,8 +62,13 @@ def short_names(paths: Sequence[str]) -> list[str]:
 
 def _tickets(reports: Sequence[Tree]) -> tuple[Ticket, ...]:
     names = short_names([show((tree.get("checkpoint") or {}).get("path")) for tree in reports])
-    found = zip(reports, names, strict=True)
+    found = sorted(zip(reports, names, strict=True), key=lambda one: _natural(one[1]))
     return tuple(Ticket(tree, name, f"t{index}") for index, (tree, name) in enumerate(found, 1))
+
+
+def _natural(name: str) -> list[tuple[str, int]]:
+    """Return a key by which level_4 stands before level_12."""
+    return [(letters, int(digits or 0)) for letters, digits in re.findall(r"([^0-9]*)([0-9]{0,18})", name)]
 
 
 def _facts(tickets: Sequence[Ticket], failed: Sequence[tuple[str, str]]) -> tuple[tuple[str, Cell], ...]:
@@ -165,105 +110,40 @@ def _bound_cell(tree: Tree, name: str) -> Cell:
     bound = (tree.get("bounds") or {}).get(name)
     if bound is None:
         return Cell(NULL)
-    if bound["status"] == "not_covered" or marked_value(bound) == NULL:
+    if not _has_value(bound):
         return Cell("no value", origin=of_bound(name, bound), kind=bound["status"])
-    return Cell(marked_value(bound), log10_value(bound), of_bound(name, bound), bound["status"])
+    kind = bound["status"] + (" vacuous" if bound.get("vacuous") else "")
+    return Cell(marked_value(bound), log10_value(bound), of_bound(name, bound), kind)
+
+
+def _has_value(bound: Tree) -> bool:
+    return bound["status"] != "not_covered" and marked_value(bound) != NULL
 
 
 def _bounds(tickets: Sequence[Ticket], names: list[str], covered: list[str], ref: References) -> Block:
-    heads = (Head("ticket"), *(Head(name, right=True) for name in names))
+    found = [
+        (name, [t.tree["bounds"][name] for t in tickets if name in (t.tree.get("bounds") or {})])
+        for name in names
+    ]
+    shown = [name for name, bounds in found if any(map(_has_value, bounds))]
+    facts = tuple((name, _why(name, bounds)) for name, bounds in found if name not in shown)
+    heads = (Head("ticket"), *(Head(name, right=True) for name in shown))
     rows = tuple(
-        (Cell(ticket.name, link=ticket.row), *(_bound_cell(ticket.tree, name) for name in names))
+        (Cell(ticket.name, link=ticket.row), *(_bound_cell(ticket.tree, name) for name in shown))
         for ticket in tickets
     )
     notes = (
-        "Bounds are rounded up. ( ) is not a proved bound. no value: not covered, or without a value; why stands there.",
+        "Bounds are rounded up. Shaded: vacuous, 1 or more. ( ): not a proved bound.",
+        "no value: not covered, or without a value; why stands there.",
     )
-    tables = (Table("Bounds on the error", heads, rows),) if names else ()
-    return Block("bounds", "Bounds on the error", _against_gap(tickets, covered, ref), tables, (), notes)
+    tables = (Table("Bounds on the error", heads, rows),) if shown else ()
+    figures = html_planes.bounds(tickets, covered, ref)
+    return Block("bounds", "Bounds on the error", figures, tables, facts, notes)
 
 
-def _value(ticket: Ticket, name: str) -> float | None:
-    bound = (ticket.tree.get("bounds") or {}).get(name)
-    found = None if bound is None or bound["status"] not in LOOKS else log10_value(bound)
-    return found if found is not None and math.isfinite(found) else None
-
-
-def _against_gap(tickets: Sequence[Ticket], names: Sequence[str], ref: References) -> tuple[Figure, ...]:
-    """Draw a plane a bound, all on the same axes."""
-    gaps = [(ticket, log10(_part("empirical", "gap")(ticket.tree))) for ticket in tickets]
-    placed = [(ticket, gap) for ticket, gap in gaps if gap is not None]
-    values = [value for ticket, _ in placed for name in names if (value := _value(ticket, name)) is not None]
-    if not values:
-        return ()
-    x, y = of_powers(gap for _, gap in placed), of_powers([*values, *(gap for _, gap in placed), 0.0])
-    planes = tuple(_gap_plane(name, placed, x, y, ref) for name in names)
-    left_out = len(tickets) - len(placed)
-    caption = "One dot a ticket; shaded: vacuous; on the dashed line a bound equals the measured gap."
-    caption += f" {left_out} tickets without a positive gap are not drawn." if left_out else ""
-    statuses = {(t.tree["bounds"].get(name) or {}).get("status") for t, _ in placed for name in names}
-    legend = tuple((*LOOKS[status], STATUS_LEGEND[status]) for status in LOOKS if status in statuses)
-    origin = of_measurement(placed[0][0].tree)
-    return (Figure("Bounds against the measured gap", planes, caption, origin, legend, wide=True),)
-
-
-def _gap_plane(
-    name: str, placed: Sequence[tuple[Ticket, float]], x: Scale, y: Scale, ref: References
-) -> Markup:
-    found = [(ticket, gap, _value(ticket, name)) for ticket, gap in placed]
-    points = [
-        Point(
-            gap,
-            value,
-            *LOOKS[ticket.tree["bounds"][name]["status"]],
-            _says(ticket, name),
-            ref(_origin(ticket, name)),
-        )
-        for ticket, gap, value in found
-        if value is not None
-    ]
-    low, high = max(x.low, y.low), min(x.high, y.high)
-    same = [Curve(((low, low), (high, high)), "level")] if low < high else []
-    label = f"{name} against the measured gap: {len(points)} tickets."
-    return plane_plot(label, Axes(x, y, "measured gap", name), points, same, 0.0)
-
-
-def _says(ticket: Ticket, name: str) -> str:
-    gap = plain(ticket.tree["empirical"]["gap"])
-    return f"{ticket.name}: {name} {marked_value(ticket.tree['bounds'][name])}, gap {gap}"
-
-
-def _origin(ticket: Ticket, name: str) -> Origin:
-    return of_bound(name, ticket.tree["bounds"][name])
-
-
-def _against_density(tickets: Sequence[Ticket], ref: References) -> tuple[Figure, ...]:
-    placed = [(ticket, log10(DENSITY.find(ticket.tree))) for ticket in tickets]
-    known = [(ticket, x) for ticket, x in placed if x is not None]
-    found = [plane for quantity in QUANTITIES if (plane := _density_plane(quantity, known, ref)) is not None]
-    if not found:
-        return ()
-    caption = "One dot a ticket; each plane has an axis of its own."
-    return (Figure("Against density", tuple(found), caption, of_file(tickets[0].tree), wide=True),)
-
-
-def _density_plane(
-    quantity: Quantity, placed: Sequence[tuple[Ticket, float]], ref: References
-) -> Markup | None:
-    found = [(t, x, value) for t, x in placed if (value := quantity.find(t.tree)) is not None]
-    if not found:
-        return None
-    powers = all(value > 0 for _, _, value in found)
-    heights = [math.log10(value) if powers else value for _, _, value in found]
-    points = [
-        Point(x, y, "circle", "first", f"{t.name}: density {percent(10.0**x)}, {quantity.name} {quantity.words(value)}",
-              ref(quantity.origin(t.tree)))
-        for (t, x, value), y in zip(found, heights, strict=True)
-    ]  # fmt: skip
-    axes = Axes(
-        of_powers([*(p.x for p in points), 0.0]),
-        (of_powers if powers else of_numbers)(heights),
-        "density",
-        quantity.name,
-    )
-    return plane_plot(f"{quantity.name} against density: {len(points)} tickets.", axes, points)
+def _why(name: str, bounds: Sequence[Tree]) -> Cell:
+    """Say why no ticket has a value of a bound."""
+    reasons = dict.fromkeys(one_line(show(bound.get("reason") or bound["status"])) for bound in bounds)
+    more = f"; and {len(reasons) - MOST_REASONS} other reasons" if len(reasons) > MOST_REASONS else ""
+    words = f"no value of any ticket: {'; '.join([*reasons][:MOST_REASONS])}{more}"
+    return Cell(words, origin=of_bound(name, bounds[0]))

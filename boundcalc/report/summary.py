@@ -45,6 +45,8 @@ def _sparse(findings: Findings) -> str:
         return "Sparse against dense: there is no positive Toeplitz-norm complexity to compare with."
     if peeling.log_ratio >= 0:
         return "Sparse against dense: the sparse complexity is not below the best Toeplitz-norm one."
+    if math.isinf(peeling.log_ratio):
+        return "Sparse against dense: the sparse complexity is 0."
     times = -peeling.log_ratio / math.log(10)
     size = plain(math.floor(10**times * 100) / 100) if times < 4 else f"10^{math.floor(times * 10) / 10:.1f}"
     return f"Sparse against dense: the sparse complexity is {size} times below the best Toeplitz-norm one."

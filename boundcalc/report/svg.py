@@ -16,6 +16,7 @@ SHAPES = {
     "triangle": "M0,-6L6,5L-6,5Z",
     "square": "M-4.5,-4.5h9v9h-9Z",
     "bar": "M0,-7V7",
+    "dash": "M-7,0H7",
 }
 SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
@@ -88,20 +89,19 @@ def mark(shape: str, x: float, y: float, kind: str, label: str, origin: str) -> 
     )
 
 
-def picture(height: int, label: str, *children: str) -> Markup:
+def picture(height: int, label: str, *children: str, kind: str = "chart") -> Markup:
     """Return a picture as wide as its place.
 
     Args:
         height: in pixels.
         label: what it shows, for those who do not see it.
         *children: its elements.
+        kind: class.
 
     Returns:
         An element.
     """
-    return element(
-        "svg", *children, width="100%", height=height, class_="chart", role="group", aria_label=label
-    )
+    return element("svg", *children, width="100%", height=height, class_=kind, role="group", aria_label=label)
 
 
 def text(

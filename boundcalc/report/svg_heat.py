@@ -117,7 +117,7 @@ def colour_bar(least: int) -> Markup:
         ),
         viewBox=f"0 0 {left + width + 14} 34",
         width=left + width + 14,
-        class_="bar",
+        class_="scale",
         role="img",
         aria_label=f"Scale of densities: nothing, then from {power_of_ten(least)} to 1, logarithmic.",
     )

@@ -14,6 +14,8 @@ LEFT, RIGHT = 0.17, 0.97
 TOP, HEIGHT = 24, 190
 NARROWEST = 300
 LETTER = 7.5
+MANY = 80
+"""Points above this number are drawn small."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,7 @@ def plane_plot(
     parts += [_curve(axes, one) for one in curves]
     parts += [mark(p.shape, _x(axes.x, p.x), _y(axes.y, p.y), p.kind, p.label, p.origin) for p in points]
     parts += _names(axes, points)
-    return picture(bottom + 42, label, *parts)
+    return picture(bottom + 42, label, *parts, kind="chart dense" if len(points) > MANY else "chart")
 
 
 def _x(scale: Scale, number: float) -> float:

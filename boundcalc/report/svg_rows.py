@@ -1,4 +1,4 @@
-"""Dot plots of named rows: a name and a text above a track with marks, readable at any width."""
+"""Dot plots of named rows: a name and a text above tracks with marks, readable at any width."""
 
 from __future__ import annotations
 
@@ -14,8 +14,11 @@ ROW = 36
 TRACK = 26
 LABEL = 17
 NAME_COLUMNS = 21
-SAYS_COLUMNS = 27
-TURN = 0.6
+SAYS_COLUMNS = 29
+TURN = 0.5
+LANE = 15
+NARROWEST = 300
+APART = 14
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,7 @@ class Mark:
 
 @dataclass(frozen=True)
 class Row:
-    """A track: its name, the text at its right end, its marks."""
+    """A name, the text at the right end, the marks below; marks that would touch go to tracks of their own."""
 
     name: str
     says: str
@@ -67,20 +70,20 @@ def rows_plot(
         An SVG element.
     """
     top = 6 + LABEL * len(lines)
-    bottom = top + ROW * len(rows) + 4
+    lanes = [_lanes(scale, row.marks) for row in rows]
+    starts = [top]
+    for own in lanes:
+        starts.append(starts[-1] + ROW + LANE * max(own, default=0))
+    bottom = starts[-1] + 4
     parts = []
     if shaded_from is not None and shaded_from < scale.high:
         start = _x(scale, shaded_from)
         size = {"width": percent(1 - start), "height": bottom - top}
         parts.append(element("rect", x=percent(start), y=top, **size, class_="vacuous"))
     parts += _axis(scale, top, bottom)
-    ordered = sorted(lines, key=lambda one: (_x(scale, one.at) > TURN, one.at))
-    for index, one in enumerate(ordered):
-        parts += _head(scale, one, 14 + LABEL * index, top)
-    for index, row in enumerate(rows):
-        y = top + ROW * index
-        parts += [_level(scale, one, y + TRACK - 8, y + ROW) for one in ordered]
-        parts += _row(scale, row, y)
+    parts += _lines(scale, lines, bottom)
+    for row, own, y in zip(rows, lanes, starts, strict=False):
+        parts += _row(scale, row, own, y)
     return picture(bottom + 20, label, *parts)
 
 
@@ -97,21 +100,42 @@ def _axis(scale: Scale, top: int, bottom: int) -> list[Markup]:
     return parts
 
 
-def _head(scale: Scale, one: Line, y: int, top: int) -> list[Markup]:
-    anchor, dx = ("end", -4) if _x(scale, one.at) > TURN else ("start", 4)
-    words = text(one.says, _x(scale, one.at), y, anchor, dx, f"says {one.kind}")
-    return [_level(scale, one, y - 10, top), words]
+def _lines(scale: Scale, lines: tuple[Line, ...], bottom: int) -> list[Markup]:
+    """Draw the lines, then their labels: each starts at its label, so that the labels before it are above its end."""
+    ordered = sorted(lines, key=lambda one: (_turned(scale, one), -one.at if _turned(scale, one) else one.at))
+    drawn, labels = [], []
+    for index, one in enumerate(ordered):
+        x, y = _x(scale, one.at), 14 + LABEL * index
+        anchor, dx = ("end", -4) if _turned(scale, one) else ("start", 4)
+        drawn.append(line(x, y - 10, x, bottom, f"level {one.kind}"))
+        labels.append(text(one.says, x, y, anchor, dx, f"says {one.kind}"))
+    return [*drawn, *labels]
 
 
-def _level(scale: Scale, one: Line, y1: int, y2: int) -> Markup:
-    """Draw a piece of a line: beside the tracks, and not through the names above them."""
-    return line(_x(scale, one.at), y1, _x(scale, one.at), y2, f"level {one.kind}")
+def _turned(scale: Scale, one: Line) -> bool:
+    return _x(scale, one.at) > TURN
 
 
-def _row(scale: Scale, row: Row, y: int) -> list[Markup]:
+def _lanes(scale: Scale, marks: tuple[Mark, ...]) -> list[int]:
+    """Return a lane for each mark, so that, at the narrowest, no two in one lane touch."""
+    ends: list[float] = []
+    found = [0] * len(marks)
+    for index in sorted(range(len(marks)), key=lambda one: marks[one].at):
+        x = _x(scale, marks[index].at) * NARROWEST
+        lane = next((lane for lane, end in enumerate(ends) if x - end >= APART), len(ends))
+        ends[lane : lane + 1] = [x]
+        found[index] = lane
+    return found
+
+
+def _row(scale: Scale, row: Row, lanes: list[int], y: int) -> list[Markup]:
+    heights = [y + TRACK + LANE * lane for lane in lanes]
     return [
+        *(line(LEFT, height, RIGHT, height, "track") for height in sorted({y + TRACK, *heights})),
         text(shortened(row.name, NAME_COLUMNS), 0, y + 14, kind="name"),
         text(shortened(row.says, SAYS_COLUMNS), 1, y + 14, "end", kind="value"),
-        line(LEFT, y + TRACK, RIGHT, y + TRACK, "track"),
-        *(mark(m.shape, _x(scale, m.at), y + TRACK, m.kind, m.label, m.origin) for m in row.marks),
+        *(
+            mark(m.shape, _x(scale, m.at), height, m.kind, m.label, m.origin)
+            for m, height in zip(row.marks, heights, strict=True)
+        ),
     ]

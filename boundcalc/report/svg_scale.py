@@ -36,8 +36,8 @@ class Scale:
 
     def ticks(self) -> list[tuple[float, str]]:
         """Return at most six round numbers in the axis with their texts."""
-        step = _step((self.high - self.low) / MOST_TICKS)
-        step = max(1.0, step) if self.powers else step
+        least = (self.high - self.low) / MOST_TICKS
+        step = float(max(1, math.ceil(least))) if self.powers and least <= STEPS[-1] else _step(least)
         numbers = [
             k * step
             for k in range(math.ceil(self.low / step - 1e-9), math.floor(self.high / step + 1e-9) + 1)

@@ -57,22 +57,33 @@ def one_node_a_position(network: Network) -> dict[str, Choice]:
     return {layer.name: Choice(layer.shape[0], L2()) for layer in network.layers()}
 
 
+def one_node_a_unit(network: Network) -> dict[str, Choice]:
+    """Return the split with the finest nodes: one channel of a position each, l2 norms."""
+    return {layer.name: Choice(1, L2()) for layer in network.layers()}
+
+
 def check_masked_structure(problem: Problem, split: dict[str, Choice] | None = None) -> None:
     """Check that the peeling bound of the mask's node graph is at most that of the dense one, for one split.
 
     Fewer predecessors, less energy and fewer paths; scales are the same.
+
+    Args:
+        problem: network and sample.
+        split: node size and norm of every layer; None for the coarsest split and the finest, where predecessors count.
 
     Raises:
         AssertionError: it is above.
 
     Source: theory of `boundcalc.bounds.peeling`.
     """
-    chosen = one_node_a_position(problem.network) if split is None else split
+    network = problem.network
+    splits = [one_node_a_position(network), one_node_a_unit(network)] if split is None else [split]
     structures = masked_structure("data"), dense_structure()
-    masked, dense = (
-        _walk(problem, structure, chosen).log_complexity(problem.energies.m) for structure in structures
-    )
-    assert masked <= dense + 1e-12, f"peeling: masked {masked:.12g} is above dense {dense:.12g} (logs)"
+    for chosen in splits:
+        masked, dense = (
+            _walk(problem, structure, chosen).log_complexity(problem.energies.m) for structure in structures
+        )
+        assert masked <= dense + 1e-12, f"peeling: masked {masked:.12g} is above dense {dense:.12g} (logs)"
 
 
 def check_peeling_dominance(problem: Problem) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 from dataclasses import dataclass
+from decimal import ROUND_CEILING, Context, Decimal
 
 import sympy
 from sympy import Expr
@@ -14,6 +14,7 @@ from boundcalc.bounds.problem import Problem
 from boundcalc.bounds.risk import judge
 from boundcalc.errors import NotCovered, UsageError
 from boundcalc.theory.forms import forms_of
+from boundcalc.theory.names import nearest
 from boundcalc.theory.symbolic import Evaluation, Filled, Form, NotFilled, Promise
 from boundcalc.theory.symbolic_interval import log_middle
 from boundcalc.theory.symbolic_ledger import MEANINGS, shown_value
@@ -24,6 +25,12 @@ PROVED = {
     "refuted": "refuted: a counter-example is known; no bound",
     "score": "score: orders networks, says nothing about the error",
 }
+OF_ERROR = {
+    "published": "bound on the error as published",
+    "refuted": "claimed bound on the error (refuted: it is none)",
+}
+"""What the value of a bound is called that is not proved here."""
+DIGITS = 6
 NO_FORM = "no symbolic form: the bound was registered by another package, which gives its formula"
 
 
@@ -76,8 +83,7 @@ def find_bound(name: str) -> Bound:
     """
     if name in registry:
         return registry[name]
-    near = difflib.get_close_matches(name, registry, 3, 0.5)
-    near = near or [known for known in registry if known.startswith(name) or name.startswith(known)]
+    near = nearest(name, registry)
     hint = f"; did you mean {' or '.join(near)}?" if near else "; see boundcalc bounds"
     raise UsageError(f"no bound is named {name}{hint}")
 
@@ -194,7 +200,7 @@ def _filled(form: Form, filled: Filled) -> list[Part]:
         parts.append(Lines(filled.notes))
     parts.append(Equation(form.left, "<=", _numbers_in(form, filled)))
     total = log_middle(form.evaluate(filled))
-    parts.append(Lines((f"= {number(total)}",)))
+    parts.append(Lines((f"= {upper(total)}",)))
     return parts
 
 
@@ -241,7 +247,7 @@ def _result(evaluation: Evaluation) -> tuple[tuple[str, str], ...]:
     named = "score" if evaluation.bound.kind == "score" else "complexity"
     rows = []
     if math.isfinite(judged.log_complexity) or judged.log_complexity == -math.inf:
-        rows.append((named, number(judged.log_complexity)))
+        rows.append((named, upper(judged.log_complexity)))
     if judged.margin is not None:
         rows.append(("margin", f"{judged.margin:.6g}"))
     for key, words in (
@@ -251,19 +257,51 @@ def _result(evaluation: Evaluation) -> tuple[tuple[str, str], ...]:
     ):  # fmt: skip
         value = terms.get(key)
         if isinstance(value, int | float):
-            rows.append((words, f"{value:.6g}"))
+            rows.append((words, _ceiling(value)))
     if judged.log_value < math.inf:
-        data = terms.get("margin_error", 0.0) is not None
-        rows.append(
-            ("bound on the error" if data else "bound on err - err_gamma(S)", number(judged.log_value))
-        )
+        rows.append((_of_error(evaluation), upper(judged.log_value)))
     if judged.log_value >= 0 and judged.log_value < math.inf:
         rows.append(("vacuous", "yes: it says nothing at 1 or above"))
     return tuple(rows)
 
 
+def _of_error(evaluation: Evaluation) -> str:
+    """Return what the value is of; a number that is not proved is not called a bound alone."""
+    words = OF_ERROR.get(evaluation.bound.status, "bound on the error")
+    without_data = evaluation.judged.terms.get("margin_error", 0.0) is None
+    return words.replace("the error", "err - err_gamma(S)") if without_data else words
+
+
+def _ceiling(value: float) -> str:
+    """Return a number >= 0 with six digits, rounded up.
+
+    Example:
+        >>> _ceiling(9.9315043), _ceiling(0.0), _ceiling(18737)
+        ('9.93151', '0', '18737')
+    """
+    rounded = Context(prec=DIGITS, rounding=ROUND_CEILING).plus(Decimal(value))
+    return f"{float(rounded):.{DIGITS}g}"
+
+
+def upper(log_value: float) -> str:
+    """Return exp of the logarithm of an upper bound with six digits, rounded up; otherwise as `number`.
+
+    Example:
+        >>> upper(math.log(9.9315043)), upper(10000.0), upper(-math.inf)
+        ('9.93151', '8.80682e+4342', '0')
+    """
+    if log_value == -math.inf:
+        return "0"
+    room = 1 + 1e-15 * (1 + abs(log_value))
+    if abs(log_value) < 690:
+        return _ceiling(math.exp(log_value) * room)
+    power = math.floor(log_value / math.log(10))
+    mantissa = _ceiling(math.exp(log_value - power * math.log(10)) * room)
+    return f"1e{power + 1:+d}" if mantissa == "10" else f"{mantissa}e{power:+d}"
+
+
 def number(log_value: float) -> str:
-    """Return exp of a logarithm with six digits, as a power of ten where a double overflows.
+    """Return exp of a logarithm with six digits, rounded to nearest, as a power of ten where a double overflows.
 
     Example:
         >>> number(math.log(2.5)), number(10000.0), number(-math.inf)

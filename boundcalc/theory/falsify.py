@@ -18,12 +18,12 @@ from dataclasses import dataclass, field
 
 import torch
 
-from boundcalc.bounds.catalogue import Bound
+from boundcalc.bounds.catalogue import Bound, registry
 from boundcalc.bounds.problem import Problem
 from boundcalc.errors import BoundcalcError, NotCovered
 from boundcalc.theory.falsify_ascent import Effort, Target, reach, target
 from boundcalc.theory.falsify_confidence import log_capital, lower_limit, share_lower_limit
-from boundcalc.theory.falsify_coverage import DELTA, Trained, exceeds, train, worst_codeword_exceeds
+from boundcalc.theory.falsify_coverage import DELTA, Compared, Trained, compared, train, worst_codeword
 from boundcalc.theory.falsify_draw import Case, draw, seed_of
 from boundcalc.theory.falsify_known import COUNTER_EXAMPLES
 
@@ -43,6 +43,8 @@ ENOUGH = 3
 ROUNDING = 1e-9
 """Relative excess that float64 could explain."""
 THOROUGH = Effort(steps=40)
+SCREEN, TEST = "screen", "test"
+RECALLED = "not asked for: its stored counter-example alone was tried, as on every run"
 
 Progress = Callable[[Iterable[int]], Iterable[int]]
 
@@ -63,6 +65,7 @@ class Attained:
         alpha: the limit is too high with at most this probability; 0 where all signs were used.
         seed: of the run, from which signs and starts follow.
         steps: of ascent.
+        purpose: what was measured for; seeds of signs and starts depend on it.
     """
 
     bound: str
@@ -76,6 +79,7 @@ class Attained:
     alpha: float
     seed: int
     steps: int
+    purpose: str
 
     @property
     def ratio(self) -> float:
@@ -98,6 +102,7 @@ class Coverage:
         delta: the share that is allowed.
         limit: lower confidence limit of the share.
         form: what was judged.
+        telling: on how many of the sets the bound was below 1, so that it could be exceeded at all.
     """
 
     sets: int
@@ -105,6 +110,7 @@ class Coverage:
     delta: float
     limit: float
     form: str
+    telling: int
 
     @property
     def violated(self) -> bool:
@@ -150,11 +156,13 @@ class Falsification:
         attacks: one a bound, in the order given.
         trials: asked for.
         seed: of everything.
+        recalled: refuted bounds that were not asked for: their stored counter-examples alone.
     """
 
     attacks: tuple[Attack, ...]
     trials: int
     seed: int
+    recalled: tuple[Attack, ...] = ()
 
     @property
     def theorems_violated(self) -> tuple[str, ...]:
@@ -163,7 +171,15 @@ class Falsification:
 
 
 class NotRefuted(BoundcalcError):
-    """A refuted bound that no counter-example violates: exit status 1."""
+    """A refuted bound that no counter-example violates: exit status 1.
+
+    Attributes:
+        found: all that was found nevertheless.
+    """
+
+    def __init__(self, words: str, found: Falsification) -> None:
+        super().__init__(words)
+        self.found = found
 
 
 def falsify(
@@ -178,14 +194,21 @@ def falsify(
         progress: wraps the numbers of the trials.
 
     Returns:
-        One attack a bound.
+        One attack a bound; and one for every refuted bound of the registry that was not asked for, by its stored counter-example.
 
     Raises:
-        NotRefuted: a bound of status refuted is violated neither by its stored counter-example nor by the search.
+        NotRefuted: a bound of status refuted is not violated by its stored counter-example, or, without one, by the search. It
+            carries all results.
     """
     searches = [_Search(bound, trials, seed) for bound in bounds]
-    for search in searches:
-        search.alpha = LEVEL / (2 * len(searches) * (trials + 1))
+    named = {search.bound.name for search in searches}
+    others = [
+        _Search(bound, trials, seed)
+        for bound in registry.values()
+        if bound.status == "refuted" and bound.name not in named and bound.name in COUNTER_EXAMPLES
+    ]
+    for search in (*searches, *others):
+        search.alpha = LEVEL / (2 * max(1, len(searches)) * (trials + 1))
         search.recall()
     active = [search for search in searches if search.bound.status != "score"]
     for trial in progress(range(trials)):
@@ -196,10 +219,16 @@ def falsify(
             search.attack_complexity(case, problem, trial)
             search.attack_error(trained, trial)
     attacks = tuple(search.finished(LEVEL / (2 * len(searches))) for search in searches)
-    for attack in attacks:
-        if attack.bound.status == "refuted" and not attack.violated:
-            raise NotRefuted(f"{attack.bound.name} has status refuted, but no counter-example violates it")
-    return Falsification(attacks, trials, seed)
+    recalled = tuple(search.recalled() for search in others)
+    found = Falsification(attacks, trials, seed, recalled)
+    for search in (*searches, *others):
+        if search.bound.status == "refuted" and (search.unbroken or not search.violations):
+            raise NotRefuted(
+                f"{search.bound.name} has status refuted, but "
+                + (search.unbroken or "no counter-example violates it"),
+                found,
+            )
+    return found
 
 
 class _Search:
@@ -213,24 +242,23 @@ class _Search:
         self.uncovered: dict[str, int] = {}
         self.covered = dict.fromkeys(("bound", "ledger"), 0)
         self.exceeded = dict.fromkeys(("bound", "ledger"), 0)
+        self.telling = dict.fromkeys(("bound", "ledger"), 0)
+        self.unbroken = ""
 
     def recall(self) -> None:
-        """Check the stored counter-example of a refuted bound.
-
-        Raises:
-            NotRefuted: it does not violate the bound.
-        """
+        """Try the stored counter-example of a refuted bound; where it does not violate it, `unbroken` says so."""
         make = COUNTER_EXAMPLES.get(self.bound.name)
         if make is None:
             return
-        case = make()
-        found = tested(self.bound, case, -1, self.seed, self.alpha, Effort(steps=0))
+        found = tested(self.bound, make(), -1, self.seed, self.alpha, Effort(steps=0))
         if found.violated:
             self.violations.append(found)
-        elif self.bound.status == "refuted":
-            raise NotRefuted(
-                f"{self.bound.name} has status refuted, but its counter-example attains {found.mean:.3g} of {found.claimed:.3g}"
-            )
+        else:
+            self.unbroken = f"its counter-example attains {found.mean:.3g} of {found.claimed:.3g}"
+
+    def recalled(self) -> Attack:
+        """Return what the stored counter-example alone attained."""
+        return Attack(self.bound, violations=tuple(self.violations), reason=RECALLED)
 
     def attack_complexity(self, case: Case, problem: Problem, trial: int) -> None:
         """Screen one case, and test it where it is suspect."""
@@ -266,13 +294,15 @@ class _Search:
         """Count whether a true error exceeds the bound on it."""
         if self.bound.status == "refuted":
             return
-        found = exceeds(self.bound, trained)
-        if found is not None:
-            self.covered["bound"] += 1
-            self.exceeded["bound"] += found
+        self._count("bound", compared(self.bound, trained))
         if self.bound.kind == "certificate":
-            self.covered["ledger"] += 1
-            self.exceeded["ledger"] += worst_codeword_exceeds(self.seed, trial)
+            self._count("ledger", worst_codeword(self.seed, trial))
+
+    def _count(self, form: str, found: Compared | None) -> None:
+        if found is not None:
+            self.covered[form] += 1
+            self.exceeded[form] += found.exceeded
+            self.telling[form] += found.telling
 
     def finished(self, alpha: float) -> Attack:
         """Return the results; the tightest cases are measured again."""
@@ -283,6 +313,7 @@ class _Search:
                 self.covered[form], self.exceeded[form], DELTA,
                 share_lower_limit(self.exceeded[form], self.covered[form], alpha / 2),
                 "its bound on the error" if form == "bound" else "worst codeword of an enumerated class",
+                self.telling[form],
             )
             for form in ("bound", "ledger")
             if self.covered[form]
@@ -323,7 +354,7 @@ def measured(
     seed: int,
     draws: int,
     effort: Effort,
-    purpose: str = "screen",
+    purpose: str = SCREEN,
 ) -> Attained:
     """Attack one case with few draws of signs, or with all of them where they are few."""
     own = seed_of(purpose, seed, trial, name)
@@ -346,26 +377,36 @@ def measured(
         0.0,
         seed,
         effort.steps,
+        purpose,
     )
 
 
-def tested(bound: Bound, case: Case, trial: int, seed: int, alpha: float, effort: Effort) -> Attained:
-    """Test one case of a bound on fresh draws.
+def tested(
+    bound: Bound, case: Case, trial: int, seed: int, alpha: float, effort: Effort, purpose: str = TEST
+) -> Attained:
+    """Test one case of a bound on fresh draws; on those of an earlier measurement of this purpose, where all signs are used.
 
     Raises:
         NotCovered: the case is outside the bound.
     """
     found = target(bound, case, case.problem())
-    return tested_target(bound.name, case, found, trial, seed, alpha, effort)
+    return tested_target(bound.name, case, found, trial, seed, alpha, effort, purpose)
 
 
 def tested_target(
-    name: str, case: Case, found: Target, trial: int, seed: int, alpha: float, effort: Effort
+    name: str,
+    case: Case,
+    found: Target,
+    trial: int,
+    seed: int,
+    alpha: float,
+    effort: Effort,
+    purpose: str = TEST,
 ) -> Attained:
     """Draw signs until the claim is refuted at level `alpha`, or is unlikely to be."""
     if math.prod(found.signs_shape) <= ENUMERATED:
-        return measured(name, case, found, trial, seed, 0, effort, "test")
-    own = seed_of("test", seed, trial, name)
+        return measured(name, case, found, trial, seed, 0, effort, purpose)
+    own = seed_of(TEST, seed, trial, name)
     generator = torch.Generator().manual_seed(own)
     values: list[float] = []
     while len(values) < MOST_DRAWS:
@@ -376,7 +417,7 @@ def tested_target(
     spread = torch.tensor(values, dtype=torch.float64)
     return Attained(
         name, trial, case, found.claimed, float(spread.mean()), float(spread.std()) / math.sqrt(len(values)),
-        len(values), lower_limit(values, alpha), alpha, seed, effort.steps,
+        len(values), lower_limit(values, alpha), alpha, seed, effort.steps, TEST,
     )  # fmt: skip
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from boundcalc.bounds.catalogue import Bound, registry
 from boundcalc.errors import DataError, NotCovered
-from boundcalc.theory.falsify import Attack, Attained, Falsification, falsify, tested
+from boundcalc.theory.falsify import TEST, Attack, Attained, Falsification, falsify, tested
 from boundcalc.theory.falsify_ascent import Effort
 from boundcalc.theory.falsify_draw import Case
 from boundcalc.theory.falsify_known import COUNTER_EXAMPLES
@@ -41,34 +42,56 @@ def replay(path: str, bounds: Mapping[str, Bound] = registry) -> Falsification:
         bounds: name -> bound.
 
     Returns:
-        One attack a record.
+        One attack a bound, of all its records.
 
     Raises:
         DataError: the file holds no violations, or one that is damaged or of an unknown bound.
     """
-    attacks, seed = [], 0
+    attacks: dict[str, Attack] = {}
+    again, seed = 0, 0
     for place, record in enumerate(records_of(path)):
         bound = bounds.get(str(record["bound"]))
         if bound is None:
             raise DataError(f"{path}: violation {place} is of {record['bound']}, which is no bound here")
         try:
-            attacks.append(_again(bound, record))
-            seed = int(record["seed"])
+            found = _again(bound, record)
+            again, seed = again + 1, int(record["seed"])
+            attacks[bound.name] = _both(attacks[bound.name], found) if bound.name in attacks else found
         except (KeyError, TypeError, ValueError, RuntimeError, IndexError, AttributeError) as error:
             raise DataError(
                 f"{path}: violation {place} is damaged: {type(error).__name__} {error}"
             ) from error
         except NotCovered as error:
             raise DataError(f"{path}: violation {place}: not covered any more: {error}") from error
-    return Falsification(tuple(attacks), len(attacks), seed)
+    return Falsification(tuple(attacks.values()), again, seed)
+
+
+def _both(first: Attack, second: Attack) -> Attack:
+    """Return two attacks on one bound as one."""
+    tightest = [one.tightest for one in (first, second) if one.tightest is not None]
+    return replace(
+        first,
+        trials=first.trials + second.trials,
+        tightest=min(tightest, key=lambda one: one.ratio, default=None),
+        violations=(*first.violations, *second.violations),
+        coverage=(*first.coverage, *second.coverage),
+    )
+
+
+def _error_again(bound: Bound, record: Mapping[str, Any]) -> Attack:
+    """Attack a bound on the error alone, on the recorded training sets."""
+    alone = replace(bound, hypotheses=None)
+    found = falsify([alone], int(record["trials"]), int(record["seed"])).attacks[0]
+    return replace(found, bound=bound, reason="")
 
 
 def _again(bound: Bound, record: Mapping[str, Any]) -> Attack:
     if record["attack"] == "error":
-        return falsify([bound], int(record["trials"]), int(record["seed"])).attacks[0]
+        return _error_again(bound, record)
     trial = int(record["trial"])
     case = COUNTER_EXAMPLES[bound.name]() if trial < 0 else Case.of(record["case"])
     found: Attained = tested(
-        bound, case, trial, int(record["seed"]), float(record["alpha"]), Effort(int(record["steps"]))
-    )
+        bound, case, trial, int(record["seed"]), float(record["alpha"]), Effort(int(record["steps"])),
+        str(record.get("purpose", TEST)),
+    )  # fmt: skip
     return Attack(bound, 1, found, None, (found,) if found.violated else ())

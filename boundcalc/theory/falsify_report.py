@@ -11,7 +11,7 @@ from typing import Any
 from boundcalc._version import __version__
 from boundcalc.errors import UsageError
 from boundcalc.report.document import Column, Grid, Section
-from boundcalc.report.numbers import NULL, given, plain
+from boundcalc.report.numbers import NULL, given, lower, plain, upper
 from boundcalc.report.text import one_line
 from boundcalc.report.views import FORMATS
 from boundcalc.theory.falsify import LEVEL, Attack, Attained, Falsification
@@ -37,14 +37,15 @@ def tree(found: Falsification) -> Tree:
     Args:
         found: results of a run.
     """
+    every = (*found.attacks, *found.recalled)
     return {
         "schema": SCHEMA,
         "version": __version__,
         "seed": found.seed,
         "trials": found.trials,
         "level": LEVEL,
-        "bounds": {attack.bound.name: _attack(attack) for attack in found.attacks},
-        "violations": [one for attack in found.attacks for one in _violations(attack, found)],
+        "bounds": {attack.bound.name: _attack(attack) for attack in every},
+        "violations": [one for attack in every for one in _violations(attack, found)],
         "theorems_violated": list(found.theorems_violated),
     }
 
@@ -63,6 +64,7 @@ def _attack(attack: Attack) -> Tree:
             {
                 "of": one.form,
                 "sets": one.sets,
+                "below_1": one.telling,
                 "failures": one.failures,
                 "delta": one.delta,
                 "lower_limit": one.limit,
@@ -105,6 +107,7 @@ def _record(found: Attained) -> Tree:
         "seed": found.seed,
         "trial": found.trial,
         "steps": found.steps,
+        "purpose": found.purpose,
         "alpha": found.alpha,
         **(_case(found) or {}),
         "lower_limit": found.limit,
@@ -151,15 +154,31 @@ def sections(found: Tree) -> tuple[Section, ...]:
     )
     reasons = tuple(f"{name}: {one['reason']}" for name, one in found["bounds"].items() if one["reason"])
     return (
-        Section("Attacks", "attacks", facts, Grid(columns, rows), (*METHOD, *reasons)),
+        Section("Attacks", "attacks", facts, Grid(columns, rows), (*METHOD, *_power(found), *reasons)),
         Section("Where each is tightest", "tightest", tightest),
         _violated(found),
     )
 
 
+def _power(found: Tree) -> tuple[str, ...]:
+    """Return how often bounds on the error could have been exceeded at all."""
+    some, hollow = [], []
+    for name, one in found["bounds"].items():
+        counts = [(part["below_1"], part["sets"]) for part in one["coverage"]]
+        if any(below for below, _ in counts):
+            some.append(f"{name} {' and '.join(f'{below} of {sets}' for below, sets in counts)}")
+        elif counts:
+            hollow.append(name)
+    told = (
+        ("Bounds on the error that were below 1, and could be exceeded: ", some),
+        ("Never below 1, so that coverage says nothing of: ", hollow),
+    )
+    return tuple(words + ", ".join(names) for words, names in told if names)
+
+
 def _attained(case: Tree) -> str:
     more = f", s.e. {plain(case['standard_error'])}" if case["standard_error"] else ", all signs"
-    return f"claimed {plain(case['claimed'])}, attained {plain(case['attained'])}{more}"
+    return f"claimed {upper(case['claimed'])}, attained {plain(case['attained'])}{more}"
 
 
 def _row(name: str, one: Tree) -> tuple[str, ...]:
@@ -197,7 +216,7 @@ def _violation(one: Tree, status: str) -> str:
     if one["attack"] == "error":
         return f"{status}: its bound on the error fails more often than delta"
     place = "stored counter-example" if one["trial"] < 0 else f"trial {one['trial']}"
-    return f"{status}, {place}: {one['where']} ({_attained(one)}, lower limit {plain(one['lower_limit'])})"
+    return f"{status}, {place}: {one['where']} ({_attained(one)}, lower limit {lower(one['lower_limit'])})"
 
 
 def _csv(found: Tree) -> str:
@@ -211,7 +230,8 @@ def _csv(found: Tree) -> str:
                 cells += [(f"{key}.{quantity}", value) for quantity, value in one[key].items()]
         for part in one["coverage"]:
             cells += [
-                (f"{part['of']}: {key}", part[key]) for key in ("sets", "failures", "delta", "lower_limit")
+                (f"{part['of']}: {key}", part[key])
+                for key in ("sets", "below_1", "failures", "delta", "lower_limit")
             ]
         if one["reason"]:
             cells.append(("reason", one["reason"]))

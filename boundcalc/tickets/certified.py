@@ -34,6 +34,7 @@ class Examiner:
     Attributes:
         split: training samples, streamed.
         m: how many.
+        shape: of one sample as the network reads it, an image with its channels.
         passes: of the search over the sample.
         device: where it trains.
         seed: of the order of samples.
@@ -41,6 +42,7 @@ class Examiner:
 
     split: Split
     m: int
+    shape: tuple[int, ...]
     passes: int
     device: str
     seed: int
@@ -66,7 +68,7 @@ def certify(home: Path, level: int, module: nn.Module, examiner: Examiner) -> Ma
     if place.is_file():
         return _read(place)
     checkpoint = read(paths.main(home, level))
-    network = from_checkpoint(checkpoint, module, examiner.split.shape)
+    network = from_checkpoint(checkpoint, module, examiner.shape)
     found = search(
         Task(network, examiner.split, examiner.m, DELTA, {}, examiner.device, examiner.seed, examiner.passes)
     )

@@ -27,6 +27,9 @@ SMALL_SIDE = 128
 GRAM_SIDE = 1024
 """Up to this smaller side the Gram matrix is formed (8 MB): the Cholesky proof needs it, and Lanczos runs faster on it."""
 
+DENSE_ENTRIES, DENSE_SHARE = 2**22, 0.03
+"""Matrices of at most so many entries (32 MB), of which more than this share are not 0, are multiplied as dense ones."""
+
 STEPS = 1000
 """Lanczos steps at most; random masks need about 70."""
 
@@ -267,5 +270,12 @@ def _proved_ceiling(gram: Floats, pair: Pair) -> float | None:
 
 
 def _gram(tall: Any) -> Floats:
+    if not isinstance(tall, np.ndarray) and _is_faster_dense(tall):
+        tall = tall.toarray()
     product = tall.T @ tall
     return product if isinstance(product, np.ndarray) else product.toarray()
+
+
+def _is_faster_dense(tall: Any) -> bool:
+    rows, side = tall.shape
+    return rows * side <= DENSE_ENTRIES and tall.nnz > DENSE_SHARE * rows * side

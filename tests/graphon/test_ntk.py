@@ -5,6 +5,7 @@ from itertools import pairwise
 import ntk_twin
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -226,6 +227,9 @@ def test_what_does_not_fit_is_refused_in_one_line():
     ]:
         with pytest.raises(UsageError, match=words):
             gntk([np.ones((2, 2))], x, **options)
+    for subject in ("ticket.pt", torch.nn.Linear(20, 2)):
+        with pytest.raises(UsageError, match=r"boundcalc\.load reads a checkpoint"):
+            gntk(subject, x)
     with pytest.raises(ValueError, match="reads 3 cells, the one before has 2"):
         Maps((np.ones((2, 4)), np.ones((2, 3))), np.ones((1, 2)))
 

@@ -339,6 +339,7 @@ def test_the_batch_says_what_the_bound_is_of():
     assert part["m"] == 30
     assert part["bound"]["of"].endswith("class shares")
     assert part["mode"] == "exact"
+    assert part["cells"] == max(part["layer_cells"])
 
 
 @pytest.mark.parametrize("view", ["table", "markdown", "csv", "latex", "json"])

@@ -21,6 +21,7 @@ from boundcalc.empirical.datasets import open_data
 from boundcalc.empirical.measure import measure
 from boundcalc.errors import NotCovered
 from boundcalc.network.forward import run
+from boundcalc.occam import search as searching
 from boundcalc.occam.coder import log2_binomial
 from boundcalc.occam.codeword import plan_of
 from boundcalc.occam.kl import certificate
@@ -131,6 +132,23 @@ def test_without_passes_nothing_is_trained():
     found = found_on_digits(passes=0)
     assert [stage.name for stage in found.stages] == ["uniform", "graphon"]
     assert found.passes == 0 and found.remark == ""
+
+
+def test_many_passes_are_shared_by_sizes_of_codebooks(monkeypatch):
+    tried = []
+
+    def spy(*given):
+        value, word = joint(*given)
+        tried.append((given[-1], given[-2], value))
+        return value, word
+
+    joint = searching._joint
+    monkeypatch.setattr(searching, "_joint", spy)
+    monkeypatch.setattr(searching, "MANY", 6)
+    found = search(digits_task(trained(16), passes=6))
+    assert [(size, passes) for size, passes, _ in tried] == [(4, 3), (3, 3)]
+    (stage,) = [stage for stage in found.stages if stage.name == "joint"]
+    assert stage.value == pytest.approx(min(value for *_, value in tried), rel=1e-3)
 
 
 def test_the_verdict_is_the_best_stage():

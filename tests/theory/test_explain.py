@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 import pytest
 from subjects import ALL, problem
 
 from boundcalc.bounds import Bound, Homogeneous, registry
+from boundcalc.bounds.risk import judge
 from boundcalc.cli.main import main
-from boundcalc.errors import UsageError
-from boundcalc.theory.explain import explain, find_bound, number
+from boundcalc.errors import NotCovered, UsageError
+from boundcalc.theory.explain import explain, find_bound, number, upper
 from boundcalc.theory.explain_views import VIEWS, render
 
 NAMES = tuple(registry)
@@ -82,6 +84,49 @@ def test_what_is_refuted_or_only_published_says_so():
         assert "not derived again here" in render(explain(registry[name]), "text")
 
 
+def test_what_is_not_proved_is_not_called_a_bound():
+    subject = problem("perceptron")
+    named = {
+        "peeling": r"\nbound on the error  ",
+        "ledent2021": r"\nbound on the error as published  ",
+        "galanti2023": r"\nclaimed bound on the error \(refuted: it is none\)  ",
+    }
+    for name, words in named.items():
+        assert re.search(words, render(explain(registry[name], subject), "text")), name
+
+
+@pytest.mark.parametrize("network", ["perceptron", "deep", "one layer", "one output", "convolutions"])
+def test_printed_numbers_are_not_below_what_was_computed(network):
+    subject = problem(network)
+    for name, bound in registry.items():
+        try:
+            judged = judge(bound.compute(subject), subject)
+        except NotCovered:
+            continue
+        text = render(explain(bound, subject), "text")
+        for words, log_value in (
+            ("complexity", judged.log_complexity),
+            (r"(?:claimed )?bound on the error[^\d]*", judged.log_value),
+        ):
+            if math.isfinite(log_value):
+                shown = re.search(rf"\n{words} +(\S+)", text)
+                if shown is None:
+                    assert words == "complexity" and bound.kind == "score"
+                    continue
+                assert math.exp(log_value) <= float(shown[1]) <= math.exp(log_value) * (1 + 1e-5), name
+        for key, words in (("complexity_term", "complexity term"), ("confidence_term", "confidence term")):
+            if judged.terms.get(key) is not None:
+                assert float(re.search(rf"\n{words} +(\S+)", text)[1]) >= judged.terms[key], name
+
+
+def test_rounding_upwards():
+    assert upper(math.log(9.9315043)) == "9.93151"
+    assert upper(10000.0) == "8.80682e+4342"
+    assert upper(-10000.0) == "1.13549e-4343"
+    assert upper(math.log(10) * 400 - 1e-9) == "1e+400"
+    assert upper(float("-inf")) == "0"
+
+
 def test_a_third_partys_bound_has_no_form():
     own = Bound(
         "theirs", "F", "published", "Their paper 2026", ("a sample",), lambda p: Homogeneous(0.0, -1.0)
@@ -103,6 +148,10 @@ def test_nearest_names():
         find_bound("bartlet")
     with pytest.raises(UsageError, match="did you mean golowich2018"):
         find_bound("golowich2018")
+    with pytest.raises(UsageError, match=r"is named PATH; did you mean path_norm\?"):
+        find_bound("PATH")
+    with pytest.raises(UsageError, match=r"did you mean gouk2021_1inf or gouk2021_fro\?"):
+        find_bound("gouk")
     with pytest.raises(UsageError, match="see boundcalc bounds"):
         find_bound("zzz")
     assert find_bound("peeling") is registry["peeling"]

@@ -16,9 +16,9 @@ from boundcalc.bounds.classes import FROBENIUS, SPECTRAL_ROWS, Scale, parts_of
 from boundcalc.bounds.outcome import Formula, Homogeneous, PostHoc
 from boundcalc.bounds.risk import margin_error
 from boundcalc.errors import DataError
-from boundcalc.theory import falsify_coverage
-from boundcalc.theory.falsify import NotRefuted, falsify
-from boundcalc.theory.falsify_draw import EDGES
+from boundcalc.theory import falsify_coverage, falsify_known
+from boundcalc.theory.falsify import Attack, Coverage, Falsification, NotRefuted, falsify
+from boundcalc.theory.falsify_draw import EDGES, draw
 from boundcalc.theory.falsify_replay import replay
 from boundcalc.theory.falsify_report import render, tree
 from boundcalc.theory.falsify_threads import one_thread
@@ -120,6 +120,31 @@ def test_a_refuted_bound_is_refuted_by_its_stored_counter_example_on_every_run()
         assert stored.trial == -1 and stored.mean > 0.52 and stored.claimed < 0.3
 
 
+def test_refuted_bounds_that_were_not_asked_for_are_refuted_too():
+    found = falsify([registry["longsedghi2020"]], 1, 5)
+    assert [attack.bound.name for attack in found.attacks] == ["longsedghi2020"]
+    (attack,) = found.recalled
+    assert attack.bound.name == "galanti2023" and attack.violations[0].trial == -1
+    told = tree(found)
+    assert told["bounds"]["galanti2023"]["violations"] == 1 and told["violations"][0]["trial"] == -1
+    assert "as on every run" in render(found, "table").replace("\n", " ")
+    assert falsify([registry["galanti2023"]], 1).recalled == ()
+
+
+def test_a_counter_example_that_refutes_no_more_is_an_error_whatever_was_asked_for(monkeypatch):
+    harmless = draw(0, 0)
+    monkeypatch.setitem(falsify_known.COUNTER_EXAMPLES, "galanti2023", lambda: harmless)
+    with pytest.raises(NotRefuted, match=r"galanti2023 has status refuted, but its counter-example attains"):
+        falsify([registry["longsedghi2020"]], 1)
+
+
+def test_what_is_not_refuted_hides_no_violated_theorem():
+    holds = replace(registry["golowich2018_fro"], status="refuted")
+    with pytest.raises(NotRefuted) as caught:
+        falsify([holds, broken("peeling", lambda problem: -0.5 * classes(problem))], 3)
+    assert caught.value.found.theorems_violated == ("peeling",)
+
+
 def test_a_refuted_bound_that_holds_is_an_error():
     holds = replace(registry["golowich2018_fro"], status="refuted")
     with pytest.raises(NotRefuted, match="golowich2018_fro has status refuted, but no counter-example"):
@@ -179,6 +204,28 @@ def test_a_bound_on_the_error_that_is_the_training_error_is_caught():
     assert attack.reason == "declares no class; its bound on the error alone was attacked"
 
 
+def test_on_easy_worlds_bounds_by_norms_are_below_1():
+    worlds = [falsify_coverage.train(0, trial) for trial in range(24)]
+    easy = [world for world in worlds if world.problem.energies.m == falsify_coverage.EASY]
+    assert len(easy) >= 3
+    for name in ("peeling", "path_norm", "neyshabur2015_fro", "gouk2021_1inf"):
+        found = [falsify_coverage.compared(registry[name], world) for world in easy]
+        assert any(one.telling for one in found) and not any(one.exceeded for one in found), name
+
+
+def test_the_report_says_where_coverage_tells_nothing():
+    sets = {"peeling": 3, "path_norm": 0, "occam": 12}
+    attacks = tuple(
+        Attack(registry[name], coverage=(Coverage(12, 0, 0.05, 0.0, "its bound on the error", telling),))
+        for name, telling in sets.items()
+    )
+    found = Falsification(attacks, 12, 0)
+    text = " ".join(render(found, "table").split())
+    assert "below 1, and could be exceeded: peeling 3 of 12, occam 12 of 12" in text
+    assert "Never below 1, so that coverage says nothing of: path_norm" in text
+    assert tree(found)["bounds"]["peeling"]["coverage"][0]["below_1"] == 3
+
+
 def test_a_certificate_that_forgets_its_bits_is_caught(monkeypatch):
     assert not falsify([registry["occam"]], 12).attacks[0].violated
     from boundcalc.occam.kl import certificate
@@ -230,15 +277,21 @@ def test_violations_are_replayed_exactly(tmp_path):
         "peeling": broken("peeling", lambda problem: -0.5 * classes(problem)),
         "galanti2023": registry["galanti2023"],
     }
-    found = falsify(bounds.values(), 6)
+    found = falsify(bounds.values(), 8, 3)
     place = tmp_path / "found.json"
     place.write_text(render(found, "json"))
     again = replay(str(place), bounds)
     before = [one for attack in found.attacks for one in attack.violations]
     after = [one for attack in again.attacks for one in attack.violations]
     assert again.theorems_violated[:1] == ("peeling",) and len(before) == len(after) > 2
+    assert any(one.alpha == 0 for one in before) and any(one.alpha > 0 for one in before)
     for old, new in zip(before, after, strict=True):
         assert new.case.words == old.case.words and new.claimed == old.claimed and new.violated
+        assert (new.mean, new.limit, new.draws) == (old.mean, old.limit, old.draws)
+    told = tree(again)
+    assert [told["bounds"][name]["violations"] for name in bounds] == [
+        len(attack.violations) for attack in found.attacks
+    ]
     repaired = replay(str(place), registry)
     assert repaired.theorems_violated == ()
 
@@ -248,7 +301,8 @@ def test_one_record_and_a_failed_error_bound_are_replayed(tmp_path):
     record = json.loads(render(falsify([mine], 20), "json"))["violations"][0]
     place = tmp_path / "record.json"
     place.write_text(json.dumps(record))
-    assert replay(str(place), {"mine": mine}).theorems_violated == ("mine",)
+    again = replay(str(place), {"mine": mine})
+    assert again.theorems_violated == ("mine",) and again.attacks[0].bound is mine
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
@@ -42,9 +43,21 @@ def test_a_violated_theorem_is_exit_4(capsys, monkeypatch):
     assert "violated although its status is theorem: galanti2023" in out
 
 
+def test_a_refuted_bound_that_holds_is_exit_1_and_a_violated_theorem_still_4(capsys, monkeypatch):
+    holds, galanti = registry["path_norm"], registry["galanti2023"]
+    monkeypatch.setitem(registry._bounds, "path_norm", replace(holds, status="refuted"))
+    status, out, err = run(capsys, "path_norm", "--trials", "1")
+    assert status == 1 and "path_norm" in out
+    assert err == "boundcalc: path_norm has status refuted, but no counter-example violates it\n"
+    monkeypatch.setitem(registry._bounds, "galanti2023", replace(galanti, status="theorem"))
+    status, out, err = run(capsys, "path_norm", "galanti2023", "--trials", "1")
+    assert status == 4 and "violated although its status is theorem: galanti2023" in out
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
+        (["GOUK"], "unknown bound 'GOUK'; did you mean gouk2021_1inf or gouk2021_fro?"),
         (["peelign"], "unknown bound 'peelign'; did you mean peeling?"),
         (["zzz"], "unknown bound 'zzz'; boundcalc bounds lists them"),
         (["--trials", "0"], "--trials 0: give at least 1"),

@@ -42,7 +42,7 @@ def cuts() -> None:
 
 
 def kernel() -> None:
-    testing.check_gntk_power_law([(3, 4), (2, 3)], np.random.default_rng(0).normal(size=(5, 4)), 0.3)
+    testing.check_gntk_power_law([(3, 4), (2, 3)], np.random.default_rng(0).normal(size=(5, 4)), 0.3, 1.5)
 
 
 def overlap() -> None:
@@ -105,7 +105,7 @@ MUTATIONS = (
              lambda: testing.check_peeling_paths(problem("perceptron"))),
     Mutation("paths not counted", "bounds.peeling_walk:Walk.log_unit", "self.log_factor + self.log_paths", "self.log_factor",
              lambda: testing.check_peeling_paths(problem("perceptron"))),
-    Mutation("biases not divided by t", "bounds.peeling_walk:Walker._bias", "layer.bias / self.constant", "layer.bias * 0",
+    Mutation("biases not divided by t", "bounds.peeling_walk:Walker._biases_of", "layer.bias / self.constant", "layer.bias * 0",
              lambda: testing.check_peeling_paths(problem("with biases"))),
     Mutation("the unit's bias left out of the path norm", "norms.path:_affine", "node.bias.abs()", "node.bias * 0",
              lambda: testing.check_path_norm(problem("with biases").network)),
@@ -137,6 +137,14 @@ MUTATIONS = (
     Mutation("8 for 4 in the cut norm's dual", "graphon.cut:_semidefinite", "/ 4, 1", "/ 8, 1", cuts),
     Mutation("the corner of the bordered matrix forgotten", "graphon.cut:border", "columns.sum(axis=1, keepdims=True)",
              "0 * columns.sum(axis=1, keepdims=True)", cuts),
+    Mutation("L for L + 1 on the kernel's diagonal", "graphon.ntk_numpy:theta", "(len(maps.hidden) + 1) / 2", "len(maps.hidden) / 2",
+             kernel),
+    Mutation("1 for 1/2 in k1 at angle 0", "graphon.ntk_numpy:diagonals", "found[-1] / 2", "found[-1] / 1", kernel),
+    Mutation("pi for 2 pi in the output's kernel", "graphon.ntk_numpy:_plan", "(2 * math.pi)", "(1 * math.pi)", kernel),
+    Mutation("pi for 2 pi between hidden layers", "graphon.ntk_numpy:_row", "/ (2 * math.pi)", "/ (1 * math.pi)", kernel),
+    Mutation("S~ for Theta in the backward sum", "graphon.ntk_numpy:_arc_cosine", "psi *= b", "psi *= a", kernel),
+    Mutation("sigma_w^2 forgotten between hidden layers", "graphon.ntk_maps:from_graphons", "sigma_w2 * after.values",
+             "after.values", kernel),
 )  # fmt: skip
 
 

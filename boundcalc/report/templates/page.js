@@ -3,6 +3,7 @@
   const tip = document.getElementById("tip");
   const all = (root, query) => Array.from(root.querySelectorAll(query));
   const groups = all(document, "tbody, dl, svg.chart");
+  const means = new Map(all(document, "#sources dt").map((one) => [one.textContent, one.nextElementSibling.textContent]));
 
   for (const group of groups) {
     const first = group.querySelector("[data-o]");
@@ -15,13 +16,16 @@
     return part;
   }
 
+  let current;
+
   function show(target) {
+    current = target;
     const origin = document.getElementById(target.dataset.o);
     const said = target.getAttribute("aria-label");
     const words = ["status", "source", "remark"].map((kind) => origin.querySelector("." + kind)?.textContent);
     tip.replaceChildren();
     if (said) tip.append(line("span", said));
-    tip.append(line("strong", "Status: " + words[0]), line("div", "Source: " + words[1]));
+    tip.append(line("strong", "Status: " + words[0]), line("div", means.get(words[0])), line("div", "Source: " + words[1]));
     if (words[2]) tip.append(line("div", words[2]));
     tip.hidden = false;
     place(target.getBoundingClientRect());
@@ -40,6 +44,7 @@
 
   function hide() {
     tip.hidden = true;
+    current = undefined;
     all(document, "[aria-describedby=tip]").forEach((one) => one.removeAttribute("aria-describedby"));
   }
 
@@ -49,11 +54,33 @@
   }
 
   const named = (event) => event.target.closest?.("[data-o]");
-  document.addEventListener("pointerover", (event) => {
-    if (event.pointerType === "mouse" && !event.target.closest?.("#tip")) swap(named(event));
+  let last = [0, 0];
+
+  // Where the page scrolls under a mouse that rests, as it does for a key, the tooltip is not the mouse's.
+  function moved(event) {
+    const still = Math.hypot(event.clientX - last[0], event.clientY - last[1]) < 2;
+    if (!still) last = [event.clientX, event.clientY];
+    return !still && event.pointerType === "mouse" && !event.target.closest?.("#tip");
+  }
+
+  // Of marks that lie upon each other the one whose middle is nearest.
+  function nearest(event) {
+    const target = named(event);
+    if (!target?.matches(".mark")) return target;
+    const far = (one) => {
+      const box = one.querySelector(".hit").getBoundingClientRect();
+      return Math.hypot(box.left + box.width / 2 - event.clientX, box.top + box.height / 2 - event.clientY);
+    };
+    return all(target.closest("svg.chart"), ".mark").reduce((best, one) => (far(one) <= far(best) ? one : best));
+  }
+
+  document.addEventListener("pointermove", (event) => {
+    if (!moved(event)) return;
+    const target = nearest(event);
+    if (target !== current) swap(target);
   });
   document.addEventListener("focusin", (event) => swap(named(event)));
-  document.addEventListener("click", (event) => swap(named(event)));
+  document.addEventListener("click", (event) => swap(nearest(event)));
 
   function neighbour(target, key) {
     const steps = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -1, ArrowDown: 1 };

@@ -1,0 +1,117 @@
+"""Batches that die: nothing is lost, nothing is done twice, nothing is left behind."""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+import signal
+import sqlite3
+import time
+from pathlib import Path
+
+import pytest
+
+
+def rest(store):
+    """Return how many claims and runs are left in a store."""
+    connection = sqlite3.connect(store)
+    try:
+        (claims,) = connection.execute("SELECT count(*) FROM checkpoints WHERE state = 'claimed'").fetchone()
+        (runs,) = connection.execute("SELECT count(*) FROM runs").fetchone()
+        (twice,) = connection.execute(
+            "SELECT count(*) FROM (SELECT 1 FROM quantities GROUP BY checkpoint, part, name, quantity HAVING count(*) > 1)"
+        ).fetchone()
+    finally:
+        connection.close()
+    assert twice == 0
+    return claims, runs
+
+
+def gone(pids):
+    """Whether processes have ended; one that is dead and not yet waited for has."""
+
+    def ended(pid):
+        try:
+            return ") Z" in Path(f"/proc/{pid}/stat").read_text()
+        except FileNotFoundError:
+            return True
+
+    return all(map(ended, pids))
+
+
+def analysed(err):
+    return int(re.search(r"(\d+) analysed", err)[1])
+
+
+def test_kill_9_at_random_moments_loses_nothing(
+    command, slow, tmp_path, count, contents, until, analyse, inline
+):
+    """Before the first result, then between results; of the whole command, and of its first process alone."""
+    tickets, options = slow
+    store, calm = tmp_path / "killed.sqlite", tmp_path / "calm.sqlite"
+    draw = random.Random()
+    before = 0
+    for workers, whole, state in ((1, False, "claimed"), (2, True, "done"), (1, False, "done")):
+        started = command(tickets, "--store", store, "--workers", workers, *options)
+        goal = before + draw.randint(1, 4) if state == "done" else 1
+        until(lambda goal=goal, state=state: count(store, state) >= goal)
+        pids = until(started.workers)
+        started.signal(signal.SIGKILL, whole)
+        started.process.communicate()
+        until(lambda pids=pids: gone(pids))
+        before = count(store)
+        assert before < 12
+    assert before > 0
+    status, err = command(tickets, "--store", store, "--workers", 1, *options).wait()
+    assert status == 0, err
+    assert analysed(err) == 12 - before
+    assert rest(store) == (0, 3)  # runs that were killed
+    assert analyse(tickets, store=calm, model=options[-1]).done == len(inline) == 12
+    assert contents(store) == contents(calm)
+    assert {state for _, _, _, state, *_ in contents(store)} == {"done"}
+
+
+def test_a_worker_that_is_killed_costs_its_task_alone(command, slow, tmp_path, count, until, analyse, inline):
+    tickets, options = slow
+    store = tmp_path / "store.sqlite"
+    started = command(tickets, "--store", store, "--workers", 2, *options)
+    until(lambda: count(store) >= 2)
+    time.sleep(0.05)
+    os.kill(started.workers()[0], signal.SIGKILL)
+    status, err = started.wait()
+    assert status == 1
+    assert err.count("its worker process died (killed, or out of memory)") == 1
+    assert (count(store), count(store, "failed")) == (11, 1)
+    assert analyse(tickets, store=store, model=options[-1]).done == len(inline) == 1
+    assert (count(store), count(store, "failed")) == (12, 0)
+
+
+def test_two_batches_on_one_store_do_each_checkpoint_once(command, slow, tmp_path, count):
+    tickets, options = slow
+    store = tmp_path / "store.sqlite"
+    both = [command(tickets, "--store", store, "--workers", 1, *options) for _ in range(2)]
+    ends = [one.wait() for one in both]
+    assert [status for status, _ in ends] == [0, 0], ends
+    shares = [analysed(err) for _, err in ends]
+    assert sum(shares) == 12
+    assert min(shares) > 0
+    assert count(store) == 12
+    assert rest(store) == (0, 0)
+
+
+@pytest.mark.parametrize("state", ["claimed", "done"])
+def test_ctrl_c_leaves_no_claims_and_no_processes(command, slow, tmp_path, count, until, state):
+    """Also while workers are still starting, who must not tell of it either."""
+    tickets, options = slow
+    store = tmp_path / "store.sqlite"
+    started = command(tickets, "--store", store, "--workers", 2, *options)
+    until(lambda: count(store, state) >= 2)
+    workers = started.workers()
+    started.signal(signal.SIGINT, whole=True)
+    status, err = started.wait(20)
+    assert (status, err) == (130, "boundcalc: interrupted\n")
+    assert workers
+    until(lambda: gone(workers), 10)
+    assert rest(store) == (0, 0)
+    assert count(store) < 12

@@ -1,0 +1,114 @@
+"""Pages on many tickets, without a browser."""
+
+import pytest
+from report_pages import check, many
+
+from boundcalc.report.comparison import Comparison
+from boundcalc.report.document import Column, Grid, Section
+from boundcalc.report.html import page, store_page
+from boundcalc.report.html_store import short_names
+
+
+@pytest.fixture
+def tickets(lenet300):
+    return many(lenet300)
+
+
+def test_a_store_page_has_every_ticket(tickets):
+    correlations = Grid((Column("quantity"), Column("tau", right=True)), (("peeling", "0.35"),))
+    extra = Section("Rank correlations", "tau", grid=correlations)
+    found = check(store_page(tickets, "runs", [extra], [("runs/broken.pt", "not a checkpoint")]))
+    assert {"tickets", "bounds", "density", "tau", "failed"} <= set(found.ids())
+    names = [node.text for node in found.all("th") if node.attributes.get("id", "").startswith("t")]
+    assert names == [f"level_{index}/main" for index in range(12)]
+    bounds = [n for n in found.ids()["bounds"] if "mark" in n.classes and "proved" in n.classes]
+    proved = [name for name, bound in tickets[0]["bounds"].items() if bound["status"] == "theorem"]
+    assert len(bounds) == (12 + 11) * len(proved)
+    assert "Gaps of 0 or less are not drawn: 1 of 12 tickets." in found.ids()["bounds"].text
+
+
+def test_an_empty_store_makes_a_page():
+    found = check(store_page([], "nothing", failed=[("a.pt", "refused")]))
+    assert "refused" in found.ids()["failed"].text
+
+
+@pytest.mark.parametrize(
+    ("paths", "names"),
+    [
+        ([], []), (["a/b.pt"], ["b.pt"]), (["x/b.pt", "y/b.pt"], ["x/b.pt", "y/b.pt"]), (["a/b", "a/b"], ["b", "b"]),
+        (["r_1/level_0/main", "r_2/level_0/main"], ["r_1/level_0/main", "r_2/level_0/main"]),
+    ],
+)  # fmt: skip
+def test_short_names(paths, names):
+    assert short_names(paths) == names
+
+
+def test_a_comparison_has_a_page():
+    one = {"path": "a.pt", "sha256": "0", "format": "f", "parameters": 10, "surviving": 5, "density": 0.5}
+    layer = {
+        "names": ["a", "a"],
+        "shapes": [[2, 5], [2, 5]],
+        "densities": [0.5, 0.5],
+        "l2": 0.1,
+        "cut": [0.0, 0.1],
+    }
+    tree = {
+        "schema": "boundcalc.compare/1", "version": "1", "seed": 0, "resolution": 64, "against": "first",
+        "checkpoints": [one, one], "pairs": [{"checkpoints": [0, 1], "layers": [layer]}],
+        "tickets": [], "statuses": {}, "correlations": [],
+    }  # fmt: skip
+    found = check(Comparison(tree).to("html"))
+    assert "[0, 0.101]" in found.ids()["masks-1-2"].text
+
+
+def test_tickets_stand_in_natural_order(lenet300):
+    tickets = many(lenet300, 12)
+    found = check(store_page(tickets[::-1], "runs"))
+    names = [node.text for node in found.all("th") if node.attributes.get("id", "").startswith("t")]
+    assert names == [f"level_{index}/main" for index in range(12)]
+
+
+def test_a_bound_without_any_value_says_why(tickets):
+    for ticket in tickets:
+        ticket["bounds"]["lin2019"] = {
+            "status": "not_covered",
+            "value": None,
+            "reason": "not covered: bias at fc1",
+        }
+    block = check(store_page(tickets, "runs")).ids()["bounds"]
+    (why,) = [node for node in block if node.name == "dd" and "bias at fc1" in node.text]
+    assert why.text == "no value of any ticket: not covered: bias at fc1"
+    assert "lin2019" not in [node.text for node in block if node.name == "th"]
+
+
+def test_vacuous_values_are_shaded(tickets):
+    for ticket, value in zip(tickets, (0.5, 2.0), strict=False):
+        ticket["bounds"]["peeling"] |= {"value": value, "log10_value": None, "vacuous": value >= 1}
+    cells = [node for node in check(store_page(tickets[:2], "runs")).ids()["bounds"] if node.name == "td"]
+    assert {node.text: "vacuous" in node.classes for node in cells if node.text in ("0.500", "2.00")} == {
+        "0.500": False,
+        "2.00": True,
+    }
+
+
+def test_what_is_not_proved_looks_so_in_a_comparison():
+    grid = Grid(
+        (Column("", right=True), Column("galanti2023 (refuted)"), Column("peeling (theorem)"), Column("empirical.gap")),
+        (("1", "10^1.8", "10^2.7", "3.4 %"),),
+    )  # fmt: skip
+    found = check(page("boundcalc compare", (Section("Tickets", "tickets", grid=grid),)))
+    refuted, proved, gap = found.all("td")
+    statuses = [
+        next(node for node in found.ids()[cell.attributes["data-o"]] if "status" in node.classes).text
+        for cell in (refuted, proved, gap)
+    ]
+    assert statuses == ["refuted", "theorem", "measured"]
+    assert refuted.text == "(10^1.8)" and "refuted" in refuted.classes
+    assert proved.text == "10^2.7" and "refuted" not in proved.classes
+    assert "Golowich" in found.ids()[proved.attributes["data-o"]].text
+
+
+def test_notes_that_say_the_same_are_one():
+    notes = tuple(f"{name}: 3 tickets have both" for name in "ab")
+    found = check(page("heading", (Section("Only", "only", notes=notes),)))
+    assert "a, b: 3 tickets have both" in found.ids()["only"].text

@@ -9,10 +9,11 @@ from typing import Any
 SCORES = ("delta_r", "delta_r_imdb", "lambda", "lambda_imsg")
 KERNEL = ("alpha", "effective_rank", "gap", "top5_energy", "condition", "kernel_bound")
 POLICY = (
-    "What a ticket lacks is null and never filled in. A bound enters by log10 of its value; a z-score is the mean over the layers"
-    " that have one; the cut norm is the mean over layers of its proved upper end. Kendall's tau-b is over the tickets that have"
-    " the quantity, the target and the density; the interval is a percentile bootstrap over tickets, 1,000 draws, 95 %."
-    " Levels of one lottery are no independent draws, so intervals are too narrow there."
+    "What a ticket lacks is null and never filled in. A bound enters by log10 of its value, a score by log10 of its number; a"
+    " z-score is the mean over the layers that have one; the cut norm is the mean over layers of its proved upper end. Kendall's"
+    " tau-b is over the tickets that have the quantity, the target and the density; the interval is a percentile bootstrap over"
+    " tickets, 1,000 draws, 95 %. The partial coefficient is Kendall's of 1942, which conditional independence does not make 0"
+    " in general. Levels of one lottery are no independent draws, so intervals are too narrow there."
 )
 
 Tree = dict[str, Any]
@@ -26,14 +27,12 @@ def comparable(tree: Tree) -> Numbers:
         tree: of schema ``boundcalc.report/1``.
 
     Returns:
-        Name -> number or None, in the order of the report: ``bounds.NAME.log10_value`` for each bound, ``samples.ratio``,
+        Name -> number or None, in the order of the report: ``bounds.NAME.log10_value`` for each bound
+        (``log10_complexity`` for a score), ``samples.ratio``,
         ``topology.z.SCORE`` (mean over the layers that have one), ``topology.distance``, ``graphon.cut_from_constant``
         (mean over layers of the upper end), ``gntk.*`` and ``empirical.*``. Parts that did not run have no names.
     """
-    found: Numbers = {
-        f"bounds.{name}.log10_value": bound["log10_value"]
-        for name, bound in (tree.get("bounds") or {}).items()
-    }
+    found: Numbers = dict(_bound(name, bound) for name, bound in (tree.get("bounds") or {}).items())
     if samples := tree.get("samples"):
         found["samples.ratio"] = samples["ratio"]
     if topology := tree.get("topology"):
@@ -61,6 +60,12 @@ def statuses(trees: Sequence[Tree]) -> dict[str, str]:
             if found.get(name, "not_covered") == "not_covered":
                 found[name] = bound["status"]
     return found
+
+
+def _bound(name: str, bound: Tree) -> tuple[str, float | None]:
+    """Return a bound's number; a score has no value, and is compared by what stands in its place."""
+    key = "log10_complexity" if bound["status"] == "score" else "log10_value"
+    return f"bounds.{name}.{key}", bound.get(key)
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

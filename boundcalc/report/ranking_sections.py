@@ -67,7 +67,7 @@ def _target(target: str, rows: Sequence[Tree]) -> Section:
     defined = [one for one in rows if one["tau"] is not None]
     cells = tuple(
         (
-            one["quantity"],
+            _short(one["quantity"]),
             one["status"] or NULL,
             str(one["n"]),
             plain(one["tau"], 2),
@@ -77,7 +77,7 @@ def _target(target: str, rows: Sequence[Tree]) -> Section:
         )
         for one in defined
     )
-    undefined = [f"{one['quantity']}: {one['reason']}" for one in rows if one["tau"] is None]
+    undefined = [f"{_short(one['quantity'])}: {one['reason']}" for one in rows if one["tau"] is None]
     notes = (*undefined, POLICY)
     return Section(
         TITLES[target], f"correlation-{target}", grid=Grid(columns, cells) if cells else None, notes=notes
@@ -85,11 +85,14 @@ def _target(target: str, rows: Sequence[Tree]) -> Section:
 
 
 def _header(name: str, statuses: dict[str, str]) -> str:
+    bound = _short(name)
+    return name if bound == name else f"{bound} ({statuses.get(bound, '')})"
+
+
+def _short(name: str) -> str:
+    """Return a bound's name alone; any other quantity as it is."""
     part, _, rest = name.partition(".")
-    if part != "bounds":
-        return name
-    bound = rest.removesuffix(".log10_value")
-    return f"{bound} ({statuses.get(bound, '')})"
+    return rest.rpartition(".")[0] if part == "bounds" else name
 
 
 def _cell(name: str, value: float | None) -> str:

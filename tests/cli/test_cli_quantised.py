@@ -79,7 +79,7 @@ def test_demo_tickets(capsys, tickets, tmp_path, name):
         report(capsys, place, "--data", "sample", "--passes", "0")["empirical"]["train_error"]
         == terms["train_error"]
     )
-    plan, word = describe(load(place))
+    plan, word = describe(load(place, input_shape=(1, 28, 28)))
     assert math.fsum(lengths(plan, word).values()) <= 1.05 * terms["bits"]
 
 

@@ -68,7 +68,8 @@ def run(words: list[str]) -> int:
         raise UsageError("--replay takes its bounds from the file: name no BOUND")
     check(given.output)
 
-    from boundcalc.theory.falsify import NotRefuted, falsify
+    from boundcalc.theory.falsify import falsify
+    from boundcalc.theory.falsify_found import NotRefuted
     from boundcalc.theory.falsify_replay import replay
     from boundcalc.theory.falsify_report import render
     from boundcalc.theory.falsify_threads import one_thread

@@ -14,17 +14,17 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 
 import torch
 
 from boundcalc.bounds.catalogue import Bound, registry
 from boundcalc.bounds.problem import Problem
-from boundcalc.errors import BoundcalcError, NotCovered
+from boundcalc.errors import NotCovered
 from boundcalc.theory.falsify_ascent import Effort, Target, reach, target
 from boundcalc.theory.falsify_confidence import log_capital, lower_limit, share_lower_limit
 from boundcalc.theory.falsify_coverage import DELTA, Compared, Trained, compared, train, worst_codeword
 from boundcalc.theory.falsify_draw import Case, draw, seed_of
+from boundcalc.theory.falsify_found import ROUNDING, Attack, Attained, Coverage, Falsification, NotRefuted
 from boundcalc.theory.falsify_known import COUNTER_EXAMPLES
 
 LEVEL = 1e-3
@@ -40,146 +40,11 @@ ENUMERATED = 5
 REMEASURED, REMEASURE_DRAWS = 3, 64
 ENOUGH = 3
 """Violations of one bound after which it is tested no further."""
-ROUNDING = 1e-9
-"""Relative excess that float64 could explain."""
 THOROUGH = Effort(steps=40)
 SCREEN, TEST = "screen", "test"
 RECALLED = "not asked for: its stored counter-example alone was tried, as on every run"
 
 Progress = Callable[[Iterable[int]], Iterable[int]]
-
-
-@dataclass(frozen=True, eq=False)
-class Attained:
-    """What an attack on one case attained.
-
-    Attributes:
-        bound: name.
-        trial: its number; -1 for a stored counter-example.
-        case: network and sample.
-        claimed: complexity that the bound claims.
-        mean: attained, over signs.
-        error: its standard error; 0 where all signs were used.
-        draws: of signs.
-        limit: lower confidence limit of what is attained; None where no test was made.
-        alpha: the limit is too high with at most this probability; 0 where all signs were used.
-        seed: of the run, from which signs and starts follow.
-        steps: of ascent.
-        purpose: what was measured for; seeds of signs and starts depend on it.
-    """
-
-    bound: str
-    trial: int
-    case: Case
-    claimed: float
-    mean: float
-    error: float
-    draws: int
-    limit: float | None
-    alpha: float
-    seed: int
-    steps: int
-    purpose: str
-
-    @property
-    def ratio(self) -> float:
-        """Claimed / attained."""
-        return self.claimed / self.mean if self.mean > 0 else math.inf
-
-    @property
-    def violated(self) -> bool:
-        """Whether the claim is passed with confidence."""
-        return self.limit is not None and self.limit * (1 - ROUNDING) > self.claimed
-
-
-@dataclass(frozen=True)
-class Coverage:
-    """How often the true error exceeded a bound on it.
-
-    Attributes:
-        sets: training sets on which the bound covered the network.
-        failures: how often it was exceeded.
-        delta: the share that is allowed.
-        limit: lower confidence limit of the share.
-        form: what was judged.
-        telling: on how many of the sets the bound was below 1, so that it could be exceeded at all.
-    """
-
-    sets: int
-    failures: int
-    delta: float
-    limit: float
-    form: str
-    telling: int
-
-    @property
-    def violated(self) -> bool:
-        """Whether the share is above delta with confidence."""
-        return self.limit > self.delta
-
-
-@dataclass(frozen=True, eq=False)
-class Attack:
-    """All that was tried on one bound.
-
-    Attributes:
-        bound: the bound.
-        trials: cases on which it was attacked.
-        tightest: the case on which it is closest to its claim, measured again on fresh signs; None without any.
-        tightest_hidden: the same among networks with a hidden layer.
-        violations: cases that pass the claim with confidence.
-        coverage: attacks on its bound on the error.
-        reason: why it was not attacked, or "".
-        uncovered: reason -> number of cases outside it.
-    """
-
-    bound: Bound
-    trials: int = 0
-    tightest: Attained | None = None
-    tightest_hidden: Attained | None = None
-    violations: tuple[Attained, ...] = ()
-    coverage: tuple[Coverage, ...] = ()
-    reason: str = ""
-    uncovered: dict[str, int] = field(default_factory=dict)
-
-    @property
-    def violated(self) -> bool:
-        """Whether anything passed with confidence."""
-        return bool(self.violations) or any(one.violated for one in self.coverage)
-
-
-@dataclass(frozen=True, eq=False)
-class Falsification:
-    """Results of a run.
-
-    Attributes:
-        attacks: one a bound, in the order given.
-        trials: asked for.
-        seed: of everything.
-        recalled: refuted bounds that were not asked for: their stored counter-examples alone.
-    """
-
-    attacks: tuple[Attack, ...]
-    trials: int
-    seed: int
-    recalled: tuple[Attack, ...] = ()
-
-    @property
-    def theorems_violated(self) -> tuple[str, ...]:
-        """Names of violated bounds of status theorem."""
-        return tuple(a.bound.name for a in self.attacks if a.violated and a.bound.status == "theorem")
-
-
-class NotRefuted(BoundcalcError):
-    """A refuted bound that no counter-example violates: exit status 1.
-
-    Attributes:
-        found: all that was found nevertheless.
-    """
-
-    def __init__(self, words: str, found: Falsification) -> None:
-        super().__init__(words)
-        self.found = found
 
 
 def falsify(

@@ -10,9 +10,10 @@ from typing import Any
 
 from boundcalc.bounds.catalogue import Bound, registry
 from boundcalc.errors import DataError, NotCovered
-from boundcalc.theory.falsify import TEST, Attack, Attained, Falsification, falsify, tested
+from boundcalc.theory.falsify import TEST, falsify, tested
 from boundcalc.theory.falsify_ascent import Effort
 from boundcalc.theory.falsify_draw import Case
+from boundcalc.theory.falsify_found import Attack, Attained, Falsification
 from boundcalc.theory.falsify_known import COUNTER_EXAMPLES
 
 

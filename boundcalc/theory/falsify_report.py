@@ -14,7 +14,8 @@ from boundcalc.report.document import Column, Grid, Section
 from boundcalc.report.numbers import NULL, given, lower, plain, upper
 from boundcalc.report.text import one_line
 from boundcalc.report.views import FORMATS
-from boundcalc.theory.falsify import LEVEL, Attack, Attained, Falsification
+from boundcalc.theory.falsify import LEVEL
+from boundcalc.theory.falsify_found import Attack, Attained, Falsification
 
 SCHEMA = "boundcalc.falsify/1"
 CSV_HEADER = ("bound", "status", "kind", "quantity", "value")

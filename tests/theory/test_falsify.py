@@ -17,8 +17,9 @@ from boundcalc.bounds.outcome import Formula, Homogeneous, PostHoc
 from boundcalc.bounds.risk import margin_error
 from boundcalc.errors import DataError
 from boundcalc.theory import falsify_coverage, falsify_known
-from boundcalc.theory.falsify import Attack, Coverage, Falsification, NotRefuted, falsify
+from boundcalc.theory.falsify import falsify
 from boundcalc.theory.falsify_draw import EDGES, draw
+from boundcalc.theory.falsify_found import Attack, Coverage, Falsification, NotRefuted
 from boundcalc.theory.falsify_replay import replay
 from boundcalc.theory.falsify_report import render, tree
 from boundcalc.theory.falsify_threads import one_thread

@@ -10,7 +10,6 @@ from typing import Any
 from boundcalc.correlation import Coefficient, correlate
 from boundcalc.report.comparable import Numbers, comparable, statuses
 
-TARGETS = ("gap", "accuracy")
 DENSITY = "density"
 
 Tree = dict[str, Any]

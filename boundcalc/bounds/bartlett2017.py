@@ -12,7 +12,7 @@ part of the reference, so biases cost only their own entries.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from boundcalc.bounds.catalogue import Bound, register
 from boundcalc.bounds.classes import SPECTRAL_ROWS
@@ -71,6 +71,10 @@ def largest_matrix(chain: Chain) -> int:
     return max(sizes)
 
 
+def _finite_by_layer(names: Sequence[str], norms: Sequence[float]) -> dict[str, float | None]:
+    return {name: norm if math.isfinite(norm) else None for name, norm in zip(names, norms, strict=True)}
+
+
 def compute(problem: Problem) -> PostHoc:
     """Evaluate the bound with the best t of the grid.
 
@@ -103,6 +107,8 @@ def compute(problem: Problem) -> PostHoc:
     best = min(constants, key=lambda t: complexity(t, measured[t], 0.0))
     terms: Terms = {
         "spectral_norms": shown_by_layer(names, measured[best], "spectral"),
+        "spectral_upper": _finite_by_layer(names, chain.spectral),
+        "spectral_lower": _finite_by_layer(names, chain.spectral_lower),
         "distances": shown_by_layer(names, measured[best], "distance"),
         "distance_from": origin(problem, chain),
         "largest_matrix": largest_matrix(chain),

@@ -44,7 +44,8 @@ class Chain:
         links: the layers with the average pooling before them.
         rows: row norms of each Toeplitz matrix.
         spectral: certified spectral norms; empty when no bound asked for them.
-        spectral_lower: lower bounds of the circulant majorants behind `spectral`: how tight the certificates are.
+        spectral_lower: lower bounds of the circulant majorants behind `spectral`, shown beside them: how tight the certificates
+            are. With a stride the matrix's own norm may be smaller.
     """
 
     links: tuple[Link, ...]

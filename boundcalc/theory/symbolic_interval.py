@@ -56,14 +56,6 @@ def root_of(square: Fraction | float) -> Interval:
         return iv.sqrt(exact(square))
 
 
-def lower_log(value: Interval) -> float:
-    """Return the log of an interval's lower end, rounded down to a float64; -inf at 0 or below."""
-    with precision():
-        if value.a <= 0:
-            return -math.inf
-        return math.nextafter(float(iv.log(iv.mpf(value.a)).a), -math.inf)
-
-
 def log_middle(value: Interval) -> float:
     """Return the log of an interval's middle as a float64; -inf for 0."""
     with precision():

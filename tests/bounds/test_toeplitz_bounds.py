@@ -213,3 +213,25 @@ def test_no_chain(make, message):
         if bound.toeplitz:
             with pytest.raises(NotCovered, match=message):
                 bound.compute(problem)
+
+
+@pytest.mark.parametrize("make", MAKERS[:4])
+def test_the_report_shows_both_ends_of_spectral_norms(make):
+    network = make(1, False)
+    terms = registry["bartlett2017"].compute(problem_for(network, sample(network, 5), spectral=True)).terms
+    norms = [float(torch.linalg.matrix_norm(matrix, 2)) for matrix in toeplitz_matrices(network, None)]
+    assert list(terms["spectral_upper"]) == list(terms["spectral_lower"])
+    for norm, (name, upper) in zip(norms, terms["spectral_upper"].items(), strict=True):
+        assert norm <= upper
+        assert 0 < terms["spectral_lower"][name] <= upper
+
+
+def test_both_ends_are_close_to_a_matrix():
+    network = mlp((6, 5, 7, 3), 2, 0.5, bias=True)
+    terms = registry["bartlett2017"].compute(problem_for(network, sample(network, 5), spectral=True)).terms
+    for layer in network.layers():
+        norm = float(torch.linalg.matrix_norm(layer.weight[:, :, 0, 0], 2))
+        assert (
+            terms["spectral_lower"][layer.name] * (1 - 1e-12) <= norm <= terms["spectral_upper"][layer.name]
+        )
+        assert terms["spectral_upper"][layer.name] <= 1.01 * terms["spectral_lower"][layer.name]

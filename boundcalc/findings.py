@@ -52,6 +52,7 @@ class Findings:
         gntk: the graphon NTK on a batch.
         skipped: part -> why it did not run.
         seconds: part -> time.
+        warnings: what looks wrong, a line each.
     """
 
     options: Options
@@ -69,3 +70,4 @@ class Findings:
     gntk: KernelAnalysis | None
     skipped: dict[str, str]
     seconds: dict[str, float]
+    warnings: tuple[str, ...] = ()

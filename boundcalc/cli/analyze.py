@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from boundcalc.cli import figure, parser, quantised
+from boundcalc.cli import figure, groups, parser, quantised
 from boundcalc.cli.output import check, write
 from boundcalc.cli.progress import progress_bar
 
@@ -19,7 +19,7 @@ def run(words: list[str]) -> int:
         0, or 1 when a part asked for by --only did not run.
     """
     given = parser.make().parse_all(words)
-    options = parser.options(given)
+    options = groups.options(given)
     check(given.output)
     if given.figure is not None:
         figure.check(given.figure, options)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from boundcalc.cli import parser
+from boundcalc.cli import groups, parser
 from boundcalc.cli.output import check, write
 from boundcalc.errors import UsageError
 from boundcalc.report.text import one_line
@@ -28,7 +28,7 @@ def run(words: list[str]) -> int:
         0; 1 when a checkpoint failed, or a part asked for by --only did not run on one.
     """
     given = parser.make_batch().parse_all(words)
-    options = parser.options(given)
+    options = groups.options(given)
     check(given.output)
     check_apart(given.output, given.store)
 

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from boundcalc.cli import parser
+from boundcalc.cli import groups, parser
 from boundcalc.cli.batch import check_apart
 from boundcalc.cli.output import check, write
 from boundcalc.errors import CheckpointError, UsageError
@@ -31,7 +31,7 @@ def run(words: list[str]) -> int:
         UsageError: fewer than two checkpoints.
     """
     given = parser.make_compare().parse_all(words)
-    options = parser.options(given)
+    options = groups.options(given)
     check(given.output)
     check(given.store)
     check_apart(given.output, given.store)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from boundcalc.cli import parser
+from boundcalc.cli import groups, parser
 from boundcalc.cli.output import check, write
 from boundcalc.cli.progress import progress_bar
 from boundcalc.errors import UsageError
@@ -21,7 +21,7 @@ def run(words: list[str]) -> int:
         UsageError: no such bound, or a checkpoint without a sample.
     """
     given = parser.make_explain().parse_all(words)
-    options = parser.options(given)
+    options = groups.options(given)
     check(given.output)
     if given.checkpoint is not None and options.data is None and options.input_bound is None:
         raise UsageError(

@@ -7,8 +7,9 @@ import sys
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
+from boundcalc.cli.groups import FORMATS
 from boundcalc.cli.output import check, write
-from boundcalc.cli.parser import FORMATS, Parser
+from boundcalc.cli.words import Parser
 from boundcalc.errors import UsageError
 
 if TYPE_CHECKING:

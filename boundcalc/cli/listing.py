@@ -7,7 +7,7 @@ import textwrap
 from collections.abc import Callable, Sequence
 
 from boundcalc.cli.output import write
-from boundcalc.cli.parser import Parser
+from boundcalc.cli.words import Parser
 
 WIDTH = 100
 

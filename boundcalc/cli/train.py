@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from boundcalc.cli.parser import Parser, numbers
+from boundcalc.cli.words import Parser, numbers
 from boundcalc.errors import UsageError
 from boundcalc.options import DEVICES
 from boundcalc.tickets.plan import ARCHITECTURES, PRUNERS, SCOPES, Plan, canonical

@@ -202,6 +202,6 @@ def test_exit_statuses(tickets, capsys, words, status, message):
 
 
 def test_formats_are_those_of_the_command():
-    from boundcalc.cli.parser import EXPLAIN_FORMATS
+    from boundcalc.cli.groups import EXPLAIN_FORMATS
 
     assert set(EXPLAIN_FORMATS) == set(VIEWS)

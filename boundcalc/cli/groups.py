@@ -1,0 +1,146 @@
+"""The options that several commands share, by subject, and the `Options` that they make."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import fields
+
+from boundcalc.cli.words import margin, numbers, parts, shape
+from boundcalc.options import DEVICES, ENCODINGS, MASK_ORIGINS, PARTS, Options
+
+FORMATS = ("table", "json", "csv", "markdown", "latex", "html")
+BATCH_FORMATS = ("table", "json", "csv", "markdown", "latex", "html")
+EXPLAIN_FORMATS = ("text", "markdown", "latex")
+
+_FIELDS = {"parts": "only"}
+"""Fields of `Options` whose option has another name."""
+
+
+def _cells_option(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--cells", type=int, default=64, metavar="K", help="cells a side of a graphon (64)")
+
+
+def _model_options(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--model",
+        metavar="FILE.py:CALLABLE|package.module:CALLABLE",
+        help="makes the torch module the weights belong to; runs your code",
+    )
+    group.add_argument("--input-shape", type=shape, metavar="1,28,28", help="one sample's shape")
+
+
+def network_options(group: argparse._ArgumentGroup) -> None:
+    """Add what tells the network."""
+    _model_options(group)
+    group.add_argument("--reference", metavar="CHECKPOINT", help="the initialisation, for distances")
+    group.add_argument("--mask", metavar="FILE", help="masks kept in a file of their own")
+
+
+def sample_options(group: argparse._ArgumentGroup) -> None:
+    """Add what tells the sample."""
+    group.add_argument(
+        "--data",
+        metavar="DATA",
+        help="mnist:DIR, npz:FILE, digits, sample, package.module:CALLABLE or FILE.py:CALLABLE",
+    )
+    group.add_argument(
+        "--normalize", type=numbers, metavar="MEAN,STD", help="applied to inputs in [0, 1], as in training"
+    )
+    group.add_argument("--samples", type=int, metavar="M", help="sample size, for bounds without data")
+    group.add_argument("--input-bound", type=float, metavar="B", help="|x| <= B in every coordinate")
+
+
+def bound_options(group: argparse._ArgumentGroup) -> None:
+    """Add what the bounds depend on."""
+    group.add_argument("--only", type=parts, metavar="PART,...", help=f"parts: {', '.join(PARTS)}")
+    group.add_argument("--delta", type=float, default=0.05, help="failure probability of each bound (0.05)")
+    group.add_argument(
+        "--margin", type=margin, default=None, metavar="auto|NUMBER", help="fixed in advance, or auto"
+    )
+    group.add_argument(
+        "--mask-origin",
+        choices=MASK_ORIGINS,
+        default="data",
+        help="whether the mask depends on the training sample (data: it is paid for)",
+    )
+    group.add_argument(
+        "--passes",
+        type=int,
+        metavar="N",
+        help="over the sample that occam's search makes; 0 for k-means alone (as many as are quick)",
+    )
+    group.add_argument("--device", choices=DEVICES, default="auto", help="where the network is run (auto)")
+    group.add_argument("--seed", type=int, default=0, help="of anything random (0)")
+
+
+def part_options(group: argparse._ArgumentGroup) -> None:
+    """Add what the other parts depend on."""
+    group.add_argument(
+        "--calibration",
+        metavar="FILE",
+        help="the constant of the sample complexity, e.g. data/calibration.json",
+    )
+    group.add_argument(
+        "--target-error", type=float, metavar="EPS", help="accuracy for which N is asked; needs --calibration"
+    )
+    group.add_argument(
+        "--encoding",
+        choices=ENCODINGS,
+        default="unrolled",
+        help="of a convolution's mask as a graph (unrolled)",
+    )
+    _cells_option(group)
+    _kernel_options(group)
+
+
+def _kernel_options(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--batch", type=int, default=1024, metavar="M", help="samples of the graphon NTK (1024)"
+    )
+    group.add_argument(
+        "--sigma-w2",
+        type=float,
+        default=1.0,
+        metavar="V",
+        help="weight variance times fan-in of the graphon NTK (1)",
+    )
+    group.add_argument(
+        "--exact", action="store_true", help="graphon NTK of the masks themselves, a cell a unit"
+    )
+    group.add_argument(
+        "--max-memory", type=float, default=2.0, metavar="GB", help="that the graphon NTK may take (2)"
+    )
+    group.add_argument(
+        "--learning-rate", type=float, metavar="ETA", help="of its residual curve (1 / largest eigenvalue)"
+    )
+
+
+def output_options(group: argparse._ArgumentGroup, formats: tuple[str, ...] = FORMATS) -> None:
+    """Add where the report goes."""
+    first = formats[0]
+    group.add_argument("--format", choices=formats, default=first, help=f"of the report ({first})")
+    group.add_argument("-o", "--output", metavar="FILE", help="write there instead of standard output")
+    group.add_argument("--quiet", action="store_true", help="no progress and no notes on standard error")
+
+
+def picture_options(group: argparse._ArgumentGroup) -> None:
+    """Add what is written beside the report."""
+    group.add_argument(
+        "--figure", metavar="FILE.png|pdf|svg", help="draw the graphons of all layers (needs matplotlib)"
+    )
+    group.add_argument(
+        "--save-quantised",
+        metavar="FILE",
+        help="write the network that occam certifies (.pt, .pth or .safetensors)",
+    )
+
+
+def options(given: argparse.Namespace) -> Options:
+    """Return the options of an analysis.
+
+    Raises:
+        UsageError: they contradict each other.
+    """
+    return Options(
+        **{field.name: getattr(given, _FIELDS.get(field.name, field.name)) for field in fields(Options)}
+    )

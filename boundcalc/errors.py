@@ -5,7 +5,11 @@ Every message is one line and names the file, the key or the layer, and what to 
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from boundcalc.plain_text import one_line, short_path
 
 
 class BoundcalcError(Exception):
@@ -14,8 +18,8 @@ class BoundcalcError(Exception):
     exit_status = 1
 
     def __str__(self) -> str:
-        """Return the message folded to one line."""
-        return " ".join(super().__str__().split())
+        """Return the message folded to one line that a terminal shows as it is."""
+        return one_line(super().__str__())
 
 
 class UsageError(BoundcalcError):
@@ -35,7 +39,7 @@ class CheckpointError(BoundcalcError):
     exit_status = 3
 
     def __init__(self, path: str | Path, problem: str) -> None:
-        super().__init__(f"{path}: {problem}")
+        super().__init__(f"{short_path(path)}: {problem}")
         self.path = str(path)
 
 
@@ -43,6 +47,16 @@ class DataError(BoundcalcError):
     """Data that is unreadable or does not fit the network: exit status 3."""
 
     exit_status = 3
+
+    @classmethod
+    def at(cls, path: str | Path, problem: str) -> DataError:
+        """Return the error for a file.
+
+        Args:
+            path: the file (or folder) at fault; always named first in the message.
+            problem: what is wrong and what to do, one line.
+        """
+        return cls(f"{short_path(path)}: {problem}")
 
 
 class NotCovered(BoundcalcError):
@@ -57,3 +71,51 @@ class NotCovered(BoundcalcError):
         super().__init__(f"{operation} at {layer}" if layer else operation)
         self.operation = operation
         self.layer = layer
+
+
+@contextmanager
+def only_own_errors(
+    path: str | Path, refuse: Callable[[str | Path, str], BoundcalcError] = CheckpointError
+) -> Iterator[None]:
+    """Let nothing but a `BoundcalcError` leave the reading of a file, whatever bytes it holds and whichever library trips over them.
+
+    The line names the file and the first line of what was raised; the whole of it stays the error's cause, which BOUNDCALC_DEBUG=1
+    shows. Only readers stand under this: an error of an analysis is a bug, and stays what it is.
+
+    Args:
+        path: the file that is read.
+        refuse: makes the error.
+
+    Yields:
+        Nothing.
+
+    Raises:
+        BoundcalcError: in the place of any other exception; of the kind that `refuse` makes.
+    """
+    try:
+        yield
+    except BoundcalcError:
+        raise
+    except MemoryError as problem:
+        raise refuse(path, "cannot be read: not enough memory for it") from problem
+    except Exception as problem:
+        raise refuse(path, f"cannot be read: {first_line(problem)}") from problem
+
+
+def first_line(problem: BaseException) -> str:
+    """Return the first line of what a library raised, with its kind where it says little.
+
+    Args:
+        problem: any exception.
+    """
+    if isinstance(problem, OSError) and problem.strerror:
+        return problem.strerror
+    if _is_allocation_failure(problem):
+        return "not enough memory for it"
+    lines = str(problem).strip().splitlines()
+    return f"{type(problem).__name__}: {lines[0][:160]}" if lines else type(problem).__name__
+
+
+def _is_allocation_failure(problem: BaseException) -> bool:
+    """Tell whether PyTorch's allocator gave up, which it reports as a RuntimeError."""
+    return isinstance(problem, MemoryError) or "can't allocate memory" in str(problem)

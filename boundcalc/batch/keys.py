@@ -15,7 +15,8 @@ from typing import Any
 
 from boundcalc.checkpoint import open_lth
 from boundcalc.checkpoint.reader import digest, files_of
-from boundcalc.errors import BoundcalcError, CheckpointError, DataError, UsageError
+from boundcalc.errors import CheckpointError, DataError, UsageError
+from boundcalc.files import Refuse
 from boundcalc.options import Options
 
 Tree = dict[str, Any]
@@ -73,7 +74,7 @@ def settings_of(options: Options) -> Settings:
         "model": _code,
         "reference": _checkpoint,
         "mask": _checkpoint,
-        "calibration": partial(_file, CheckpointError),
+        "calibration": partial(_file, DataError.at),
     }
     named = {
         name: identify(str(given[name])) for name, identify in identities.items() if given[name] is not None
@@ -116,20 +117,20 @@ def content_of(path: Path) -> str:
 def _readable(path: Path) -> str:
     try:
         return digest([path])
-    except OSError:
+    except (CheckpointError, OSError):
         return hashlib.sha256(os.fsencode(path)).hexdigest()
 
 
 def _data(form: str) -> Any:
     kind, _, rest = form.partition(":")
     if kind == "mnist":
-        return [_file(DataError, label) for label in _labels(form)]
+        return [_file(DataError.at, label) for label in _labels(form)]
     if kind == "npz":
         place = Path(rest).expanduser()
         files = sorted(place.glob("*.npy")) if place.is_dir() else [place]
-        return [_file(DataError, str(file)) for file in files]
+        return [_file(DataError.at, str(file)) for file in files]
     if form == "sample":
-        return [_file(DataError, label.partition(": ")[0]) for label in _labels(form)[:1]]
+        return [_file(DataError.at, label.partition(": ")[0]) for label in _labels(form)[:1]]
     if form == "digits":
         return ["digits", _installed("scikit-learn")]
     return _code(form)
@@ -148,7 +149,7 @@ def _code(spec: str) -> Any:
     """Return the name of a callable and the digest of the file that defines it; what that imports is not looked at."""
     where, _, name = spec.rpartition(":")
     if where.endswith(".py"):
-        return [name, _file(DataError, where)]
+        return [name, _file(DataError.at, where)]
     try:
         found = importlib.util.find_spec(where) if where else None
     except (ImportError, ValueError):
@@ -163,14 +164,8 @@ def _checkpoint(path: str) -> str:
     return content_of(Path(path))
 
 
-def _file(error: type[BoundcalcError], path: str) -> str:
-    try:
-        return digest([Path(path).expanduser()])
-    except OSError as problem:
-        text = f"cannot be read: {problem.strerror}"
-        raise (
-            CheckpointError(path, text) if error is CheckpointError else error(f"{path}: {text}")
-        ) from None
+def _file(refuse: Refuse, path: str) -> str:
+    return digest([Path(path).expanduser()], refuse)
 
 
 def _installed(package: str) -> str | None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 
+from boundcalc.budget import Budget
 from boundcalc.checkpoint.arrays import keep_where
 from boundcalc.checkpoint.conventions import nested, wrappers
 from boundcalc.checkpoint.conventions.state import State, listing
@@ -38,12 +39,13 @@ class Source:
     masks: Mapping[str, torch.Tensor]
 
 
-def from_object(saved: object, path: str) -> dict[str, torch.Tensor]:
+def from_object(saved: object, path: str, budget: Budget | None = None) -> dict[str, torch.Tensor]:
     """Take the masks out of what a mask file held.
 
     Args:
         saved: a table of masks, or a whole state dict that carries masks, alone or under a key.
         path: of the file, for errors.
+        budget: of the file; None for what is in memory already.
 
     Returns:
         Name of the masked tensor (``L.weight``) or layer (``L``) -> mask.
@@ -51,7 +53,7 @@ def from_object(saved: object, path: str) -> dict[str, torch.Tensor]:
     Raises:
         CheckpointError: when there are none, or they are not made of zeros and ones.
     """
-    state = usable(nested.unwrap(_without_shell(saved), path))
+    state = usable(nested.unwrap(_without_shell(saved), path), budget)
     if state.apart:
         state = replace(state, tensors=dict(state.apart))
     tensors = wrappers.strip(state).tensors

@@ -7,7 +7,7 @@ models without a mask.
 
 from __future__ import annotations
 
-import json
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,6 +17,7 @@ import torch
 
 from boundcalc.checkpoint.arrays import count_nonzero
 from boundcalc.errors import CheckpointError
+from boundcalc.files import check_inside, entries, is_file, is_folder, read_json
 
 _MODEL = re.compile(r"model_ep(\d{1,9})_it(\d{1,9})\.pth")
 _FOLDER = re.compile(r"(lottery|train|replicate|level|branch)_\w+")
@@ -63,15 +64,15 @@ def ticket_at(path: Path) -> Ticket | None:
     Raises:
         CheckpointError: when the folder holds several tickets, naming them.
     """
-    if path.is_dir():
+    if is_folder(path):
         tickets = _tickets(path, _DEEPEST)
         if len(tickets) > 1:
             names = ", ".join(str(ticket.relative_to(path)) for ticket in tickets[:12])
             more = f" and {len(tickets) - 12} more" if len(tickets) > 12 else ""
             raise CheckpointError(path, f"holds {len(tickets)} open_lth tickets, name one: {names}{more}")
-        return _ticket(_newest(tickets[0])) if tickets else None
-    if _MODEL.fullmatch(path.name) and ((path.parent / MASK).is_file() or _is_level(path.absolute().parent)):
-        return _ticket(path)
+        return _ticket(check_inside(_newest(tickets[0]), path), path) if tickets else None
+    if _MODEL.fullmatch(path.name) and (is_file(path.parent / MASK) or _is_level(path.absolute().parent)):
+        return _ticket(path, path.parent)
     return None
 
 
@@ -90,10 +91,10 @@ def check_report(ticket: Ticket, masks: Mapping[str, torch.Tensor]) -> str | Non
     """
     if ticket.report is None or not masks:
         return None
+    report = read_json(ticket.report)
     try:
-        report = json.loads(ticket.report.read_text(encoding="utf-8"))
         said = (float(report["total"]), float(report["unpruned"]))
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+    except (ValueError, KeyError, TypeError, OverflowError):
         raise CheckpointError(ticket.report, "not a sparsity report with total and unpruned") from None
     counted = (
         sum(mask.numel() for mask in masks.values()),
@@ -108,16 +109,13 @@ def check_report(ticket: Ticket, masks: Mapping[str, torch.Tensor]) -> str | Non
 
 
 def _tickets(folder: Path, depth: int) -> list[Path]:
-    try:
-        entries = sorted((entry for entry in folder.iterdir() if entry.is_dir()), key=natural)
-        if holds_models(folder):
-            return [folder]
-    except OSError as problem:
-        raise CheckpointError(folder, f"cannot be listed: {problem.strerror}") from None
+    folders = sorted((entry for entry in entries(folder) if is_folder(entry)), key=natural)
+    if holds_models(folder):
+        return [folder]
     if depth == 0:
         return []
-    main = [entry for entry in entries if entry.name == "main"]
-    inner = main or [entry for entry in entries if _FOLDER.fullmatch(entry.name) or _is_level(folder)]
+    main = [entry for entry in folders if entry.name == "main"]
+    inner = main or [entry for entry in folders if _FOLDER.fullmatch(entry.name) or _is_level(folder)]
     found = [ticket for entry in inner for ticket in _tickets(entry, depth - 1)]
     trained = [ticket for ticket in found if PRETRAIN not in ticket.relative_to(folder).parts]
     return trained or found
@@ -129,7 +127,7 @@ def _is_level(folder: Path) -> bool:
 
 def holds_models(folder: Path) -> bool:
     """Return whether a folder itself holds files ``model_ep<E>_it<I>.pth``."""
-    return any(_MODEL.fullmatch(entry.name) for entry in folder.iterdir())
+    return any(_MODEL.fullmatch(entry.name) for entry in entries(folder))
 
 
 def natural(path: Path) -> list[tuple[int, str]]:
@@ -143,23 +141,27 @@ def _step(model: Path) -> tuple[int, int]:
 
 
 def _newest(folder: Path) -> Path:
-    return max((entry for entry in folder.iterdir() if _MODEL.fullmatch(entry.name)), key=_step)
+    return max((entry for entry in entries(folder) if _MODEL.fullmatch(entry.name)), key=_step)
 
 
-def _ticket(model: Path) -> Ticket:
+def _ticket(model: Path, given: Path) -> Ticket:
     folder = model.parent
-    level = folder.absolute().parent.name
+    level = folder.absolute().parent
+    run = level.parent if level.name.startswith("level_") else folder
+    home = given if run.is_relative_to(given.absolute()) else run
+    reference = _reference(model)
     return Ticket(
         model=model,
-        mask=_existing(folder / MASK),
-        report=_existing(folder / _REPORT),
-        reference=_reference(model),
-        needs_mask=level.startswith("level_") and level != PRETRAIN,
+        mask=_existing(folder / MASK, given),
+        report=_existing(folder / _REPORT, given),
+        reference=None if reference is None else check_inside(reference, home),
+        needs_mask=level.name.startswith("level_") and level.name != PRETRAIN,
     )
 
 
-def _existing(path: Path) -> Path | None:
-    return path if path.is_file() else None
+def _existing(path: Path, home: Path) -> Path | None:
+    """Return a file beside the model if it is there, a pipe or a broken link too: what is there is read, or the ticket refused."""
+    return check_inside(path, home) if os.path.lexists(path) else None
 
 
 def _reference(model: Path) -> Path | None:
@@ -168,5 +170,5 @@ def _reference(model: Path) -> Path | None:
     homes = [folder]
     if level.name.startswith("level_"):
         homes = [level.parent / PRETRAIN / "main", level.parent / "level_0" / "main", folder]
-    found = next((home / _INITIAL for home in homes if (home / _INITIAL).is_file()), None)
+    found = next((home / _INITIAL for home in homes if is_file(home / _INITIAL)), None)
     return None if found is None or found.resolve() == model.resolve() else found

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import warnings
 from contextlib import AbstractContextManager, nullcontext
-from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
 
@@ -34,11 +33,11 @@ class Inert:
         pass
 
 
-def load(source: Path | BytesIO, path: Path | str) -> Any:
+def load(source: BinaryIO, path: Path | str) -> Any:
     """Read what torch.save wrote.
 
     Args:
-        source: the file, or its bytes when it lies inside another.
+        source: the open file, or its bytes when it lies inside another.
         path: named in errors.
 
     Returns:

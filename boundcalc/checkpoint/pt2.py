@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -17,17 +17,34 @@ from zipfile import BadZipFile, ZipFile
 
 import torch
 
+from boundcalc.budget import Budget
 from boundcalc.checkpoint.pickled import load as load_pickled
 from boundcalc.checkpoint.program import Program
 from boundcalc.checkpoint.pt2_graph import SCALAR_TYPES, Graph, MalformedError, parse
-from boundcalc.checkpoint.sniff import is_pt2, open_zip, zip_bomb
+from boundcalc.checkpoint.sniff import OLD_EXPORT, is_pt2, open_zip
 from boundcalc.errors import CheckpointError
+from boundcalc.files import open_file
 
-_OLD_GRAPH = "serialized_exported_program.json"
 _Tensors = dict[str, torch.Tensor]
 
 
-def load(path: Path) -> tuple[Program, dict[str, torch.Tensor]]:
+@dataclass(frozen=True)
+class _Archive:
+    """A zip of which every byte that is unpacked counts, however often a member is named."""
+
+    zip: ZipFile
+    budget: Budget
+
+    @property
+    def names(self) -> set[str]:
+        return set(self.zip.namelist())
+
+    def read(self, name: str) -> bytes:
+        self.budget.take(self.zip.getinfo(name).file_size, name)
+        return self.zip.read(name)
+
+
+def load(path: Path, budget: Budget) -> tuple[Program, dict[str, torch.Tensor]]:
     """Read a .pt2 file.
 
     Refused as a `CheckpointError` when it is damaged, holds pickled code, or is no straight-line forward
@@ -35,12 +52,13 @@ def load(path: Path) -> tuple[Program, dict[str, torch.Tensor]]:
 
     Args:
         path: the file.
+        budget: of the file.
 
     Returns:
         The program and the state dict it was exported with.
     """
-    with open_zip(path) as archive:
-        return _read(archive, path)
+    with open_file(path) as file, open_zip(file, path) as archive:
+        return _read(_Archive(archive, budget), path)
 
 
 def program_from_bytes(data: bytes, path: Path | str) -> tuple[Program, dict[str, torch.Tensor]]:
@@ -56,21 +74,16 @@ def program_from_bytes(data: bytes, path: Path | str) -> tuple[Program, dict[str
     Raises:
         CheckpointError: when it is damaged, holds pickled code, or is no straight-line forward pass.
     """
-    try:
-        archive = ZipFile(BytesIO(data))
-    except (BadZipFile, ValueError) as problem:
-        raise CheckpointError(path, f"truncated or damaged zip archive ({problem})") from None
-    with archive:
-        bomb = zip_bomb(archive.infolist(), len(data))
-        if bomb or not is_pt2(archive.namelist()):
-            raise CheckpointError(path, bomb or "not a torch.export archive")
-        return _read(archive, path)
+    with open_zip(BytesIO(data), path) as archive:
+        if not is_pt2(archive.namelist()):
+            raise CheckpointError(path, "not a torch.export archive")
+        return _read(_Archive(archive, Budget.of(path, len(data))), path)
 
 
-def _read(archive: ZipFile, path: Path | str) -> tuple[Program, _Tensors]:
-    names = set(archive.namelist())
+def _read(archive: _Archive, path: Path | str) -> tuple[Program, _Tensors]:
+    names = archive.names
     try:
-        if _OLD_GRAPH in names:
+        if OLD_EXPORT in names:
             return _read_old(archive, names, path)
         return _read_new(archive, names, path)
     except MalformedError as problem:
@@ -81,8 +94,8 @@ def _read(archive: ZipFile, path: Path | str) -> tuple[Program, _Tensors]:
         raise CheckpointError(path, f"not as torch.export writes it ({problem!r})") from None
 
 
-def _read_old(archive: ZipFile, names: set[str], path: Path | str) -> tuple[Program, _Tensors]:
-    graph = parse(_json(archive, _OLD_GRAPH))
+def _read_old(archive: _Archive, names: set[str], path: Path | str) -> tuple[Program, _Tensors]:
+    graph = parse(_json(archive, OLD_EXPORT))
     state = _pickled_table(archive, "serialized_state_dict.pt", path)
     constants: _Tensors = {}
     if graph.constants and "serialized_constants.pt" in names:
@@ -90,8 +103,10 @@ def _read_old(archive: ZipFile, names: set[str], path: Path | str) -> tuple[Prog
     return _complete(graph, state, constants), state
 
 
-def _read_new(archive: ZipFile, names: set[str], path: Path | str) -> tuple[Program, _Tensors]:
-    root = next(name for name in names if name.endswith("/archive_format")).removesuffix("archive_format")
+def _read_new(archive: _Archive, names: set[str], path: Path | str) -> tuple[Program, _Tensors]:
+    root = next(name for name in sorted(names) if name.endswith("/archive_format")).removesuffix(
+        "archive_format"
+    )
     model = _model_name(names, root)
     _check_byte_order(archive, names, root)
     graph = parse(_json(archive, f"{root}models/{model}.json"))
@@ -119,7 +134,7 @@ def _model_name(names: set[str], root: str) -> str:
     return "model" if "model" in models else models[0]
 
 
-def _check_byte_order(archive: ZipFile, names: set[str], root: str) -> None:
+def _check_byte_order(archive: _Archive, names: set[str], root: str) -> None:
     order = (
         archive.read(f"{root}byteorder").decode("ascii", "replace")
         if f"{root}byteorder" in names
@@ -142,7 +157,7 @@ def _complete(graph: Graph, state: _Tensors, constants: _Tensors) -> Program:
     return replace(graph.program, constants=found)
 
 
-def _json(archive: ZipFile, name: str) -> Any:
+def _json(archive: _Archive, name: str) -> Any:
     try:
         return json.loads(archive.read(name))
     except RecursionError:
@@ -151,7 +166,7 @@ def _json(archive: ZipFile, name: str) -> Any:
         raise MalformedError(f"{name} is not JSON") from None
 
 
-def _pickled_table(archive: ZipFile, name: str, path: Path | str) -> _Tensors:
+def _pickled_table(archive: _Archive, name: str, path: Path | str) -> _Tensors:
     table = load_pickled(BytesIO(archive.read(name)), f"{path} ({name})")
     if not isinstance(table, dict):
         raise MalformedError(f"{name} holds no table of tensors")
@@ -159,7 +174,7 @@ def _pickled_table(archive: ZipFile, name: str, path: Path | str) -> _Tensors:
 
 
 def _payload(
-    archive: ZipFile, names: set[str], folder: str, config: str, old: str, path: Path | str
+    archive: _Archive, names: set[str], folder: str, config: str, old: str, path: Path | str
 ) -> _Tensors:
     if folder + config not in names:
         return _pickled_table(archive, folder + old, path)
@@ -178,7 +193,7 @@ def _payload(
     return tensors
 
 
-def _pickled_tensor(archive: ZipFile, member: str, key: str, path: Path | str) -> torch.Tensor:
+def _pickled_tensor(archive: _Archive, member: str, key: str, path: Path | str) -> torch.Tensor:
     tensor = load_pickled(BytesIO(archive.read(member)), f"{path} ({key})")
     if not isinstance(tensor, torch.Tensor):
         raise MalformedError(f"{key} is no tensor")

@@ -6,8 +6,7 @@ import pickletools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from io import BytesIO
-from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, BinaryIO
 from zipfile import ZipFile, is_zipfile
 
 from boundcalc.checkpoint.pickled import harmless
@@ -44,7 +43,7 @@ class PickleContent:
     complete: bool
 
 
-def explain(source: Path | BytesIO, problem: Exception) -> str:
+def explain(source: BinaryIO, problem: Exception) -> str:
     """Say why a file was refused.
 
     Args:
@@ -70,7 +69,7 @@ def explain(source: Path | BytesIO, problem: Exception) -> str:
     return f"truncated or damaged ({_first_line(problem)})"
 
 
-def _convention(source: Path | BytesIO, content: PickleContent) -> str:
+def _convention(source: BinaryIO, content: PickleContent) -> str:
     strings = content.strings
     if {"graphs", "model_state_dict"} <= strings:
         return "a Galanti et al. checkpoint with a pickled class under `graphs`"
@@ -95,30 +94,25 @@ def _first_line(problem: Exception) -> str:
     return lines[0][:160]
 
 
-def _is_zip(source: Path | BytesIO) -> bool:
+def _is_zip(source: BinaryIO) -> bool:
     return is_zipfile(_rewound(source))
 
 
-def _rewound(source: Path | BytesIO) -> Path | BytesIO:
-    if isinstance(source, BytesIO):
-        source.seek(0)
+def _rewound(source: BinaryIO) -> BinaryIO:
+    source.seek(0)
     return source
 
 
-def _offending(source: Path | BytesIO, content: PickleContent) -> list[str]:
+def _offending(source: BinaryIO, content: PickleContent) -> list[str]:
     if _is_zip(source):
         from torch.serialization import get_unsafe_globals_in_checkpoint
 
         try:
-            found = get_unsafe_globals_in_checkpoint(_as_torch_takes_it(source))
+            found = get_unsafe_globals_in_checkpoint(_rewound(source))
             return sorted(name for name in found if not harmless(name))
         except Exception:
             return _suspicious(content)
     return _suspicious(content)
-
-
-def _as_torch_takes_it(source: Path | BytesIO) -> Any:
-    return str(source) if isinstance(source, Path) else _rewound(source)
 
 
 def _suspicious(content: PickleContent) -> list[str]:
@@ -130,13 +124,10 @@ def _usual(name: str) -> bool:
     return name in _PLAIN_GLOBALS or harmless(name) or storage or name.startswith(_TENSOR_GLOBALS)
 
 
-def _content(source: Path | BytesIO) -> PickleContent | None:
+def _content(source: BinaryIO) -> PickleContent | None:
     try:
         if not _is_zip(source):
-            if isinstance(source, BytesIO):
-                return scan(BytesIO(source.getvalue()))
-            with source.open("rb") as file:
-                return scan(file)
+            return scan(_rewound(source))
         with ZipFile(_rewound(source)) as archive:
             member = next(name for name in archive.namelist() if name.endswith("/data.pkl"))
             return scan(BytesIO(archive.read(member)))

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import torch
 
-from boundcalc.checkpoint.sniff import Container, container, regular_file
+from boundcalc.checkpoint.sniff import Container, container
 from boundcalc.errors import CheckpointError
+from boundcalc.files import check_inside, read_bytes, read_json
 
 INDEX_SUFFIX = ".safetensors.index.json"
-_LONGEST_INDEX = 1 << 26
 
 
 def load(path: Path) -> dict[str, torch.Tensor]:
@@ -27,10 +26,10 @@ def load(path: Path) -> dict[str, torch.Tensor]:
         CheckpointError: when the header is malformed or the file is truncated.
     """
     from safetensors import SafetensorError
-    from safetensors.torch import load_file
+    from safetensors.torch import load as load_bytes
 
     try:
-        return load_file(path, device="cpu")
+        return load_bytes(read_bytes(path))
     except (
         SafetensorError,
         OSError,
@@ -43,29 +42,28 @@ def load(path: Path) -> dict[str, torch.Tensor]:
         raise CheckpointError(path, f"damaged safetensors file ({problem})") from None
 
 
-def load_shards(index: Path) -> tuple[dict[str, torch.Tensor], tuple[Path, ...]]:
+def load_shards(index: Path) -> dict[str, torch.Tensor]:
     """Read all shards that an index names; they must lie beside it.
 
     Args:
         index: the ``*.safetensors.index.json`` file.
 
     Returns:
-        Name -> tensor in the order of the index, and the files read.
+        Name -> tensor in the order of the index.
 
     Raises:
         CheckpointError: when the index is malformed, a shard is missing or a tensor is not in its shard.
     """
     homes = _weight_map(index)
     shards = sorted(set(homes.values()))
-    loaded = {shard: load(_shard(index, shard)) for shard in shards}
+    loaded = {shard: load(_shard(_beside(index, shard))) for shard in shards}
     for key, shard in homes.items():
         if key not in loaded[shard]:
             raise CheckpointError(index, f"{key} is not in {shard}, where the index says it is")
     unlisted = [key for tensors in loaded.values() for key in tensors if key not in homes]
     if unlisted:
         raise CheckpointError(index, f"the shards hold {unlisted[0]}, which the index does not list")
-    tensors = {key: loaded[shard][key] for key, shard in homes.items()}
-    return tensors, shard_files(index)
+    return {key: loaded[shard][key] for key, shard in homes.items()}
 
 
 def shard_files(index: Path) -> tuple[Path, ...]:
@@ -78,9 +76,9 @@ def shard_files(index: Path) -> tuple[Path, ...]:
         The index, then the shards by name.
 
     Raises:
-        CheckpointError: when the index is malformed.
+        CheckpointError: when the index is malformed, or names anything that does not lie beside it.
     """
-    return (index, *(index.parent / shard for shard in sorted(set(_weight_map(index).values()))))
+    return (index, *(_beside(index, shard) for shard in sorted(set(_weight_map(index).values()))))
 
 
 def index_in(folder: Path) -> Path | None:
@@ -106,22 +104,23 @@ def index_in(folder: Path) -> Path | None:
     return None
 
 
-def _shard(index: Path, name: str) -> Path:
-    if "/" in name or "\\" in name or name in {"", ".", ".."}:
+def _beside(index: Path, name: str) -> Path:
+    if "/" in name or "\\" in name or "\0" in name or name in {"", ".", ".."}:
         raise CheckpointError(index, f"names a shard outside its own folder: {name!r}")
-    path = index.parent / name
+    return check_inside(index.parent / name, index.parent)
+
+
+def _shard(path: Path) -> Path:
     if container(path) is not Container.SAFETENSORS:
         raise CheckpointError(path, "listed as a shard, but not a safetensors file")
     return path
 
 
 def _weight_map(index: Path) -> dict[str, str]:
-    if regular_file(index) > _LONGEST_INDEX:
-        raise CheckpointError(index, "too long for an index of shards")
-    try:
-        homes = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        raise CheckpointError(index, "not an index of safetensors shards: no weight_map in it") from None
+    tree = read_json(index)
+    homes = tree.get("weight_map") if isinstance(tree, dict) else None
+    if homes is None:
+        raise CheckpointError(index, "not an index of safetensors shards: no weight_map in it")
     if not isinstance(homes, dict) or not homes or not all(isinstance(name, str) for name in homes.values()):
         raise CheckpointError(index, "its weight_map is not a table from tensors to files")
     return homes

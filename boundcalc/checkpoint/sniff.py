@@ -4,13 +4,17 @@ extension.
 
 from __future__ import annotations
 
-import stat
+import struct
+from collections import Counter
 from collections.abc import Callable
 from enum import Enum
+from os import SEEK_END
 from pathlib import Path
+from typing import BinaryIO
 from zipfile import BadZipFile, ZipFile, ZipInfo
 
 from boundcalc.errors import CheckpointError
+from boundcalc.files import is_folder, look, open_file
 
 
 class Container(Enum):
@@ -27,6 +31,11 @@ RESAVE = 'torch.save(model.state_dict(), "model.pt")'
 _HEAD = 512
 _MOST_EXPANSION = 64
 _SMALL_ARCHIVE = 1 << 20
+OLD_EXPORT = "serialized_exported_program.json"
+"""The graph in a torch.export archive of before PyTorch 2.8."""
+
+_ROOT_MARKS = ("/data.pkl", "/archive_format")
+"""The members of which an archive has one, under its root: of torch.save and of torch.export."""
 
 _REFUSED_MAGIC: tuple[tuple[int, bytes, str], ...] = (
     (0, b"\x89HDF\r\n\x1a\n", "an HDF5 file (Keras?); boundcalc reads PyTorch checkpoints"),
@@ -81,56 +90,56 @@ def regular_file(path: Path) -> int:
     Raises:
         CheckpointError: when it is missing, empty, a device, a pipe or a socket.
     """
-    try:
-        status = path.stat()
-    except (OSError, ValueError) as problem:
-        raise CheckpointError(path, _system(problem)) from None
-    if stat.S_ISDIR(status.st_mode):
+    if is_folder(path):
         raise CheckpointError(path, "a folder without a checkpoint in it")
-    if not stat.S_ISREG(status.st_mode):
-        raise CheckpointError(path, "not a regular file (a device, pipe or socket)")
-    if status.st_size == 0:
+    size = look(path).size
+    if size == 0:
         raise CheckpointError(path, "empty file")
-    return status.st_size
+    return size
 
 
 def _head(path: Path) -> tuple[bytes, int]:
     size = regular_file(path)
-    try:
-        with path.open("rb") as file:
-            return file.read(_HEAD), size
-    except OSError as problem:
-        raise CheckpointError(path, _system(problem)) from None
+    with open_file(path) as file:
+        return file.read(_HEAD), size
 
 
-def _system(problem: OSError | ValueError) -> str:
-    if isinstance(problem, FileNotFoundError):
-        return "no such file or folder"
-    reason = problem.strerror if isinstance(problem, OSError) else str(problem)
-    return f"cannot be opened: {reason}"
-
-
-def open_zip(path: Path) -> ZipFile:
-    """Open a zip whose members are of plausible size.
+def open_zip(file: BinaryIO, path: Path | str) -> ZipFile:
+    """Open a zip whose members are of plausible size and which can be read in one way only.
 
     Args:
-        path: a file that starts as a zip does.
+        file: the archive's bytes, seekable.
+        path: of the file, for errors.
 
     Returns:
         The archive, open for reading.
 
     Raises:
-        CheckpointError: when it is truncated, damaged or a decompression bomb.
+        CheckpointError: when it is truncated, damaged, a decompression bomb, or has two members of one name.
     """
     try:
-        archive = ZipFile(path)
-    except (BadZipFile, OSError, ValueError, NotImplementedError) as problem:
+        archive = ZipFile(file)
+    except (BadZipFile, OSError, ValueError, NotImplementedError, OverflowError, struct.error) as problem:
         raise CheckpointError(path, f"truncated or damaged zip archive ({problem})") from None
-    bomb = zip_bomb(archive.infolist(), path.stat().st_size)
-    if bomb:
+    members = archive.infolist()
+    wrong = zip_bomb(members, file.seek(0, SEEK_END)) or _ambiguous(archive.namelist())
+    if wrong:
         archive.close()
-        raise CheckpointError(path, bomb)
+        raise CheckpointError(path, wrong)
     return archive
+
+
+def _ambiguous(names: list[str]) -> str | None:
+    """Tell whether two programs may read two different contents: which of two members of a name, or of two roots, is chance."""
+    if len(set(names)) < len(names):
+        twice = next(name for name, count in Counter(names).items() if count > 1)
+        return f"zip archive with two members called {twice}; save it again"
+    roots = sorted(name for name in names if name == OLD_EXPORT or name.endswith(_ROOT_MARKS))
+    if len(roots) > 1:
+        return (
+            f"zip archive with two roots, {roots[0]} and {roots[1]}: two checkpoints in one; save one of them"
+        )
+    return None
 
 
 def zip_bomb(members: list[ZipInfo], size: int) -> str | None:
@@ -150,7 +159,7 @@ def zip_bomb(members: list[ZipInfo], size: int) -> str | None:
 
 
 def _judge_zip(path: Path, head: bytes, size: int) -> Container:
-    with open_zip(path) as archive:
+    with open_file(path) as file, open_zip(file, path) as archive:
         names = archive.namelist()
     if is_pt2(names):
         return Container.PT2
@@ -173,9 +182,7 @@ def is_pt2(names: list[str]) -> bool:
     Returns:
         Whether it is one, of the present layout or of that before PyTorch 2.8.
     """
-    return "serialized_exported_program.json" in names or any(
-        name.count("/") and name.endswith("/archive_format") for name in names
-    )
+    return OLD_EXPORT in names or any(name.count("/") and name.endswith("/archive_format") for name in names)
 
 
 def _other_zip(names: list[str], last: set[str]) -> str:
@@ -191,7 +198,9 @@ def _other_zip(names: list[str], last: set[str]) -> str:
 def _judge_pickle(path: Path, head: bytes, size: int) -> Container:
     from tarfile import is_tarfile
 
-    if is_tarfile(path):
+    with open_file(path) as file:
+        is_tar = is_tarfile(file)
+    if is_tar:
         raise CheckpointError(path, f"a tar archive under a pickle's first bytes; re-save with {RESAVE}")
     return Container.TORCH_LEGACY
 
@@ -226,7 +235,7 @@ def _refuse_bare_pickle(path: Path, size: int) -> None:
 
     if size > _SMALL_ARCHIVE:
         return
-    with path.open("rb") as file:
+    with open_file(path) as file:
         content = scan(file)
     if content.complete and (content.names or content.strings):
         needs = f" and needs {', '.join(content.names[:4])} to be executed" if content.names else ""

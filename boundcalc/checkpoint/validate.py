@@ -2,34 +2,37 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 
 import torch
 
+from boundcalc.budget import Budget
 from boundcalc.checkpoint.arrays import all_finite
 from boundcalc.checkpoint.conventions.state import State
 from boundcalc.errors import CheckpointError
 
 _FLOATS = {torch.float16, torch.bfloat16, torch.float32, torch.float64}
 _COUNTS = {torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64}
-_MOST_FROM_SPARSE = 1 << 28
 
 
-def usable(state: State) -> State:
+def usable(state: State, budget: Budget | None = None) -> State:
     """Check stored tensors before anything is computed with them.
 
     Refused as a `CheckpointError` naming a tensor that is quantised, complex, of a type without arithmetic,
-    without data, or larger than the bytes it has in the file.
+    without data, larger than the bytes it has in the file, or the one by which all together exceed the file's budget: a sparse
+    tensor counts as what it is when dense, and a storage once for every tensor on it.
 
     Args:
         state: as the file has it.
+        budget: of the file; None for tensors that are in memory already.
 
     Returns:
         The state with plain, dense tensors without gradients.
     """
-    tensors = {key: _usable(state, key, tensor) for key, tensor in state.tensors.items()}
-    apart = {key: _usable(state, key, tensor) for key, tensor in state.apart.items()}
+    tensors = {key: _usable(state, key, tensor, budget) for key, tensor in state.tensors.items()}
+    apart = {key: _usable(state, key, tensor, budget) for key, tensor in state.apart.items()}
     return replace(state, tensors=tensors, apart=apart)
 
 
@@ -58,12 +61,13 @@ def network(state: State) -> None:
         )
 
 
-def _usable(state: State, key: str, tensor: torch.Tensor) -> torch.Tensor:
+def _usable(state: State, key: str, tensor: torch.Tensor, budget: Budget | None) -> torch.Tensor:
     tensor = tensor.detach()
     for wrong, problem in _WRONG:
         if wrong(tensor):
             raise CheckpointError(state.path, f"{key} is {problem}")
     if tensor.layout is torch.sparse_coo:
+        _count(budget, f"{key}, a sparse tensor of shape {tuple(tensor.shape)} made dense,", tensor)
         return _dense(state, key, tensor)
     if tensor.layout is not torch.strided:
         raise CheckpointError(state.path, f"{key} is stored as {tensor.layout}; save it dense")
@@ -75,12 +79,16 @@ def _usable(state: State, key: str, tensor: torch.Tensor) -> torch.Tensor:
         )
     if tensor.dtype not in _FLOATS | _COUNTS:
         raise CheckpointError(state.path, f"{key} is {_name(tensor)}, a type that weights are not read in")
+    _count(budget, f"{key} of shape {tuple(tensor.shape)}", tensor)
     return tensor
 
 
+def _count(budget: Budget | None, what: str, tensor: torch.Tensor) -> None:
+    if budget is not None:
+        budget.take(math.prod(tensor.shape) * tensor.element_size(), what)
+
+
 def _dense(state: State, key: str, tensor: torch.Tensor) -> torch.Tensor:
-    if tensor.numel() > _MOST_FROM_SPARSE:
-        raise CheckpointError(state.path, f"{key} is a sparse tensor of absurd size {tuple(tensor.shape)}")
     if tensor.dtype not in _FLOATS | _COUNTS:
         raise CheckpointError(state.path, f"{key} is {_name(tensor)}, a type that weights are not read in")
     indices, values = tensor._indices(), tensor._values()

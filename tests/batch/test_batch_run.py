@@ -182,7 +182,7 @@ def test_nothing_is_begun_for_what_is_wrong_from_the_start(analyse, folder, stor
         analyse(folder, tmp_path / "nowhere")
     with pytest.raises(CheckpointError, match="nothing.pt: no such file"):
         analyse(folder, reference=str(tmp_path / "nothing.pt"))
-    with pytest.raises(DataError, match="none.npz: cannot be read: No such file"):
+    with pytest.raises(DataError, match="none.npz: no such file"):
         analyse(folder, data=f"npz:{tmp_path / 'none.npz'}")
     with pytest.raises(UsageError, match="batch takes data by name, not list"):
         analyse(folder, data=[1, 2])

@@ -139,7 +139,7 @@ def test_usage(capsys, runs):
         (2, ("runs", *store, "-o", "./s.sqlite"), "-o ./s.sqlite: is the store; name another file"),
         (2, ("--store", "s.sqlite", "-o", "s.sqlite"), "-o s.sqlite: is the store; name another file"),
         (3, ("none", *store), "none: no such file or folder"),
-        (3, ("runs", *store, "--data", "npz:none.npz"), f"{runs.parent / 'none.npz'}: cannot be read: No such file or directory"),
+        (3, ("runs", *store, "--data", "npz:none.npz"), f"{runs.parent / 'none.npz'}: no such file or folder"),
     ):  # fmt: skip
         assert refused(capsys, status, *words) == message
     assert not (runs.parent / "s.sqlite").exists()

@@ -23,7 +23,8 @@ from twins import Sketch, mlp, path_norm, problem_for, sample
 
 from boundcalc.bounds.catalogue import registry
 from boundcalc.bounds.path_norm import input_skips_relu, longest, neurons_deep
-from boundcalc.network.ops import ReLU
+from boundcalc.network.geometry import Window
+from boundcalc.network.ops import MaxPool, Rearrange, ReLU
 
 SMALL = (
     input_in_several_places,
@@ -108,6 +109,33 @@ def test_a_linear_image_of_the_input_that_skips_a_relu_costs_one_more():
 )
 def test_depth_in_neurons(make, depth):
     assert neurons_deep(make(0)) == depth
+
+
+def _largest_of(width):
+    """f(x) = max_p relu(w_p . x) with w_p the p-th unit vector, p = 1..width."""
+    s = Sketch((width, 1, 1))
+    at = s.affine(0, torch.eye(width, dtype=torch.float64)[:, :, None, None])
+    column = torch.arange(width).reshape(1, width, 1)
+    s.nodes.append(Rearrange("column", (at,), (1, width, 1), column))
+    at = s.relu(len(s.nodes) - 1)
+    window = Window.of((width, 1), (width, 1))
+    s.nodes.append(MaxPool("max", (at,), (1, 1, 1), window))
+    return s.network()
+
+
+@pytest.mark.parametrize("width", [256, 400])
+def test_windows_are_summed_since_a_class_that_keeps_their_largest_norm_is_too_rich(width):
+    """On x_i = e_i, i = 1..m = width, the class {max_p ||w_p||_1 <= 1} fits any signs: f(x_i) = 1 where xi_i = 1, else 0.
+
+    Its complexity is 1/2, above the formula at path norm 1. The class {sum_p ||w_p||_1 <= 1} has
+    sum_i f(x_i) <= 1, hence complexity at most 1 / m.
+    """
+    network = _largest_of(width)
+    outcome, found = value(network, torch.eye(width, dtype=torch.float64)[:, :, None, None])
+    kept_as_largest, summed = 1 / 2, 1 / width
+    assert kept_as_largest > math.exp(outcome.log_unit) >= summed
+    assert math.exp(outcome.log_rho) == pytest.approx(width, rel=1e-9)
+    assert found > kept_as_largest
 
 
 def test_data_free_of_every_sign():

@@ -91,7 +91,7 @@ def analyze(
         return assemble(find(checkpoint, replace(chosen, model=path_or_module)))
     if isinstance(path_or_module, Mapping):
         return assemble(find(from_state_dict(path_or_module, "state dict"), chosen))
-    return assemble(find(read(path_or_module, mask=chosen.mask), chosen))
+    return assemble(find(read(path_or_module, mask=chosen.mask, max_memory=chosen.max_memory), chosen))
 
 
 def load(
@@ -239,13 +239,19 @@ def _gntk(network: Network, dataset: Dataset | None, options: Options) -> Kernel
     from boundcalc.graphon import ntk_part
 
     settings = ntk_part.Settings(
-        options.cells, options.batch, options.sigma_w2, options.exact, options.max_memory * 1e9, options.learning_rate,
+        options.cells, options.batch, options.sigma_w2, options.exact, _kernel_memory(options), options.learning_rate,
         options.mask_origin, options.delta, options.seed, _device(options.device),
     )  # fmt: skip
     try:
         return ntk_part.analyse(network, dataset, settings)
     except (NotCovered, UsageError) as error:
         return str(error) if isinstance(error, UsageError) else f"not covered: {error}"
+
+
+def _kernel_memory(options: Options) -> float:
+    from boundcalc.graphon.ntk import MEMORY
+
+    return MEMORY if options.max_memory is None else options.max_memory * 1e9
 
 
 def _best_together(bounds: dict[str, BoundResult], problem: Problem) -> float | None:
@@ -264,7 +270,7 @@ def _open_data(options: Options) -> Dataset | None:
         return None
     from boundcalc.empirical.datasets import open_data
 
-    return open_data(options.data, options.normalize)
+    return open_data(options.data, options.normalize, options.max_memory)
 
 
 def sample_shape(dataset: Dataset | None) -> tuple[int, ...] | None:
@@ -312,7 +318,7 @@ def _reference(
         reference = Reference(str(checkpoint.reference), "found beside the checkpoint")
     else:
         return None, {}
-    weights = reference_weights(network, read(reference.path))
+    weights = reference_weights(network, read(reference.path, max_memory=options.max_memory))
     _check_independent(network, weights, reference.path)
     return reference, weights
 

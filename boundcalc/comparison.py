@@ -150,7 +150,7 @@ def _subject(given: Given, options: Options) -> Subject:
     if isinstance(given, nn.Module):
         checkpoint = from_state_dict(given.state_dict(), type(given).__name__)
         return checkpoint, from_checkpoint(checkpoint, given, options.input_shape or _shape(options))
-    checkpoint = read(given, mask=options.mask)
+    checkpoint = read(given, mask=options.mask, max_memory=options.max_memory)
     return checkpoint, from_checkpoint(checkpoint, options.model, options.input_shape or _shape(options))
 
 
@@ -160,7 +160,7 @@ def _shape(options: Options) -> tuple[int, ...] | None:
     from boundcalc.analysis import sample_shape
     from boundcalc.empirical.datasets import open_data
 
-    return sample_shape(open_data(options.data))
+    return sample_shape(open_data(options.data, max_memory=options.max_memory))
 
 
 def _resident(options: Options) -> Any:
@@ -170,7 +170,7 @@ def _resident(options: Options) -> Any:
     from boundcalc.batch.resident import resident
     from boundcalc.empirical.datasets import open_data
 
-    return resident(open_data(options.data, options.normalize), MOST_BYTES)
+    return resident(open_data(options.data, options.normalize, options.max_memory), MOST_BYTES)
 
 
 def _report(checkpoint: Checkpoint, given: Given, options: Options, data: Any) -> Tree:

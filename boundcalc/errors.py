@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from boundcalc.plain_text import one_line, short_path
+from boundcalc.plain_text import message, short_path
 
 
 class BoundcalcError(Exception):
@@ -19,7 +19,7 @@ class BoundcalcError(Exception):
 
     def __str__(self) -> str:
         """Return the message folded to one line that a terminal shows as it is."""
-        return one_line(super().__str__())
+        return message(super().__str__())
 
 
 class UsageError(BoundcalcError):
@@ -75,7 +75,10 @@ class NotCovered(BoundcalcError):
 
 @contextmanager
 def only_own_errors(
-    path: str | Path, refuse: Callable[[str | Path, str], BoundcalcError] = CheckpointError
+    path: str | Path,
+    refuse: Callable[[str | Path, str], BoundcalcError] = CheckpointError,
+    *,
+    what: str = "cannot be read",
 ) -> Iterator[None]:
     """Let nothing but a `BoundcalcError` leave the reading of a file, whatever bytes it holds and whichever library trips over them.
 
@@ -85,6 +88,7 @@ def only_own_errors(
     Args:
         path: the file that is read.
         refuse: makes the error.
+        what: to say of the file.
 
     Yields:
         Nothing.
@@ -96,10 +100,8 @@ def only_own_errors(
         yield
     except BoundcalcError:
         raise
-    except MemoryError as problem:
-        raise refuse(path, "cannot be read: not enough memory for it") from problem
     except Exception as problem:
-        raise refuse(path, f"cannot be read: {first_line(problem)}") from problem
+        raise refuse(path, f"{what}: {first_line(problem)}") from problem
 
 
 def first_line(problem: BaseException) -> str:
@@ -110,12 +112,16 @@ def first_line(problem: BaseException) -> str:
     """
     if isinstance(problem, OSError) and problem.strerror:
         return problem.strerror
-    if _is_allocation_failure(problem):
+    if is_allocation_failure(problem):
         return "not enough memory for it"
     lines = str(problem).strip().splitlines()
     return f"{type(problem).__name__}: {lines[0][:160]}" if lines else type(problem).__name__
 
 
-def _is_allocation_failure(problem: BaseException) -> bool:
-    """Tell whether PyTorch's allocator gave up, which it reports as a RuntimeError."""
+def is_allocation_failure(problem: BaseException) -> bool:
+    """Tell whether memory ran out, of which PyTorch's allocator tells by a RuntimeError.
+
+    Args:
+        problem: any exception.
+    """
     return isinstance(problem, MemoryError) or "can't allocate memory" in str(problem)

@@ -48,7 +48,8 @@ class Options:
         batch: most samples of the graphon NTK.
         sigma_w2: variance of the graphon NTK's weights times fan-in.
         exact: whether every mask itself is its graphon in the graphon NTK, one cell a unit.
-        max_memory: gigabytes that the graphon NTK's arrays may take.
+        max_memory: gigabytes that the content of one file may take (None: 4 times its size or 2, whichever is larger), and that the
+            graphon NTK's arrays may take (None: 2).
         learning_rate: of the graphon NTK's residual; None for the inverse of its largest eigenvalue.
 
     Raises:
@@ -77,7 +78,7 @@ class Options:
     batch: int = 1024
     sigma_w2: float = 1.0
     exact: bool = False
-    max_memory: float = 2.0
+    max_memory: float | None = None
     learning_rate: float | None = None
 
     def __post_init__(self) -> None:

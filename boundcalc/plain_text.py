@@ -35,11 +35,24 @@ def visible(text: str) -> str:
     """
     if text.isprintable() and text.isascii():
         return text
-    unsafe = {ord(letter): _escaped(letter) for letter in set(text) if _is_unsafe(letter)}
+    unsafe = {ord(letter): spelled(letter) for letter in set(text) if _is_unsafe(letter)}
     return text.translate(unsafe) if unsafe else text
 
 
 def one_line(text: str) -> str:
+    r"""Fold white space and spell out what a terminal would act on or hide.
+
+    Args:
+        text: any text.
+
+    Example:
+        >>> one_line("fc\x1b[31m 1")
+        'fc\\x1b[31m 1'
+    """
+    return visible(" ".join(text.split()))
+
+
+def message(text: str) -> str:
     r"""Fold a message to one visible line of at most `MOST` characters.
 
     Args:
@@ -49,10 +62,10 @@ def one_line(text: str) -> str:
         The line; what is too much of it is left out of its middle.
 
     Example:
-        >>> one_line("net.pt: truncated\n  re-save it")
+        >>> message("net.pt: truncated\n  re-save it")
         'net.pt: truncated re-save it'
     """
-    line = visible(" ".join(text.split()))
+    line = one_line(text)
     if len(line) <= MOST:
         return line
     return line[:_HEAD] + _ELLIPSIS + line[_HEAD + len(_ELLIPSIS) - MOST :]
@@ -75,7 +88,12 @@ def _is_unsafe(letter: str) -> bool:
     return unicodedata.category(letter) in _UNSAFE or ord(letter) in _WITHOUT_WIDTH
 
 
-def _escaped(letter: str) -> str:
+def spelled(letter: str) -> str:
+    """Return a character as an escape.
+
+    Args:
+        letter: one character.
+    """
     code = ord(letter)
     if code < 0x100:
         return f"\\x{code:02x}"

@@ -83,7 +83,7 @@ def _analysed(task: Task, start: float) -> Result | Failure:
         options = replace(
             options, data=_opened(options.data, options.normalize, task.settings), normalize=None
         )
-    checkpoint = read(task.path, mask=options.mask)
+    checkpoint = read(task.path, mask=options.mask, max_memory=options.max_memory)
     if _has_changed(task):
         return Failure(f"{task.path}: changed while it was read; run the command again", refused=False)
     findings = find(checkpoint, options)

@@ -6,9 +6,12 @@ import warnings
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, BinaryIO
+from zipfile import is_zipfile
 
 import torch
 
+from boundcalc.archive import open_zip, unpacked_size
+from boundcalc.budget import Budget
 from boundcalc.errors import CheckpointError
 
 _HARMLESS = (
@@ -33,12 +36,13 @@ class Inert:
         pass
 
 
-def load(source: BinaryIO, path: Path | str) -> Any:
+def load(source: BinaryIO, path: Path | str, budget: Budget) -> Any:
     """Read what torch.save wrote.
 
     Args:
         source: the open file, or its bytes when it lies inside another.
         path: named in errors.
+        budget: of the file; the members of an archive count as what they unpack to.
 
     Returns:
         The saved object; NumPy scalars, dtypes and Namespaces in it are `Inert`.
@@ -46,6 +50,10 @@ def load(source: BinaryIO, path: Path | str) -> Any:
     Raises:
         CheckpointError: when it holds anything but tensors and plain values, or is damaged.
     """
+    if is_zipfile(source):
+        with open_zip(source, path) as archive:
+            budget.check(budget.taken + unpacked_size(archive), "what its archive unpacks to")
+    source.seek(0)
     with warnings.catch_warnings(), _stand_ins():
         warnings.simplefilter("ignore")
         try:

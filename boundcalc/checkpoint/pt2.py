@@ -17,11 +17,12 @@ from zipfile import BadZipFile, ZipFile
 
 import torch
 
+from boundcalc.archive import OLD_EXPORT, open_zip
 from boundcalc.budget import Budget
 from boundcalc.checkpoint.pickled import load as load_pickled
 from boundcalc.checkpoint.program import Program
 from boundcalc.checkpoint.pt2_graph import SCALAR_TYPES, Graph, MalformedError, parse
-from boundcalc.checkpoint.sniff import OLD_EXPORT, is_pt2, open_zip
+from boundcalc.checkpoint.sniff import is_pt2
 from boundcalc.errors import CheckpointError
 from boundcalc.files import open_file
 
@@ -167,7 +168,7 @@ def _json(archive: _Archive, name: str) -> Any:
 
 
 def _pickled_table(archive: _Archive, name: str, path: Path | str) -> _Tensors:
-    table = load_pickled(BytesIO(archive.read(name)), f"{path} ({name})")
+    table = load_pickled(BytesIO(archive.read(name)), f"{path} ({name})", archive.budget)
     if not isinstance(table, dict):
         raise MalformedError(f"{name} holds no table of tensors")
     return {str(key): value.detach() for key, value in table.items() if isinstance(value, torch.Tensor)}
@@ -194,7 +195,7 @@ def _payload(
 
 
 def _pickled_tensor(archive: _Archive, member: str, key: str, path: Path | str) -> torch.Tensor:
-    tensor = load_pickled(BytesIO(archive.read(member)), f"{path} ({key})")
+    tensor = load_pickled(BytesIO(archive.read(member)), f"{path} ({key})", archive.budget)
     if not isinstance(tensor, torch.Tensor):
         raise MalformedError(f"{key} is no tensor")
     return tensor.detach()

@@ -180,7 +180,7 @@ def _open(path: Path, max_memory: float | None) -> _Opened:
         program, tensors = pt2.load(path, budget)
         return _Opened(tensors, kind, files, budget, program)
     with open_file(path) as file:
-        return _Opened(pickled.load(file, path), kind, files, budget)
+        return _Opened(pickled.load(file, path, budget), kind, files, budget)
 
 
 def _note_container(state: State, opened: _Opened, ticket: open_lth.Ticket | None) -> State:

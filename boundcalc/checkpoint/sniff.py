@@ -4,15 +4,11 @@ extension.
 
 from __future__ import annotations
 
-import struct
-from collections import Counter
 from collections.abc import Callable
 from enum import Enum
-from os import SEEK_END
 from pathlib import Path
-from typing import BinaryIO
-from zipfile import BadZipFile, ZipFile, ZipInfo
 
+from boundcalc.archive import OLD_EXPORT, SMALL, open_zip
 from boundcalc.errors import CheckpointError
 from boundcalc.files import is_folder, look, open_file
 
@@ -29,13 +25,6 @@ class Container(Enum):
 
 RESAVE = 'torch.save(model.state_dict(), "model.pt")'
 _HEAD = 512
-_MOST_EXPANSION = 64
-_SMALL_ARCHIVE = 1 << 20
-OLD_EXPORT = "serialized_exported_program.json"
-"""The graph in a torch.export archive of before PyTorch 2.8."""
-
-_ROOT_MARKS = ("/data.pkl", "/archive_format")
-"""The members of which an archive has one, under its root: of torch.save and of torch.export."""
 
 _REFUSED_MAGIC: tuple[tuple[int, bytes, str], ...] = (
     (0, b"\x89HDF\r\n\x1a\n", "an HDF5 file (Keras?); boundcalc reads PyTorch checkpoints"),
@@ -102,60 +91,6 @@ def _head(path: Path) -> tuple[bytes, int]:
     size = regular_file(path)
     with open_file(path) as file:
         return file.read(_HEAD), size
-
-
-def open_zip(file: BinaryIO, path: Path | str) -> ZipFile:
-    """Open a zip whose members are of plausible size and which can be read in one way only.
-
-    Args:
-        file: the archive's bytes, seekable.
-        path: of the file, for errors.
-
-    Returns:
-        The archive, open for reading.
-
-    Raises:
-        CheckpointError: when it is truncated, damaged, a decompression bomb, or has two members of one name.
-    """
-    try:
-        archive = ZipFile(file)
-    except (BadZipFile, OSError, ValueError, NotImplementedError, OverflowError, struct.error) as problem:
-        raise CheckpointError(path, f"truncated or damaged zip archive ({problem})") from None
-    members = archive.infolist()
-    wrong = zip_bomb(members, file.seek(0, SEEK_END)) or _ambiguous(archive.namelist())
-    if wrong:
-        archive.close()
-        raise CheckpointError(path, wrong)
-    return archive
-
-
-def _ambiguous(names: list[str]) -> str | None:
-    """Tell whether two programs may read two different contents: which of two members of a name, or of two roots, is chance."""
-    if len(set(names)) < len(names):
-        twice = next(name for name, count in Counter(names).items() if count > 1)
-        return f"zip archive with two members called {twice}; save it again"
-    roots = sorted(name for name in names if name == OLD_EXPORT or name.endswith(_ROOT_MARKS))
-    if len(roots) > 1:
-        return (
-            f"zip archive with two roots, {roots[0]} and {roots[1]}: two checkpoints in one; save one of them"
-        )
-    return None
-
-
-def zip_bomb(members: list[ZipInfo], size: int) -> str | None:
-    """Tell whether an archive would unpack to far more than it is.
-
-    Args:
-        members: of the archive.
-        size: of the archive, in bytes.
-
-    Returns:
-        What is wrong, or None.
-    """
-    unpacked = sum(member.file_size for member in members)
-    if unpacked > _MOST_EXPANSION * size + _SMALL_ARCHIVE or sum(m.compress_size for m in members) > size:
-        return f"zip archive of {size} bytes that would unpack to {unpacked}; refused"
-    return None
 
 
 def _judge_zip(path: Path, head: bytes, size: int) -> Container:
@@ -233,7 +168,7 @@ def _judge_text(path: Path, head: bytes, size: int) -> Container:
 def _refuse_bare_pickle(path: Path, size: int) -> None:
     from boundcalc.checkpoint.refusal import scan
 
-    if size > _SMALL_ARCHIVE:
+    if size > SMALL:
         return
     with open_file(path) as file:
         content = scan(file)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import sys
-
 from boundcalc.cli import figure, groups, parser, quantised
-from boundcalc.cli.output import check, write
+from boundcalc.cli.output import check, note, write
 from boundcalc.cli.progress import progress_bar
 
 
@@ -30,7 +28,8 @@ def run(words: list[str]) -> int:
     from boundcalc.checkpoint import read
     from boundcalc.report.assemble import assemble
 
-    findings = find(read(given.checkpoint, mask=given.mask), options, None if given.quiet else progress_bar())
+    checkpoint = read(given.checkpoint, mask=given.mask, max_memory=options.max_memory)
+    findings = find(checkpoint, options, None if given.quiet else progress_bar())
     write(assemble(findings).to(given.format), given.output)
     if given.figure is not None:
         figure.draw(findings, given.figure)
@@ -39,5 +38,5 @@ def run(words: list[str]) -> int:
     if given.only is None:
         return 0
     for part, reason in findings.skipped.items():
-        print(f"boundcalc: {part} did not run: {reason}", file=sys.stderr)  # noqa: T201
+        note(f"{part} did not run: {reason}")
     return 1 if findings.skipped else 0

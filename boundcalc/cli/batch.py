@@ -9,9 +9,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from boundcalc.cli import groups, parser
-from boundcalc.cli.output import check, write
+from boundcalc.cli.output import check, note, write
 from boundcalc.errors import UsageError
-from boundcalc.report.text import one_line
 
 if TYPE_CHECKING:
     from boundcalc.batch.runner import Summary, Watch
@@ -66,7 +65,7 @@ def check_apart(output: str | None, store: str | None) -> None:
 def _tell(store: Store, done: Summary, missing: int) -> None:
     for row in store.rows(done.ids):
         if row.error is not None:
-            print(f"boundcalc: {one_line(row.error)}", file=sys.stderr)  # noqa: T201
+            note(row.error)
     counts = [
         f"{done.paths} paths",
         f"{done.done} analysed",
@@ -75,7 +74,7 @@ def _tell(store: Store, done: Summary, missing: int) -> None:
         *([f"{done.copies} copies"] if done.copies else []),
         *([f"{missing} without a part of --only"] if missing else []),
     ]
-    print(f"boundcalc: {', '.join(counts)}", file=sys.stderr)  # noqa: T201
+    note(", ".join(counts))
 
 
 def _missing(store: Store, done: Summary) -> int:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from boundcalc.cli import groups, parser
 from boundcalc.cli.batch import check_apart
-from boundcalc.cli.output import check, write
+from boundcalc.cli.output import check, note, write
 from boundcalc.errors import CheckpointError, UsageError
 from boundcalc.options import Options
 
@@ -47,7 +46,7 @@ def run(words: list[str]) -> int:
     found = _stored(given, options) if given.store is not None else _fresh(given, options)
     if not given.quiet:
         for pair in found.tree["unmatched"]:
-            print(f"boundcalc: {pair['reason']}", file=sys.stderr)  # noqa: T201
+            note(str(pair["reason"]))
     write(found.to(given.format), given.output)
     return 0
 

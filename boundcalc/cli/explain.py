@@ -38,7 +38,7 @@ def run(words: list[str]) -> int:
         from boundcalc.checkpoint import read
 
         progress = None if given.quiet else progress_bar()
-        checkpoint = read(given.checkpoint, mask=given.mask)
+        checkpoint = read(given.checkpoint, mask=given.mask, max_memory=options.max_memory)
         problem = problem_of(checkpoint, options, progress, spectral=bound.spectral)
     write(render(explain(bound, problem), given.format), given.output)
     return 0

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from boundcalc.cli.groups import FORMATS
-from boundcalc.cli.output import check, write
+from boundcalc.cli.output import check, note, write
 from boundcalc.cli.words import Parser
 from boundcalc.errors import UsageError
 
@@ -87,7 +87,7 @@ def run(words: list[str]) -> int:
                 failed, found = error, error.found
     write(render(found, given.format), given.output)
     for name in found.theorems_violated:
-        print(f"boundcalc: {name} is violated although its status is theorem", file=sys.stderr)  # noqa: T201
+        note(f"{name} is violated although its status is theorem")
     if found.theorems_violated:
         return VIOLATED
     if failed is not None:

@@ -108,7 +108,10 @@ def _kernel_options(group: argparse._ArgumentGroup) -> None:
         "--exact", action="store_true", help="graphon NTK of the masks themselves, a cell a unit"
     )
     group.add_argument(
-        "--max-memory", type=float, default=2.0, metavar="GB", help="that the graphon NTK may take (2)"
+        "--max-memory",
+        type=float,
+        metavar="GB",
+        help="that the content of one file may take (4 times its size or 2 GB, whichever is larger), and the graphon NTK (2)",
     )
     group.add_argument(
         "--learning-rate", type=float, metavar="ETA", help="of its residual curve (1 / largest eigenvalue)"

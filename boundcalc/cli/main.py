@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 from importlib import import_module
 
-from boundcalc.cli.output import drop_standard_output
-from boundcalc.errors import BoundcalcError
+from boundcalc.cli.output import drop_standard_output, note
+from boundcalc.errors import BoundcalcError, first_line, is_allocation_failure
+from boundcalc.plain_text import short_path
 
 COMMANDS = ("formats", "bounds", "compare", "batch", "train", "explain", "falsify")
 """Words that name a command; anything else is a checkpoint (write ./formats for a file of that name)."""
@@ -31,15 +33,36 @@ def main(argv: Sequence[str] | None = None) -> int:
         status = _command(words)(words)
         sys.stdout.flush()
     except BoundcalcError as error:
-        print(f"boundcalc: {error}", file=sys.stderr)  # noqa: T201
+        _tell(str(error))
         return error.exit_status
     except BrokenPipeError:
         drop_standard_output()
         return 0
     except KeyboardInterrupt:
-        print("boundcalc: interrupted", file=sys.stderr)  # noqa: T201
+        _tell("interrupted")
         return 130
+    except Exception as error:
+        _tell(_internal(error, words))
+        return 1
     return status
+
+
+def _tell(message: str) -> None:
+    """Print one line on standard error, after the traceback of what is being handled where BOUNDCALC_DEBUG asks for it."""
+    if os.environ.get("BOUNDCALC_DEBUG"):
+        traceback.print_exc()
+    note(message)
+
+
+def _internal(error: Exception, words: list[str]) -> str:
+    """Say what a bug, or too little memory, has stopped; all that a file can do wrong is a `BoundcalcError` of its reader."""
+    subject = next((word for word in words if os.path.exists(word)), "boundcalc")
+    if is_allocation_failure(error):
+        return f"{short_path(subject)}: not enough memory for the analysis; try a part of it with --only"
+    return (
+        f"{short_path(subject)}: internal error, a bug of boundcalc: {first_line(error)}; "
+        "BOUNDCALC_DEBUG=1 shows where: please report it"
+    )
 
 
 def _command(words: list[str]) -> Callable[[list[str]], int]:

@@ -8,6 +8,8 @@ import tempfile
 from pathlib import Path
 
 from boundcalc.errors import UsageError
+from boundcalc.plain_text import message as as_message
+from boundcalc.plain_text import visible
 
 
 def check(place: str | None) -> None:
@@ -33,6 +35,8 @@ def check(place: str | None) -> None:
 def write(text: str, place: str | None) -> None:
     """Print a result, or put it into a file by way of a temporary one; links, pipes and devices are written through.
 
+    What a terminal would act on or hide is escaped: names come from files.
+
     Args:
         text: the result.
         place: the file, or None for standard output.
@@ -41,18 +45,27 @@ def write(text: str, place: str | None) -> None:
         UsageError: it cannot be written.
         BrokenPipeError: nobody reads standard output any more.
     """
-    text = text if text.endswith("\n") else text + "\n"
+    text = visible(text if text.endswith("\n") else text + "\n")
     if place is not None:
         write_bytes(text.encode(), place)
         return
     try:
-        sys.stdout.write(text)
+        sys.stdout.write(_encodable(text))
         sys.stdout.flush()
     except BrokenPipeError:
         raise
     except OSError as error:
         drop_standard_output()
         raise UsageError(f"standard output: cannot be written: {error.strerror}") from error
+
+
+def note(text: str) -> None:
+    """Print a message on standard error: one line, whatever it quotes.
+
+    Args:
+        text: without the program's name.
+    """
+    print(f"boundcalc: {as_message(text)}", file=sys.stderr)  # noqa: T201
 
 
 def write_bytes(data: bytes, place: str) -> None:
@@ -71,6 +84,12 @@ def write_bytes(data: bytes, place: str) -> None:
         raise
     except OSError as error:
         raise UsageError(f"{place}: cannot be written: {error.strerror}") from error
+
+
+def _encodable(text: str) -> str:
+    """Return text that standard output takes: letters outside its encoding as escapes."""
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    return text.encode(encoding, "backslashreplace").decode(encoding)
 
 
 def drop_standard_output() -> None:

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from boundcalc.cli.output import note, write
 from boundcalc.cli.words import Parser, numbers
 from boundcalc.errors import UsageError
 from boundcalc.options import DEVICES
@@ -54,9 +55,9 @@ def run(words: list[str]) -> int:
     plan = _plan(given)
     one_of("--device", given.device, DEVICES)
     try:
-        print(_trained(plan, given))  # noqa: T201
+        write(_trained(plan, given), None)
     except KeyboardInterrupt:
-        print(f"boundcalc: interrupted; --resume goes on with {given.out}", file=sys.stderr)  # noqa: T201
+        note(f"interrupted; --resume goes on with {given.out}")
         return 130
     return 0
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 
+from boundcalc.budget import Budget
 from boundcalc.errors import DataError
 
 UNREADABLE = (OSError, EOFError, zlib.error, BadZipFile, RuntimeError, NotImplementedError)
@@ -99,7 +101,12 @@ class ChannelColumn:
 
 
 def read_rows(
-    stream: IO[bytes], label: str, shape: tuple[int, ...], dtype: np.dtype[Any], batch_size: int
+    stream: IO[bytes],
+    label: str,
+    shape: tuple[int, ...],
+    dtype: np.dtype[Any],
+    batch_size: int,
+    budget: Budget,
 ) -> Iterator[np.ndarray]:
     """Yield the rows of a C-ordered array from a byte stream placed at its first byte.
 
@@ -109,6 +116,7 @@ def read_rows(
         shape: of the whole array, samples first.
         dtype: of its entries.
         batch_size: rows a piece.
+        budget: of the file; a piece must fit it, in float64.
 
     Yields:
         Arrays `(b,) + shape[1:]`, b <= batch_size, read-only.
@@ -116,7 +124,9 @@ def read_rows(
     Raises:
         DataError: the stream is damaged, ends early, or goes on after the array.
     """
-    row_bytes = dtype.itemsize * int(np.prod(shape[1:], dtype=np.int64))
+    entries = math.prod(shape[1:])
+    budget.check(8 * entries * min(batch_size, shape[0]), f"a batch of samples of {entries} numbers")
+    row_bytes = dtype.itemsize * entries
     for start in range(0, shape[0], batch_size):
         count = min(batch_size, shape[0] - start)
         content = _read(stream, label, count * row_bytes)

@@ -46,7 +46,9 @@ class Dataset:
 
 
 def open_data(
-    spec: str | Dataset | Sequence[Any] | Mapping[str, Any], normalize: Sequence[float] | None = None
+    spec: str | Dataset | Sequence[Any] | Mapping[str, Any],
+    normalize: Sequence[float] | None = None,
+    max_memory: float | None = None,
 ) -> Dataset:
     """Open a data set; headers are read, samples are not.
 
@@ -75,6 +77,7 @@ def open_data(
             Arrays are numpy arrays, memmaps or torch tensors.
         normalize: means, then standard deviations: two numbers, or 2 c numbers for samples of c channels
             (axis 1 of a batch); x becomes (x - mean) / std.
+        max_memory: gigabytes that a batch of a file may take; None for 4 times its size or 2 GB, whichever is larger.
 
     Returns:
         The data set. Test is None where there are no test arrays.
@@ -96,19 +99,19 @@ def open_data(
     """
     step = None if normalize is None else _normalization(normalize)
     name = spec if isinstance(spec, str) else "arrays"
-    data = _matched(_open_form(spec) if isinstance(spec, str) else _interpret(spec, name))
+    data = _matched(_open_form(spec, max_memory) if isinstance(spec, str) else _interpret(spec, name))
     if step is None:
         return data
     test = None if data.test is None else data.test.normalized(step)
     return replace(data, train=data.train.normalized(step), test=test)
 
 
-def _open_form(spec: str) -> Dataset:
+def _open_form(spec: str, max_memory: float | None) -> Dataset:
     form, _, rest = spec.partition(":")
     if form == "mnist" and rest:
-        return _from_columns(spec, find_mnist(Path(rest).expanduser()))
+        return _from_columns(spec, find_mnist(Path(rest).expanduser(), max_memory))
     if form == "npz" and rest:
-        return _from_columns(spec, *find_npz(Path(rest).expanduser()), where=rest)
+        return _from_columns(spec, *find_npz(Path(rest).expanduser(), max_memory), where=rest)
     if spec == "digits":
         return _digits()
     if spec == "sample":

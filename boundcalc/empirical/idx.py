@@ -8,16 +8,21 @@ entries in C order (http://yann.lecun.com/exdb/mnist).
 from __future__ import annotations
 
 import gzip
+import math
+import os
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
 import numpy as np
 
+from boundcalc.budget import Budget
 from boundcalc.empirical.columns import UNREADABLE, ChannelColumn, Column, read_rows
-from boundcalc.errors import DataError
+from boundcalc.errors import DataError, only_own_errors
+from boundcalc.files import is_file, is_folder, look, open_file
 
 FOLDERS = ("", "MNIST/raw", "raw")
 """Where below the given folder the files may lie; torchvision puts them under MNIST/raw."""
@@ -30,10 +35,12 @@ class IdxColumn:
     Attributes:
         path: the file; gzipped when its name ends in `.gz`.
         shape: of the whole array: `(m, rows, columns)` for images, `(m,)` for labels.
+        budget: of the file: what a batch may take.
     """
 
     path: Path
     shape: tuple[int, ...]
+    budget: Budget = field(compare=False, repr=False)
 
     @property
     def label(self) -> str:
@@ -51,21 +58,18 @@ class IdxColumn:
         Raises:
             DataError: the file is truncated or damaged.
         """
-        try:
-            stream = _open(self.path)
-        except OSError as error:
-            raise DataError(f"{self.path}: {error.strerror or error}") from error
-        with stream:
+        with only_own_errors(self.path, DataError.at), _open(self.path) as stream:
             _header(stream, self.path, len(self.shape))
-            yield from read_rows(stream, self.label, self.shape, self.dtype, batch_size)
+            yield from read_rows(stream, self.label, self.shape, self.dtype, batch_size, self.budget)
 
 
-def open_idx(path: Path, dimensions: int) -> IdxColumn:
+def open_idx(path: Path, dimensions: int, max_memory: float | None = None) -> IdxColumn:
     """Read the header of one IDX file.
 
     Args:
         path: the file, gzipped when its name ends in `.gz`.
         dimensions: 3 for images, 1 for labels.
+        max_memory: gigabytes that a batch may take; None for the rule of `Budget`.
 
     Returns:
         The column.
@@ -73,27 +77,24 @@ def open_idx(path: Path, dimensions: int) -> IdxColumn:
     Raises:
         DataError: unreadable, wrong magic number, or (for a file that is not gzipped) wrong size.
     """
-    try:
-        with _open(path) as stream:
-            sizes = _header(stream, path, dimensions)
-        if path.suffix != ".gz":
-            expected = 4 + 4 * dimensions + int(np.prod(sizes, dtype=np.int64))
-            found = path.stat().st_size
-            if found != expected:
-                fault = "truncated" if found < expected else "too long"
-                raise DataError(f"{path}: {fault}, {found} bytes where the header says {expected}")
-    except OSError as error:
-        raise DataError(f"{path}: {error.strerror or error}") from error
-    return IdxColumn(path, sizes)
+    found = look(path, DataError.at).size
+    with only_own_errors(path, DataError.at), _open(path) as stream:
+        sizes = _header(stream, path, dimensions)
+    expected = 4 + 4 * dimensions + math.prod(sizes)
+    if path.suffix != ".gz" and found != expected:
+        fault = "truncated" if found < expected else "too long"
+        raise DataError(f"{path}: {fault}, {found} bytes where the header says {expected}")
+    return IdxColumn(path, sizes, Budget.of(path, found, max_memory, DataError.at))
 
 
-def find_mnist(folder: Path) -> dict[str, Column]:
+def find_mnist(folder: Path, max_memory: float | None = None) -> dict[str, Column]:
     """Find the four files in a folder.
 
     Args:
         folder: holds `train-images`, `train-labels`, `t10k-images` and `t10k-labels`, each followed by
             `-idx3-ubyte` or `.idx3-ubyte` (`idx1` for labels) and perhaps `.gz`; or is the root of
             torchvision's `MNIST/raw`.
+        max_memory: gigabytes that a batch of a file may take; None for the rule of `Budget`.
 
     Returns:
         x_train, y_train, x_test and y_test; images `(m, 1, rows, columns)`.
@@ -101,30 +102,41 @@ def find_mnist(folder: Path) -> dict[str, Column]:
     Raises:
         DataError: the folder or a file is missing, or a file is not what its name says.
     """
-    if not folder.is_dir():
+    if not is_folder(folder):
         raise DataError(f"{folder}: no such folder; mnist:DIR wants the folder of the four IDX files")
     return {
-        "x_train": ChannelColumn(open_idx(_find(folder, "train-images", 3), 3)),
-        "y_train": open_idx(_find(folder, "train-labels", 1), 1),
-        "x_test": ChannelColumn(open_idx(_find(folder, "t10k-images", 3), 3)),
-        "y_test": open_idx(_find(folder, "t10k-labels", 1), 1),
+        "x_train": ChannelColumn(open_idx(_find(folder, "train-images", 3), 3, max_memory)),
+        "y_train": open_idx(_find(folder, "train-labels", 1), 1, max_memory),
+        "x_test": ChannelColumn(open_idx(_find(folder, "t10k-images", 3), 3, max_memory)),
+        "y_test": open_idx(_find(folder, "t10k-labels", 1), 1, max_memory),
     }
 
 
 def _find(folder: Path, stem: str, dimensions: int) -> Path:
-    for below in FOLDERS:
-        for joint in "-.":
-            for ending in ("", ".gz"):
-                path = folder / below / f"{stem}{joint}idx{dimensions}-ubyte{ending}"
-                if path.is_file():
-                    return path
+    names = [
+        folder / below / f"{stem}{joint}idx{dimensions}-ubyte{ending}"
+        for below in FOLDERS
+        for joint in "-."
+        for ending in ("", ".gz")
+    ]
+    there = [path for path in names if is_file(path)] or [
+        path for path in names if os.path.lexists(path) and not is_folder(path)
+    ]
+    if there:
+        return there[0]
     raise DataError(
         f"{folder}: {stem}-idx{dimensions}-ubyte(.gz) is missing; mnist:DIR wants the four IDX files"
     )
 
 
-def _open(path: Path) -> IO[bytes]:
-    return gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")  # type: ignore[return-value]
+@contextmanager
+def _open(path: Path) -> Iterator[IO[bytes]]:
+    with open_file(path, DataError.at) as file:
+        if path.suffix != ".gz":
+            yield file
+            return
+        with gzip.GzipFile(fileobj=file) as stream:
+            yield cast("IO[bytes]", stream)
 
 
 def _header(stream: IO[bytes], path: Path, dimensions: int) -> tuple[int, ...]:

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import math
+import os
 import warnings
 import zipfile
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 
+from boundcalc.archive import open_zip
+from boundcalc.budget import Budget
 from boundcalc.empirical.columns import UNREADABLE, ArrayColumn, Column, read_rows
-from boundcalc.errors import DataError
+from boundcalc.errors import DataError, only_own_errors
+from boundcalc.files import entries, is_folder, look, open_file
 
 KEYS = ("x_train", "y_train", "x_test", "y_test")
 """The four arrays of a data set."""
+
+_UNREADABLE = "not a readable .npz archive"
 
 
 @dataclass(frozen=True)
@@ -27,12 +35,14 @@ class NpzColumn:
         member: its name in the archive, with `.npy`.
         shape: of the whole array.
         dtype: of its entries.
+        budget: of the file: what a batch may take.
     """
 
     path: Path
     member: str
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
+    budget: Budget = field(compare=False, repr=False)
 
     @property
     def label(self) -> str:
@@ -45,19 +55,21 @@ class NpzColumn:
         Raises:
             DataError: the member is truncated or damaged (its checksum is verified at the end).
         """
-        try:
-            with zipfile.ZipFile(self.path) as archive, archive.open(self.member) as stream:
-                _header(stream, self.label)
-                yield from read_rows(stream, self.label, self.shape, self.dtype, batch_size)
-        except (*UNREADABLE, KeyError) as error:
-            raise DataError(f"{self.label}: {error}") from error
+        with (
+            only_own_errors(self.label, DataError.at),
+            _archive(self.path) as archive,
+            archive.open(self.member) as stream,
+        ):
+            _header(stream, self.label)
+            yield from read_rows(stream, self.label, self.shape, self.dtype, batch_size, self.budget)
 
 
-def find_npz(path: Path) -> tuple[dict[str, Column], tuple[str, ...]]:
+def find_npz(path: Path, max_memory: float | None = None) -> tuple[dict[str, Column], tuple[str, ...]]:
     """Read the headers of an archive, or of a folder of .npy files.
 
     Args:
         path: an .npz file, or a folder of `x_train.npy` and so on, which are memory-mapped.
+        max_memory: gigabytes that a batch of the archive may take; None for the rule of `Budget`.
 
     Returns:
         Those of the four arrays that are there, by key, and the names of all others, which are not looked at.
@@ -65,51 +77,56 @@ def find_npz(path: Path) -> tuple[dict[str, Column], tuple[str, ...]]:
     Raises:
         DataError: missing, not an archive, or an array that cannot be streamed.
     """
-    if path.is_dir():
-        files = {file.stem: file for file in sorted(path.glob("*.npy"))}
+    if is_folder(path):
+        files = {file.stem: file for file in entries(path, DataError.at) if file.suffix == ".npy"}
         return {key: _map_npy(files[key]) for key in KEYS if key in files}, _others(files)
-    try:
-        with zipfile.ZipFile(path) as archive:
-            names = {name.removesuffix(".npy"): name for name in archive.namelist()}
-            return {key: _member(archive, path, names[key]) for key in KEYS if key in names}, _others(names)
-    except FileNotFoundError as error:
-        raise DataError(
-            f"{path}: no such file; npz:FILE wants an .npz file or a folder of .npy files"
-        ) from error
-    except UNREADABLE as error:
-        raise DataError(f"{path}: not a readable .npz archive ({error})") from error
+    if not os.path.lexists(path):
+        raise DataError(f"{path}: no such file; npz:FILE wants an .npz file or a folder of .npy files")
+    budget = Budget.of(path, look(path, DataError.at).size, max_memory, DataError.at)
+    with only_own_errors(path, DataError.at), _archive(path) as archive:
+        names = {name.removesuffix(".npy"): name for name in archive.namelist()}
+        found: dict[str, Column] = {
+            key: _member(archive, path, names[key], budget) for key in KEYS if key in names
+        }
+    return found, _others(names)
+
+
+@contextmanager
+def _archive(path: Path) -> Iterator[zipfile.ZipFile]:
+    with (
+        open_file(path, DataError.at) as file,
+        open_zip(file, path, DataError.at, most_expansion=None, unreadable=_UNREADABLE) as archive,
+    ):
+        yield archive
 
 
 def _others(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(name for name in names if name not in KEYS)
 
 
-def _member(archive: zipfile.ZipFile, path: Path, name: str) -> NpzColumn:
+def _member(archive: zipfile.ZipFile, path: Path, name: str, budget: Budget) -> NpzColumn:
     label = f"{path}: {name.removesuffix('.npy')}"
     try:
         with archive.open(name) as stream:
             shape, dtype = _header(stream, label)
     except UNREADABLE as error:
         raise DataError(f"{label}: truncated or damaged ({error}); copy the file again") from error
-    return NpzColumn(path, name, shape, dtype)
+    return NpzColumn(path, name, shape, dtype, budget)
 
 
 def _map_npy(path: Path) -> ArrayColumn:
     label = f"{path}: {path.stem}"
-    try:
-        with path.open("rb") as stream:
-            shape, dtype = _header(stream, label)
-            offset = stream.tell()
-        size = dtype.itemsize * int(np.prod(shape, dtype=np.int64))
-        found = path.stat().st_size - offset
+    with only_own_errors(label, DataError.at), open_file(path, DataError.at) as stream:
+        shape, dtype = _header(stream, label)
+        offset = stream.tell()
+        size = dtype.itemsize * math.prod(shape)
+        found = os.fstat(stream.fileno()).st_size - offset
         if found != size:
             fault = "truncated" if found < size else "too long"
             raise DataError(f"{label}: {fault}, {found} bytes where the header says {size}")
         if size == 0:
             return ArrayColumn(label, np.empty(shape, dtype))
-        return ArrayColumn(label, np.memmap(path, dtype, mode="r", offset=offset, shape=shape))
-    except OSError as error:
-        raise DataError(f"{label}: {error.strerror or error}") from error
+        return ArrayColumn(label, np.memmap(stream, dtype, mode="r", offset=offset, shape=shape))
 
 
 def _header(stream: IO[bytes], label: str) -> tuple[tuple[int, ...], np.dtype[Any]]:

@@ -8,7 +8,7 @@ import torch
 
 from boundcalc.checkpoint.program import Program
 from boundcalc.checkpoint.types import Checkpoint
-from boundcalc.errors import CheckpointError, NotCovered
+from boundcalc.errors import CheckpointError, NotCovered, only_own_errors
 from boundcalc.network.forward import run
 from boundcalc.network.infer import Tensors, infer
 from boundcalc.network.network import Network
@@ -36,15 +36,16 @@ def from_checkpoint(
     Raises:
         CheckpointError: the architecture does not fit, or is not understood; the message names key or layer.
     """
-    if model is not None:
-        return _from_model(checkpoint, model, input_shape)
-    if checkpoint.program is not None:
-        network = _built(
-            checkpoint.path, checkpoint.program, checkpoint, checkpoint.raw, "graph in the .pt2 file"
-        )
-        _check_input(checkpoint.path, network, input_shape)
-        return network
-    return infer(_tensors(checkpoint), input_shape)
+    with only_own_errors(checkpoint.path, what="its network cannot be made out"):
+        if model is not None:
+            return _from_model(checkpoint, model, input_shape)
+        if checkpoint.program is not None:
+            network = _built(
+                checkpoint.path, checkpoint.program, checkpoint, checkpoint.raw, "graph in the .pt2 file"
+            )
+            _check_input(checkpoint.path, network, input_shape)
+            return network
+        return infer(_tensors(checkpoint), input_shape)
 
 
 def reference_weights(network: Network, reference: Checkpoint) -> dict[str, torch.Tensor]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from boundcalc.errors import DataError
+from boundcalc.files import read_json
 
 SCHEMA = "boundcalc.calibration/1"
 FORMULA = "N = c eps0^-2 kappa^4 Gamma^2 K^4 r_tilde log q"
@@ -86,16 +87,7 @@ class Calibration:
 
 
 def _read(path: str | Path) -> dict[str, Any]:
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-    except OSError as problem:
-        raise DataError(f"{path}: cannot be read: {problem.strerror}") from None
-    except ValueError:
-        raise DataError(f"{path}: not a text file in UTF-8") from None
-    try:
-        tree = json.loads(text, parse_constant=_refuse, parse_float=_finite, parse_int=_whole)
-    except (ValueError, RecursionError) as problem:
-        raise DataError(f"{path}: not JSON: {problem}") from None
+    tree = read_json(path, DataError.at, parse_constant=_refuse, parse_float=_finite, parse_int=_whole)
     if not isinstance(tree, dict):
         raise DataError(f'{path}: expected a JSON object with a key "schema"')
     return tree

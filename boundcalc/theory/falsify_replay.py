@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from boundcalc.bounds.catalogue import Bound, registry
 from boundcalc.errors import DataError, NotCovered
+from boundcalc.files import read_json
 from boundcalc.theory.falsify import TEST, falsify, tested
 from boundcalc.theory.falsify_ascent import Effort
 from boundcalc.theory.falsify_draw import Case
@@ -23,12 +22,7 @@ def records_of(path: str) -> list[dict[str, Any]]:
     Raises:
         DataError: unreadable, no JSON, or no such records.
     """
-    try:
-        found = json.loads(Path(path).read_text())
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{path}: is no JSON") from error
+    found = read_json(path, DataError.at)
     records = found.get("violations", [found]) if isinstance(found, dict) else None
     if not isinstance(records, list) or not all(isinstance(one, dict) and "bound" in one for one in records):
         raise DataError(f"{path}: holds no violations of boundcalc falsify --format json")

@@ -17,6 +17,7 @@ from torch import nn
 
 from boundcalc.checkpoint import read
 from boundcalc.empirical.split import Split
+from boundcalc.files import read_json
 from boundcalc.network.load import from_checkpoint
 from boundcalc.occam.search import Task, search
 from boundcalc.occam.state import state_dict
@@ -105,5 +106,5 @@ def is_past_best(home: Path) -> bool:
 
 
 def _read(file: Path) -> dict[str, Any]:
-    tree: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    tree: dict[str, Any] = read_json(file)
     return tree

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from boundcalc.errors import UsageError
+from boundcalc.files import read_bytes
 from boundcalc.tickets.recipe import Recipe, at_least, one_of, within
 
 ARCHITECTURES = ("lenet300", "lenet5", "vgg16", "resnet20", "resnet20_option_a", "resnet18", "conv-L-H")
@@ -124,7 +125,7 @@ class Plan:
         tree = asdict(self)
         place = (self.model or "").rpartition(":")[0]
         if place.endswith(".py") and Path(place).is_file():
-            tree["model_sha256"] = hashlib.sha256(Path(place).read_bytes()).hexdigest()
+            tree["model_sha256"] = hashlib.sha256(read_bytes(place)).hexdigest()
         return {key: list(value) if isinstance(value, tuple) else value for key, value in tree.items()} | {
             "recipe": {**tree["recipe"], "milestones": list(self.recipe.milestones)}
         }

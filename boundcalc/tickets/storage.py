@@ -15,6 +15,7 @@ import torch
 from safetensors.torch import save_file
 
 from boundcalc.errors import CheckpointError, UsageError
+from boundcalc.files import open_file, read_json
 from boundcalc.tickets import paths
 from boundcalc.tickets.curve import Curve
 from boundcalc.tickets.masks import Masks, size, surviving
@@ -139,8 +140,8 @@ def read_ticket(home: Path, number: int) -> dict[str, Any]:
     """
     file = paths.main(home, number) / paths.TICKET
     try:
-        tree: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        tree: dict[str, Any] = read_json(file)
+    except CheckpointError as error:
         raise CheckpointError(
             file, "missing or damaged; remove the level's folder and use --resume"
         ) from error
@@ -161,10 +162,11 @@ def load_state(home: Path) -> dict[str, Any] | None:
         CheckpointError: the file is damaged.
     """
     file = home / paths.STATE
-    if not file.is_file():
+    if not os.path.lexists(file):
         return None
     try:
-        state: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
+        with open_file(file) as source:
+            state: dict[str, Any] = torch.load(source, map_location="cpu", weights_only=True)
     except Exception as error:
         raise CheckpointError(file, "is no state of a run that boundcalc train wrote") from error
     return state
@@ -203,11 +205,11 @@ def _told(folder: Path) -> Iterator[None]:
 
 def _run_options(file: Path) -> dict[str, Any]:
     try:
-        tree = json.loads(file.read_text(encoding="utf-8"))
+        tree = read_json(file)
         options: dict[str, Any] = tree["options"]
         if tree["schema"] != SCHEMA or not isinstance(options, dict):
             raise ValueError
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (CheckpointError, ValueError, KeyError, TypeError) as error:
         raise CheckpointError(file, "is no description of a run that boundcalc train wrote") from error
     return options
 

@@ -106,7 +106,7 @@ def test_files_that_are_no_calibration(tmp_path, text, message):
 
 
 def test_files_that_cannot_be_read(tmp_path):
-    with pytest.raises(DataError, match=r"none.json: cannot be read: No such file"):
+    with pytest.raises(DataError, match=r"none.json: no such file"):
         Calibration.load(tmp_path / "none.json")
-    with pytest.raises(DataError, match=r"cannot be read: Is a directory"):
+    with pytest.raises(DataError, match=r"is a folder, not a file"):
         Calibration.load(tmp_path)

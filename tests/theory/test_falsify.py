@@ -309,7 +309,7 @@ def test_one_record_and_a_failed_error_bound_are_replayed(tmp_path):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("{", "is no JSON"),
+        ("{", "not JSON"),
         ("[1]", "holds no violations"),
         ('{"violations": 3}', "holds no violations"),
         ('{"bound": "nobody"}', "violation 0 is of nobody, which is no bound here"),

@@ -72,7 +72,7 @@ def test_wrong_usage_is_one_line(capsys, words, message):
 
 def test_a_missing_replay_file_is_unreadable_input(capsys, tmp_path):
     status, _, err = run(capsys, "--replay", str(tmp_path / "none.json"))
-    assert status == 3 and err.endswith("none.json: cannot be read: No such file or directory\n")
+    assert status == 3 and err.endswith("none.json: no such file or folder\n")
 
 
 def test_help_needs_no_torch():

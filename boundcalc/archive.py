@@ -1,0 +1,88 @@
+"""Zip archives: opened only where they can be read in one way, and unpack to what a file of their size may hold."""
+
+from __future__ import annotations
+
+import struct
+from collections import Counter
+from os import SEEK_END
+from pathlib import Path
+from typing import BinaryIO
+from zipfile import BadZipFile, ZipFile, ZipInfo
+
+from boundcalc.errors import CheckpointError
+from boundcalc.files import Refuse
+
+MOST_EXPANSION = 64
+"""How often the archive's own size the members of a checkpoint may take when unpacked."""
+
+SMALL = 1 << 20
+"""Bytes that any archive may unpack to."""
+
+OLD_EXPORT = "serialized_exported_program.json"
+"""The graph in a torch.export archive of before PyTorch 2.8."""
+
+_ROOT_MARKS = ("/data.pkl", "/archive_format")
+"""The members of which an archive has one, under its root: of torch.save and of torch.export."""
+
+
+def open_zip(
+    file: BinaryIO,
+    path: Path | str,
+    refuse: Refuse = CheckpointError,
+    *,
+    most_expansion: float | None = MOST_EXPANSION,
+    unreadable: str = "truncated or damaged zip archive",
+) -> ZipFile:
+    """Open a zip whose members are of plausible size and which can be read in one way only.
+
+    Args:
+        file: the archive's bytes, seekable.
+        path: of the file, for errors.
+        refuse: makes the error.
+        most_expansion: how often its own size it may unpack to; None where members are streamed and not held.
+        unreadable: what to say of a file that is no archive, or a part of one.
+
+    Returns:
+        The archive, open for reading.
+
+    Raises:
+        BoundcalcError: when it is truncated, damaged, a decompression bomb, has two members of one name or two roots; of the kind
+            that `refuse` makes.
+    """
+    try:
+        archive = ZipFile(file)
+    except (BadZipFile, OSError, ValueError, NotImplementedError, OverflowError, struct.error) as problem:
+        raise refuse(path, f"{unreadable} ({problem})") from None
+    wrong = _bomb(archive.infolist(), file.seek(0, SEEK_END), most_expansion) or _ambiguous(
+        archive.namelist()
+    )
+    if wrong:
+        archive.close()
+        raise refuse(path, wrong)
+    return archive
+
+
+def unpacked_size(archive: ZipFile) -> int:
+    """Return the bytes of all members of an archive together, unpacked."""
+    return sum(member.file_size for member in archive.infolist())
+
+
+def _bomb(members: list[ZipInfo], size: int, most_expansion: float | None) -> str | None:
+    unpacked = sum(member.file_size for member in members)
+    overlapping = sum(member.compress_size for member in members) > size
+    if overlapping or (most_expansion is not None and unpacked > most_expansion * size + SMALL):
+        return f"zip archive of {size} bytes that would unpack to {unpacked}; refused"
+    return None
+
+
+def _ambiguous(names: list[str]) -> str | None:
+    """Tell whether two programs may read two contents: which of two members of a name, or of two roots, is chance."""
+    if len(set(names)) < len(names):
+        twice = next(name for name, count in Counter(names).items() if count > 1)
+        return f"zip archive with two members called {twice}; save it again"
+    roots = sorted(name for name in names if name == OLD_EXPORT or name.endswith(_ROOT_MARKS))
+    if len(roots) > 1:
+        return (
+            f"zip archive with two roots, {roots[0]} and {roots[1]}: two checkpoints in one; save each alone"
+        )
+    return None

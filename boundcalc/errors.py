@@ -41,6 +41,7 @@ class CheckpointError(BoundcalcError):
     def __init__(self, path: str | Path, problem: str) -> None:
         super().__init__(f"{short_path(path)}: {problem}")
         self.path = str(path)
+        self.problem = problem
 
 
 class DataError(BoundcalcError):

@@ -17,7 +17,9 @@ from pathlib import Path
 
 from boundcalc._version import __version__
 from boundcalc.batch.keys import Key, Settings
-from boundcalc.batch.store import Quantity, Row, connect, insert_quantities, row_at, transaction
+from boundcalc.batch.names import on_disk, stored, valid
+from boundcalc.batch.rows import Quantity, Row
+from boundcalc.batch.store import DamagedReport, Store, connect, insert_quantities, row_at, transaction
 from boundcalc.errors import UsageError
 
 BEAT_SECONDS = 5.0
@@ -71,6 +73,10 @@ class Failure:
     error: str
     refused: bool
     seconds: float | None = None
+
+
+class Unfit(Exception):
+    """A result that a store cannot hold."""
 
 
 class Claims:
@@ -131,12 +137,15 @@ class Claims:
 
         Returns:
             False where the claim was lost to another run, and nothing was filed.
+
+        Raises:
+            Unfit: SQLite cannot hold it; nothing was filed.
         """
-        with self._changing():
+        with self._changing(), _fitting():
             changed = self.connection.execute(
                 "UPDATE checkpoints SET state = 'done', format = ?, parameters = ?, surviving = ?, density = ?, seconds = ?,"
                 " finished = ? WHERE id = ? AND run = ? AND state = 'claimed'",
-                (result.format, result.parameters, result.surviving, result.density, result.seconds, time.time(),
+                (valid(result.format), result.parameters, result.surviving, result.density, result.seconds, time.time(),
                  checkpoint, self.run),
             ).rowcount  # fmt: skip
             if changed:
@@ -158,7 +167,14 @@ class Claims:
             changed = self.connection.execute(
                 "UPDATE checkpoints SET state = 'failed', error = ?, refused = ?, seconds = ?, finished = ?"
                 " WHERE id = ? AND run = ? AND state = 'claimed'",
-                (failure.error, int(failure.refused), failure.seconds, time.time(), checkpoint, self.run),
+                (
+                    valid(failure.error),
+                    int(failure.refused),
+                    failure.seconds,
+                    time.time(),
+                    checkpoint,
+                    self.run,
+                ),
             ).rowcount
         return bool(changed)
 
@@ -193,24 +209,26 @@ class Claims:
         query = (
             "SELECT path FROM paths WHERE sha256 = ?1 UNION SELECT path FROM checkpoints WHERE sha256 = ?1"
         )
-        known = [path for (path,) in self.connection.execute(query, (key.sha256,))]
-        gone = [path for path in known if not os.path.exists(path)]
-        self.connection.executemany("DELETE FROM paths WHERE path = ?", [(path,) for path in gone])
+        path = stored(key.path)
+        known = [one for (one,) in self.connection.execute(query, (key.sha256,)) if one != path]
+        gone = [one for one in known if not os.path.exists(on_disk(one))]
+        self.connection.executemany("DELETE FROM paths WHERE path = ?", [(one,) for one in gone])
         self.connection.executemany(
             "UPDATE checkpoints SET error = replace(error, path, ?), path = ? WHERE sha256 = ? AND path = ?",
-            [(key.path, key.path, key.sha256, path) for path in gone],
+            [(path, path, key.sha256, one) for one in gone],
         )
-        self.connection.execute("INSERT OR REPLACE INTO paths VALUES (?, ?)", (key.path, key.sha256))
-        # a file that was broken and has other content now is no failure any more
+        self.connection.execute("INSERT OR REPLACE INTO paths VALUES (?, ?)", (path, key.sha256))
+        # a file that was broken and has other content now is no failure any more, nor is a folder that could not be listed
         self.connection.execute(
-            "DELETE FROM checkpoints WHERE path = ? AND sha256 <> ? AND settings = ? AND version = ? AND state = 'failed'",
-            (key.path, key.sha256, self.settings.hash, __version__),
+            "DELETE FROM checkpoints WHERE (path = ? AND sha256 <> ? OR path IN (SELECT value FROM json_each(?)))"
+            " AND settings = ? AND version = ? AND state = 'failed'",
+            (path, key.sha256, json.dumps(_above(path)), self.settings.hash, __version__),
         )
 
     def _insert(self, key: Key) -> int:
         found = self.connection.execute(
             "INSERT INTO checkpoints (path, sha256, options, settings, version, state, run) VALUES (?, ?, ?, ?, ?, 'claimed', ?)",
-            (key.path, key.sha256, key.options, self.settings.hash, __version__, self.run),
+            (stored(key.path), key.sha256, key.options, self.settings.hash, __version__, self.run),
         )  # fmt: skip
         assert found.lastrowid is not None
         return found.lastrowid
@@ -221,15 +239,49 @@ class Claims:
             (self.run, checkpoint),
         )
 
+    def _is_whole(self, checkpoint: int) -> bool:
+        try:
+            return bool(Store(self.connection, self.path).report(checkpoint))
+        except (DamagedReport, KeyError):
+            return False
+
     def _standing(self, row: Row) -> Standing:
         if row.state == "done":
-            return Standing.DONE
+            if self._is_whole(row.id):
+                return Standing.DONE
+            self.connection.execute("DELETE FROM quantities WHERE checkpoint = ?", (row.id,))
+            self.connection.execute("DELETE FROM reports WHERE checkpoint = ?", (row.id,))
+            return Standing.MINE
         (holder,) = self.connection.execute("SELECT run FROM checkpoints WHERE id = ?", (row.id,)).fetchone()
         if row.state == "failed":
             return Standing.FAILED if row.refused or holder == self.run else Standing.MINE
         if holder == self.run:
             return Standing.SHARED
         return Standing.BUSY if is_alive(self.connection, holder) else Standing.MINE
+
+
+def _above(path: str) -> list[str]:
+    """Return the folders that a path lies in, down from the root's own."""
+    return [str(folder) for folder in Path(path).parents]
+
+
+@contextmanager
+def _fitting() -> Iterator[None]:
+    """Tell a value that SQLite cannot hold from a store that cannot be written.
+
+    Raises:
+        Unfit: a number or a text has no place in a column.
+    """
+    try:
+        yield
+    except (
+        sqlite3.DataError,
+        sqlite3.IntegrityError,
+        sqlite3.InterfaceError,
+        OverflowError,
+        ValueError,
+    ) as problem:
+        raise Unfit(f"its report cannot be stored: {problem}") from problem
 
 
 def is_alive(connection: sqlite3.Connection, run: str) -> bool:

@@ -7,10 +7,11 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from boundcalc.batch.store import natural
+from boundcalc.batch.rows import natural
 from boundcalc.checkpoint import open_lth
 from boundcalc.checkpoint.safetensors_file import INDEX_SUFFIX, shard_files
 from boundcalc.errors import CheckpointError
+from boundcalc.files import is_folder, system_problem
 from boundcalc.tickets.paths import STATE
 
 SUFFIXES = (".bin", ".ckpt", ".pt", ".pt2", ".pth", ".pth.tar", ".safetensors")
@@ -27,7 +28,8 @@ def discover(given: Sequence[str | Path]) -> tuple[Path, ...]:
     ``main`` of its level, once, whatever else lies in it; ``level_pretrain`` and initial weights are references of the tickets
     beside them and not tickets, unless nothing else is there. A safetensors index stands for its shards. Files of masks
     are left out, and what `boundcalc train --resume` goes on from. What a pattern matches is searched as if it
-    were in one folder.
+    were in one folder. A folder that cannot be listed, and a pipe, device or broken link under a checkpoint's name, are found, too:
+    reading them says what is wrong. Nothing but indices of shards is opened.
 
     Args:
         given: files, folders, or patterns with ``*``, ``?``, ``[...]`` and ``**``.
@@ -51,9 +53,11 @@ def _absolute(word: str) -> Path:
 
 
 def _below(word: str, place: Path) -> list[Path]:
-    if not place.exists():
-        raise CheckpointError(word, "no such file or folder")
-    if not place.is_dir():
+    try:
+        os.lstat(place)
+    except (OSError, ValueError) as problem:
+        raise CheckpointError(word, system_problem(problem)) from None
+    if not is_folder(place):
         return [place]
     found = list(_tickets(place))
     if not found:
@@ -68,8 +72,8 @@ def _matching(pattern: str) -> list[Path]:
     )
     among = set(matched)
     topmost = [place for place in matched if among.isdisjoint(place.parents)]
-    found = _files([place for place in topmost if place.is_file()])
-    for folder in _trained([place for place in topmost if place.is_dir()]):
+    found = _files([place for place in topmost if not is_folder(place)])
+    for folder in _trained([place for place in topmost if is_folder(place)]):
         found += _tickets(folder)
     if not found:
         raise CheckpointError(pattern, f"matches no checkpoint {_NAMES}" if matched else "matches nothing")
@@ -77,29 +81,40 @@ def _matching(pattern: str) -> list[Path]:
 
 
 def _tickets(folder: Path) -> Iterator[Path]:
-    if (home := _home(folder)) is not None:
-        yield home
-        return
-    try:
-        entries = sorted(folder.iterdir(), key=open_lth.natural)
-    except OSError as problem:
-        raise CheckpointError(folder, f"cannot be listed: {problem.strerror}") from None
-    yield from _files([entry for entry in entries if entry.is_file()])
-    folders = [
-        entry
-        for entry in entries
-        if entry.is_dir() and not entry.is_symlink() and not entry.name.startswith(".")
-    ]
-    for entry in _trained(folders):
-        yield from _tickets(entry)
+    waiting = [folder]
+    while waiting:
+        place = waiting.pop()
+        try:
+            files, folders = _listed(place)
+            home = _home(place, files)
+        except (CheckpointError, OSError):
+            yield place
+            continue
+        if home is not None:
+            yield home
+            continue
+        yield from _files(files)
+        waiting += reversed(_trained(folders))
 
 
-def _home(folder: Path) -> Path | None:
+def _listed(folder: Path) -> tuple[list[Path], list[Path]]:
+    """Return what lies in a folder: what is no folder, and the folders to be searched."""
+    files, folders = [], []
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                folders += [] if entry.name.startswith(".") else [folder / entry.name]
+            elif not (entry.is_symlink() and is_folder(entry.path)):
+                files.append(folder / entry.name)
+    return sorted(files, key=open_lth.natural), sorted(folders, key=open_lth.natural)
+
+
+def _home(folder: Path, files: list[Path]) -> Path | None:
     """Return the folder of the ticket whose level or own folder this is, None for any other folder."""
     main = folder / "main"
-    if folder.name.startswith("level_") and main.is_dir() and open_lth.holds_models(main):
+    if folder.name.startswith("level_") and is_folder(main) and open_lth.holds_models(main):
         return main
-    return folder if open_lth.holds_models(folder) else None
+    return folder if open_lth.has_models(files) else None
 
 
 def _trained(folders: list[Path]) -> list[Path]:
@@ -114,7 +129,7 @@ def _level(folder: Path) -> str:
 
 
 def _files(files: list[Path]) -> list[Path]:
-    indices = [file for file in files if file.name.endswith(INDEX_SUFFIX)]
+    indices = {file for file in files if file.name.endswith(INDEX_SUFFIX)}
     shards = {shard for index in indices for shard in _shards(index)}
     return [
         file

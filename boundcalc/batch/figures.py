@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from boundcalc.batch.store import Store, among
+from boundcalc.batch.rows import among
+from boundcalc.batch.store import Store
 
 _LEAST = (
     "SELECT checkpoint, name, min(value) FROM quantities"
@@ -53,11 +54,14 @@ def figures(store: Store, ids: Iterable[int] | None = None) -> dict[int, Figures
     found: dict[int, Figures] = {}
     execute = store.connection.execute
     for checkpoint, name, value in execute(_LEAST.format(condition), ("log10_value", *numbers)):
-        one = found.setdefault(checkpoint, Figures())
-        one.theorem, one.log10 = name, value
+        if isinstance(value, int | float):
+            one = found.setdefault(checkpoint, Figures())
+            one.theorem, one.log10 = str(name), value
     for checkpoint, _, value in execute(_LEAST.format(condition), ("value", *numbers)):
-        found.setdefault(checkpoint, Figures()).value = value
+        if isinstance(value, int | float):
+            found.setdefault(checkpoint, Figures()).value = value
     for part, quantity in _FIELDS:
         for checkpoint, value in execute(_PLAIN.format(condition), (part, quantity, *numbers)):
-            setattr(found.setdefault(checkpoint, Figures()), quantity, value)
+            if isinstance(value, int | float):
+                setattr(found.setdefault(checkpoint, Figures()), quantity, value)
     return found

@@ -13,11 +13,16 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
+from boundcalc.batch.names import stored
 from boundcalc.checkpoint import open_lth
 from boundcalc.checkpoint.reader import digest, files_of
 from boundcalc.errors import CheckpointError, DataError, UsageError
-from boundcalc.files import Refuse
+from boundcalc.files import Refuse, look
 from boundcalc.options import Options
+from boundcalc.report.tree import SCHEMA
+
+MOST_REFUSED = 1 << 30
+"""The largest file whose bytes are hashed although it is no checkpoint: a sparse file of terabytes costs nothing to make."""
 
 Tree = dict[str, Any]
 
@@ -84,20 +89,20 @@ def settings_of(options: Options) -> Settings:
     plugins = sorted(
         f"{one.name} = {one.value} {_version(one)}" for one in entry_points(group="boundcalc.bounds")
     )
-    hashed = {"values": values, "files": named, "plugins": plugins}
+    hashed = {"values": values, "files": named, "plugins": plugins, "schema": SCHEMA}
     tree = {**values, **{name: str(given[name]) for name in named}, "digests": named, "plugins": plugins}
     return Settings(options, _hash(hashed), tree)
 
 
 def key_of(path: Path, settings: Settings) -> Key:
-    """Return what the result of one checkpoint is filed under.
+    """Return what the result of one checkpoint is filed under, whatever lies at its path.
 
-    A file that cannot be read has its path for a content, so that the failure can be filed, too.
+    What cannot be read has its path for a content, so that the failure can be filed, too.
     """
     beside: Tree = {"settings": settings.hash}
     try:
         ticket = open_lth.ticket_at(path)
-    except (CheckpointError, OSError):
+    except Exception:
         ticket = None
     if ticket is not None and ticket.reference is not None and settings.options.reference is None:
         beside["reference"] = _readable(ticket.reference)
@@ -107,18 +112,33 @@ def key_of(path: Path, settings: Settings) -> Key:
 
 
 def content_of(path: Path) -> str:
-    """Return the sha256 of a checkpoint, that of its report; where it is none, of the file's bytes or of its path."""
+    """Return the sha256 of a checkpoint, that of its report; where it is none, of the file's bytes or of its path.
+
+    Whatever is wrong with it is told by those who read it next, so nothing is raised here.
+    """
     try:
         return digest(files_of(path))
-    except (CheckpointError, OSError):
-        return _readable(path)
+    except Exception:
+        return by_path(path) if _size(path) > MOST_REFUSED else _readable(path)
 
 
 def _readable(path: Path) -> str:
     try:
         return digest([path])
-    except (CheckpointError, OSError):
-        return hashlib.sha256(os.fsencode(path)).hexdigest()
+    except Exception:
+        return by_path(path)
+
+
+def _size(path: Path) -> int:
+    try:
+        return look(path).size
+    except CheckpointError:
+        return 0
+
+
+def by_path(path: Path) -> str:
+    """Return what stands for the content of what has none that can be read: a hash of its path."""
+    return hashlib.sha256(stored(path).encode()).hexdigest()
 
 
 def _data(form: str) -> Any:

@@ -9,12 +9,12 @@ from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass
 from pathlib import Path
 
-from boundcalc.batch.claims import Claims, Failure, Standing
+from boundcalc.batch.claims import Claims, Failure, Standing, Unfit
 from boundcalc.batch.discover import discover
 from boundcalc.batch.keys import Key, Settings, key_of, settings_of
 from boundcalc.batch.places import absolute
 from boundcalc.batch.scheduler import Cluster, Lanes, Outcome, Scheduler, cores, outcome
-from boundcalc.batch.worker import Task
+from boundcalc.batch.worker import Task, told
 from boundcalc.errors import UsageError
 from boundcalc.options import Options
 
@@ -30,8 +30,8 @@ class Summary:
         paths: how many paths there were.
         done: checkpoints that this run analysed.
         known: those that were there already, from before or by another run at the same time.
-        failed: those without a result, now or before.
-        copies: paths whose content another path of the run has, too.
+        failed: paths without a result, now or before.
+        copies: paths whose content another path of the run has, too, with a result.
         settings: hash of the run's settings.
         found: path -> id of its row, in the order in which they were found.
     """
@@ -121,9 +121,11 @@ class _Run:
             if self.elsewhere:
                 time.sleep(PAUSE_SECONDS)
         counts = Counter(self.standing.values())
+        failed = sum(self.standing[row] in {"failed", Standing.FAILED} for row in self.found.values())
+        done, known = counts["done"], counts[Standing.DONE]
         return Summary(
-            tuple(dict.fromkeys(self.found.values())), self.paths, counts["done"], counts[Standing.DONE],
-            counts["failed"] + counts[Standing.FAILED], self.copies, self.settings.hash, self.found,
+            tuple(dict.fromkeys(self.found.values())), self.paths, done, known, failed,
+            self.paths - done - known - failed, self.settings.hash, self.found,
         )  # fmt: skip
 
     def _drain(self, keys: Iterable[Key]) -> None:
@@ -162,10 +164,14 @@ class _Run:
 
     def _file(self, key: Key, checkpoint: int, found: Outcome) -> None:
         """File what came of a task; where another run has taken it, while this one was asleep, see later what that makes of it."""
-        if isinstance(found, Failure):
-            filed, how = self.claims.fail(checkpoint, found), "failed"
-        else:
-            filed, how = self.claims.finish(checkpoint, found), "done"
+        try:
+            if isinstance(found, Failure):
+                filed, how = self.claims.fail(checkpoint, found), "failed"
+            else:
+                filed, how = self.claims.finish(checkpoint, found), "done"
+        except Unfit as problem:
+            failure = Failure(told(key.path, problem), refused=False)
+            filed, how = self.claims.fail(checkpoint, failure), "failed"
         if filed:
             self.standing[checkpoint] = how
         else:

@@ -16,7 +16,8 @@ from multiprocessing.process import BaseProcess
 from typing import Protocol
 
 from boundcalc.batch.claims import Failure, Result
-from boundcalc.batch.worker import Task, work
+from boundcalc.batch.names import stored
+from boundcalc.batch.worker import Task, told, work
 from boundcalc.errors import UsageError
 
 WAITING = "OMP_WAIT_POLICY"
@@ -63,15 +64,19 @@ def outcome(task: Task, future: Future[Outcome]) -> Outcome:
     Args:
         task: that was submitted.
         future: done.
+
+    Raises:
+        KeyboardInterrupt: the user wants all to end.
     """
     try:
         return future.result()
     except (BrokenProcessPool, CancelledError):
-        return Failure(f"{task.path}: {KILLED}", refused=False)
-    except Exception as problem:
+        return Failure(f"{stored(task.path)}: {KILLED}", refused=False)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as problem:
         lost = type(problem).__name__ == "KilledWorker"
-        told = KILLED if lost else " ".join(f"{type(problem).__name__}: {problem}".split())
-        return Failure(f"{task.path}: {told}", refused=False)
+        return Failure(f"{stored(task.path)}: {KILLED}" if lost else told(task.path, problem), refused=False)
 
 
 def cores() -> int:

@@ -33,23 +33,24 @@ from __future__ import annotations
 
 import json
 import os
-import re
+import shutil
 import sqlite3
 import zlib
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from tempfile import TemporaryDirectory
+from typing import Any, cast
 
-from boundcalc.errors import UsageError
+from boundcalc.batch.names import valid
+from boundcalc.batch.rows import COLUMNS, QUANTITY_COLUMNS, Quantity, Row, among, fault_of, natural, row_of
+from boundcalc.errors import BoundcalcError, UsageError
+from boundcalc.files import is_file, is_folder
 
 APPLICATION = 0x626E6463
 SCHEMA_VERSION = 1
 LONGEST_ARRAY = 16
 BUSY_SECONDS = 60.0
-STATES = ("claimed", "done", "failed")
-_DIGITS = re.compile(r"(\d+)")
 
 _SCHEMA = """
 CREATE TABLE checkpoints (
@@ -75,60 +76,20 @@ CREATE TABLE runs (id TEXT PRIMARY KEY, host TEXT NOT NULL, pid INTEGER NOT NULL
 """
 
 
-@dataclass(frozen=True)
-class Row:
-    """One checkpoint under one set of options.
+class DamagedReport(BoundcalcError):
+    """A report in a store that is none any more: exit status 3.
 
-    Attributes:
-        id: of the row.
-        path: where the checkpoint was last seen, absolute.
-        sha256: of its content, the report's ``checkpoint.sha256``.
-        options: hash of all that the numbers depend on besides the content: settings, reference, masks beside it.
-        settings: hash of what the command was given; the same for all checkpoints of a run.
-        version: of boundcalc.
-        state: one of `STATES`.
-        format: the convention; None unless done, as the next four.
-        parameters: weights of linear and convolution layers.
-        surviving: of them, not zero.
-        density: surviving / parameters.
-        seconds: of work.
-        error: why it failed, one line.
-        refused: whether the checkpoint or data was refused, so that another try would end in the same way.
-        finished: seconds since the epoch, UTC.
+    Args:
+        path: of the store.
+        checkpoint: id of the row.
+        problem: what is wrong with it.
     """
 
-    id: int
-    path: str
-    sha256: str
-    options: str
-    settings: str
-    version: str
-    state: str
-    format: str | None
-    parameters: int | None
-    surviving: int | None
-    density: float | None
-    seconds: float | None
-    error: str | None
-    refused: bool
-    finished: float | None
+    exit_status = 3
 
-
-class Quantity(NamedTuple):
-    """One number of a report, with the columns of its CSV view."""
-
-    part: str
-    name: str
-    quantity: str
-    value: int | float | None
-    status: str
-    source: str
-    reason: str
-
-
-COLUMNS = ", ".join(f"checkpoints.{field.name}" for field in fields(Row))
-_REFUSED = [field.name for field in fields(Row)].index("refused")
-QUANTITY_COLUMNS = ", ".join(f"quantities.{name}" for name in Quantity._fields)
+    def __init__(self, path: Path, checkpoint: int, problem: str) -> None:
+        super().__init__(f"{path}: the report of row {checkpoint} is damaged: {problem}")
+        self.problem = problem
 
 
 class Store:
@@ -144,11 +105,17 @@ class Store:
         self.path = path
 
     def rows(self, ids: Iterable[int] | None = None) -> list[Row]:
-        """Return the checkpoints, by path with numbers as numbers; all of them, or those with the given ids."""
-        condition, numbers = among(ids, "checkpoints.id")
-        query = f"SELECT {COLUMNS} FROM checkpoints {condition}"
-        found = [_row(cells) for cells in self.connection.execute(query, numbers)]
+        """Return the checkpoints, by path with numbers as numbers; all of them, or those with the given ids.
+
+        Rows that no batch can have written are left out; `boundcalc.batch.damage.damaged` names them.
+        """
+        found = [row_of(cells) for cells in self.cells(ids) if not fault_of(cells)]
         return sorted(found, key=lambda row: (natural(row.path), row.id))
+
+    def cells(self, ids: Iterable[int] | None = None) -> Iterator[tuple[Any, ...]]:
+        """Yield the columns of rows as they are in the file, id first."""
+        condition, numbers = among(ids, "checkpoints.id")
+        yield from self.connection.execute(f"SELECT {COLUMNS} FROM checkpoints {condition}", numbers)
 
     def quantities(self, ids: Iterable[int] | None = None) -> Iterator[tuple[Row, Quantity]]:
         """Yield the long table, checkpoint by checkpoint in the order of `rows`, each in the order of its report."""
@@ -166,15 +133,23 @@ class Store:
             The tree of schema ``boundcalc.report/1``; its path is the one at which the checkpoint was analysed.
 
         Raises:
+            DamagedReport: it is no report any more.
             KeyError: there is none.
         """
-        tree: dict[str, Any] = json.loads(self.report_text(checkpoint))
-        return tree
+        try:
+            tree = json.loads(self.report_text(checkpoint))
+        except (ValueError, RecursionError) as problem:
+            raise DamagedReport(self.path, checkpoint, f"no JSON ({problem})") from None
+        checkpoint_tree = tree.get("checkpoint") if isinstance(tree, dict) else None
+        if not isinstance(checkpoint_tree, dict):
+            raise DamagedReport(self.path, checkpoint, "no tree with a checkpoint")
+        return cast("dict[str, Any]", tree)
 
     def report_text(self, checkpoint: int) -> str:
         """Return the report of a row that is done as JSON.
 
         Raises:
+            DamagedReport: it cannot be inflated.
             KeyError: there is none.
         """
         found = self.connection.execute(
@@ -182,7 +157,10 @@ class Store:
         ).fetchone()
         if found is None:
             raise KeyError(f"no report of checkpoint {checkpoint} in {self.path}")
-        return zlib.decompress(found[0]).decode()
+        try:
+            return zlib.decompress(found[0]).decode()
+        except (zlib.error, ValueError, TypeError) as problem:
+            raise DamagedReport(self.path, checkpoint, str(problem)) from None
 
     def paths(self, sha256: str) -> list[str]:
         """Return every path where a content was last seen, sorted."""
@@ -194,11 +172,14 @@ class Store:
 
         Raises:
             KeyError: there is no such hash.
+            ValueError: they are damaged.
         """
         found = self.connection.execute("SELECT json FROM settings WHERE hash = ?", (hash,)).fetchone()
         if found is None:
             raise KeyError(f"no settings {hash} in {self.path}")
-        tree: dict[str, Any] = json.loads(found[0])
+        tree = json.loads(found[0])
+        if not isinstance(tree, dict):
+            raise ValueError(f"settings {hash} in {self.path} are no dict")
         return tree
 
 
@@ -216,23 +197,54 @@ def opened(path: str | Path) -> Iterator[Store]:
         UsageError: there is no such file, or it is no store.
     """
     place = Path(path)
-    if not place.is_file():
+    _check_kind(place)
+    if not is_file(place):
         raise UsageError(f"{place}: no such store; boundcalc batch PATH... --store {place} makes it")
-    connection = _connected(_uri(place), place, _require)
-    try:
-        yield Store(connection, place)
-    except sqlite3.Error as error:
-        raise UsageError(f"{place}: {error}") from error
-    finally:
-        connection.close()
+    with ExitStack() as stack:
+        connection = _reading(place, stack)
+        stack.callback(connection.close)
+        try:
+            yield Store(connection, place)
+        except sqlite3.Error as error:
+            raise UsageError(f"{place}: {error}") from error
 
 
-def _uri(place: Path) -> str:
-    """Return how a file is opened for reading: never made; where its folder is closed, without the files that WAL needs beside it."""
+def _reading(place: Path, stack: ExitStack) -> sqlite3.Connection:
+    """Connect for reading; where nothing can be written, without the files that WAL needs beside the store.
+
+    What a batch that was killed has left in ``-wal`` belongs to the store. SQLite reads it only if it can write beside it, so
+    otherwise both are copied to a temporary folder.
+
+    Raises:
+        UsageError: it is no store, or cannot be copied.
+    """
     uri = place.absolute().as_uri()
     if os.access(place, os.W_OK) and os.access(place.absolute().parent, os.W_OK):
-        return f"{uri}?mode=rw"
-    return f"{uri}?mode=ro" + ("" if place.with_name(f"{place.name}-wal").exists() else "&immutable=1")
+        return _connected(f"{uri}?mode=rw", place, _require)
+    log = place.with_name(f"{place.name}-wal")
+    if not log.exists():
+        return _connected(f"{uri}?mode=ro&immutable=1", place, _require)
+    try:
+        return _connected(f"{uri}?mode=ro", place, _require)
+    except UsageError:
+        copy = Path(stack.enter_context(TemporaryDirectory(prefix="boundcalc-"))) / "store.sqlite"
+        try:
+            shutil.copyfile(place, copy)
+            shutil.copyfile(log, f"{copy}-wal")
+        except OSError as problem:
+            raise UsageError(f"{place}: cannot be copied to be read: {problem.strerror}") from problem
+        return _connected(f"{copy.as_uri()}?mode=rw", place, _require)
+
+
+def _check_kind(place: Path) -> None:
+    """Refuse what SQLite would wait for, or fill.
+
+    Raises:
+        UsageError: a folder, a device, a pipe or a socket is there.
+    """
+    if os.path.exists(place) and not is_file(place):
+        what = "a folder" if is_folder(place) else "a device, pipe or socket"
+        raise UsageError(f"{place}: is {what}, not a store of boundcalc batch")
 
 
 def connect(place: Path) -> sqlite3.Connection:
@@ -247,6 +259,7 @@ def connect(place: Path) -> sqlite3.Connection:
     Raises:
         UsageError: it cannot be opened, is no store, or one of a later version.
     """
+    _check_kind(place)
     return _connected(f"{place.absolute().as_uri()}?mode=rwc", place, _prepare)
 
 
@@ -321,7 +334,7 @@ def row_at(connection: sqlite3.Connection, sha256: str, options: str, version: s
     """Return the row of a key, or None."""
     query = f"SELECT {COLUMNS} FROM checkpoints WHERE sha256 = ? AND options = ? AND version = ?"
     found = connection.execute(query, (sha256, options, version)).fetchone()
-    return None if found is None else _row(found)
+    return None if found is None else row_of(found)
 
 
 def insert_quantities(
@@ -330,23 +343,8 @@ def insert_quantities(
     """Append rows to the long table."""
     connection.executemany(
         "INSERT INTO quantities VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        ((checkpoint, *quantity) for quantity in quantities),
+        (
+            (checkpoint, *(valid(cell) if isinstance(cell, str) else cell for cell in quantity))
+            for quantity in quantities
+        ),
     )
-
-
-def _row(cells: tuple[Any, ...]) -> Row:
-    values = list(cells)
-    values[_REFUSED] = bool(values[_REFUSED])
-    return Row(*values)
-
-
-def natural(path: str) -> tuple[tuple[int, str], ...]:
-    """Return a key by which numbers in paths are sorted as numbers: level_4 before level_12."""
-    return tuple((int(part), "") if part.isdecimal() else (-1, part) for part in _DIGITS.split(path))
-
-
-def among(ids: Iterable[int] | None, column: str) -> tuple[str, tuple[str, ...]]:
-    """Return a condition of SQL, with its values, that a column has one of some ids; nothing for None."""
-    if ids is None:
-        return "", ()
-    return f"WHERE {column} IN (SELECT value FROM json_each(?))", (json.dumps(list(ids)),)

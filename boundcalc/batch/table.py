@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-import csv
 import gc
-import io
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import lru_cache
 from importlib import import_module
 from typing import Any
 
 from boundcalc._version import __version__
 from boundcalc.batch import long_table
+from boundcalc.batch.damage import Damage, damaged
 from boundcalc.batch.figures import Figures, figures
-from boundcalc.batch.store import Row, Store
+from boundcalc.batch.rows import Row
+from boundcalc.batch.store import Store
 from boundcalc.errors import UsageError
+from boundcalc.report import csv_cells
 from boundcalc.report.csv_view import HEADER
 from boundcalc.report.document import Column, Grid, Section
 from boundcalc.report.numbers import NULL, percent, plain, upper
@@ -36,6 +38,11 @@ COLUMNS = (
     Column("test error", right=True),
     Column("gap", right=True),
 )
+DAMAGED = "damaged"
+"""The state, in JSON, of a row that is not whole."""
+_JOIN = ",\n"
+_UNREADABLE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+"""What a report of another shape makes of a page."""
 SHORT = 8
 """Digits of a settings' hash that are shown."""
 NOTE = (
@@ -44,34 +51,54 @@ NOTE = (
 )
 
 
-def render(store: Store, format: str, ids: Sequence[int] | None = None) -> str:
-    """Render checkpoints of a store.
+@dataclass(frozen=True)
+class Export:
+    """A store as text.
+
+    Attributes:
+        text: ending in one newline.
+        damage: rows that are not shown, or not whole.
+    """
+
+    text: str
+    damage: tuple[Damage, ...]
+
+
+def render(store: Store, format: str, ids: Sequence[int] | None = None, csv_raw: bool = False) -> str:
+    """Render checkpoints of a store: the text of `export`."""
+    return export(store, format, ids, csv_raw).text
+
+
+def export(store: Store, format: str, ids: Sequence[int] | None = None, csv_raw: bool = False) -> Export:
+    """Render checkpoints of a store, what is damaged in it beside.
 
     Args:
         store: opened.
         format: one of `FORMATS`. ``csv``: header `CSV_HEADER`, one number a line, and a line with part ``failed`` for a checkpoint
             without a report; ``json``: schema ``boundcalc.batch/1``, with whole reports.
         ids: of the rows; None for all of the store.
+        csv_raw: leave text that a spreadsheet would run as it is; see `boundcalc.report.csv_cells`.
 
     Returns:
-        The text, ending in one newline.
+        The text, in which a damaged row stands among the failed ones, and the damage.
 
     Raises:
         UsageError: there is no such format.
     """
-    if format == "csv":
-        return _csv(store, ids)
-    if format == "json":
-        return _json(store, ids)
-    if format == "html":
-        return _html(store, ids)
-    if format not in PAGES:
+    if format not in FORMATS:
         raise UsageError(f"unknown format {format!r}: one of {', '.join(FORMATS)}")
+    damage = damaged(store, ids)
+    if format == "html":
+        return _html(store, ids, damage)
+    if format == "csv":
+        return Export(csv_cells.table(CSV_HEADER, _csv_rows(store, ids, damage), csv_raw), damage)
+    if format == "json":
+        return Export(_json(store, ids, damage), damage)
     with _uncollected():
-        heading, found = f"boundcalc {__version__} batch", sections(store, ids)
+        heading, found = f"boundcalc {__version__} batch", sections(store, ids, damage)
         if format == "table" and long_table.is_long(found):
-            return long_table.page(heading, found)
-        return str(import_module(f"boundcalc.report.{format}").page(heading, found))
+            return Export(long_table.page(heading, found), damage)
+        return Export(str(import_module(f"boundcalc.report.{format}").page(heading, found)), damage)
 
 
 @contextmanager
@@ -86,8 +113,10 @@ def _uncollected() -> Iterator[None]:
             gc.enable()
 
 
-def sections(store: Store, ids: Sequence[int] | None = None) -> tuple[Section, ...]:
-    """Build the sections: the checkpoints that are done, by path, and those that failed."""
+def sections(
+    store: Store, ids: Sequence[int] | None = None, damage: Sequence[Damage] = ()
+) -> tuple[Section, ...]:
+    """Build the sections: the checkpoints that are done, by path, and those that failed or are damaged."""
     rows = store.rows(ids)
     done = [row for row in rows if row.state == "done"]
     folder = _common([row.path for row in done])
@@ -99,7 +128,7 @@ def sections(store: Store, ids: Sequence[int] | None = None) -> tuple[Section, .
         for row in done
     )
     columns = (*COLUMNS, *([Column("settings")] if apart else []))
-    failed = tuple((one_line(row.error or ""),) for row in rows if row.state == "failed")
+    failed = tuple((one_line(f"{path}: {why}"),) for path, why in failures(store, rows, damage))
     return (
         Section("Checkpoints", "checkpoints", (*facts, *apart), Grid(columns, lines), (NOTE,))
         if done
@@ -108,13 +137,28 @@ def sections(store: Store, ids: Sequence[int] | None = None) -> tuple[Section, .
     )
 
 
+def failures(store: Store, rows: Iterable[Row], damage: Iterable[Damage] = ()) -> Iterator[tuple[str, str]]:
+    """Yield a path and a reason for every path without a result, then for every damaged row."""
+    for row in rows:
+        if row.state == "failed":
+            reason = (row.error or "").removeprefix(f"{row.path}: ")
+            yield from ((path, reason) for path in _places(store, row))
+    yield from ((one.path, one.reason) for one in damage)
+
+
+def _places(store: Store, row: Row) -> list[str]:
+    """Return the paths of a row's content, the row's own first."""
+    return [row.path, *(path for path in store.paths(row.sha256) if path != row.path)]
+
+
 def _differences(store: Store, rows: Sequence[Row]) -> tuple[tuple[str, str], ...]:
     """Return what the settings of some rows differ in, a fact each; nothing where all have the same."""
     hashes = sorted({row.settings for row in rows})
     if len(hashes) < 2:
         return ()
-    trees = [store.settings(hash) for hash in hashes]
-    names = [name for name in trees[0] if any(tree.get(name) != trees[0][name] for tree in trees)]
+    trees = [_settings(store, hash) for hash in hashes]
+    names = list(dict.fromkeys(name for tree in trees for name in tree))
+    names = [name for name in names if any(tree.get(name) != trees[0].get(name) for tree in trees)]
     return tuple(
         (f"settings {hash[:SHORT]}", ", ".join(f"{name} {_shown(tree.get(name))}" for name in names))
         for hash, tree in zip(hashes, trees, strict=True)
@@ -125,14 +169,43 @@ def _shown(value: Any) -> str:
     return ",".join(map(str, value)) if isinstance(value, list) else NULL if value is None else str(value)
 
 
-def _html(store: Store, ids: Sequence[int] | None) -> str:
+def _settings(store: Store, hash: str) -> dict[str, Any]:
+    """Return settings, nothing for those that are damaged."""
+    try:
+        return store.settings(hash)
+    except (KeyError, ValueError):
+        return {}
+
+
+def _html(store: Store, ids: Sequence[int] | None, damage: tuple[Damage, ...]) -> Export:
+    """Show all reports on one page; where one of them cannot be shown, find it, and leave it out."""
+    rows = [row for row in store.rows(ids) if row.state != "claimed"]
+    try:
+        return Export(_page(store, rows, damage), damage)
+    except _UNREADABLE:
+        unshown = tuple(one for row in rows if (one := _unshown(store, row)) is not None)
+        if not unshown:
+            raise
+        damage = tuple(sorted({one.id: one for one in (*unshown, *damage)}.values()))
+        return Export(_page(store, rows, damage), damage)
+
+
+def _unshown(store: Store, row: Row) -> Damage | None:
+    try:
+        _page(store, [row], ())
+    except _UNREADABLE as problem:
+        return Damage(row.id, row.path, f"its report cannot be shown ({type(problem).__name__}: {problem})")
+    return None
+
+
+def _page(store: Store, rows: Sequence[Row], damage: Sequence[Damage]) -> str:
     from boundcalc.ranking import ranked
     from boundcalc.report.html import store_page
     from boundcalc.report.ranking_sections import correlation_sections
 
-    rows = store.rows(ids)
-    reports = [_report(store, row) for row in rows if row.state == "done"]
-    failed = [(row.path, row.error or "") for row in rows if row.state == "failed"]
+    left_out = {one.id for one in damage}
+    reports = [_report(store, row) for row in rows if row.state == "done" and row.id not in left_out]
+    failed = list(failures(store, rows, damage))
     _, found = ranked(reports)
     heading = f"boundcalc {__version__} batch: {store.path.name}"
     return store_page(reports, heading, correlation_sections(found), failed)
@@ -164,45 +237,55 @@ def _line(row: Row, found: Figures, folder: str) -> tuple[str, ...]:
 def _common(paths: Sequence[str]) -> str:
     if len(paths) < 2:
         return ""
-    folder = os.path.commonpath(paths)
+    try:
+        folder = os.path.commonpath(paths)
+    except ValueError:  # some are absolute, which no batch writes
+        return ""
     return "" if folder in {os.sep, *paths} else folder
 
 
-def _csv(store: Store, ids: Sequence[int] | None) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(CSV_HEADER)
+def _csv_rows(store: Store, ids: Sequence[int] | None, damage: Sequence[Damage]) -> Iterator[tuple[str, ...]]:
     for row, (part, name, quantity, value, *origin) in store.quantities(ids):
         number = "" if value is None else repr(value)
-        texts = [one_line(cell) if cell else "" for cell in (row.path, part, name, quantity)]
-        writer.writerow([*texts, number, *map(one_line, origin), row.sha256, row.settings, row.version])
+        texts = (row.path, *map(_text, (part, name, quantity)), number, *map(_text, origin))
+        yield (*texts, row.sha256, row.settings, row.version)
     for row in store.rows(ids):
         if row.state == "failed":
-            cells = [row.path, "failed", *[""] * 5, row.error or "", row.sha256, row.settings, row.version]
-            writer.writerow([one_line(cell) for cell in cells])
-    return text.getvalue()
+            for path, why in failures(store, [row]):
+                yield (path, "failed", *[""] * 5, f"{path}: {why}", row.sha256, row.settings, row.version)
+    for one in damage:
+        yield (one.path, "failed", *[""] * 5, f"{one.path}: {one.reason}", *[""] * 3)
 
 
-def _json(store: Store, ids: Sequence[int] | None) -> str:
+def _text(cell: Any) -> str:
+    return cell if isinstance(cell, str) else "" if cell is None else str(cell)
+
+
+def _json(store: Store, ids: Sequence[int] | None, damage: Sequence[Damage]) -> str:
     """Put the reports' own text in, which is JSON already."""
     rows = [row for row in store.rows(ids) if row.state != "claimed"]
-    settings = {hash: store.settings(hash) for hash in sorted({row.settings for row in rows})}
+    settings = {hash: _settings(store, hash) for hash in sorted({row.settings for row in rows})}
     head: dict[str, Any] = {"schema": SCHEMA, "version": __version__, "settings": settings}
     opening = json.dumps(head, allow_nan=False)[:-1]
-    items = ",\n".join(_item(store, row) for row in rows)
-    return f'{opening}, "checkpoints": [\n{items}\n]}}\n'
+    problems = {one.id: one for one in damage}
+    items = [_item(store, row, problems.pop(row.id, None)) for row in rows]
+    items += [
+        json.dumps({"path": one.path, "state": DAMAGED, "error": one.reason, "report": None})
+        for one in problems.values()
+    ]
+    return f'{opening}, "checkpoints": [\n{_JOIN.join(items)}\n]}}\n'
 
 
-def _item(store: Store, row: Row) -> str:
+def _item(store: Store, row: Row, damage: Damage | None) -> str:
     facts = {
         "path": row.path,
         "paths": store.paths(row.sha256),
         "sha256": row.sha256,
         "settings": row.settings,
         "version": row.version,
-        "state": row.state,
-        "error": row.error,
+        "state": row.state if damage is None else DAMAGED,
+        "error": row.error if damage is None else damage.reason,
         "seconds": row.seconds,
     }
-    report = store.report_text(row.id) if row.state == "done" else "null"
+    report = store.report_text(row.id) if row.state == "done" and damage is None else "null"
     return f'{json.dumps(facts, allow_nan=False)[:-1]}, "report": {report}}}'

@@ -16,15 +16,20 @@ from typing import TYPE_CHECKING, Any
 
 from boundcalc._version import __version__
 from boundcalc.batch.claims import Failure, Result
-from boundcalc.batch.store import LONGEST_ARRAY, Quantity
-from boundcalc.errors import BoundcalcError, CheckpointError, DataError
+from boundcalc.batch.keys import by_path, content_of
+from boundcalc.batch.names import stored
+from boundcalc.batch.rows import Quantity
+from boundcalc.batch.store import LONGEST_ARRAY
+from boundcalc.errors import BoundcalcError, CheckpointError, DataError, first_line
 from boundcalc.options import Options
+from boundcalc.plain_text import one_line
 
 if TYPE_CHECKING:
     from boundcalc.empirical.datasets import Dataset
 
 MOST_BYTES = 2 << 30
 """A data set up to this size, as stored, is held in memory; a larger one is streamed by every analysis."""
+CHANGED = "changed while it was read; try again when nothing writes it"
 _ONE_AT_A_TIME = threading.Lock()
 
 
@@ -59,13 +64,18 @@ def work(task: Task) -> Result | Failure:
 
     Returns:
         The result, or why there is none.
+
+    Raises:
+        KeyboardInterrupt: the user wants it to end.
     """
     start = time.perf_counter()
     with _ONE_AT_A_TIME:
         try:
             return _analysed(task, start)
-        except Exception as problem:
-            return Failure(_told(problem), _is_final(task, problem), time.perf_counter() - start)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as problem:  # a panic of Rust and the exit of a user's model are no Exception
+            return _failure(task, problem, time.perf_counter() - start)
 
 
 def _analysed(task: Task, start: float) -> Result | Failure:
@@ -75,7 +85,7 @@ def _analysed(task: Task, start: float) -> Result | Failure:
 
     if task.version != __version__:
         return Failure(
-            f"{task.path}: the worker has boundcalc {__version__}, not {task.version}", refused=False
+            f"{stored(task.path)}: the worker has boundcalc {__version__}, not {task.version}", refused=False
         )
     limit_threads(task.threads)
     options = task.options
@@ -84,10 +94,11 @@ def _analysed(task: Task, start: float) -> Result | Failure:
             options, data=_opened(options.data, options.normalize, task.settings), normalize=None
         )
     checkpoint = read(task.path, mask=options.mask, max_memory=options.max_memory)
-    if _has_changed(task):
-        return Failure(f"{task.path}: changed while it was read; run the command again", refused=False)
+    if checkpoint.sha256 != task.sha256 or _has_changed(task):
+        return Failure(f"{stored(task.path)}: {CHANGED}", refused=False)
     findings = find(checkpoint, options)
     tree = assemble(replace(findings, options=task.options)).to_dict()
+    tree["checkpoint"]["path"] = stored(task.path)
     return _result(tree, time.perf_counter() - start)
 
 
@@ -145,18 +156,27 @@ def limit_threads(threads: int) -> None:
     threadpool_limits(threads)
 
 
-def _told(problem: Exception) -> str:
-    text = str(problem) if isinstance(problem, BoundcalcError) else f"{type(problem).__name__}: {problem}"
-    return " ".join(text.split())
+def told(path: str, problem: BaseException) -> str:
+    """Return the one line that a store keeps of a failure: the checkpoint as the store calls it, then what happened.
+
+    Args:
+        path: of the checkpoint.
+        problem: what was raised.
+    """
+    text = str(problem) if isinstance(problem, BoundcalcError) else first_line(problem)
+    if isinstance(problem, CheckpointError) and problem.path == path:
+        text = one_line(problem.problem)
+    return f"{stored(path)}: {text}"
 
 
-def _is_final(task: Task, problem: Exception) -> bool:
-    """Return whether the same content would be refused again: it is at fault itself, no code of the user, and still there."""
+def _failure(task: Task, problem: BaseException, seconds: float) -> Failure:
+    """Return what is filed; final where the same content would be refused again: at fault itself, read without code of the user."""
+    if os.path.lexists(task.path) and _has_changed(task):
+        return Failure(f"{stored(task.path)}: {CHANGED}", refused=False, seconds=seconds)
     refused = isinstance(problem, CheckpointError | DataError) and task.options.model is None
-    return refused and not _has_changed(task)
+    final = refused and os.path.exists(task.path) and task.sha256 != by_path(Path(task.path))
+    return Failure(told(task.path, problem), final, seconds)
 
 
 def _has_changed(task: Task) -> bool:
-    from boundcalc.batch.keys import content_of
-
-    return not os.path.exists(task.path) or content_of(Path(task.path)) != task.sha256
+    return content_of(Path(task.path)) != task.sha256

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -127,7 +127,12 @@ def _is_level(folder: Path) -> bool:
 
 def holds_models(folder: Path) -> bool:
     """Return whether a folder itself holds files ``model_ep<E>_it<I>.pth``."""
-    return any(_MODEL.fullmatch(entry.name) for entry in entries(folder))
+    return has_models(entries(folder))
+
+
+def has_models(files: Iterable[Path]) -> bool:
+    """Return whether some files are called ``model_ep<E>_it<I>.pth``."""
+    return any(_MODEL.fullmatch(file.name) for file in files)
 
 
 def natural(path: Path) -> list[tuple[int, str]]:
@@ -171,4 +176,5 @@ def _reference(model: Path) -> Path | None:
     if level.name.startswith("level_"):
         homes = [level.parent / PRETRAIN / "main", level.parent / "level_0" / "main", folder]
     found = next((home / _INITIAL for home in homes if is_file(home / _INITIAL)), None)
-    return None if found is None or found.resolve() == model.resolve() else found
+    same = found is not None and os.path.realpath(found) == os.path.realpath(model)
+    return None if same else found

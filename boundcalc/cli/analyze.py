@@ -18,6 +18,7 @@ def run(words: list[str]) -> int:
     """
     given = parser.make().parse_all(words)
     options = groups.options(given)
+    groups.check_format(given)
     check(given.output)
     if given.figure is not None:
         figure.check(given.figure, options)
@@ -30,7 +31,7 @@ def run(words: list[str]) -> int:
 
     checkpoint = read(given.checkpoint, mask=given.mask, max_memory=options.max_memory)
     findings = find(checkpoint, options, None if given.quiet else progress_bar())
-    write(assemble(findings).to(given.format), given.output)
+    write(assemble(findings).to(given.format, given.csv_raw), given.output)
     if given.figure is not None:
         figure.draw(findings, given.figure)
     if given.save_quantised is not None:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from boundcalc.cli import groups, parser
 from boundcalc.cli.output import check, note, write
 from boundcalc.errors import UsageError
+from boundcalc.plain_text import short_path
 
 if TYPE_CHECKING:
+    from boundcalc.batch.damage import Damage
     from boundcalc.batch.runner import Summary, Watch
     from boundcalc.batch.store import Store
 
@@ -24,20 +26,23 @@ def run(words: list[str]) -> int:
         words: the command line after the command.
 
     Returns:
-        0; 1 when a checkpoint failed, or a part asked for by --only did not run on one.
+        0; 1 when a checkpoint failed, a part asked for by --only did not run on one, or the store is damaged.
     """
     given = parser.make_batch().parse_all(words)
     options = groups.options(given)
+    groups.check_format(given)
     check(given.output)
     check_apart(given.output, given.store)
 
     from boundcalc.batch.store import opened
-    from boundcalc.batch.table import render
+    from boundcalc.batch.table import export
 
     if not given.paths:
         with opened(given.store) as store:
-            write(render(store, given.format), given.output)
-        return 0
+            found = export(store, given.format, csv_raw=given.csv_raw)
+            _tell_damage(store, found.damage)
+            write(found.text, given.output)
+        return 1 if found.damage else 0
 
     check(given.store)
     from boundcalc.batch.runner import run as analyse
@@ -46,10 +51,12 @@ def run(words: list[str]) -> int:
         done = analyse(given.paths, given.store, options, given.workers, given.scheduler, watch)
     with opened(given.store) as store:
         missing = 0 if given.only is None else _missing(store, done)
+        found = export(store, given.format, done.ids, given.csv_raw)
+        _tell_damage(store, found.damage)
         if not given.quiet:
             _tell(store, done, missing)
-        write(render(store, given.format, done.ids), given.output)
-    return 1 if done.failed or missing else 0
+        write(found.text, given.output)
+    return 1 if done.failed or missing or found.damage else 0
 
 
 def check_apart(output: str | None, store: str | None) -> None:
@@ -62,15 +69,25 @@ def check_apart(output: str | None, store: str | None) -> None:
         raise UsageError(f"-o {output}: is the store; name another file")
 
 
+def _tell_damage(store: Store, damage: Sequence[Damage]) -> None:
+    for one in damage:
+        note(f"{store.path}: {short_path(one.path)}: {one.reason}")
+
+
 def _tell(store: Store, done: Summary, missing: int) -> None:
-    for row in store.rows(done.ids):
-        if row.error is not None:
-            note(row.error)
+    from boundcalc.batch.names import stored
+
+    failed = {row.id: row for row in store.rows(done.ids) if row.state == "failed"}
+    for path, number in done.found.items():
+        if number in failed:
+            row = failed[number]
+            reason = (row.error or "").removeprefix(f"{row.path}: ")
+            note(f"{short_path(stored(path))}: {reason}")
     counts = [
         f"{done.paths} paths",
         f"{done.done} analysed",
         f"{done.known} known",
-        f"{done.failed} failed",
+        f"{done.failed} of {done.paths} failed" if done.failed else "0 failed",
         *([f"{done.copies} copies"] if done.copies else []),
         *([f"{missing} without a part of --only"] if missing else []),
     ]
@@ -78,7 +95,7 @@ def _tell(store: Store, done: Summary, missing: int) -> None:
 
 
 def _missing(store: Store, done: Summary) -> int:
-    from boundcalc.batch.store import among
+    from boundcalc.batch.rows import among
 
     condition, ids = among(done.ids, "checkpoint")
     query = f"SELECT count(DISTINCT checkpoint) FROM quantities {condition} AND part = 'skipped'"

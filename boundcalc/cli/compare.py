@@ -31,6 +31,7 @@ def run(words: list[str]) -> int:
     """
     given = parser.make_compare().parse_all(words)
     options = groups.options(given)
+    groups.check_format(given)
     check(given.output)
     check(given.store)
     check_apart(given.output, given.store)
@@ -47,7 +48,7 @@ def run(words: list[str]) -> int:
     if not given.quiet:
         for pair in found.tree["unmatched"]:
             note(str(pair["reason"]))
-    write(found.to(given.format), given.output)
+    write(found.to(given.format, given.csv_raw), given.output)
     return 0
 
 

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from boundcalc.cli.groups import FORMATS
+from boundcalc.cli import groups
 from boundcalc.cli.output import check, note, write
 from boundcalc.cli.words import Parser
 from boundcalc.errors import UsageError
@@ -43,9 +43,7 @@ def parser() -> Parser:
     made.add_argument("--trials", type=int, default=200, metavar="N", help="cases for each bound (200)")
     made.add_argument("--seed", type=int, default=0, metavar="S", help="of everything random (0)")
     made.add_argument("--replay", metavar="FILE", help="attack again the violations in a JSON report")
-    made.add_argument("--format", choices=FORMATS, default="table", help="of the report (table)")
-    made.add_argument("-o", "--output", metavar="FILE", help="write there instead of standard output")
-    made.add_argument("--quiet", action="store_true", help="no progress on standard error")
+    groups.output_options(made)
     return made
 
 
@@ -63,6 +61,7 @@ def run(words: list[str]) -> int:
         UsageError: an unknown bound, or numbers out of range.
     """
     given = parser().parse_all(words)
+    groups.check_format(given)
     if given.trials < 1:
         raise UsageError(f"--trials {given.trials}: give at least 1")
     if given.replay is not None and given.bounds:
@@ -85,7 +84,7 @@ def run(words: list[str]) -> int:
                 found = falsify(_named(given.bounds), given.trials, given.seed, progress)
             except NotRefuted as error:
                 failed, found = error, error.found
-    write(render(found, given.format), given.output)
+    write(render(found, given.format, given.csv_raw), given.output)
     for name in found.theorems_violated:
         note(f"{name} is violated although its status is theorem")
     if found.theorems_violated:

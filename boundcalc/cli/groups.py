@@ -6,6 +6,7 @@ import argparse
 from dataclasses import fields
 
 from boundcalc.cli.words import margin, numbers, parts, shape
+from boundcalc.errors import UsageError
 from boundcalc.options import DEVICES, ENCODINGS, MASK_ORIGINS, PARTS, Options
 
 FORMATS = ("table", "json", "csv", "markdown", "latex", "html")
@@ -118,10 +119,16 @@ def _kernel_options(group: argparse._ArgumentGroup) -> None:
     )
 
 
-def output_options(group: argparse._ArgumentGroup, formats: tuple[str, ...] = FORMATS) -> None:
+def output_options(group: argparse._ActionsContainer, formats: tuple[str, ...] = FORMATS) -> None:
     """Add where the report goes."""
     first = formats[0]
     group.add_argument("--format", choices=formats, default=first, help=f"of the report ({first})")
+    if "csv" in formats:
+        group.add_argument(
+            "--csv-raw",
+            action="store_true",
+            help="with --format csv: no apostrophe before text that a spreadsheet would run (= + - @ in front)",
+        )
     group.add_argument("-o", "--output", metavar="FILE", help="write there instead of standard output")
     group.add_argument("--quiet", action="store_true", help="no progress and no notes on standard error")
 
@@ -136,6 +143,16 @@ def picture_options(group: argparse._ArgumentGroup) -> None:
         metavar="FILE",
         help="write the network that occam certifies (.pt, .pth or .safetensors)",
     )
+
+
+def check_format(given: argparse.Namespace) -> None:
+    """Refuse what the chosen format does not take.
+
+    Raises:
+        UsageError: --csv-raw with another format.
+    """
+    if given.csv_raw and given.format != "csv":
+        raise UsageError(f"--csv-raw goes with --format csv, not {given.format}")
 
 
 def options(given: argparse.Namespace) -> Options:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
 from boundcalc.errors import UsageError
+from boundcalc.report import csv_cells
 from boundcalc.report.document import Column, Grid, Section
 from boundcalc.report.numbers import interval, percent, plain, show, sizes
 from boundcalc.report.ranking_sections import correlation_sections, ticket_sections
-from boundcalc.report.text import one_line
 from boundcalc.report.tree import frozen, thawed
 from boundcalc.report.views import FORMATS
 
@@ -52,11 +50,12 @@ class Comparison:
         """Return a fresh copy of the tree, of dicts and lists that the caller may change."""
         return {key: thawed(value) for key, value in self.tree.items()}
 
-    def to(self, format: str) -> str:
+    def to(self, format: str, csv_raw: bool = False) -> str:
         """Render the comparison.
 
         Args:
             format: one of ``boundcalc.report.FORMATS``: table, json, csv, markdown, latex, html.
+            csv_raw: leave text that a spreadsheet would run as it is; see `boundcalc.report.csv_cells`.
 
         Returns:
             The text, ending in one newline.
@@ -68,7 +67,7 @@ class Comparison:
             raise UsageError(f"unknown format {format!r}: one of {', '.join(FORMATS)}")
         tree = self.to_dict()
         if format == "csv":
-            return _csv(tree)
+            return csv_cells.table(CSV_HEADER, _csv_rows(tree), csv_raw)
         if format == "json":
             from boundcalc.report.json_view import render
 
@@ -149,15 +148,6 @@ def _pair(tree: Tree, index: int) -> Section:
 
 def _name(names: list[str]) -> str:
     return names[0] if names[0] == names[1] else f"{names[0]} / {names[1]}"
-
-
-def _csv(tree: Tree) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(CSV_HEADER)
-    for row in _csv_rows(tree):
-        writer.writerow([one_line(cell) for cell in row])
-    return text.getvalue()
 
 
 def _csv_rows(tree: Tree) -> Iterator[tuple[str, ...]]:

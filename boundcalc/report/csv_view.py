@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator
 from typing import Any
 
-from boundcalc.report.text import one_line
+from boundcalc.report.csv_cells import table
 
 HEADER = ("checkpoint", "part", "name", "quantity", "value", "status", "source", "reason")
 NULLABLE = ("complexity", "value", "log10_value")
@@ -16,11 +14,12 @@ Row = tuple[str, ...]
 Tree = dict[str, Any]
 
 
-def render(tree: Tree) -> str:
+def render(tree: Tree, raw: bool = False) -> str:
     """Render every number of a tree, each once, at full precision.
 
     Args:
         tree: a tree of schema ``boundcalc.report/1``.
+        raw: leave text that a spreadsheet would run as it is; see `boundcalc.report.csv_cells`.
 
     Returns:
         Lines ``checkpoint,part,name,quantity,value,status,source,reason``. `checkpoint` is its path, so that tables of
@@ -35,13 +34,8 @@ def render(tree: Tree) -> str:
         checkpoint,part,name,quantity,value,status,source,reason
         ,report,,seed,3,,,
     """
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(HEADER)
     path = str((tree.get("checkpoint") or {}).get("path", ""))
-    for row in cells(tree):
-        writer.writerow([one_line(cell) for cell in (path, *row)])
-    return text.getvalue()
+    return table(HEADER, ((path, *row) for row in cells(tree)), raw)
 
 
 def cells(tree: Tree) -> Iterator[Row]:

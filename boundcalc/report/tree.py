@@ -63,15 +63,20 @@ class Report:
         """Return a fresh copy of the tree, of dicts and lists that the caller may change."""
         return {key: thawed(value) for key, value in self.tree.items()}
 
-    def to(self, format: str) -> str:
+    def to(self, format: str, csv_raw: bool = False) -> str:
         """Render the report.
 
         Args:
             format: one of ``boundcalc.report.FORMATS``: table, json, csv, markdown, latex, html.
+            csv_raw: leave text that a spreadsheet would run as it is; see `boundcalc.report.csv_cells`.
 
         Returns:
             The text, ending in one newline.
         """
+        if format == "csv":
+            from boundcalc.report import csv_view
+
+            return csv_view.render(self.to_dict(), csv_raw)
         return view(format)(self.to_dict())
 
     def __str__(self) -> str:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
+from collections.abc import Iterator
 from importlib import import_module
 from typing import Any
 
 from boundcalc._version import __version__
 from boundcalc.errors import UsageError
+from boundcalc.report import csv_cells
 from boundcalc.report.document import Column, Grid, Section
 from boundcalc.report.numbers import NULL, given, lower, plain, upper
-from boundcalc.report.text import one_line
 from boundcalc.report.views import FORMATS
 from boundcalc.theory.falsify import LEVEL
 from boundcalc.theory.falsify_found import Attack, Attained, Falsification
@@ -116,8 +115,13 @@ def _record(found: Attained) -> Tree:
     }
 
 
-def render(found: Falsification, format: str) -> str:
+def render(found: Falsification, format: str, csv_raw: bool = False) -> str:
     """Render results in one of ``boundcalc.report.FORMATS``.
+
+    Args:
+        found: the results.
+        format: its name.
+        csv_raw: leave text that a spreadsheet would run as it is; see `boundcalc.report.csv_cells`.
 
     Raises:
         UsageError: there is no such format.
@@ -126,7 +130,7 @@ def render(found: Falsification, format: str) -> str:
         raise UsageError(f"unknown format {format!r}: one of {', '.join(FORMATS)}")
     plain_tree = tree(found)
     if format == "csv":
-        return _csv(plain_tree)
+        return csv_cells.table(CSV_HEADER, _csv_rows(plain_tree), csv_raw)
     if format == "json":
         from boundcalc.report.json_view import render as as_json
 
@@ -220,10 +224,7 @@ def _violation(one: Tree, status: str) -> str:
     return f"{status}, {place}: {one['where']} ({_attained(one)}, lower limit {lower(one['lower_limit'])})"
 
 
-def _csv(found: Tree) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(CSV_HEADER)
+def _csv_rows(found: Tree) -> Iterator[tuple[str, ...]]:
     for name, one in found["bounds"].items():
         cells: list[tuple[str, Any]] = [("trials", one["trials"]), ("violations", one["violations"])]
         for key in ("tightest", "tightest_with_hidden_layer"):
@@ -236,6 +237,4 @@ def _csv(found: Tree) -> str:
             ]
         if one["reason"]:
             cells.append(("reason", one["reason"]))
-        for quantity, value in cells:
-            writer.writerow([name, one["status"], one["kind"], quantity, one_line(str(value))])
-    return text.getvalue()
+        yield from ((name, one["status"], one["kind"], quantity, str(value)) for quantity, value in cells)

@@ -58,7 +58,6 @@ def test_what_is_no_checkpoint_is_left_out(tmp_path):
         "results.json",
     ):
         (tmp_path / name).touch()
-    (tmp_path / "dangling.pt").symlink_to("nowhere")
     (tmp_path / "replicate_0").mkdir()
     (tmp_path / "replicate_0" / "state.pth").touch()
     (tmp_path / ".cache").mkdir()

@@ -96,7 +96,7 @@ def test_a_failure_is_told_and_is_status_1(capsys, runs):
         status, out, err = batch(capsys, "runs", "--store", "s.sqlite", *SAMPLES, "--format", "json")
         assert status == 1
         assert err == (
-            f"boundcalc: {runs / 'broken.pt'}: a text file, not a checkpoint\nboundcalc: 3 paths, {counts}, 1 failed\n"
+            f"boundcalc: {runs / 'broken.pt'}: a text file, not a checkpoint\nboundcalc: 3 paths, {counts}, 1 of 3 failed\n"
         )
         assert [one["state"] for one in json.loads(out)["checkpoints"]] == ["failed", "done", "done"]
 

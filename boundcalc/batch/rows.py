@@ -1,0 +1,105 @@
+"""The rows of a store: one a checkpoint, and one a number."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+from typing import Any, NamedTuple
+
+STATES = ("claimed", "done", "failed")
+_DIGITS = re.compile(r"(\d+)")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One checkpoint under one set of options.
+
+    Attributes:
+        id: of the row.
+        path: where the checkpoint was last seen, absolute.
+        sha256: of its content, the report's ``checkpoint.sha256``.
+        options: hash of all that the numbers depend on besides the content: settings, reference, masks beside it.
+        settings: hash of what the command was given; the same for all checkpoints of a run.
+        version: of boundcalc.
+        state: one of `STATES`.
+        format: the convention; None unless done, as the next four.
+        parameters: weights of linear and convolution layers.
+        surviving: of them, not zero.
+        density: surviving / parameters.
+        seconds: of work.
+        error: why it failed, one line.
+        refused: whether the checkpoint or data was refused, so that another try would end in the same way.
+        finished: seconds since the epoch, UTC.
+    """
+
+    id: int
+    path: str
+    sha256: str
+    options: str
+    settings: str
+    version: str
+    state: str
+    format: str | None
+    parameters: int | None
+    surviving: int | None
+    density: float | None
+    seconds: float | None
+    error: str | None
+    refused: bool
+    finished: float | None
+
+
+class Quantity(NamedTuple):
+    """One number of a report, with the columns of its CSV view."""
+
+    part: str
+    name: str
+    quantity: str
+    value: int | float | None
+    status: str
+    source: str
+    reason: str
+
+
+COLUMNS = ", ".join(f"checkpoints.{field.name}" for field in fields(Row))
+_REFUSED = [field.name for field in fields(Row)].index("refused")
+QUANTITY_COLUMNS = ", ".join(f"quantities.{name}" for name in Quantity._fields)
+
+
+_OF = {"int": (int,), "str": (str,), "float": (float, int), "bool": (int,), "None": (type(None),)}
+_TYPES = tuple(
+    (field.name, tuple(one for word in str(field.type).split(" | ") for one in _OF[word]))
+    for field in fields(Row)
+)
+
+
+def fault_of(cells: tuple[Any, ...]) -> str:
+    """Say which of the columns `COLUMNS` holds what no batch wrote; nothing where all are sound."""
+    for (name, types), value in zip(_TYPES, cells, strict=True):
+        if not isinstance(value, types):
+            return f"its {name} is {value!r:.40}"
+    row = row_of(cells)
+    if row.state not in STATES:
+        return f"its state is {row.state!r:.40}"
+    return "its density is missing" if row.state == "done" and row.density is None else ""
+
+
+def row_of(cells: tuple[Any, ...]) -> Row:
+    """Return the row of columns `COLUMNS`."""
+    values = list(cells)
+    values[_REFUSED] = bool(values[_REFUSED])
+    return Row(*values)
+
+
+def natural(path: str) -> tuple[tuple[int, str], ...]:
+    """Return a key by which numbers in paths are sorted as numbers: level_4 before level_12."""
+    return tuple((int(part), "") if part.isdecimal() else (-1, part) for part in _DIGITS.split(path))
+
+
+def among(ids: Iterable[int] | None, column: str) -> tuple[str, tuple[str, ...]]:
+    """Return a condition of SQL, with its values, that a column has one of some ids; nothing for None."""
+    if ids is None:
+        return "", ()
+    return f"WHERE {column} IN (SELECT value FROM json_each(?))", (json.dumps(list(ids)),)

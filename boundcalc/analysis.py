@@ -70,7 +70,8 @@ def analyze(
         parts: names of parts; None for all that the input allows.
         reference: the initialisation.
         delta: each bound fails with at most this probability.
-        **options: further fields of `boundcalc.options.Options`: model, input_shape, mask, samples, input_bound, normalize,
+        **options: further fields of `boundcalc.options.Options`: model, input_shape, mask (a file, or a table or list of
+            tensors), mask_from_scores, samples, input_bound, normalize,
             device, seed, margin, mask_origin, calibration, target_error, encoding, cells,
             batch, sigma_w2, exact, max_memory, learning_rate.
 
@@ -86,25 +87,47 @@ def analyze(
     chosen = Options(
         data=data, parts=None if named is None else tuple(named), reference=reference, delta=delta, **options
     )
+    checkpoint = checkpoint_of(path_or_module, chosen)
     if isinstance(path_or_module, torch.nn.Module):
-        checkpoint = from_state_dict(path_or_module.state_dict(), type(path_or_module).__name__)
-        return assemble(find(checkpoint, replace(chosen, model=path_or_module)))
-    if isinstance(path_or_module, Mapping):
-        return assemble(find(from_state_dict(path_or_module, "state dict"), chosen))
-    return assemble(find(read(path_or_module, mask=chosen.mask, max_memory=chosen.max_memory), chosen))
+        chosen = replace(chosen, model=path_or_module)
+    return assemble(find(checkpoint, chosen))
+
+
+def checkpoint_of(
+    given: str | Path | torch.nn.Module | Mapping[str, Any], options: Options, name: str = "state dict"
+) -> Checkpoint:
+    """Read a checkpoint as the options say: its masks, and how much memory it may take.
+
+    Args:
+        given: a file or folder, a module, or a state dict.
+        options: what is asked for.
+        name: what to call a state dict in messages and in the report.
+
+    Raises:
+        CheckpointError: it is unreadable or refused.
+    """
+    if isinstance(given, torch.nn.Module):
+        name, given = type(given).__name__, given.state_dict()
+    if isinstance(given, Mapping):
+        return from_state_dict(given, name, options.mask, options.mask_from_scores)
+    return read(given, options.mask, options.max_memory, options.mask_from_scores)
 
 
 def load(
-    path: str | Path,
+    path: str | Path | torch.nn.Module | Mapping[str, Any],
     model: str | torch.nn.Module | None = None,
     input_shape: tuple[int, ...] | None = None,
+    mask: Any = None,
+    mask_from_scores: float | None = None,
 ) -> Network:
     """Read a checkpoint and return its network, masked weights in float64.
 
     Args:
-        path: a checkpoint of any convention of `boundcalc formats`.
+        path: a checkpoint of any convention of `boundcalc formats`, a torch module, or a state dict.
         model: where the architecture is, if not in the file; None to infer it.
         input_shape: one sample's shape, if neither the file nor the model tells it.
+        mask: masks by which the weights are multiplied: a file, or a table or list of tensors.
+        mask_from_scores: the share of each layer that is kept, for the scores of edge-popup.
 
     Returns:
         The network.
@@ -112,7 +135,9 @@ def load(
     Raises:
         CheckpointError: it is unreadable or refused, or the architecture is not understood.
     """
-    return from_checkpoint(read(path), model, input_shape)
+    own = path if model is None and isinstance(path, torch.nn.Module) else model
+    options = Options(mask=mask, mask_from_scores=mask_from_scores)
+    return from_checkpoint(checkpoint_of(path, options), own, input_shape)
 
 
 def find(checkpoint: Checkpoint, options: Options, progress: Progress | None = None) -> Findings:

@@ -11,8 +11,7 @@ from typing import Any
 from torch import nn
 
 from boundcalc._version import __version__
-from boundcalc.analysis import find
-from boundcalc.checkpoint import from_state_dict, read
+from boundcalc.analysis import checkpoint_of, find
 from boundcalc.checkpoint.types import Checkpoint
 from boundcalc.errors import CheckpointError, UsageError
 from boundcalc.graphon.compare import LayerDistance, distances
@@ -147,11 +146,9 @@ def side_by_side(
 
 
 def _subject(given: Given, options: Options) -> Subject:
-    if isinstance(given, nn.Module):
-        checkpoint = from_state_dict(given.state_dict(), type(given).__name__)
-        return checkpoint, from_checkpoint(checkpoint, given, options.input_shape or _shape(options))
-    checkpoint = read(given, mask=options.mask, max_memory=options.max_memory)
-    return checkpoint, from_checkpoint(checkpoint, options.model, options.input_shape or _shape(options))
+    checkpoint = checkpoint_of(given, options)
+    model = given if isinstance(given, nn.Module) else options.model
+    return checkpoint, from_checkpoint(checkpoint, model, options.input_shape or _shape(options))
 
 
 def _shape(options: Options) -> tuple[int, ...] | None:

@@ -30,7 +30,8 @@ class Options:
         model: ``FILE.py:CALLABLE``, ``package.module:CALLABLE`` or a torch module; None to infer.
         input_shape: one sample's shape; None to take the data's or the model's.
         reference: path of the initialisation; None to use one found beside the checkpoint.
-        mask: path of a separate mask file.
+        mask: path of a separate mask file, or a table or list of masks.
+        mask_from_scores: share of each layer that is kept, where the masks are the largest scores of edge-popup.
         samples: m, for bounds without data and for the question whether a sample is large enough.
         input_bound: B with |x| <= B in every coordinate, for a bound without data.
         parts: which parts to compute; None for all that the input allows.
@@ -60,7 +61,8 @@ class Options:
     model: str | torch.nn.Module | None = None
     input_shape: tuple[int, ...] | None = None
     reference: str | Path | None = None
-    mask: str | Path | None = None
+    mask: Any = None
+    mask_from_scores: float | None = None
     samples: int | None = None
     input_bound: float | None = None
     parts: tuple[str, ...] | None = None
@@ -106,6 +108,7 @@ class Options:
             ("sigma_w2", self.sigma_w2),
             ("max_memory", self.max_memory),
             ("learning_rate", self.learning_rate),
+            ("mask_from_scores", self.mask_from_scores),
         ):
             if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
                 raise UsageError(f"{name}={value!r}: give a number")
@@ -130,6 +133,10 @@ class Options:
             raise UsageError(f"--delta {self.delta}: give a probability between 0 and 1")
         if self.margin is not None and not (0 < self.margin < math.inf):
             raise UsageError(f"--margin {self.margin}: give a positive number, or auto")
+        if self.mask_from_scores is not None and not 0 < self.mask_from_scores <= 1:
+            raise UsageError(
+                f"--mask-from-scores {self.mask_from_scores}: give the share that is kept, above 0 and at most 1"
+            )
         if self.input_shape is not None and (not self.input_shape or min(self.input_shape) < 1):
             raise UsageError(f"--input-shape {self.input_shape}: give positive sizes, e.g. 1,28,28")
         if self.passes is not None and (type(self.passes) is not int or self.passes < 0):

@@ -8,7 +8,7 @@ import torch
 
 import boundcalc
 
-NOT_THE_NETWORK = ("path", "sha256", "format", "evidence", "mask", "ignored", "reference")
+NOT_THE_NETWORK = ("path", "sha256", "format", "evidence", "mask", "ignored", "tensors", "reference")
 
 
 def stripped(report):

@@ -69,8 +69,8 @@ def settings_of(options: Options) -> Settings:
         UsageError: data or a model that is an object in memory, which no other process can open.
     """
     given = {field.name: getattr(options, field.name) for field in fields(options)}
-    for name in ("data", "model"):
-        if given[name] is not None and not isinstance(given[name], str):
+    for name in ("data", "model", "mask"):
+        if given[name] is not None and not isinstance(given[name], str | Path if name == "mask" else str):
             raise UsageError(
                 f"batch takes {name} by name, not {type(given[name]).__name__}: its workers open it"
             )

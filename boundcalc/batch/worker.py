@@ -79,8 +79,7 @@ def work(task: Task) -> Result | Failure:
 
 
 def _analysed(task: Task, start: float) -> Result | Failure:
-    from boundcalc.analysis import find
-    from boundcalc.checkpoint import read
+    from boundcalc.analysis import checkpoint_of, find
     from boundcalc.report.assemble import assemble
 
     if task.version != __version__:
@@ -93,7 +92,7 @@ def _analysed(task: Task, start: float) -> Result | Failure:
         options = replace(
             options, data=_opened(options.data, options.normalize, task.settings), normalize=None
         )
-    checkpoint = read(task.path, mask=options.mask, max_memory=options.max_memory)
+    checkpoint = checkpoint_of(task.path, options)
     if checkpoint.sha256 != task.sha256 or _has_changed(task):
         return Failure(f"{stored(task.path)}: {CHANGED}", refused=False)
     findings = find(checkpoint, options)

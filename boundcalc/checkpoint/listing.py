@@ -19,6 +19,16 @@ _FORMATS: tuple[tuple[str, str, str], ...] = (
         "weight = weight * mask; multi-shot model.pt is the network at initialisation",
     ),
     (
+        "mask-buffers",
+        "a mask beside each weight under a name of its own: L._weight_mask (ModelOpt), L._mask (fasterai), L.zero_weights (nupic)",
+        "weight = weight * mask; positions that are kept or pruned are read, too",
+    ),
+    (
+        "edge-popup",
+        "L.scores beside L.weight (hidden-networks)",
+        "with --mask-from-scores DENSITY the weights of the largest scores of each layer",
+    ),
+    (
         "ramanujan-on-pai",
         "{epoch, state_dict} with keys containing mask",
         "as prune-live or synaptic-flow; <n>_mask.pth.tar can be given as --mask",
@@ -55,8 +65,8 @@ _FORMATS: tuple[tuple[str, str, str], ...] = (
     ),
     (
         "nested",
-        "state dict under state_dict, model_state_dict, model, net, weights, ...; masks under mask or masks",
-        "as inside; masks beside it are multiplied in",
+        "state dict under state_dict, model_state_dict, model, net, weights, ...; masks beside it under any key, at any depth",
+        "as inside; masks beside it are multiplied in: tables, lists in layer order, one vector, positions, a table a round",
     ),
     (
         "wrappers",
@@ -71,7 +81,7 @@ _FORMATS: tuple[tuple[str, str, str], ...] = (
     ("pt2", "torch.export archive (.pt2)", "same key rules; the forward pass gives the exact architecture"),
     (
         "mask-file",
-        "--mask FILE: table of masks, or a state dict that carries masks",
+        "--mask FILE: masks in any of these forms (.pt, .safetensors, .npz), or a state dict that carries masks",
         "weights multiplied by it",
     ),
 )

@@ -12,28 +12,8 @@ import torch
 
 from boundcalc.archive import open_zip, unpacked_size
 from boundcalc.budget import Budget
+from boundcalc.checkpoint.stand_ins import STAND_INS, made_plain
 from boundcalc.errors import CheckpointError
-
-_HARMLESS = (
-    "argparse.Namespace",
-    "numpy._core.multiarray.scalar",
-    "numpy.core.multiarray.scalar",
-    "numpy.dtype",
-)
-
-
-class Inert:
-    """Stands where a file has a NumPy scalar, a dtype or an argparse.Namespace; keeps nothing of it."""
-
-    def __new__(cls, *args: Any, **kwargs: Any) -> Inert:
-        """Make one, whatever the file passes."""
-        return super().__new__(cls)
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        pass
-
-    def __setstate__(self, state: Any) -> None:
-        pass
 
 
 def load(source: BinaryIO, path: Path | str, budget: Budget) -> Any:
@@ -45,7 +25,7 @@ def load(source: BinaryIO, path: Path | str, budget: Budget) -> Any:
         budget: of the file; the members of an archive count as what they unpack to.
 
     Returns:
-        The saved object; NumPy scalars, dtypes and Namespaces in it are `Inert`.
+        The saved object; NumPy arrays in it are tensors, NumPy scalars, dtypes and Namespaces keep nothing of what they were.
 
     Raises:
         CheckpointError: when it holds anything but tensors and plain values, or is damaged.
@@ -57,7 +37,7 @@ def load(source: BinaryIO, path: Path | str, budget: Budget) -> Any:
     with warnings.catch_warnings(), _stand_ins():
         warnings.simplefilter("ignore")
         try:
-            return torch.load(source, map_location="cpu", weights_only=True)
+            return made_plain(torch.load(source, map_location="cpu", weights_only=True))
         except Exception as problem:
             from boundcalc.checkpoint.refusal import explain
 
@@ -65,7 +45,7 @@ def load(source: BinaryIO, path: Path | str, budget: Budget) -> Any:
 
 
 def harmless(name: str) -> bool:
-    """Tell whether a global of a pickle is one that `Inert` stands for.
+    """Tell whether a global of a pickle is one that something stands for.
 
     Args:
         name: with its module, e.g. ``"numpy.dtype"``.
@@ -73,17 +53,9 @@ def harmless(name: str) -> bool:
     Returns:
         Whether a file that needs it is read.
     """
-    return name in _HARMLESS
-
-
-def _stand_in(qualified: str) -> type[Inert]:
-    module, _, name = qualified.rpartition(".")
-    return type(name, (Inert,), {"__module__": module, "__qualname__": name})
-
-
-_STAND_INS = tuple(map(_stand_in, _HARMLESS))
+    return name in STAND_INS
 
 
 def _stand_ins() -> AbstractContextManager[Any]:
     safe_globals = getattr(torch.serialization, "safe_globals", None)
-    return nullcontext() if safe_globals is None else safe_globals(list(_STAND_INS))
+    return nullcontext() if safe_globals is None else safe_globals(list(STAND_INS.values()))

@@ -7,14 +7,16 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from boundcalc.budget import Budget
-from boundcalc.checkpoint import masks_apart, open_lth, pickled, safetensors_file, validate
+from boundcalc.checkpoint import open_lth, pickled, safetensors_file, validate
 from boundcalc.checkpoint.conventions import decode, lightning, nested, plain, wrappers
 from boundcalc.checkpoint.conventions.state import State, listing
-from boundcalc.checkpoint.masks_apart import Source
+from boundcalc.checkpoint.masks import apply as masks_applied
+from boundcalc.checkpoint.masks.resolver import Given, resolve
 from boundcalc.checkpoint.program import Program
 from boundcalc.checkpoint.sniff import Container, container
 from boundcalc.checkpoint.types import Checkpoint
@@ -32,6 +34,8 @@ _BY_PRECEDENCE = (
     "galanti",
     "weight-norm",
     "spectral-norm",
+    "edge-popup",
+    "mask-buffers",
     "nested",
     "mask-file",
     "lightning",
@@ -49,13 +53,19 @@ class _Opened:
     program: Program | None = None
 
 
-def read(path: str | Path, mask: str | Path | None = None, max_memory: float | None = None) -> Checkpoint:
+def read(
+    path: str | Path,
+    mask: Any = None,
+    max_memory: float | None = None,
+    mask_from_scores: float | None = None,
+) -> Checkpoint:
     """Read a checkpoint of any convention that `formats` lists. Nothing in it is executed.
 
     Args:
         path: a file, or a folder of open_lth or of safetensors shards.
-        mask: a further file with masks, by which the weights are multiplied.
+        mask: masks by which the weights are multiplied: a file, or a table or list of tensors in any form that such a file may have.
         max_memory: gigabytes that the tensors of one file may take; None for 4 times its size or 2 GB, whichever is larger.
+        mask_from_scores: the share of each layer that is kept, for the scores of edge-popup.
 
     Returns:
         The canonical content.
@@ -66,40 +76,54 @@ def read(path: str | Path, mask: str | Path | None = None, max_memory: float | N
     place = Path(path)
     with only_own_errors(place):
         before = stamps(files_of(place))
-        checkpoint = _read(place, None if mask is None else Path(mask), max_memory)
+        checkpoint = _read(place, mask, max_memory, mask_from_scores)
         check_unchanged(before)
     return checkpoint
 
 
-def _read(place: Path, mask: Path | None, max_memory: float | None) -> Checkpoint:
+def _read(place: Path, mask: Any, max_memory: float | None, density: float | None) -> Checkpoint:
     ticket = open_lth.ticket_at(place)
     opened = _open(ticket.model if ticket else _file_at(place), max_memory)
     state = nested.unwrap(opened.saved, str(ticket.model if ticket else place))
-    state = validate.usable(_note_container(state, opened, ticket), opened.budget)
+    state = _note_container(state, opened, ticket)
     if is_folder(place) and ticket is None:
         state = state.noting(f"{opened.files[0].name} in the folder")
-    state = lightning.decode(wrappers.strip(state))
-    raw = state.tensors
-    sources = _mask_sources(state, ticket, mask, max_memory)
-    state = replace(state, apart={name: kept for source in sources for name, kept in source.masks.items()})
-    state = decode(state)
-    for source in sources:
-        state = masks_apart.apply(state, source)
-    validate.network(state)
-    state = plain.note_inferred_masks(state)
+    given = _given(state, ticket, mask, max_memory)
+    ordered = opened.container not in {Container.SAFETENSORS, Container.SHARD_INDEX}
     files = opened.files if ticket is None or not is_folder(place) else ticket.files
-    return Checkpoint(
+    checkpoint = _decoded(state, given, density, ordered=ordered, budget=opened.budget)
+    return replace(
+        checkpoint,
         path=str(place),
         sha256=digest(files),
+        program=_renamed(opened.program, checkpoint.renamed),
+        reference=ticket.reference if ticket else None,
+    )
+
+
+def _decoded(
+    state: State, given: tuple[Given, ...], density: float | None, *, ordered: bool, budget: Budget | None
+) -> Checkpoint:
+    """Return the content of a state dict and of what lies beside it, without path and digest."""
+    state = lightning.decode(wrappers.strip(validate.usable(state, budget)))
+    raw = state.tensors
+    resolved = resolve(state, given, density, ordered=ordered, budget=budget)
+    state = masks_applied.apply(decode(masks_applied.without(state, resolved)), resolved)
+    validate.network(state)
+    state = plain.note_inferred_masks(state)
+    return Checkpoint(
+        path=state.path,
+        sha256="",
         format=next(name for name in _BY_PRECEDENCE if name in state.formats),
         evidence=state.evidence,
         tensors=dict(state.tensors),
         masks=dict(state.masks),
-        raw=masks_apart.apply_to_raw(raw, state.masks) if sources else dict(raw),
-        ordered=opened.container not in {Container.SAFETENSORS, Container.SHARD_INDEX},
-        program=_renamed(opened.program, state),
-        reference=ticket.reference if ticket else None,
+        raw=masks_applied.to_raw(raw, resolved.masks),
+        ordered=ordered,
         ignored=state.ignored,
+        entries=masks_applied.entries(state, raw, resolved),
+        owners=dict(resolved.owners),
+        renamed=dict(state.renamed),
     )
 
 
@@ -120,12 +144,16 @@ def files_of(path: str | Path) -> tuple[Path, ...]:
     return safetensors_file.shard_files(file) if container(file) is Container.SHARD_INDEX else (file,)
 
 
-def from_state_dict(tensors: Mapping[str, torch.Tensor], name: str) -> Checkpoint:
+def from_state_dict(
+    saved: Mapping[str, Any], name: str, mask: Any = None, mask_from_scores: float | None = None
+) -> Checkpoint:
     """Read the state dict of a module in memory, in whatever convention its keys are.
 
     Args:
-        tensors: as `torch.nn.Module.state_dict` returns it.
+        saved: as `torch.nn.Module.state_dict` returns it, or any table that a file may hold.
         name: stands for the path, in messages and in the report.
+        mask: masks by which the weights are multiplied, as in `read`.
+        mask_from_scores: the share of each layer that is kept, for the scores of edge-popup.
 
     Returns:
         The canonical content; the digest is that of the tensors' keys and bytes.
@@ -133,26 +161,24 @@ def from_state_dict(tensors: Mapping[str, torch.Tensor], name: str) -> Checkpoin
     Raises:
         CheckpointError: no weights, values that are not finite, or keys of two minds.
     """
-    saved = {key: tensor.detach().cpu() for key, tensor in tensors.items()}
-    state = validate.usable(nested.unwrap(saved, name), None)
-    raw = dict(state.tensors)
-    state = decode(state)
-    validate.network(state)
-    state = plain.note_inferred_masks(state)
-    digest = hashlib.sha256()
-    for key in sorted(saved):
-        digest.update(key.encode())
-        digest.update(saved[key].contiguous().flatten().view(torch.uint8).numpy().tobytes())
-    return Checkpoint(
-        path=name,
-        sha256=digest.hexdigest(),
-        format=next(found for found in _BY_PRECEDENCE if found in state.formats),
-        evidence=("a module in memory", *state.evidence),
-        tensors=dict(state.tensors),
-        masks=dict(state.masks),
-        raw=raw,
-        ignored=state.ignored,
-    )
+    with only_own_errors(name):
+        state = nested.unwrap(_on_cpu(dict(saved)), name).noting("a module in memory")
+        given = _given(state, None, mask, None)
+        checkpoint = _decoded(state, given, mask_from_scores, ordered=True, budget=None)
+        digest = hashlib.sha256()
+        for key, tensor in sorted(state.tensors.items()):
+            digest.update(key.encode())
+            digest.update(tensor.detach().contiguous().flatten().view(torch.uint8).numpy().tobytes())
+    return replace(checkpoint, sha256=digest.hexdigest())
+
+
+def _on_cpu(saved: Any) -> Any:
+    """Return tables and lists of tensors with every tensor on the CPU and without gradient."""
+    if isinstance(saved, torch.Tensor):
+        return saved.detach().cpu()
+    if isinstance(saved, Mapping):
+        return {key: _on_cpu(value) for key, value in saved.items()}
+    return type(saved)(map(_on_cpu, saved)) if type(saved) in {list, tuple} else saved
 
 
 def _file_at(place: Path) -> Path:
@@ -196,44 +222,51 @@ def _note_container(state: State, opened: _Opened, ticket: open_lth.Ticket | Non
     return state
 
 
-def _mask_sources(
-    state: State, ticket: open_lth.Ticket | None, mask: Path | None, max_memory: float | None
-) -> list[Source]:
-    sources = []
-    if state.apart:
-        beside = masks_apart.by_owner(state.apart, state.path)
-        sources.append(Source(Path(state.path), "the entry beside the state dict", "nested", beside))
+def _given(
+    state: State, ticket: open_lth.Ticket | None, mask: Any, max_memory: float | None
+) -> tuple[Given, ...]:
+    """Return the masks that lie in files of their own, or were given in Python.
+
+    Raises:
+        CheckpointError: a ticket has none and is of no use without.
+    """
+    found: list[Given] = []
     if ticket is not None and ticket.mask is not None:
-        masks = _masks_in(ticket.mask, max_memory)
-        agreement = open_lth.check_report(ticket, masks)
-        what = f"{ticket.mask.name} beside it" + (f" ({agreement})" if agreement else "")
-        sources.append(Source(ticket.mask, what, "open_lth", masks))
-    if mask is not None:
-        file = mask / open_lth.MASK if is_folder(mask) else mask
-        sources.append(Source(file, str(file), "mask-file", _masks_in(file, max_memory)))
-    if ticket is not None and ticket.needs_mask and not sources:
+        found.append(_of_ticket(ticket, ticket.mask, max_memory))
+    if isinstance(mask, str | Path):
+        place = Path(mask)
+        found.append(_in_file(place / open_lth.MASK if is_folder(place) else place, max_memory))
+    elif mask is not None:
+        found.append(Given("mask=", _on_cpu(mask), "mask="))
+    if ticket is not None and ticket.needs_mask and not found:
         raise CheckpointError(
             state.path,
             "no mask.pth beside it, and open_lth's models are not zeroed: give the mask with --mask",
         )
-    return sources
+    return tuple(found)
 
 
-def _masks_in(file: Path, max_memory: float | None) -> dict[str, torch.Tensor]:
+def _of_ticket(ticket: open_lth.Ticket, file: Path, max_memory: float | None) -> Given:
+    given = _in_file(file, max_memory)
+    saved = given.saved if isinstance(given.saved, dict) else {}
+    masks = {str(key): mask for key, mask in saved.items() if isinstance(mask, torch.Tensor)}
+    agreement = open_lth.check_report(ticket, masks)
+    what = f"{file.name} beside it" + (f" ({agreement})" if agreement else "")
+    return replace(given, what=what, format="open_lth")
+
+
+def _in_file(file: Path, max_memory: float | None) -> Given:
     with only_own_errors(file):
         before = stamps([file])
         opened = _open(file, max_memory)
-        masks = masks_apart.from_object(opened.saved, str(file), opened.budget)
         check_unchanged(before)
-    return masks
+    return Given(str(file), opened.saved, str(file), budget=opened.budget)
 
 
-def _renamed(program: Program | None, state: State) -> Program | None:
+def _renamed(program: Program | None, renamed: Mapping[str, str]) -> Program | None:
     if program is None:
         return None
-    return replace(
-        program, state={value: state.renamed.get(key, key) for value, key in program.state.items()}
-    )
+    return replace(program, state={value: renamed.get(key, key) for value, key in program.state.items()})
 
 
 def digest(files: Iterable[Path], refuse: Refuse = CheckpointError) -> str:

@@ -11,6 +11,21 @@ from boundcalc.checkpoint.program import Program
 
 
 @dataclass(frozen=True)
+class Entry:
+    """One tensor of a file, or one entry that might have been a mask, and what became of it.
+
+    Attributes:
+        key: as the file has it; of something deeper the keys on the way, joined by dots.
+        role: ``"weight"``, ``"mask"``, ``"bias"``, ``"buffer"``, ``"unused"`` or ``"not read"``.
+        why: the reason, a few words.
+    """
+
+    key: str
+    role: str
+    why: str
+
+
+@dataclass(frozen=True)
 class Checkpoint:
     """The canonical content of a checkpoint.
 
@@ -29,6 +44,10 @@ class Checkpoint:
         ordered: whether the order of `tensors` is the order in which the layers were registered.
         program: the captured forward pass when the file holds one (.pt2).
         reference: path of the initialisation found beside the checkpoint, if any.
+        ignored: entries that carry no weights.
+        entries: every tensor of the file, and of a file of masks, once.
+        owners: keys in `raw` of masks, and of scores that stand for one -> the tensor that they are for.
+        renamed: key in the file -> key in `raw`, where a wrapper's prefix was cut off.
     """
 
     path: str
@@ -42,3 +61,6 @@ class Checkpoint:
     program: Program | None = None
     reference: Path | None = None
     ignored: tuple[str, ...] = field(default=())
+    entries: tuple[Entry, ...] = field(default=())
+    owners: dict[str, str] = field(default_factory=dict)
+    renamed: dict[str, str] = field(default_factory=dict)

@@ -61,6 +61,21 @@ def network(state: State) -> None:
         )
 
 
+def readable(tensor: torch.Tensor) -> bool:
+    """Tell whether the values of a tensor can be looked at as they are.
+
+    Args:
+        tensor: of any kind.
+    """
+    plain = (
+        tensor.layout is torch.strided
+        and not tensor.is_quantized
+        and not tensor.is_meta
+        and not tensor.is_nested
+    )
+    return plain and type(tensor) is torch.Tensor and tensor.dtype in _FLOATS | _COUNTS
+
+
 def _usable(state: State, key: str, tensor: torch.Tensor, budget: Budget | None) -> torch.Tensor:
     tensor = tensor.detach()
     for wrong, problem in _WRONG:

@@ -25,11 +25,10 @@ def run(words: list[str]) -> int:
     if given.save_quantised is not None:
         quantised.check(given.save_quantised, options)
 
-    from boundcalc.analysis import find
-    from boundcalc.checkpoint import read
+    from boundcalc.analysis import checkpoint_of, find
     from boundcalc.report.assemble import assemble
 
-    checkpoint = read(given.checkpoint, mask=given.mask, max_memory=options.max_memory)
+    checkpoint = checkpoint_of(given.checkpoint, options)
     findings = find(checkpoint, options, None if given.quiet else progress_bar())
     write(assemble(findings).to(given.format, given.csv_raw), given.output)
     if given.figure is not None:

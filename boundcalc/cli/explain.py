@@ -34,11 +34,10 @@ def run(words: list[str]) -> int:
     bound = find_bound(given.bound)
     problem = None
     if given.checkpoint is not None:
-        from boundcalc.analysis import problem_of
-        from boundcalc.checkpoint import read
+        from boundcalc.analysis import checkpoint_of, problem_of
 
         progress = None if given.quiet else progress_bar()
-        checkpoint = read(given.checkpoint, mask=given.mask, max_memory=options.max_memory)
+        checkpoint = checkpoint_of(given.checkpoint, options)
         problem = problem_of(checkpoint, options, progress, spectral=bound.spectral)
     write(render(explain(bound, problem), given.format), given.output)
     return 0

@@ -35,6 +35,12 @@ def network_options(group: argparse._ArgumentGroup) -> None:
     _model_options(group)
     group.add_argument("--reference", metavar="CHECKPOINT", help="the initialisation, for distances")
     group.add_argument("--mask", metavar="FILE", help="masks kept in a file of their own")
+    group.add_argument(
+        "--mask-from-scores",
+        type=float,
+        metavar="DENSITY",
+        help="keep this share of each layer, by the scores of edge-popup beside its weights",
+    )
 
 
 def sample_options(group: argparse._ArgumentGroup) -> None:

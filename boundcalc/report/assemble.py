@@ -63,6 +63,7 @@ def _checkpoint(findings: Findings) -> dict[str, Any]:
         "biases": network.biases,
         "reference": None if reference is None else {"path": reference.path, "how": reference.how},
         "ignored": list(checkpoint.ignored),
+        "tensors": [{"key": entry.key, "role": entry.role, "why": entry.why} for entry in checkpoint.entries],
     }
 
 

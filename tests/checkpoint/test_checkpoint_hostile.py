@@ -121,8 +121,18 @@ def test_numpy_scalars_and_namespaces_are_inert(tmp_path):
     assert set(torch.serialization.get_safe_globals()) == before
 
 
-def test_numpy_arrays_are_refused(tmp_path):
-    assert "numpy" in refusal(saved(tmp_path, WEIGHT | {"history": np.ones(3)}))
+@pytest.mark.parametrize("dtype", ["bool", "uint8", "int64", "float16", "float32", ">f8", "uint16"])
+def test_numpy_arrays_are_tensors(tmp_path, dtype):
+    array = np.asfortranarray(np.array([[1, 0, 1], [0, 1, 1]]).astype(dtype))
+    content = {"state_dict": {"fc.weight": torch.ones(2, 3)}, "mask": {"fc": array}}
+    checkpoint = read(saved(tmp_path, content))
+    assert torch.equal(checkpoint.masks["fc.weight"], torch.from_numpy(array.astype(bool)))
+
+
+def test_numpy_arrays_of_objects_keep_nothing(tmp_path, touch):
+    inert = np.array([{"a": 1}, None], dtype=object)
+    assert read(saved(tmp_path, {"state_dict": WEIGHT, "history": inert})).tensors.keys() == WEIGHT.keys()
+    assert "to be executed" in refusal(saved(tmp_path, WEIGHT | {"history": np.array([touch], dtype=object)}))
 
 
 @pytest.mark.parametrize("fraction", [0.1, 0.5, 0.9, 0.99])

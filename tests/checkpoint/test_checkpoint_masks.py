@@ -35,7 +35,7 @@ def test_masks_that_are_none(tmp_path, suffixes):
     for wrong, word in (
         (MASK * 0.5, "other than 0 and 1"),
         (MASK * float("nan"), "other than 0 and 1"),
-        (MASK[:1], "shape (1, 3)"),
+        (MASK[:, :2], "shape (2, 2)"),
         (MASK.T, "shape (3, 2)"),
         (torch.tensor(1), "shape ()"),
     ):
@@ -123,9 +123,9 @@ def test_mask_file_on_wrapped_and_pruned_weights(mlp, tmp_path):
 def test_mask_files_that_do_not_fit(tmp_path):
     content = {"fc1.weight": WEIGHT}
     assert "fc9 belongs to no layer" in refusal(tmp_path, content, {"fc9": MASK})
-    assert "the mask of fc1.weight has shape" in refusal(tmp_path, content, {"fc1": MASK[:1]})
+    assert "fc1, for fc1.weight, has shape (3, 2)" in refusal(tmp_path, content, {"fc1": MASK.T})
     assert "other than 0 and 1" in refusal(tmp_path, content, {"fc1.weight": WEIGHT})
-    assert "two masks for fc1.weight" in refusal(
+    assert "one of two masks for fc1.weight" in refusal(
         tmp_path, content, {"fc1.weight_mask": MASK, "fc1.weight.mask": MASK}
     )
     assert "no masks" in refusal(tmp_path, content, {"steps": torch.tensor(1)})

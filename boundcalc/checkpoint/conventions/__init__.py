@@ -7,12 +7,11 @@ from boundcalc.checkpoint.conventions import (
     plain,
     prune,
     spectral_norm,
-    synaptic_flow,
     weight_norm,
 )
 from boundcalc.checkpoint.conventions.state import State
 
-_IN_ORDER = (prune, parametrizations, weight_norm, spectral_norm, synaptic_flow, plain)
+_IN_ORDER = (prune, parametrizations, weight_norm, spectral_norm, plain)
 
 
 def decode(state: State) -> State:

@@ -14,6 +14,7 @@ import torch
 
 from boundcalc.checkpoint.conventions.state import State
 from boundcalc.checkpoint.conventions.wrappers import cut, leaves_bare_names
+from boundcalc.checkpoint.masks.words import speaks_of_masks
 
 NAME = "lightning"
 _MARKS = ("pytorch-lightning_version", "hyper_parameters")
@@ -58,7 +59,7 @@ def decode(state: State) -> State:
 
 
 def _is_metric(key: str, tensor: torch.Tensor) -> bool:
-    is_mask = key.endswith("mask")
+    is_mask = any(speaks_of_masks(part) for part in key.split("."))
     single = tensor.dim() == 0 and not key.endswith(("_g", ".original0", "num_batches_tracked"))
     return single or (not tensor.is_floating_point() and tensor.dim() == 1 and not is_mask)
 

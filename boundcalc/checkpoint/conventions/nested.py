@@ -2,7 +2,7 @@
 
 Evidence: a top-level entry that is itself a table of named tensors. Of several, the first of `PREFERRED` is
     taken.
-A sibling entry ``mask`` or ``masks`` that is a table of tensors holds the masks.
+What lies beside it is kept for `boundcalc.checkpoint.masks`, which looks for masks there.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import torch
 
 from boundcalc.checkpoint.conventions import galanti, lightning, ramanujan
 from boundcalc.checkpoint.conventions.state import State, listing
+from boundcalc.checkpoint.masks.words import says_mask, speaks_of_masks
 from boundcalc.errors import CheckpointError
 
 PREFERRED = (
@@ -32,7 +33,6 @@ PREFERRED = (
     "ema",
     "params_ema",
 )
-_MASKS = ("mask", "masks")
 _DEEPEST = 5
 _LONGEST_KEY = 500
 _OPEN_LTH_STATE = {"ep", "it", "model_state_dict", "optimizer_state_dict", "logger"}
@@ -55,9 +55,9 @@ def unwrap(saved: Any, path: str) -> State:
     for _ in range(_DEEPEST):
         if not isinstance(saved, dict):
             raise CheckpointError(path, f"holds {_kind(saved)}, not a state dict: a table of named tensors")
-        _check_keys(saved, path)
         taken = _taken(saved, path)
         if taken is None:
+            _check_keys(saved, path)
             return _flat(saved, state)
         state = _beside(saved, taken, state)
         saved = saved[taken]
@@ -71,13 +71,17 @@ def _kind(saved: Any) -> str:
 
 
 def _check_keys(saved: dict[Any, Any], path: str) -> None:
-    for key in saved:
+    for key, value in saved.items():
+        if not isinstance(value, torch.Tensor) and not isinstance(key, str):
+            continue
         if not isinstance(key, str) or not key.isprintable() or len(key) > _LONGEST_KEY:
             raise CheckpointError(path, f"the key {ascii(key)[:80]} is not a name")
 
 
 def _is_table(value: Any) -> bool:
-    return isinstance(value, dict) and any(isinstance(item, torch.Tensor) for item in value.values())
+    return isinstance(value, dict) and any(
+        isinstance(item, torch.Tensor) and isinstance(key, str) for key, item in value.items()
+    )
 
 
 def _is_shell(value: Any) -> bool:
@@ -89,12 +93,15 @@ def _taken(saved: dict[str, Any], path: str) -> str | None:
     named = named or [key for key in PREFERRED if _is_shell(saved.get(key))]
     if named:
         return named[0]
-    if any(isinstance(value, torch.Tensor) for value in saved.values()):
+    if any(isinstance(value, torch.Tensor) and _is_named(key, value) for key, value in saved.items()):
         return None
     others = [
         key
         for key, value in saved.items()
-        if _is_table(value) and key not in _MASKS and "optim" not in key.lower()
+        if isinstance(key, str)
+        and _is_table(value)
+        and not _is_masks(key, value)
+        and "optim" not in key.lower()
     ]
     if len(others) > 1:
         raise CheckpointError(
@@ -103,26 +110,40 @@ def _taken(saved: dict[str, Any], path: str) -> str | None:
     return others[0] if others else None
 
 
+def _is_named(key: Any, value: torch.Tensor) -> bool:
+    """Tell whether a tensor may be one of a state dict, and not a number or a mask beside one."""
+    return (
+        not isinstance(key, str)
+        or (value.dim() > 0 and not speaks_of_masks(key.partition(".")[0]))
+        or "." in key
+    )
+
+
+def _is_masks(key: str, table: dict[Any, Any]) -> bool:
+    """Tell whether a table is one of masks by its name, and by its values where the name says pruned or kept only."""
+    tensors = [item for item in table.values() if isinstance(item, torch.Tensor)]
+    return says_mask(key) or (speaks_of_masks(key) and not any(item.is_floating_point() for item in tensors))
+
+
 def _beside(saved: dict[str, Any], taken: str, state: State) -> State:
     _refuse_training_state(saved, state)
-    others = [key for key in saved if key != taken and _is_table(saved[key]) and key not in _MASKS]
+    others = [
+        str(key)
+        for key in saved
+        if key != taken and _is_table(saved[key]) and not _is_masks(str(key), saved[key])
+    ]
     choice = f"; {listing(others)} not read" if others else ""
     state = state.noting(f"state dict under the key {taken}{choice}")
     for convention in (galanti, lightning, ramanujan):
         state = convention.recognise(saved, taken, state)
-    state = _sibling_masks(saved, state)
-    kept_out = (taken, *_MASKS) if state.apart else (taken,)
-    return replace(state, ignored=(*state.ignored, *(key for key in saved if key not in kept_out)))
+    rest = {key: value for key, value in saved.items() if key != taken}
+    return replace(_aside(state, rest), home=(*state.home, taken))
 
 
-def _sibling_masks(saved: dict[str, Any], state: State) -> State:
-    for key in _MASKS:
-        if _is_table(saved.get(key)):
-            masks = {name: value for name, value in saved[key].items() if isinstance(value, torch.Tensor)}
-            state = replace(state, apart={**state.apart, **masks}).noting(
-                f"masks under the key {key}", "nested"
-            )
-    return state
+def _aside(state: State, rest: dict[Any, Any]) -> State:
+    """Keep entries that are no part of the state dict."""
+    beside = tuple(((*state.home, key), value) for key, value in rest.items())
+    return replace(state, beside=(*state.beside, *beside), ignored=(*state.ignored, *map(str, rest)))
 
 
 def _refuse_training_state(saved: dict[str, Any], state: State) -> None:
@@ -138,5 +159,6 @@ def _flat(saved: dict[str, Any], state: State) -> State:
     tensors = {key: value for key, value in saved.items() if isinstance(value, torch.Tensor)}
     if not tensors:
         raise CheckpointError(state.path, "holds no tensors, so no weights")
-    rest = tuple(key for key in saved if key not in tensors)
-    return replace(state, tensors=tensors, ignored=(*state.ignored, *rest))
+    return _aside(
+        replace(state, tensors=tensors), {key: value for key, value in saved.items() if key not in tensors}
+    )

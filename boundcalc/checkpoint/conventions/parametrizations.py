@@ -10,9 +10,11 @@ a separate file gives the mask.
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import torch
 
+from boundcalc.checkpoint.arrays import keep_where
 from boundcalc.checkpoint.conventions import spectral_norm, weight_norm
 from boundcalc.checkpoint.conventions.state import Part, State, listing
 from boundcalc.checkpoint.masking import masked
@@ -34,6 +36,7 @@ def decode(state: State) -> State:
     Returns:
         The state with plain tensors, and the masks.
     """
+    state = _with_biases(state)
     groups = _groups(state)
     if not groups:
         return state
@@ -46,6 +49,34 @@ def decode(state: State) -> State:
     first = next(iter(groups.values()))
     sentence = f"{next(iter(first.values()))}: parametrizations{kind} of {listing(groups)}"
     return state.with_parts(parts).noting(sentence, NAME)
+
+
+def _with_biases(state: State) -> State:
+    """Give the biases that torch.ao's structured pruning keeps as ``_bias`` their names; its hook zeroes those of pruned rows."""
+    found: dict[str, torch.Tensor] = {}
+    moved: list[str] = []
+    for key, tensor in state.tensors.items():
+        layer = key.removesuffix("_bias")
+        weight = f"{layer}parametrizations.weight.original"
+        if (
+            layer == key
+            or (layer and not layer.endswith("."))
+            or weight not in state.tensors
+            or f"{layer}bias" in state.tensors
+        ):
+            found[key] = tensor
+            continue
+        mask = state.mask_apart(f"{layer}weight")
+        rows = None if mask is None else mask.flatten(1).any(1)
+        fits = rows is not None and rows.shape == tensor.shape
+        found[f"{layer}bias"] = keep_where(rows, tensor) if rows is not None and fits else tensor
+        moved.append(key)
+    if not moved:
+        return state
+    sentence = (
+        f"{listing(moved)}: biases as torch.ao's structured pruning keeps them, 0 where a row is pruned"
+    )
+    return replace(state, tensors=found).noting(sentence)
 
 
 def _groups(state: State) -> dict[str, dict[str, str]]:

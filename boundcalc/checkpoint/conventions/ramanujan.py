@@ -11,6 +11,7 @@ from typing import Any
 from boundcalc.checkpoint.conventions.state import State
 
 NAME = "ramanujan-on-pai"
+LIGHTNING = "pytorch-lightning_version"
 
 
 def recognise(saved: dict[str, Any], taken: str, state: State) -> State:
@@ -25,7 +26,7 @@ def recognise(saved: dict[str, Any], taken: str, state: State) -> State:
         The state, with evidence if this is such a file.
     """
     masks = any("mask" in str(key) for key in saved[taken])
-    if taken == "state_dict" and "epoch" in saved and masks:
+    if taken == "state_dict" and "epoch" in saved and masks and LIGHTNING not in saved:
         return state.noting(
             "keys epoch and state_dict, masks among its tensors, as ramanujan-on-pai saves", NAME
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import torch
 
@@ -33,8 +34,10 @@ class State:
         path: the file, for errors.
         tensors: key -> tensor, in file order.
         masks: key -> bool mask of the tensor of that key, already applied.
-        apart: masks that lie outside the state dict (mask.pth, --mask, a sibling entry): name -> tensor, not
-            yet applied.
+        apart: masks that lie outside the state dict or under names of their own in it: name -> bool mask in the
+            tensor's shape, not yet applied.
+        home: the keys in the file on the way to the state dict.
+        beside: what else lies in the file: the keys on the way to it, and the entry.
         evidence: one sentence for each convention recognised.
         formats: the short names of these conventions.
         ignored: entries that carry no weights.
@@ -45,6 +48,8 @@ class State:
     tensors: Mapping[str, torch.Tensor]
     masks: Mapping[str, torch.Tensor] = field(default_factory=dict)
     apart: Mapping[str, torch.Tensor] = field(default_factory=dict)
+    home: tuple[Any, ...] = ()
+    beside: tuple[tuple[tuple[Any, ...], Any], ...] = ()
     evidence: tuple[str, ...] = ()
     formats: tuple[str, ...] = ()
     ignored: tuple[str, ...] = ()

@@ -1,0 +1,123 @@
+"""Weights multiplied by the masks that were found, and what became of every tensor."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import torch
+
+from boundcalc.checkpoint.arrays import keep_where
+from boundcalc.checkpoint.conventions.state import State
+from boundcalc.checkpoint.masking import masked
+from boundcalc.checkpoint.masks.leaves import spoken
+from boundcalc.checkpoint.masks.resolver import Resolved
+from boundcalc.checkpoint.types import Entry
+
+_STATISTICS = frozenset({"running_mean", "running_var"})
+
+
+def without(state: State, resolved: Resolved) -> State:
+    """Take masks under names of their own out of a state dict, and note those that are for its weights.
+
+    Args:
+        state: with wrappers cut off.
+        resolved: its masks.
+    """
+    tensors = {key: tensor for key, tensor in state.tensors.items() if key not in resolved.owners}
+    return replace(state, tensors=tensors, apart=resolved.masks)
+
+
+def apply(state: State, resolved: Resolved) -> State:
+    """Multiply weights by their masks.
+
+    Args:
+        state: decoded.
+        resolved: its masks.
+
+    Returns:
+        The state with masked tensors, the masks, and where they come from.
+    """
+    tensors, masks = dict(state.tensors), dict(state.masks)
+    for key, mask in resolved.masks.items():
+        if key in tensors:
+            tensors[key], keep = masked(state.path, key, tensors[key], mask)
+            masks[key] = keep & masks[key] if key in masks else keep
+    state = replace(state, tensors=tensors, masks=masks)
+    for sentence, name in resolved.sentences:
+        state = state.noting(sentence, name or None)
+    return state
+
+
+def to_raw(raw: Mapping[str, torch.Tensor], masks: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Multiply the undecoded state dict by masks, where it has the masked tensor under its plain name or as an original.
+
+    Args:
+        raw: the state dict as the model loads it.
+        masks: key -> bool mask.
+
+    Returns:
+        The state dict with these tensors masked; other parts of reparametrisations stay as they are.
+    """
+    found: dict[str, torch.Tensor] = {}
+    for key, tensor in raw.items():
+        owner = next((name for name in _plain_names(key, raw) if name in masks), None)
+        fits = owner is not None and masks[owner].shape == tensor.shape and tensor.is_floating_point()
+        found[key] = keep_where(masks[owner], tensor) if owner is not None and fits else tensor
+    return found
+
+
+def _plain_names(key: str, raw: Mapping[str, torch.Tensor]) -> tuple[str, ...]:
+    if key.endswith("_orig") and f"{key[:-5]}_mask" in raw:
+        return (key[:-5],)
+    layer, mark, rest = key.rpartition("parametrizations.")
+    if mark and rest.endswith(".original"):
+        return (f"{layer}{rest.removesuffix('.original')}",)
+    return (key,)
+
+
+def entries(state: State, raw: Mapping[str, torch.Tensor], resolved: Resolved) -> tuple[Entry, ...]:
+    """Account for every tensor of a file.
+
+    Args:
+        state: decoded and masked.
+        raw: the state dict before that.
+        resolved: its masks.
+
+    Returns:
+        What became of each, those of the state dict first.
+    """
+    before = {new: old for old, new in state.renamed.items()}
+    own = [Entry(spoken((*state.home, before.get(key, key))), *_role(key, state, resolved)) for key in raw]
+    named = {entry.key for entry in (*own, *resolved.entries)}
+    return (*own, *resolved.entries, *_lost(state, named))
+
+
+def _lost(state: State, named: set[str]) -> tuple[Entry, ...]:
+    """Return the keys that went with a wrapper or as a metric before masks were looked for."""
+    lost = [key for key in state.renamed if state.renamed[key] in state.ignored or key in state.ignored]
+    keys = [spoken((*state.home, key)) for key in lost]
+    return tuple(Entry(key, "buffer", "no part of the network") for key in keys if key not in named)
+
+
+def _role(key: str, state: State, resolved: Resolved) -> tuple[str, str]:
+    owner = resolved.owners.get(key)
+    if owner is not None:
+        return ("mask", f"of {owner}") if owner else ("not read", "the masks given are used instead")
+    last = key.rpartition(".")[2]
+    if key in state.masks or key in state.tensors:
+        return _of_network(key, last, state)
+    if last.endswith(("_mask", "mask")):
+        return "mask", "undone with its tensor"
+    if key in state.ignored:
+        return "buffer", "a counter or a buffer of whole numbers"
+    return ("bias" if last.startswith(("bias", "_bias")) else "weight"), "part of a reparametrisation, undone"
+
+
+def _of_network(key: str, last: str, state: State) -> tuple[str, str]:
+    masked_too = ", multiplied by its mask" if key in state.masks else ""
+    if last in _STATISTICS:
+        return "buffer", "statistics of a normalisation"
+    if last == "bias":
+        return "bias", f"as stored{masked_too}"
+    return "weight", f"as stored{masked_too}"

@@ -1,0 +1,100 @@
+"""One mask a weight out of several: rounds of pruning, and families of entries that speak of the same weight."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import torch
+
+from boundcalc.checkpoint.arrays import count_nonzero
+from boundcalc.checkpoint.conventions.state import listing
+from boundcalc.checkpoint.masks.assign import Problem
+from boundcalc.checkpoint.masks.leaves import Path, spoken
+from boundcalc.checkpoint.masks.orient import Masks
+
+
+@dataclass(frozen=True, eq=False)
+class MaskSet:
+    """The masks of one family.
+
+    Attributes:
+        name: of the family.
+        masks: name of the weight -> bool mask of what is kept.
+        note: what to say about them, empty where there is nothing to say.
+        given: whether they were given with --mask.
+        owners: key of the entry -> the weight, where the entries lie in the state dict.
+    """
+
+    name: str
+    masks: Masks
+    note: str = ""
+    given: bool = False
+    owners: Mapping[str, str] = field(default_factory=dict)
+
+
+def last_round(name: str, rounds: Mapping[Path, Masks]) -> tuple[Masks, str]:
+    """Return the masks of the last of several rounds of pruning.
+
+    Args:
+        name: of the family.
+        rounds: keys of the round -> masks.
+
+    Returns:
+        The masks, and which round they are of.
+
+    Raises:
+        Problem: the rounds are not numbered, or a later one keeps what an earlier one had pruned.
+    """
+    if len(rounds) == 1:
+        return next(iter(rounds.values())), ""
+    names = [spoken(path) for path in rounds]
+    numbers = [tuple(int(number) for number in re.findall(r"\d+", spoken(path[-1:]))) for path in rounds]
+    if not all(numbers) or len(set(numbers)) != len(numbers):
+        raise Problem(
+            name, f"holds several sets of masks ({listing(names)}), and which is the last is not told"
+        )
+    ordered = [
+        masks for _, masks in sorted(zip(numbers, rounds.values(), strict=True), key=lambda pair: pair[0])
+    ]
+    last = names[numbers.index(max(numbers))]
+    for earlier, later in zip(ordered, ordered[1:], strict=False):
+        if earlier.keys() != later.keys() or any(bool((later[key] & ~earlier[key]).any()) for key in later):
+            raise Problem(
+                name, f"holds several sets of masks ({listing(names)}) of which none is the last of a pruning"
+            )
+    return ordered[-1], f"the last of {len(names)} rounds, {last}"
+
+
+def combined(sets: list[MaskSet]) -> tuple[Masks, list[str]]:
+    """Put the masks of several families together.
+
+    Args:
+        sets: those of the file first.
+
+    Returns:
+        Name of the weight -> mask, and what to say where two sets speak of one weight.
+
+    Raises:
+        Problem: two sets of the file differ, and neither is all ones.
+    """
+    masks: Masks = {}
+    owner: dict[str, MaskSet] = {}
+    products: dict[str, None] = {}
+    for one in sets:
+        for key, keep in one.masks.items():
+            if key not in masks:
+                masks[key], owner[key] = keep, one
+                continue
+            if torch.equal(masks[key], keep):
+                continue
+            if not one.given and not (_all_ones(keep) or _all_ones(masks[key])):
+                raise Problem(one.name, f"and {owner[key].name} are different masks for {key}")
+            products[f"{owner[key].name} and {one.name} multiplied"] = None
+            masks[key] = masks[key] & keep
+    return masks, list(products)
+
+
+def _all_ones(mask: torch.Tensor) -> bool:
+    return count_nonzero(mask) == mask.numel()

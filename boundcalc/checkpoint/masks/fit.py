@@ -1,0 +1,173 @@
+"""One mask and one weight: the same shape, a shape that spreads over it in one way only, or positions in it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from boundcalc.checkpoint.arrays import array
+from boundcalc.checkpoint.masks.values import is_binary, is_integer, looks_packed, ones
+
+Shape = tuple[int, ...]
+
+
+class Misfit(Exception):
+    """An entry that is no mask of the weight it is named after; the text says why."""
+
+
+class Ambiguous(Misfit):
+    """An entry that spreads over its weight in several ways.
+
+    Attributes:
+        ways: how -> where it would be 1.
+    """
+
+    def __init__(self, text: str, ways: dict[str, torch.Tensor]) -> None:
+        super().__init__(text)
+        self.ways = ways
+
+
+@dataclass(frozen=True, eq=False)
+class Fitted:
+    """Where an entry is 1, in the shape of its weight.
+
+    Attributes:
+        ones: bool.
+        how: how the shapes were brought together; empty where they are the same.
+        positions: whether the entry lists positions instead of zeros and ones.
+        entry: the key of the entry.
+    """
+
+    ones: torch.Tensor
+    how: str = ""
+    positions: bool = False
+    entry: str = ""
+
+
+def fit(value: torch.Tensor, shape: Shape, *, positions: bool, units: bool = False) -> Fitted:
+    """Spread an entry over a weight.
+
+    Args:
+        value: of the entry.
+        shape: of the weight.
+        positions: whether its name speaks of positions.
+        units: whether its name speaks of whole filters, rows or channels.
+
+    Returns:
+        Where it is 1.
+
+    Raises:
+        Misfit: neither zeros and ones nor positions, or a shape that fits in no way.
+        Ambiguous: a shape that fits in several ways.
+    """
+    given = tuple(value.shape)
+    if positions and is_integer(value) and given != shape:
+        return Fitted(_at(value, shape, units), "its positions", positions=True)
+    if not is_binary(value):
+        raise Misfit(_not_binary(value, shape))
+    where = ones(value)
+    if given == shape:
+        return Fitted(where)
+    readings = _readings(where, shape)
+    if not readings:
+        raise Misfit(f"has shape {given}, its weight {shape}")
+    if len(readings) > 1:
+        text = f"has shape {given}, which may be {' or '.join(readings)} of a weight of shape {shape}: save it in the weight's shape"
+        raise Ambiguous(text, readings)
+    ((how, spread),) = readings.items()
+    return Fitted(spread, how)
+
+
+def _not_binary(value: torch.Tensor, shape: Shape) -> str:
+    if looks_packed(value, [math.prod(shape)]):
+        return "holds eight bits a byte, whose order is not told: unpack it to zeros and ones"
+    return "has values other than 0 and 1"
+
+
+def _readings(where: torch.Tensor, shape: Shape) -> dict[str, torch.Tensor]:
+    """Return the ways in which a mask of another shape covers a weight, those with the same result once."""
+    given = tuple(where.shape)
+    views: list[tuple[str, Shape]] = []
+    if where.numel() == math.prod(shape) and _is_folded(given, shape):
+        views.append(("all its entries in a row", shape))
+    elif len(given) == len(shape):
+        views.append((_named(given, shape), given))
+    elif 0 < len(given) < len(shape):
+        rest = len(shape) - len(given)
+        views.append(
+            ("one a row" if len(given) == 1 else "one a kernel", (*given, *(1 for _ in range(rest))))
+        )
+        views.append(
+            ("one a column" if len(given) == 1 else "one a position", (*(1 for _ in range(rest)), *given))
+        )
+        if len(given) == 1 and len(shape) > 2:
+            views.append(("one a column", (1, *given, *(1 for _ in shape[2:]))))
+    found: dict[str, torch.Tensor] = {}
+    for how, view in views:
+        if not all(size in {1, whole} for size, whole in zip(view, shape, strict=True)) or max(view) == 1:
+            continue
+        spread = where.reshape(view).expand(shape).contiguous()
+        if not any(torch.equal(spread, other) for other in found.values()):
+            found[how] = spread
+    return found
+
+
+def _is_folded(given: Shape, shape: Shape) -> bool:
+    squeezed = [tuple(size for size in sizes if size > 1) for sizes in (given, shape)]
+    return len(given) == 1 or given == (shape[0], math.prod(shape[1:])) or squeezed[0] == squeezed[1]
+
+
+def _named(given: Shape, shape: Shape) -> str:
+    if given[0] == shape[0] and all(size == 1 for size in given[1:]):
+        return "one a row"
+    return "one a column" if len(given) > 1 and given[1] == shape[1] else "spread over its shape"
+
+
+def _at(value: torch.Tensor, shape: Shape, units: bool) -> torch.Tensor:
+    """Return where positions point; those in several dimensions as NumPy's and PyTorch's nonzero write them, or transposed.
+
+    Raises:
+        Misfit: they are no positions in the shape, or can be read in two ways.
+    """
+    where = array(value).astype(np.int64)
+    if where.ndim == 1:
+        return _flat(where, (shape[0],) if units else shape, shape)
+    readings = [
+        pointed
+        for axes in (shape, (shape[0], math.prod(shape[1:])))
+        for rows in (where, where.T)
+        if (pointed := _grid(rows, axes, shape)) is not None
+    ]
+    if where.ndim != 2 or not readings:
+        raise Misfit(f"of shape {tuple(value.shape)} holds no positions in a weight of shape {shape}")
+    if any(not torch.equal(readings[0], other) for other in readings[1:]):
+        raise Misfit(f"of shape {tuple(value.shape)} can be read row by row or column by column")
+    return readings[0]
+
+
+def _flat(where: np.ndarray, axes: Shape, shape: Shape) -> torch.Tensor:
+    size = math.prod(axes)
+    if where.size and (where.min() < 0 or where.max() >= size):
+        raise Misfit(f"holds positions outside 0..{size - 1}")
+    if np.unique(where).size != where.size:
+        raise Misfit("holds a position twice")
+    pointed = np.zeros(size, dtype=bool)
+    pointed[where] = True
+    spread = pointed.reshape(*axes, *(1 for _ in shape[len(axes) :]))
+    return torch.from_numpy(np.ascontiguousarray(np.broadcast_to(spread, shape)))
+
+
+def _grid(rows: np.ndarray, axes: Shape, shape: Shape) -> torch.Tensor | None:
+    if rows.ndim != 2 or rows.shape[0] != len(axes) or len(axes) < 2:
+        return None
+    if rows.size and ((rows < 0).any() or (rows >= np.array(axes)[:, None]).any()):
+        return None
+    flat = np.ravel_multi_index(tuple(rows), axes)
+    if np.unique(flat).size != flat.size:
+        return None
+    pointed = np.zeros(math.prod(shape), dtype=bool)
+    pointed[flat] = True
+    return torch.from_numpy(pointed.reshape(shape))

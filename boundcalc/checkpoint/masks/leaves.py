@@ -1,0 +1,116 @@
+"""The leaves of a saved object: every tensor, list of numbers and plain value, with the keys on the way to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from boundcalc.errors import CheckpointError
+
+_DEEPEST = 24
+_LONGEST_KEY = 80
+_NUMBERS = (bool, int, float)
+
+Path = tuple[Any, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Leaf:
+    """One entry.
+
+    Attributes:
+        path: the keys on the way to it, of any type.
+        value: a tensor (lists of numbers and NumPy arrays are made tensors), None, a plain value or an unknown object.
+        is_list: whether the file has it as a list of numbers.
+    """
+
+    path: Path
+    value: Any
+    is_list: bool = False
+
+    @property
+    def name(self) -> str:
+        """The keys, joined by dots, fit to be printed."""
+        return spoken(self.path)
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The keys, split at dots, as text."""
+        return tuple(part for key in self.path for part in str(key).split("."))
+
+    @property
+    def tensor(self) -> torch.Tensor | None:
+        """The value where it is a tensor."""
+        return self.value if isinstance(self.value, torch.Tensor) else None
+
+
+def spoken(path: Path) -> str:
+    """Join keys by dots, fit to be printed.
+
+    Example:
+        >>> spoken(("masks", 0, ("fc1", "weight")))
+        'masks.0.fc1.weight'
+    """
+    return ".".join(_spoken(key) for one in path for key in (one if isinstance(one, tuple) else (one,)))
+
+
+def _spoken(key: Any) -> str:
+    text = str(key)
+    return text if text.isprintable() and len(text) <= _LONGEST_KEY else ascii(key)[:_LONGEST_KEY]
+
+
+def leaves(value: Any, file: str, path: Path = ()) -> Iterator[Leaf]:
+    """Walk a saved object.
+
+    Args:
+        value: tables, lists and tuples of anything.
+        file: for errors.
+        path: the keys on the way to it.
+
+    Yields:
+        Its leaves, in the order of the file; a key that is a tuple counts as its members.
+
+    Raises:
+        CheckpointError: tables within tables beyond any use, or a table that holds itself.
+    """
+    if len(path) > _DEEPEST:
+        raise CheckpointError(file, f"{spoken(path[:3])}...: tables within tables, more than {_DEEPEST} deep")
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from leaves(inner, file, (*path, *(key if isinstance(key, tuple) else (key,))))
+    elif isinstance(value, list | tuple):
+        numbers = _numbers(value)
+        if numbers is not None:
+            yield Leaf(path, numbers, is_list=True)
+            return
+        for place, inner in enumerate(value):
+            yield from leaves(inner, file, (*path, place))
+    else:
+        yield Leaf(path, _of_numpy(value))
+
+
+def _of_numpy(value: Any) -> Any:
+    if isinstance(value, np.ndarray) and value.dtype.kind in "biuf":
+        return torch.from_numpy(np.ascontiguousarray(value).astype(value.dtype.newbyteorder("="), copy=True))
+    return value
+
+
+def _numbers(value: list[Any] | tuple[Any, ...]) -> torch.Tensor | None:
+    """Return a list of numbers, or of equally long lists of them, as a tensor; None for any other."""
+    first: Any = value
+    for _ in range(_DEEPEST):
+        if not isinstance(first, list | tuple):
+            break
+        if not first:
+            return torch.zeros(0, dtype=torch.int64) if first is value else None
+        first = first[0]
+    if type(first) not in _NUMBERS:
+        return None
+    try:
+        return torch.tensor(value)
+    except (ValueError, TypeError, RuntimeError, OverflowError):
+        return None

@@ -1,0 +1,72 @@
+"""Whether a 1 means that a weight is kept or that it is pruned."""
+
+from __future__ import annotations
+
+import torch
+
+from boundcalc.checkpoint.arrays import array
+from boundcalc.checkpoint.masks.assign import Fits, Problem
+from boundcalc.checkpoint.masks.families import Family
+from boundcalc.checkpoint.masks.targets import Targets
+from boundcalc.checkpoint.masks.words import Says, direction
+
+Masks = dict[str, torch.Tensor]
+
+
+def orient(family: Family, fits: Fits, targets: Targets) -> tuple[Masks, str]:
+    """Turn where a family's entries are 1 into what is kept.
+
+    The weights decide where they can: what is pruned is 0, so if all weights under the ones are 0 and others are not, the ones
+    are what was pruned. Where they say nothing the name has to be one that is used for masks of what is kept.
+
+    Args:
+        family: the entries.
+        fits: name of the weight -> where its entry is 1.
+        targets: the weights.
+
+    Returns:
+        Name of the weight -> bool mask of what is kept, and what to say about it, empty where there is nothing to say.
+
+    Raises:
+        Problem: neither weights nor name tell, or both readings prune everything.
+    """
+    under_ones, under_zeros = _alive(fits, targets)
+    positions = any(one.positions for one in fits.values())
+    says = direction(family.words)
+    if not any(bool(one.ones.any()) for one in fits.values()):
+        if positions and says is Says.PRUNED:
+            return _inverted(fits), "no position is pruned"
+        raise Problem(family.name, "would prune every weight", masklike=family.named)
+    if all(bool(one.ones.all()) for one in fits.values()) and not positions and says is not Says.PRUNED:
+        return _kept(fits), "all ones: it prunes nothing"
+    if under_ones == 0 and under_zeros > 0:
+        if says is Says.KEPT:
+            raise Problem(family.name, "says what is kept, and all weights there are 0 while others are not")
+        return _inverted(fits), "1 means pruned in it: all weights under its ones are 0"
+    if under_zeros == 0 and under_ones > 0 and not (positions and says is Says.PRUNED):
+        return _kept(fits), ""
+    if positions and says in {Says.KEPT, Says.PRUNED}:
+        return (_kept(fits), "") if says is Says.KEPT else (_inverted(fits), "positions that are pruned")
+    if positions or not family.named or says in {None, Says.PRUNED}:
+        raise Problem(family.name, "does not tell whether 1 means kept or pruned")
+    return _kept(fits), ""
+
+
+def _alive(fits: Fits, targets: Targets) -> tuple[int, int]:
+    """Count nonzero weights under the ones and under the zeros; tensors that are all 0 tell nothing."""
+    under_ones = under_zeros = 0
+    for name, one in fits.items():
+        alive = array(targets.tensors[name]) != 0
+        if alive.any():
+            where = one.ones.numpy()
+            under_ones += int((alive & where).sum())
+            under_zeros += int((alive & ~where).sum())
+    return under_ones, under_zeros
+
+
+def _kept(fits: Fits) -> Masks:
+    return {name: one.ones for name, one in fits.items()}
+
+
+def _inverted(fits: Fits) -> Masks:
+    return {name: ~one.ones for name, one in fits.items()}

@@ -1,0 +1,387 @@
+"""The one place where masks are decided: every entry is applied, no mask, or refused."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from boundcalc.budget import Budget
+from boundcalc.checkpoint import validate
+from boundcalc.checkpoint.conventions.state import State, listing
+from boundcalc.checkpoint.masks import scan, scores
+from boundcalc.checkpoint.masks import targets as found_targets
+from boundcalc.checkpoint.masks.assign import Problem, assign
+from boundcalc.checkpoint.masks.combine import MaskSet, combined, last_round
+from boundcalc.checkpoint.masks.families import Family, gather
+from boundcalc.checkpoint.masks.leaves import Leaf, Path, leaves, spoken
+from boundcalc.checkpoint.masks.orient import Masks, orient
+from boundcalc.checkpoint.masks.scan import Answer
+from boundcalc.checkpoint.masks.values import is_binary, ones
+from boundcalc.checkpoint.masks.words import speaks_of_masks
+from boundcalc.checkpoint.types import Entry
+from boundcalc.errors import CheckpointError
+
+WAY_ON = "save it as {name of the weight: tensor}, 1 where a weight is kept, and give that file with --mask"
+
+
+@dataclass(frozen=True, eq=False)
+class Given:
+    """What --mask gave, or mask= in Python.
+
+    Attributes:
+        path: of the file, or what to call the object.
+        saved: what it holds.
+        what: how to call it in the evidence.
+        format: short name of the convention.
+        budget: of the file; None for what is in memory.
+    """
+
+    path: str
+    saved: Any
+    what: str
+    format: str = "mask-file"
+    budget: Budget | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Resolved:
+    """What the entries came to.
+
+    Attributes:
+        masks: name of the weight -> bool mask of what is kept, in its shape.
+        sentences: evidence, each with the short name of its convention.
+        entries: of everything beside the state dict and of --mask.
+        owners: key of a mask in the state dict -> the tensor that it is for.
+        given: the masks of each thing given.
+    """
+
+    masks: Masks
+    sentences: tuple[tuple[str, str], ...] = ()
+    entries: tuple[Entry, ...] = ()
+    owners: Mapping[str, str] = field(default_factory=dict)
+    given: tuple[Masks, ...] = ()
+
+
+def resolve(
+    state: State,
+    given: tuple[Given, ...] = (),
+    density: float | None = None,
+    *,
+    ordered: bool = True,
+    budget: Budget | None = None,
+) -> Resolved:
+    """Decide about every entry of a file and of what was given with --mask.
+
+    Args:
+        state: with wrappers cut off, and what lay beside the state dict.
+        given: further masks.
+        density: the share of each layer's scores that is kept, for edge-popup.
+        ordered: whether the keys of the state dict are in the order of the layers.
+        budget: of the file.
+
+    Returns:
+        The masks, where they come from, and what became of every other entry.
+
+    Raises:
+        CheckpointError: an entry may be a mask and cannot be applied as a whole; the line names it and a way on.
+    """
+    return _Resolver(state, density, ordered, budget, bool(given)).resolve(given)
+
+
+class _Resolver:
+    """Collects answers, one entry after the other."""
+
+    def __init__(
+        self, state: State, density: float | None, ordered: bool, budget: Budget | None, given: bool
+    ) -> None:
+        self.state, self.budget = state, budget
+        self.ranked = scores.keys(state)
+        self.live = _live(state)
+        skipped = {*self.ranked, *self.live}
+        self.inside = scan.inside(state, skipped)
+        skipped |= {leaf.path[0] for leaf in self.inside}
+        self.targets = found_targets.of(state, skipped, ordered)
+        self.popup = {} if given and density is None else scores.masks(state, density)
+        self.entries: list[Entry] = []
+        self.owners: dict[str, str] = dict(self.ranked)
+        self.refused: list[tuple[Family, Problem]] = []
+        self.sentences: list[tuple[str, str]] = []
+
+    def resolve(self, given: tuple[Given, ...]) -> Resolved:
+        live = self._live_sets()
+        own = self._popup()
+        families = gather(self.inside, inside=True)
+        beside, answers = self._beside()
+        families += gather(beside)
+        self.entries += [Entry(answer.leaf.name, "not read", answer.why) for answer in answers]
+        for family in families:
+            own += self._settled(family)
+        further = [(one, self._given(one)) for one in given]
+        self._refuse(further)
+        covered = {name for _, sets in further for one in sets for name in one.masks}
+        missing = [key for key, owner in self.ranked.items() if not self.popup and owner not in covered]
+        if missing:
+            scores.masks(self.state, None)
+        try:
+            sets = [*own, *(one for _, sets in further for one in sets)]
+            masks, products = combined([*live, *sets])
+        except Problem as problem:
+            raise self._error(problem, self.state.path) from None
+        self.sentences += [(sentence, "") for sentence in products]
+        found = {name for one in sets for name in one.masks}
+        return Resolved(
+            {name: keep for name, keep in masks.items() if name in found},
+            tuple(self.sentences),
+            tuple(self.entries),
+            self.owners,
+            tuple(_all(sets) for _, sets in further),
+        )
+
+    def _live_sets(self) -> list[MaskSet]:
+        found = []
+        for key, owner in self.live.items():
+            mask, target = self.state.tensors[key], self.targets.tensors.get(owner)
+            if target is not None and mask.shape == target.shape and is_binary(mask):
+                found.append(MaskSet(key, {owner: ones(mask)}))
+        return found
+
+    def _popup(self) -> list[MaskSet]:
+        if not self.popup:
+            return []
+        first = next(iter(self.ranked))
+        self.sentences.append(
+            (
+                f"{first} and the like: the largest scores of each layer are kept, by --mask-from-scores",
+                scores.NAME,
+            )
+        )
+        return [MaskSet("the scores", self.popup)]
+
+    def _beside(self) -> tuple[list[Leaf], list[Answer]]:
+        found: list[Leaf] = []
+        answers: list[Answer] = []
+        for path, value in self.state.beside:
+            others = list(scan.other_networks(value, path, self.targets))
+            self._refuse_pruned_copies(others)
+            for leaf in leaves(value, self.state.path, path):
+                home = next((other for other in others if leaf.path[: len(other)] == other), None)
+                if home is None:
+                    found.append(self._checked(leaf, self.budget))
+                elif leaf.tensor is not None:
+                    answers.append(Answer(leaf, f"of {spoken(home)}, another state dict, which is not read"))
+        candidates, others_answers = scan.beside(found, self.targets)
+        return candidates, answers + others_answers
+
+    def _refuse_pruned_copies(self, others: list[Path]) -> None:
+        for path in others:
+            if any(speaks_of_masks(part) for key in path for part in str(key).split(".")):
+                home = spoken(self.state.home) or "the state dict"
+                raise CheckpointError(
+                    self.state.path,
+                    f"holds {home} and {spoken(path)}, whose name says that it is pruned: save the one that is meant by itself",
+                )
+
+    def _checked(self, leaf: Leaf, budget: Budget | None) -> Leaf:
+        """Return an entry with its tensor made plain, where its name says mask; other tensors are looked at as they are."""
+        if leaf.tensor is None or leaf.is_list or not any(speaks_of_masks(part) for part in leaf.parts):
+            return leaf if leaf.tensor is None else Leaf(leaf.path, leaf.tensor.detach(), leaf.is_list)
+        return Leaf(leaf.path, _plain(self.state.path, leaf, budget))
+
+    def _settled(self, family: Family) -> list[MaskSet]:
+        """Return the masks of a family; none where it is none, or where it is refused later."""
+        try:
+            one = self._read(family)
+        except Problem as problem:
+            if problem.masklike and not _prunes_nothing(family):
+                self.refused.append((family, problem))
+            else:
+                self._no_masks(family, f"{problem.entry} {problem.text}: no mask")
+            return []
+        if one is None:
+            self._no_masks(family, "no tensor of zeros and ones")
+            return []
+        self._note(family, one)
+        return [one]
+
+    def _read(self, family: Family) -> MaskSet | None:
+        if not family.tensors and not (family.inside and family.named):
+            return None
+        rounds = assign(family, self.targets)
+        oriented: dict[Path, Masks] = {}
+        notes: dict[str, None] = {}
+        for number, fits in rounds.items():
+            masks, note = orient(family, fits, self.targets)
+            oriented[number] = masks
+            hows = [one.how for one in fits.values() if one.how]
+            notes.update(dict.fromkeys(text for text in (note, *hows) if text))
+        masks, which = last_round(family.name, oriented)
+        owners = (
+            {fit.entry: name for fits in rounds.values() for name, fit in fits.items()}
+            if family.inside
+            else {}
+        )
+        note = "; ".join(text for text in (which, *notes) if text)
+        return MaskSet(family.name, masks, note, family.given, owners)
+
+    def _note(self, family: Family, one: MaskSet) -> None:
+        what = f"{len(one.masks)} masks" if len(one.masks) > 1 else "the mask"
+        note = f" ({one.note})" if one.note else ""
+        if family.inside:
+            first = family.leaves[0]
+            beside = ", ".join(list(one.masks)[:1])
+            sentence = (
+                f"{first.name} beside {beside}: {what} in the state dict, of {listing(one.masks)}{note}"
+            )
+            self.sentences.append((sentence, "synaptic-flow" if _is_usual(first) else "mask-buffers"))
+        else:
+            self.sentences.append(
+                (f"weights multiplied by {what} under {family.name}, of {listing(one.masks)}{note}", "nested")
+            )
+        why = f"applied to the weights{note}"
+        self.entries += [
+            Entry(leaf.name, "mask", why)
+            for leaf in family.leaves
+            if leaf.tensor is not None and not family.inside
+        ]
+        if family.inside:
+            self.owners |= one.owners
+
+    def _no_masks(self, family: Family, why: str) -> None:
+        self.entries += [
+            Entry(leaf.name, "not read", why) for leaf in family.leaves if leaf.value is not None
+        ]
+
+    def _given(self, given: Given) -> list[MaskSet]:
+        """Return the masks of a file of masks.
+
+        Raises:
+            CheckpointError: it holds none, or one that is for no weight; named, with what to do.
+        """
+        if not isinstance(given.saved, Mapping | list | tuple | torch.Tensor) and not hasattr(
+            given.saved, "dtype"
+        ):
+            raise CheckpointError(
+                given.path, f"holds a {type(given.saved).__name__}, no table or list of masks"
+            )
+        found = list(leaves(given.saved, given.path))
+        if not any(leaf.tensor is not None for leaf in found):
+            raise CheckpointError(given.path, "holds no tensors, so no masks")
+        kept, weights = _masks_and_weights(found)
+        if not kept:
+            raise CheckpointError(given.path, "no masks in it: no tensor of zeros and ones")
+        checked = [
+            leaf
+            if leaf.tensor is None
+            else Leaf(leaf.path, _plain(given.path, leaf, given.budget), leaf.is_list)
+            for leaf in kept
+        ]
+        sets: list[MaskSet] = []
+        for family in gather(checked, given=True):
+            try:
+                one = self._read(family)
+            except Problem as problem:
+                raise CheckpointError(given.path, _line(problem, "the mask ")) from None
+            if one is not None:
+                sets.append(one)
+        if not sets:
+            raise CheckpointError(given.path, "no masks in it: no tensor of zeros and ones")
+        try:
+            masks, _ = combined([MaskSet(one.name, one.masks) for one in sets])
+        except Problem as problem:
+            raise CheckpointError(given.path, _line(problem)) from None
+        notes = "; ".join(dict.fromkeys(one.note for one in sets if one.note))
+        note = f" ({notes})" if notes else ""
+        self.sentences.append(
+            (f"weights multiplied by the masks of {given.what}, of {listing(masks)}{note}", given.format)
+        )
+        self.entries += [
+            Entry(f"{given.path}: {leaf.name}", "mask", f"applied to the weights{note}")
+            for leaf in checked
+            if leaf.tensor is not None
+        ]
+        self.entries += [
+            Entry(f"{given.path}: {leaf.name}", "not read", "weights beside masks") for leaf in weights
+        ]
+        return [MaskSet(given.what, masks, given=True)]
+
+    def _refuse(self, further: list[tuple[Given, list[MaskSet]]]) -> None:
+        """Refuse what may be a mask and could not be applied, unless masks were given in its place.
+
+        Raises:
+            CheckpointError: naming the entry and a way on.
+        """
+        if not further:
+            for _, problem in self.refused:
+                raise self._error(problem, self.state.path)
+        for family, problem in self.refused:
+            self._no_masks(family, f"{problem.entry} {problem.text}; the masks given are used instead")
+            self.sentences.append(
+                (
+                    f"{family.name} is not applied: {problem.entry} {problem.text}; the masks given are used instead",
+                    "",
+                )
+            )
+            if family.inside:
+                self.owners |= {str(leaf.path[0]): "" for leaf in family.leaves}
+
+    def _error(self, problem: Problem, path: str) -> CheckpointError:
+        return CheckpointError(
+            path, f"{_line(problem)}; {WAY_ON}, or save the file without it if it is no mask"
+        )
+
+
+def _prunes_nothing(family: Family) -> bool:
+    """Tell whether entries of no telling name are all ones."""
+    values = [leaf.tensor for leaf in family.tensors if leaf.tensor is not None]
+    return not family.named and all(is_binary(value) and bool(ones(value).all()) for value in values)
+
+
+def _line(problem: Problem, before: str = "") -> str:
+    return f"{before}{problem.entry} {problem.text}"
+
+
+def _plain(path: str, leaf: Leaf, budget: Budget | None) -> torch.Tensor:
+    assert leaf.tensor is not None
+    return validate.usable(State(path, {leaf.name: leaf.tensor}), budget).tensors[leaf.name]
+
+
+def _all(sets: list[MaskSet]) -> Masks:
+    return {name: keep for one in sets for name, keep in one.masks.items()}
+
+
+def _live(state: State) -> dict[str, str]:
+    """Return the masks that live pruning and parametrizations keep, which are applied where these are undone."""
+    found: dict[str, str] = {}
+    for key in state.tensors:
+        if key.endswith("_mask") and f"{key[:-5]}_orig" in state.tensors:
+            found[key] = key[:-5]
+        elif ".parametrizations." in f".{key}" and key.endswith(".mask"):
+            layer, _, rest = key.rpartition("parametrizations.")
+            found[key] = f"{layer}{rest.partition('.')[0]}"
+    return found
+
+
+def _is_usual(leaf: Leaf) -> bool:
+    return str(leaf.path[0]).rpartition(".")[2] in {"weight_mask", "bias_mask", "mask"}
+
+
+def _masks_and_weights(found: list[Leaf]) -> tuple[list[Leaf], list[Leaf]]:
+    """Tell the masks of a file of masks from weights that lie among them, as in a whole state dict."""
+    tensors = [leaf for leaf in found if leaf.tensor is not None and leaf.tensor.dim() > 0]
+    named = [leaf for leaf in tensors if any(speaks_of_masks(part) for part in leaf.parts)]
+    if not named:
+        numbers = [leaf for leaf in found if leaf.tensor is None or leaf.tensor.dim() == 0]
+        return ([*tensors, *numbers] if tensors else []), []
+    weights = [leaf for leaf in tensors if leaf not in named]
+    matrices = [leaf for leaf in weights if leaf.tensor is not None and leaf.tensor.dim() > 1]
+    if all(_is_weight(leaf) for leaf in matrices):
+        return [leaf for leaf in found if leaf not in weights], weights
+    return found, []
+
+
+def _is_weight(leaf: Leaf) -> bool:
+    tensor = leaf.tensor
+    return tensor is not None and tensor.is_floating_point() and not is_binary(tensor)

@@ -1,0 +1,194 @@
+"""Which entries of a file may be masks: those whose names or whose values say so."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from boundcalc.checkpoint.arrays import count_nonzero
+from boundcalc.checkpoint.conventions.state import State
+from boundcalc.checkpoint.masks import targets as found_targets
+from boundcalc.checkpoint.masks.leaves import Leaf, Path
+from boundcalc.checkpoint.masks.targets import Targets
+from boundcalc.checkpoint.masks.values import is_binary
+from boundcalc.checkpoint.masks.words import is_pure, of_inputs, says_mask, speaks_of_masks, tokens
+from boundcalc.checkpoint.validate import readable
+
+_OF_A_RUN = frozenset({
+    "acc", "accuracy", "amount", "amounts", "count", "counts", "epoch", "epochs", "freq", "frequency", "history", "interval", "iter",
+    "iters", "log", "logs", "loss", "losses", "rate", "rates", "ratio", "ratios", "schedule", "step", "steps", "time", "times",
+})  # fmt: skip
+_PLACES = frozenset({
+    "bias", "in_proj_bias", "in_proj_weight", "num_batches_tracked", "running_mean", "running_var", "weight",
+})  # fmt: skip
+_NO_MASKS = {"_linear_layers_mask": "rigl-torch's list of which layers are linear"}
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """What became of one entry that is no mask.
+
+    Attributes:
+        leaf: the entry.
+        why: the reason.
+    """
+
+    leaf: Leaf
+    why: str
+
+
+def inside(state: State, known: Iterable[str]) -> list[Leaf]:
+    """Return the entries of a state dict that may be masks.
+
+    Args:
+        state: with wrappers cut off.
+        known: keys of masks and scores that are read elsewhere.
+    """
+    skipped = set(known)
+    shapes = {tuple(tensor.shape) for tensor in found_targets.of(state, skipped, True).tensors.values()}
+    found = []
+    for key, tensor in state.tensors.items():
+        leaf = Leaf((key,), tensor)
+        if key not in skipped and ".parametrizations." not in f".{key}" and _is_candidate(leaf, shapes):
+            found.append(leaf)
+    return found
+
+
+def _is_candidate(leaf: Leaf, shapes: set[tuple[int, ...]]) -> bool:
+    *layer, last = leaf.parts
+    if any(of_inputs(part) for part in leaf.parts[-1:]):
+        return False
+    kept_apart = any(is_pure(part) and says_mask(part) for part in layer)
+    if last in _PLACES or last.startswith(("weight_", "bias_")) and not speaks_of_masks(last):
+        return kept_apart and last in {"weight", "bias"} and _prunes(leaf)
+    if kept_apart or speaks_of_masks(last):
+        return kept_apart or says_mask(last) or _may_be(leaf)
+    tensor = leaf.tensor
+    assert tensor is not None
+    return (
+        tensor.dim() > 1 and tuple(tensor.shape) in shapes and is_binary(tensor) and count_nonzero(tensor) > 0
+    )
+
+
+def _may_be(leaf: Leaf) -> bool:
+    """Tell whether an entry whose name says pruned, zero or kept, but not mask, has values that could be one."""
+    tensor = leaf.tensor
+    return tensor is not None and tensor.dim() > 0 and (not tensor.is_floating_point() or _prunes(leaf))
+
+
+def _prunes(leaf: Leaf) -> bool:
+    tensor = leaf.tensor
+    return tensor is not None and tensor.dim() > 0 and is_binary(tensor) and count_nonzero(tensor) > 0
+
+
+def beside(found: Iterable[Leaf], targets: Targets) -> tuple[list[Leaf], list[Answer]]:
+    """Sort what lies beside a state dict.
+
+    Args:
+        found: all entries there.
+        targets: the weights.
+
+    Returns:
+        The entries that may be masks, and the other tensors with the reason why they are none.
+    """
+    shapes = {tuple(targets.tensors[name].shape) for name in targets.matrices}
+    candidates: list[Leaf] = []
+    answers: list[Answer] = []
+    for leaf in found:
+        why = _no_mask(leaf, shapes, targets.total)
+        if why is None:
+            candidates.append(leaf)
+        elif leaf.tensor is not None or _speaks(leaf):
+            answers.append(Answer(leaf, why))
+    return candidates, answers
+
+
+def _speaks(leaf: Leaf) -> bool:
+    return any(speaks_of_masks(part) for part in leaf.parts)
+
+
+def _no_mask(leaf: Leaf, shapes: set[tuple[int, ...]], total: int) -> str | None:
+    """Return why an entry beside the state dict is no mask, None where it may be one."""
+    if str(leaf.path[-1:] and leaf.path[-1]) in _NO_MASKS:
+        return _NO_MASKS[str(leaf.path[-1])]
+    speaks = _speaks(leaf)
+    if any(of_inputs(part) for part in leaf.parts):
+        return "a mask of inputs, such as of attention"
+    tensor = leaf.tensor
+    if tensor is None:
+        kept = speaks and any(is_pure(part) for part in leaf.parts[:-1])
+        return None if kept else "a plain value"
+    if not readable(tensor):
+        return None if speaks else "beside the state dict, and no plain tensor"
+    if tensor.numel() == 1 and tensor.dim() == 0:
+        return None if speaks and any(is_pure(part) for part in leaf.parts[:-1]) else "a number"
+    if speaks:
+        return _numbers_of_a_run(leaf, tensor)
+    shape = tuple(tensor.shape)
+    alike = shape in shapes or (tensor.dim() == 1 and tensor.numel() == total)
+    if not alike or not is_binary(tensor) or count_nonzero(tensor) == 0:
+        return "beside the state dict, and not made of 0 and 1 in a weight's shape"
+    if count_nonzero(tensor) == tensor.numel():
+        return "beside the state dict; all ones, which would prune nothing"
+    return None
+
+
+def _numbers_of_a_run(leaf: Leaf, tensor: torch.Tensor) -> str | None:
+    if tensor.dim() != 1 or is_binary(tensor) and tensor.numel() > 0:
+        one_a_layer = (
+            leaf.is_list and tensor.dim() == 1 and bool((tensor == 1).all()) and _is_short(leaf, tensor)
+        )
+        return "a list of numbers, all of them 1" if one_a_layer else None
+    last = str(leaf.path[-1])
+    if leaf.is_list and (tensor.is_floating_point() or not _OF_A_RUN.isdisjoint(tokens(last))):
+        return "a list of numbers"
+    return None
+
+
+def _is_short(leaf: Leaf, tensor: torch.Tensor) -> bool:
+    return 0 < tensor.numel() < 100 and not any(is_pure(part) for part in leaf.parts[:-1])
+
+
+def other_networks(value: Any, path: Path, targets: Targets) -> Iterator[Path]:
+    """Find further state dicts of the same network: copies, averages, initial weights.
+
+    Args:
+        value: an entry beside the state dict.
+        path: the keys on the way to it.
+        targets: the weights of the one that is read.
+
+    Yields:
+        The keys on the way to each.
+    """
+    if not isinstance(value, Mapping):
+        if isinstance(value, list | tuple):
+            for place, inner in enumerate(value):
+                yield from other_networks(inner, (*path, place), targets)
+        return
+    if not any(says_mask(part) for key in path for part in str(key).split(".")) and _is_network(
+        value, targets
+    ):
+        yield path
+        return
+    for key, inner in value.items():
+        yield from other_networks(inner, (*path, *(key if isinstance(key, tuple) else (key,))), targets)
+
+
+def _is_network(table: Mapping[Any, Any], targets: Targets) -> bool:
+    tensors = {
+        str(key): inner for key, inner in table.items() if isinstance(inner, torch.Tensor) and readable(inner)
+    }
+    named = found_targets.of(State("", tensors), (), True).tensors
+    for name, tensor in named.items():
+        own = targets.find(name)
+        if (
+            own is not None
+            and tensor.dim() > 1
+            and tensor.shape == targets.tensors[own].shape
+            and not is_binary(tensor)
+        ):
+            return True
+    return False

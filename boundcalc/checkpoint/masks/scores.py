@@ -1,0 +1,73 @@
+"""Edge-popup: weights stay as they were drawn, and those with the largest scores of a layer are the network.
+
+Ramanujan, Wortsman, Kembhavi, Farhadi & Rastegari 2020, What's hidden in a randomly weighted neural network?
+As allenai/hidden-networks computes it: of n scores of a layer, ranked by size, the first int((1 - k) n) are dropped and the others
+kept; k is not in the file.
+"""
+
+from __future__ import annotations
+
+import torch
+
+from boundcalc.checkpoint.arrays import array, count_nonzero
+from boundcalc.checkpoint.conventions.state import State, listing
+from boundcalc.checkpoint.masks.values import is_binary
+from boundcalc.errors import CheckpointError
+
+NAME = "edge-popup"
+_NAMES = ("scores", "popup_scores", "weight_scores", "bias_scores")
+
+
+def keys(state: State) -> dict[str, str]:
+    """Return the scores of a state dict: key -> the tensor that they rank.
+
+    Scores that are zeros and ones are a mask already, and not among them.
+
+    Args:
+        state: with wrappers cut off.
+    """
+    found: dict[str, str] = {}
+    for key, tensor in state.tensors.items():
+        layer, dot, last = key.rpartition(".")
+        owner = f"{layer}{dot}{'bias' if last == 'bias_scores' else 'weight'}"
+        if last not in _NAMES or owner not in state.tensors or not tensor.is_floating_point():
+            continue
+        settled = is_binary(tensor) and 0 < count_nonzero(tensor) < tensor.numel()
+        if tensor.shape == state.tensors[owner].shape and not settled:
+            found[key] = owner
+    return found
+
+
+def masks(state: State, density: float | None) -> dict[str, torch.Tensor]:
+    """Return the masks that the scores of a state dict mean.
+
+    Args:
+        state: with wrappers cut off.
+        density: the share of each layer that is kept; None where it was not given.
+
+    Returns:
+        Name of the tensor -> bool mask; empty without scores.
+
+    Raises:
+        CheckpointError: there are scores and no density, a density and no scores, or scores that have no order.
+    """
+    ranked = keys(state)
+    if ranked and density is None:
+        raise CheckpointError(
+            state.path,
+            f"{listing(ranked)}: scores of edge-popup, of which the largest share of each layer is kept; "
+            "say which share with --mask-from-scores DENSITY, or give masks with --mask",
+        )
+    if density is not None and not ranked:
+        raise CheckpointError(state.path, "--mask-from-scores, and no scores beside its weights")
+    return {} if density is None else {owner: _largest(state, key, density) for key, owner in ranked.items()}
+
+
+def _largest(state: State, key: str, density: float) -> torch.Tensor:
+    scores = torch.from_numpy(abs(array(state.tensors[key])))
+    if bool(torch.isnan(scores).any()):
+        raise CheckpointError(state.path, f"{key} holds NaN, which have no order")
+    keep = torch.ones(scores.numel(), dtype=torch.bool)
+    order = scores.flatten().sort(stable=True).indices
+    keep[order[: int((1 - density) * scores.numel())]] = False
+    return keep.reshape(scores.shape)

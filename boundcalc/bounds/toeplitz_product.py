@@ -101,7 +101,7 @@ def _product(
         "norms": {link.layer.name: _exp(value) for link, value in zip(chain.links, norms, strict=True)},
         "log10_norm_product": _log10(sum(norms)),
         "energy": _exp(2 * log_energy),
-        "factor": math.exp(log_factor(shape)),
+        "factor": _exp(log_factor(shape)),
         "constant": constant if chain.biased else None,
         "bits": {"constant": constant_bits(chain.biased)},
     }

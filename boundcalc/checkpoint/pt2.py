@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import sys
+import zlib
 from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
@@ -89,7 +90,15 @@ def _read(archive: _Archive, path: Path | str) -> tuple[Program, _Tensors]:
         return _read_new(archive, names, path)
     except MalformedError as problem:
         raise CheckpointError(path, str(problem)) from None
-    except (BadZipFile, OSError, RuntimeError, NotImplementedError, EOFError, ValueError) as problem:
+    except (
+        BadZipFile,
+        zlib.error,
+        OSError,
+        RuntimeError,
+        NotImplementedError,
+        EOFError,
+        ValueError,
+    ) as problem:
         raise CheckpointError(path, f"damaged torch.export archive ({problem})") from None
     except (KeyError, TypeError, AttributeError, IndexError) as problem:
         raise CheckpointError(path, f"not as torch.export writes it ({problem!r})") from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -31,8 +32,10 @@ def usable(state: State, budget: Budget | None = None) -> State:
     Returns:
         The state with plain, dense tensors without gradients.
     """
-    tensors = {key: _usable(state, key, tensor, budget) for key, tensor in state.tensors.items()}
-    apart = {key: _usable(state, key, tensor, budget) for key, tensor in state.apart.items()}
+    for key, tensor in (*state.tensors.items(), *state.apart.items()):
+        _check(state, key, tensor.detach(), budget)
+    tensors = {key: _plain(state, key, tensor) for key, tensor in state.tensors.items()}
+    apart = {key: _plain(state, key, tensor) for key, tensor in state.apart.items()}
     return replace(state, tensors=tensors, apart=apart)
 
 
@@ -73,39 +76,36 @@ def readable(tensor: torch.Tensor) -> bool:
         and not tensor.is_meta
         and not tensor.is_nested
     )
-    return plain and type(tensor) is torch.Tensor and tensor.dtype in _FLOATS | _COUNTS
+    known = type(tensor) is torch.Tensor and tensor.dtype in _FLOATS | _COUNTS
+    return plain and known and not _is_expanded(tensor) and _extent(tensor) <= sys.maxsize
 
 
-def _usable(state: State, key: str, tensor: torch.Tensor, budget: Budget | None) -> torch.Tensor:
-    tensor = tensor.detach()
+def _check(state: State, key: str, tensor: torch.Tensor, budget: Budget | None) -> None:
     for wrong, problem in _WRONG:
         if wrong(tensor):
             raise CheckpointError(state.path, f"{key} is {problem}")
-    if tensor.layout is torch.sparse_coo:
-        _count(budget, f"{key}, a sparse tensor of shape {tuple(tensor.shape)} made dense,", tensor)
-        return _dense(state, key, tensor)
-    if tensor.layout is not torch.strided:
+    shape, sparse = tuple(tensor.shape), tensor.layout is torch.sparse_coo
+    if not sparse and tensor.layout is not torch.strided:
         raise CheckpointError(state.path, f"{key} is stored as {tensor.layout}; save it dense")
-    if tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
+    if not sparse and _is_expanded(tensor):
         raise CheckpointError(
             state.path,
-            f"{key} of shape {tuple(tensor.shape)} is expanded from "
+            f"{key} of shape {shape} is expanded from "
             f"{tensor.untyped_storage().nbytes()} bytes; save it after .contiguous()",
         )
     if tensor.dtype not in _FLOATS | _COUNTS:
         raise CheckpointError(state.path, f"{key} is {_name(tensor)}, a type that weights are not read in")
-    _count(budget, f"{key} of shape {tuple(tensor.shape)}", tensor)
-    return tensor
-
-
-def _count(budget: Budget | None, what: str, tensor: torch.Tensor) -> None:
     if budget is not None:
-        budget.take(math.prod(tensor.shape) * tensor.element_size(), what)
+        what = f"{key}, a sparse tensor of shape {shape} made dense," if sparse else f"{key} of shape {shape}"
+        budget.take(math.prod(shape) * tensor.element_size(), what)
+
+
+def _plain(state: State, key: str, tensor: torch.Tensor) -> torch.Tensor:
+    tensor = tensor.detach()
+    return _dense(state, key, tensor) if tensor.layout is torch.sparse_coo else tensor
 
 
 def _dense(state: State, key: str, tensor: torch.Tensor) -> torch.Tensor:
-    if tensor.dtype not in _FLOATS | _COUNTS:
-        raise CheckpointError(state.path, f"{key} is {_name(tensor)}, a type that weights are not read in")
     indices, values = tensor._indices(), tensor._values()
     limits = torch.tensor(tensor.shape[: tensor.sparse_dim()]).unsqueeze(1)
     fits = (
@@ -120,6 +120,16 @@ def _dense(state: State, key: str, tensor: torch.Tensor) -> torch.Tensor:
     return tensor.to_dense()
 
 
+def _is_expanded(tensor: torch.Tensor) -> bool:
+    """Tell whether a tensor with strides has more entries than bytes to hold them."""
+    return tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes()
+
+
+def _extent(tensor: torch.Tensor) -> int:
+    """Return the bytes that a shape would take if its sizes of 0 were 1: an empty tensor can have a shape that NumPy refuses."""
+    return math.prod(max(1, size) for size in tensor.shape) * tensor.element_size()
+
+
 def _name(tensor: torch.Tensor) -> str:
     return str(tensor.dtype).removeprefix("torch.")
 
@@ -130,4 +140,5 @@ _WRONG: tuple[tuple[Callable[[torch.Tensor], bool], str], ...] = (
     (lambda tensor: tensor.is_meta, "without data (saved from the meta device)"),
     (lambda tensor: tensor.is_quantized, "quantised; dequantise the network before saving it"),
     (lambda tensor: tensor.is_complex(), "complex; only real weights are read"),
+    (lambda tensor: _extent(tensor) > sys.maxsize, "of a shape that no array has"),
 )

@@ -19,7 +19,8 @@ def _pair(value: object, default: object = None) -> tuple[int, int]:
     value = default if value is None or value == [] else value
     if isinstance(value, int):
         return value, value
-    assert isinstance(value, list | tuple)
+    if not isinstance(value, list | tuple) or not value:
+        raise ValueError(f"an operation has {value!r} in the place of one or two sizes")
     return (int(value[0]), int(value[-1]))
 
 
@@ -103,7 +104,8 @@ def _batch_norm(draft: Draft, call: Call) -> Value | None:
         return None
     mean, variance = draft.tensor(call.args["running_mean"]), draft.tensor(call.args["running_var"])
     gamma, beta = draft.tensor(call.args.get("weight")), draft.tensor(call.args.get("bias"))
-    assert mean is not None and variance is not None
+    if mean is None or variance is None:
+        return None
     eps = float(call.args["eps"])
     scale = (variance + eps).rsqrt()
     scale = scale if gamma is None else scale * gamma

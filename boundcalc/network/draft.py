@@ -40,6 +40,17 @@ def flat_image(shape: tuple[int, ...]) -> Shape:
     return image(shape) if 1 <= len(shape) <= 3 else (math.prod(shape), 1, 1)
 
 
+def _ref(argument: object) -> Ref:
+    """Return an argument that names a tensor.
+
+    Raises:
+        ValueError: a graph that no export wrote has something else in its place.
+    """
+    if not isinstance(argument, Ref):
+        raise ValueError(f"an operation has {argument!r} in the place of a tensor")
+    return argument
+
+
 def operand(call: Call) -> Ref:
     """Return the first tensor argument of a call."""
     for argument in call.args.values():
@@ -97,7 +108,7 @@ class Draft:
         """Return a parameter argument in float64, or None."""
         if argument is None:
             return None
-        assert isinstance(argument, Ref)
+        argument = _ref(argument)
         self.used |= {plain_key(key) for key in self.parameters.keys_behind(argument.name)}
         return self.parameters.value(argument.name).double()
 
@@ -107,12 +118,12 @@ class Draft:
 
     def sizes(self, argument: object) -> tuple[int, ...]:
         """Return the sizes of a parameter argument."""
-        assert isinstance(argument, Ref)
+        argument = _ref(argument)
         return tuple(self.parameters.value(argument.name).shape)
 
     def key_of(self, argument: object) -> str:
         """Return the one canonical key behind a parameter argument, or the value's name."""
-        assert isinstance(argument, Ref)
+        argument = _ref(argument)
         keys = sorted({plain_key(key) for key in self.parameters.keys_behind(argument.name)})
         weights = [key for key in keys if key.endswith("weight")] or keys
         return weights[0] if weights else argument.name
@@ -133,7 +144,7 @@ class Draft:
         arrange: Callable[[torch.Tensor], torch.Tensor],
     ) -> Affine:
         """Make a layer; `arrange` turns its weight, as the program reads it, into (out, in, height, width)."""
-        assert isinstance(weight_of, Ref)
+        weight_of = _ref(weight_of)
         weight = self.tensor(weight_of)
         assert weight is not None
         kernel, key = arrange(weight), self.key_of(weight_of)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 import math
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -14,6 +12,7 @@ from boundcalc.errors import CheckpointError
 from boundcalc.network.geometry import Window
 from boundcalc.network.network import Network
 from boundcalc.network.ops import Affine, Input, Node, ReLU, Shape
+from boundcalc.network.orders import OrderSearch, follows
 
 READINGS = tuple(
     (stride, padding, pool) for stride in (1, 2, 3, 4) for padding in (0, 1, 2) for pool in (1, 2)
@@ -112,14 +111,12 @@ def _check_bias(given: Tensors, layer: str) -> None:
         )
 
 
+def _shape(given: Tensors, name: str) -> tuple[int, ...]:
+    return tuple(given.tensors[f"{name}.weight"].shape)
+
+
 def _follows(given: Tensors, before: str, after: str) -> bool:
-    first, second = given.tensors[f"{before}.weight"], given.tensors[f"{after}.weight"]
-    out, width = first.shape[0], second.shape[1]
-    if first.ndim == second.ndim == 2:
-        return width == out
-    if first.ndim == 4 and second.ndim == 2:
-        return width % out == 0
-    return second.ndim == 4 and first.ndim == 4 and out % width == 0 and second.shape[0] % (out // width) == 0
+    return follows(_shape(given, before), _shape(given, after))
 
 
 def _chains(given: Tensors, names: list[str]) -> bool:
@@ -129,9 +126,9 @@ def _chains(given: Tensors, names: list[str]) -> bool:
 def _chain(given: Tensors, names: list[str]) -> tuple[list[str], str]:
     if given.ordered and _chains(given, names):
         return names, "layers follow one another in the order of the keys"
-    search = _Search(given, names)
-    found = list(search.orders())
-    if search.budget <= 0 and len(found) < _MOST:
+    search = OrderSearch({name: _shape(given, name) for name in names})
+    found = list(search.orders(_MOST))
+    if search.steps <= 0 and len(found) < _MOST:
         raise CheckpointError(given.path, "too many orders of its layers are possible: give --model")
     if not found:
         raise CheckpointError(given.path, _broken(given, names))
@@ -149,42 +146,8 @@ def _broken(given: Tensors, names: list[str]) -> str:
     return "the layers do not form a chain: give --model"
 
 
-def _family(name: str) -> tuple[str, tuple[int, ...]]:
-    return re.sub(r"\d+", "#", name), tuple(int(number) for number in re.findall(r"\d+", name))
-
-
 _MOST = 2
-
-
-class _Search:
-    """Orders in which shapes chain and the numbers within names of one family rise.
-
-    Attributes:
-        budget: partial orders that may still be looked at; at 0 the search has been given up.
-    """
-
-    def __init__(self, given: Tensors, names: list[str]) -> None:
-        self.given = given
-        self.families = {name: _family(name) for name in names}
-        self.budget = 20_000
-
-    def orders(self) -> Iterator[list[str]]:
-        """Yield up to two orders."""
-        return itertools.islice(self._extend([], frozenset(self.families)), _MOST)
-
-    def _ready(self, name: str, rest: frozenset[str]) -> bool:
-        family, number = self.families[name]
-        return all(self.families[other][0] != family or self.families[other][1] >= number for other in rest)
-
-    def _extend(self, order: list[str], rest: frozenset[str]) -> Iterator[list[str]]:
-        self.budget -= 1
-        if not rest:
-            yield order
-        for name in sorted(rest):
-            if self.budget <= 0:
-                return
-            if self._ready(name, rest) and (not order or _follows(self.given, order[-1], name)):
-                yield from self._extend([*order, name], rest - {name})
+"""Orders that are looked for: with a second one the file can be read in two ways."""
 
 
 def _vector_shape(

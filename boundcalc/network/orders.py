@@ -1,0 +1,158 @@
+"""Orders in which the layers of a state dict may follow one another, where the file does not tell it."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from bisect import insort
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+
+MOST_STEPS = 20_000
+"""Partial orders that are looked at, besides a few a layer, before the search is given up."""
+
+STEPS_A_LAYER = 4
+
+Shape = tuple[int, ...]
+
+
+def follows(first: Shape, second: Shape) -> bool:
+    """Return whether a layer can take what another gives, by the shapes of their weights.
+
+    Args:
+        first: weight of the layer before, (out, in) or (out, in / groups, kh, kw).
+        second: weight of the layer after.
+    """
+    out, width = first[0], second[1]
+    if len(first) == len(second) == 2:
+        return width == out
+    if out == 0 or width == 0:
+        return False
+    if len(second) == 2:
+        return width % out == 0
+    return len(first) == 4 and out % width == 0 and second[0] % (out // width) == 0
+
+
+class OrderSearch:
+    """Orders in which shapes chain and the numbers within names of one family rise.
+
+    A family is the names that differ in their numbers only. The search keeps its own stack, and at every step looks only at the names
+    whose turn it is in their family and whose input fits, so that a chain of thousands of layers takes time in proportion to it.
+
+    Attributes:
+        steps: partial orders that may still be looked at; at 0 the search has been given up.
+    """
+
+    def __init__(self, shapes: Mapping[str, Shape]) -> None:
+        self.steps = MOST_STEPS + STEPS_A_LAYER * len(shapes)
+        self._shapes = shapes
+        self._next, firsts = _turns(shapes)
+        self._ready = _Ready(shapes)
+        for name in firsts:
+            self._ready.add(name)
+
+    def orders(self, most: int) -> Iterator[list[str]]:
+        """Yield complete orders.
+
+        Args:
+            most: how many at most.
+        """
+        return itertools.islice(self._orders(), most)
+
+    def _orders(self) -> Iterator[list[str]]:
+        order: list[str] = []
+        stack = [iter(self._choices(None))]
+        while stack:
+            name = next(stack[-1], None)
+            if name is None:
+                stack.pop()
+                if order:
+                    self._take_back(order.pop())
+                continue
+            self.steps -= 1
+            if self.steps <= 0:
+                return
+            order.append(name)
+            self._take(name)
+            if len(order) == len(self._shapes):
+                yield list(order)
+                self._take_back(order.pop())
+            else:
+                stack.append(iter(self._choices(name)))
+
+    def _choices(self, before: str | None) -> list[str]:
+        fits = None if before is None else self._shapes[before]
+        found = self._ready.after(fits)
+        self.steps -= len(found) // 64
+        return found
+
+    def _take(self, name: str) -> None:
+        self._ready.remove(name)
+        for successor in self._next(name, +1):
+            self._ready.add(successor)
+
+    def _take_back(self, name: str) -> None:
+        for successor in self._next(name, -1):
+            self._ready.remove(successor)
+        self._ready.add(name)
+
+
+class _Ready:
+    """The names whose turn it is, by what they take."""
+
+    def __init__(self, shapes: Mapping[str, Shape]) -> None:
+        self._shapes = shapes
+        self._by_input: dict[tuple[int, int], list[str]] = defaultdict(list)
+
+    def add(self, name: str) -> None:
+        shape = self._shapes[name]
+        insort(self._by_input[len(shape), shape[1]], name)
+
+    def remove(self, name: str) -> None:
+        shape = self._shapes[name]
+        group = self._by_input[len(shape), shape[1]]
+        group.remove(name)
+        if not group:
+            del self._by_input[len(shape), shape[1]]
+
+    def after(self, before: Shape | None) -> list[str]:
+        """Return the names that can follow a weight of this shape, sorted; all of them where there is none before."""
+        if before is not None and len(before) == 2:
+            return list(self._by_input.get((2, before[0]), ()))
+        return sorted(
+            name
+            for group in self._by_input.values()
+            for name in group
+            if before is None or follows(before, self._shapes[name])
+        )
+
+
+def _turns(names: Iterable[str]) -> tuple[Callable[[str, int], list[str]], list[str]]:
+    """Return who has a turn once a name is taken (or loses it once that is taken back), and who has the first."""
+    ranks: dict[str, list[tuple[tuple[int, ...], list[str]]]] = {}
+    place: dict[str, tuple[str, int]] = {}
+    families: dict[str, dict[tuple[int, ...], list[str]]] = defaultdict(lambda: defaultdict(list))
+    for name in names:
+        family, numbers = _family(name)
+        families[family][numbers].append(name)
+    for family, by_numbers in families.items():
+        ranks[family] = sorted(by_numbers.items())
+        for index, (_, members) in enumerate(ranks[family]):
+            place.update(dict.fromkeys(members, (family, index)))
+    left = {
+        (family, index): len(members) for family in ranks for index, (_, members) in enumerate(ranks[family])
+    }
+
+    def moved(name: str, by: int) -> list[str]:
+        family, index = place[name]
+        complete_before = left[family, index] == 0
+        left[family, index] -= by
+        changed = complete_before or left[family, index] == 0
+        return ranks[family][index + 1][1] if changed and index + 1 < len(ranks[family]) else []
+
+    return moved, [name for family in ranks for name in ranks[family][0][1]]
+
+
+def _family(name: str) -> tuple[str, tuple[int, ...]]:
+    numbers = tuple(int(number) for number in re.findall(r"\d+", name))
+    return re.sub(r"\d+", "#", name), numbers

@@ -40,7 +40,7 @@ class CheckpointError(BoundcalcError):
 
     def __init__(self, path: str | Path, problem: str) -> None:
         super().__init__(f"{short_path(path)}: {problem}")
-        self.path = str(path)
+        self.path, self.problem = str(path), problem
         self.problem = problem
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from boundcalc.batch.rows import natural
 from boundcalc.checkpoint import open_lth
+from boundcalc.checkpoint.masks.folder import is_no_ticket
 from boundcalc.checkpoint.safetensors_file import INDEX_SUFFIX, shard_files
 from boundcalc.errors import CheckpointError
 from boundcalc.files import is_folder, system_problem
@@ -17,8 +18,6 @@ from boundcalc.tickets.paths import STATE
 SUFFIXES = (".bin", ".ckpt", ".pt", ".pt2", ".pth", ".pth.tar", ".safetensors")
 """How the name of a checkpoint ends, where a folder or a pattern is searched; a file that is named is taken whatever its name."""
 _NAMES = f"(names that end in {', '.join(SUFFIXES)})"
-MASKS = ("mask", "_mask")
-"""How the name of a file of masks ends before its suffix: it belongs to --mask, and is no checkpoint."""
 
 
 def discover(given: Sequence[str | Path]) -> tuple[Path, ...]:
@@ -27,7 +26,8 @@ def discover(given: Sequence[str | Path]) -> tuple[Path, ...]:
     A folder is searched with everything below it, hidden folders and links to folders left out. A ticket of open_lth is the folder
     ``main`` of its level, once, whatever else lies in it; ``level_pretrain`` and initial weights are references of the tickets
     beside them and not tickets, unless nothing else is there. A safetensors index stands for its shards. Files of masks
-    are left out, and what `boundcalc train --resume` goes on from. What a pattern matches is searched as if it
+    are read with the checkpoints beside them; they are found only where there are none, so that it is told that they are none.
+    What `boundcalc train --resume` goes on from is left out. What a pattern matches is searched as if it
     were in one folder. A folder that cannot be listed, and a pipe, device or broken link under a checkpoint's name, are found, too:
     reading them says what is wrong. Nothing but indices of shards is opened.
 
@@ -131,11 +131,14 @@ def _level(folder: Path) -> str:
 def _files(files: list[Path]) -> list[Path]:
     indices = {file for file in files if file.name.endswith(INDEX_SUFFIX)}
     shards = {shard for index in indices for shard in _shards(index)}
-    return [
+    named = [file for file in files if file not in shards and (file in indices or _is_named_so(file))]
+    stems = {(file.parent, file.name.partition(".")[0]) for file in named}
+    checkpoints = [
         file
-        for file in files
-        if file not in shards and (file in indices or (_is_named_so(file) and not _is_mask(file)))
+        for file in named
+        if not is_no_ticket(file, {stem for home, stem in stems if home == file.parent})
     ]
+    return checkpoints or named
 
 
 def _shards(index: Path) -> tuple[Path, ...]:
@@ -148,8 +151,3 @@ def _shards(index: Path) -> tuple[Path, ...]:
 def _is_named_so(file: Path) -> bool:
     unfinished = file.name == STATE and file.parent.name.startswith("replicate_")
     return not file.name.startswith(".") and file.name.endswith(SUFFIXES) and not unfinished
-
-
-def _is_mask(file: Path) -> bool:
-    stem = file.name.partition(".")[0]
-    return stem == MASKS[0] or stem.endswith(MASKS[1])

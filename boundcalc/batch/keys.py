@@ -15,6 +15,7 @@ from typing import Any
 
 from boundcalc.batch.names import stored
 from boundcalc.checkpoint import open_lth
+from boundcalc.checkpoint.masks import folder
 from boundcalc.checkpoint.reader import digest, files_of
 from boundcalc.errors import CheckpointError, DataError, UsageError
 from boundcalc.files import Refuse, look
@@ -108,7 +109,18 @@ def key_of(path: Path, settings: Settings) -> Key:
         beside["reference"] = _readable(ticket.reference)
     if ticket is not None and not path.is_dir():
         beside["masks"] = [_readable(file) for file in ticket.files if file != ticket.model]
+    if ticket is None and settings.options.mask is None and (masks := _masks_beside(path)):
+        beside["masks"] = masks
     return Key(content_of(path), _hash(beside), str(path))
+
+
+def _masks_beside(path: Path) -> list[str]:
+    """Return the digest of the file of masks beside a checkpoint, which reading it uses."""
+    try:
+        found, _ = folder.beside(files_of(path)[0])
+    except Exception:
+        return []
+    return [] if found is None else [_readable(found.path)]
 
 
 def content_of(path: Path) -> str:

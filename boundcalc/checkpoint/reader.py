@@ -12,11 +12,13 @@ from typing import Any
 import torch
 
 from boundcalc.budget import Budget
-from boundcalc.checkpoint import open_lth, pickled, safetensors_file, validate
+from boundcalc.checkpoint import numpy_file, open_lth, pickled, safetensors_file, validate
 from boundcalc.checkpoint.conventions import decode, lightning, nested, plain, wrappers
 from boundcalc.checkpoint.conventions.state import State, listing
 from boundcalc.checkpoint.masks import apply as masks_applied
-from boundcalc.checkpoint.masks.resolver import Given, resolve
+from boundcalc.checkpoint.masks import folder
+from boundcalc.checkpoint.masks.given import Given, is_masks_alone
+from boundcalc.checkpoint.masks.resolver import resolve
 from boundcalc.checkpoint.program import Program
 from boundcalc.checkpoint.sniff import Container, container
 from boundcalc.checkpoint.types import Checkpoint
@@ -84,14 +86,22 @@ def read(
 def _read(place: Path, mask: Any, max_memory: float | None, density: float | None) -> Checkpoint:
     ticket = open_lth.ticket_at(place)
     opened = _open(ticket.model if ticket else _file_at(place), max_memory)
+    if is_masks_alone(opened.saved, str(place), folder.is_mask_file(opened.files[0])):
+        raise CheckpointError(
+            place, "holds masks and no weights: give it with --mask, beside the checkpoint that it is for"
+        )
     state = nested.unwrap(opened.saved, str(ticket.model if ticket else place))
     state = _note_container(state, opened, ticket)
     if is_folder(place) and ticket is None:
         state = state.noting(f"{opened.files[0].name} in the folder")
-    given = _given(state, ticket, mask, max_memory)
+    given, unused = _given(state, ticket, mask, max_memory), ""
+    if ticket is None and mask is None:
+        given, unused = _beside(opened.files[0], max_memory)
     ordered = opened.container not in {Container.SAFETENSORS, Container.SHARD_INDEX}
     files = opened.files if ticket is None or not is_folder(place) else ticket.files
     checkpoint = _decoded(state, given, density, ordered=ordered, budget=opened.budget)
+    if unused and not checkpoint.masks:
+        checkpoint = replace(checkpoint, evidence=(*checkpoint.evidence, unused))
     return replace(
         checkpoint,
         path=str(place),
@@ -184,9 +194,13 @@ def _on_cpu(saved: Any) -> Any:
 def _file_at(place: Path) -> Path:
     if not is_folder(place):
         return place
-    files = [path.name for path in entries(place) if path.suffix in _SUFFIXES]
-    found = safetensors_file.index_in(place)
+    files = [
+        path.name for path in entries(place) if path.suffix in _SUFFIXES and not folder.is_mask_file(path)
+    ]
     others = [name for name in files if not name.endswith(".safetensors")]
+    if len(files) == 1 and others:
+        return place / others[0]
+    found = safetensors_file.index_in(place)
     if others:
         raise CheckpointError(place, f"a folder of several files, pass one: {listing(files)}")
     return found or place
@@ -235,7 +249,9 @@ def _given(
         found.append(_of_ticket(ticket, ticket.mask, max_memory))
     if isinstance(mask, str | Path):
         place = Path(mask)
-        found.append(_in_file(place / open_lth.MASK if is_folder(place) else place, max_memory))
+        found.append(
+            _in_file(folder.in_folder(place, open_lth.MASK) if is_folder(place) else place, max_memory)
+        )
     elif mask is not None:
         found.append(Given("mask=", _on_cpu(mask), "mask="))
     if ticket is not None and ticket.needs_mask and not found:
@@ -258,9 +274,26 @@ def _of_ticket(ticket: open_lth.Ticket, file: Path, max_memory: float | None) ->
 def _in_file(file: Path, max_memory: float | None) -> Given:
     with only_own_errors(file):
         before = stamps([file])
-        opened = _open(file, max_memory)
+        if numpy_file.is_numpy(file):
+            saved, budget = numpy_file.load(file, max_memory)
+        else:
+            opened = _open(file, max_memory)
+            saved, budget = opened.saved, opened.budget
         check_unchanged(before)
-    return Given(str(file), opened.saved, str(file), budget=opened.budget)
+    return Given(str(file), saved, str(file), budget=budget)
+
+
+def _beside(file: Path, max_memory: float | None) -> tuple[tuple[Given, ...], str]:
+    """Return the masks that lie beside a checkpoint, and what to say of those that are not used."""
+    found, others = folder.beside(file)
+    if found is not None:
+        what = f"{found.path.name} beside it"
+        given = replace(_in_file(found.path, max_memory), what=what, certain=found.certain, beside=True)
+        return (given,), ""
+    return (
+        (),
+        f"{listing(others)} beside it not used: give the one with its masks with --mask" if others else "",
+    )
 
 
 def _renamed(program: Program | None, renamed: Mapping[str, str]) -> Program | None:

@@ -9,9 +9,11 @@ from io import BytesIO
 from typing import IO, Any, BinaryIO
 from zipfile import ZipFile, is_zipfile
 
+from boundcalc.checkpoint.masks.advice import keep_masks
 from boundcalc.checkpoint.pickled import harmless
 from boundcalc.checkpoint.sniff import RESAVE
 
+AS_IT_IS = 'torch.save(pickle.load(open(FILE, "rb")), "model.pt")'
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 _MOST_PICKLES = 3
 _MOST_OPERATIONS = 5_000_000
@@ -58,13 +60,15 @@ def explain(source: BinaryIO, problem: Exception) -> str:
         return f"truncated or damaged ({_first_line(problem)})"
     offending = _offending(source, content)
     if not offending and not _is_zip(source) and _LEGACY_MAGIC not in content.integers:
-        return f"a plain pickle (pickle.dump), not a torch.save file; re-save with {RESAVE}"
+        return f"a plain pickle (pickle.dump), not a torch.save file; save it with {AS_IT_IS}, masks and weights alike"
     if offending:
         what = _convention(source, content)
-        return f"{what} that needs {_list(offending)} to be executed; re-save with {RESAVE}"
-    if content.protocol > 3:
+        masks = keep_masks(content.strings)
+        return f"{what} that needs {_list(offending)} to be executed; re-save with {RESAVE}{masks}"
+    if content.protocol > 2:
         return (
-            f"saved with pickle protocol {content.protocol}, which is not read safely; re-save with {RESAVE}"
+            f"saved with pickle protocol {content.protocol}, which is not read safely; load it and save it with torch.save "
+            "as it is, without pickle_protocol"
         )
     return f"truncated or damaged ({_first_line(problem)})"
 
@@ -171,10 +175,17 @@ def scan(file: IO[bytes]) -> PickleContent:
 def _mentions(file: IO[bytes]) -> Iterator[tuple[str, Any]]:
     recent: list[str] = []
     memo: dict[int, str] = {}
+    places, last = 0, None
     for count, (opcode, argument, _) in enumerate(pickletools.genops(file)):
         name = opcode.name
         if count > _MOST_OPERATIONS:
             return
+        if name in {"MEMOIZE", "PUT", "BINPUT", "LONG_BINPUT"}:
+            if last is not None:
+                memo[places if argument is None else argument] = last
+            places += 1
+            continue
+        last = argument if isinstance(argument, str) and name not in {"GLOBAL", "INST"} else None
         if name in {"GLOBAL", "INST"}:
             yield "global", str(argument).replace(" ", ".", 1)
         elif name == "STACK_GLOBAL":
@@ -182,9 +193,8 @@ def _mentions(file: IO[bytes]) -> Iterator[tuple[str, Any]]:
         elif isinstance(argument, str):
             recent.append(argument)
             yield "string", argument
-        elif name in {"MEMOIZE", "PUT", "BINPUT", "LONG_BINPUT"} and recent:
-            memo[len(memo) if argument is None else argument] = recent[-1]
         elif "GET" in name and argument in memo:
-            recent.append(memo[argument])
+            last = memo[argument]
+            recent.append(last)
         elif isinstance(argument, int):
             yield ("PROTO" if name == "PROTO" else "int"), argument

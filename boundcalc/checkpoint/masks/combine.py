@@ -34,21 +34,21 @@ class MaskSet:
     owners: Mapping[str, str] = field(default_factory=dict)
 
 
-def last_round(name: str, rounds: Mapping[Path, Masks]) -> tuple[Masks, str]:
-    """Return the masks of the last of several rounds of pruning.
+def last_round(name: str, rounds: Mapping[Path, Masks]) -> tuple[Path, str]:
+    """Return the last of several rounds of pruning.
 
     Args:
         name: of the family.
         rounds: keys of the round -> masks.
 
     Returns:
-        The masks, and which round they are of.
+        The keys of the round, and what to say about it.
 
     Raises:
         Problem: the rounds are not numbered, or a later one keeps what an earlier one had pruned.
     """
     if len(rounds) == 1:
-        return next(iter(rounds.values())), ""
+        return next(iter(rounds)), ""
     names = [spoken(path) for path in rounds]
     numbers = [tuple(int(number) for number in re.findall(r"\d+", spoken(path[-1:]))) for path in rounds]
     if not all(numbers) or len(set(numbers)) != len(numbers):
@@ -58,13 +58,13 @@ def last_round(name: str, rounds: Mapping[Path, Masks]) -> tuple[Masks, str]:
     ordered = [
         masks for _, masks in sorted(zip(numbers, rounds.values(), strict=True), key=lambda pair: pair[0])
     ]
-    last = names[numbers.index(max(numbers))]
+    last = list(rounds)[numbers.index(max(numbers))]
     for earlier, later in zip(ordered, ordered[1:], strict=False):
         if earlier.keys() != later.keys() or any(bool((later[key] & ~earlier[key]).any()) for key in later):
             raise Problem(
                 name, f"holds several sets of masks ({listing(names)}) of which none is the last of a pruning"
             )
-    return ordered[-1], f"the last of {len(names)} rounds, {last}"
+    return last, f"the last of {len(names)} rounds, {spoken(last)}"
 
 
 def combined(sets: list[MaskSet]) -> tuple[Masks, list[str]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import torch
 
@@ -16,6 +15,7 @@ from boundcalc.checkpoint.masks import targets as found_targets
 from boundcalc.checkpoint.masks.assign import Problem, assign
 from boundcalc.checkpoint.masks.combine import MaskSet, combined, last_round
 from boundcalc.checkpoint.masks.families import Family, gather
+from boundcalc.checkpoint.masks.given import Given, HoldsWeights, masks_of
 from boundcalc.checkpoint.masks.leaves import Leaf, Path, leaves, spoken
 from boundcalc.checkpoint.masks.orient import Masks, orient
 from boundcalc.checkpoint.masks.scan import Answer
@@ -28,25 +28,6 @@ WAY_ON = "save it as {name of the weight: tensor}, 1 where a weight is kept, and
 
 
 @dataclass(frozen=True, eq=False)
-class Given:
-    """What --mask gave, or mask= in Python.
-
-    Attributes:
-        path: of the file, or what to call the object.
-        saved: what it holds.
-        what: how to call it in the evidence.
-        format: short name of the convention.
-        budget: of the file; None for what is in memory.
-    """
-
-    path: str
-    saved: Any
-    what: str
-    format: str = "mask-file"
-    budget: Budget | None = None
-
-
-@dataclass(frozen=True, eq=False)
 class Resolved:
     """What the entries came to.
 
@@ -55,14 +36,12 @@ class Resolved:
         sentences: evidence, each with the short name of its convention.
         entries: of everything beside the state dict and of --mask.
         owners: key of a mask in the state dict -> the tensor that it is for.
-        given: the masks of each thing given.
     """
 
     masks: Masks
     sentences: tuple[tuple[str, str], ...] = ()
     entries: tuple[Entry, ...] = ()
     owners: Mapping[str, str] = field(default_factory=dict)
-    given: tuple[Masks, ...] = ()
 
 
 def resolve(
@@ -88,7 +67,7 @@ def resolve(
     Raises:
         CheckpointError: an entry may be a mask and cannot be applied as a whole; the line names it and a way on.
     """
-    return _Resolver(state, density, ordered, budget, bool(given)).resolve(given)
+    return _Resolver(state, density, ordered, budget, any(not one.beside for one in given)).resolve(given)
 
 
 class _Resolver:
@@ -119,26 +98,18 @@ class _Resolver:
         self.entries += [Entry(answer.leaf.name, "not read", answer.why) for answer in answers]
         for family in families:
             own += self._settled(family)
-        further = [(one, self._given(one)) for one in given]
-        self._refuse(further)
-        covered = {name for _, sets in further for one in sets for name in one.masks}
-        missing = [key for key, owner in self.ranked.items() if not self.popup and owner not in covered]
-        if missing:
+        sets = [*own, *self._further(given, [*live, *own])]
+        self._refuse(any(one.given for one in sets))
+        covered = {name for one in sets for name in one.masks}
+        if any(owner not in covered for owner in self.ranked.values()):
             scores.masks(self.state, None)
         try:
-            sets = [*own, *(one for _, sets in further for one in sets)]
             masks, products = combined([*live, *sets])
         except Problem as problem:
             raise self._error(problem, self.state.path) from None
         self.sentences += [(sentence, "") for sentence in products]
-        found = {name for one in sets for name in one.masks}
-        return Resolved(
-            {name: keep for name, keep in masks.items() if name in found},
-            tuple(self.sentences),
-            tuple(self.entries),
-            self.owners,
-            tuple(_all(sets) for _, sets in further),
-        )
+        applied = {name: keep for name, keep in masks.items() if name in covered}
+        return Resolved(applied, tuple(self.sentences), tuple(self.entries), self.owners)
 
     def _live_sets(self) -> list[MaskSet]:
         found = []
@@ -211,20 +182,20 @@ class _Resolver:
             return None
         rounds = assign(family, self.targets)
         oriented: dict[Path, Masks] = {}
-        notes: dict[str, None] = {}
+        notes: dict[Path, dict[str, None]] = {}
         for number, fits in rounds.items():
             masks, note = orient(family, fits, self.targets)
             oriented[number] = masks
             hows = [one.how for one in fits.values() if one.how]
-            notes.update(dict.fromkeys(text for text in (note, *hows) if text))
-        masks, which = last_round(family.name, oriented)
+            notes[number] = dict.fromkeys(text for text in (note, *hows) if text)
+        last, which = last_round(family.name, oriented)
         owners = (
             {fit.entry: name for fits in rounds.values() for name, fit in fits.items()}
             if family.inside
             else {}
         )
-        note = "; ".join(text for text in (which, *notes) if text)
-        return MaskSet(family.name, masks, note, family.given, owners)
+        note = "; ".join(text for text in (which, *notes[last]) if text)
+        return MaskSet(family.name, oriented[last], note, family.given, owners)
 
     def _note(self, family: Family, one: MaskSet) -> None:
         what = f"{len(one.masks)} masks" if len(one.masks) > 1 else "the mask"
@@ -254,66 +225,47 @@ class _Resolver:
             Entry(leaf.name, "not read", why) for leaf in family.leaves if leaf.value is not None
         ]
 
-    def _given(self, given: Given) -> list[MaskSet]:
-        """Return the masks of a file of masks.
+    def _further(self, given: tuple[Given, ...], own: list[MaskSet]) -> list[MaskSet]:
+        """Return the masks of what was given, and of a file beside the checkpoint where it fits.
 
         Raises:
-            CheckpointError: it holds none, or one that is for no weight; named, with what to do.
+            CheckpointError: what was given is no set of masks of this network, or what lies beside it and can be for no other.
         """
-        if not isinstance(given.saved, Mapping | list | tuple | torch.Tensor) and not hasattr(
-            given.saved, "dtype"
-        ):
-            raise CheckpointError(
-                given.path, f"holds a {type(given.saved).__name__}, no table or list of masks"
-            )
-        found = list(leaves(given.saved, given.path))
-        if not any(leaf.tensor is not None for leaf in found):
-            raise CheckpointError(given.path, "holds no tensors, so no masks")
-        kept, weights = _masks_and_weights(found)
-        if not kept:
-            raise CheckpointError(given.path, "no masks in it: no tensor of zeros and ones")
-        checked = [
-            leaf
-            if leaf.tensor is None
-            else Leaf(leaf.path, _plain(given.path, leaf, given.budget), leaf.is_list)
-            for leaf in kept
-        ]
         sets: list[MaskSet] = []
-        for family in gather(checked, given=True):
+        for one in given:
             try:
-                one = self._read(family)
+                found = masks_of(one, self._read)
+                if one.beside:
+                    combined([*own, found.masks])
             except Problem as problem:
-                raise CheckpointError(given.path, _line(problem, "the mask ")) from None
-            if one is not None:
-                sets.append(one)
-        if not sets:
-            raise CheckpointError(given.path, "no masks in it: no tensor of zeros and ones")
-        try:
-            masks, _ = combined([MaskSet(one.name, one.masks) for one in sets])
-        except Problem as problem:
-            raise CheckpointError(given.path, _line(problem)) from None
-        notes = "; ".join(dict.fromkeys(one.note for one in sets if one.note))
-        note = f" ({notes})" if notes else ""
-        self.sentences.append(
-            (f"weights multiplied by the masks of {given.what}, of {listing(masks)}{note}", given.format)
-        )
-        self.entries += [
-            Entry(f"{given.path}: {leaf.name}", "mask", f"applied to the weights{note}")
-            for leaf in checked
-            if leaf.tensor is not None
-        ]
-        self.entries += [
-            Entry(f"{given.path}: {leaf.name}", "not read", "weights beside masks") for leaf in weights
-        ]
-        return [MaskSet(given.what, masks, given=True)]
+                self._does_not_fit(one, f"{problem.entry} {problem.text}")
+            except HoldsWeights as error:
+                self.sentences.append((f"{one.what} is not used: {error.problem}", ""))
+            except CheckpointError as error:
+                if not one.beside:
+                    raise
+                self._does_not_fit(one, error.problem)
+            else:
+                sets.append(found.masks)
+                self.sentences.append((found.sentence, one.format))
+                self.entries += found.entries
+        return sets
 
-    def _refuse(self, further: list[tuple[Given, list[MaskSet]]]) -> None:
+    def _does_not_fit(self, given: Given, text: str) -> None:
+        if given.certain:
+            way_on = (
+                f"it lies beside {self.state.path}: say with --mask which masks are right, or move it away"
+            )
+            raise CheckpointError(given.path, f"{text}; {way_on}")
+        self.sentences.append((f"{given.what} is not used: {text}", ""))
+
+    def _refuse(self, given: bool) -> None:
         """Refuse what may be a mask and could not be applied, unless masks were given in its place.
 
         Raises:
             CheckpointError: naming the entry and a way on.
         """
-        if not further:
+        if not given:
             for _, problem in self.refused:
                 raise self._error(problem, self.state.path)
         for family, problem in self.refused:
@@ -329,7 +281,7 @@ class _Resolver:
 
     def _error(self, problem: Problem, path: str) -> CheckpointError:
         return CheckpointError(
-            path, f"{_line(problem)}; {WAY_ON}, or save the file without it if it is no mask"
+            path, f"{problem.entry} {problem.text}; {WAY_ON}, or save the file without it if it is no mask"
         )
 
 
@@ -339,17 +291,9 @@ def _prunes_nothing(family: Family) -> bool:
     return not family.named and all(is_binary(value) and bool(ones(value).all()) for value in values)
 
 
-def _line(problem: Problem, before: str = "") -> str:
-    return f"{before}{problem.entry} {problem.text}"
-
-
 def _plain(path: str, leaf: Leaf, budget: Budget | None) -> torch.Tensor:
     assert leaf.tensor is not None
     return validate.usable(State(path, {leaf.name: leaf.tensor}), budget).tensors[leaf.name]
-
-
-def _all(sets: list[MaskSet]) -> Masks:
-    return {name: keep for one in sets for name, keep in one.masks.items()}
 
 
 def _live(state: State) -> dict[str, str]:
@@ -366,22 +310,3 @@ def _live(state: State) -> dict[str, str]:
 
 def _is_usual(leaf: Leaf) -> bool:
     return str(leaf.path[0]).rpartition(".")[2] in {"weight_mask", "bias_mask", "mask"}
-
-
-def _masks_and_weights(found: list[Leaf]) -> tuple[list[Leaf], list[Leaf]]:
-    """Tell the masks of a file of masks from weights that lie among them, as in a whole state dict."""
-    tensors = [leaf for leaf in found if leaf.tensor is not None and leaf.tensor.dim() > 0]
-    named = [leaf for leaf in tensors if any(speaks_of_masks(part) for part in leaf.parts)]
-    if not named:
-        numbers = [leaf for leaf in found if leaf.tensor is None or leaf.tensor.dim() == 0]
-        return ([*tensors, *numbers] if tensors else []), []
-    weights = [leaf for leaf in tensors if leaf not in named]
-    matrices = [leaf for leaf in weights if leaf.tensor is not None and leaf.tensor.dim() > 1]
-    if all(_is_weight(leaf) for leaf in matrices):
-        return [leaf for leaf in found if leaf not in weights], weights
-    return found, []
-
-
-def _is_weight(leaf: Leaf) -> bool:
-    tensor = leaf.tensor
-    return tensor is not None and tensor.is_floating_point() and not is_binary(tensor)

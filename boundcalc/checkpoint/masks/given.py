@@ -1,0 +1,148 @@
+"""Masks in a file of their own or given in Python: every tensor there is one, unless it lies there as a weight beside its mask."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from boundcalc.budget import Budget
+from boundcalc.checkpoint import validate
+from boundcalc.checkpoint.arrays import count_nonzero
+from boundcalc.checkpoint.conventions.state import State, listing
+from boundcalc.checkpoint.masks.assign import Problem
+from boundcalc.checkpoint.masks.combine import MaskSet, combined
+from boundcalc.checkpoint.masks.families import Family, gather
+from boundcalc.checkpoint.masks.leaves import Leaf, leaves
+from boundcalc.checkpoint.masks.values import is_binary
+from boundcalc.checkpoint.masks.words import is_pure, speaks_of_masks
+from boundcalc.checkpoint.types import Entry
+from boundcalc.errors import CheckpointError
+
+
+@dataclass(frozen=True, eq=False)
+class Given:
+    """What --mask gave, or mask= in Python.
+
+    Attributes:
+        path: of the file, or what to call the object.
+        saved: what it holds.
+        what: how to call it in the evidence.
+        format: short name of the convention.
+        beside: whether nobody gave it, and it was found beside the checkpoint.
+        certain: whether it has to fit: it is for this checkpoint and for no other.
+        budget: of the file; None for what is in memory.
+    """
+
+    path: str
+    saved: Any
+    what: str
+    format: str = "mask-file"
+    beside: bool = False
+    certain: bool = True
+    budget: Budget | None = None
+
+
+class HoldsWeights(CheckpointError):
+    """A file beside a checkpoint that is none of masks, whatever its name."""
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """The masks that were given.
+
+    Attributes:
+        masks: of one thing given.
+        sentence: the evidence.
+        entries: what became of its entries.
+    """
+
+    masks: MaskSet
+    sentence: str
+    entries: tuple[Entry, ...]
+
+
+def masks_of(given: Given, read: Callable[[Family], MaskSet | None]) -> Found:
+    """Return the masks of a file of masks.
+
+    Args:
+        given: what it holds.
+        read: tells which weights a family is for.
+
+    Returns:
+        The masks, all of them.
+
+    Raises:
+        CheckpointError: it holds none, or one that is for no weight; the line names it.
+        HoldsWeights: nobody gave it, and it is no file of masks alone.
+    """
+    found = list(leaves(given.saved, given.path))
+    if not any(leaf.tensor is not None for leaf in found):
+        raise CheckpointError(given.path, "holds no tensors, so no masks")
+    kept, weights = _masks_and_weights([_made_plain(leaf, given) for leaf in found])
+    if given.beside and any(leaf.tensor is not None and leaf.tensor.dim() > 1 for leaf in weights):
+        raise HoldsWeights(given.path, "holds weights beside masks, and may be a checkpoint of its own")
+    try:
+        sets = [one for family in gather(kept, given=True) if (one := read(family)) is not None]
+        if not sets:
+            raise CheckpointError(given.path, "no masks in it: no tensor of zeros and ones")
+        masks, _ = combined([MaskSet(one.name, one.masks) for one in sets])
+    except Problem as problem:
+        raise CheckpointError(given.path, f"the mask {problem.entry} {problem.text}") from None
+    notes = "; ".join(dict.fromkeys(one.note for one in sets if one.note))
+    note = f" ({notes})" if notes else ""
+    applied = [
+        Entry(f"{given.path}: {leaf.name}", "mask", f"applied to the weights{note}")
+        for leaf in kept
+        if leaf.tensor is not None
+    ]
+    others = [Entry(f"{given.path}: {leaf.name}", "not read", "weights beside masks") for leaf in weights]
+    sentence = f"weights multiplied by the masks of {given.what}, of {listing(masks)}{note}"
+    return Found(MaskSet(given.what, masks, given=not given.beside), sentence, (*applied, *others))
+
+
+def is_masks_alone(saved: Any, file: str, named: bool) -> bool:
+    """Tell whether a file that was taken for a checkpoint holds masks and nothing else.
+
+    Args:
+        saved: what it holds.
+        file: for errors.
+        named: whether its name says so; else zeros and ones of a floating-point type may be weights.
+    """
+    matrices = [
+        leaf.tensor for leaf in leaves(saved, file) if leaf.tensor is not None and leaf.tensor.dim() > 1
+    ]
+    known = all(validate.readable(value) and (named or not value.is_floating_point()) for value in matrices)
+    return known and bool(matrices) and all(map(is_binary, matrices)) and any(map(_prunes_some, matrices))
+
+
+def _made_plain(leaf: Leaf, given: Given) -> Leaf:
+    if leaf.tensor is None:
+        return leaf
+    plain = validate.usable(State(given.path, {leaf.name: leaf.tensor}), given.budget).tensors[leaf.name]
+    return Leaf(leaf.path, plain, leaf.is_list)
+
+
+def _masks_and_weights(found: list[Leaf]) -> tuple[list[Leaf], list[Leaf]]:
+    """Tell the masks of a file of masks from weights that lie among them, as in a whole state dict.
+
+    Where some names say mask and others do not, the others are weights, unless one of them is made of zeros and ones.
+    """
+    tensors = [leaf for leaf in found if leaf.tensor is not None and leaf.tensor.dim() > 0]
+    named = [leaf for leaf in tensors if _says_so(leaf)]
+    others = [leaf for leaf in tensors if leaf not in named]
+    matrices = [leaf.tensor for leaf in others if leaf.tensor is not None and leaf.tensor.dim() > 1]
+    if not named or any(_prunes_some(value) for value in matrices) or all(map(is_binary, matrices)):
+        return found, []
+    return [leaf for leaf in found if leaf not in others], others
+
+
+def _says_so(leaf: Leaf) -> bool:
+    *before, last = leaf.parts or ("",)
+    return speaks_of_masks(last) or any(is_pure(part) for part in before)
+
+
+def _prunes_some(value: torch.Tensor) -> bool:
+    return is_binary(value) and 0 < count_nonzero(value) < value.numel()

@@ -183,10 +183,18 @@ def find(checkpoint: Checkpoint, options: Options, progress: Progress | None = N
     with clock.time("gntk"):
         gntk = _gntk(network, dataset, options) if options.wants("gntk") else None
     reason = gntk if isinstance(gntk, str) else ""
-    return Findings(
+    findings = Findings(
         options, checkpoint, network, dataset, measured, energies, reference, bounds, together, samples, topology, graphon,
         None if isinstance(gntk, str) else gntk, _skipped(options, energies, measured, reason), clock.seconds,
     )  # fmt: skip
+    return _looked_over(findings, clock)
+
+
+def _looked_over(findings: Findings, clock: Clock) -> Findings:
+    from boundcalc.sanity import warnings_of
+
+    with clock.time("sanity"):
+        return replace(findings, warnings=warnings_of(findings))
 
 
 def problem_of(
@@ -343,18 +351,24 @@ def _reference(
         reference = Reference(str(checkpoint.reference), "found beside the checkpoint")
     else:
         return None, {}
-    weights = reference_weights(network, read(reference.path, max_memory=options.max_memory))
-    _check_independent(network, weights, reference.path)
-    return reference, weights
+    start = read(reference.path, max_memory=options.max_memory)
+    weights = reference_weights(network, start)
+    _check_independent(network, checkpoint, start)
+    return replace(reference, tensors=start.tensors), weights
 
 
-def _check_independent(network: Network, weights: dict[str, torch.Tensor], path: str) -> None:
-    pairs = [(layer, weights.get(f"{layer.name}.weight")) for layer in network.layers()]
-    if all(found is not None and torch.equal(found * layer.support, layer.weight) for layer, found in pairs):
+def _check_independent(network: Network, checkpoint: Checkpoint, start: Checkpoint) -> None:
+    keys = [f"{layer.name}.weight" for layer in network.layers()]
+    pairs = [(checkpoint.tensors.get(key), start.tensors.get(key)) for key in keys]
+    if all(own is not None and other is not None and _same_survivors(own, other) for own, other in pairs):
         raise CheckpointError(
-            path,
+            start.path,
             "has the checkpoint's own weights; a reference is the initialisation, which did not see the sample",
         )
+
+
+def _same_survivors(own: torch.Tensor, start: torch.Tensor) -> bool:
+    return own.shape == start.shape and torch.equal(start.double() * (own != 0), own.double())
 
 
 def _skipped(

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import torch
+
     from boundcalc.bounds.evaluate import BoundResult
     from boundcalc.checkpoint.types import Checkpoint
     from boundcalc.empirical.datasets import Dataset
@@ -26,10 +29,12 @@ class Reference:
     Attributes:
         path: its file.
         how: ``"given"`` or ``"found beside the checkpoint"``.
+        tensors: its plain state dict.
     """
 
     path: str
     how: str
+    tensors: Mapping[str, torch.Tensor] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)

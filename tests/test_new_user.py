@@ -41,6 +41,12 @@ def test_a_ticket_is_not_its_own_reference(tmp_path):
         boundcalc.analyze(path, reference=path)
 
 
+def test_nor_is_a_pruned_one(tickets):
+    path = tickets / "lenet300_density02.pt"
+    with pytest.raises(CheckpointError, match="has the checkpoint's own weights"):
+        boundcalc.analyze(path, reference=path, parts=("samples",), input_shape=(1, 28, 28))
+
+
 def test_the_key_of_a_bare_layer_is_refused_in_one_line(tmp_path, capsys):
     assert main([saved(nn.Linear(3, 2).state_dict(), tmp_path)]) == 3
     assert capsys.readouterr().err.count("\n") == 1

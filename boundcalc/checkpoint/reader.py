@@ -118,7 +118,8 @@ def _decoded(
     state = lightning.decode(wrappers.strip(validate.usable(state, budget)))
     raw = state.tensors
     resolved = resolve(state, given, density, ordered=ordered, budget=budget)
-    state = masks_applied.apply(decode(masks_applied.without(state, resolved)), resolved)
+    decoded = decode(masks_applied.without(state, resolved))
+    state = masks_applied.apply(decoded, resolved)
     validate.network(state)
     state = plain.note_inferred_masks(state)
     return Checkpoint(
@@ -134,6 +135,7 @@ def _decoded(
         entries=masks_applied.entries(state, raw, resolved),
         owners=dict(resolved.owners),
         renamed=dict(state.renamed),
+        alive=masks_applied.alive(decoded, resolved),
     )
 
 

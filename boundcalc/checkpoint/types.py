@@ -48,6 +48,7 @@ class Checkpoint:
         entries: every tensor of the file, and of a file of masks, once.
         owners: keys in `raw` of masks, and of scores that stand for one -> the tensor that they are for.
         renamed: key in the file -> key in `raw`, where a wrapper's prefix was cut off.
+        alive: key -> weights under mask 0 that are not zero in the file, for masks that lie beside the weights.
     """
 
     path: str
@@ -64,3 +65,4 @@ class Checkpoint:
     entries: tuple[Entry, ...] = field(default=())
     owners: dict[str, str] = field(default_factory=dict)
     renamed: dict[str, str] = field(default_factory=dict)
+    alive: dict[str, int] = field(default_factory=dict)

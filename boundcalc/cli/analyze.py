@@ -30,6 +30,9 @@ def run(words: list[str]) -> int:
 
     checkpoint = checkpoint_of(given.checkpoint, options)
     findings = find(checkpoint, options, None if given.quiet else progress_bar())
+    if not given.quiet:
+        for line in findings.warnings:
+            note(f"warning: {line}")
     write(assemble(findings).to(given.format, given.csv_raw), given.output)
     if given.figure is not None:
         figure.draw(findings, given.figure)

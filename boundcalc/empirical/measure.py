@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import torch
 
+from boundcalc.empirical.census import Census, Tally
 from boundcalc.empirical.datasets import Dataset
 from boundcalc.empirical.energies import LEAST_SQUARE, Energies
 from boundcalc.empirical.patches import PatchNorms
@@ -41,6 +42,8 @@ class Measured:
         reason: why there are no margins, or "".
         patches: for each layer in order of execution the largest l2 norm of an input patch over the training data, from above;
             None where the network cannot be run.
+        census: labels, predictions and a few samples of the training split.
+        test_census: as `census`, for the test split; None without one, or where the network cannot be run.
     """
 
     energies: Energies
@@ -48,6 +51,8 @@ class Measured:
     test_margins: torch.Tensor | None
     reason: str = ""
     patches: tuple[float, ...] | None = None
+    census: Census | None = None
+    test_census: Census | None = None
 
 
 def error(margins: torch.Tensor) -> float:
@@ -97,14 +102,15 @@ def measure(network: Network, data: Dataset, device: str = "cpu", progress: Prog
     peak = torch.zeros_like(energy)
     count, reason = 0, ""
     train: list[torch.Tensor] = []
-    seen = PatchNorms(network)
+    seen, tally = PatchNorms(network), Tally(network)
     for x, labels in progress(_batches(network, data.train, data.name), "train", data.train.m):
         energy += x.square().sum(0).reshape(energy.shape)
         peak = torch.maximum(peak, x.abs().amax(0).reshape(peak.shape))
         count += x.shape[0]
+        tally.inputs(x, labels)
         if not reason:
             try:
-                train.append(_margins(network, x, labels, device, seen))
+                train.append(_margins(network, x, labels, device, tally, seen))
             except NotCovered as problem:
                 reason = f"the network cannot be run here: {problem}"
     energy = energy * (1 + 1e-15 * (count + 8)) + count * LEAST_SQUARE * (peak > 0).double()
@@ -113,14 +119,18 @@ def measure(network: Network, data: Dataset, device: str = "cpu", progress: Prog
             f"{data.name}: the squares of its samples are more than float64 holds: scale them down"
         )
     energies = Energies(count, energy, float(peak.max()))
+    census = tally.census(run=not reason)
     if reason:
-        return Measured(energies, None, None, reason)
+        return Measured(energies, None, None, reason, census=census)
     margins = torch.cat(train).sort().values
+    tested = Tally(network)
     try:
-        tested = _test_margins(network, data, device, progress)
+        test_margins = _test_margins(network, data, device, tested, progress)
     except NotCovered as problem:
-        return Measured(energies, None, None, f"the network cannot be run on the test split: {problem}")
-    return Measured(energies, margins, tested, patches=seen.norms())
+        told = f"the network cannot be run on the test split: {problem}"
+        return Measured(energies, None, None, told, census=census)
+    test_census = None if test_margins is None else tested.census(run=True)
+    return Measured(energies, margins, test_margins, "", seen.norms(), census, test_census)
 
 
 def check_shape(network: Network, split: Split, name: str) -> None:
@@ -148,11 +158,16 @@ def _spread(shape: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(size for size in shape if size != 1)
 
 
-def _test_margins(network: Network, data: Dataset, device: str, progress: Progress) -> torch.Tensor | None:
+def _test_margins(
+    network: Network, data: Dataset, device: str, tally: Tally, progress: Progress
+) -> torch.Tensor | None:
     if data.test is None:
         return None
     batches = progress(_batches(network, data.test, data.name), "test", data.test.m)
-    found = [_margins(network, x, y, device) for x, y in batches]
+    found: list[torch.Tensor] = []
+    for x, y in batches:
+        tally.inputs(x, y)
+        found.append(_margins(network, x, y, device, tally))
     return torch.cat(found).sort().values
 
 
@@ -170,10 +185,16 @@ def _batches(network: Network, split: Split, name: str) -> Iterator[Batch]:
 
 
 def _margins(
-    network: Network, x: torch.Tensor, labels: torch.Tensor, device: str, evaluate: Evaluate = evaluate_node
+    network: Network,
+    x: torch.Tensor,
+    labels: torch.Tensor,
+    device: str,
+    tally: Tally,
+    evaluate: Evaluate = evaluate_node,
 ) -> torch.Tensor:
     with torch.no_grad():
         outputs = run(network, x.to(device), evaluate)
     if not bool(outputs.isfinite().all()):
         raise NotCovered("outputs that float64 does not hold", network.nodes[-1].name)
+    tally.outputs(outputs.cpu(), labels)
     return margins_of(outputs, labels.to(device)).cpu()

@@ -264,3 +264,13 @@ def test_a_closed_pipe_is_no_error(ticket):
     os.close(write_end)
     assert done.stderr == ""
     assert done.returncode == 0
+
+
+def test_what_looks_wrong_is_told_on_standard_error_and_changes_nothing_else(ticket, arrays, capsys):
+    words = [ticket, "--data", arrays, "--normalize", "33,78", "--only", "empirical", "--format", "json"]
+    status, out, err = run(capsys, *words)
+    assert status == 0
+    assert json.loads(out)["empirical"] is not None
+    assert err.startswith("boundcalc: warning: --normalize 33,78: ")
+    assert err.endswith("\n")
+    assert run(capsys, *words, "--quiet")[2] == ""

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import torch
 
-from boundcalc.checkpoint.arrays import keep_where
+from boundcalc.checkpoint.arrays import count_nonzero, keep_where
 from boundcalc.checkpoint.conventions.state import State
 from boundcalc.checkpoint.masking import masked
 from boundcalc.checkpoint.masks.leaves import spoken
@@ -47,6 +47,24 @@ def apply(state: State, resolved: Resolved) -> State:
     for sentence, name in resolved.sentences:
         state = state.noting(sentence, name or None)
     return state
+
+
+def alive(state: State, resolved: Resolved) -> dict[str, int]:
+    """Count the weights that masks set to zero and that are not zero in the file.
+
+    Args:
+        state: decoded, not masked yet.
+        resolved: its masks.
+
+    Returns:
+        Key -> count, for masks of the tensor's own shape.
+    """
+    found: dict[str, int] = {}
+    for key, mask in resolved.masks.items():
+        tensor = state.tensors.get(key)
+        if tensor is not None and tensor.shape == mask.shape:
+            found[key] = count_nonzero(tensor) - count_nonzero(keep_where(mask.bool(), tensor))
+    return found
 
 
 def to_raw(raw: Mapping[str, torch.Tensor], masks: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:

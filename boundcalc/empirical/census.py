@@ -1,0 +1,119 @@
+"""What a pass over a split saw besides margins: which labels and predictions met, how far the outputs range, a few samples."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from boundcalc.network.network import Network
+
+MOST_CLASSES = 1024
+"""Classes up to which every pair of label and prediction is counted."""
+
+MOST_SAMPLES = 2048
+"""Samples that are kept."""
+
+MOST_ENTRIES = 2**22
+"""Numbers in the samples that are kept: 32 MiB."""
+
+LEAST_SAMPLES = 16
+"""Samples that are kept however large they are."""
+
+
+@dataclass(frozen=True, eq=False)
+class Census:
+    """Counts over a whole split, and samples drawn from it without replacement, each as likely as any other.
+
+    Attributes:
+        counts: how often label i met prediction j, (classes, classes) int64; None where the network cannot be
+            run or has more
+            than `MOST_CLASSES` classes. A single output predicts class 1 where it is positive.
+        labels: how often each label occurs, (classes,) int64.
+        lowest: smallest value of every output over the split, (outputs,); None where the network cannot be
+            run.
+        highest: as `lowest`, the largest.
+        x: the samples that were drawn, (n, *shape of the network's input) float64, as the network sees them.
+        y: their labels, (n,) int64.
+    """
+
+    counts: torch.Tensor | None
+    labels: torch.Tensor
+    lowest: torch.Tensor | None
+    highest: torch.Tensor | None
+    x: torch.Tensor
+    y: torch.Tensor
+
+    @property
+    def m(self) -> int:
+        """Number of samples of the split."""
+        return int(self.labels.sum())
+
+
+class Tally:
+    """Collects a census batch by batch.
+
+    Args:
+        network: what the batches run through.
+        seed: of the draw.
+    """
+
+    def __init__(self, network: Network, seed: int = 0) -> None:
+        self._classes = max(2, network.outputs)
+        self._labels = torch.zeros(self._classes, dtype=torch.int64)
+        self._counts = torch.zeros(self._classes, self._classes, dtype=torch.int64) if self._few() else None
+        self._lowest = torch.full((network.outputs,), math.inf, dtype=torch.float64)
+        self._highest = -self._lowest
+        self._random = np.random.default_rng(seed)
+        room = MOST_ENTRIES // max(1, network.inputs)
+        self._room = min(MOST_SAMPLES, max(LEAST_SAMPLES, room))
+        self._keys = np.empty(0)
+        self._x = torch.empty(0, *network.nodes[0].shape, dtype=torch.float64)
+        self._y = torch.empty(0, dtype=torch.int64)
+
+    def _few(self) -> bool:
+        return self._classes <= MOST_CLASSES
+
+    def inputs(self, x: torch.Tensor, labels: torch.Tensor) -> None:
+        """Take note of a batch's samples (b, ...) and labels (b,): those with the smallest random keys stay."""
+        self._labels += torch.bincount(labels, minlength=self._classes)
+        keys = self._random.random(len(labels))
+        near = np.nonzero(keys < (self._keys.max() if len(self._keys) == self._room else math.inf))[0]
+        if not len(near):
+            return
+        keys = np.concatenate([self._keys, keys[near]])
+        kept = np.sort(np.argpartition(keys, self._room - 1)[: self._room]) if len(keys) > self._room else ...
+        self._keys = keys[kept]
+        picked = torch.from_numpy(near)
+        self._x = torch.cat([self._x, x[picked].reshape(-1, *self._x.shape[1:])])[kept]
+        self._y = torch.cat([self._y, labels[picked]])[kept]
+
+    def outputs(self, outputs: torch.Tensor, labels: torch.Tensor) -> None:
+        """Take note of a batch's outputs (b, C) and labels (b,), on the CPU."""
+        self._lowest = torch.minimum(self._lowest, outputs.amin(0))
+        self._highest = torch.maximum(self._highest, outputs.amax(0))
+        if self._counts is not None:
+            pairs = labels * self._classes + predictions(outputs)
+            self._counts += torch.bincount(pairs, minlength=self._classes**2).reshape(self._counts.shape)
+
+    def census(self, *, run: bool) -> Census:
+        """Return what was collected.
+
+        Args:
+            run: whether the network could be run on all of it.
+        """
+        return Census(
+            self._counts if run else None,
+            self._labels,
+            self._lowest if run else None,
+            self._highest if run else None,
+            self._x,
+            self._y,
+        )
+
+
+def predictions(outputs: torch.Tensor) -> torch.Tensor:
+    """Return the predicted classes (b,) of outputs (b, C); of a single output 1 where it is positive, else 0."""
+    return (outputs[:, 0] > 0).long() if outputs.shape[1] == 1 else outputs.argmax(1)

@@ -1,0 +1,53 @@
+"""The sanity layer: what looks wrong about a checkpoint, its data and their options, a line each; never a refusal.
+
+A check is a pure function from findings to lines. Each has a file, or shares one with its kin, whose
+docstring derives the threshold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from boundcalc.plain_text import one_line
+from boundcalc.sanity.batchnorm import batchnorm
+from boundcalc.sanity.classes import dead_outputs, one_class
+from boundcalc.sanity.errors import near_chance, renamed_classes, train_above_test
+from boundcalc.sanity.inputs import input_units, normalization_units
+from boundcalc.sanity.masks import alive_under_mask, nothing_left, nothing_pruned, zero_under_mask
+from boundcalc.sanity.normalization import normalization
+from boundcalc.sanity.reference import reference
+from boundcalc.sanity.sparsity import sparsity
+
+if TYPE_CHECKING:
+    from boundcalc.findings import Findings
+
+Check = Callable[["Findings"], Sequence[str]]
+
+CHECKS: tuple[Check, ...] = (
+    normalization,
+    normalization_units,
+    input_units,
+    batchnorm,
+    one_class,
+    dead_outputs,
+    near_chance,
+    renamed_classes,
+    train_above_test,
+    nothing_pruned,
+    nothing_left,
+    alive_under_mask,
+    zero_under_mask,
+    sparsity,
+    reference,
+)
+"""Every check, in the order of its lines."""
+
+
+def warnings_of(findings: Findings) -> tuple[str, ...]:
+    """Return what looks wrong, a line each, no line twice.
+
+    Args:
+        findings: of one analysis; its own warnings are not looked at.
+    """
+    return tuple(dict.fromkeys(one_line(line) for check in CHECKS for line in check(findings)))

@@ -1,0 +1,99 @@
+"""The first BatchNorm's statistics against the inputs: what the first layer saw in training is on file.
+
+In evaluation mode a BatchNorm returns (z - mean) / deviation, scaled and shifted. On inputs as in training
+the part before scale and shift has mean 0 and variance 1 in every channel, up to the moving average's lag; on
+inputs in other units it has not.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+from boundcalc.errors import NotCovered
+from boundcalc.network.forward import evaluate_node
+from boundcalc.network.ops import Affine, ChannelAffine, Node
+from boundcalc.sanity.candidates import base_inputs, candidates_for
+
+if TYPE_CHECKING:
+    from boundcalc.findings import Findings
+
+LEAST = 20
+MOST = 256
+"""Samples that are looked at."""
+
+SHIFTED = 1.0
+"""Standard deviations by which half of the channels must be shifted; augmentation and a moving average's lag make less than 0.3."""
+
+SPREAD = 4.0
+"""Factor by which half of the channels' variances must be off; augmentation and lag make less than 1.5."""
+
+
+def batchnorm(findings: Findings) -> list[str]:
+    """Tell where the first BatchNorm sees inputs other than those that its statistics are of.
+
+    Fires where the median over channels of the mean is off by more than one standard deviation, or that of
+    the variance by more than a factor of 4. A common normalisation is named where it brings both back.
+
+    Args:
+        findings: of one analysis.
+    """
+    found = _first(findings)
+    base = base_inputs(findings)
+    if found is None or base is None or len(base) < LEAST:
+        return []
+    node, name, gain, shift = found
+    assert findings.measured is not None and findings.measured.census is not None
+    mean, variance = _moments(node, gain, shift, findings.measured.census.x[:MOST])
+    if not _off(mean, variance):
+        return []
+    line = (
+        f"the inputs are not what BatchNorm {name} saw in training: half of its channels are off by "
+        f"{mean:.2g} standard deviations or more, with"
+        f" {variance:.2g} times the variance"
+    )
+    for known in candidates_for(findings):
+        if not _off(*_moments(node, gain, shift, known(base[:MOST]))):
+            return [f"{line}: {known.option} ({known.name}) they agree: try that"]
+    return [f"{line}: are these the data and the normalisation (--normalize) of its training?"]
+
+
+def _off(mean: float, variance: float) -> bool:
+    return not (mean <= SHIFTED and 1 / SPREAD <= variance <= SPREAD)
+
+
+def _first(findings: Findings) -> tuple[Node, str, torch.Tensor, torch.Tensor] | None:
+    """Return the first node if a BatchNorm ends it: node, the BatchNorm's name, its scale and shift."""
+    tensors = findings.checkpoint.tensors
+    for node in findings.network.nodes[1:]:
+        if node.inputs != (0,):
+            continue
+        if isinstance(node, Affine) and len(node.norms) == 1:
+            name = node.norms[0][0]
+        elif isinstance(node, ChannelAffine):
+            name = node.name
+        else:
+            continue
+        variance = tensors.get(f"{name}.running_var")
+        if variance is None or variance.numel() != node.shape[0]:
+            continue
+        ones = torch.ones(node.shape[0], dtype=torch.float64)
+        gain = tensors.get(f"{name}.weight", ones).double()
+        shift = tensors.get(f"{name}.bias", ones * 0).double()
+        if bool(gain.any()):
+            return node, name, gain, shift
+    return None
+
+
+def _moments(node: Node, gain: torch.Tensor, shift: torch.Tensor, x: torch.Tensor) -> tuple[float, float]:
+    """Return medians over living channels: |mean| and variance of what the BatchNorm makes before its scale and shift."""
+    try:
+        with torch.no_grad():
+            out = evaluate_node(node, [x])
+    except NotCovered:
+        return 0.0, 1.0
+    alive = gain != 0
+    plain = (out[:, alive] - shift[alive, None, None]) / gain[alive, None, None]
+    values = plain.transpose(0, 1).flatten(1)
+    return float(values.mean(1).abs().median()), float(values.var(1).median())

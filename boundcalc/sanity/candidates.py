@@ -1,0 +1,229 @@
+"""Common normalisations, and what a network's errors are under each on samples drawn from a split."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+
+from boundcalc.empirical.measure import margins_of
+from boundcalc.errors import NotCovered
+from boundcalc.network.forward import run
+
+if TYPE_CHECKING:
+    from boundcalc.empirical.census import Census
+    from boundcalc.findings import Findings
+    from boundcalc.network.network import Network
+
+WORK = 2e10
+"""Multiplications that re-measuring may take: a few seconds of one core."""
+
+FEWEST = 64
+"""Samples below which an error tells nothing."""
+
+
+@dataclass(frozen=True)
+class Normalization:
+    """Means and deviations, one of each or one a channel.
+
+    Attributes:
+        means: subtracted.
+        deviations: divided by then.
+        name: of the data or custom that it belongs to.
+    """
+
+    means: tuple[float, ...]
+    deviations: tuple[float, ...]
+    name: str = ""
+
+    @classmethod
+    def of(cls, numbers: Sequence[float], name: str = "") -> Normalization:
+        """Return what --normalize means by its numbers."""
+        half = len(numbers) // 2
+        return cls(tuple(numbers[:half]), tuple(numbers[half:]), name)
+
+    @property
+    def numbers(self) -> tuple[float, ...]:
+        """As --normalize takes them."""
+        return self.means + self.deviations
+
+    @property
+    def option(self) -> str:
+        """How to ask for it on the command line."""
+        plain = set(self.means) == {0.0} and set(self.deviations) == {1.0}
+        return "without --normalize" if plain else f"with --normalize {shown(self.numbers)}"
+
+    def __call__(self, x: torch.Tensor) -> torch.Tensor:
+        """Apply it to (n, channels, height, width)."""
+        means, deviations = (
+            torch.tensor(v, dtype=x.dtype)[:, None, None] for v in (self.means, self.deviations)
+        )
+        return (x - means) / deviations
+
+    def undone(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the samples before it was applied."""
+        means, deviations = (
+            torch.tensor(v, dtype=x.dtype)[:, None, None] for v in (self.means, self.deviations)
+        )
+        return x * deviations + means
+
+    def inverse(self) -> Normalization:
+        """Return the normalisation that undoes this one, in six digits."""
+        pairs = zip(self.means, self.deviations, strict=True)
+        means, deviations = zip(
+            *((-mean / deviation, 1 / deviation) for mean, deviation in pairs), strict=True
+        )
+        numbers = [float(f"{value:.6g}") for value in (*means, *deviations)]
+        return Normalization.of(numbers, f"{self.name} undone")
+
+    def fits(self, channels: int) -> bool:
+        """Return whether it can be applied to samples of so many channels."""
+        return len(self.means) in {1, channels}
+
+    def is_near(self, other: Normalization, tolerance: float) -> bool:
+        """Return whether every number is another's, relatively to a tolerance."""
+        return len(self.means) == len(other.means) and all(
+            abs(own - theirs) <= tolerance * abs(theirs)
+            for own, theirs in zip(self.numbers, other.numbers, strict=True)
+        )
+
+
+PLAIN = Normalization((0.0,), (1.0,), "plain samples")
+COMMON = (
+    Normalization((0.1307,), (0.3081,), "MNIST"),
+    Normalization((0.2860,), (0.3530,), "Fashion-MNIST"),
+    Normalization((0.5,), (0.5,), "[-1, 1]"),
+    Normalization((0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616), "CIFAR-10"),
+    Normalization((0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010), "CIFAR-10, the older constants"),
+    Normalization((0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762), "CIFAR-100"),
+    Normalization((0.485, 0.456, 0.406), (0.229, 0.224, 0.225), "ImageNet"),
+)
+"""Normalisations that the tutorials and tools of the field give, for inputs in [0, 1]."""
+
+TWO = 2.0
+"""Samples that exceed this are not in [0, 1]: units of 0 to 255 are tried, too."""
+
+
+@dataclass(frozen=True, eq=False)
+class Errors:
+    """Which samples a network gets wrong.
+
+    Attributes:
+        as_given: with the inputs as they are, (n,) bool.
+        wrong: under each candidate, (n,) bool each.
+    """
+
+    as_given: torch.Tensor
+    wrong: tuple[torch.Tensor, ...]
+
+
+def base_inputs(findings: Findings, *, test: bool = False) -> torch.Tensor | None:
+    """Return samples as they were before --normalize, (n, channels, height, width) float64; None without data.
+
+    Args:
+        findings: of one analysis.
+        test: whether to take them from the test split.
+    """
+    census = census_of(findings, test=test)
+    if census is None:
+        return None
+    given = findings.options.normalize
+    if given is None:
+        return census.x
+    applied = Normalization.of(given)
+    return applied.undone(census.x) if applied.fits(census.x.shape[1]) else None
+
+
+def census_of(findings: Findings, *, test: bool) -> Census | None:
+    """Return the census of a split."""
+    if findings.measured is None:
+        return None
+    return findings.measured.test_census if test else findings.measured.census
+
+
+def candidates_for(findings: Findings) -> tuple[Normalization, ...]:
+    """Return the normalisations that may be meant, other than the one that is applied.
+
+    The common ones that have as many channels, none at all, the samples' own mean and deviation. Where the
+    samples exceed [0, 1] the same in units of 0 to 255; where they do not, the units of 0 to 255 themselves;
+    where some are negative, what undoes each.
+
+    Args:
+        findings: of one analysis.
+    """
+    base = base_inputs(findings)
+    if base is None or not base.numel():
+        return ()
+    channels = base.shape[1]
+    fitting = [known for known in COMMON if known.fits(channels)]
+    own = Normalization((_digits(float(base.mean())),), (_digits(float(base.std())),), "the samples' own")
+    if float(base.abs().max()) > TWO:
+        scaled = [
+            Normalization.of(
+                [_digits(255 * value) for value in known.numbers], f"{known.name} in units of 0 to 255"
+            )
+            for known in fitting
+        ]
+        fitting = [*scaled, Normalization((0.0,), (255.0,), "[0, 1]"), *fitting]
+    else:
+        fitting.append(Normalization((0.0,), (0.0039216,), "units of 0 to 255"))
+    if float(base.min()) < 0:
+        fitting += [known.inverse() for known in fitting if known.name]
+    given = None if findings.options.normalize is None else Normalization.of(findings.options.normalize)
+    every = [PLAIN, *fitting, *([own] if own.deviations[0] > 0 else [])]
+    return tuple(found for found in every if found.numbers != (given or PLAIN).numbers)
+
+
+def measured_with(
+    findings: Findings, candidates: Sequence[Normalization], *, test: bool = False
+) -> Errors | None:
+    """Run the network on samples of a split as they are, and under each candidate.
+
+    Args:
+        findings: of one analysis.
+        candidates: normalisations in place of the one that is applied.
+        test: whether to take the samples from the test split.
+
+    Returns:
+        Which samples are wrong; None where the network cannot be run, or not within `WORK`.
+    """
+    census, base = census_of(findings, test=test), base_inputs(findings, test=test)
+    network = findings.network
+    if census is None or census.counts is None or base is None:
+        return None
+    afford = int(WORK / ((len(candidates) + 1) * max(1, multiplications(network))))
+    count = min(len(census.y), afford)
+    if count < FEWEST:
+        return None
+    x, y = base[:count], census.y[:count]
+    try:
+        wrong = [_wrong(network, known(x), y) for known in candidates]
+        return Errors(_wrong(network, census.x[:count], y), tuple(wrong))
+    except NotCovered:
+        return None
+
+
+def multiplications(network: Network) -> int:
+    """Return how many products the layers of a network compute for one sample."""
+    return sum(layer.weight.numel() * math.prod(layer.window.out) for layer in network.layers())
+
+
+def shown(numbers: Sequence[float]) -> str:
+    """Return numbers as --normalize takes them."""
+    return ",".join(f"{value:.6g}" for value in numbers)
+
+
+def _digits(value: float) -> float:
+    return float(f"{value:.4g}")
+
+
+def _wrong(network: Network, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    found = []
+    with torch.no_grad():
+        for some, labels in zip(x.split(256), y.split(256), strict=True):
+            outputs = run(network, some)
+            found.append((margins_of(outputs, labels) <= 0) | ~outputs.isfinite().all(1))
+    return torch.cat(found)

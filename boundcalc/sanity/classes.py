@@ -1,0 +1,79 @@
+"""Labels, predictions and outputs that never change."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from boundcalc.empirical.census import Census
+    from boundcalc.findings import Findings
+
+LEAST = 20
+"""Samples from which on one class only is a surprise: with two balanced classes it happens once in 500,000."""
+
+SHOWN = 8
+"""Outputs that are named."""
+
+
+def one_class(findings: Findings) -> list[str]:
+    """Tell where all labels of a split are one class, or all predictions.
+
+    Args:
+        findings: of one analysis.
+    """
+    for split, census in _splits(findings):
+        labels = (census.labels > 0).nonzero().flatten().tolist()
+        if len(labels) == 1:
+            return [
+                f"all {census.m} {split} labels are class {labels[0]}: no error measured on them means "
+                "anything; "
+                "are these the labels?"
+            ]
+        predicted = [] if census.counts is None else (census.counts.sum(0) > 0).nonzero().flatten().tolist()
+        if len(predicted) == 1:
+            return [
+                f"the network predicts class {predicted[0]} for all {census.m} {split} samples: is it "
+                "trained, and "
+                "does it see inputs as in training (--normalize)?"
+            ]
+    return []
+
+
+def _splits(findings: Findings) -> list[tuple[str, Census]]:
+    measured = findings.measured
+    if measured is None:
+        return []
+    named = (("training", measured.census), ("test", measured.test_census))
+    return [(split, census) for split, census in named if census is not None and census.m >= LEAST]
+
+
+def dead_outputs(findings: Findings) -> list[str]:
+    """Tell where outputs have the same value for every training sample.
+
+    No threshold: an output that a weight connects to the input takes two values on two samples, but for
+    coincidence.
+
+    Args:
+        findings: of one analysis.
+    """
+    census = None if findings.measured is None else findings.measured.census
+    if census is None or census.lowest is None or census.highest is None or census.m < 2:
+        return []
+    dead = (census.lowest == census.highest).nonzero().flatten().tolist()
+    if not dead:
+        return []
+    count = len(census.lowest)
+    if len(dead) == count:
+        return [
+            f"no output of the network changes over {census.m} training samples: the inputs do not reach it "
+            "(dead "
+            "units, a layer pruned away), or all samples are the same"
+        ]
+    shown = ", ".join(map(str, dead[:SHOWN])) + (
+        f" and {len(dead) - SHOWN} more" if len(dead) > SHOWN else ""
+    )
+    return [
+        f"{len(dead)} of {count} outputs never change over {census.m} training samples (output {shown}): "
+        "their "
+        "units are dead or their weights all pruned"
+    ]

@@ -1,0 +1,156 @@
+"""Errors that no trained network makes on its own data: near chance, better with classes renamed, worse in training than in testing.
+
+What ignoring the input achieves is computed from the counts themselves: if labels and predictions were
+independent with the frequencies that they have, they would agree on a share p_e = sum_c P(label c)
+P(prediction c) of the samples (Cohen 1960, kappa). It is 1 / C for balanced labels, and the majority class's
+share for a network that always predicts that class.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import torch
+
+from boundcalc.empirical.measure import error
+
+if TYPE_CHECKING:
+    from boundcalc.empirical.census import Census
+    from boundcalc.findings import Findings
+
+LEAST = 100
+"""Samples from which on an error is judged."""
+
+DEVIATIONS = 4.0
+"""Standard deviations that noise is granted: once in 16,000 honest splits on one side."""
+
+LEAST_EACH = 10
+"""Samples a label, on average, from which on renamed classes are looked for: the best of C! renamings fits fewer by chance."""
+
+SMALL_EXCESS = 0.05
+"""Agreement beyond that of chance which is still called chance, at most; less (1 / C) for many classes.
+
+Predictions of an untrained network depend on the class a little: with C classes its agreement spreads by up
+to 1 / C around p_e.
+"""
+
+LARGE_GAP = 0.02
+"""A training error above the test error by no more than this is let pass: test sets differ a little in difficulty."""
+
+
+def near_chance(findings: Findings) -> list[str]:
+    """Tell where a split's error is that of predictions which ignore the input.
+
+    Fires where the agreement is at most p_e + max(min(1 / C, 0.05), 4 sqrt(p_e (1 - p_e) / m)). A network
+    with one predicted class or one label is left to other checks, and so is one whose classes are only
+    renamed.
+
+    Args:
+        findings: of one analysis.
+    """
+    for split, counts in _splits(findings):
+        m, agreed = int(counts.sum()), int(counts.diagonal().sum())
+        chance = _chance(counts)
+        noise = DEVIATIONS * math.sqrt(chance * (1 - chance) / m)
+        if _constant(counts) or _renaming(counts) is not None:
+            continue
+        if agreed / m <= chance + max(min(1 / len(counts), SMALL_EXCESS), noise):
+            return [
+                f"the {split} error is {1 - agreed / m:.3g}, no better than predictions that ignore the "
+                "input "
+                f"({1 - chance:.3g}): is the network trained, are these its labels, and does it see inputs "
+                "as in "
+                "training (--normalize)?"
+            ]
+    return []
+
+
+def renamed_classes(findings: Findings) -> list[str]:
+    """Tell where the predictions fit the labels once classes are renamed.
+
+    Fires where the best renaming (an assignment problem) leaves at most half of the errors, and saves more
+    than 4 standard deviations of them and at least 10: two classes of an honest network are never confused
+    more often than told apart.
+
+    Args:
+        findings: of one analysis.
+    """
+    for split, counts in _splits(findings):
+        names = _renaming(counts)
+        if names is None:
+            continue
+        m = int(counts.sum())
+        moved = [(i, int(j)) for i, j in enumerate(names) if i != int(j) and counts[i].sum()]
+        shown = ", ".join(f"{i} for {j}" for i, j in moved[:4]) + (" and so on" if len(moved) > 4 else "")
+        wrong = 1 - int(counts.diagonal().sum()) / m
+        after = 1 - int(counts[torch.arange(len(counts)), names].sum()) / m
+        return [
+            f"the {split} error is {wrong:.3g}, and {after:.3g} with classes renamed (label {shown}): labels "
+            "permuted, shifted by one or in another order than the outputs?"
+        ]
+    return []
+
+
+def train_above_test(findings: Findings) -> list[str]:
+    """Tell where a network errs far more on its training split than on its test split.
+
+    Fires where the difference exceeds 0.02, a fifth of the test error, and 4 standard deviations sqrt(p (1 -
+    p) (1/m + 1/m_test)), p the pooled error.
+
+    Args:
+        findings: of one analysis.
+    """
+    measured = findings.measured
+    if measured is None or measured.margins is None or measured.test_margins is None:
+        return []
+    m, tests = measured.margins.numel(), measured.test_margins.numel()
+    train, test = error(measured.margins), error(measured.test_margins)
+    pooled = (train * m + test * tests) / (m + tests)
+    noise = DEVIATIONS * math.sqrt(pooled * (1 - pooled) * (1 / m + 1 / tests))
+    if min(m, tests) < LEAST or train - test <= max(LARGE_GAP, test / 5, noise):
+        return []
+    return [
+        f"the training error, {train:.3g} of {m} samples, is far above the test error, {test:.3g} of "
+        f"{tests}: are "
+        "these the samples that the network was trained on, and their labels?"
+    ]
+
+
+def _splits(findings: Findings) -> list[tuple[str, torch.Tensor]]:
+    measured = findings.measured
+    if measured is None:
+        return []
+    named: list[tuple[str, Census | None]] = [
+        ("training", measured.census),
+        ("test", measured.test_census),
+    ]
+    return [
+        (split, census.counts)
+        for split, census in named
+        if census is not None and census.counts is not None and census.m >= LEAST
+    ]
+
+
+def _chance(counts: torch.Tensor) -> float:
+    labels, predicted = counts.sum(1).double(), counts.sum(0).double()
+    return float((labels * predicted).sum() / counts.sum().double() ** 2)
+
+
+def _constant(counts: torch.Tensor) -> bool:
+    """Whether there is one label or one prediction only."""
+    return min(int((counts.sum(axis) > 0).sum()) for axis in (0, 1)) < 2
+
+
+def _renaming(counts: torch.Tensor) -> torch.Tensor | None:
+    """Return for every label the class that it should have been, where that mends most errors; None where it does not."""
+    from scipy.optimize import linear_sum_assignment
+
+    if _constant(counts) or int(counts.sum()) < LEAST_EACH * len(counts):
+        return None
+    names = torch.from_numpy(linear_sum_assignment(counts.numpy(), maximize=True)[1])
+    m = int(counts.sum())
+    wrong = m - int(counts.diagonal().sum())
+    after = m - int(counts[torch.arange(len(counts)), names].sum())
+    enough = wrong - after > max(10.0, DEVIATIONS * math.sqrt(wrong))
+    return names if 2 * after <= wrong and enough else None

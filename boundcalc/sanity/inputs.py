@@ -1,0 +1,117 @@
+"""Inputs in other units than images are usually given in, and normalisations in other units than the inputs.
+
+What a mean and a standard deviation of data can be: the mean lies within the range of the data, and the
+deviation is at most half that range (Popoviciu 1935). Constants of another data set may be off by a factor;
+those of other units are off by 255.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from boundcalc.sanity.candidates import COMMON, Normalization, base_inputs, measured_with, shown
+from boundcalc.sanity.significance import much_worse
+
+if TYPE_CHECKING:
+    from boundcalc.findings import Findings
+
+LEAST = 20
+"""Samples from which on their mean and deviation are judged."""
+
+LARGE = 8.0
+"""An input above this is no image in [0, 1]: normalised by the smallest deviation in use, 0.2, one reaches 5."""
+
+TINY = 2 / 255
+"""Inputs that never exceed this were divided by 255 once too often."""
+
+FACTOR = 5.0
+"""How far a given deviation may be from that of the data: 0.5 is common for data of 0.2 to 0.35."""
+
+NEAR = 0.06
+"""How far from a common normalisation, relatively, one in units of 0 to 255 is still taken for it: 33,78 for 0.1307,0.3081."""
+
+STANDARD = 0.1
+"""How far from 0 and 1 the mean and deviation of data are that were normalised by their own."""
+
+PIXEL = 255.0
+
+
+def normalization_units(findings: Findings) -> list[str]:
+    """Tell where --normalize cannot be meant for these data.
+
+    Fires where a given mean lies outside the range of the data that it is applied to, a given deviation is
+    more than 5 times above or below theirs, or the data had mean 0 and deviation 1 before. Not asked where
+    the normalisation changes nothing.
+
+    Args:
+        findings: of one analysis.
+    """
+    given, base = findings.options.normalize, base_inputs(findings)
+    if given is None or base is None or len(base) < LEAST:
+        return []
+    applied = Normalization.of(given)
+    if all(mean == 0 for mean in applied.means) and all(deviation == 1 for deviation in applied.deviations):
+        return []
+    lowest, highest = float(base.min()), float(base.max())
+    mean, deviation = float(base.mean()), float(base.std())
+    if lowest < 0 and abs(mean) < STANDARD and abs(deviation - 1) < STANDARD:
+        return [
+            f"--normalize {shown(given)}: the samples are normalised already (mean {mean:.2f}, standard "
+            f"deviation {deviation:.2f}), so that it is"
+            " applied twice: try without it"
+        ]
+    wrong = any(not lowest <= value <= highest for value in applied.means) or any(
+        not deviation / FACTOR <= value <= deviation * FACTOR for value in applied.deviations
+    )
+    if not wrong:
+        return []
+    rest = f"the samples range from {lowest:.3g} to {highest:.3g} with mean {mean:.3g} and standard deviation {deviation:.3g}"
+    return [f"--normalize {shown(given)}: {rest}{_advice(applied, highest)}"]
+
+
+def input_units(findings: Findings) -> list[str]:
+    """Tell where the network sees inputs far above or below the range of images, and no evidence says that it was trained on them.
+
+    Fires for inputs above 8 without --normalize, unless the network errs much more often on them divided by
+    255; and for inputs that never exceed 2 / 255.
+
+    Args:
+        findings: of one analysis.
+    """
+    measured = findings.measured
+    if measured is None or measured.census is None or len(measured.census.x) < LEAST:
+        return []
+    largest, base = measured.energies.largest, base_inputs(findings)
+    if 0 < largest <= TINY:
+        return [
+            f"the inputs never exceed {largest:.3g}: were they divided by 255 twice? uint8 is divided here, "
+            "floats are taken as they are"
+        ]
+    if largest <= LARGE or findings.options.normalize is not None or base is None:
+        return []
+    candidates = measured_with(findings, (Normalization((0.0,), (PIXEL,)),))
+    if candidates is not None and much_worse(candidates.wrong[0], candidates.as_given):
+        return []
+    pixels = float(base.min()) >= 0 and 128 < largest <= PIXEL + 0.5
+    what = "look like pixels of 0 to 255" if pixels else "are far from [0, 1]"
+    return [
+        f"the inputs reach {largest:.4g} (mean {float(base.mean()):.3g}) and {what}: floats are taken as "
+        "they are, only uint8 is divided by 255:"
+        " try --normalize 0,255, or the normalisation of the training"
+    ]
+
+
+def _advice(applied: Normalization, highest: float) -> str:
+    if highest > LARGE and max(applied.deviations) < 1:
+        scaled = [PIXEL * value for value in (*applied.means, *applied.deviations)]
+        return f": it is meant for [0, 1], the samples are not: try {shown(scaled)}, or divide them by 255"
+    if highest > LARGE or max(applied.deviations) < 1:
+        return ": are these the data's own mean and deviation?"
+    smaller = Normalization(
+        tuple(value / PIXEL for value in applied.means), tuple(value / PIXEL for value in applied.deviations)
+    )
+    known = next((found for found in COMMON if smaller.is_near(found, NEAR)), None)
+    numbers = (known or smaller).numbers
+    return (
+        f": it looks like 0..255 units: try {shown(numbers)}{'' if known is None else ', of ' + known.name}"
+    )

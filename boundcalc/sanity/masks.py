@@ -1,0 +1,121 @@
+"""Masks that do not fit the weights beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+
+from boundcalc.network.ops import Affine
+from boundcalc.sanity.sparsity import expected_dense
+
+if TYPE_CHECKING:
+    from boundcalc.findings import Findings
+
+FEW = 0.001
+"""Share of pruned weights that are not zero up to which they are taken for accidents of the last training step."""
+
+MOST = 0.9
+"""Share of pruned weights that are not zero from which on the file stores them on purpose, as live pruning does."""
+
+MANY_ZEROS = 0.1
+"""Share of kept weights that are exactly zero from which on it is told: training leaves hardly any weight at exactly 0."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Masked:
+    """One weight, multiplied by its mask, and the mask."""
+
+    key: str
+    weight: torch.Tensor
+    mask: torch.Tensor
+
+
+def nothing_pruned(findings: Findings) -> list[str]:
+    """Tell where there are masks and none of them prunes a weight.
+
+    Silent where a sparsity report or ticket.json beside the checkpoint says so, too (level 0 of a lottery).
+
+    Args:
+        findings: of one analysis.
+    """
+    masks = findings.checkpoint.masks
+    if not masks or not all(bool(mask.all()) for mask in masks.values()) or expected_dense(findings):
+        return []
+    count = sum(mask.numel() for mask in masks.values())
+    where = (
+        f"--mask {findings.options.mask}" if findings.options.mask is not None else findings.checkpoint.path
+    )
+    return [
+        f"{where}: the masks keep all {count} weights: they prune nothing; is it the mask of another level?"
+    ]
+
+
+def nothing_left(findings: Findings) -> list[str]:
+    """Tell where a layer through which every path runs has no weight left.
+
+    Args:
+        findings: of one analysis.
+    """
+    network = findings.network
+    reached = [True]
+    for node in network.nodes[1:]:
+        alive = not isinstance(node, Affine) or bool((node.weight != 0).any())
+        reached.append(alive and any(reached[i] for i in node.inputs))
+    if reached[-1]:
+        return []
+    empty = [layer.name for layer in network.layers() if not bool((layer.weight != 0).any())]
+    return [f"layer {empty[0]} keeps no weight: the network's output does not depend on its input"]
+
+
+def alive_under_mask(findings: Findings) -> list[str]:
+    """Tell where some, but not most, weights under mask 0 are not zero in the file.
+
+    All of them alive is live pruning, or a dense network under a mask; none, a file written after pruning. A
+    few per cent or half of them alive is neither: the mask belongs to another set of weights. Fires between
+    0.1 % and 90 % of at least 100 pruned weights.
+
+    Args:
+        findings: of one analysis.
+    """
+    masks, counted = findings.checkpoint.masks, findings.checkpoint.alive
+    pruned = sum(int((masks[key] == 0).sum()) for key in counted if key in masks)
+    alive = sum(counted.values())
+    if pruned < 100 or not FEW < alive / pruned < MOST:
+        return []
+    return [
+        f"{findings.checkpoint.path}: {alive} of the {pruned} weights under mask 0 are not zero in the "
+        "file: is the mask that of these weights"
+        " (same level, same run)?"
+    ]
+
+
+def zero_under_mask(findings: Findings) -> list[str]:
+    """Tell where many weights that the masks keep are exactly zero, though not a whole layer.
+
+    A layer may start at zero; single weights are exactly zero because something else pruned them. Fires where
+    that is more than a tenth of at least 100 kept weights of the layers that are not all zero.
+
+    Args:
+        findings: of one analysis.
+    """
+    found = [item for item in _masked(findings) if bool(item.weight[item.mask].any())]
+    kept = sum(int(item.mask.sum()) for item in found)
+    zero = sum(int((item.weight[item.mask] == 0).sum()) for item in found)
+    if kept < 100 or zero <= MANY_ZEROS * kept:
+        return []
+    return [
+        f"{findings.checkpoint.path}: {zero} of the {kept} weights that the masks keep are exactly zero: a "
+        "mask of an earlier level, or weights"
+        " pruned once more? They count as pruned here"
+    ]
+
+
+def _masked(findings: Findings) -> Iterator[_Masked]:
+    checkpoint = findings.checkpoint
+    for key, mask in checkpoint.masks.items():
+        weight = checkpoint.tensors.get(key)
+        if weight is not None and weight.shape == mask.shape and not weight.is_sparse:
+            yield _Masked(key, weight, mask.bool())

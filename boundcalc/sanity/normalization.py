@@ -1,0 +1,139 @@
+"""Errors that disagree with what training recorded, or that another normalisation would mend.
+
+A network sees other inputs than in training when --normalize is forgotten, and nothing else shows it. Two
+kinds of evidence do: an error recorded beside the checkpoint, and an error that drops when the samples are
+normalised as is common.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from boundcalc.empirical.measure import error
+from boundcalc.sanity.candidates import Errors, Normalization, candidates_for, measured_with
+from boundcalc.sanity.records import Record, records
+from boundcalc.sanity.significance import much_worse
+
+if TYPE_CHECKING:
+    from boundcalc.findings import Findings
+
+ROUNDING = 0.005
+"""How far the same errors on the same samples may lie apart: float32 against float64, another batch size."""
+
+OTHER_SAMPLES = 0.02
+"""How far errors on other samples of the same kind may lie apart beyond noise."""
+
+DEVIATIONS = 4.0
+"""Standard deviations that noise is granted."""
+
+FAR_BETTER = 0.6
+"""Share of the errors that another normalisation may leave to be called better: the right one leaves a half or less."""
+
+FEW_ERRORS = 5
+"""Errors among the drawn samples below which no other normalisation is tried: none could be told apart."""
+
+
+def normalization(findings: Findings) -> list[str]:
+    """Tell where a recorded error disagrees, and which common normalisation would agree; without a record, which would be far better.
+
+    A record disagrees where it is off by more than 0.005 (3 samples more) on as many samples, or by more than
+    0.02 and 4 standard deviations of both on another number. A normalisation agrees where its error on at
+    most 2,048 drawn samples is that near to the record; without a record it is named where it leaves at most
+    0.6 of the errors and saves more than noise does. A record that agrees is evidence that the inputs are
+    right, and ends the search.
+
+    Args:
+        findings: of one analysis.
+    """
+    measured = findings.measured
+    if measured is None or measured.margins is None:
+        return []
+    compared = [
+        (record, here)
+        for record in records(findings)
+        if (here := _measured(findings, record.split)) is not None
+    ]
+    for record, (found, samples) in compared:
+        if _disagree(record.error, record.samples, found, samples):
+            return [_disagreement(findings, record, found)]
+    return [] if compared else _improvement(findings)
+
+
+def _measured(findings: Findings, split: str) -> tuple[float, int] | None:
+    measured = findings.measured
+    assert measured is not None
+    margins = measured.margins if split == "training" else measured.test_margins
+    return None if margins is None else (error(margins), margins.numel())
+
+
+def _disagree(recorded: float, of: int | None, found: float, samples: int) -> bool:
+    difference = abs(found - recorded)
+    if of == samples:
+        return difference > ROUNDING + 3 / samples
+    pooled = (recorded + found) / 2
+    noise = DEVIATIONS * math.sqrt(pooled * (1 - pooled) * (1 / samples + 1 / (of or samples)))
+    return difference > OTHER_SAMPLES + noise
+
+
+def _disagreement(findings: Findings, record: Record, found: float) -> str:
+    name = findings.dataset.name if findings.dataset is not None else "the data"
+    start = f"{_place(record.file)} records a {record.split} error of {record.error:.3g}, and {found:.3g} is measured on {name}"
+    tried, errors = _candidates(findings, record)
+    if errors is None:
+        return f"{start}: are these the data, the normalisation and the mask of its training?"
+    shares = [float(wrong.double().mean()) for wrong in errors.wrong]
+    count = len(errors.as_given)
+    nearest = min(range(len(tried)), key=lambda i: (abs(shares[i] - record.error), i))
+    if _disagree(record.error, None, shares[nearest], count):
+        return f"{start}, and no common normalisation comes near: are these the data, the weights and the mask of its training?"
+    best = tried[nearest]
+    what = "as the file says" if best.name == _RECORDED else f"{best.name}"
+    return f"{start}: {best.option} ({what}) it is {shares[nearest]:.3g} on {count} of the samples: try that"
+
+
+_RECORDED = "recorded"
+
+
+def _candidates(findings: Findings, record: Record) -> tuple[Sequence[Normalization], Errors | None]:
+    known = list(candidates_for(findings))
+    if record.normalize is not None:
+        numbers = record.normalize or (0.0, 1.0)
+        given = findings.options.normalize or (0.0, 1.0)
+        if numbers != tuple(given):
+            known = [
+                Normalization.of(numbers, _RECORDED),
+                *(other for other in known if other.numbers != numbers),
+            ]
+    return known, measured_with(findings, known, test=record.split == "test")
+
+
+def _improvement(findings: Findings) -> list[str]:
+    measured = findings.measured
+    assert measured is not None and measured.margins is not None
+    wrong = error(measured.margins)
+    drawn = 0 if measured.census is None else len(measured.census.y)
+    if wrong * drawn < FEW_ERRORS:
+        return []
+    tried = candidates_for(findings)
+    errors = measured_with(findings, tried)
+    if errors is None:
+        return []
+    counts = [int(found.sum()) for found in errors.wrong]
+    best = min(range(len(tried)), key=lambda i: (counts[i], i))
+    now = int(errors.as_given.sum())
+    if counts[best] > FAR_BETTER * now or not much_worse(errors.as_given, errors.wrong[best]):
+        return []
+    count = len(errors.as_given)
+    given = "" if findings.options.normalize is None else " as normalised"
+    return [
+        f"the training error{given} is {now / count:.3g} on {count} drawn samples, and "
+        f"{counts[best] / count:.3g} {tried[best].option}"
+        f" ({tried[best].name}): was the network trained so?"
+    ]
+
+
+def _place(file: Path) -> str:
+    return str(file)

@@ -1,0 +1,43 @@
+"""A reference that is the checkpoint itself, written with fewer digits."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+if TYPE_CHECKING:
+    from boundcalc.findings import Findings
+
+ROUNDED = 2.0**-8
+"""Largest relative distance, in the Frobenius norm, that rounding to bfloat16 makes: half a unit of its 8 bits."""
+
+
+def reference(findings: Findings) -> list[str]:
+    """Tell where the surviving weights of every layer are the reference's to rounding.
+
+    Weights that are equal to the bit are refused where the reference is read. Training moves weights by far
+    more than a rounding to 16 bits does; a reference this near has seen the sample as the checkpoint has.
+
+    Args:
+        findings: of one analysis.
+    """
+    if findings.reference is None:
+        return []
+    moved = []
+    for layer in findings.network.layers():
+        key = f"{layer.name}.weight"
+        own, start = findings.checkpoint.tensors.get(key), findings.reference.tensors.get(key)
+        if own is None or start is None or own.shape != start.shape:
+            return []
+        weight = own.double()
+        size = float(torch.linalg.vector_norm(weight))
+        distance = float(torch.linalg.vector_norm(start.double() * (weight != 0) - weight))
+        moved.append(distance / size if size else 0.0)
+    if max(moved) > ROUNDED:
+        return []
+    return [
+        f"{findings.reference.path}: its weights are the checkpoint's to {max(moved):.1g}: a reference is "
+        "the initialisation, which did not"
+        " see the sample; distances from anything else bound nothing"
+    ]

@@ -93,9 +93,11 @@ def compare_reports(
 
     Raises:
         CheckpointError: a checkpoint is unreadable, or no network's layers match those they are put beside.
-        UsageError: fewer than two networks.
+        UsageError: fewer than two networks, or a report that lacks what is compared.
     """
     check(len(paths), against)
+    for path, report in zip(paths, reports, strict=True):
+        _check_report(path, report)
     return side_by_side([_subject(path, options) for path in paths], reports, options, against)
 
 
@@ -109,6 +111,25 @@ def check(count: int, against: str) -> None:
         raise UsageError("compare needs at least two checkpoints; see boundcalc compare --help")
     if against not in AGAINST:
         raise UsageError(f"--against {against}: choose from {', '.join(AGAINST)}")
+
+
+def _check_report(path: str | Path, report: Tree) -> None:
+    """Refuse a report without what tickets are put in order by, such as one of another version.
+
+    Raises:
+        UsageError: naming what it lacks.
+    """
+    try:
+        tickets([report])
+        statuses([report])
+    except KeyError as missing:
+        raise UsageError(
+            f"{path}: its report lacks {missing}; analyse it again with this version"
+        ) from missing
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as problem:
+        raise UsageError(
+            f"{path}: its report is of another shape; analyse it again with this version"
+        ) from problem
 
 
 def side_by_side(

@@ -22,7 +22,7 @@ from boundcalc.batch.rows import Quantity
 from boundcalc.batch.store import LONGEST_ARRAY
 from boundcalc.errors import BoundcalcError, CheckpointError, DataError, first_line
 from boundcalc.options import Options
-from boundcalc.plain_text import one_line
+from boundcalc.plain_text import message
 
 if TYPE_CHECKING:
     from boundcalc.empirical.datasets import Dataset
@@ -164,7 +164,7 @@ def told(path: str, problem: BaseException) -> str:
     """
     text = str(problem) if isinstance(problem, BoundcalcError) else first_line(problem)
     if isinstance(problem, CheckpointError) and problem.path == path:
-        text = one_line(problem.problem)
+        text = message(problem.problem)
     return f"{stored(path)}: {text}"
 
 

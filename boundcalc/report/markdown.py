@@ -9,7 +9,9 @@ from boundcalc.report.document import Grid, Section
 from boundcalc.report.rows import document, title
 from boundcalc.report.text import one_line
 
-SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~&$])")
+SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~&$@])")
+LINK = re.compile(r"(?i)(?<=:)(//)|(?<=www)(\.)")
+"""Where GitHub makes a link of bare text: an address, or the name of a host."""
 LIST_START = re.compile(r"^((?:[0-9]{1,9}(?=[.)](?:\s|$)))?)([-+=.)])")
 
 
@@ -54,7 +56,7 @@ def _row(cells: list[str]) -> str:
 
 
 def _escaped(text: str) -> str:
-    return SPECIAL.sub(r"\\\1", one_line(text))
+    return LINK.sub(r"\\\g<0>", SPECIAL.sub(r"\\\1", one_line(text)))
 
 
 def _line_start(text: str) -> str:

@@ -198,7 +198,7 @@ def test_csv_is_tidy(tree):
 
 
 def unescaped(text):
-    return re.sub(r"\\([\\`*_{}\[\]<>#|~&$])", r"\1", text)
+    return re.sub(r"\\([\\`*_{}\[\]<>#|~&$@])", r"\1", text)
 
 
 @given(TREES)

@@ -216,20 +216,20 @@ def test_a_file_that_vanishes_is_tried_again(analyse, folder, ticket, store, inl
 def test_a_file_that_changes_while_it_is_read_is_tried_again(
     analyse, folder, ticket, store, inline, monkeypatch, when
 ):
-    from boundcalc import checkpoint
+    from boundcalc import analysis
 
-    read = checkpoint.read
+    read = analysis.checkpoint_of
 
-    def changing(path, **options):
+    def changing(path, options):
         if when == "before" and path.endswith("t1.pt"):
             ticket(Path(path), 7)
-        found = read(path, **options)
+        found = read(path, options)
         if when == "after" and path.endswith("t1.pt"):
             ticket(Path(path), 7)
         return found
 
     with monkeypatch.context() as patched:
-        patched.setattr(checkpoint, "read", changing)
+        patched.setattr(analysis, "checkpoint_of", changing)
         done = analyse(folder)
     assert (done.done, done.failed) == (2, 1)
     assert failed(store)[str(folder / "t1.pt")] == (
@@ -242,16 +242,16 @@ def test_a_file_that_changes_while_it_is_read_is_tried_again(
 def test_a_file_that_is_half_written_when_it_is_read_says_that_it_changed(
     analyse, folder, ticket, store, inline, monkeypatch
 ):
-    from boundcalc import checkpoint
+    from boundcalc import analysis
 
-    read = checkpoint.read
+    read = analysis.checkpoint_of
 
-    def torn(path, **options):
+    def torn(path, options):
         if path.endswith("t1.pt"):
             os.truncate(path, 100)
-        return read(path, **options)
+        return read(path, options)
 
-    monkeypatch.setattr(checkpoint, "read", torn)
+    monkeypatch.setattr(analysis, "checkpoint_of", torn)
     assert analyse(folder).failed == 1
     assert "t1.pt: changed while it was read" in failed(store)[str(folder / "t1.pt")]
 

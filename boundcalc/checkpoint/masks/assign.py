@@ -66,7 +66,7 @@ def assign(family: Family, targets: Targets) -> dict[Path, Fits]:
         if ordered is None:
             raise named
         if isinstance(ordered, Problem):
-            raise ordered if _numbered(family) else named
+            raise ordered if _numbered(family) or _is_nameless(family) else named
         return ordered
     numbers = any(isinstance(key, int) for leaf in family.leaves for key in leaf.path)
     if numbers and isinstance(ordered, dict) and not _same(named, ordered):
@@ -78,6 +78,11 @@ def assign(family: Family, targets: Targets) -> dict[Path, Fits]:
 
 def _numbered(family: Family) -> bool:
     return any(isinstance(key, int) for leaf in family.tensors for key in leaf.path[-1:])
+
+
+def _is_nameless(family: Family) -> bool:
+    """Tell whether a family is one entry whose name speaks of masks and of no layer."""
+    return len(family.tensors) == 1 and all(is_pure(str(key)) for key in family.tensors[0].path[-1:])
 
 
 def _same(one: dict[Path, Fits], other: dict[Path, Fits]) -> bool:
@@ -108,7 +113,7 @@ class _Reading:
         tensors = self.family.tensors
         if not tensors:
             return self._not_tensors(0) or Problem(self.family.name, "holds no tensor", masklike=False)
-        depths = range(1 if self.family.inside else max(len(leaf.path) for leaf in tensors))
+        depths = range(1 if self.family.inside else max(1, *(len(leaf.path) for leaf in tensors)))
         shifts = [(depth, cut) for cut in range(1 if self.family.inside else _MOST_CUT) for depth in depths]
         found = {
             shift: [self._target(leaf.path[shift[0] :], shift[1]) for leaf in tensors] for shift in shifts
@@ -118,6 +123,8 @@ class _Reading:
         )
         depth, self.cut = best
         names = found[best]
+        if self.family.inside:
+            names = [name or self._beside_it(leaf) for leaf, name in zip(tensors, names, strict=True)]
         missing = [leaf for leaf, name in zip(tensors, names, strict=True) if name is None]
         if missing:
             leaf = missing[0]
@@ -131,7 +138,8 @@ class _Reading:
         rounds: dict[Path, list[tuple[str, Leaf]]] = {}
         for leaf, name in zip(tensors, names, strict=True):
             assert name is not None
-            rounds.setdefault(leaf.path[:depth], []).append((name, leaf))
+            tables = tuple(key for key in leaf.path[depth:-1] if is_pure(str(key)))
+            rounds.setdefault((*leaf.path[:depth], *tables), []).append((name, leaf))
         return self._rounds(rounds)
 
     def by_order(self) -> dict[Path, Fits] | Problem | None:
@@ -212,6 +220,11 @@ class _Reading:
             if name is not None:
                 return name
         return None
+
+    def _beside_it(self, leaf: Leaf) -> str | None:
+        """Return the weight of an entry's own layer, if the entry has its shape: for names that say nothing."""
+        name = self.targets.find(".".join(leaf.parts[:-1]))
+        return name if name is not None and tuple(self.targets.tensors[name].shape) == _shape(leaf) else None
 
     def _not_tensors(self, depth: int) -> Problem | None:
         """Return the problem of an entry that is named after a weight and is no tensor; None and the number 1 mean no mask."""

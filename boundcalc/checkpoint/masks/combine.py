@@ -50,7 +50,7 @@ def last_round(name: str, rounds: Mapping[Path, Masks]) -> tuple[Path, str]:
     if len(rounds) == 1:
         return next(iter(rounds)), ""
     names = [spoken(path) for path in rounds]
-    numbers = [tuple(int(number) for number in re.findall(r"\d+", spoken(path[-1:]))) for path in rounds]
+    numbers = [tuple(int(number) for number in re.findall(r"\d+", spoken(path))) for path in rounds]
     if not all(numbers) or len(set(numbers)) != len(numbers):
         raise Problem(
             name, f"holds several sets of masks ({listing(names)}), and which is the last is not told"

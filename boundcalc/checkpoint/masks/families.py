@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from boundcalc.checkpoint.masks.leaves import Leaf, spoken
+from boundcalc.checkpoint.masks.scores import SCORES
 from boundcalc.checkpoint.masks.words import is_pure, speaks_of_masks, tokens
 
 _NOT_IN_A_SPELLING = {"weight", "weights", "bias", "biases", "w", "b"}
@@ -93,7 +94,8 @@ def _family(key: tuple[str, ...], members: list[Leaf], inside: bool, given: bool
     else:
         depth = len(_common([leaf.path for leaf in members]))
         name = spoken(first.path[:depth]) or first.name
-    return Family(name, tuple(members), words, bool(words) or given, inside, given)
+    named = bool(words) or given or (inside and first.parts[-1] in SCORES)
+    return Family(name, tuple(members), words, named, inside, given)
 
 
 def _common(paths: list[tuple[object, ...]]) -> tuple[object, ...]:

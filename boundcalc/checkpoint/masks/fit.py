@@ -94,17 +94,13 @@ def _readings(where: torch.Tensor, shape: Shape) -> dict[str, torch.Tensor]:
     if where.numel() == math.prod(shape) and _is_folded(given, shape):
         views.append(("all its entries in a row", shape))
     elif len(given) == len(shape):
-        views.append((_named(given, shape), given))
+        views.append((_named(given, shape, "spread over its shape"), given))
     elif 0 < len(given) < len(shape):
-        rest = len(shape) - len(given)
-        views.append(
-            ("one a row" if len(given) == 1 else "one a kernel", (*given, *(1 for _ in range(rest))))
-        )
-        views.append(
-            ("one a column" if len(given) == 1 else "one a position", (*(1 for _ in range(rest)), *given))
-        )
+        rest = (1,) * (len(shape) - len(given))
+        views.append((_named((*given, *rest), shape, "one a kernel"), (*given, *rest)))
+        views.append((_named((*rest, *given), shape, "one a position"), (*rest, *given)))
         if len(given) == 1 and len(shape) > 2:
-            views.append(("one a column", (1, *given, *(1 for _ in shape[2:]))))
+            views.append(("one a column", (1, *given, *rest[1:])))
     found: dict[str, torch.Tensor] = {}
     for how, view in views:
         if not all(size in {1, whole} for size, whole in zip(view, shape, strict=True)) or max(view) == 1:
@@ -120,10 +116,11 @@ def _is_folded(given: Shape, shape: Shape) -> bool:
     return len(given) == 1 or given == (shape[0], math.prod(shape[1:])) or squeezed[0] == squeezed[1]
 
 
-def _named(given: Shape, shape: Shape) -> str:
-    if given[0] == shape[0] and all(size == 1 for size in given[1:]):
+def _named(view: Shape, shape: Shape, other: str) -> str:
+    wide = [axis for axis, size in enumerate(view) if size > 1 or shape[axis] == 1]
+    if wide and max(wide) == 0:
         return "one a row"
-    return "one a column" if len(given) > 1 and given[1] == shape[1] else "spread over its shape"
+    return "one a column" if len(view) > 1 and [axis for axis in wide if view[axis] > 1] == [1] else other
 
 
 def _at(value: torch.Tensor, shape: Shape, units: bool) -> torch.Tensor:
@@ -157,7 +154,7 @@ def _flat(where: np.ndarray, axes: Shape, shape: Shape) -> torch.Tensor:
     pointed = np.zeros(size, dtype=bool)
     pointed[where] = True
     spread = pointed.reshape(*axes, *(1 for _ in shape[len(axes) :]))
-    return torch.from_numpy(np.ascontiguousarray(np.broadcast_to(spread, shape)))
+    return torch.from_numpy(np.array(np.broadcast_to(spread, shape)))
 
 
 def _grid(rows: np.ndarray, axes: Shape, shape: Shape) -> torch.Tensor | None:

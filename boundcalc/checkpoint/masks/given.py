@@ -134,7 +134,9 @@ def _masks_and_weights(found: list[Leaf]) -> tuple[list[Leaf], list[Leaf]]:
     named = [leaf for leaf in tensors if _says_so(leaf)]
     others = [leaf for leaf in tensors if leaf not in named]
     matrices = [leaf.tensor for leaf in others if leaf.tensor is not None and leaf.tensor.dim() > 1]
-    if not named or any(_prunes_some(value) for value in matrices) or all(map(is_binary, matrices)):
+    if named and not matrices:
+        others = [leaf for leaf in others if leaf.is_list]
+    if not named or any(map(_prunes_some, matrices)) or (matrices and all(map(is_binary, matrices))):
         return found, []
     return [leaf for leaf in found if leaf not in others], others
 

@@ -15,7 +15,8 @@ from boundcalc.checkpoint.masks.values import is_binary
 from boundcalc.errors import CheckpointError
 
 NAME = "edge-popup"
-_NAMES = ("scores", "popup_scores", "weight_scores", "bias_scores")
+SCORES = ("scores", "popup_scores", "weight_scores", "bias_scores")
+"""What scores are called beside their weights; made of zeros and ones they are the mask of a subnetwork that was fixed."""
 
 
 def keys(state: State) -> dict[str, str]:
@@ -30,7 +31,7 @@ def keys(state: State) -> dict[str, str]:
     for key, tensor in state.tensors.items():
         layer, dot, last = key.rpartition(".")
         owner = f"{layer}{dot}{'bias' if last == 'bias_scores' else 'weight'}"
-        if last not in _NAMES or owner not in state.tensors or not tensor.is_floating_point():
+        if last not in SCORES or owner not in state.tensors or not tensor.is_floating_point():
             continue
         settled = is_binary(tensor) and 0 < count_nonzero(tensor) < tensor.numel()
         if tensor.shape == state.tensors[owner].shape and not settled:

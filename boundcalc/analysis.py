@@ -21,6 +21,7 @@ from boundcalc.checkpoint.types import Checkpoint
 from boundcalc.empirical.energies import Energies, declared
 from boundcalc.errors import CheckpointError, NotCovered, UsageError
 from boundcalc.findings import Findings, Reference
+from boundcalc.network.fit import in_names_of
 from boundcalc.network.load import from_checkpoint, reference_weights
 from boundcalc.network.network import Network
 from boundcalc.options import AVAILABLE, PARTS, Options
@@ -70,8 +71,8 @@ def analyze(
         parts: names of parts; None for all that the input allows.
         reference: the initialisation.
         delta: each bound fails with at most this probability.
-        **options: further fields of `boundcalc.options.Options`: model, input_shape, mask (a file, or a table or list of
-            tensors), mask_from_scores, samples, input_bound, normalize,
+        **options: further fields of `boundcalc.options.Options`: model, input_shape, prefix, mask (a file, or a table or list
+            of tensors), mask_from_scores, samples, input_bound, normalize,
             device, seed, margin, mask_origin, calibration, target_error, encoding, cells,
             batch, sigma_w2, exact, max_memory, learning_rate.
 
@@ -119,6 +120,7 @@ def load(
     input_shape: tuple[int, ...] | None = None,
     mask: Any = None,
     mask_from_scores: float | None = None,
+    prefix: str | None = None,
 ) -> Network:
     """Read a checkpoint and return its network, masked weights in float64.
 
@@ -128,6 +130,7 @@ def load(
         input_shape: one sample's shape, if neither the file nor the model tells it.
         mask: masks by which the weights are multiplied: a file, or a table or list of tensors.
         mask_from_scores: the share of each layer that is kept, for the scores of edge-popup.
+        prefix: of the keys of the network that is meant, in a file of several.
 
     Returns:
         The network.
@@ -137,7 +140,7 @@ def load(
     """
     own = path if model is None and isinstance(path, torch.nn.Module) else model
     options = Options(mask=mask, mask_from_scores=mask_from_scores)
-    return from_checkpoint(checkpoint_of(path, options), own, input_shape)
+    return from_checkpoint(checkpoint_of(path, options), own, input_shape, prefix)
 
 
 def find(checkpoint: Checkpoint, options: Options, progress: Progress | None = None) -> Findings:
@@ -159,7 +162,9 @@ def find(checkpoint: Checkpoint, options: Options, progress: Progress | None = N
     clock = Clock()
     with clock.time("read"):
         dataset = _open_data(options)
-        network = from_checkpoint(checkpoint, options.model, options.input_shape or sample_shape(dataset))
+        network = from_checkpoint(
+            checkpoint, options.model, options.input_shape or sample_shape(dataset), options.prefix
+        )
         if dataset is not None:
             _check_shape(network, dataset)
         reference, weights = _reference(checkpoint, network, options)
@@ -214,7 +219,9 @@ def problem_of(
         UsageError: no sample is given.
     """
     dataset = _open_data(options)
-    network = from_checkpoint(checkpoint, options.model, options.input_shape or sample_shape(dataset))
+    network = from_checkpoint(
+        checkpoint, options.model, options.input_shape or sample_shape(dataset), options.prefix
+    )
     if dataset is not None:
         _check_shape(network, dataset)
     _, weights = _reference(checkpoint, network, options)
@@ -352,15 +359,21 @@ def _reference(
     else:
         return None, {}
     start = read(reference.path, max_memory=options.max_memory)
+    start = in_names_of(start, [f"{layer.name}.weight" for layer in network.layers()], options.prefix)
     weights = reference_weights(network, start)
-    _check_independent(network, checkpoint, start)
+    _check_independent(network, checkpoint, start, options.prefix)
     return replace(reference, tensors=start.tensors), weights
 
 
-def _check_independent(network: Network, checkpoint: Checkpoint, start: Checkpoint) -> None:
+def _check_independent(
+    network: Network, checkpoint: Checkpoint, start: Checkpoint, prefix: str | None
+) -> None:
     keys = [f"{layer.name}.weight" for layer in network.layers()]
+    checkpoint = in_names_of(checkpoint, keys, prefix)
     pairs = [(checkpoint.tensors.get(key), start.tensors.get(key)) for key in keys]
-    if all(own is not None and other is not None and _same_survivors(own, other) for own, other in pairs):
+    if keys and all(
+        own is not None and other is not None and _same_survivors(own, other) for own, other in pairs
+    ):
         raise CheckpointError(
             start.path,
             "has the checkpoint's own weights; a reference is the initialisation, which did not see the sample",

@@ -169,7 +169,8 @@ def side_by_side(
 def _subject(given: Given, options: Options) -> Subject:
     checkpoint = checkpoint_of(given, options)
     model = given if isinstance(given, nn.Module) else options.model
-    return checkpoint, from_checkpoint(checkpoint, model, options.input_shape or _shape(options))
+    shape = options.input_shape or _shape(options)
+    return checkpoint, from_checkpoint(checkpoint, model, shape, options.prefix)
 
 
 def _shape(options: Options) -> tuple[int, ...] | None:

@@ -66,12 +66,14 @@ class NotCovered(BoundcalcError):
     Args:
         operation: what is not covered, e.g. ``"max_pool2d"``.
         layer: the layer where it stands.
+        every: the sentence that names this and all other operations that are not covered, where there are others.
     """
 
-    def __init__(self, operation: str, layer: str = "") -> None:
-        super().__init__(f"{operation} at {layer}" if layer else operation)
+    def __init__(self, operation: str, layer: str = "", every: str = "") -> None:
+        super().__init__(every or (f"{operation} at {layer}" if layer else operation))
         self.operation = operation
         self.layer = layer
+        self.every = every
 
 
 @contextmanager

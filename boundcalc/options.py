@@ -30,6 +30,7 @@ class Options:
         model: ``FILE.py:CALLABLE``, ``package.module:CALLABLE`` or a torch module; None to infer.
         input_shape: one sample's shape; None to take the data's or the model's.
         reference: path of the initialisation; None to use one found beside the checkpoint.
+        prefix: of the keys of the network that is meant, in a file of several.
         mask: path of a separate mask file, or a table or list of masks.
         mask_from_scores: share of each layer that is kept, where the masks are the largest scores of edge-popup.
         samples: m, for bounds without data and for the question whether a sample is large enough.
@@ -61,6 +62,7 @@ class Options:
     model: str | torch.nn.Module | None = None
     input_shape: tuple[int, ...] | None = None
     reference: str | Path | None = None
+    prefix: str | None = None
     mask: Any = None
     mask_from_scores: float | None = None
     samples: int | None = None

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 import torch
 
 from boundcalc.errors import NotCovered
-from boundcalc.network.chain import operation_name, place_of
+from boundcalc.network.coverage import operation_name, place_of, require
 from boundcalc.network.forward import affine
 from boundcalc.network.geometry import Window
 from boundcalc.network.network import Network
-from boundcalc.network.ops import Add, Affine, AvgPool, Input, MaxPool, Node, Rearrange, ReLU
+from boundcalc.network.ops import Add, Affine, AvgPool, MaxPool, Node, Rearrange, ReLU
 
 Kernels = Mapping[int, tuple[torch.Tensor, "torch.Tensor | None"]]
 """Index of a layer's node -> weights (B, out, in / groups, kh, kw) and biases (B, out) or None."""
@@ -85,6 +85,7 @@ class Architecture:
     """
 
     def __init__(self, network: Network) -> None:
+        require(network)
         self.network = network
         self.layers = affine_nodes(network)
         self._places = {index: placement(network, layer) for index, layer in self.layers.items()}
@@ -93,9 +94,6 @@ class Architecture:
             for index, node in enumerate(network.nodes)
             if isinstance(node, MaxPool)
         }
-        for index, node in enumerate(network.nodes):
-            if not isinstance(node, Input | Affine | ReLU | AvgPool | MaxPool | Add | Rearrange):
-                raise NotCovered(operation_name(node), place_of(network, index))
 
     def with_weights(self, kernels: Kernels) -> Candidates:
         """Return the networks that have these weights."""

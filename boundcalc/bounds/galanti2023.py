@@ -27,7 +27,7 @@ def compute(problem: Problem) -> Formula:
     links, m = problem.toeplitz().links, problem.energies.m
     layers = [link.layer for link in links]
     log_norms = [0.5 * log_up(float(layer.weight.square().sum()), layer.weight.numel()) for layer in layers]
-    areas = [math.prod(layer.window.kernel) if layer.kind == "conv2d" else 1 for layer in layers]
+    areas = [math.prod(layer.window.kernel) if layer.kind != "linear" else 1 for layer in layers]
     log_width = 0.5 * sum(math.log(area) for area in areas)
     classes = problem.network.outputs
     factor = 1 + math.sqrt(2 * (len(layers) * math.log(2 * max(areas)) + math.log(classes)))

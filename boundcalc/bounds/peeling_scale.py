@@ -9,7 +9,7 @@ import torch
 from boundcalc.bounds.candidates import Candidates, picked, window_index
 from boundcalc.bounds.outcome import Terms
 from boundcalc.errors import NotCovered
-from boundcalc.network.chain import place_of
+from boundcalc.network.coverage import place_of
 from boundcalc.network.nodes import group_sum
 from boundcalc.network.ops import Add, Affine, AvgPool, Input, MaxPool, Node, Rearrange, ReLU
 

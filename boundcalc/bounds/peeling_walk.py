@@ -16,7 +16,7 @@ from boundcalc.bounds.peeling_kernels import Choice, Kernels, Structure, group_s
 from boundcalc.bounds.peeling_norms import NORMS, NodeNorm
 from boundcalc.empirical.energies import Energies
 from boundcalc.errors import NotCovered
-from boundcalc.network.chain import operation_name, place_of
+from boundcalc.network.coverage import operation_name, place_of, require
 from boundcalc.network.network import Network
 from boundcalc.network.nodes import ExactPositions, Field, Positions, group_sum
 from boundcalc.network.ops import Add, Affine, AvgPool, MaxPool, Node, Rearrange, ReLU
@@ -137,6 +137,7 @@ class Walker:
         Raises:
             NotCovered: the network holds an operation outside the theorem.
         """
+        require(self.network)
         states = [State({0: InputField()}, {})]
         needed = self._last_uses()
         for index, node in enumerate(self.network.nodes[1:], start=1):

@@ -95,7 +95,7 @@ class Problem:
             NotCovered: the network is none.
         """
         if isinstance(self.chain, NotCovered):
-            raise NotCovered(self.chain.operation, self.chain.layer)
+            raise NotCovered(self.chain.operation, self.chain.layer, self.chain.every)
         return self.chain
 
 

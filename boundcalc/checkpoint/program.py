@@ -30,6 +30,22 @@ class Call:
     args: dict[str, Any]
     outputs: tuple[str, ...]
 
+    @property
+    def packet(self) -> str:
+        """The operation without its overload."""
+        return packet_of(self.op)
+
+
+def packet_of(op: str) -> str:
+    """Return an operation's name without overload and, outside aten, without library.
+
+    Example:
+        >>> packet_of("add_.Tensor"), packet_of("torch.ops.mine.double_it.default")
+        ('add_', 'double_it')
+    """
+    names = op.split(".")
+    return names[3 if names[:2] == ["torch", "ops"] and len(names) > 3 else 0]
+
 
 @dataclass(frozen=True)
 class Program:
@@ -42,6 +58,7 @@ class Program:
         constants: value name -> tensor lifted into the graph.
         calls: the operations in execution order.
         shapes: value name -> sizes with the batch dimension first (symbolic sizes by their example, or -1).
+        buffers: keys of the state dict that are buffers, not parameters.
     """
 
     inputs: tuple[str, ...]
@@ -50,3 +67,4 @@ class Program:
     calls: tuple[Call, ...]
     shapes: dict[str, tuple[int, ...]]
     constants: dict[str, torch.Tensor] = field(default_factory=dict)
+    buffers: frozenset[str] = frozenset()

@@ -83,21 +83,24 @@ def parse(model: Any) -> Graph:
 
 
 def _graph(graph: Mapping[str, Any], signature: Mapping[str, Any]) -> Graph:
-    inputs, state, constants = _input_specs(signature["input_specs"])
-    calls = tuple(_call(node) for node in graph["nodes"])
-    _refuse_training_mode(calls)
+    inputs, state, constants, buffers = _input_specs(signature["input_specs"])
     program = Program(
         inputs=tuple(inputs),
         output=_output(signature["output_specs"]),
         state=state,
-        calls=calls,
+        calls=tuple(_call(node) for node in graph["nodes"]),
         shapes={name: _sizes(meta["sizes"]) for name, meta in graph["tensor_values"].items()},
+        buffers=buffers,
     )
+    _refuse_training_mode(program)
     return Graph(program, constants)
 
 
-def _input_specs(specs: list[Any]) -> tuple[list[str], dict[str, str], dict[str, str]]:
+def _input_specs(
+    specs: list[Any],
+) -> tuple[list[str], dict[str, str], dict[str, str], frozenset[str]]:
     inputs: list[str] = []
+    buffers: set[str] = set()
     state: dict[str, str] = {}
     constants: dict[str, str] = {}
     for spec in specs:
@@ -109,11 +112,12 @@ def _input_specs(specs: list[Any]) -> tuple[list[str], dict[str, str], dict[str,
         elif kind == "buffer":
             home = state if content.get("persistent", True) else constants
             home[content["arg"]["name"]] = _string(content["buffer_name"])
+            buffers.add(content["buffer_name"])
         elif kind == "tensor_constant":
             constants[content["arg"]["name"]] = _string(content["tensor_constant_name"])
         elif kind not in {"constant_input", "token"}:
             raise MalformedError(f"its graph takes a {kind}, which boundcalc does not understand")
-    return inputs, state, constants
+    return inputs, state, constants, frozenset(buffers & set(state.values()))
 
 
 def _user_input(argument: Mapping[str, Any]) -> list[str]:
@@ -130,7 +134,8 @@ def _output(specs: list[Any]) -> str:
     results = [content["arg"] for kind, content in kinds if kind == "user_output"]
     if len(results) != 1 or "as_tensor" not in results[0]:
         raise MalformedError(
-            f"its forward pass returns {len(results)} values; one tensor of scores is needed"
+            f"its forward pass returns {len(results)} values; one tensor of scores is needed: export a module whose forward "
+            "returns the scores alone"
         )
     return _string(results[0]["as_tensor"]["name"])
 
@@ -147,10 +152,47 @@ def _call(node: Mapping[str, Any]) -> Call:
         raise MalformedError(f"the operation {target} is not as torch.export writes it ({problem})") from None
 
 
-def _refuse_training_mode(calls: tuple[Call, ...]) -> None:
-    for call in calls:
-        if any(call.args.get(flag) is True for flag in _TRAINING_FLAGS):
+def _refuse_training_mode(program: Program) -> None:
+    for call in program.calls:
+        without = layer_of_batch_statistics(program, call)
+        if without is not None:
+            raise MalformedError(batch_statistics(without))
+        own_statistics = "batch_norm" in call.op and call.args.get("running_mean") is None
+        if any(call.args.get(flag) is True for flag in _TRAINING_FLAGS) and not own_statistics:
             raise MalformedError(f"it runs {call.op} in training mode: export the network after model.eval()")
+
+
+def layer_of_batch_statistics(program: Program, call: Call) -> str | None:
+    """Return the layer of a BatchNorm that has no running statistics, or None for any other call.
+
+    An InstanceNorm is decomposed into the same call, on a view with all samples among the channels; it is none.
+
+    Args:
+        program: the forward pass.
+        call: one of its operations.
+    """
+    source = next((item.name for item in call.args.values() if isinstance(item, Ref)), None)
+    if "batch_norm" not in call.op or call.args.get("running_mean") is not None or source is None:
+        return None
+    batches = [program.shapes.get(name, (-1,))[:1] for name in (source, program.inputs[0])]
+    if batches[0] != batches[1]:
+        return None
+    gamma = call.args.get("weight")
+    key = program.state.get(gamma.name, "") if isinstance(gamma, Ref) else ""
+    return key.removesuffix(".weight") or call.outputs[0]
+
+
+def batch_statistics(layer: str) -> str:
+    """Return why a BatchNorm without running statistics is refused.
+
+    Args:
+        layer: its name.
+    """
+    return (
+        f"{layer} is a BatchNorm without running statistics (track_running_stats=False): it uses the batch's statistics in eval "
+        "mode too, so what the network answers depends on the other samples of the batch, and no bound speaks of it; "
+        "train it with track_running_stats=True"
+    )
 
 
 def _defined(output: Mapping[str, Any]) -> list[str]:

@@ -136,6 +136,7 @@ def _decoded(
         owners=dict(resolved.owners),
         renamed=dict(state.renamed),
         alive=masks_applied.alive(decoded, resolved),
+        metadata=state.metadata,
     )
 
 
@@ -181,7 +182,7 @@ def from_state_dict(
         for key, tensor in sorted(state.tensors.items()):
             digest.update(key.encode())
             digest.update(tensor.detach().contiguous().flatten().view(torch.uint8).numpy().tobytes())
-    return replace(checkpoint, sha256=digest.hexdigest())
+    return replace(checkpoint, sha256=digest.hexdigest(), metadata=nested.metadata_of(saved))
 
 
 def _on_cpu(saved: Any) -> Any:
@@ -301,7 +302,11 @@ def _beside(file: Path, max_memory: float | None) -> tuple[tuple[Given, ...], st
 def _renamed(program: Program | None, renamed: Mapping[str, str]) -> Program | None:
     if program is None:
         return None
-    return replace(program, state={value: renamed.get(key, key) for value, key in program.state.items()})
+    return replace(
+        program,
+        state={value: renamed.get(key, key) for value, key in program.state.items()},
+        buffers=frozenset(renamed.get(key, key) for key in program.buffers),
+    )
 
 
 def digest(files: Iterable[Path], refuse: Refuse = CheckpointError) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -49,6 +51,7 @@ class Checkpoint:
         owners: keys in `raw` of masks, and of scores that stand for one -> the tensor that they are for.
         renamed: key in the file -> key in `raw`, where a wrapper's prefix was cut off.
         alive: key -> weights under mask 0 that are not zero in the file, for masks that lie beside the weights.
+        metadata: versions of the modules that wrote the state dict, by their names in the file (``_metadata``).
     """
 
     path: str
@@ -66,3 +69,4 @@ class Checkpoint:
     owners: dict[str, str] = field(default_factory=dict)
     renamed: dict[str, str] = field(default_factory=dict)
     alive: dict[str, int] = field(default_factory=dict)
+    metadata: Mapping[str, Any] = field(default_factory=dict)

@@ -28,6 +28,9 @@ def _model_options(group: argparse._ArgumentGroup) -> None:
         help="makes the torch module the weights belong to; runs your code",
     )
     group.add_argument("--input-shape", type=shape, metavar="1,28,28", help="one sample's shape")
+    group.add_argument(
+        "--prefix", metavar="NAME", help="of the keys of the network meant, in a file of several"
+    )
 
 
 def network_options(group: argparse._ArgumentGroup) -> None:

@@ -84,7 +84,7 @@ def distances(a: Network, b: Network, cells: int = 64, seed: int = 0) -> tuple[L
     Raises:
         ValueError: the layers cannot be matched.
     """
-    names = tuple([layer.name for layer in network.layers()] for network in (a, b))
+    names = tuple([layer.name for layer in network.masked()] for network in (a, b))
     counts = layer_counts(a), layer_counts(b)
     found = []
     with threadpool_limits(limits=1, user_api="blas"):

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from boundcalc.network.ops import Affine
+from boundcalc.network.ops import Masked
 
 Ints = NDArray[np.int64]
 
@@ -58,7 +58,7 @@ class Counts:
         return self.surviving / self.entries
 
 
-def count(layer: Affine, pixels: bool) -> Counts:
+def count(layer: Masked, pixels: bool) -> Counts:
     """Return the counts of a layer.
 
     A kernel is rolled: an output and an input channel meet once, with the number of kernel entries that survive. A linear

@@ -61,7 +61,7 @@ def exact_maps(network: Network, sigma_w2: float = 1.0) -> Maps:
 
 def is_extension(network: Network) -> bool:
     """Return whether the kernel is the channel extension: some layer is a convolution."""
-    return any(layer.kind == "conv2d" for layer in network.layers())
+    return any(layer.kind != "linear" for layer in network.layers())
 
 
 def _output(counts: Counts, partition: np.ndarray, exact: bool, sigma_w2: float) -> Floats:

@@ -11,9 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from boundcalc.errors import NotCovered
 from boundcalc.graphon.counts import Counts, count
+from boundcalc.network.coverage import place_of, require
 from boundcalc.network.network import Network
-from boundcalc.network.ops import AvgPool, ChannelAffine, Input, MaxPool, ReLU
+from boundcalc.network.ops import Affine, AvgPool, ChannelAffine, Input, MaxPool, ReLU
 
 Ints = NDArray[np.int64]
 
@@ -53,19 +55,18 @@ def by_degree(degrees: NDArray[Any]) -> Ints:
 
 def not_a_chain(network: Network) -> str | None:
     """Return why the network's layers do not follow one upon the other, or None where they do."""
-    from boundcalc.network.chain import operation_name, place_of
-    from boundcalc.network.ops import Affine
-
+    try:
+        require(network, (*CHAIN, Affine))
+    except NotCovered as error:
+        return str(error)
     for index, node in enumerate(network.nodes):
-        if not isinstance(node, (*CHAIN, Affine)):
-            return f"{operation_name(node)} at {place_of(network, index)}"
         if node.inputs not in {(), (index - 1,)}:
             return f"a skip connection at {place_of(network, index)}"
     return None
 
 
 def layer_counts(network: Network) -> tuple[Counts, ...]:
-    """Return the counts of every layer in execution order.
+    """Return the counts of every layer with a mask in execution order.
 
     The inputs of a linear layer are pixels where it reads the network's input, and channels elsewhere, so that they are the
     outputs of the layer before.
@@ -74,7 +75,10 @@ def layer_counts(network: Network) -> tuple[Counts, ...]:
     for index, node in enumerate(network.nodes):
         if isinstance(node, CHAIN) and set(node.inputs) <= reads_input:
             reads_input.add(index)
-    return tuple(count(layer, pixels=set(layer.inputs) <= reads_input) for layer in network.layers())
+    return tuple(
+        count(layer, pixels=isinstance(layer, Affine) and set(layer.inputs) <= reads_input)
+        for layer in network.masked()
+    )
 
 
 def chain_orders(counts: Sequence[Counts]) -> tuple[Ints, ...]:

@@ -96,10 +96,10 @@ def analyse(network: Network, cells: int = 64, seed: int = 0) -> MaskGraphons:
     with threadpool_limits(limits=1, user_api="blas"):
         layers = tuple(
             of_layer(layer.name, counts, cells, [seed, index])
-            for index, (layer, counts) in enumerate(zip(network.layers(), layer_counts(network), strict=True))
+            for index, (layer, counts) in enumerate(zip(network.masked(), layer_counts(network), strict=True))
         )
         ordered = chain(network, cells) if reason is None else None
-    grouped = any(layer.groups > 1 for layer in network.layers())
+    grouped = any(layer.groups > 1 for layer in network.masked())
     return MaskGraphons(layers, cells, ordered, reason, grouped)
 
 

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 
-from boundcalc.checkpoint.program import Call, Ref
+import torch
+
+from boundcalc.checkpoint.program import Call, Program, Ref
 from boundcalc.network.conversions import CONVERSIONS
 from boundcalc.network.draft import Draft, Value, flat_image, operand
 from boundcalc.network.folding import fold_batchnorm, relu_before_max_pool
 from boundcalc.network.network import Network
-from boundcalc.network.ops import Node, Slot, Unknown
-from boundcalc.network.weights import plain_key, references, substitute
+from boundcalc.network.ops import UNREADABLE, Node, Slot, Unknown, Weight
+from boundcalc.network.reading import BIAS, WEIGHT, role, weight
+from boundcalc.network.weights import references, substitute
 
 _VIEWS = frozenset({
     "alias", "as_strided", "chunk", "contiguous", "detach", "diagonal", "dropout", "expand", "expand_as",
@@ -20,12 +25,28 @@ _VIEWS = frozenset({
 })  # fmt: skip
 """Operations whose result may share memory with their input."""
 
+NOT_READ = "the forward pass does not read it"
+
 
 class Builder(Draft):
     """Walks a program once and collects nodes; `network` at the end."""
 
-    def network(self, source: str) -> Network:
+    def __init__(
+        self,
+        program: Program,
+        state: Mapping[str, torch.Tensor],
+        tensors: Mapping[str, torch.Tensor],
+        masks: Mapping[str, torch.Tensor],
+    ) -> None:
+        super().__init__(program, state, tensors, masks)
+        self._reads: dict[int, dict[str, str]] = {}
+
+    def network(self, source: str, set_aside: tuple[tuple[str, str], ...] = ()) -> Network:
         """Return the network.
+
+        Args:
+            source: where the architecture came from.
+            set_aside: tensors of the file that never reached the program, and why.
 
         Raises:
             ValueError: a shape, weight or operand that cannot be understood; the message names it.
@@ -38,19 +59,38 @@ class Builder(Draft):
         output = self.values.get(self.program.output)
         if output is None:
             raise ValueError("the output does not depend on the input")
-        nodes = self._reachable(self._without_final_squashing(output.node))
-        nodes = relu_before_max_pool(fold_batchnorm(nodes))
-        return Network(tuple(nodes), source, self.values[self.program.inputs[0]].shape, tuple(self.notes))
+        order = self._needed(self._without_final_squashing(output.node))
+        roles = self._roles(order)
+        nodes = relu_before_max_pool(fold_batchnorm(self._picked(order)))
+        unread = tuple((key, NOT_READ) for key in self._unread(roles))
+        return Network(
+            tuple(nodes), source, self.values[self.program.inputs[0]].shape, tuple(self.notes), tuple(roles.items()),
+            (*set_aside, *unread),
+        )  # fmt: skip
 
-    def unused(self) -> list[str]:
-        """Return the weight keys of the program that no converted operation read."""
-        weights = {key for key in self.program.state.values() if not _is_counter(key)}
-        return sorted(key for key in weights if plain_key(key) not in self.used)
+    def _roles(self, order: list[int]) -> dict[str, str]:
+        """Return the role of every key that a needed node reads."""
+        roles: dict[str, str] = {}
+        for index in order:
+            for key, found in self._reads.get(index, {}).items():
+                if roles.get(key) != WEIGHT:
+                    roles[key] = found
+        return roles
+
+    def _unread(self, roles: dict[str, str]) -> list[str]:
+        keys = dict.fromkeys(self.parameters.plain(key) for key in self.parameters.state)
+        return [key for key in keys if key not in roles and not _is_counter(key)]
 
     def _convert(self, call: Call) -> None:
-        packet = call.op.partition(".")[0]
+        packet = call.packet
         handler = CONVERSIONS.get(packet.rstrip("_"))
-        value = handler(self, call) if handler else None
+        start, self.reading = len(self.nodes), {}
+        self._converted(call, packet, handler(self, call) if handler else None)
+        made = range(start, len(self.nodes))
+        for index in made or {self.values[name].node for name in call.outputs if name in self.values}:
+            self._reads[index] = {**self._reads.get(index, {}), **self.reading}
+
+    def _converted(self, call: Call, packet: str, value: Value | None) -> None:
         if value is not None:
             self.values[call.outputs[0]] = value
         elif packet in {"_local_scalar_dense", "item", "is_nonzero"}:
@@ -64,7 +104,7 @@ class Builder(Draft):
         Raises:
             ValueError: a part of a value is changed in place and the whole is read afterwards, or the reverse.
         """
-        packet, changed = call.op.partition(".")[0], operand(call).name
+        packet, changed = call.packet, operand(call).name
         in_place = _in_place(packet)
         memory = self._shared.get(changed, changed)
         if in_place or packet in _VIEWS:
@@ -83,24 +123,38 @@ class Builder(Draft):
 
     def _unknown(self, call: Call, packet: str) -> None:
         inputs: list[Value] = []
+        weights: list[Weight] = []
+        biases: dict[str, int] = {}
 
-        def slot(ref: Ref) -> object:
-            if ref.name not in self.values:
-                return self.tensor(ref)
-            inputs.append(self.values[ref.name])
-            return Slot(len(inputs) - 1)
+        def slot(name: str, ref: Ref) -> object:
+            if ref.name in self.values:
+                inputs.append(self.values[ref.name])
+                return Slot(len(inputs) - 1)
+            read = self._computed(ref)
+            for key in self.keys_of(ref):
+                stored = self.stored(key)
+                self.note(key, role(call, name, key, tuple(stored.shape)))
+                if self.reading[key] == WEIGHT:
+                    weights.append(weight(self, call, key, (ref, read)))
+                elif self.reading[key] == BIAS:
+                    biases[key] = stored.numel()
+            return UNREADABLE if read is None else read
 
-        args = substitute(call.args, slot)
+        args = {
+            name: substitute({name: argument}, partial(slot, name))[name]
+            for name, argument in call.args.items()
+        }
         if not call.outputs:
             raise ValueError(f"the operation {call.op} returns nothing that could be read")
-        name = f"{packet} ({self.module_of(call)})" if self.module_of(call) != packet else packet
+        module = self.module_of(call)
+        name = f"{packet} ({module})" if module else packet
         for output in call.outputs:
             if output not in self.program.shapes:
                 continue
             shape = tuple(self.program.shapes[output][1:])
             node = Unknown(
                 name, tuple(value.node for value in inputs), flat_image(shape), call.op, args,
-                tuple(value.shape for value in inputs),
+                tuple(value.shape for value in inputs), tuple(weights), tuple(biases.items()), module,
             )  # fmt: skip
             self.values[output] = self.append(node, shape)
 
@@ -117,12 +171,22 @@ class Builder(Draft):
         self.notes.append(f"the final {packet.strip('_')} is left out: the outputs are the logits")
         return node.inputs[0]
 
-    def _reachable(self, output: int) -> list[Node]:
+    def _computed(self, ref: Ref) -> torch.Tensor | None:
+        """Return a tensor that no input enters in float64, or None where it cannot be computed."""
+        try:
+            return self.parameters.value(ref.name).double()
+        except (ValueError, KeyError, RuntimeError, TypeError):
+            return None
+
+    def _needed(self, output: int) -> list[int]:
+        """Return the nodes that the output is computed from, the input first and the output last."""
         needed = {0, output}
         for index in range(output, -1, -1):
             if index in needed:
                 needed |= set(self.nodes[index].inputs)
-        order = sorted(needed)
+        return sorted(needed)
+
+    def _picked(self, order: list[int]) -> list[Node]:
         position = {old: new for new, old in enumerate(order)}
         return [_moved(self.nodes[old], position) for old in order]
 

@@ -10,7 +10,7 @@ import logging
 import os
 import sys
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,8 +22,6 @@ from boundcalc.errors import CheckpointError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from boundcalc.checkpoint.types import Checkpoint
 
 
 def import_callable(spec: str) -> Callable[[], object]:
@@ -111,67 +109,73 @@ def own_copy(module: torch.nn.Module) -> torch.nn.Module:
         raise CheckpointError(type(module).__name__, f"it cannot be copied: {error}") from error
 
 
-def fill(module: torch.nn.Module, checkpoint: Checkpoint, spec: str) -> None:
-    """Load the checkpoint's tensors into the module; every tensor must find its place.
+def example(module: torch.nn.Module, shapes: Sequence[tuple[int, ...]]) -> torch.Tensor:
+    """Return a batch of two samples that a module takes: of the first shape that it can be run on, as numbers or else as indices.
 
-    Raises:
-        CheckpointError: keys or shapes differ; the message names them.
+    Args:
+        module: in evaluation mode.
+        shapes: of one sample, in order of preference.
+
+    Returns:
+        Zeros; those of the first shape where it can be run on none.
     """
-    wanted = module.state_dict()
-    tensors = checkpoint.raw if set(wanted) == set(checkpoint.raw) else checkpoint.tensors
-    counters = {key for key in wanted if key.endswith("num_batches_tracked")}
-    missing = sorted(set(wanted) - set(tensors) - counters)
-    unexpected = sorted(set(tensors) - set(wanted))
-    if missing or unexpected:
-        problem = "; ".join(
-            f"{what} {_some(keys)}"
-            for what, keys in (("the checkpoint lacks", missing), ("the model lacks", unexpected))
-            if keys
-        )
-        raise CheckpointError(spec, f"does not fit {checkpoint.path}: {problem}")
-    for key, tensor in tensors.items():
-        if tensor.shape != wanted[key].shape:
-            have, need = tuple(tensor.shape), tuple(wanted[key].shape)
-            raise CheckpointError(
-                spec, f"does not fit {checkpoint.path}: {key} is {have}, the model has {need}"
-            )
-    module.load_state_dict(tensors, strict=False)
-
-
-def _some(keys: list[str], most: int = 4) -> str:
-    return ", ".join(keys[:most]) + (f" and {len(keys) - most} more" if len(keys) > most else "")
+    for kind in (torch.float32, torch.int64):
+        for shape in shapes:
+            x = torch.zeros(2, *shape, dtype=kind)
+            try:
+                with torch.no_grad(), quiet():
+                    module(x)
+            except Exception:
+                continue
+            return x
+    return torch.zeros(2, *shapes[0])
 
 
 def export(
-    module: torch.nn.Module, input_shape: tuple[int, ...], spec: str
+    module: torch.nn.Module, given: torch.Tensor, spec: str
 ) -> tuple[Program, Mapping[str, torch.Tensor]]:
     """Capture a module's forward pass with torch.export, or with make_fx where that fails.
 
     Args:
         module: in evaluation mode.
-        input_shape: one sample's shape.
+        given: a batch of samples.
         spec: names the model in messages.
 
     Returns:
         The program and its state dict.
 
     Raises:
-        CheckpointError: the forward pass raises on this input, or can be captured in neither way.
+        CheckpointError: the forward pass raises on this input, returns anything but a tensor, or can be captured in neither way.
     """
-    example = torch.zeros(2, *input_shape)
     try:
         with torch.no_grad(), quiet():
-            module(example)
+            output = module(given)
     except Exception as error:
-        shape = ",".join(map(str, input_shape))
+        shape = ",".join(map(str, given.shape[1:]))
         problem = f"its forward pass raised {type(error).__name__} on input {shape}: {error}; is --input-shape right?"
         raise CheckpointError(spec, problem) from error
+    if not isinstance(output, torch.Tensor):
+        problem = f"its forward pass returns {_described(output)}, not one tensor of scores: {_WRAP}"
+        raise CheckpointError(spec, problem)
     try:
-        return _by_export(module, example, spec)
+        return _by_export(module, given, spec)
     except CheckpointError:
         raise
     except Exception as first:
-        return _by_tracing(module, example, spec, first)
+        return _by_tracing(module, given, spec, first)
+
+
+_WRAP = "give --model a module whose forward returns the scores alone, e.g. return self.net(x)[KEY]"
+
+
+def _described(output: object) -> str:
+    """Return what a forward pass returns, with the keys or the number of its values."""
+    kind = type(output).__name__
+    if isinstance(output, Mapping):
+        return f"a {kind} of {', '.join(map(str, output))}"
+    if isinstance(output, tuple | list):
+        return f"a {kind} of {len(output)} values"
+    return f"a {kind}"
 
 
 def _by_export(

@@ -4,20 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from boundcalc.errors import NotCovered
+from boundcalc.network.coverage import Blocker, blocker, refuse
 from boundcalc.network.network import Network
-from boundcalc.network.ops import (
-    Add,
-    Affine,
-    AvgPool,
-    ChannelAffine,
-    Input,
-    MaxPool,
-    Node,
-    Rearrange,
-    ReLU,
-    Unknown,
-)
+from boundcalc.network.ops import Affine, AvgPool, Input, ReLU
 
 
 @dataclass(frozen=True)
@@ -33,56 +22,38 @@ class Link:
     pools: tuple[AvgPool, ...]
 
 
-def operation_name(node: Node) -> str:
-    """Return the word by which a report calls an operation that a bound does not cover."""
-    match node:
-        case Unknown():
-            return node.op.partition(".")[0]
-        case MaxPool():
-            return "max pooling"
-        case Add():
-            return "residual sum"
-        case ChannelAffine():
-            return "BatchNorm that follows no layer"
-        case Rearrange():
-            return "cropping or padding of values"
-        case _:
-            return type(node).__name__
-
-
-def place_of(network: Network, index: int) -> str:
-    """Return the layer nearest to a node, for messages: its own name or ``after NAME``."""
-    node = network.nodes[index]
-    if isinstance(node, Affine | ChannelAffine):
-        return node.name
-    layers = [n.name for n in network.nodes[:index] if isinstance(n, Affine)]
-    return f"the input of {network.nodes[index].name}" if not layers else f"{node.name} after {layers[-1]}"
-
-
 def links(network: Network) -> tuple[Link, ...]:
     """Return the network as a chain of matrices with ReLU (or nothing) between them.
 
     Raises:
-        NotCovered: the network is no such chain; names the first operation that is in the way.
+        NotCovered: the network is no such chain; names every operation that is in the way.
     """
+    refuse(_blockers(network))
     found: list[Link] = []
     pools: list[AvgPool] = []
-    for index, node in enumerate(network.nodes):
-        match node:
-            case Affine():
-                if node.circular and pools:
-                    raise NotCovered("circular padding after average pooling", node.name)
-                found.append(Link(node, tuple(pools)))
-                pools = []
-            case AvgPool():
-                pools.append(node)
-            case ReLU() | Input():
-                if pools and isinstance(node, ReLU):
-                    raise NotCovered("ReLU after average pooling", place_of(network, index))
-            case _:
-                raise NotCovered(operation_name(node), place_of(network, index))
-    if pools:
-        raise NotCovered("average pooling of the outputs", place_of(network, len(network.nodes) - 1))
-    if isinstance(network.nodes[-1], ReLU):
-        raise NotCovered("ReLU on the outputs", place_of(network, len(network.nodes) - 1))
+    for node in network.nodes:
+        if isinstance(node, Affine):
+            found.append(Link(node, tuple(pools)))
+            pools = []
+        elif isinstance(node, AvgPool):
+            pools.append(node)
     return tuple(found)
+
+
+def _blockers(network: Network) -> list[Blocker]:
+    found: list[Blocker] = []
+    pooled = False
+    for index, node in enumerate(network.nodes):
+        if not isinstance(node, Affine | AvgPool | ReLU | Input):
+            found.append(blocker(network, index))
+        elif pooled and isinstance(node, ReLU):
+            found.append(blocker(network, index, "ReLU after average pooling"))
+        elif pooled and isinstance(node, Affine) and node.circular:
+            found.append(blocker(network, index, "circular padding after average pooling"))
+        pooled = isinstance(node, AvgPool) or (pooled and not isinstance(node, Affine))
+    last = len(network.nodes) - 1
+    if pooled:
+        found.append(blocker(network, last, "average pooling of the outputs"))
+    if isinstance(network.nodes[last], ReLU):
+        found.append(blocker(network, last, "ReLU on the outputs"))
+    return found

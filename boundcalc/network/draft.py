@@ -11,7 +11,8 @@ import torch
 from boundcalc.checkpoint.program import Call, Program, Ref
 from boundcalc.network.geometry import Window
 from boundcalc.network.ops import Affine, Input, Node, Shape
-from boundcalc.network.weights import Parameters, plain_key, references
+from boundcalc.network.reading import BIAS, BUFFER, WEIGHT
+from boundcalc.network.weights import Parameters, references
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ class Draft:
         self.program = program
         self.parameters = Parameters(program, state, tensors)
         self.masks = masks
-        self.used: set[str] = set()
+        self.reading: dict[str, str] = {}
         shape = tuple(program.shapes[program.inputs[0]][1:])
         self.nodes: list[Node] = [Input(program.inputs[0], (), flat_image(shape))]
         self.values: dict[str, Value] = {program.inputs[0]: Value(0, shape)}
@@ -104,13 +105,35 @@ class Draft:
         self.nodes.append(node)
         return Value(len(self.nodes) - 1, shape)
 
-    def tensor(self, argument: object) -> torch.Tensor | None:
-        """Return a parameter argument in float64, or None."""
+    def tensor(self, argument: object, role: str = WEIGHT) -> torch.Tensor | None:
+        """Return a parameter argument in float64, or None, and note the role in which the call reads its keys."""
         if argument is None:
             return None
         argument = _ref(argument)
-        self.used |= {plain_key(key) for key in self.parameters.keys_behind(argument.name)}
+        for key in self.keys_of(argument):
+            self.note(key, role)
         return self.parameters.value(argument.name).double()
+
+    def note(self, key: str, role: str) -> None:
+        """Note that the call which is being converted reads a tensor; a weight stays one."""
+        role = BUFFER if key in self.program.buffers else role
+        if self.reading.get(key) != WEIGHT:
+            self.reading[key] = role
+
+    def keys_of(self, argument: Ref) -> list[str]:
+        """Return the canonical keys that a value is computed from, sorted."""
+        return sorted({self.parameters.plain(key) for key in self.parameters.keys_behind(argument.name)})
+
+    def stored(self, key: str) -> torch.Tensor:
+        """Return a tensor of the file by its canonical key.
+
+        Raises:
+            ValueError: it is missing.
+        """
+        for home in (self.parameters.tensors, self.parameters.state):
+            if key in home:
+                return home[key]
+        raise ValueError(f"the tensor {key} is missing")
 
     def is_parameter(self, argument: object) -> bool:
         """Return whether an argument is a tensor that no input enters."""
@@ -123,17 +146,18 @@ class Draft:
 
     def key_of(self, argument: object) -> str:
         """Return the one canonical key behind a parameter argument, or the value's name."""
-        argument = _ref(argument)
-        keys = sorted({plain_key(key) for key in self.parameters.keys_behind(argument.name)})
-        weights = [key for key in keys if key.endswith("weight")] or keys
-        return weights[0] if weights else argument.name
+        keys = self.keys_of(_ref(argument))
+        parameters = [key for key in keys if key not in self.program.buffers] or keys
+        weights = [key for key in parameters if key.rpartition(".")[2] == "weight"] or parameters
+        return weights[0] if weights else _ref(argument).name
 
     def module_of(self, call: Call) -> str:
-        """Return the layer name of the first parameter that a call reads, or the value's own name."""
+        """Return the module of the first tensor of the file that a call reads, that tensor where it is in none, or ""."""
         for ref in references(call.args):
             if ref.name not in self.values and self.parameters.keys_behind(ref.name):
-                return self.key_of(ref).rpartition(".")[0]
-        return call.outputs[0] if call.outputs else call.op
+                key = self.key_of(ref)
+                return key.rpartition(".")[0] or key
+        return ""
 
     def affine(
         self,
@@ -153,7 +177,14 @@ class Draft:
         stored = self.parameters.tensors.get(key, self.parameters.value(weight_of.name))
         size = self.node_shape(source)[1:]
         return Affine(
-            key.removesuffix(".weight"), (source.node,), (kernel.shape[0], 1, 1), kind, kernel,
-            self.tensor(bias_of), kernel != 0 if declared is None else (kernel != 0) & declared, declared,
-            tuple(stored.shape), Window.whole(size),
+            self._layer_name(key, bias_of), (source.node,), (kernel.shape[0], 1, 1), kind, kernel,
+            self.tensor(bias_of, BIAS), kernel != 0 if declared is None else (kernel != 0) & declared, declared,
+            tuple(stored.shape), Window.whole(size), key=key,
         )  # fmt: skip
+
+    def _layer_name(self, key: str, bias_of: object) -> str:
+        """Return the layer of a weight; of several layers that share it, the one whose bias it is used with."""
+        bias = self.keys_of(bias_of) if isinstance(bias_of, Ref) else []
+        own = bias[0].removesuffix(".bias") if len(bias) == 1 else ""
+        shares = self.parameters.first_names.get(f"{own}.weight") == key
+        return own if shares else key.removesuffix(".weight")

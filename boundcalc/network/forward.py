@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from boundcalc.errors import NotCovered
 from boundcalc.network.network import Network
 from boundcalc.network.ops import (
+    UNREADABLE,
     Add,
     Affine,
     AvgPool,
@@ -77,8 +78,9 @@ def rearrange(node: Rearrange, x: torch.Tensor) -> torch.Tensor:
 
 def _unknown(node: Unknown, values: list[torch.Tensor]) -> torch.Tensor:
     packet, _, overload = node.op.partition(".")
-    if packet.rstrip("_") not in SAFE_ELEMENTWISE:
-        raise NotCovered(packet, node.name)
+    unreadable = any(argument is UNREADABLE for argument in node.args.values())
+    if node.packet not in SAFE_ELEMENTWISE or unreadable:
+        raise NotCovered(node.packet, node.name)
 
     def fill(argument: object) -> object:
         if isinstance(argument, Slot):

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Container, Mapping
+from dataclasses import replace
 
-import torch
-
+from boundcalc.checkpoint.conventions.state import listing
+from boundcalc.checkpoint.types import Checkpoint
 from boundcalc.errors import CheckpointError
+from boundcalc.network import apart, tied
 from boundcalc.network.geometry import Window
 from boundcalc.network.network import Network
 from boundcalc.network.ops import Affine, Input, Node, ReLU, Shape
-from boundcalc.network.orders import OrderSearch, follows
+from boundcalc.network.orders import OrderSearch, family_of, follows
 
 READINGS = tuple(
     (stride, padding, pool) for stride in (1, 2, 3, 4) for padding in (0, 1, 2) for pool in (1, 2)
@@ -20,41 +21,44 @@ READINGS = tuple(
 """What is tried for an unknown convolution chain: one stride and padding for all, 2x2 pooling after each or none."""
 
 
-@dataclass(frozen=True)
-class Tensors:
-    """The tensors of a checkpoint whose architecture is to be inferred.
-
-    Attributes:
-        path: the file, for messages.
-        tensors: canonical plain state dict.
-        masks: declared masks.
-        ordered: whether key order is layer order.
-    """
-
-    path: str
-    tensors: Mapping[str, torch.Tensor]
-    masks: Mapping[str, torch.Tensor]
-    ordered: bool
-
-
-def infer(given: Tensors, input_shape: tuple[int, ...] | None) -> Network:
+def infer(given: Checkpoint, input_shape: tuple[int, ...] | None) -> Network:
     """Read a chain of linear and convolution layers.
 
     Args:
-        given: the tensors.
+        given: the checkpoint.
         input_shape: one sample's shape, needed as soon as there is a convolution.
 
     Returns:
         The network, with every assumption written down.
 
     Raises:
-        CheckpointError: keys that no chain explains, shapes that do not chain, or more than one reading.
+        CheckpointError: keys that no chain explains, shapes that do not chain, more than one reading, or several networks.
     """
+    given = tied.agreed(given, shared := tied.plain(tied.groups(given.raw), given.tensors))
+    networks = _networks(given)
+    if _told_apart(given, networks):
+        _refuse_several(given, networks)
+    try:
+        return _read(given, input_shape, shared)
+    except CheckpointError as error:
+        why = {key: reason for key in given.tensors if (reason := apart.by_name(key)) is not None}
+        if why:
+            return replace(_read(_without(given, why), input_shape, shared), set_aside=tuple(why.items()))
+        _refuse_several(given, networks)
+        raise error
+
+
+def _read(given: Checkpoint, input_shape: tuple[int, ...] | None, shared: tied.Groups) -> Network:
     names = _layer_names(given)
     chain, how = _chain(given, names)
     shapes = [tuple(given.tensors[f"{name}.weight"].shape) for name in chain]
     convolutions = sum(len(shape) == 4 for shape in shapes)
-    assumptions = [how, "ReLU after every layer but the last", "no skip connections, no pooling"]
+    assumptions = [
+        how,
+        "ReLU after every layer but the last",
+        "no skip connections, no pooling",
+        *tied.notes(shared),
+    ]
     if convolutions == 0:
         shape = _vector_shape(given, shapes, input_shape)
         windows = [Window.whole((1, 1))] * len(chain)
@@ -64,11 +68,50 @@ def infer(given: Tensors, input_shape: tuple[int, ...] | None) -> Network:
         windows, reading = _windows(given, chain, shapes, shape)
         assumptions.append(reading)
     return Network(
-        tuple(_nodes(given, chain, windows, _image(shape))),
+        tuple(_nodes(given, chain, windows, _image(shape), shared)),
         "inferred from shapes and keys",
         shape,
         tuple(assumptions),
     )
+
+
+def _without(given: Checkpoint, keys: Container[str]) -> Checkpoint:
+    return replace(given, tensors={key: tensor for key, tensor in given.tensors.items() if key not in keys})
+
+
+def _networks(given: Checkpoint) -> list[str]:
+    """Return the prefixes, with their dots, under which there are chains of two layers or more that end with a linear one."""
+    found = []
+    for prefix, keys in apart.parts(given.tensors).items():
+        if sum(key.endswith(".weight") for key in keys) < 2:
+            continue
+        own = replace(given, tensors={key: given.tensors[key] for key in keys})
+        try:
+            chain, _ = _chain(own, _layer_names(own))
+        except CheckpointError:
+            continue
+        if given.tensors[f"{chain[-1]}.weight"].ndim == 2:
+            found.append(prefix)
+    return found
+
+
+def _told_apart(given: Checkpoint, prefixes: list[str]) -> bool:
+    """Return whether a prefix names a network of its own, or shares names and shapes with one that is called otherwise."""
+    parts = apart.parts(given.tensors)
+    families: dict[object, set[str]] = {}
+    for prefix in prefixes:
+        table = frozenset((key.removeprefix(prefix), given.tensors[key].shape) for key in parts[prefix])
+        families.setdefault(table, set()).add(family_of(prefix)[0])
+    return any(map(apart.is_network, prefixes)) or any(len(names) > 1 for names in families.values())
+
+
+def _refuse_several(given: Checkpoint, prefixes: list[str]) -> None:
+    if len(prefixes) > 1:
+        names = listing(prefix.rstrip(".") for prefix in prefixes)
+        raise CheckpointError(
+            given.path,
+            f"it holds several networks, under the prefixes {names}: choose one with --prefix NAME, or give --model",
+        )
 
 
 def _image(shape: tuple[int, ...]) -> Shape:
@@ -77,7 +120,7 @@ def _image(shape: tuple[int, ...]) -> Shape:
     return (1, shape[0], shape[1]) if len(shape) == 2 else (math.prod(shape), 1, 1)
 
 
-def _layer_names(given: Tensors) -> list[str]:
+def _layer_names(given: Checkpoint) -> list[str]:
     names = []
     explained: set[str] = set()
     for key, tensor in given.tensors.items():
@@ -103,7 +146,7 @@ def _layer_names(given: Tensors) -> list[str]:
     return names
 
 
-def _check_bias(given: Tensors, layer: str) -> None:
+def _check_bias(given: Checkpoint, layer: str) -> None:
     bias, out = given.tensors.get(f"{layer}.bias"), given.tensors[f"{layer}.weight"].shape[0]
     if bias is not None and tuple(bias.shape) != (out,):
         raise CheckpointError(
@@ -111,19 +154,19 @@ def _check_bias(given: Tensors, layer: str) -> None:
         )
 
 
-def _shape(given: Tensors, name: str) -> tuple[int, ...]:
+def _shape(given: Checkpoint, name: str) -> tuple[int, ...]:
     return tuple(given.tensors[f"{name}.weight"].shape)
 
 
-def _follows(given: Tensors, before: str, after: str) -> bool:
+def _follows(given: Checkpoint, before: str, after: str) -> bool:
     return follows(_shape(given, before), _shape(given, after))
 
 
-def _chains(given: Tensors, names: list[str]) -> bool:
+def _chains(given: Checkpoint, names: list[str]) -> bool:
     return all(_follows(given, a, b) for a, b in zip(names, names[1:], strict=False))
 
 
-def _chain(given: Tensors, names: list[str]) -> tuple[list[str], str]:
+def _chain(given: Checkpoint, names: list[str]) -> tuple[list[str], str]:
     if given.ordered and _chains(given, names):
         return names, "layers follow one another in the order of the keys"
     search = OrderSearch({name: _shape(given, name) for name in names})
@@ -138,7 +181,7 @@ def _chain(given: Tensors, names: list[str]) -> tuple[list[str], str]:
     return found[0], "layers are put in the one order in which their shapes chain and their numbers rise"
 
 
-def _broken(given: Tensors, names: list[str]) -> str:
+def _broken(given: Checkpoint, names: list[str]) -> str:
     for a, b in zip(names, names[1:], strict=False):
         if not _follows(given, a, b):
             shapes = [tuple(given.tensors[f"{name}.weight"].shape) for name in (a, b)]
@@ -151,7 +194,7 @@ _MOST = 2
 
 
 def _vector_shape(
-    given: Tensors, shapes: list[tuple[int, ...]], input_shape: tuple[int, ...] | None
+    given: Checkpoint, shapes: list[tuple[int, ...]], input_shape: tuple[int, ...] | None
 ) -> tuple[int, ...]:
     width = shapes[0][1]
     if input_shape is not None and math.prod(input_shape) != width:
@@ -162,7 +205,7 @@ def _vector_shape(
 
 
 def _image_shape(
-    given: Tensors, shapes: list[tuple[int, ...]], input_shape: tuple[int, ...] | None
+    given: Checkpoint, shapes: list[tuple[int, ...]], input_shape: tuple[int, ...] | None
 ) -> tuple[int, ...]:
     channels = shapes[0][1]
     if input_shape is None:
@@ -200,7 +243,7 @@ def _reading(
 
 
 def _windows(
-    given: Tensors, chain: list[str], shapes: list[tuple[int, ...]], input_shape: tuple[int, ...]
+    given: Checkpoint, chain: list[str], shapes: list[tuple[int, ...]], input_shape: tuple[int, ...]
 ) -> tuple[list[Window], str]:
     if len(shapes[-1]) != 2:
         raise CheckpointError(given.path, f"{chain[-1]} is a convolution and the last layer: give --model")
@@ -235,17 +278,29 @@ def _undecided(fitting: list[tuple[int, int, int]], shapes: list[tuple[int, ...]
     return f"strides, padding and pooling are not in the file and several readings are possible ({said}): give --model"
 
 
-def _nodes(given: Tensors, chain: list[str], windows: list[Window], shape: Shape) -> list[Node]:
+def _nodes(
+    given: Checkpoint, chain: list[str], windows: list[Window], shape: Shape, shared: tied.Groups
+) -> list[Node]:
+    first = {key: keys[0] for keys in shared for key in keys}
     nodes: list[Node] = [Input("input", (), shape)]
     for name, window in zip(chain, windows, strict=True):
         layer = _layer(given, name, window, nodes[-1].shape[0], len(nodes) - 1)
-        nodes.append(layer)
+        nodes.append(_named_once(given, layer, first))
         if name != chain[-1]:
             nodes.append(ReLU(f"relu after {name}", (len(nodes) - 1,), layer.shape))
     return nodes
 
 
-def _layer(given: Tensors, name: str, window: Window, channels: int, source: int) -> Affine:
+def _named_once(given: Checkpoint, layer: Affine, first: Mapping[str, str]) -> Affine:
+    """Return a layer under the first name of its weight, which is its own name too where it shares the bias as well."""
+    key, bias = first.get(layer.key, layer.key), f"{layer.name}.bias"
+    name = key.removesuffix(".weight")
+    other = f"{name}.bias"
+    same = first.get(bias, bias) == first.get(other, other) or not {bias, other} & set(given.tensors)
+    return replace(layer, key=key, name=name if same else layer.name)
+
+
+def _layer(given: Checkpoint, name: str, window: Window, channels: int, source: int) -> Affine:
     stored = given.tensors[f"{name}.weight"]
     kernel = stored.double().reshape(stored.shape[0], -1, *window.kernel)
     mask, bias = given.masks.get(f"{name}.weight"), given.tensors.get(f"{name}.bias")
@@ -262,4 +317,5 @@ def _layer(given: Tensors, name: str, window: Window, channels: int, source: int
         stored_shape=tuple(stored.shape),
         window=window,
         groups=channels // kernel.shape[1] if stored.ndim == 4 else 1,
+        key=f"{name}.weight",
     )

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass, replace
 
 import torch
 
 from boundcalc.checkpoint.program import Program
 from boundcalc.checkpoint.types import Checkpoint
 from boundcalc.errors import CheckpointError, NotCovered, only_own_errors
+from boundcalc.network import fit, tied
 from boundcalc.network.forward import run
-from boundcalc.network.infer import Tensors, infer
+from boundcalc.network.infer import infer
 from boundcalc.network.network import Network
 
 MOST_ZEROS = 1e-4
@@ -21,6 +23,7 @@ def from_checkpoint(
     checkpoint: Checkpoint,
     model: str | torch.nn.Module | None = None,
     input_shape: tuple[int, ...] | None = None,
+    prefix: str | None = None,
 ) -> Network:
     """Read the architecture of a checkpoint.
 
@@ -29,6 +32,7 @@ def from_checkpoint(
         model: ``FILE.py:CALLABLE``, ``package.module:CALLABLE`` or a module; None for the file's own graph, or
             inference from shapes and keys.
         input_shape: one sample's shape; where None it is the model's number of inputs if it starts with a linear layer.
+        prefix: of the keys of the network that is meant, in a file of several.
 
     Returns:
         The network with masked weights in float64.
@@ -37,15 +41,25 @@ def from_checkpoint(
         CheckpointError: the architecture does not fit, or is not understood; the message names key or layer.
     """
     with only_own_errors(checkpoint.path, what="its network cannot be made out"):
-        if model is not None:
-            return _from_model(checkpoint, model, input_shape)
-        if checkpoint.program is not None:
-            network = _built(
-                checkpoint.path, checkpoint.program, checkpoint, checkpoint.raw, "graph in the .pt2 file"
-            )
-            _check_input(checkpoint.path, network, input_shape)
-            return network
-        return infer(_tensors(checkpoint), input_shape)
+        if model is None and checkpoint.program is not None:
+            return _from_graph(checkpoint, checkpoint.program, input_shape, prefix)
+        own, set_aside = fit.under(checkpoint, prefix)
+        network = infer(own, input_shape) if model is None else _from_model(own, model, input_shape)
+        return replace(network, set_aside=(*network.set_aside, *set_aside))
+
+
+def _from_graph(
+    checkpoint: Checkpoint, program: Program, input_shape: tuple[int, ...] | None, prefix: str | None
+) -> Network:
+    if prefix:
+        raise CheckpointError(
+            checkpoint.path, f"--prefix {prefix}: it holds the graph of one network: leave it out"
+        )
+    shared = tied.plain(tied.groups(checkpoint.raw), checkpoint.tensors)
+    origin = Origin("graph in the .pt2 file", notes=tied.notes(shared))
+    network = _built(checkpoint.path, program, tied.agreed(checkpoint, shared), checkpoint.raw, origin)
+    _check_input(checkpoint.path, network, input_shape)
+    return network
 
 
 def reference_weights(network: Network, reference: Checkpoint) -> dict[str, torch.Tensor]:
@@ -85,28 +99,37 @@ def _pruned_alike(start: torch.Tensor, support: torch.Tensor) -> bool:
     return by_chance < zeros < start.numel() and not bool((support & (start == 0)).any())
 
 
-def _tensors(checkpoint: Checkpoint) -> Tensors:
-    return Tensors(checkpoint.path, checkpoint.tensors, checkpoint.masks, checkpoint.ordered)
+@dataclass(frozen=True)
+class Origin:
+    """Where an architecture came from.
+
+    Attributes:
+        source: for the report.
+        set_aside: tensors of the file that are not in the program, and why.
+        notes: what was assumed.
+    """
+
+    source: str
+    set_aside: tuple[tuple[str, str], ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def _built(
-    path: str, program: Program, checkpoint: Checkpoint, state: dict[str, torch.Tensor], source: str
+    path: str, program: Program, checkpoint: Checkpoint, state: dict[str, torch.Tensor], origin: Origin
 ) -> Network:
     from boundcalc.network.build import Builder
 
     if len(program.inputs) != 1:
         raise CheckpointError(path, f"its forward pass takes {len(program.inputs)} inputs, not one")
     try:
-        builder = Builder(program, state, checkpoint.tensors, checkpoint.masks)
-        network = builder.network(source)
+        network = Builder(program, state, checkpoint.tensors, checkpoint.masks).network(origin.source)
     except (ValueError, KeyError, IndexError, RuntimeError) as error:
         raise CheckpointError(path, f"its forward pass is not understood: {error}") from error
-    unused = builder.unused()
-    if unused:
-        raise CheckpointError(
-            path, f"{', '.join(unused[:4])} is never used by the forward pass: leave it out"
-        )
-    return network
+    return replace(
+        network,
+        set_aside=(*network.set_aside, *origin.set_aside),
+        assumptions=(*origin.notes, *network.assumptions),
+    )
 
 
 def _check_input(path: str, network: Network, input_shape: tuple[int, ...] | None) -> None:
@@ -121,42 +144,31 @@ def _from_model(
 
     named = model if isinstance(model, str) else type(model).__name__
     module = capture.make_module(model) if isinstance(model, str) else capture.own_copy(model)
-    capture.fill(module, checkpoint, named)
-    shape = _runnable_shape(module, input_shape) if input_shape else _first_width(named, module)
-    program, state = capture.export(module, shape, named)
-    network = _built(named, program, checkpoint, dict(state), f"captured by running {named}")
-    _check_against(named, network, module, shape)
+    fitted = fit.load(module, checkpoint, named)
+    shapes = [input_shape, (math.prod(input_shape),)] if input_shape else [_first_width(named, module)]
+    example = capture.example(module, shapes)
+    program, state = capture.export(module, example, named)
+    origin = Origin(f"captured by running {named}", fitted.set_aside, fitted.notes)
+    network = _built(named, program, fitted.checkpoint, dict(state), origin)
+    _check_against(named, network, module, example)
     return network
 
 
-def _runnable_shape(module: torch.nn.Module, shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Return the shape, or flat samples of its size where the model takes only these."""
-    from boundcalc.network.capture import quiet
-
-    flat = (math.prod(shape),)
-    for candidate in (shape, flat):
-        try:
-            with torch.no_grad(), quiet():
-                module(torch.zeros(2, *candidate))
-        except Exception:
-            continue
-        return candidate
-    return shape
-
-
 def _first_width(named: str, module: torch.nn.Module) -> tuple[int, ...]:
-    for part in module.modules():
-        if isinstance(part, torch.nn.Linear):
-            return (part.in_features,)
-        if isinstance(part, torch.nn.Conv2d):
-            break
+    first = next(
+        (part for part in module.modules() if any(True for _ in part.parameters(recurse=False))), None
+    )
+    if isinstance(first, torch.nn.Linear):
+        return (first.in_features,)
     raise CheckpointError(named, "its input size is not known: give --input-shape, e.g. 1,28,28")
 
 
-def _check_against(named: str, network: Network, module: torch.nn.Module, shape: tuple[int, ...]) -> None:
+def _check_against(named: str, network: Network, module: torch.nn.Module, example: torch.Tensor) -> None:
     from boundcalc.network.capture import quiet
 
-    x = torch.rand(2, *shape, generator=torch.Generator().manual_seed(0))
+    if not example.is_floating_point():
+        return
+    x = torch.rand(example.shape, generator=torch.Generator().manual_seed(0))
     try:
         ours = run(network, x.double())
         with torch.no_grad(), quiet():

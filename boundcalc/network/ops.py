@@ -7,10 +7,11 @@ covers the image.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 
+from boundcalc.checkpoint.program import packet_of
 from boundcalc.network.geometry import Window
 
 Shape = tuple[int, int, int]
@@ -41,7 +42,7 @@ class Affine(Node):
     """A linear or convolution layer with bias, BatchNorm folded in.
 
     Attributes:
-        kind: ``"linear"`` or ``"conv2d"``.
+        kind: ``"linear"``, ``"conv2d"``, or ``"conv1d"`` with kernels of height 1.
         weight: (out, in / groups, kernel height, kernel width) float64, 0 where pruned.
         bias: (out,) float64, or None.
         support: bool, as `weight`: nonzero weights of the file (before folding), within the declared mask.
@@ -52,6 +53,7 @@ class Affine(Node):
         circular: whether padding wraps around instead of adding zeros.
         folded: whether a BatchNorm was folded into `weight` and `bias`.
         norms: the BatchNorms that were, in order: module and eps.
+        key: of the weight in the file; layers that share one count its entries once. Empty for a tensor without a name.
     """
 
     kind: str
@@ -65,6 +67,7 @@ class Affine(Node):
     circular: bool = False
     folded: bool = False
     norms: tuple[tuple[str, float], ...] = ()
+    key: str = ""
 
     @property
     def parameters(self) -> int:
@@ -134,18 +137,100 @@ class ChannelAffine(Node):
 
 
 @dataclass(frozen=True, eq=False)
+class Weight:
+    """A weight of an operation that no bound covers.
+
+    Attributes:
+        key: of the tensor in the file.
+        kind: the operation that reads it, e.g. ``"conv_transpose2d"``.
+        weight: float64, 0 where pruned: (out, in / groups, 1, taps) of a convolution (`KERNELS`), else as it is read.
+        support: bool, as `weight`: nonzero entries within the declared mask.
+        declared: bool, as `weight`: the mask that the file declares, or None where it declares none.
+        stored_shape: the tensor's shape in the file.
+        groups: groups of channels.
+    """
+
+    key: str
+    kind: str
+    weight: torch.Tensor
+    support: torch.Tensor
+    declared: torch.Tensor | None
+    stored_shape: tuple[int, ...]
+    groups: int = 1
+    folded: ClassVar[bool] = False
+
+    @property
+    def name(self) -> str:
+        """The layer: the key without ``.weight``."""
+        return self.key.removesuffix(".weight")
+
+    @property
+    def parameters(self) -> int:
+        """Number of entries, pruned ones included."""
+        return self.weight.numel()
+
+    @property
+    def surviving(self) -> int:
+        """Number of nonzero entries after masking."""
+        return int(self.support.sum())
+
+
+KERNELS = frozenset({"conv1d", "conv3d"})
+"""Kinds of `Weight` whose mask is that of a kernel, which topology, samples and graphons take as a `conv2d`'s."""
+
+Masked = Affine | Weight
+"""A layer with a mask, whether bounds cover it or not."""
+
+_ENTRYWISE = frozenset({"add", "cat", "copy", "div", "lerp", "mul", "prelu", "rsub", "stack", "sub", "where"})
+"""Operations whose weights act on single entries; they are no layer of a network's depth."""
+
+
+@dataclass(frozen=True, eq=False)
 class Unknown(Node):
     """An operation that no bound covers.
 
     Attributes:
         op: its aten name.
-        args: its arguments; a tensor argument is an index into `inputs` wrapped in `Slot`.
+        args: its arguments; a tensor argument is an index into `inputs` wrapped in `Slot`, `UNREADABLE` a tensor that could
+            not be computed.
         read_as: the shapes, without the batch, in which it reads its inputs.
+        weights: those that it reads from the file.
+        biases: key and number of entries of what it adds.
+        module: whose tensors it reads, or "".
     """
 
     op: str
     args: dict[str, Any]
     read_as: tuple[tuple[int, ...], ...]
+    weights: tuple[Weight, ...] = ()
+    biases: tuple[tuple[str, int], ...] = ()
+    module: str = ""
+
+    @property
+    def packet(self) -> str:
+        """The operation without overload and without the mark of an operation in place."""
+        return packet_of(self.op).rstrip("_")
+
+    @property
+    def is_layer(self) -> bool:
+        """Whether it counts as a layer of weights."""
+        return bool(self.weights) and self.packet not in _ENTRYWISE
+
+
+def masked_of(node: Node) -> tuple[Masked, ...]:
+    """Return the layers of a node whose masks are matrices or kernels."""
+    if isinstance(node, Affine):
+        return (node,)
+    return (
+        tuple(weight for weight in node.weights if weight.kind in KERNELS)
+        if isinstance(node, Unknown)
+        else ()
+    )
+
+
+def is_layer(node: Node) -> bool:
+    """Return whether a node counts as a layer of weights, covered by bounds or not."""
+    return isinstance(node, Affine) or (isinstance(node, Unknown) and node.is_layer)
 
 
 @dataclass(frozen=True)
@@ -153,3 +238,7 @@ class Slot:
     """The place of a tensor argument of an `Unknown` operation among its inputs."""
 
     index: int
+
+
+UNREADABLE = "a tensor that is computed in a way that is not understood"
+"""Stands for such a tensor among the arguments of an `Unknown` operation."""

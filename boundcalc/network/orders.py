@@ -133,7 +133,7 @@ def _turns(names: Iterable[str]) -> tuple[Callable[[str, int], list[str]], list[
     place: dict[str, tuple[str, int]] = {}
     families: dict[str, dict[tuple[int, ...], list[str]]] = defaultdict(lambda: defaultdict(list))
     for name in names:
-        family, numbers = _family(name)
+        family, numbers = family_of(name)
         families[family][numbers].append(name)
     for family, by_numbers in families.items():
         ranks[family] = sorted(by_numbers.items())
@@ -153,6 +153,12 @@ def _turns(names: Iterable[str]) -> tuple[Callable[[str, int], list[str]], list[
     return moved, [name for family in ranks for name in ranks[family][0][1]]
 
 
-def _family(name: str) -> tuple[str, tuple[int, ...]]:
+def family_of(name: str) -> tuple[str, tuple[int, ...]]:
+    """Return what a name shares with those that differ in their numbers only, and its numbers.
+
+    Example:
+        >>> family_of("layers.2.fc10")
+        ('layers.#.fc#', (2, 10))
+    """
     numbers = tuple(int(number) for number in re.findall(r"\d+", name))
     return re.sub(r"\d+", "#", name), numbers

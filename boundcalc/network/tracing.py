@@ -30,7 +30,8 @@ def trace(module: torch.nn.Module, example: torch.Tensor) -> tuple[Program, Mapp
         output = module(example)
     if not isinstance(output, torch.Tensor):
         raise ValueError(f"its forward pass returns a {type(output).__name__}, not one tensor")
-    return recorder.program(output), {key: tensor.detach() for key, tensor in state.items()}
+    buffers = frozenset(state) - {key for key, _ in module.named_parameters(remove_duplicate=False)}
+    return recorder.program(output, buffers), {key: tensor.detach() for key, tensor in state.items()}
 
 
 class _Recorder(TorchDispatchMode):
@@ -78,7 +79,7 @@ class _Recorder(TorchDispatchMode):
             return Ref(self._names[id(value)])
         return [self._argument(item) for item in value] if isinstance(value, list | tuple) else value
 
-    def program(self, output: torch.Tensor) -> Program:
+    def program(self, output: torch.Tensor, buffers: frozenset[str]) -> Program:
         """Return what was recorded."""
         return Program(
             inputs=(self.input,),
@@ -87,4 +88,5 @@ class _Recorder(TorchDispatchMode):
             calls=tuple(self.calls),
             shapes={name: tuple(tensor.shape) for name, tensor in self._tensors.items()},
             constants=self.constants,
+            buffers=buffers,
         )

@@ -5,20 +5,24 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 
 from boundcalc.checkpoint.program import Call, Program, Ref
 
 _PARAMETRIZED = re.compile(r"^(?P<layer>.*?)\.?parametrizations\.(?P<name>\w+)\..*$")
-_REPARAMETRIZED = re.compile(r"^(?P<layer>.*?)(?P<name>weight|bias)_(?:\w+)$")
+_REPARAMETRIZED = re.compile(
+    r"^(?P<layer>(?:.*\.)?)(?P<name>\w*?(?:weight|bias)\w*?)(?:_(?:orig|mask|g|v|u))+$"
+)
 
 PURE_ARITHMETIC = frozenset({
-    "_to_copy", "_weight_norm", "_weight_norm_interface", "abs", "add", "alias", "clamp_min", "clone",
-    "contiguous", "detach", "div", "dot", "expand", "expand_as", "linalg_norm", "linalg_vector_norm",
-    "lift_fresh_copy", "matmul", "maximum", "mm", "mul", "mv", "norm", "norm_except_dim", "permute", "pow",
-    "reciprocal", "reshape", "rsqrt", "select", "sqrt", "squeeze", "sub", "sum", "t", "to", "transpose",
-    "unsqueeze", "vdot", "view", "where",
+    "_to_copy", "_weight_norm", "_weight_norm_interface", "abs", "add", "alias", "cat", "chunk", "clamp_min", "clone",
+    "contiguous", "detach", "div", "dot", "exp", "expand", "expand_as", "flatten", "linalg_norm", "linalg_vector_norm",
+    "lift_fresh_copy", "matmul", "maximum", "mean", "mm", "movedim", "mul", "mv", "narrow", "neg", "norm",
+    "norm_except_dim", "permute", "pow", "reciprocal", "repeat", "reshape", "rsqrt", "select", "sigmoid", "slice",
+    "softmax", "softplus", "split", "split_with_sizes", "sqrt", "squeeze", "stack", "sub", "sum", "t", "tanh", "to",
+    "transpose", "unflatten", "unsqueeze", "vdot", "view", "where",
 })  # fmt: skip
 """Operations by which a program may compute a weight from the tensors of its file."""
 
@@ -58,13 +62,29 @@ class Parameters:
     state: Mapping[str, torch.Tensor]
     tensors: Mapping[str, torch.Tensor]
 
+    @cached_property
     def producers(self) -> dict[str, Call]:
-        """Return which call defines each value."""
+        """Which call defines each value."""
         return {name: call for call in self.program.calls for name in call.outputs}
+
+    @cached_property
+    def first_names(self) -> dict[str, str]:
+        """The first of the keys under which the state dict holds the same memory, for each that is not the first."""
+        firsts: dict[tuple[object, ...], str] = {}
+        return {
+            key: first
+            for key, tensor in self.state.items()
+            if (first := firsts.setdefault(same_memory(key, tensor), key)) != key
+        }
+
+    def plain(self, key: str) -> str:
+        """Return the canonical key of a raw one: without reparametrisation, the first of several names."""
+        key = self.first_names.get(key, key)
+        return key if key in self.tensors else plain_key(key)
 
     def keys_behind(self, name: str) -> frozenset[str]:
         """Return the raw state-dict keys that a value is computed from; empty when an input is among its sources."""
-        producers = self.producers()
+        producers = self.producers
         found: set[str] = set()
         stack, seen = [name], set()
         while stack:
@@ -97,11 +117,11 @@ class Parameters:
 
         Where the value is more than a rearranged tensor (an expression), the mask is returned as it is.
         """
-        producers, chain, current = self.producers(), [], name
+        producers, chain, current = self.producers, [], name
         while current in producers:
             call = producers[current]
             sources = references(call.args)
-            if call.op.partition(".")[0] not in MOVES or len(sources) != 1:
+            if call.packet not in MOVES or len(sources) != 1:
                 return mask
             chain.append(call)
             current = sources[0].name
@@ -120,7 +140,7 @@ class Parameters:
         return self.state[key]
 
     def _computed(self, name: str) -> torch.Tensor:
-        canonical = {plain_key(key) for key in self.keys_behind(name)}
+        canonical = {self.plain(key) for key in self.keys_behind(name)}
         expected = self.tensors.get(next(iter(canonical))) if len(canonical) == 1 else None
         if expected is not None and any(key not in self.state for key in self.keys_behind(name)):
             return expected
@@ -139,14 +159,21 @@ class Parameters:
         if name in self.program.state:
             key = self.program.state[name]
             return self.state[key] if key in self.state else self._stored(key)
-        call = self.producers()[name]
+        call = self.producers[name]
         packet, _, overload = call.op.partition(".")
         if packet not in PURE_ARITHMETIC:
             raise ValueError(f"a weight is computed by {call.op}, which is not understood")
         operation = getattr(getattr(torch.ops.aten, packet), overload or "default")
         with torch.no_grad():
             result = operation(**substitute(call.args, lambda ref: self._evaluate(ref.name)))
-        return result[call.outputs.index(name)] if isinstance(result, tuple) else result
+        return result[call.outputs.index(name)] if isinstance(result, tuple | list) else result
+
+
+def same_memory(key: str, tensor: torch.Tensor) -> tuple[object, ...]:
+    """Return what is equal for two names of one tensor and for no others."""
+    if not tensor.numel():
+        return (key,)
+    return tensor.data_ptr(), tensor.dtype, tuple(tensor.shape), tensor.stride()
 
 
 def references(argument: object) -> list[Ref]:

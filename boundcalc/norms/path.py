@@ -12,11 +12,10 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from boundcalc.errors import NotCovered
-from boundcalc.network.chain import operation_name, place_of
+from boundcalc.network.coverage import require
 from boundcalc.network.forward import affine, rearrange
 from boundcalc.network.network import Network
-from boundcalc.network.ops import Add, Affine, AvgPool, Input, MaxPool, Node, Rearrange, ReLU
+from boundcalc.network.ops import Affine, AvgPool, Input, MaxPool, Node, Rearrange, ReLU
 from boundcalc.norms.rounding import UNIT, logsumexp
 
 _NOTHING = -(2.0**40)
@@ -42,14 +41,15 @@ def log_path_norm(network: Network) -> float:
     Raises:
         NotCovered: an operation outside ReLU networks with pooling and sums.
     """
+    require(network)
     values: list[Scaled] = []
-    for index, node in enumerate(network.nodes):
+    for node in network.nodes:
         if isinstance(node, Input):
             values.append(
                 Scaled(torch.ones(node.shape, dtype=torch.float64), torch.zeros(node.shape[0]).double())
             )
         else:
-            values.append(_absolute(network, index, node, [values[i] for i in node.inputs]))
+            values.append(_absolute(node, [values[i] for i in node.inputs]))
     last = _normalised(values[-1])
     totals = last.x.sum((1, 2)).tolist()
     logs = [
@@ -66,7 +66,7 @@ def _terms(network: Network) -> int:
     return layers + sum(sum(node.shape) + 8 for node in network.nodes) + network.inputs
 
 
-def _absolute(network: Network, index: int, node: Node, inputs: list[Scaled]) -> Scaled:
+def _absolute(node: Node, inputs: list[Scaled]) -> Scaled:
     value = inputs[0]
     match node:
         case Affine():
@@ -79,12 +79,10 @@ def _absolute(network: Network, index: int, node: Node, inputs: list[Scaled]) ->
             return Scaled(_window_sum(node, value.x[None])[0], value.exponent)
         case Rearrange():
             return _rearranged(node, value)
-        case Add():
+        case _:
             top = torch.maximum(value.exponent, inputs[1].exponent)
             first, second = (_times_power(v.x, (v.exponent - top)[:, None, None]) for v in inputs)
             return _normalised(Scaled(first + second, top))
-        case _:
-            raise NotCovered(operation_name(node), place_of(network, index))
 
 
 def _times_power(x: torch.Tensor, exponent: torch.Tensor) -> torch.Tensor:

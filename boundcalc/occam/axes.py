@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from boundcalc.errors import NotCovered
-from boundcalc.network.chain import operation_name, place_of
+from boundcalc.network.coverage import require
 from boundcalc.network.network import Network
-from boundcalc.network.ops import Add, Affine, AvgPool, Input, MaxPool, Rearrange, ReLU
+from boundcalc.network.ops import Add, Affine, AvgPool, Input, MaxPool, ReLU
 
 
 @dataclass(frozen=True)
@@ -77,11 +76,12 @@ def axes_of(network: Network) -> Axes:
     Raises:
         NotCovered: an operation with parameters of its own, or one that is not understood.
     """
+    require(network)
     classes = _Classes()
     nodes: list[int] = []
     rows: dict[str, int] = {}
     columns: dict[str, int] = {}
-    for index, node in enumerate(network.nodes):
+    for node in network.nodes:
         sources = [nodes[i] for i in node.inputs]
         match node:
             case Input():
@@ -92,11 +92,9 @@ def axes_of(network: Network) -> Axes:
                 nodes.append(sources[0])
             case Add():
                 nodes.append(classes.join(*sources))
-            case Rearrange():
+            case _:
                 classes.fix(sources[0])
                 nodes.append(classes.new(node.shape[0], free=False))
-            case _:
-                raise NotCovered(operation_name(node), place_of(network, index))
     classes.fix(nodes[-1])
     return _numbered(classes, nodes, rows, columns)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from boundcalc._version import __version__
@@ -48,7 +49,7 @@ def assemble(findings: Findings) -> Report:
 
 def _checkpoint(findings: Findings) -> dict[str, Any]:
     checkpoint, network = findings.checkpoint, findings.network
-    declared = [layer.declared is not None for layer in network.layers()]
+    declared = [weight.declared is not None for weight in network.counted()]
     mask = "declared" if all(declared) else "declared for some layers, inferred from zeros for the others"
     reference = findings.reference
     return {
@@ -83,20 +84,23 @@ def _network(findings: Findings) -> dict[str, Any]:
         "source": network.source,
         "assumptions": list(network.assumptions),
         "layers": [_layer(layer) for layer in network.layers()],
+        "uncounted": [asdict(weight) for weight in network.uncounted],
+        "set_aside": [{"key": key, "why": why} for key, why in network.set_aside],
     }
 
 
 def _layer(layer: Affine) -> dict[str, Any]:
     window = layer.window
-    conv = layer.kind == "conv2d"
+    axes = {"conv1d": 1, "conv2d": 2}.get(layer.kind, 0)
+    padding = [window.height.before, window.width.before]
     return {
         "name": layer.name,
         "kind": layer.kind,
         "shape": list(layer.stored_shape),
-        "stride": list(window.stride) if conv else None,
-        "padding": [window.height.before, window.width.before] if conv else None,
-        "dilation": list(window.dilation) if conv else None,
-        "groups": layer.groups if conv else None,
+        "stride": list(window.stride)[-axes:] if axes else None,
+        "padding": padding[-axes:] if axes else None,
+        "dilation": list(window.dilation)[-axes:] if axes else None,
+        "groups": layer.groups if axes else None,
         "parameters": layer.parameters,
         "surviving": layer.surviving,
         "density": layer.surviving / layer.parameters,

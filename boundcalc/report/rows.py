@@ -11,6 +11,14 @@ from boundcalc.report.part_rows import gntk, graphon, samples, topology
 
 Tree = dict[str, Any]
 
+UNCOUNTED_COLUMNS = (
+    Column("layer"),
+    Column("operation"),
+    Column("parameters", right=True),
+    Column("surviving", right=True),
+    Column("density", right=True),
+)
+
 LAYER_COLUMNS = (
     Column("layer"),
     Column("kind"),
@@ -41,6 +49,7 @@ def document(tree: Tree) -> tuple[Section, ...]:
         _read(tree),
         _skipped(tree),
         _layers(tree),
+        _uncounted(tree),
         _data(tree),
         _empirical(tree),
         bounds(tree),
@@ -96,7 +105,38 @@ def _skipped(tree: Tree) -> Section:
     facts = [(show(item.get("part")), show(item.get("reason"))) for item in tree.get("skipped") or []]
     if ignored:
         facts.append(("ignored keys", show(ignored)))
+    facts += _set_aside((tree.get("network") or {}).get("set_aside") or [])
     return Section("Not read or not run", "skipped", facts=tuple(facts) or (("skipped", "nothing"),))
+
+
+def _set_aside(entries: list[Tree]) -> list[tuple[str, str]]:
+    """Return the tensors of the file that are not part of the network, by the reason why."""
+    keys: dict[str, list[str]] = {}
+    for entry in entries:
+        keys.setdefault(show(entry.get("why")), []).append(show(entry.get("key")))
+    return [("set aside", f"{', '.join(names)}: {why}") for why, names in keys.items()]
+
+
+def _uncounted(tree: Tree) -> Section | None:
+    weights = (tree.get("network") or {}).get("uncounted") or []
+    if not weights:
+        return None
+    rows = tuple(
+        (
+            show(weight.get("layer")),
+            show(weight.get("operation")),
+            plain(weight.get("parameters")),
+            plain(weight.get("surviving")),
+            percent(weight["surviving"] / weight["parameters"] if weight.get("parameters") else None),
+        )
+        for weight in weights
+    )
+    note = (
+        "Operations outside the theory of every bound; their weights count in parameters, density and depth."
+    )
+    return Section(
+        "Weights that no bound covers", "uncounted", grid=Grid(UNCOUNTED_COLUMNS, rows), notes=(note,)
+    )
 
 
 def _layers(tree: Tree) -> Section | None:

@@ -5,7 +5,19 @@ from __future__ import annotations
 import torch
 
 from boundcalc.network.network import Network
-from boundcalc.network.ops import Add, Affine, AvgPool, ChannelAffine, Input, MaxPool, ReLU, Unknown
+from boundcalc.network.ops import (
+    Add,
+    Affine,
+    AvgPool,
+    ChannelAffine,
+    Input,
+    Masked,
+    MaxPool,
+    ReLU,
+    Unknown,
+    is_layer,
+    masked_of,
+)
 
 SOURCE = "Zhang, Wang, Liu, Chen & Xiong 2021, Why Lottery Ticket Wins?"
 
@@ -41,14 +53,21 @@ ORIGINS = {
 """Where each number comes from, by its name in the report."""
 
 
-def hidden_layers(network: Network) -> tuple[Affine, ...]:
-    """Return the layers with weights whose value another such layer reads, directly or not, in execution order."""
+def hidden_layers(network: Network) -> tuple[Masked, ...]:
+    """Return the layers with masks whose value another layer with weights reads, directly or not, in execution order."""
+    return tuple(layer for index in _hidden(network) for layer in masked_of(network.nodes[index]))
+
+
+def _hidden(network: Network) -> list[int]:
     is_read = [False] * len(network.nodes)
     for index, node in reversed(list(enumerate(network.nodes))):
         for source in node.inputs:
-            is_read[source] |= isinstance(node, Affine) or is_read[index]
-    pairs = zip(network.nodes, is_read, strict=True)
-    return tuple(node for node, read in pairs if read and isinstance(node, Affine))
+            is_read[source] |= is_layer(node) or is_read[index]
+    return [index for index, read in enumerate(is_read) if read and masked_of(network.nodes[index])]
+
+
+def _names(network: Network, indices: list[int]) -> list[str]:
+    return [layer.name for index in indices for layer in masked_of(network.nodes[index])]
 
 
 def violations(network: Network) -> tuple[str, ...]:
@@ -83,11 +102,10 @@ def _of_depth(network: Network) -> list[str]:
 
 def _of_inputs(network: Network) -> list[str]:
     found = ["inputs: the data is not known to be independent standard Gaussian"]
-    deeper = [
-        layer.name
-        for layer in hidden_layers(network)
-        if not isinstance(network.nodes[layer.inputs[0]], Input)
-    ]
+    nodes = network.nodes
+    deeper = _names(
+        network, [i for i in _hidden(network) if not isinstance(nodes[nodes[i].inputs[0]], Input)]
+    )
     if deeper:
         found.append(f"inputs: {_listed(deeper)} read values of other layers, which are not Gaussian")
     return found
@@ -97,13 +115,11 @@ def _of_layers(network: Network) -> list[str]:
     layers, hidden = list(network.layers()), hidden_layers(network)
     readers = network.consumers()
     biased = [layer.name for layer in layers if layer.bias is not None and bool(layer.bias.any())]
-    convolutions = [layer.name for layer in hidden if layer.kind == "conv2d"]
+    convolutions = [layer.name for layer in hidden if layer.kind != "linear"]
     folded = [layer.name for layer in hidden if layer.folded]
-    linear = [
-        layer.name
-        for layer in hidden
-        if not all(isinstance(network.nodes[i], ReLU) for i in readers[network.nodes.index(layer)])
-    ]
+    nodes = network.nodes
+    alone = [i for i in _hidden(network) if not all(isinstance(nodes[reader], ReLU) for reader in readers[i])]
+    linear = _names(network, alone)
     return [
         f"{problem}: {_listed(names)}{why}"
         for problem, names, why in (
@@ -129,10 +145,10 @@ def _of_operations(network: Network) -> list[str]:
 
 
 def _of_output(network: Network) -> list[str]:
-    last = list(network.layers())[-1]
+    last = next((node for node in reversed(network.nodes) if isinstance(node, Affine)), None)
     single = network.outputs == 1
     found = [] if single else [f"outputs: {network.outputs}, not 1"]
-    if network.depth == 2 and not (single and _averages(last)):
+    if last is not None and network.depth == 2 and not (single and _averages(last)):
         found.append(f"second-layer weights: those of {last.name} are not all 1/K")
     return found
 

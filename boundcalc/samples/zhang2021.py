@@ -27,7 +27,7 @@ import torch
 
 from boundcalc.errors import BoundcalcError, UsageError
 from boundcalc.network.network import Network
-from boundcalc.network.ops import Affine
+from boundcalc.network.ops import Masked
 from boundcalc.samples.assumptions import hidden_layers, violations
 from boundcalc.samples.calibration import Calibration
 from boundcalc.samples.conditioning import Conditioning, conditioning
@@ -215,7 +215,7 @@ def _check(samples: int | None, target_error: float | None, delta: float) -> Non
             raise UsageError(f"{name} {value}: give a number between 0 and 1")
 
 
-def _layer(layer: Affine, need: _Need | None) -> LayerSamples:
+def _layer(layer: Masked, need: _Need | None) -> LayerSamples:
     if not bool(torch.isfinite(layer.weight).all()):
         raise BoundcalcError(f"{layer.name}: the weights hold infinite or NaN entries")
     support = _grouped(layer.support, layer.groups).numpy()

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from boundcalc.network.ops import Affine
+from boundcalc.network.ops import Masked
 from boundcalc.topology.spectra import EPS, Leading, leading_two
 
 ENCODINGS = ("unrolled", "rolled")
@@ -46,7 +46,7 @@ class Layout:
     rolled: bool
 
     @classmethod
-    def of(cls, layer: Affine, encoding: str = "unrolled") -> Layout:
+    def of(cls, layer: Masked, encoding: str = "unrolled") -> Layout:
         """Return the layout of a layer; a linear layer has no kernel to roll, whatever image it reads.
 
         Raises:
@@ -55,7 +55,7 @@ class Layout:
         if encoding not in ENCODINGS:
             raise ValueError(f"encoding {encoding!r} is none of {', '.join(ENCODINGS)}")
         out, inputs, height, width = layer.weight.shape
-        taps = height * width if layer.kind == "conv2d" else 1
+        taps = height * width if layer.kind != "linear" else 1
         return cls(
             layer.groups, inputs * height * width // taps, taps, out // layer.groups, encoding == "rolled"
         )
@@ -187,7 +187,7 @@ def build(layout: Layout, positions: Ints, weights: Floats) -> Bipartite:
     return Bipartite((layout.left, layout.right), starts, right, sizes)
 
 
-def of_layer(layer: Affine, layout: Layout) -> Bipartite:
+def of_layer(layer: Masked, layout: Layout) -> Bipartite:
     """Return the graph of a layer's surviving weights.
 
     Args:

@@ -21,7 +21,7 @@ import torch
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped,unused-ignore]
 
 from boundcalc.network.network import Network
-from boundcalc.network.ops import Affine
+from boundcalc.network.ops import Masked
 from boundcalc.topology.bipartite import Layout, build, of_layer
 from boundcalc.topology.random_masks import Chance, baseline
 from boundcalc.topology.scores import SCORES, Scores, score
@@ -105,9 +105,9 @@ def analyse(
     with threadpool_limits(limits=1, user_api="blas"):
         layers = tuple(
             _layer(layer, encoding, [[seed, number, index] for index in range(draws)])
-            for number, layer in enumerate(network.layers())
+            for number, layer in enumerate(network.masked())
         )
-        dense = [_dense(layer, encoding, reference) for layer in network.layers()]
+        dense = [_dense(layer, encoding, reference) for layer in network.masked()]
     own = [layer.scores for layer in layers]
     distance, entries = _distance(own, dense)
     weighted = sum(one.lambda_ is not None for one in dense)
@@ -116,14 +116,14 @@ def analyse(
     return Topology(layers, coordinate, distance, origin, encoding, draws)
 
 
-def _layer(layer: Affine, encoding: str, seeds: list[list[int]]) -> LayerTopology:
+def _layer(layer: Masked, encoding: str, seeds: list[list[int]]) -> LayerTopology:
     layout = Layout.of(layer, encoding)
     scores = score(of_layer(layer, layout))
     sizes = layer.weight[layer.support].abs().numpy()
     return LayerTopology(layer.name, scores, baseline(scores, layout, sizes, seeds), layer.folded)
 
 
-def _dense(layer: Affine, encoding: str, reference: Mapping[str, torch.Tensor]) -> Scores:
+def _dense(layer: Masked, encoding: str, reference: Mapping[str, torch.Tensor]) -> Scores:
     """Return the scores of the layer's complete graph, with the reference's weights if it has them."""
     layout = Layout.of(layer, encoding)
     weight = None if layer.folded else reference.get(f"{layer.name}.weight")

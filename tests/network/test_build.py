@@ -95,6 +95,8 @@ def test_dynamic_batches(name, tmp_path):
 
 
 LOST_WHEN_DECOMPOSED = {
+    "Conv1d, circular",
+    "Conv1d, reflect",
     "circular",
     "circular, even",
     "reflect",
@@ -298,13 +300,10 @@ def raising(m, x):
 UNUSABLE = {
     "raises": (lambda: zoo.Does(raising, fc=nn.Linear(5, 3)), "raised RuntimeError on input 5: out of luck on two"),
     "two inputs": (TwoInputs, "raised TypeError"),
-    "returns a tuple": (lambda: zoo.Does(lambda m, x: (m.fc(x), x), fc=nn.Linear(5, 3)), "returns 2 values"),
-    "returns a dict": (lambda: zoo.Does(lambda m, x: {"y": m.fc(x)}, fc=nn.Linear(5, 3)), "dict|values|output"),
+    "returns a tuple": (lambda: zoo.Does(lambda m, x: (m.fc(x), x), fc=nn.Linear(5, 3)), "a tuple of 2 values, not one"),
+    "returns a dict": (lambda: zoo.Does(lambda m, x: {"y": m.fc(x)}, fc=nn.Linear(5, 3)), "a dict of y, not one tensor"),
     "ignores its input": (lambda: zoo.Does(lambda m, x: m.fc(torch.ones(2, 5)), fc=nn.Linear(5, 3)), "does not depend"),
     "returns its input": (lambda: zoo.Does(lambda m, x: x, fc=nn.Linear(5, 3)), "at least one|never used"),
-    "unused layer": (
-        lambda: zoo.Does(lambda m, x: m.fc(x), fc=nn.Linear(5, 3), aux=nn.Linear(5, 2)), "aux.bias, aux.weight is never used"
-    ),
     "wrong input": (lambda: nn.Sequential(nn.Flatten(), nn.Linear(6, 3)), "is --input-shape right"),
     "random": (lambda: zoo.Does(lambda m, x: m.fc(x + torch.rand_like(x)), fc=nn.Linear(5, 3)), "rand|reproduce"),
     "no layer": (lambda: nn.Sequential(nn.ReLU()), "at least one linear"),
@@ -323,8 +322,6 @@ def test_unusable_models_are_refused_in_one_line(name):
 
 def test_a_checkpoint_that_does_not_fit_is_named():
     module = nn.Sequential(nn.Linear(5, 3))
-    with pytest.raises(CheckpointError, match=r"does not fit file.pth: the model lacks 1.weight"):
-        from_checkpoint(checkpoint(module, **{"1.weight": torch.ones(2)}), module)
     lacking = checkpoint(module)
     del lacking.tensors["0.bias"], lacking.raw["0.bias"]
     with pytest.raises(CheckpointError, match=r"the checkpoint lacks 0.bias"):
@@ -397,7 +394,7 @@ def test_an_operation_outside_aten_is_named():
 
     double_it.register_fake(torch.empty_like)
     module = zoo.Does(lambda m, x: m.fc(double_it(x)), fc=nn.Linear(5, 3)).eval()
-    program, state = capture.export(module, (5,), "model")
+    program, state = capture.export(module, torch.zeros(2, 5), "model")
     network = Builder(program, dict(state), {}, {}).network("test")
     with pytest.raises(NotCovered, match="double_it"):
         run(network, torch.ones(2, 5).double())

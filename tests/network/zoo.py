@@ -93,6 +93,7 @@ def _log_softmax(m: nn.Module, x: Tensor) -> Tensor:
 
 
 IMAGE = (2, 7, 6)
+ROW = (2, 7)
 
 
 def conv(kernel=3, out: int = 4, **options) -> nn.Sequential:
@@ -184,6 +185,42 @@ MODULES: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     "circular, even": (lambda: conv((2, 3), padding=(1, 0), stride=2, padding_mode="circular"), IMAGE),
     "reflect": (lambda: conv(3, padding=(1, 2), padding_mode="reflect"), IMAGE),
     "replicate": (lambda: conv(3, padding=(3, 1), padding_mode="replicate"), IMAGE),
+    "Conv1d": (lambda: Does(_layers_1d, conv=nn.Conv1d(2, 3, 2), fc=nn.Linear(18, 3)), ROW),
+    "Conv1d, all options": (
+        lambda: head(nn.Sequential(nn.Conv1d(2, 4, 2, 2, 1, 2, 2), nn.BatchNorm1d(4), nn.ReLU(), nn.Conv1d(4, 3, 1))), ROW
+    ),
+    "Conv1d, same": (lambda: head(nn.Sequential(nn.Conv1d(2, 4, 2, padding="same"), nn.ReLU())), ROW),
+    "Conv1d, valid, one channel": (
+        lambda: head(nn.Sequential(nn.Conv1d(1, 4, 3, padding="valid"), nn.ReLU())), (1, 7)
+    ),
+    "BatchNorm1d before Conv1d": (
+        lambda: head(nn.Sequential(nn.BatchNorm1d(2), nn.Conv1d(2, 4, 2), nn.ReLU())), ROW
+    ),
+    "max pooling of a row": (
+        lambda: head(nn.Sequential(nn.Conv1d(2, 4, 2), nn.ReLU(), nn.MaxPool1d(2, 1, 1))), ROW
+    ),
+    "average pooling of a row": (
+        lambda: head(nn.Sequential(nn.Conv1d(2, 4, 2), nn.ReLU(), nn.AvgPool1d(2, padding=1))), ROW
+    ),
+    "adaptive pooling of a row": (
+        lambda: head(nn.Sequential(nn.Conv1d(2, 4, 2), nn.ReLU(), nn.AdaptiveAvgPool1d(3))), ROW
+    ),
+    "Conv1d, circular": (lambda: head(nn.Sequential(nn.Conv1d(2, 4, 3, padding=1, padding_mode="circular"), nn.ReLU())), ROW),
+    "Conv1d, reflect": (lambda: head(nn.Sequential(nn.Conv1d(2, 4, 3, padding=1, padding_mode="reflect"), nn.ReLU())), ROW),
+    "slice of a row": (
+        lambda: Does(
+            lambda m, x: m.fc(F.relu(m.conv(x[:, :, 1::2])).flatten(1)), conv=nn.Conv1d(2, 4, 2), fc=nn.Linear(8, 3)
+        ), ROW,
+    ),
+    "mean of a row": (
+        lambda: Does(lambda m, x: m.fc(F.relu(m.conv(x)).mean(2)), conv=nn.Conv1d(2, 4, 2), fc=nn.Linear(4, 3)), ROW
+    ),
+    "rows of the input twice": (
+        lambda: Does(
+            lambda m, x: m.fc(F.relu(m.a(x) + m.b(x)).flatten(1)), a=nn.Conv1d(2, 3, 3, padding=1), b=nn.Conv1d(2, 3, 1),
+            fc=nn.Linear(21, 3),
+        ), ROW,
+    ),
 }  # fmt: skip
 
 
@@ -217,7 +254,6 @@ UNKNOWN: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...], str]] = {
     ),
     "PReLU": (lambda: nn.Sequential(nn.Linear(5, 4), nn.PReLU(), nn.Linear(4, 3)), (5,), "prelu"),
     "ConvTranspose2d": (lambda: head(nn.ConvTranspose2d(2, 2, 2)), IMAGE, "conv_transpose2d"),
-    "Conv1d": (lambda: Does(_layers_1d, conv=nn.Conv1d(2, 3, 2), fc=nn.Linear(12, 3)), (2, 5), "conv1d"),
     "Conv3d": (lambda: Does(_layers_1d, conv=nn.Conv3d(1, 2, 2), fc=nn.Linear(16, 3)), (1, 3, 3, 3), "conv3d"),
     "attention": (
         lambda: Does(_attention, attention=nn.MultiheadAttention(2, 1, batch_first=True), fc=nn.Linear(2, 3)),
@@ -235,14 +271,16 @@ UNKNOWN: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...], str]] = {
 }  # fmt: skip
 
 
-def ready(make: Callable[[], nn.Module], shape: tuple[int, ...], seed: int = 0) -> nn.Module:
+def ready(
+    make: Callable[[], nn.Module], shape: tuple[int, ...], seed: int = 0, dtype: torch.dtype = torch.float32
+) -> nn.Module:
     """A module in evaluation mode with random BatchNorm statistics and a third of its weights pruned."""
     with torch.random.fork_rng(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.manual_seed(seed)
         module = make().eval()
         with torch.no_grad():
-            module(torch.zeros(2, *shape))
+            module(torch.zeros(2, *shape, dtype=dtype))
             for name, tensor in module.state_dict().items():
                 if name.endswith("running_mean"):
                     tensor.normal_()

@@ -7,6 +7,7 @@ What lies beside it is kept for `boundcalc.checkpoint.masks`, which looks for ma
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -160,5 +161,20 @@ def _flat(saved: dict[str, Any], state: State) -> State:
     if not tensors:
         raise CheckpointError(state.path, "holds no tensors, so no weights")
     return _aside(
-        replace(state, tensors=tensors), {key: value for key, value in saved.items() if key not in tensors}
+        replace(state, tensors=tensors, metadata=metadata_of(saved)),
+        {key: value for key, value in saved.items() if key not in tensors},
     )
+
+
+def metadata_of(saved: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the versions that `torch.nn.Module.state_dict` keeps beside the tensors, where they are as it writes them.
+
+    Args:
+        saved: a state dict.
+    """
+    metadata = getattr(saved, "_metadata", None)
+    if not isinstance(metadata, dict):
+        return {}
+    return {
+        name: dict(own) for name, own in metadata.items() if isinstance(name, str) and isinstance(own, dict)
+    }

@@ -6,6 +6,7 @@ Run last: names that only a reparametrisation writes and that are still there we
 from __future__ import annotations
 
 import re
+from collections.abc import Container
 from dataclasses import replace
 
 import torch
@@ -30,7 +31,9 @@ def decode(state: State) -> State:
     Raises:
         CheckpointError: naming a key that belongs to a reparametrisation whose other half is missing.
     """
-    left_over = [key for key in state.tensors if _LEFT_OVER.fullmatch(key)]
+    left_over = [
+        key for key in state.tensors if _LEFT_OVER.fullmatch(key) and not _of_attention(key, state.tensors)
+    ]
     if left_over:
         raise CheckpointError(
             state.path, f"{listing(left_over)}: part of a reparametrisation whose other parts are missing"
@@ -38,6 +41,11 @@ def decode(state: State) -> State:
     counters = [key for key, tensor in state.tensors.items() if _is_counter(key, tensor)]
     kept = {key: tensor for key, tensor in state.tensors.items() if key not in counters}
     return replace(state, tensors=kept, ignored=(*state.ignored, *counters), formats=(*state.formats, NAME))
+
+
+def _of_attention(key: str, tensors: Container[str]) -> bool:
+    """Tell the biases of keys and values, which torch.nn.MultiheadAttention has in pairs, from a part of weight_norm."""
+    return key.endswith("bias_v") and f"{key[:-1]}k" in tensors
 
 
 def note_inferred_masks(state: State) -> State:

@@ -34,7 +34,7 @@ def fill(evaluation: Evaluation) -> Filled:
     problem = evaluation.problem
     norms = recorded(evaluation, "norms")
     layers = [link.layer for link in problem.toeplitz().links]
-    areas = [math.prod(layer.window.kernel) if layer.kind == "conv2d" else 1 for layer in layers]
+    areas = [math.prod(layer.window.kernel) if layer.kind != "linear" else 1 for layer in layers]
     values = {
         m: exact(problem.energies.m), C: exact(problem.network.outputs), delta: exact(problem.settings.delta),
         E: exact(problem.energies.max_pixel), widest: exact(max(areas)),

@@ -1,0 +1,70 @@
+"""Tensors that by their name belong to no forward pass: losses, metrics, copies of weights; and the networks of a file."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+_WHY = {
+    "a loss's own tensor": {"criterion", "criterions", "loss", "losses"},
+    "a metric's state": {
+        "acc", "accuracy", "auc", "auroc", "confmat", "f1", "metric", "metrics", "precision", "recall", "tracker",
+    },
+    "another network's weights": {"ema", "shadow", "swa", "target", "teacher"},
+}  # fmt: skip
+_NETWORKS = frozenset({
+    "actor", "critic", "d", "discriminator", "ema", "g", "generator", "neta", "netb", "netd", "netg", "online", "shadow",
+    "student", "swa", "target", "teacher",
+})  # fmt: skip
+_COPY = re.compile(r"(?:^|_)(?:init|initial|orig|original|prev|previous|rewind|saved|backup|best|old)(?:_|$)")
+_PARAMETERS = ("weight", "weights", "bias", "biases")
+
+
+def by_name(key: str) -> str | None:
+    """Return why a tensor is part of no forward pass, where its name says so, or None.
+
+    Example:
+        >>> by_name("criterion.weight"), by_name("fc1._init_weights"), by_name("fc1.weight")
+        ("a loss's own tensor", "a copy of the layer's weights or biases", None)
+    """
+    *modules, leaf = key.split(".")
+    for module in modules:
+        words = set(module.lower().split("_"))
+        for why, names in _WHY.items():
+            if words & names:
+                return why
+    if modules and _COPY.search(leaf) and leaf.endswith(_PARAMETERS) and leaf not in _PARAMETERS:
+        return "a copy of the layer's weights or biases"
+    return None
+
+
+def is_network(prefix: str) -> bool:
+    """Return whether a prefix is what one of several networks of a file is called.
+
+    Example:
+        >>> is_network("teacher."), is_network("netD."), is_network("encoder.")
+        (True, True, False)
+    """
+    return bool(set(re.split(r"[_.]", prefix.lower())) & _NETWORKS)
+
+
+def parts(keys: Iterable[str]) -> dict[str, list[str]]:
+    """Return the keys by their prefix, with its dot, after what is common to all; those without one are left out.
+
+    Example:
+        >>> parts(["net.a.w", "net.b.0.w", "net.b.1.w", "net.c"])
+        {'net.a.': ['net.a.w'], 'net.b.': ['net.b.0.w', 'net.b.1.w']}
+    """
+    every = list(keys)
+    common = ""
+    while every and len({key[len(common) :].partition(".")[:2] for key in every}) == 1:
+        first, dot, _ = every[0][len(common) :].partition(".")
+        if not dot:
+            break
+        common += first + dot
+    found: dict[str, list[str]] = {}
+    for key in every:
+        first, dot, _ = key[len(common) :].partition(".")
+        if dot:
+            found.setdefault(f"{common}{first}.", []).append(key)
+    return found

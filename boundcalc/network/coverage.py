@@ -1,0 +1,145 @@
+"""What stands in the way of a bound, all of it at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from boundcalc.errors import NotCovered
+from boundcalc.network.network import Network
+from boundcalc.network.ops import (
+    Add,
+    Affine,
+    AvgPool,
+    ChannelAffine,
+    Input,
+    MaxPool,
+    Node,
+    Rearrange,
+    ReLU,
+    Unknown,
+)
+
+RELU_NETWORK = (Input, Affine, ReLU, AvgPool, MaxPool, Add, Rearrange)
+"""Nodes of ReLU networks with pooling, sums of branches and cropping."""
+
+_MOST = 4
+
+
+@dataclass(frozen=True)
+class Blocker:
+    """What stands in a bound's way.
+
+    Attributes:
+        operation: in the report's words.
+        place: where it stands, when it is the only one.
+        layer: whose tensors it reads, or "".
+        after: the layer before it, or "".
+        weights: entries of the weights that it reads.
+    """
+
+    operation: str
+    place: str
+    layer: str = ""
+    after: str = ""
+    weights: int = 0
+
+
+def operation_name(node: Node) -> str:
+    """Return the word by which a report calls an operation that a bound does not cover."""
+    match node:
+        case Unknown():
+            return _unknown_name(node)
+        case MaxPool():
+            return "max pooling"
+        case Add():
+            return "residual sum"
+        case ChannelAffine():
+            return "BatchNorm that follows no layer"
+        case Rearrange():
+            return "cropping or padding of values"
+        case _:
+            return type(node).__name__
+
+
+def _unknown_name(node: Unknown) -> str:
+    sizes = len(node.read_as[0]) if node.read_as else 1
+    if node.packet in {"linear", "matmul"} and node.weights and sizes > 1:
+        return f"{node.packet} over the last of {sizes} axes"
+    return node.packet
+
+
+def place_of(network: Network, index: int) -> str:
+    """Return the layer nearest to a node, for messages: its own name or ``after NAME``."""
+    node = network.nodes[index]
+    after = _layer_before(network, index)
+    return _own_layer(node) or (f"{node.name} after {after}" if after else f"the input of {node.name}")
+
+
+def _own_layer(node: Node) -> str:
+    if isinstance(node, Affine | ChannelAffine):
+        return node.name
+    return node.module if isinstance(node, Unknown) else ""
+
+
+def _layer_before(network: Network, index: int) -> str:
+    return next((n.name for n in reversed(network.nodes[:index]) if isinstance(n, Affine)), "")
+
+
+def blocker(network: Network, index: int, operation: str = "") -> Blocker:
+    """Return a node as what stands in a bound's way, by its own operation or in other words."""
+    node = network.nodes[index]
+    weights = sum(weight.parameters for weight in node.weights) if isinstance(node, Unknown) else 0
+    return Blocker(
+        operation or operation_name(node), place_of(network, index), _own_layer(node), _layer_before(network, index), weights
+    )  # fmt: skip
+
+
+def refuse(blockers: list[Blocker]) -> None:
+    """Refuse a network for all that stands in a bound's way, if anything does; operations with weights come first.
+
+    Raises:
+        NotCovered: naming every operation, with its layers and the weights that it holds.
+
+    Example:
+        >>> try:
+        ...     refuse([Blocker("gelu", "gelu after fc1", "", "fc1"), Blocker("conv_transpose2d", "up", "up", "fc1", 1200)])
+        ... except NotCovered as error:
+        ...     print(error)
+        conv_transpose2d at up (1,200 weights); gelu after fc1
+    """
+    if not blockers:
+        return
+    first = max(blockers, key=lambda one: one.weights > 0)
+    named: dict[str, list[Blocker]] = {}
+    for one in blockers:
+        named.setdefault(one.operation, []).append(one)
+    ordered = sorted(named.values(), key=lambda found: not any(one.weights for one in found))
+    every = "; ".join(_said(found) for found in ordered) if len(blockers) > 1 or first.weights else ""
+    raise NotCovered(first.operation, first.place, every)
+
+
+def _said(found: list[Blocker]) -> str:
+    operation, layers = found[0].operation, list(dict.fromkeys(one.layer for one in found if one.layer))
+    weights = sum({one.layer: one.weights for one in found}.values())
+    held = f" ({weights:,} weights)" if weights else ""
+    if layers:
+        more = f" and {len(layers) - _MOST} more" if len(layers) > _MOST else ""
+        return f"{operation} at {', '.join(layers[:_MOST])}{more}{held}"
+    if len(found) > 1:
+        return f"{operation}, {len(found)} times"
+    return f"{operation} after {found[0].after}" if found[0].after else operation
+
+
+def require(network: Network, covered: tuple[type, ...] = RELU_NETWORK) -> None:
+    """Refuse a network of any operation but the covered ones.
+
+    Args:
+        network: the network.
+        covered: kinds of nodes; by default those of ReLU networks with pooling, sums and cropping.
+
+    Raises:
+        NotCovered: naming every other operation.
+    """
+    refuse([
+        blocker(network, index) for index, node in enumerate(network.nodes) if not isinstance(node, covered)
+    ])  # fmt: skip

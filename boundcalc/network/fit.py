@@ -1,0 +1,247 @@
+"""Which tensors of a file a module takes: names with and without the prefixes of wrappers, shared and unused tensors."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+import torch
+from torch.nn.parameter import is_lazy
+
+from boundcalc.checkpoint.conventions.state import listing
+from boundcalc.checkpoint.types import Checkpoint
+from boundcalc.errors import CheckpointError
+from boundcalc.network import apart, tied
+from boundcalc.network.weights import plain_key
+
+_COUNTER = "num_batches_tracked"
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A checkpoint in the names of a module.
+
+    Attributes:
+        checkpoint: with the module's keys only.
+        set_aside: keys of the file that the module does not have, and why.
+        notes: what was assumed.
+    """
+
+    checkpoint: Checkpoint
+    set_aside: tuple[tuple[str, str], ...]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Names:
+    """How keys of the module become keys of the file: one prefix goes, another comes.
+
+    Attributes:
+        file: prefix in the file, with its dot, or "".
+        module: prefix in the module, with its dot, or "".
+    """
+
+    file: str
+    module: str
+
+    def in_file(self, key: str) -> str:
+        return self.file + key.removeprefix(self.module)
+
+    def in_module(self, key: str) -> str | None:
+        return self.module + key.removeprefix(self.file) if key.startswith(self.file) else None
+
+
+def load(module: torch.nn.Module, checkpoint: Checkpoint, named: str) -> Fit:
+    """Load a checkpoint's tensors into a module; what the module lacks is set aside, what the file lacks is an error.
+
+    Args:
+        module: changed in place.
+        checkpoint: canonical and raw tensors.
+        named: names the module in messages.
+
+    Returns:
+        The checkpoint in the module's names.
+
+    Raises:
+        CheckpointError: tensors are missing or have other shapes, or several networks in the file fit; the message names them.
+    """
+    wanted = {key: value for key, value in module.state_dict().items() if isinstance(value, torch.Tensor)}
+    shared = tied.groups(wanted)
+    have = {**checkpoint.raw, **checkpoint.tensors}
+    names = _names(checkpoint.path, wanted, shared, have)
+    renamed = {new: tensor for key, tensor in have.items() if (new := names.in_module(key)) is not None}
+    own = _own(checkpoint, names)
+    one = tied.plain(shared, own.tensors)
+    own = tied.agreed(own, one)
+    taken = {key: own.tensors.get(key, renamed.get(key)) for key in wanted}
+    for keys in shared:
+        given = next((taken[key] for key in keys if taken[key] is not None), None)
+        taken |= {key: given for key in keys if taken[key] is None}
+    found = {key: tensor for key, tensor in taken.items() if tensor is not None}
+    complete = all(key in found or key.endswith(_COUNTER) for key in wanted)
+    _fill(module, found if complete else {**renamed, **found}, checkpoint, named)
+    kept, extra = _kept(own, set(wanted))
+    outside = [
+        (key, f"outside the prefix {names.file}")
+        for key in checkpoint.tensors
+        if names.in_module(key) is None
+    ]
+    unwanted = [(names.in_file(key), apart.by_name(key) or "the model has no such tensor") for key in extra]
+    cut = (f"the keys of the file begin with {names.file}, which the model's do not",) if names.file else ()
+    return Fit(kept, (*unwanted, *outside), (*cut, *tied.notes(one)))
+
+
+def under(checkpoint: Checkpoint, prefix: str | None) -> tuple[Checkpoint, tuple[tuple[str, str], ...]]:
+    """Return the network of a file whose keys begin with a prefix, and what is set aside for it.
+
+    Args:
+        checkpoint: of one or several networks.
+        prefix: with or without its dot; None for all of it.
+
+    Raises:
+        CheckpointError: no key begins with it.
+    """
+    if not prefix:
+        return checkpoint, ()
+    names = _Names(f"{prefix.rstrip('.')}.", "")
+    own = _own(checkpoint, names)
+    if not own.tensors:
+        known = listing(first.rstrip(".") for first in apart.parts(checkpoint.tensors) if first)
+        has = f"they begin with {known}" if known else f"they are {listing(checkpoint.tensors)}"
+        raise CheckpointError(checkpoint.path, f"--prefix {prefix}: none of its keys begins with it; {has}")
+    why = f"outside --prefix {prefix}"
+    return own, tuple((key, why) for key in checkpoint.tensors if names.in_module(key) is None)
+
+
+def in_names_of(checkpoint: Checkpoint, wanted: list[str], prefix: str | None) -> Checkpoint:
+    """Return a checkpoint without the prefix that comes before every wanted key, where it has one; as it is where none fits.
+
+    Args:
+        checkpoint: another one of the same network.
+        wanted: keys.
+        prefix: that is taken where it fits; None for any that does.
+    """
+    names = [f"{prefix.rstrip('.')}."] if prefix else _prefixes_before(set(wanted), checkpoint.tensors)
+    fitting = [name for name in names if all(name + key in checkpoint.tensors for key in wanted)]
+    if not wanted or all(key in checkpoint.tensors for key in wanted) or len(fitting) != 1:
+        return checkpoint
+    return _own(checkpoint, _Names(fitting[0], ""))
+
+
+def _names(
+    path: str, wanted: Mapping[str, torch.Tensor], shared: tied.Groups, have: Mapping[str, torch.Tensor]
+) -> _Names:
+    """Return the names under which the file has what the module needs; those that miss the fewest tensors where it lacks some.
+
+    Raises:
+        CheckpointError: several networks in the file fit.
+    """
+    needed = [key for key in wanted if not key.endswith(_COUNTER)]
+    others = {key: set(keys) for keys in shared for key in keys}
+    candidates: dict[str, tuple[tuple[int, int], _Names]] = {}
+    for inner in _common_prefixes(needed):
+        for outer in _prefixes_before({key.removeprefix(inner) for key in needed}, have):
+            names = _Names(outer, inner)
+            homes = {key: [have.get(names.in_file(k)) for k in (key, *others.get(key, ()))] for key in needed}
+            lacking = sum(all(home is None for home in found) for found in homes.values())
+            unlike = sum(not any(_alike(home, wanted[key]) for home in found) for key, found in homes.items())
+            candidates.setdefault(names.in_file(needed[0]) if needed else "", ((lacking, unlike), names))
+    if not candidates:
+        return _Names("", "")
+    exact = [names for wrong, names in candidates.values() if wrong == (0, 0)]
+    plain = [names for names in exact if names == _Names("", "")]
+    if len(exact) > 1 and not plain:
+        places = ", ".join(names.file.rstrip(".") for names in exact)
+        raise CheckpointError(
+            path,
+            f"several networks in it fit the model, under the prefixes {places}: choose one with --prefix NAME",
+        )
+    if exact:
+        return (plain or exact)[0]
+    return min(candidates.values(), key=lambda pair: (pair[0], len(pair[1].file), len(pair[1].module)))[1]
+
+
+def _alike(home: torch.Tensor | None, wanted: torch.Tensor) -> bool:
+    return home is not None and (is_lazy(wanted) or home.shape == wanted.shape)
+
+
+def _common_prefixes(keys: list[str]) -> list[str]:
+    """Return "" and every prefix, with its dot, that all keys begin with."""
+    prefixes, rest = [""], keys
+    while rest and all("." in key for key in rest) and len({key.partition(".")[0] for key in rest}) == 1:
+        prefixes.append(f"{prefixes[-1]}{rest[0].partition('.')[0]}.")
+        rest = [key.partition(".")[2] for key in rest]
+    return prefixes
+
+
+def _prefixes_before(keys: set[str], have: Iterable[str]) -> list[str]:
+    """Return what comes before a wanted key in the keys of the file, the shortest first; "" always."""
+    found = {""}
+    for key in have:
+        parts = key.split(".")
+        for place in range(1, len(parts)):
+            if ".".join(parts[place:]) in keys:
+                found.add(".".join(parts[:place]) + ".")
+    return sorted(found, key=lambda prefix: (len(prefix), prefix))
+
+
+def _own(checkpoint: Checkpoint, names: _Names) -> Checkpoint:
+    """Return the checkpoint's part under a prefix, in the module's names."""
+
+    def renamed(table: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        return {new: tensor for key, tensor in table.items() if (new := names.in_module(key)) is not None}
+
+    return replace(
+        checkpoint,
+        tensors=renamed(checkpoint.tensors),
+        masks=renamed(checkpoint.masks),
+        raw=renamed(checkpoint.raw),
+    )
+
+
+def _kept(own: Checkpoint, wanted: set[str]) -> tuple[Checkpoint, list[str]]:
+    """Return the checkpoint with the tensors that a module knows, under its name or that of a reparametrisation, and the others."""
+    known = wanted | {plain_key(key) for key in wanted}
+    extra = [key for key in own.tensors if key not in known]
+    tensors = {key: tensor for key, tensor in own.tensors.items() if key in known}
+    masks = {key: mask for key, mask in own.masks.items() if key in known}
+    return replace(own, tensors=tensors, masks=masks), extra
+
+
+def _fill(
+    module: torch.nn.Module, found: Mapping[str, torch.Tensor], checkpoint: Checkpoint, named: str
+) -> None:
+    wanted = module.state_dict()
+    state: OrderedDict[str, torch.Tensor] = OrderedDict(found)
+    state._metadata = _metadata(wanted, checkpoint.metadata)  # type: ignore[attr-defined]
+    try:
+        missing, unexpected = module.load_state_dict(state, strict=False)
+    except Exception as error:
+        problem = _shapes(wanted, found) or f"loading it raised {type(error).__name__}: {error}"
+        raise CheckpointError(named, f"does not fit {checkpoint.path}: {problem}") from error
+    missing = sorted(key for key in missing if not key.endswith((_COUNTER, "_extra_state")))
+    if missing:
+        lacks = [
+            f"{what} {listing(keys)}"
+            for what, keys in (("the checkpoint lacks", missing), ("the model lacks", sorted(unexpected)))
+            if keys
+        ]
+        raise CheckpointError(named, f"does not fit {checkpoint.path}: {'; '.join(lacks)}")
+
+
+def _shapes(wanted: Mapping[str, torch.Tensor], found: Mapping[str, torch.Tensor]) -> str:
+    for key, tensor in found.items():
+        if key in wanted and not _alike(tensor, wanted[key]):
+            return f"{key} is {tuple(tensor.shape)}, the model has {tuple(wanted[key].shape)}"
+    return ""
+
+
+def _metadata(wanted: object, stored: Mapping[str, object]) -> dict[str, object]:
+    """Return the versions of the file's modules where it names those of this model, under whatever prefix, else the model's own."""
+    own: dict[str, object] = dict(getattr(wanted, "_metadata", {}))
+    for prefix in sorted(stored, key=len):
+        places = {name: ".".join(part for part in (prefix, name) if part) for name in own}
+        if all(place in stored for place in places.values()):
+            return {name: stored[place] for name, place in places.items()}
+    return own

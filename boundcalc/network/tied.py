@@ -1,0 +1,86 @@
+"""One tensor under several names: a module that is registered twice, or layers that share a weight."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+import torch
+from torch.nn.parameter import is_lazy
+
+from boundcalc.checkpoint.types import Checkpoint
+from boundcalc.errors import CheckpointError
+from boundcalc.network.weights import plain_key, same_memory
+
+Groups = tuple[tuple[str, ...], ...]
+"""Keys that name one tensor, two or more to a group."""
+
+
+def groups(state: Mapping[str, torch.Tensor]) -> Groups:
+    """Return the keys of a state dict that name one tensor, as those of a module or of a file that keeps what is shared.
+
+    Args:
+        state: tensors by key.
+
+    Example:
+        >>> weight, bias = torch.ones(2, 2), torch.ones(2)
+        >>> groups({"a.weight": weight, "b.weight": weight, "b.bias": bias})
+        (('a.weight', 'b.weight'),)
+    """
+    found: dict[tuple[object, ...], list[str]] = {}
+    for key, tensor in state.items():
+        if is_lazy(tensor):
+            continue
+        found.setdefault(same_memory(key, tensor), []).append(key)
+    return tuple(tuple(keys) for keys in found.values() if len(keys) > 1)
+
+
+def plain(groups_of_raw: Groups, tensors: Iterable[str]) -> Groups:
+    """Return the groups with the keys of a canonical state dict; those that come to one key are none."""
+    names = set(tensors)
+    found = (
+        tuple(dict.fromkeys(key if key in names else plain_key(key) for key in keys))
+        for keys in groups_of_raw
+    )
+    return tuple(keys for keys in found if len(keys) > 1)
+
+
+def notes(shared: Groups) -> tuple[str, ...]:
+    """Return in words which keys are one tensor, which counts once."""
+    return tuple(f"{', '.join(keys)}: one tensor under {len(keys)} names, counted once" for keys in shared)
+
+
+def agreed(checkpoint: Checkpoint, shared: Groups) -> Checkpoint:
+    """Give every name of a shared tensor the values and the mask that one of them has.
+
+    Args:
+        checkpoint: canonical tensors and masks.
+        shared: its keys that name one tensor; keys that it lacks get it.
+
+    Returns:
+        The checkpoint, where the names agree.
+
+    Raises:
+        CheckpointError: two names of one tensor have different values or masks.
+    """
+    tensors, masks = dict(checkpoint.tensors), dict(checkpoint.masks)
+    for keys in shared:
+        present = [key for key in keys if key in tensors]
+        masked = [key for key in present if key in masks]
+        for key in masked[1:]:
+            if not torch.equal(masks[masked[0]], masks[key]):
+                raise CheckpointError(
+                    checkpoint.path, f"{masked[0]} and {key} are one tensor, with two masks"
+                )
+        for key in present:
+            if masked and key not in masks:
+                masks[key] = masks[masked[0]]
+                tensors[key] = torch.where(masks[key], tensors[key], torch.zeros_like(tensors[key]))
+            if not torch.equal(tensors[present[0]], tensors[key]):
+                problem = f"{present[0]} and {key} are one tensor in the network, but have different values in the file"
+                raise CheckpointError(checkpoint.path, f"{problem}: keep the one that the network uses")
+        for key in keys if present else ():
+            tensors.setdefault(key, tensors[present[0]])
+            if masked:
+                masks[key] = masks[masked[0]]
+    return replace(checkpoint, tensors=tensors, masks=masks)

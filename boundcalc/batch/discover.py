@@ -9,14 +9,13 @@ from pathlib import Path
 
 from boundcalc.batch.rows import natural
 from boundcalc.checkpoint import open_lth
+from boundcalc.checkpoint.folders import SUFFIXES, is_companion
 from boundcalc.checkpoint.masks.folder import is_no_ticket
-from boundcalc.checkpoint.safetensors_file import INDEX_SUFFIX, shard_files
+from boundcalc.checkpoint.shards import INDEX_SUFFIXES, shard_files
 from boundcalc.errors import CheckpointError
 from boundcalc.files import is_folder, system_problem
 from boundcalc.tickets.paths import STATE
 
-SUFFIXES = (".bin", ".ckpt", ".pt", ".pt2", ".pth", ".pth.tar", ".safetensors")
-"""How the name of a checkpoint ends, where a folder or a pattern is searched; a file that is named is taken whatever its name."""
 _NAMES = f"(names that end in {', '.join(SUFFIXES)})"
 
 
@@ -25,11 +24,11 @@ def discover(given: Sequence[str | Path]) -> tuple[Path, ...]:
 
     A folder is searched with everything below it, hidden folders and links to folders left out. A ticket of open_lth is the folder
     ``main`` of its level, once, whatever else lies in it; ``level_pretrain`` and initial weights are references of the tickets
-    beside them and not tickets, unless nothing else is there. A safetensors index stands for its shards. Files of masks
+    beside them and not tickets, unless nothing else is there. An index of shards stands for them. Files of masks
     are read with the checkpoints beside them; they are found only where there are none, so that it is told that they are none.
-    What `boundcalc train --resume` goes on from is left out. What a pattern matches is searched as if it
-    were in one folder. A folder that cannot be listed, and a pipe, device or broken link under a checkpoint's name, are found, too:
-    reading them says what is wrong. Nothing but indices of shards is opened.
+    So is what training goes on from, such as optimizer.pt; the state of `boundcalc train --resume` is left out. What a pattern
+    matches is searched as if it were in one folder. A folder that cannot be listed, and a pipe, device or broken link under a
+    checkpoint's name, are found, too: reading them says what is wrong. Nothing but indices of shards is opened.
 
     Args:
         given: files, folders, or patterns with ``*``, ``?``, ``[...]`` and ``**``.
@@ -129,7 +128,7 @@ def _level(folder: Path) -> str:
 
 
 def _files(files: list[Path]) -> list[Path]:
-    indices = {file for file in files if file.name.endswith(INDEX_SUFFIX)}
+    indices = {file for file in files if file.name.endswith(INDEX_SUFFIXES)}
     shards = {shard for index in indices for shard in _shards(index)}
     named = [file for file in files if file not in shards and (file in indices or _is_named_so(file))]
     stems = {(file.parent, file.name.partition(".")[0]) for file in named}
@@ -137,6 +136,7 @@ def _files(files: list[Path]) -> list[Path]:
         file
         for file in named
         if not is_no_ticket(file, {stem for home, stem in stems if home == file.parent})
+        and not is_companion(file.name)
     ]
     return checkpoints or named
 

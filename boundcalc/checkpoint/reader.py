@@ -12,8 +12,16 @@ from typing import Any
 import torch
 
 from boundcalc.budget import Budget
-from boundcalc.checkpoint import numpy_file, open_lth, pickled, safetensors_file, validate
-from boundcalc.checkpoint.conventions import decode, lightning, nested, plain, wrappers
+from boundcalc.checkpoint import (
+    folders,
+    numpy_file,
+    open_lth,
+    pickled,
+    safetensors_file,
+    shards,
+    validate,
+)
+from boundcalc.checkpoint.conventions import bitmask, decode, lightning, nested, plain, quantised, wrappers
 from boundcalc.checkpoint.conventions.state import State, listing
 from boundcalc.checkpoint.masks import apply as masks_applied
 from boundcalc.checkpoint.masks import folder
@@ -23,13 +31,13 @@ from boundcalc.checkpoint.program import Program
 from boundcalc.checkpoint.sniff import Container, container
 from boundcalc.checkpoint.types import Checkpoint
 from boundcalc.errors import CheckpointError, only_own_errors
-from boundcalc.files import Refuse, check_unchanged, entries, is_folder, look, open_file, stamps
+from boundcalc.files import Refuse, check_unchanged, is_folder, look, open_file, stamps
 
 _CHUNK = 1 << 20
-_SUFFIXES = frozenset({".bin", ".ckpt", ".pt", ".pt2", ".pth", ".safetensors"})
 _BY_PRECEDENCE = (
     "pt2",
     "open_lth",
+    "compressed-tensors",
     "prune-live",
     "synaptic-flow",
     "parametrizations",
@@ -64,7 +72,7 @@ def read(
     """Read a checkpoint of any convention that `formats` lists. Nothing in it is executed.
 
     Args:
-        path: a file, or a folder of open_lth or of safetensors shards.
+        path: a file, or a folder of open_lth or with one checkpoint, perhaps in shards.
         mask: masks by which the weights are multiplied: a file, or a table or list of tensors in any form that such a file may have.
         max_memory: gigabytes that the tensors of one file may take; None for 4 times its size or 2 GB, whichever is larger.
         mask_from_scores: the share of each layer that is kept, for the scores of edge-popup.
@@ -85,7 +93,8 @@ def read(
 
 def _read(place: Path, mask: Any, max_memory: float | None, density: float | None) -> Checkpoint:
     ticket = open_lth.ticket_at(place)
-    opened = _open(ticket.model if ticket else _file_at(place), max_memory)
+    file, others = (ticket.model, "") if ticket else _file_at(place)
+    opened = _open(file, max_memory)
     if is_masks_alone(opened.saved, str(place), folder.is_mask_file(opened.files[0])):
         raise CheckpointError(
             place, "holds masks and no weights: give it with --mask, beside the checkpoint that it is for"
@@ -93,7 +102,7 @@ def _read(place: Path, mask: Any, max_memory: float | None, density: float | Non
     state = nested.unwrap(opened.saved, str(ticket.model if ticket else place))
     state = _note_container(state, opened, ticket)
     if is_folder(place) and ticket is None:
-        state = state.noting(f"{opened.files[0].name} in the folder")
+        state = state.noting(f"{opened.files[0].name} in the folder" + (f"; {others}" if others else ""))
     given, unused = _given(state, ticket, mask, max_memory), ""
     if ticket is None and mask is None:
         given, unused = _beside(opened.files[0], max_memory)
@@ -115,7 +124,9 @@ def _decoded(
     state: State, given: tuple[Given, ...], density: float | None, *, ordered: bool, budget: Budget | None
 ) -> Checkpoint:
     """Return the content of a state dict and of what lies beside it, without path and digest."""
+    quantised.refuse(state)
     state = lightning.decode(wrappers.strip(validate.usable(state, budget)))
+    state, unpacked = bitmask.decode(state, budget)
     raw = state.tensors
     resolved = resolve(state, given, density, ordered=ordered, budget=budget)
     decoded = decode(masks_applied.without(state, resolved))
@@ -132,7 +143,7 @@ def _decoded(
         raw=masks_applied.to_raw(raw, resolved.masks),
         ordered=ordered,
         ignored=state.ignored,
-        entries=masks_applied.entries(state, raw, resolved),
+        entries=(*masks_applied.entries(state, raw, resolved), *unpacked),
         owners=dict(resolved.owners),
         renamed=dict(state.renamed),
         alive=masks_applied.alive(decoded, resolved),
@@ -144,7 +155,7 @@ def files_of(path: str | Path) -> tuple[Path, ...]:
     """Return the files whose `digest` is the ``sha256`` of the checkpoint that `read` finds at a path, without reading tensors.
 
     Args:
-        path: a file, or a folder of open_lth or of safetensors shards.
+        path: a file, or a folder of open_lth or with one checkpoint, perhaps in shards.
 
     Raises:
         CheckpointError: no checkpoint is there, or several.
@@ -153,8 +164,8 @@ def files_of(path: str | Path) -> tuple[Path, ...]:
     ticket = open_lth.ticket_at(place)
     if ticket is not None:
         return ticket.files if is_folder(place) else (ticket.model,)
-    file = _file_at(place)
-    return safetensors_file.shard_files(file) if container(file) is Container.SHARD_INDEX else (file,)
+    file, _ = _file_at(place)
+    return shards.shard_files(file) if container(file) is Container.SHARD_INDEX else (file,)
 
 
 def from_state_dict(
@@ -194,29 +205,18 @@ def _on_cpu(saved: Any) -> Any:
     return type(saved)(map(_on_cpu, saved)) if type(saved) in {list, tuple} else saved
 
 
-def _file_at(place: Path) -> Path:
-    if not is_folder(place):
-        return place
-    files = [
-        path.name for path in entries(place) if path.suffix in _SUFFIXES and not folder.is_mask_file(path)
-    ]
-    others = [name for name in files if not name.endswith(".safetensors")]
-    if len(files) == 1 and others:
-        return place / others[0]
-    found = safetensors_file.index_in(place)
-    if others:
-        raise CheckpointError(place, f"a folder of several files, pass one: {listing(files)}")
-    return found or place
+def _file_at(place: Path) -> tuple[Path, str]:
+    return folders.model_in(place) if is_folder(place) else (place, "")
 
 
 def _open(path: Path, max_memory: float | None) -> _Opened:
     kind = container(path)
-    files = safetensors_file.shard_files(path) if kind is Container.SHARD_INDEX else (path,)
+    files = shards.shard_files(path) if kind is Container.SHARD_INDEX else (path,)
     budget = Budget.of(path, sum(look(file).size for file in files), max_memory)
     if kind is Container.SAFETENSORS:
         return _Opened(safetensors_file.load(path), kind, files, budget)
     if kind is Container.SHARD_INDEX:
-        return _Opened(safetensors_file.load_shards(path), kind, files, budget)
+        return _Opened(shards.load_shards(path, budget), kind, files, budget)
     if kind is Container.PT2:
         from boundcalc.checkpoint import pt2
 
@@ -235,7 +235,7 @@ def _note_container(state: State, opened: _Opened, ticket: open_lth.Ticket | Non
         return state.noting("a safetensors file; its keys are sorted, not in layer order", "safetensors")
     if opened.container is Container.SHARD_INDEX:
         count = len(opened.files) - 1
-        return state.noting(f"{count} safetensors shards; keys are not in layer order", "safetensors")
+        return state.noting(f"{count} shards, with an index; keys are not in layer order", "safetensors")
     return state
 
 

@@ -9,6 +9,7 @@ from io import BytesIO
 from typing import IO, Any, BinaryIO
 from zipfile import ZipFile, is_zipfile
 
+from boundcalc.checkpoint import special_tensors
 from boundcalc.checkpoint.masks.advice import keep_masks
 from boundcalc.checkpoint.pickled import harmless
 from boundcalc.checkpoint.sniff import RESAVE
@@ -61,6 +62,9 @@ def explain(source: BinaryIO, problem: Exception) -> str:
     offending = _offending(source, content)
     if not offending and not _is_zip(source) and _LEGACY_MAGIC not in content.integers:
         return f"a plain pickle (pickle.dump), not a torch.save file; save it with {AS_IT_IS}, masks and weights alike"
+    special = special_tensors.told([*offending, *content.names])
+    if special is not None and not {"_parameters", "_modules"} <= content.strings:
+        return f"{special}{keep_masks(content.strings)}"
     if offending:
         what = _convention(source, content)
         masks = keep_masks(content.strings)

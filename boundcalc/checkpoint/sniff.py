@@ -9,6 +9,7 @@ from enum import Enum
 from pathlib import Path
 
 from boundcalc.archive import OLD_EXPORT, SMALL, open_zip
+from boundcalc.checkpoint import foreign
 from boundcalc.errors import CheckpointError
 from boundcalc.files import is_folder, look, open_file
 
@@ -26,21 +27,12 @@ class Container(Enum):
 RESAVE = 'torch.save(model.state_dict(), "model.pt")'
 _HEAD = 512
 
+_TAR = f"a tar archive (torch.save of before 0.2, or not a checkpoint); unpack it or re-save with {RESAVE}"
+_FROM_NUMPY = 'torch.save({k: torch.as_tensor(v) for k, v in numpy.load(FILE).items()}, "model.pt")'
 _REFUSED_MAGIC: tuple[tuple[int, bytes, str], ...] = (
-    (0, b"\x89HDF\r\n\x1a\n", "an HDF5 file (Keras?); boundcalc reads PyTorch checkpoints"),
+    *foreign.FIRST_BYTES,
     (0, b"\x93NUMPY", "a NumPy array, not a checkpoint: no layer names"),
-    (0, b"\x1f\x8b", "compressed with gzip; decompress it first"),
-    (0, b"BZh", "compressed with bzip2; decompress it first"),
-    (0, b"\xfd7zXZ\x00", "compressed with xz; decompress it first"),
-    (0, b"\x28\xb5\x2f\xfd", "compressed with zstd; decompress it first"),
-    (0, b"GGUF", "a GGUF file of quantised weights; pass the PyTorch file"),
-    (4, b"TFL3", "a TensorFlow Lite model; pass the PyTorch file"),
-    (0, b"\x7fELF", "a program or shared library, not a checkpoint"),
-    (
-        257,
-        b"ustar",
-        f"a tar archive (torch.save of before 0.2, or not a checkpoint); unpack it or re-save with {RESAVE}",
-    ),
+    (257, b"ustar", _TAR),
 )
 
 
@@ -60,11 +52,15 @@ def container(path: Path) -> Container:
     for offset, magic, what in _REFUSED_MAGIC:
         if head[offset:].startswith(magic):
             raise CheckpointError(path, what)
+    said = foreign.message_pack(head) or foreign.protocol_buffer(path, head)
+    if said is not None:
+        raise CheckpointError(path, said)
     for test, judge in _JUDGES:
         if test(head):
             return judge(path, head, size)
     _refuse_bare_pickle(path, size)
-    raise CheckpointError(path, "not a checkpoint: its bytes are of no known format")
+    said = foreign.tensorflow_index(_tail(path, size)) or "not a checkpoint: its bytes are of no known format"
+    raise CheckpointError(path, said)
 
 
 def regular_file(path: Path) -> int:
@@ -93,6 +89,12 @@ def _head(path: Path) -> tuple[bytes, int]:
         return file.read(_HEAD), size
 
 
+def _tail(path: Path, size: int) -> bytes:
+    with open_file(path) as file:
+        file.seek(max(0, size - _HEAD))
+        return file.read(_HEAD)
+
+
 def _judge_zip(path: Path, head: bytes, size: int) -> Container:
     with open_file(path) as file, open_zip(file, path) as archive:
         names = archive.namelist()
@@ -101,7 +103,9 @@ def _judge_zip(path: Path, head: bytes, size: int) -> Container:
     last = {name.rpartition("/")[2] for name in names}
     if "constants.pkl" in last and any("/code/" in name for name in names):
         raise CheckpointError(
-            path, f"TorchScript archive (torch.jit.save), which holds code; re-save the weights with {RESAVE}"
+            path,
+            "TorchScript archive (torch.jit.save), which holds code; save its weights, masks among them, with "
+            'torch.save(torch.jit.load(FILE).state_dict(), "model.pt")',
         )
     if any(name.endswith("/data.pkl") for name in names):
         return Container.TORCH_ZIP
@@ -122,12 +126,19 @@ def is_pt2(names: list[str]) -> bool:
 
 def _other_zip(names: list[str], last: set[str]) -> str:
     if names and all(name.endswith(".npy") for name in names):
-        return "an .npz of NumPy arrays, not a checkpoint; as data, pass it with --data npz:FILE"
+        return _npz({name.removesuffix(".npy") for name in names})
     if "model.weights.h5" in last:
         return "a Keras archive; boundcalc reads PyTorch checkpoints"
     if any("extern_modules" in name for name in names):
         return f"a torch.package archive, which holds code; re-save the weights with {RESAVE}"
     return "a zip archive, but no checkpoint: no data.pkl in it"
+
+
+def _npz(arrays: set[str]) -> str:
+    if {"x_train", "y_train"} <= arrays:
+        return "an .npz of data (x_train, y_train), not a checkpoint: pass it with --data npz:FILE"
+    what = "an .npz of NumPy arrays, which is read as masks (--mask) or, with x_train and y_train, as data (--data npz:FILE)"
+    return f"{what}; save weights under PyTorch's names with {_FROM_NUMPY}"
 
 
 def _judge_pickle(path: Path, head: bytes, size: int) -> Container:
@@ -147,12 +158,6 @@ def _judge_safetensors(path: Path, head: bytes, size: int) -> Container:
             path, f"safetensors header of {length} bytes in a file of {size}: truncated or not a checkpoint"
         )
     return Container.SAFETENSORS
-
-
-def _judge_onnx(path: Path, head: bytes, size: int) -> Container:
-    raise CheckpointError(
-        path, "an ONNX model; ONNX support is not in this version: pass the PyTorch file it was exported from"
-    )
 
 
 def _judge_text(path: Path, head: bytes, size: int) -> Container:
@@ -188,12 +193,6 @@ def _is_text(head: bytes) -> bool:
     return all(letter.isprintable() or letter.isspace() for letter in text)
 
 
-def _is_onnx(head: bytes) -> bool:
-    return (
-        len(head) > 2 and head[0] == 0x08 and 1 <= head[1] <= 32 and head[2] in {0x12, 0x1A, 0x22, 0x2A, 0x3A}
-    )
-
-
 _Judge = Callable[[Path, bytes, int], Container]
 _JUDGES: tuple[tuple[Callable[[bytes], bool], _Judge], ...] = (
     (lambda head: head[:4] in {b"PK\x03\x04", b"PK\x05\x06"}, _judge_zip),
@@ -202,6 +201,5 @@ _JUDGES: tuple[tuple[Callable[[bytes], bool], _Judge], ...] = (
         _judge_pickle,
     ),
     (lambda head: head[8:9] == b"{", _judge_safetensors),
-    (_is_onnx, _judge_onnx),
     (_is_text, _judge_text),
 )

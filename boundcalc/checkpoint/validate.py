@@ -86,7 +86,9 @@ def _check(state: State, key: str, tensor: torch.Tensor, budget: Budget | None) 
             raise CheckpointError(state.path, f"{key} is {problem}")
     shape, sparse = tuple(tensor.shape), tensor.layout is torch.sparse_coo
     if not sparse and tensor.layout is not torch.strided:
-        raise CheckpointError(state.path, f"{key} is stored as {tensor.layout}; save it dense")
+        raise CheckpointError(
+            state.path, f"{key} is stored as {tensor.layout}; save it dense, with its .to_dense()"
+        )
     if not sparse and _is_expanded(tensor):
         raise CheckpointError(
             state.path,

@@ -7,6 +7,7 @@ What lies beside it is kept for `boundcalc.checkpoint.masks`, which looks for ma
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -14,8 +15,11 @@ from typing import Any
 import torch
 
 from boundcalc.checkpoint.conventions import galanti, lightning, ramanujan
+from boundcalc.checkpoint.conventions.empty import is_training_state, nothing, of_training
 from boundcalc.checkpoint.conventions.state import State, listing
+from boundcalc.checkpoint.conventions.wrappers import leaves_bare_names
 from boundcalc.checkpoint.masks.words import says_mask, speaks_of_masks
+from boundcalc.checkpoint.stand_ins import Array
 from boundcalc.errors import CheckpointError
 
 PREFERRED = (
@@ -34,6 +38,7 @@ PREFERRED = (
     "ema",
     "params_ema",
 )
+_OF_A_LAYER = re.compile(r"running_(?:mean|var)|num_batches_tracked")
 _DEEPEST = 5
 _LONGEST_KEY = 500
 _OPEN_LTH_STATE = {"ep", "it", "model_state_dict", "optimizer_state_dict", "logger"}
@@ -55,7 +60,8 @@ def unwrap(saved: Any, path: str) -> State:
     state = State(path, {})
     for _ in range(_DEEPEST):
         if not isinstance(saved, dict):
-            raise CheckpointError(path, f"holds {_kind(saved)}, not a state dict: a table of named tensors")
+            raise CheckpointError(path, _no_table(saved))
+        saved = _joined_by_layer(saved)
         taken = _taken(saved, path)
         if taken is None:
             _check_keys(saved, path)
@@ -63,6 +69,31 @@ def unwrap(saved: Any, path: str) -> State:
         state = _beside(saved, taken, state)
         saved = saved[taken]
     raise CheckpointError(path, f"tables within tables, more than {_DEEPEST} deep")
+
+
+def _no_table(saved: Any) -> str:
+    said = nothing({"it": saved}) if isinstance(saved, list | tuple) and saved else ""
+    if "list of" in said:
+        return said.replace('["it"]', "")
+    return f"holds {_kind(saved)}, not a state dict: a table of named tensors"
+
+
+def _joined_by_layer(saved: dict[Any, Any]) -> dict[Any, Any]:
+    """Return a table of tables that are layers, {layer: {weight, bias}}, as a state dict; anything else as it is."""
+    layers = [key for key, value in saved.items() if _is_home(key, value)]
+    own = [key for key in layers if _is_table(saved[key]) and all(map(_is_of_a_layer, saved[key]))]
+    if len(own) < 2 or own != layers or any(isinstance(value, torch.Tensor) for value in saved.values()):
+        return saved
+    found: dict[Any, Any] = {}
+    for key, value in saved.items():
+        found |= {f"{key}.{name}": tensor for name, tensor in value.items()} if key in own else {key: value}
+    return found
+
+
+def _is_of_a_layer(name: Any) -> bool:
+    return isinstance(name, str) and (
+        _OF_A_LAYER.fullmatch(name) is not None or leaves_bare_names([name], "")
+    )
 
 
 def _kind(saved: Any) -> str:
@@ -85,25 +116,36 @@ def _is_table(value: Any) -> bool:
     )
 
 
-def _is_shell(value: Any) -> bool:
-    return isinstance(value, dict) and any(_is_table(item) for item in value.values())
+def _holds_table(value: Any, depth: int) -> bool:
+    """Tell whether a state dict lies within a table, at most so many tables deep."""
+    if not isinstance(value, dict) or depth == 0:
+        return False
+    if _is_table(value):
+        return True
+    return any(_is_home(key, inner, depth - 1) for key, inner in value.items())
 
 
-def _taken(saved: dict[str, Any], path: str) -> str | None:
+def _is_home(key: Any, value: Any, depth: int = _DEEPEST) -> bool:
+    """Tell whether an entry is a state dict or holds one: not masks, nor what an optimizer keeps."""
+    named = isinstance(key, str) and isinstance(value, dict)
+    return (
+        named
+        and not _is_masks(key, value)
+        and not is_training_state(key, value)
+        and _holds_table(value, depth)
+    )
+
+
+def _taken(saved: dict[Any, Any], path: str) -> str | None:
     named = [key for key in PREFERRED if _is_table(saved.get(key))]
-    named = named or [key for key in PREFERRED if _is_shell(saved.get(key))]
+    named = named or [key for key in PREFERRED if _is_home(key, saved.get(key))]
     if named:
         return named[0]
     if any(isinstance(value, torch.Tensor) and _is_named(key, value) for key, value in saved.items()):
         return None
-    others = [
-        key
-        for key, value in saved.items()
-        if isinstance(key, str)
-        and _is_table(value)
-        and not _is_masks(key, value)
-        and "optim" not in key.lower()
-    ]
+    homes = [key for key, value in saved.items() if _is_home(key, value)]
+    tables = [key for key in homes if _is_table(saved[key])]
+    others = tables or homes
     if len(others) > 1:
         raise CheckpointError(
             path, f"several state dicts, none of a usual name: {listing(others)}; save one of them"
@@ -158,8 +200,14 @@ def _refuse_training_state(saved: dict[str, Any], state: State) -> None:
 
 def _flat(saved: dict[str, Any], state: State) -> State:
     tensors = {key: value for key, value in saved.items() if isinstance(value, torch.Tensor)}
-    if not tensors:
-        raise CheckpointError(state.path, "holds no tensors, so no weights")
+    if not tensors or of_training(saved):
+        raise CheckpointError(state.path, nothing(saved))
+    for key, value in saved.items():
+        if value is not None and key not in tensors and str(key).rpartition(".")[2] in {"weight", "bias"}:
+            what = "an array of other things than numbers" if isinstance(value, Array) else _kind(value)
+            raise CheckpointError(
+                state.path, f"{key} is {what}, not a tensor: save it as one, with torch.as_tensor"
+            )
     return _aside(
         replace(state, tensors=tensors, metadata=metadata_of(saved)),
         {key: value for key, value in saved.items() if key not in tensors},

@@ -1,0 +1,99 @@
+"""compressed-tensors (llm-compressor, vLLM), formats sparse-bitmask and sparse-24-bitmask.
+
+A weight ``L.weight`` lies there as ``L.compressed``, its surviving values row by row, ``L.bitmask``, one bit an entry with the lowest
+bit of each byte first and every row filled up to whole bytes, and ``L.shape``. The values under ones of the bitmask are those
+stored, zeros among them in the 2:4 format, so the bitmask is the mask.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from boundcalc.budget import Budget
+from boundcalc.checkpoint.arrays import count_nonzero
+from boundcalc.checkpoint.conventions.state import Part, State, listing
+from boundcalc.checkpoint.types import Entry
+from boundcalc.errors import CheckpointError
+
+NAME = "compressed-tensors"
+_VALUES, _BITS, _SHAPE, _OFFSETS = "compressed", "bitmask", "shape", "row_offsets"
+_RESAVE = 'save the model decompressed: torch.save(model.state_dict(), "model.pt") after ModelCompressor.decompress_model(model)'
+
+
+def decode(state: State, budget: Budget | None) -> tuple[State, tuple[Entry, ...]]:
+    """Write out weights of which only the surviving values are stored.
+
+    Refused as a `CheckpointError` when a part is missing or parts contradict each other.
+
+    Args:
+        state: with wrappers cut off.
+        budget: of the file; a weight counts as what it is when written out.
+
+    Returns:
+        The state with plain weights and their masks, and what became of the parts of each.
+    """
+    layers = [key.removesuffix(_BITS) for key in state.tensors if _is_part(key, _BITS, state.tensors)]
+    if not layers:
+        return state, ()
+    parts = {f"{layer}weight": _part(state, layer, budget) for layer in layers}
+    sentence = f"{layers[0]}{_VALUES} with {layers[0]}{_BITS}: {listing(parts)} stored by a bitmask"
+    before = {new: old for old, new in state.renamed.items()}
+    entries = tuple(
+        Entry(before.get(key, key), "mask" if key.endswith(_BITS) else "buffer", f"undone with {name}")
+        for name, part in parts.items()
+        for key in part.of[1:]
+    )
+    renamed = {**state.renamed, **{before.get(part.of[0], part.of[0]): name for name, part in parts.items()}}
+    return replace(state.with_parts(parts), renamed=renamed).noting(sentence, NAME), entries
+
+
+def _is_part(key: str, part: str, tensors: Mapping[str, torch.Tensor]) -> bool:
+    layer = key.removesuffix(part)
+    return layer != key and (not layer or layer.endswith(".")) and f"{layer}{_VALUES}" in tensors
+
+
+def _part(state: State, layer: str, budget: Budget | None) -> Part:
+    name, bits, values = (
+        f"{layer}weight",
+        state.tensors[f"{layer}{_BITS}"],
+        state.tensors[f"{layer}{_VALUES}"],
+    )
+    shape = _shape(state, layer)
+    rows = (*shape[:-1], (shape[-1] + 7) // 8)
+    if bits.dtype is not torch.uint8 or bits.numel() != math.prod(rows):
+        raise _wrong(state, layer, f"{_BITS} is {tuple(bits.shape)}, not one bit an entry of {shape}")
+    if budget is not None:
+        budget.take(math.prod(shape) * (values.element_size() + 1), f"{name} of shape {shape}")
+    packed = bits.numpy().reshape(rows)
+    flags = np.unpackbits(packed, axis=-1, bitorder="little")
+    keep = torch.from_numpy(np.ascontiguousarray(flags[..., : shape[-1]])).bool()
+    if flags[..., shape[-1] :].any() or count_nonzero(keep) != values.numel():
+        kept = count_nonzero(torch.from_numpy(flags))
+        raise _wrong(state, layer, f"{_BITS} has {kept} ones, where {_VALUES} has {values.numel()} values")
+    tensor = torch.zeros(shape, dtype=values.dtype)
+    tensor[keep] = values.flatten()
+    own = [
+        f"{layer}{part}" for part in (_VALUES, _BITS, _SHAPE, _OFFSETS) if f"{layer}{part}" in state.tensors
+    ]
+    return Part(tensor, tuple(own), keep)
+
+
+def _shape(state: State, layer: str) -> tuple[int, ...]:
+    tensor = state.tensors.get(f"{layer}{_SHAPE}")
+    if tensor is None:
+        raise _wrong(state, layer, f"{_SHAPE} is missing")
+    if tensor.is_floating_point() or not 0 < tensor.numel() <= 8:
+        raise _wrong(state, layer, f"{_SHAPE} is not a shape")
+    shape = tuple(int(size) for size in tensor.flatten().tolist())
+    if min(shape) < 1:
+        raise _wrong(state, layer, f"{_SHAPE} is {shape}")
+    return shape
+
+
+def _wrong(state: State, layer: str, what: str) -> CheckpointError:
+    return CheckpointError(state.path, f"a weight of compressed-tensors whose {layer}{what}; {_RESAVE}")

@@ -1,0 +1,105 @@
+"""What a saved object is that holds no state dict: said as it is, so that nobody looks for weights where there are none."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from boundcalc.checkpoint.conventions.state import listing
+
+_PASS_THE_MODEL = "pass the file of model.state_dict()"
+_KNOWN: tuple[tuple[frozenset[str], str], ...] = (
+    (frozenset({"state", "param_groups"}), "an optimizer's state (keys state and param_groups)"),
+    (
+        frozenset({"last_epoch", "_step_count"}),
+        "the state of a learning-rate scheduler (keys last_epoch, ...)",
+    ),
+    (frozenset({"last_epoch", "base_lrs"}), "the state of a learning-rate scheduler (keys last_epoch, ...)"),
+    (
+        frozenset({"scale", "growth_factor"}),
+        "the state of a gradient scaler (keys scale, growth_factor, ...)",
+    ),
+)
+_OF_AN_OPTIMIZER = frozenset({
+    "acc_delta", "ax", "exp_avg", "exp_avg_sq", "exp_inf", "grad_avg", "max_exp_avg_sq", "momentum_buffer", "prev", "square_avg",
+    "step", "step_size", "sum",
+})  # fmt: skip
+
+
+def is_training_state(key: object, value: object) -> bool:
+    """Tell whether an entry is an optimizer's, a scheduler's or the like: no network, though it may hold tensors.
+
+    Args:
+        key: of the entry.
+        value: of the entry.
+    """
+    if "optim" in str(key).lower() or not isinstance(value, Mapping):
+        return "optim" in str(key).lower()
+    return of_training(value) is not None or (bool(value) and _OF_AN_OPTIMIZER.issuperset(value))
+
+
+def of_training(saved: Mapping[Any, Any]) -> str | None:
+    """Say which part of a training run's state a table is, None where it is none that is known.
+
+    Args:
+        saved: a table.
+    """
+    return next((what for keys, what in _KNOWN if keys <= saved.keys()), None)
+
+
+def nothing(saved: Mapping[Any, Any]) -> str:
+    """Say what a table without a state dict is, and what to do.
+
+    Args:
+        saved: what the file held.
+
+    Returns:
+        A line for the error.
+    """
+    known = of_training(saved)
+    if known is not None:
+        return f"{known}, no weights: {_PASS_THE_MODEL}"
+    for key, value in saved.items():
+        if isinstance(value, list | tuple) and value:
+            said = _of_list(str(key), list(value))
+            if said:
+                return said
+    parts = [f"{key}: {what}" for key, value in saved.items() if (what := _part(value))]
+    if parts:
+        return f"no state dict in it, but {listing(parts, 3)}: {_PASS_THE_MODEL}"
+    if not saved:
+        return "an empty table: it holds no tensors, so no weights"
+    return f"holds no tensors, so no weights; its keys are {listing(map(str, saved))}"
+
+
+def _part(value: Any) -> str | None:
+    if not isinstance(value, Mapping):
+        return None
+    if value and _OF_AN_OPTIMIZER.issuperset(value):
+        return "an optimizer's state"
+    return of_training(value)
+
+
+def _of_list(key: str, values: list[Any]) -> str | None:
+    if all(isinstance(value, torch.Tensor) for value in values):
+        how = (
+            "copy them into the model (torch_ema: ema.copy_to(model.parameters()))" if "shadow" in key else ""
+        )
+        how = how or "load them into the model in their order"
+        return (
+            f"{key} is a list of {len(values)} tensors without names, so no layer is known: {how} and "
+            'save it with torch.save(model.state_dict(), "model.pt")'
+        )
+    tables = [value for value in values if _is_state_dict(value)]
+    if not tables:
+        return None
+    return (
+        f"{key} is a list of {len(values)} state dicts: save the one that is meant, with "
+        f'torch.save(torch.load(FILE, weights_only=True)["{key}"][0], "model.pt")'
+    )
+
+
+def _is_state_dict(value: Any) -> bool:
+    return isinstance(value, Mapping) and any(isinstance(item, torch.Tensor) for item in value.values())

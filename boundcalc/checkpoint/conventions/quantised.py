@@ -1,0 +1,56 @@
+"""Layouts of quantised weights, whose values are not in the file as numbers: refused as what they are."""
+
+from __future__ import annotations
+
+from boundcalc.checkpoint.conventions.state import State
+from boundcalc.errors import CheckpointError
+
+_LAYOUTS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("GPTQ or AWQ", ("qweight", "scales")),
+    ("compressed-tensors", ("weight_packed", "weight_scale")),
+    ("compressed-tensors or FP8", ("weight", "weight_scale")),
+    ("FP8", ("weight", "weight_scale_inv")),
+    ("bitsandbytes", ("weight", "weight.absmax")),
+    ("bitsandbytes", ("weight", "SCB")),
+    ("optimum-quanto", ("weight._data", "weight._scale")),
+    ("HQQ", ("W_q", "scale")),
+    ("torch.ao", ("_packed_params._packed_params",)),
+)
+
+
+def refuse(state: State) -> None:
+    """Refuse a file whose weights are quantised and packed.
+
+    Args:
+        state: as the file has it.
+
+    Raises:
+        CheckpointError: naming the layout, a key of it, and what to do.
+    """
+    keys = dict.fromkeys((*state.tensors, *(str(path[-1]) for path, _ in state.beside)))
+    for key in keys:
+        for tool, parts in _LAYOUTS:
+            layer = _layer(key, parts[0])
+            if (
+                layer is not None
+                and all(f"{layer}{part}" in keys for part in parts)
+                and _is_small(state, key)
+            ):
+                others = "".join(f" beside {layer}{part}" for part in parts[1:])
+                raise CheckpointError(
+                    state.path,
+                    f"{key}{others}: weights quantised and packed ({tool}), which are not read; save the network as it was "
+                    'before, or dequantised, with torch.save(model.state_dict(), "model.pt")',
+                )
+
+
+def _is_small(state: State, key: str) -> bool:
+    """Tell whether what is called a weight has numbers of a byte; entries under names of their own are quantised as they are."""
+    tensor = state.tensors.get(key)
+    return key.rpartition(".")[2] != "weight" or (tensor is not None and tensor.element_size() == 1)
+
+
+def _layer(key: str, part: str) -> str | None:
+    """Return the layer of a key with its dot, None where the key is of another kind."""
+    layer = key.removesuffix(part)
+    return layer if layer != key and (not layer or layer.endswith(".")) else None

@@ -32,6 +32,7 @@ from boundcalc.bounds.outcome import PostHoc, Terms
 from boundcalc.bounds.prices import CONSTANTS, constant_bits
 from boundcalc.bounds.problem import Chain, Problem
 from boundcalc.norms.rounding import log_up, logsumexp, squared
+from boundcalc.norms.spectral_lower import norm_floor
 from boundcalc.norms.toeplitz import rows_of
 
 
@@ -108,7 +109,7 @@ def compute(problem: Problem) -> PostHoc:
     terms: Terms = {
         "spectral_norms": shown_by_layer(names, measured[best], "spectral"),
         "spectral_upper": _finite_by_layer(names, chain.spectral),
-        "spectral_lower": _finite_by_layer(names, chain.spectral_lower),
+        "spectral_lower": _finite_by_layer(names, [norm_floor(link) for link in chain.links]),
         "distances": shown_by_layer(names, measured[best], "distance"),
         "distance_from": origin(problem, chain),
         "largest_matrix": largest_matrix(chain),

@@ -11,7 +11,7 @@ from boundcalc.empirical.split import Split
 from boundcalc.errors import NotCovered
 from boundcalc.network.chain import Link, links
 from boundcalc.network.network import Network
-from boundcalc.norms.spectral import spectral_interval
+from boundcalc.norms.spectral import spectral_norm
 from boundcalc.norms.toeplitz import Rows, rows_of
 
 
@@ -44,14 +44,11 @@ class Chain:
         links: the layers with the average pooling before them.
         rows: row norms of each Toeplitz matrix.
         spectral: certified spectral norms; empty when no bound asked for them.
-        spectral_lower: lower bounds of the circulant majorants behind `spectral`, shown beside them: how tight the certificates
-            are. With a stride the matrix's own norm may be smaller.
     """
 
     links: tuple[Link, ...]
     rows: tuple[Rows, ...]
     spectral: tuple[float, ...]
-    spectral_lower: tuple[float, ...] = ()
 
     @property
     def biased(self) -> bool:
@@ -109,7 +106,7 @@ def chain_of(network: Network, *, spectral: bool) -> Chain | NotCovered:
     try:
         found = links(network)
         rows = tuple(rows_of(link, link.layer.weight) for link in found)
-        norms = tuple(spectral_interval(link) for link in found) if spectral else ()
+        above = tuple(spectral_norm(link) for link in found) if spectral else ()
     except NotCovered as error:
         return error
-    return Chain(found, rows, tuple(norm.upper for norm in norms), tuple(norm.lower for norm in norms))
+    return Chain(found, rows, above)

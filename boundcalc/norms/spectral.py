@@ -1,4 +1,4 @@
-"""Spectral norms of layers, certified from above, with a lower bound beside them that shows how tight they are.
+"""Spectral norms of layers, certified from above, with a lower bound of the majorant behind them.
 
 A layer with one output position is its own matrix. Any other convolution is a submatrix of a circulant one, whose norm is the
 largest singular value of its symbol over the frequencies (:mod:`boundcalc.norms.spectral_symbol`): the circulant majorant.

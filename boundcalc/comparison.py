@@ -144,7 +144,7 @@ def side_by_side(
     found, unmatched = _all_distances(subjects, pairs, options)
     apart = [
         None,
-        *(fmean(layer.cut[1] for layer in found[pair]) if pair in found else None for pair in pairs),
+        *(fmean(layer.cut[1] for layer in found[pair]) if found.get(pair) else None for pair in pairs),
     ]
     ordered, kinds = tickets(reports, apart), statuses(reports)
     return Comparison({

@@ -28,6 +28,7 @@ from boundcalc.checkpoint.masks import folder
 from boundcalc.checkpoint.masks.given import Given, is_masks_alone
 from boundcalc.checkpoint.masks.resolver import resolve
 from boundcalc.checkpoint.program import Program
+from boundcalc.checkpoint.shared import groups
 from boundcalc.checkpoint.sniff import Container, container
 from boundcalc.checkpoint.types import Checkpoint
 from boundcalc.errors import CheckpointError, only_own_errors
@@ -147,6 +148,8 @@ def _decoded(
         owners=dict(resolved.owners),
         renamed=dict(state.renamed),
         alive=masks_applied.alive(decoded, resolved),
+        networks=state.networks,
+        shared=groups(raw),
         metadata=state.metadata,
     )
 

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from boundcalc.checkpoint.program import Program
+from boundcalc.checkpoint.shared import Groups
 
 
 @dataclass(frozen=True)
@@ -20,11 +21,13 @@ class Entry:
         key: as the file has it; of something deeper the keys on the way, joined by dots.
         role: ``"weight"``, ``"mask"``, ``"bias"``, ``"buffer"``, ``"unused"`` or ``"not read"``.
         why: the reason, a few words.
+        tensor: its key in `Checkpoint.raw`; "" of anything beside the state dict.
     """
 
     key: str
     role: str
     why: str
+    tensor: str = ""
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,8 @@ class Checkpoint:
         owners: keys in `raw` of masks, and of scores that stand for one -> the tensor that they are for.
         renamed: key in the file -> key in `raw`, where a wrapper's prefix was cut off.
         alive: key -> weights under mask 0 that are not zero in the file, for masks that lie beside the weights.
+        networks: prefixes of `raw` under which there were state dicts of their own, two or more.
+        shared: keys in `raw` that name one tensor in the file.
         metadata: versions of the modules that wrote the state dict, by their names in the file (``_metadata``).
     """
 
@@ -69,4 +74,6 @@ class Checkpoint:
     owners: dict[str, str] = field(default_factory=dict)
     renamed: dict[str, str] = field(default_factory=dict)
     alive: dict[str, int] = field(default_factory=dict)
+    networks: tuple[str, ...] = field(default=())
+    shared: Groups = field(default=())
     metadata: Mapping[str, Any] = field(default_factory=dict)

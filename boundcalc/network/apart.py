@@ -16,6 +16,7 @@ _NETWORKS = frozenset({
     "actor", "critic", "d", "discriminator", "ema", "g", "generator", "neta", "netb", "netd", "netg", "online", "shadow",
     "student", "swa", "target", "teacher",
 })  # fmt: skip
+COPY = "a copy of the layer's weights or biases"
 _COPY = re.compile(r"(?:^|_)(?:init|initial|orig|original|prev|previous|rewind|saved|backup|best|old)(?:_|$)")
 _PARAMETERS = ("weight", "weights", "bias", "biases")
 
@@ -34,8 +35,13 @@ def by_name(key: str) -> str | None:
             if words & names:
                 return why
     if modules and _COPY.search(leaf) and leaf.endswith(_PARAMETERS) and leaf not in _PARAMETERS:
-        return "a copy of the layer's weights or biases"
+        return COPY
     return None
+
+
+def role_of(why: str) -> str:
+    """Return the role of a tensor that is set aside: ``"unused"`` where its name says that it is for no forward pass."""
+    return "unused" if why in {*_WHY, COPY} else "not read"
 
 
 def is_network(prefix: str) -> bool:

@@ -41,12 +41,11 @@ class Builder(Draft):
         super().__init__(program, state, tensors, masks)
         self._reads: dict[int, dict[str, str]] = {}
 
-    def network(self, source: str, set_aside: tuple[tuple[str, str], ...] = ()) -> Network:
+    def network(self, source: str) -> Network:
         """Return the network.
 
         Args:
             source: where the architecture came from.
-            set_aside: tensors of the file that never reached the program, and why.
 
         Raises:
             ValueError: a shape, weight or operand that cannot be understood; the message names it.
@@ -65,7 +64,7 @@ class Builder(Draft):
         unread = tuple((key, NOT_READ) for key in self._unread(roles))
         return Network(
             tuple(nodes), source, self.values[self.program.inputs[0]].shape, tuple(self.notes), tuple(roles.items()),
-            (*set_aside, *unread),
+            unread,
         )  # fmt: skip
 
     def _roles(self, order: list[int]) -> dict[str, str]:

@@ -10,31 +10,18 @@ import torch
 from torch.nn.parameter import is_lazy
 
 from boundcalc.checkpoint.conventions.state import listing
+from boundcalc.checkpoint.shared import Groups, groups
 from boundcalc.checkpoint.types import Checkpoint
 from boundcalc.errors import CheckpointError
 from boundcalc.network import apart, tied
+from boundcalc.network.network import Network
 from boundcalc.network.weights import plain_key
 
 _COUNTER = "num_batches_tracked"
 
 
 @dataclass(frozen=True)
-class Fit:
-    """A checkpoint in the names of a module.
-
-    Attributes:
-        checkpoint: with the module's keys only.
-        set_aside: keys of the file that the module does not have, and why.
-        notes: what was assumed.
-    """
-
-    checkpoint: Checkpoint
-    set_aside: tuple[tuple[str, str], ...]
-    notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class _Names:
+class Names:
     """How keys of the module become keys of the file: one prefix goes, another comes.
 
     Attributes:
@@ -46,10 +33,29 @@ class _Names:
     module: str
 
     def in_file(self, key: str) -> str:
+        """Return the file's key of one of the module's."""
         return self.file + key.removeprefix(self.module)
 
     def in_module(self, key: str) -> str | None:
+        """Return the module's key of one of the file's, or None where it does not have the prefix."""
         return self.module + key.removeprefix(self.file) if key.startswith(self.file) else None
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A checkpoint in the names of a module.
+
+    Attributes:
+        checkpoint: with the module's keys only.
+        names: how they become keys of the file.
+        set_aside: keys of the file that the module does not have, and why.
+        notes: what was assumed.
+    """
+
+    checkpoint: Checkpoint
+    names: Names
+    set_aside: tuple[tuple[str, str], ...]
+    notes: tuple[str, ...] = ()
 
 
 def load(module: torch.nn.Module, checkpoint: Checkpoint, named: str) -> Fit:
@@ -67,7 +73,7 @@ def load(module: torch.nn.Module, checkpoint: Checkpoint, named: str) -> Fit:
         CheckpointError: tensors are missing or have other shapes, or several networks in the file fit; the message names them.
     """
     wanted = {key: value for key, value in module.state_dict().items() if isinstance(value, torch.Tensor)}
-    shared = tied.groups(wanted)
+    shared = groups(wanted)
     have = {**checkpoint.raw, **checkpoint.tensors}
     names = _names(checkpoint.path, wanted, shared, have)
     renamed = {new: tensor for key, tensor in have.items() if (new := names.in_module(key)) is not None}
@@ -89,11 +95,11 @@ def load(module: torch.nn.Module, checkpoint: Checkpoint, named: str) -> Fit:
     ]
     unwanted = [(names.in_file(key), apart.by_name(key) or "the model has no such tensor") for key in extra]
     cut = (f"the keys of the file begin with {names.file}, which the model's do not",) if names.file else ()
-    return Fit(kept, (*unwanted, *outside), (*cut, *tied.notes(one)))
+    return Fit(kept, names, (*unwanted, *outside), (*cut, *tied.notes(one)))
 
 
-def under(checkpoint: Checkpoint, prefix: str | None) -> tuple[Checkpoint, tuple[tuple[str, str], ...]]:
-    """Return the network of a file whose keys begin with a prefix, and what is set aside for it.
+def under(checkpoint: Checkpoint, prefix: str | None) -> Fit:
+    """Return the network of a file whose keys begin with a prefix, without it.
 
     Args:
         checkpoint: of one or several networks.
@@ -103,15 +109,31 @@ def under(checkpoint: Checkpoint, prefix: str | None) -> tuple[Checkpoint, tuple
         CheckpointError: no key begins with it.
     """
     if not prefix:
-        return checkpoint, ()
-    names = _Names(f"{prefix.rstrip('.')}.", "")
+        return Fit(checkpoint, Names("", ""), ())
+    names = Names(f"{prefix.rstrip('.')}.", "")
     own = _own(checkpoint, names)
     if not own.tensors:
         known = listing(first.rstrip(".") for first in apart.parts(checkpoint.tensors) if first)
         has = f"they begin with {known}" if known else f"they are {listing(checkpoint.tensors)}"
         raise CheckpointError(checkpoint.path, f"--prefix {prefix}: none of its keys begins with it; {has}")
     why = f"outside --prefix {prefix}"
-    return own, tuple((key, why) for key in checkpoint.tensors if names.in_module(key) is None)
+    return Fit(own, names, tuple((key, why) for key in checkpoint.tensors if names.in_module(key) is None))
+
+
+def in_file(network: Network, fitted: Fit) -> Network:
+    """Return a network whose roles and set-aside tensors are called as in the file, with what was set aside to fit it.
+
+    Args:
+        network: made of the fitted checkpoint.
+        fitted: how it was fitted.
+    """
+    names = fitted.names
+    return replace(
+        network,
+        roles=tuple((names.in_file(key), role) for key, role in network.roles),
+        set_aside=(*((names.in_file(key), why) for key, why in network.set_aside), *fitted.set_aside),
+        assumptions=(*fitted.notes, *network.assumptions),
+    )
 
 
 def in_names_of(checkpoint: Checkpoint, wanted: list[str], prefix: str | None) -> Checkpoint:
@@ -126,12 +148,12 @@ def in_names_of(checkpoint: Checkpoint, wanted: list[str], prefix: str | None) -
     fitting = [name for name in names if all(name + key in checkpoint.tensors for key in wanted)]
     if not wanted or all(key in checkpoint.tensors for key in wanted) or len(fitting) != 1:
         return checkpoint
-    return _own(checkpoint, _Names(fitting[0], ""))
+    return _own(checkpoint, Names(fitting[0], ""))
 
 
 def _names(
-    path: str, wanted: Mapping[str, torch.Tensor], shared: tied.Groups, have: Mapping[str, torch.Tensor]
-) -> _Names:
+    path: str, wanted: Mapping[str, torch.Tensor], shared: Groups, have: Mapping[str, torch.Tensor]
+) -> Names:
     """Return the names under which the file has what the module needs; those that miss the fewest tensors where it lacks some.
 
     Raises:
@@ -139,18 +161,18 @@ def _names(
     """
     needed = [key for key in wanted if not key.endswith(_COUNTER)]
     others = {key: set(keys) for keys in shared for key in keys}
-    candidates: dict[str, tuple[tuple[int, int], _Names]] = {}
+    candidates: dict[str, tuple[tuple[int, int], Names]] = {}
     for inner in _common_prefixes(needed):
         for outer in _prefixes_before({key.removeprefix(inner) for key in needed}, have):
-            names = _Names(outer, inner)
+            names = Names(outer, inner)
             homes = {key: [have.get(names.in_file(k)) for k in (key, *others.get(key, ()))] for key in needed}
             lacking = sum(all(home is None for home in found) for found in homes.values())
             unlike = sum(not any(_alike(home, wanted[key]) for home in found) for key, found in homes.items())
             candidates.setdefault(names.in_file(needed[0]) if needed else "", ((lacking, unlike), names))
     if not candidates:
-        return _Names("", "")
+        return Names("", "")
     exact = [names for wrong, names in candidates.values() if wrong == (0, 0)]
-    plain = [names for names in exact if names == _Names("", "")]
+    plain = [names for names in exact if names == Names("", "")]
     if len(exact) > 1 and not plain:
         places = ", ".join(names.file.rstrip(".") for names in exact)
         raise CheckpointError(
@@ -186,7 +208,7 @@ def _prefixes_before(keys: set[str], have: Iterable[str]) -> list[str]:
     return sorted(found, key=lambda prefix: (len(prefix), prefix))
 
 
-def _own(checkpoint: Checkpoint, names: _Names) -> Checkpoint:
+def _own(checkpoint: Checkpoint, names: Names) -> Checkpoint:
     """Return the checkpoint's part under a prefix, in the module's names."""
 
     def renamed(table: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
@@ -197,6 +219,17 @@ def _own(checkpoint: Checkpoint, names: _Names) -> Checkpoint:
         tensors=renamed(checkpoint.tensors),
         masks=renamed(checkpoint.masks),
         raw=renamed(checkpoint.raw),
+        shared=tuple(
+            keys
+            for group in checkpoint.shared
+            if len(keys := tuple(filter(None, map(names.in_module, group)))) > 1
+        ),
+        networks=(),
+        owners={
+            new: names.in_module(owner) or owner
+            for key, owner in checkpoint.owners.items()
+            if (new := names.in_module(key)) is not None
+        },
     )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Container, Mapping
 from dataclasses import replace
 
 from boundcalc.checkpoint.conventions.state import listing
+from boundcalc.checkpoint.shared import Groups
 from boundcalc.checkpoint.types import Checkpoint
 from boundcalc.errors import CheckpointError
 from boundcalc.network import apart, tied
@@ -34,7 +35,8 @@ def infer(given: Checkpoint, input_shape: tuple[int, ...] | None) -> Network:
     Raises:
         CheckpointError: keys that no chain explains, shapes that do not chain, more than one reading, or several networks.
     """
-    given = tied.agreed(given, shared := tied.plain(tied.groups(given.raw), given.tensors))
+    given = tied.agreed(given, shared := tied.plain(given.shared, given.tensors))
+    _refuse_several(given, list(given.networks))
     networks = _networks(given)
     if _told_apart(given, networks):
         _refuse_several(given, networks)
@@ -48,9 +50,9 @@ def infer(given: Checkpoint, input_shape: tuple[int, ...] | None) -> Network:
         raise error
 
 
-def _read(given: Checkpoint, input_shape: tuple[int, ...] | None, shared: tied.Groups) -> Network:
+def _read(given: Checkpoint, input_shape: tuple[int, ...] | None, shared: Groups) -> Network:
     names = _layer_names(given)
-    chain, how = _chain(given, names)
+    chain, how = _chain(given, names, _twins(given, shared))
     shapes = [tuple(given.tensors[f"{name}.weight"].shape) for name in chain]
     convolutions = sum(len(shape) == 4 for shape in shapes)
     assumptions = [
@@ -87,7 +89,7 @@ def _networks(given: Checkpoint) -> list[str]:
             continue
         own = replace(given, tensors={key: given.tensors[key] for key in keys})
         try:
-            chain, _ = _chain(own, _layer_names(own))
+            chain, _ = _chain(own, _layer_names(own), {})
         except CheckpointError:
             continue
         if given.tensors[f"{chain[-1]}.weight"].ndim == 2:
@@ -166,17 +168,30 @@ def _chains(given: Checkpoint, names: list[str]) -> bool:
     return all(_follows(given, a, b) for a, b in zip(names, names[1:], strict=False))
 
 
-def _chain(given: Checkpoint, names: list[str]) -> tuple[list[str], str]:
+def _twins(given: Checkpoint, shared: Groups) -> dict[str, str]:
+    """Return the first name of every layer that shares its weight and its bias with another: one module under two names."""
+    first = tied.first_names(shared)
+    twins = {}
+    for key, one in first.items():
+        name, other = key.removesuffix(".weight"), one.removesuffix(".weight")
+        biases = [f"{name}.bias", f"{other}.bias"]
+        if first.get(biases[0]) == biases[1] or not set(biases) & set(given.tensors):
+            twins[name] = other
+    return twins
+
+
+def _chain(given: Checkpoint, names: list[str], twins: Mapping[str, str]) -> tuple[list[str], str]:
     if given.ordered and _chains(given, names):
         return names, "layers follow one another in the order of the keys"
     search = OrderSearch({name: _shape(given, name) for name in names})
-    found = list(search.orders(_MOST))
-    if search.steps <= 0 and len(found) < _MOST:
+    found = list(search.orders(_MOST if not twins else _MOST_OF_TWINS))
+    readings = {tuple(twins.get(name, name) for name in order): order for order in found}
+    if (search.steps <= 0 and len(readings) < _MOST) or (twins and len(found) == _MOST_OF_TWINS):
         raise CheckpointError(given.path, "too many orders of its layers are possible: give --model")
     if not found:
         raise CheckpointError(given.path, _broken(given, names))
-    if len(found) > 1:
-        a, b = (" -> ".join(order) for order in found[:2])
+    if len(readings) > 1:
+        a, b = (" -> ".join(order) for order in list(readings.values())[:2])
         raise CheckpointError(given.path, f"two readings are possible ({a}; or {b}): give --model")
     return found[0], "layers are put in the one order in which their shapes chain and their numbers rise"
 
@@ -191,6 +206,9 @@ def _broken(given: Checkpoint, names: list[str]) -> str:
 
 _MOST = 2
 """Orders that are looked for: with a second one the file can be read in two ways."""
+
+_MOST_OF_TWINS = 128
+"""The same where one layer has several names: orders that only exchange these are one."""
 
 
 def _vector_shape(
@@ -279,25 +297,16 @@ def _undecided(fitting: list[tuple[int, int, int]], shapes: list[tuple[int, ...]
 
 
 def _nodes(
-    given: Checkpoint, chain: list[str], windows: list[Window], shape: Shape, shared: tied.Groups
+    given: Checkpoint, chain: list[str], windows: list[Window], shape: Shape, shared: Groups
 ) -> list[Node]:
-    first = {key: keys[0] for keys in shared for key in keys}
+    first, twins = tied.first_names(shared), _twins(given, shared)
     nodes: list[Node] = [Input("input", (), shape)]
     for name, window in zip(chain, windows, strict=True):
         layer = _layer(given, name, window, nodes[-1].shape[0], len(nodes) - 1)
-        nodes.append(_named_once(given, layer, first))
+        nodes.append(replace(layer, name=twins.get(name, name), key=first.get(layer.key, layer.key)))
         if name != chain[-1]:
             nodes.append(ReLU(f"relu after {name}", (len(nodes) - 1,), layer.shape))
     return nodes
-
-
-def _named_once(given: Checkpoint, layer: Affine, first: Mapping[str, str]) -> Affine:
-    """Return a layer under the first name of its weight, which is its own name too where it shares the bias as well."""
-    key, bias = first.get(layer.key, layer.key), f"{layer.name}.bias"
-    name = key.removesuffix(".weight")
-    other = f"{name}.bias"
-    same = first.get(bias, bias) == first.get(other, other) or not {bias, other} & set(given.tensors)
-    return replace(layer, key=key, name=name if same else layer.name)
 
 
 def _layer(given: Checkpoint, name: str, window: Window, channels: int, source: int) -> Affine:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import torch
 
@@ -43,9 +43,10 @@ def from_checkpoint(
     with only_own_errors(checkpoint.path, what="its network cannot be made out"):
         if model is None and checkpoint.program is not None:
             return _from_graph(checkpoint, checkpoint.program, input_shape, prefix)
-        own, set_aside = fit.under(checkpoint, prefix)
+        fitted = fit.under(checkpoint, prefix)
+        own = fitted.checkpoint
         network = infer(own, input_shape) if model is None else _from_model(own, model, input_shape)
-        return replace(network, set_aside=(*network.set_aside, *set_aside))
+        return fit.in_file(network, fitted)
 
 
 def _from_graph(
@@ -55,9 +56,11 @@ def _from_graph(
         raise CheckpointError(
             checkpoint.path, f"--prefix {prefix}: it holds the graph of one network: leave it out"
         )
-    shared = tied.plain(tied.groups(checkpoint.raw), checkpoint.tensors)
-    origin = Origin("graph in the .pt2 file", notes=tied.notes(shared))
-    network = _built(checkpoint.path, program, tied.agreed(checkpoint, shared), checkpoint.raw, origin)
+    shared = tied.plain(checkpoint.shared, checkpoint.tensors)
+    own = tied.agreed(checkpoint, shared)
+    state = tied.in_one_memory(own.raw, own.shared, own.tensors)
+    network = _built(checkpoint.path, program, own, state, "graph in the .pt2 file")
+    network = replace(network, assumptions=(*tied.notes(shared), *network.assumptions))
     _check_input(checkpoint.path, network, input_shape)
     return network
 
@@ -99,37 +102,20 @@ def _pruned_alike(start: torch.Tensor, support: torch.Tensor) -> bool:
     return by_chance < zeros < start.numel() and not bool((support & (start == 0)).any())
 
 
-@dataclass(frozen=True)
-class Origin:
-    """Where an architecture came from.
-
-    Attributes:
-        source: for the report.
-        set_aside: tensors of the file that are not in the program, and why.
-        notes: what was assumed.
-    """
-
-    source: str
-    set_aside: tuple[tuple[str, str], ...] = ()
-    notes: tuple[str, ...] = ()
-
-
 def _built(
-    path: str, program: Program, checkpoint: Checkpoint, state: dict[str, torch.Tensor], origin: Origin
+    path: str, program: Program, checkpoint: Checkpoint, state: dict[str, torch.Tensor], source: str
 ) -> Network:
     from boundcalc.network.build import Builder
 
     if len(program.inputs) != 1:
         raise CheckpointError(path, f"its forward pass takes {len(program.inputs)} inputs, not one")
     try:
-        network = Builder(program, state, checkpoint.tensors, checkpoint.masks).network(origin.source)
+        masks_are_no_weights = replace(program, buffers=program.buffers | set(checkpoint.owners))
+        network = Builder(masks_are_no_weights, state, checkpoint.tensors, checkpoint.masks).network(source)
     except (ValueError, KeyError, IndexError, RuntimeError) as error:
         raise CheckpointError(path, f"its forward pass is not understood: {error}") from error
-    return replace(
-        network,
-        set_aside=(*network.set_aside, *origin.set_aside),
-        assumptions=(*origin.notes, *network.assumptions),
-    )
+    unread = tuple((key, why) for key, why in network.set_aside if key not in checkpoint.owners)
+    return replace(network, set_aside=unread)
 
 
 def _check_input(path: str, network: Network, input_shape: tuple[int, ...] | None) -> None:
@@ -148,15 +134,21 @@ def _from_model(
     shapes = [input_shape, (math.prod(input_shape),)] if input_shape else [_first_width(named, module)]
     example = capture.example(module, shapes)
     program, state = capture.export(module, example, named)
-    origin = Origin(f"captured by running {named}", fitted.set_aside, fitted.notes)
-    network = _built(named, program, fitted.checkpoint, dict(state), origin)
+    network = _built(named, program, fitted.checkpoint, dict(state), f"captured by running {named}")
     _check_against(named, network, module, example)
-    return network
+    return fit.in_file(network, fitted)
+
+
+_OTHER_INPUTS = (
+    torch.nn.modules.conv._ConvNd, torch.nn.Bilinear, torch.nn.Embedding, torch.nn.EmbeddingBag, torch.nn.MultiheadAttention,
+    torch.nn.RNNBase, torch.nn.modules.rnn.RNNCellBase,
+)  # fmt: skip
+"""Layers whose input no width tells."""
 
 
 def _first_width(named: str, module: torch.nn.Module) -> tuple[int, ...]:
     first = next(
-        (part for part in module.modules() if any(True for _ in part.parameters(recurse=False))), None
+        (part for part in module.modules() if isinstance(part, (torch.nn.Linear, *_OTHER_INPUTS))), None
     )
     if isinstance(first, torch.nn.Linear):
         return (first.in_features,)

@@ -6,33 +6,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 import torch
-from torch.nn.parameter import is_lazy
 
+from boundcalc.checkpoint.shared import Groups
 from boundcalc.checkpoint.types import Checkpoint
 from boundcalc.errors import CheckpointError
-from boundcalc.network.weights import plain_key, same_memory
-
-Groups = tuple[tuple[str, ...], ...]
-"""Keys that name one tensor, two or more to a group."""
+from boundcalc.network.weights import plain_key
 
 
-def groups(state: Mapping[str, torch.Tensor]) -> Groups:
-    """Return the keys of a state dict that name one tensor, as those of a module or of a file that keeps what is shared.
-
-    Args:
-        state: tensors by key.
-
-    Example:
-        >>> weight, bias = torch.ones(2, 2), torch.ones(2)
-        >>> groups({"a.weight": weight, "b.weight": weight, "b.bias": bias})
-        (('a.weight', 'b.weight'),)
-    """
-    found: dict[tuple[object, ...], list[str]] = {}
-    for key, tensor in state.items():
-        if is_lazy(tensor):
-            continue
-        found.setdefault(same_memory(key, tensor), []).append(key)
-    return tuple(tuple(keys) for keys in found.values() if len(keys) > 1)
+def first_names(shared: Groups) -> dict[str, str]:
+    """Return the first name of each tensor for its other names."""
+    return {key: keys[0] for keys in shared for key in keys[1:]}
 
 
 def plain(groups_of_raw: Groups, tensors: Iterable[str]) -> Groups:
@@ -84,3 +67,17 @@ def agreed(checkpoint: Checkpoint, shared: Groups) -> Checkpoint:
             if masked:
                 masks[key] = masks[masked[0]]
     return replace(checkpoint, tensors=tensors, masks=masks)
+
+
+def in_one_memory(
+    state: Mapping[str, torch.Tensor], shared: Groups, tensors: Mapping[str, torch.Tensor]
+) -> dict[str, torch.Tensor]:
+    """Return a raw state dict in which all names of a tensor are one again, masked where the canonical one is.
+
+    Args:
+        state: raw state dict.
+        shared: its keys that name one tensor.
+        tensors: canonical state dict.
+    """
+    same = {key: tensors.get(keys[0], state[keys[0]]) for keys in shared for key in keys if keys[0] in state}
+    return {**state, **same}

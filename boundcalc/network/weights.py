@@ -10,6 +10,7 @@ from functools import cached_property
 import torch
 
 from boundcalc.checkpoint.program import Call, Program, Ref
+from boundcalc.checkpoint.shared import same_memory
 
 _PARAMETRIZED = re.compile(r"^(?P<layer>.*?)\.?parametrizations\.(?P<name>\w+)\..*$")
 _REPARAMETRIZED = re.compile(
@@ -167,13 +168,6 @@ class Parameters:
         with torch.no_grad():
             result = operation(**substitute(call.args, lambda ref: self._evaluate(ref.name)))
         return result[call.outputs.index(name)] if isinstance(result, tuple | list) else result
-
-
-def same_memory(key: str, tensor: torch.Tensor) -> tuple[object, ...]:
-    """Return what is equal for two names of one tensor and for no others."""
-    if not tensor.numel():
-        return (key,)
-    return tensor.data_ptr(), tensor.dtype, tuple(tensor.shape), tensor.stride()
 
 
 def references(argument: object) -> list[Ref]:

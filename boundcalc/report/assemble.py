@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from boundcalc._version import __version__
+from boundcalc.report import tensors_tree
 from boundcalc.report.summary import summary
 from boundcalc.report.tree import SCHEMA, Report
 
@@ -64,7 +65,7 @@ def _checkpoint(findings: Findings) -> dict[str, Any]:
         "biases": network.biases,
         "reference": None if reference is None else {"path": reference.path, "how": reference.how},
         "ignored": list(checkpoint.ignored),
-        "tensors": [{"key": entry.key, "role": entry.role, "why": entry.why} for entry in checkpoint.entries],
+        "tensors": tensors_tree.tree(checkpoint, network),
     }
 
 

@@ -27,7 +27,7 @@ from boundcalc.report.text import one_line
 Tree = dict[str, Any]
 
 ORDER = (
-    "summary", "bounds", "reasons", "best", "empirical", "read", "skipped", "layers", "data",
+    "summary", "bounds", "reasons", "best", "empirical", "read", "skipped", "layers", "uncounted", "data",
     "samples", "topology", "graphon", "gntk", "run",
 )  # fmt: skip
 DRAWN = {

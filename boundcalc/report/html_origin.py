@@ -216,6 +216,7 @@ _BY_SECTION: dict[str, Callable[[Tree, str, str, str], Origin]] = {
     "summary": _summary,
     "read": _file,
     "layers": _file,
+    "uncounted": _file,
     "data": _data,
     "empirical": _measured,
     "bounds": _bounds,

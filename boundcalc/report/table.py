@@ -72,7 +72,7 @@ def _grid(grid: Grid) -> str:
 
 def _widths(headers: list[str], rows: list[list[str]]) -> list[int]:
     """Return the columns' widths, the widest narrowed until all fit; tabulate pads a header by two."""
-    columns = zip(*rows, strict=True)
+    columns = list(zip(*rows, strict=True)) or [()] * len(headers)
     widths = [
         max(len(header) + GUTTER, *map(len, cells)) for header, cells in zip(headers, columns, strict=True)
     ]

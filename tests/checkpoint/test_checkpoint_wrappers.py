@@ -8,6 +8,7 @@ from torch import nn
 
 from boundcalc.checkpoint import formats, read
 from boundcalc.errors import CheckpointError
+from boundcalc.network.load import from_checkpoint
 
 
 def keys(tmp_path, content):
@@ -98,10 +99,12 @@ def test_of_several_candidates_the_evidence_tells_which(tmp_path):
     assert checkpoint.evidence[0] == "state dict under the key state_dict; ema not read"
 
 
-def test_several_unknown_candidates_are_refused(tmp_path):
-    torch.save({"generator": with_prefix(""), "critic": with_prefix("")}, tmp_path / "m.pt")
-    with pytest.raises(CheckpointError, match="generator, critic"):
-        read(tmp_path / "m.pt")
+def test_of_several_unknown_candidates_one_has_to_be_chosen(tmp_path):
+    torch.save({"generator": with_prefix(""), "critic": with_prefix(""), "epoch": 1}, tmp_path / "m.pt")
+    checkpoint = read(tmp_path / "m.pt")
+    assert set(checkpoint.tensors) == set(with_prefix("generator.") | with_prefix("critic."))
+    with pytest.raises(CheckpointError, match="generator, critic: choose one with --prefix"):
+        from_checkpoint(checkpoint)
 
 
 def test_lightning_prefix_is_only_cut_when_common(tmp_path):

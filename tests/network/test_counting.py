@@ -11,6 +11,7 @@ from torch import nn
 
 import boundcalc
 from boundcalc.checkpoint import from_state_dict
+from boundcalc.errors import CheckpointError
 from boundcalc.network.load import from_checkpoint
 from boundcalc.network.network import Network
 
@@ -231,3 +232,42 @@ def test_a_weight_that_a_layer_and_another_operation_share_counts_once():
     module = Autoencoder()
     network = network_of(module, (6,))
     assert (network.parameters, network.uncounted) == (18, ())
+
+
+class Recurrent(nn.Module):
+    """Not one mask that is a matrix or a kernel of a layer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lstm = nn.LSTM(4, 3, batch_first=True)
+
+    def forward(self, x):
+        return self.lstm(x)[0][:, -1]
+
+
+@pytest.mark.parametrize("make,shape", [(Recurrent, (5, 4)), (Attention, (3, 4))])
+def test_networks_that_nothing_covers_have_every_report(make, shape):
+    module = zoo.ready(make, shape)
+    report = boundcalc.analyze(module, input_shape=shape, samples=100, input_bound=1.0)
+    for view in ("table", "json", "csv", "markdown", "latex", "html"):
+        assert "uncounted" in report.to(view) or "Weights that no bound covers" in report.to(view)
+    compared = boundcalc.compare(module, module, input_shape=shape)
+    assert compared.to("table") and compared.to("html")
+    compared = compared.to_dict()
+    assert compared["checkpoints"][0]["parameters"] == report.to_dict()["checkpoint"]["parameters"]
+
+
+def test_no_weights_at_all_are_refused():
+    module = nn.Sequential(nn.LayerNorm((2, 3)))
+    with pytest.raises(CheckpointError, match="at least one linear or convolution layer, or another operation"):
+        network_of(module, (2, 3))
+
+
+def test_what_a_forward_pass_returns_is_said():
+    class Many(nn.LSTM):
+        pass
+
+    with pytest.raises(
+        CheckpointError, match="returns a tuple of 2 values, not one tensor of scores: give --model a module"
+    ):
+        network_of(Many(4, 3, batch_first=True), (5, 4))

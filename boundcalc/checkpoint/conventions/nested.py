@@ -62,7 +62,9 @@ def unwrap(saved: Any, path: str) -> State:
         if not isinstance(saved, dict):
             raise CheckpointError(path, _no_table(saved))
         saved = _joined_by_layer(saved)
-        taken = _taken(saved, path)
+        taken = _taken(saved)
+        if taken is None and len(homes := _homes(saved)) > 1:
+            return _together(saved, homes, state)
         if taken is None:
             _check_keys(saved, path)
             return _flat(saved, state)
@@ -136,21 +138,38 @@ def _is_home(key: Any, value: Any, depth: int = _DEEPEST) -> bool:
     )
 
 
-def _taken(saved: dict[Any, Any], path: str) -> str | None:
+def _taken(saved: dict[Any, Any]) -> str | None:
     named = [key for key in PREFERRED if _is_table(saved.get(key))]
     named = named or [key for key in PREFERRED if _is_home(key, saved.get(key))]
     if named:
         return named[0]
+    others = _homes(saved)
+    return others[0] if len(others) == 1 else None
+
+
+def _homes(saved: dict[Any, Any]) -> list[str]:
+    """Return the keys of state dicts, or of what holds one, where no tensor lies beside them."""
     if any(isinstance(value, torch.Tensor) and _is_named(key, value) for key, value in saved.items()):
-        return None
+        return []
     homes = [key for key, value in saved.items() if _is_home(key, value)]
-    tables = [key for key in homes if _is_table(saved[key])]
-    others = tables or homes
-    if len(others) > 1:
+    return [key for key in homes if _is_table(saved[key])] or homes
+
+
+def _together(saved: dict[Any, Any], tables: list[str], state: State) -> State:
+    """Return several state dicts as one, each under its key: which of them is meant is decided where networks are read.
+
+    Raises:
+        CheckpointError: they lie deeper, with entries of their own beside them.
+    """
+    if not all(_is_table(saved[key]) for key in tables):
         raise CheckpointError(
-            path, f"several state dicts, none of a usual name: {listing(others)}; save one of them"
+            state.path, f"several state dicts, none of a usual name: {listing(tables)}; save one of them"
         )
-    return others[0] if others else None
+    tensors = {f"{key}.{name}": value for key in tables for name, value in saved[key].items()}
+    rest = {key: value for key, value in saved.items() if key not in tables}
+    _check_keys(tensors, state.path)
+    state = replace(state, networks=tuple(f"{key}." for key in tables))
+    return _flat({**tensors, **rest}, state.noting(f"several state dicts, under the keys {listing(tables)}"))
 
 
 def _is_named(key: Any, value: torch.Tensor) -> bool:

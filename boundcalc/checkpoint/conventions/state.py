@@ -42,6 +42,7 @@ class State:
         formats: the short names of these conventions.
         ignored: entries that carry no weights.
         renamed: key in the file -> key here, where a wrapper's prefix was cut off.
+        networks: prefixes of state dicts that lay beside each other, two or more.
         metadata: the state dict's ``_metadata``: module's name in the file -> its version.
     """
 
@@ -55,6 +56,7 @@ class State:
     formats: tuple[str, ...] = ()
     ignored: tuple[str, ...] = ()
     renamed: Mapping[str, str] = field(default_factory=dict)
+    networks: tuple[str, ...] = ()
     metadata: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
 
     def noting(self, sentence: str, name: str | None = None) -> State:

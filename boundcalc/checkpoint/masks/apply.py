@@ -106,7 +106,9 @@ def entries(state: State, raw: Mapping[str, torch.Tensor], resolved: Resolved) -
         What became of each, those of the state dict first.
     """
     before = {new: old for old, new in state.renamed.items()}
-    own = [Entry(spoken((*state.home, before.get(key, key))), *_role(key, state, resolved)) for key in raw]
+    own = [
+        Entry(spoken((*state.home, before.get(key, key))), *_role(key, state, resolved), key) for key in raw
+    ]
     named = {entry.key for entry in (*own, *resolved.entries)}
     return (*own, *resolved.entries, *_lost(state, named))
 

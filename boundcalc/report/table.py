@@ -74,7 +74,7 @@ def _widths(headers: list[str], rows: list[list[str]]) -> list[int]:
     """Return the columns' widths, the widest narrowed until all fit; tabulate pads a header by two."""
     columns = list(zip(*rows, strict=True)) or [()] * len(headers)
     widths = [
-        max(len(header) + GUTTER, *map(len, cells)) for header, cells in zip(headers, columns, strict=True)
+        max([len(header) + GUTTER, *map(len, cells)]) for header, cells in zip(headers, columns, strict=True)
     ]
     room = WIDTH - GUTTER * (len(widths) - 1)
     widths = [min(width, room) for width in widths]

@@ -259,7 +259,9 @@ def test_networks_that_nothing_covers_have_every_report(make, shape):
 
 def test_no_weights_at_all_are_refused():
     module = nn.Sequential(nn.LayerNorm((2, 3)))
-    with pytest.raises(CheckpointError, match="at least one linear or convolution layer, or another operation"):
+    with pytest.raises(
+        CheckpointError, match="at least one linear or convolution layer, or another operation"
+    ):
         network_of(module, (2, 3))
 
 

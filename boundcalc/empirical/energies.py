@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from boundcalc.errors import UsageError
+from boundcalc.norms.rounding import up
 
 LEAST_SQUARE = 1e-307
 """More than the square of a float64 can lose by underflow: added for each sample wherever a coordinate is not always 0."""
@@ -19,7 +20,7 @@ class Energies:
 
     Attributes:
         m: number of samples.
-        coordinate: sum_i x_i[coordinate]^2, (channels, height, width) float64.
+        coordinate: sum_i x_i[coordinate]^2, (channels, height, width) float64, from above.
         largest: max |x|.
         declared: whether these are the declared worst case |x| <= B and not measured.
     """
@@ -31,8 +32,8 @@ class Energies:
 
     @property
     def frobenius_squared(self) -> float:
-        """||X||_F^2."""
-        return float(self.coordinate.sum())
+        """||X||_F^2, from above."""
+        return up(float(self.coordinate.sum()), self.coordinate.numel())
 
     @property
     def max_coordinate(self) -> float:
@@ -41,8 +42,8 @@ class Energies:
 
     @property
     def max_pixel(self) -> float:
-        """Largest energy of a pixel, channels summed."""
-        return float(self.coordinate.sum(0).max())
+        """Largest energy of a pixel, channels summed, from above."""
+        return up(float(self.coordinate.sum(0).max()), self.coordinate.shape[0])
 
 
 def declared(samples: int, bound: float, shape: tuple[int, int, int]) -> Energies:
@@ -60,7 +61,7 @@ def declared(samples: int, bound: float, shape: tuple[int, int, int]) -> Energie
         raise UsageError(f"--samples {samples}: give at least 1")
     if not (bound > 0 and math.isfinite(bound)):
         raise UsageError(f"--input-bound {bound}: give a positive number")
-    energy = samples * (bound * bound + LEAST_SQUARE)
+    energy = up(samples * (bound * bound + LEAST_SQUARE), 1)
     if not math.isfinite(energy * math.prod(shape)):
         raise UsageError(f"--input-bound {bound}: the squares of such inputs are more than float64 holds")
     return Energies(samples, torch.full(shape, energy, dtype=torch.float64), bound, declared=True)

@@ -35,6 +35,7 @@ import json
 import os
 import shutil
 import sqlite3
+import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -51,6 +52,7 @@ APPLICATION = 0x626E6463
 SCHEMA_VERSION = 1
 LONGEST_ARRAY = 16
 BUSY_SECONDS = 60.0
+PAUSE_SECONDS = 0.02
 
 _SCHEMA = """
 CREATE TABLE checkpoints (
@@ -288,7 +290,7 @@ def _prepare(connection: sqlite3.Connection, place: Path) -> None:
     connection.execute("PRAGMA synchronous = NORMAL")
     if _checked(connection, place):
         return
-    connection.execute("PRAGMA journal_mode = WAL")
+    _log_ahead(connection)
     with transaction(connection):
         if not _checked(connection, place):
             for statement in _SCHEMA.split(";"):
@@ -297,15 +299,34 @@ def _prepare(connection: sqlite3.Connection, place: Path) -> None:
             connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
 
+def _log_ahead(connection: sqlite3.Connection) -> None:
+    """Switch a new file to WAL; while another process does the same, SQLite refuses at once instead of waiting.
+
+    Raises:
+        OperationalError: others hold the file for longer than `BUSY_SECONDS`.
+    """
+    end = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as problem:
+            if "locked" not in str(problem) or time.monotonic() > end:
+                raise
+            time.sleep(PAUSE_SECONDS)
+        else:
+            return
+
+
 def _checked(connection: sqlite3.Connection, place: Path) -> bool:
     """Return whether a file has the schema already, False for one without any.
 
     Raises:
         UsageError: it has another.
     """
+    # tables first: another process may make them and what follows, in one transaction, between these lines
+    (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()
-    (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
     if not tables and not application:
         return False
     if application != APPLICATION:

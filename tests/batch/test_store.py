@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from threading import Barrier
 
 import pytest
 
@@ -132,3 +135,18 @@ def test_numbers_in_paths_are_sorted_as_numbers():
         "r/level_10/main",
         "r/level_pretrain",
     ]
+
+
+def test_a_store_is_made_once_by_many_at_the_same_moment(tmp_path):
+    """Each of them switches the new file to WAL, which SQLite refuses while another does, and looks for the schema."""
+
+    def make(path, barrier):
+        barrier.wait()
+        with closing(connect(path)) as connection:
+            return connection.execute("SELECT count(*) FROM checkpoints").fetchone()
+
+    with ThreadPoolExecutor(8) as pool:
+        for number in range(25):
+            barrier = Barrier(8)
+            made = [pool.submit(make, tmp_path / f"{number}.sqlite", barrier) for _ in range(8)]
+            assert [one.result() for one in made] == [(0,)] * 8

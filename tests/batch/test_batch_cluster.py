@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -16,40 +18,57 @@ from boundcalc.errors import UsageError
 pytest.importorskip("distributed")
 
 
-@pytest.fixture
-def cluster(tmp_path, until):
-    """The scheduler's address and two worker processes."""
-    told = tmp_path / "scheduler.json"
-    common = ("--no-dashboard", "--scheduler-file", str(told))
-    commands = [("dask_scheduler", "--host", "127.0.0.1", "--port", "0", *common)]
-    commands += [
-        ("dask_worker", "--no-nanny", "--nthreads", "1", "--death-timeout", "60", *common,
-         "--local-directory", str(tmp_path / f"worker_{number}"))
-        for number in range(2)
-    ]  # fmt: skip
-    with open(tmp_path / "cluster.log", "w", encoding="utf-8") as log:
-        started = [
+class Local:
+    """A scheduler and its workers, each a process."""
+
+    def __init__(self, place):
+        self.place, self.told = place, place / "scheduler.json"
+        self.log = open(place / "cluster.log", "w", encoding="utf-8")  # noqa: SIM115
+        self.processes = []
+        self.scheduler = self.start("dask_scheduler", "--host", "127.0.0.1", "--port", "0")
+
+    def start(self, name, *words):
+        common = ("--no-dashboard", "--scheduler-file", str(self.told))
+        self.processes.append(
             subprocess.Popen(
-                [sys.executable, "-m", f"distributed.cli.{name}", *words], stdout=log, stderr=log,
-                env={**os.environ, "OMP_NUM_THREADS": "1"}, cwd=tmp_path,
+                [sys.executable, "-m", f"distributed.cli.{name}", *words, *common], stdout=self.log, stderr=self.log,
+                env={**os.environ, "OMP_NUM_THREADS": "1"}, cwd=self.place,
             )
-            for name, *words in commands
-        ]  # fmt: skip
-    try:
-        yield (
-            until(lambda: told.exists() and told.read_text() and json.loads(told.read_text())["address"]),
-            started,
-        )
-    finally:
-        for process in started:
+        )  # fmt: skip
+        return self.processes[-1]
+
+    def worker(self):
+        folder = self.place / f"worker_{len(self.processes)}"
+        return self.start(
+            "dask_worker", "--no-nanny", "--nthreads", "1", "--death-timeout", "60", "--local-directory", str(folder)
+        )  # fmt: skip
+
+    def address(self):
+        return self.told.exists() and self.told.read_text() and json.loads(self.told.read_text())["address"]
+
+    def close(self):
+        for process in self.processes:
             process.kill()
             process.wait()
+        self.log.close()
+
+
+@pytest.fixture
+def cluster(tmp_path, until):
+    """A scheduler that has its address, and two workers."""
+    local = Local(tmp_path)
+    try:
+        local.workers = [local.worker(), local.worker()]
+        until(local.address)
+        yield local
+    finally:
+        local.close()
 
 
 def test_a_batch_is_complete_though_a_worker_is_killed(
     command, cluster, slow, tmp_path, count, until, analyse, inline, contents
 ):
-    address, (_, _, worker) = cluster
+    address, worker = cluster.address(), cluster.workers[1]
     tickets, options = slow
     store, calm = tmp_path / "store.sqlite", tmp_path / "calm.sqlite"
     started = command(tickets, "--store", store, "--scheduler", address, *options)
@@ -64,7 +83,7 @@ def test_a_batch_is_complete_though_a_worker_is_killed(
 def test_a_scheduler_that_dies_ends_the_batch_and_leaves_what_is_done(
     command, cluster, slow, tmp_path, count, until
 ):
-    address, (scheduler, *_) = cluster
+    address, scheduler = cluster.address(), cluster.scheduler
     tickets, options = slow
     store = tmp_path / "store.sqlite"
     started = command(tickets, "--store", store, "--scheduler", address, *options)
@@ -89,3 +108,26 @@ def test_an_address_where_nothing_answers(command, slow, tmp_path):
 def test_an_address_without_a_port(address):
     with pytest.raises(UsageError, match=f"--scheduler {address}: no Dask scheduler answers there"):
         Cluster(address)
+
+
+@pytest.mark.slow
+def test_dask_workers_that_are_killed_at_random_times(
+    command, cluster, slow, tmp_path, analyse, inline, contents
+):
+    """Ten kills; a new worker takes the place of each that died."""
+    tickets, options = slow
+    draw = random.Random(0)
+    store, calm = tmp_path / "store.sqlite", tmp_path / "calm.sqlite"
+    for _ in range(5):
+        store.unlink(missing_ok=True)
+        started = command(tickets, "--store", store, "--scheduler", cluster.address(), *options)
+        for _ in range(2):
+            time.sleep(draw.uniform(0, 5))
+            cluster.workers.pop(draw.randrange(2)).kill()
+            cluster.workers.append(cluster.worker())
+        started.wait()
+        status, err = command(tickets, "--store", store, "--scheduler", cluster.address(), *options).wait()
+        assert status == 0, err
+        calm.unlink(missing_ok=True)
+        analyse(tickets, store=calm, model=options[-1])
+        assert contents(store) == contents(calm)

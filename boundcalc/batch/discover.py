@@ -9,7 +9,7 @@ from pathlib import Path
 
 from boundcalc.batch.rows import natural
 from boundcalc.checkpoint import open_lth
-from boundcalc.checkpoint.folders import SUFFIXES, is_companion
+from boundcalc.checkpoint.folders import SUFFIXES
 from boundcalc.checkpoint.masks.folder import is_no_ticket
 from boundcalc.checkpoint.shards import INDEX_SUFFIXES, shard_files
 from boundcalc.errors import CheckpointError
@@ -131,13 +131,10 @@ def _files(files: list[Path]) -> list[Path]:
     indices = {file for file in files if file.name.endswith(INDEX_SUFFIXES)}
     shards = {shard for index in indices for shard in _shards(index)}
     named = [file for file in files if file not in shards and (file in indices or _is_named_so(file))]
-    stems = {(file.parent, file.name.partition(".")[0]) for file in named}
-    checkpoints = [
-        file
-        for file in named
-        if not is_no_ticket(file, {stem for home, stem in stems if home == file.parent})
-        and not is_companion(file.name)
-    ]
+    stems: dict[Path, set[str]] = {}
+    for file in named:
+        stems.setdefault(file.parent, set()).add(file.name.partition(".")[0])
+    checkpoints = [file for file in named if not is_no_ticket(file, stems[file.parent])]
     return checkpoints or named
 
 

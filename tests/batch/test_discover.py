@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import pytest
 
 from boundcalc.batch.discover import discover
+from boundcalc.batch.keys import key_of, settings_of
 from boundcalc.errors import CheckpointError
+from boundcalc.options import Options
 
 
 @pytest.fixture
@@ -97,3 +100,49 @@ def test_nothing_is_told_apart(tmp_path):
     ):
         with pytest.raises(CheckpointError, match=problem):
             discover([word])
+
+
+def calls(function):
+    """Return how many Python functions are called, which no other process changes."""
+    counted = 0
+
+    def seen(frame, event, argument):
+        nonlocal counted
+        counted += event in {"call", "c_call"}
+
+    sys.setprofile(seen)
+    try:
+        function()
+    finally:
+        sys.setprofile(None)
+    return counted
+
+
+@pytest.mark.parametrize("kind", ["files", "files with masks", "indices", "shards", "levels"])
+def test_discovery_and_digest_take_time_in_proportion_to_the_files(tmp_path, kind):
+    """Counted in calls: four times the files take less than five times as many."""
+    settings = settings_of(Options())
+
+    def spent(count):
+        home = tmp_path / str(count)
+        home.mkdir()
+        for number in range(count):
+            if kind == "levels":
+                main = home / f"level_{number}" / "main"
+                main.mkdir(parents=True)
+                (main / "model_ep2_it0.pth").touch()
+            elif kind == "indices":
+                (home / f"m{number}.safetensors.index.json").write_text(
+                    '{"weight_map": {"w": "a.safetensors"}}'
+                )
+            else:
+                (home / f"n{number}.{'pt' if 'files' in kind else 'safetensors'}").write_text("x")
+                if kind == "files with masks":
+                    (home / f"n{number}_mask.pt").write_text("x")
+        if kind == "shards":
+            homes = {f"w{number}": f"n{number}.safetensors" for number in range(count)}
+            (home / "m.safetensors.index.json").write_text(json.dumps({"weight_map": homes}))
+        return calls(lambda: [key_of(path, settings) for path in discover([home])])
+
+    spent(3)
+    assert spent(400) < 5 * spent(100)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -72,17 +73,14 @@ def beside(checkpoint: Path) -> tuple[Beside | None, tuple[str, ...]]:
     Raises:
         CheckpointError: the checkpoint is the only one there, and there are several files of masks.
     """
-    files = [checkpoint.parent / name for name in _names(checkpoint.parent)]
-    masks = [path for path in files if "mask" in path.name.lower() and is_mask_file(path) and is_file(path)]
-    if not masks or is_mask_file(checkpoint):
+    home, here = checkpoint.parent, _here(checkpoint.parent)
+    if not here.masks or is_mask_file(checkpoint):
         return None, ()
-    models = [path for path in files if path.name.endswith(_CHECKPOINTS) and not is_mask_file(path)]
-    owners = {path.name.partition(".")[0] for path in models}
-    own = [path for path in masks if _owner(path) == checkpoint.name.partition(".")[0]]
-    free = [path for path in masks if _owner(path) not in owners]
+    own = _present(home, here.masks.get(checkpoint.name.partition(".")[0], ()))
+    free = _present(home, (name for owner in here.free for name in here.masks[owner]))
     if len(own) == 1:
         return Beside(own[0], True), ()
-    alone = len(models) <= 1
+    alone = here.models <= 1
     if len(own) > 1 or (alone and len(free) > 1):
         names = listing([path.name for path in own or free])
         raise CheckpointError(
@@ -93,17 +91,43 @@ def beside(checkpoint: Path) -> tuple[Beside | None, tuple[str, ...]]:
     return None, tuple(path.name for path in free)
 
 
-def _names(folder: Path) -> tuple[str, ...]:
+@dataclass(frozen=True)
+class _Here:
+    """What the names in a folder tell.
+
+    Attributes:
+        masks: name of a checkpoint up to its first dot -> the files of masks that are called after it.
+        free: those names under which there is no checkpoint.
+        models: how many checkpoints there are.
+    """
+
+    masks: Mapping[str, tuple[str, ...]]
+    free: tuple[str, ...]
+    models: int
+
+
+def _here(folder: Path) -> _Here:
     try:
         return _listed(str(folder), os.stat(folder).st_mtime_ns)
     except OSError:
-        return ()
+        return _Here({}, (), 0)
 
 
 @lru_cache(maxsize=8)
-def _listed(folder: str, changed: int) -> tuple[str, ...]:
-    """List a folder, once for thousands of checkpoints in it; its time of change is part of what is remembered."""
-    return tuple(sorted(os.listdir(folder)))
+def _listed(folder: str, changed: int) -> _Here:
+    """Sort the names in a folder, once for thousands of checkpoints in it; its time of change is part of what is remembered."""
+    masks: dict[str, tuple[str, ...]] = {}
+    models = []
+    for path in map(Path, sorted(os.listdir(folder))):
+        if is_mask_file(path):
+            masks[_owner(path)] = (*masks.get(_owner(path), ()), path.name)
+        elif path.name.endswith(_CHECKPOINTS):
+            models.append(path.name.partition(".")[0])
+    return _Here(masks, tuple(sorted(masks.keys() - set(models))), len(models))
+
+
+def _present(folder: Path, names: Iterable[str]) -> list[Path]:
+    return sorted(path for path in (folder / name for name in names) if is_file(path))
 
 
 def _owner(mask: Path) -> str:

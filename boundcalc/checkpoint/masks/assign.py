@@ -98,9 +98,8 @@ class _Reading:
 
     def __init__(self, family: Family, targets: Targets) -> None:
         self.family, self.targets = family, targets
-        self.positions = says_positions(family.words) or (
-            not family.given and direction(family.words) in {Says.KEPT, Says.PRUNED}
-        )
+        speaks = not family.given and direction(family.words) in {Says.KEPT, Says.PRUNED}
+        self.positions = True if says_positions(family.words) else None if speaks else False
         self.units = says_units(part for leaf in family.leaves for part in leaf.parts)
         names = {str(leaf.path[-1]).rpartition(".")[0] for leaf in family.tensors if leaf.path}
         self.shared = (
@@ -175,7 +174,7 @@ class _Reading:
             if any(place not in biases or biases[place] not in self.targets.tensors for place in present):
                 raise Misfit("has masks of biases for layers that have none")
             return [(biases[place], leaf) for place, leaf in present.items()]
-        empty = self.positions
+        empty = self.positions is not False
         sequence = [members[place] if empty or place in present else None for place in places]
         order = in_order(sequence, self.targets, positions=self.positions, units=self.units)
         names |= dict(zip(places, order, strict=True))

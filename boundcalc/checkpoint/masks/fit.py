@@ -47,13 +47,13 @@ class Fitted:
     entry: str = ""
 
 
-def fit(value: torch.Tensor, shape: Shape, *, positions: bool, units: bool = False) -> Fitted:
+def fit(value: torch.Tensor, shape: Shape, *, positions: bool | None, units: bool = False) -> Fitted:
     """Spread an entry over a weight.
 
     Args:
         value: of the entry.
         shape: of the weight.
-        positions: whether its name speaks of positions.
+        positions: whether its name speaks of positions; None where it speaks of what is kept or pruned and leaves open how.
         units: whether its name speaks of whole filters, rows or channels.
 
     Returns:
@@ -64,8 +64,12 @@ def fit(value: torch.Tensor, shape: Shape, *, positions: bool, units: bool = Fal
         Ambiguous: a shape that fits in several ways.
     """
     given = tuple(value.shape)
-    if positions and is_integer(value) and given != shape:
-        return Fitted(_at(value, shape, units), "its positions", positions=True)
+    if is_integer(value) and positions is not False:
+        if not is_binary(value) or (positions and given != shape):
+            return Fitted(_at(value, shape, units), "its positions", positions=True)
+        if positions or _may_be_positions(value, shape, units):
+            way_on = f"save zeros and ones in the shape of its weight, {shape}, in a type of floating point or bool"
+            raise Misfit(f"of shape {given} may be zeros and ones or positions: {way_on}")
     if not is_binary(value):
         raise Misfit(_not_binary(value, shape))
     where = ones(value)
@@ -79,6 +83,17 @@ def fit(value: torch.Tensor, shape: Shape, *, positions: bool, units: bool = Fal
         raise Ambiguous(text, readings)
     ((how, spread),) = readings.items()
     return Fitted(spread, how)
+
+
+def _may_be_positions(value: torch.Tensor, shape: Shape, units: bool) -> bool:
+    where = array(value).astype(np.int64)
+    if where.ndim != 1:
+        return bool(_grids(where, shape))
+    try:
+        _flat(where, (shape[0],) if units else shape, shape)
+    except Misfit:
+        return False
+    return True
 
 
 def _not_binary(value: torch.Tensor, shape: Shape) -> str:
@@ -132,17 +147,22 @@ def _at(value: torch.Tensor, shape: Shape, units: bool) -> torch.Tensor:
     where = array(value).astype(np.int64)
     if where.ndim == 1:
         return _flat(where, (shape[0],) if units else shape, shape)
-    readings = [
-        pointed
-        for axes in (shape, (shape[0], math.prod(shape[1:])))
-        for rows in (where, where.T)
-        if (pointed := _grid(rows, axes, shape)) is not None
-    ]
-    if where.ndim != 2 or not readings:
+    readings = _grids(where, shape)
+    if not readings:
         raise Misfit(f"of shape {tuple(value.shape)} holds no positions in a weight of shape {shape}")
     if any(not torch.equal(readings[0], other) for other in readings[1:]):
         raise Misfit(f"of shape {tuple(value.shape)} can be read row by row or column by column")
     return readings[0]
+
+
+def _grids(where: np.ndarray, shape: Shape) -> list[torch.Tensor]:
+    """Return the readings of positions in several dimensions, a row or a column each, in the weight or its matrix."""
+    found = [
+        _grid(rows, axes, shape)
+        for axes in (shape, (shape[0], math.prod(shape[1:])))
+        for rows in (where, where.T)
+    ]
+    return [pointed for pointed in found if pointed is not None]
 
 
 def _flat(where: np.ndarray, axes: Shape, shape: Shape) -> torch.Tensor:

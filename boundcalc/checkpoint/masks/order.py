@@ -16,14 +16,14 @@ _MOST_WAYS = 2
 
 
 def in_order(
-    sequence: Sequence[Leaf | None], targets: Targets, *, positions: bool = False, units: bool = False
+    sequence: Sequence[Leaf | None], targets: Targets, *, positions: bool | None = False, units: bool = False
 ) -> list[str]:
     """Tell which weights a sequence of masks is for.
 
     Args:
         sequence: masks in the order of the layers; None where a layer has none.
         targets: what they may be for.
-        positions: whether their names speak of positions.
+        positions: whether their names speak of positions; None where they leave that open.
         units: whether their names speak of whole filters, rows or channels.
 
     Returns:
@@ -58,7 +58,7 @@ def in_order(
     )
 
 
-def _fits(value: torch.Tensor, shape: tuple[int, ...], positions: bool, units: bool) -> bool:
+def _fits(value: torch.Tensor, shape: tuple[int, ...], positions: bool | None, units: bool) -> bool:
     try:
         fit(value, shape, positions=positions, units=units)
     except Ambiguous:

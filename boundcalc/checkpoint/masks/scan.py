@@ -48,16 +48,16 @@ def inside(state: State, known: Iterable[str]) -> list[Leaf]:
         known: keys of masks and scores that are read elsewhere.
     """
     skipped = set(known)
-    shapes = {tuple(tensor.shape) for tensor in found_targets.of(state, skipped, True).tensors.values()}
+    weights = found_targets.of(state, skipped, True)
     found = []
     for key, tensor in state.tensors.items():
         leaf = Leaf((key,), tensor)
-        if key not in skipped and ".parametrizations." not in f".{key}" and _is_candidate(leaf, shapes):
+        if key not in skipped and ".parametrizations." not in f".{key}" and _is_candidate(leaf, weights):
             found.append(leaf)
     return found
 
 
-def _is_candidate(leaf: Leaf, shapes: set[tuple[int, ...]]) -> bool:
+def _is_candidate(leaf: Leaf, weights: Targets) -> bool:
     *layer, last = leaf.parts
     if any(of_inputs(part) for part in leaf.parts[-1:]):
         return False
@@ -68,8 +68,26 @@ def _is_candidate(leaf: Leaf, shapes: set[tuple[int, ...]]) -> bool:
         return kept_apart or says_mask(last) or _may_be(leaf)
     tensor = leaf.tensor
     assert tensor is not None
-    return (
-        tensor.dim() > 1 and tuple(tensor.shape) in shapes and is_binary(tensor) and count_nonzero(tensor) > 0
+    return _is_alike(tensor, weights, ".".join(layer)) and is_binary(tensor) and count_nonzero(tensor) > 0
+
+
+def _is_alike(tensor: torch.Tensor, weights: Targets, layer: str) -> bool:
+    """Tell whether a tensor could mask a weight by its shape: the weight's own, one that spreads over it, or several stacked."""
+    shape = tuple(tensor.shape)
+    if len(shape) > 1 and (shape in weights.shapes or shape[1:] in weights.shapes):
+        return True
+    if not 0 < count_nonzero(tensor) < tensor.numel():
+        return False
+    if len(shape) == 1:
+        own = weights.find(layer)
+        rows = None if own is None else weights.tensors[own]
+        return tensor.numel() == weights.total or (
+            rows is not None and rows.dim() > 1 and rows.shape[0] == shape[0]
+        )
+    return any(
+        len(weight) == len(shape)
+        and all(size in {1, whole} for size, whole in zip(shape, weight, strict=True))
+        for weight in weights.shapes
     )
 
 
@@ -94,23 +112,29 @@ def beside(found: Iterable[Leaf], targets: Targets) -> tuple[list[Leaf], list[An
     Returns:
         The entries that may be masks, and the other tensors with the reason why they are none.
     """
-    shapes = {tuple(targets.tensors[name].shape) for name in targets.matrices}
+    reasons = [(leaf, _no_mask(leaf, targets)) for leaf in found]
+    tables = {leaf.path[:-1] and leaf.path[:1] for leaf, why in reasons if why is None and not _speaks(leaf)}
     candidates: list[Leaf] = []
     answers: list[Answer] = []
-    for leaf in found:
-        why = _no_mask(leaf, shapes, targets.total)
-        if why is None:
+    for leaf, why in reasons:
+        if why is None or (leaf.path[:1] in tables and _could_be(leaf)):
             candidates.append(leaf)
         elif leaf.tensor is not None or _speaks(leaf):
             answers.append(Answer(leaf, why))
     return candidates, answers
 
 
+def _could_be(leaf: Leaf) -> bool:
+    """Tell whether an entry in a table of masks of no telling name is one of them, too."""
+    tensor = leaf.tensor
+    return tensor is not None and tensor.dim() > 0 and readable(tensor) and is_binary(tensor)
+
+
 def _speaks(leaf: Leaf) -> bool:
     return any(speaks_of_masks(part) for part in leaf.parts)
 
 
-def _no_mask(leaf: Leaf, shapes: set[tuple[int, ...]], total: int) -> str | None:
+def _no_mask(leaf: Leaf, weights: Targets) -> str | None:
     """Return why an entry beside the state dict is no mask, None where it may be one."""
     if str(leaf.path[-1:] and leaf.path[-1]) in _NO_MASKS:
         return _NO_MASKS[str(leaf.path[-1])]
@@ -127,8 +151,10 @@ def _no_mask(leaf: Leaf, shapes: set[tuple[int, ...]], total: int) -> str | None
         return None if speaks and any(is_pure(part) for part in leaf.parts[:-1]) else "a number"
     if speaks:
         return _numbers_of_a_run(leaf, tensor)
-    shape = tuple(tensor.shape)
-    alike = shape in shapes or (tensor.dim() == 1 and tensor.numel() == total)
+    listed = (
+        isinstance(leaf.path[-1], int) and not tensor.is_floating_point() and tensor.shape[0] in weights.rows
+    )
+    alike = listed or _is_alike(tensor, weights, str(leaf.path[-1]))
     if not alike or not is_binary(tensor) or count_nonzero(tensor) == 0:
         return "beside the state dict, and not made of 0 and 1 in a weight's shape"
     if count_nonzero(tensor) == tensor.numel():

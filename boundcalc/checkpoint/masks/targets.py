@@ -40,6 +40,16 @@ class Targets:
         return [name for name, tensor in self.tensors.items() if tensor.dim() > 1]
 
     @cached_property
+    def shapes(self) -> frozenset[tuple[int, ...]]:
+        """Shapes of the matrices."""
+        return frozenset(tuple(self.tensors[name].shape) for name in self.matrices)
+
+    @cached_property
+    def rows(self) -> frozenset[int]:
+        """Numbers of rows of the matrices."""
+        return frozenset(shape[0] for shape in self.shapes)
+
+    @cached_property
     def total(self) -> int:
         """Number of entries of all matrices."""
         return sum(self.tensors[name].numel() for name in self.matrices)

@@ -15,8 +15,8 @@ from boundcalc.errors import CheckpointError
 
 KEEPS = (
     "mask", "masks", "Mask", "weight_masks", "pruning_mask", "pruning_masks", "binary_mask", "keep_mask", "kept", "alive",
-    "survivors", "sparsity_masks", "supermask", "mask_dict", "masks_by_layer", "current_masks", "backward_masks", "nonzero", "non_zero", "keepMask",
-    "active_mask", "remaining_weights", "final_mask", "mask_tensors",
+    "survivors", "sparsity_masks", "supermask", "mask_dict", "masks_by_layer", "current_masks", "backward_masks", "nonzero", "non_zero",
+    "keepMask", "active_mask", "remaining_weights", "final_mask", "mask_tensors",
 )  # fmt: skip
 PRUNES = (
     "prune_mask",
@@ -205,14 +205,13 @@ def _table(draw: st.DrawFn, values: dict[str, Any], state: dict[str, torch.Tenso
         )
     if style == "deep":
         return {"all": {"layers": {layer: {"weight": {"value": value}} for layer, value in values.items()}}}
-    rename = {
-        "layer": lambda layer: layer, "weight": lambda layer: f"{layer}.weight", "flat": lambda layer: f"{layer}_weight",
-        "suffix": lambda layer: f"{layer}.weight_mask", "prefix": lambda layer: f"mask_{layer}", "tuple": lambda layer: (layer, "weight"),
-        "module.": lambda layer: f"module.{layer}.weight", "nested": lambda layer: layer, "kind first": lambda layer: layer,
-    }[style]  # fmt: skip
-    named = {
-        rename(layer): {"weight": value} if style == "nested" else value for layer, value in values.items()
-    }
+    form = {
+        "weight": "{}.weight", "flat": "{}_weight", "suffix": "{}.weight_mask", "prefix": "mask_{}", "module.": "module.{}.weight"
+    }.get(style, "{}")  # fmt: skip
+    named: dict[Any, Any] = {}
+    for layer, value in values.items():
+        name = (layer, "weight") if style == "tuple" else form.format(layer)
+        named[name] = {"weight": value} if style == "nested" else value
     if draw(st.booleans()):
         named = dict(draw(st.permutations(list(named.items()))))
     return {"weight": named} if style == "kind first" else named

@@ -132,10 +132,8 @@ def _is_folded(given: Shape, shape: Shape) -> bool:
 
 
 def _named(view: Shape, shape: Shape, other: str) -> str:
-    wide = [axis for axis, size in enumerate(view) if size > 1 or shape[axis] == 1]
-    if wide and max(wide) == 0:
-        return "one a row"
-    return "one a column" if len(view) > 1 and [axis for axis in wide if view[axis] > 1] == [1] else other
+    wide = [axis for axis, size in enumerate(view) if size > 1]
+    return "one a row" if wide == [0] else "one a column" if wide == [1] else other
 
 
 def _at(value: torch.Tensor, shape: Shape, units: bool) -> torch.Tensor:

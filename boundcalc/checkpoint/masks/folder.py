@@ -86,7 +86,7 @@ def beside(checkpoint: Path) -> tuple[Beside | None, tuple[str, ...]]:
         raise CheckpointError(
             checkpoint, f"{names} lie beside it: say with --mask which of them holds its masks"
         )
-    if len(free) == 1:
+    if len(free) == 1 and (alone or not _owner(free[0])):
         return Beside(free[0], alone), ()
     return None, tuple(path.name for path in free)
 

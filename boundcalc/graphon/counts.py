@@ -69,9 +69,9 @@ def count(layer: Masked, pixels: bool) -> Counts:
         pixels: whether every position of a linear layer's image is an input of its own, as in a first layer.
 
     Returns:
-        The counts of its `support`.
+        The counts of its `mask`.
     """
-    support = layer.support.flatten(2)
+    support = layer.mask.flatten(2)
     if layer.kind == "linear" and pixels:
         support = support.flatten(1)[:, :, None]
     taps = support.shape[2]

@@ -78,7 +78,7 @@ def analyse(network: Network, cells: int = 64, seed: int = 0) -> MaskGraphons:
     """Estimate the graphons of a network's masks.
 
     Args:
-        network: its layers' `support` are the masks.
+        network: its layers' `mask` are the masks.
         cells: most cells a side; a layer with fewer units has a cell for each.
         seed: of the held-out entries and the search for a cut; the layer is mixed in.
 

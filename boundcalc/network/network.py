@@ -132,6 +132,11 @@ class Network:
         return sum(weight.surviving for weight in self.counted())
 
     @property
+    def kept(self) -> int:
+        """Weights that the masks keep, whether they are 0 or not; counted as `surviving`."""
+        return sum(weight.kept for weight in self.counted())
+
+    @property
     def biases(self) -> int:
         """Number of bias entries, those of folded BatchNorms and of operations that no bound covers included."""
         others = {

@@ -79,6 +79,16 @@ class Affine(Node):
         """Number of nonzero weights after masking."""
         return int(self.support.sum())
 
+    @property
+    def mask(self) -> torch.Tensor:
+        """What the file's mask keeps; where it declares none, what is not 0."""
+        return self.support if self.declared is None else self.declared
+
+    @property
+    def kept(self) -> int:
+        """Number of weights that the mask keeps, whether they are 0 or not."""
+        return int(self.mask.sum())
+
 
 @dataclass(frozen=True, eq=False)
 class ReLU(Node):
@@ -173,6 +183,16 @@ class Weight:
     def surviving(self) -> int:
         """Number of nonzero entries after masking."""
         return int(self.support.sum())
+
+    @property
+    def mask(self) -> torch.Tensor:
+        """What the file's mask keeps; where it declares none, what is not 0."""
+        return self.support if self.declared is None else self.declared
+
+    @property
+    def kept(self) -> int:
+        """Number of entries that the mask keeps, whether they are 0 or not."""
+        return int(self.mask.sum())
 
 
 KERNELS = frozenset({"conv1d", "conv3d"})

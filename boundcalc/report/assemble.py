@@ -61,6 +61,7 @@ def _checkpoint(findings: Findings) -> dict[str, Any]:
         "mask": mask if any(declared) else "inferred from exact zeros",
         "parameters": network.parameters,
         "surviving": network.surviving,
+        "kept": network.kept,
         "density": network.surviving / network.parameters,
         "biases": network.biases,
         "reference": None if reference is None else {"path": reference.path, "how": reference.how},
@@ -104,6 +105,7 @@ def _layer(layer: Affine) -> dict[str, Any]:
         "groups": layer.groups if axes else None,
         "parameters": layer.parameters,
         "surviving": layer.surviving,
+        "kept": layer.kept,
         "density": layer.surviving / layer.parameters,
     }
 

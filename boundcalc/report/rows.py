@@ -83,12 +83,23 @@ def _read(tree: Tree) -> Section:
         ("reference", f"{show(reference.get('path'))} ({show(reference.get('how'))})" if reference else "-"),
         ("parameters", plain(checkpoint.get("parameters"))),
         ("surviving", plain(checkpoint.get("surviving"))),
+        *_kept(checkpoint),
         ("density", percent(checkpoint.get("density"))),
         ("biases", plain(checkpoint.get("biases"))),
         ("network", _network_line(network)),
         *(("assumed", line) for line in network.get("assumptions") or []),
     ]
     return Section("Read", "read", facts=tuple(facts))
+
+
+def _kept(counted: Tree) -> list[tuple[str, str]]:
+    """Return what the masks keep, where that is not what is nonzero."""
+    kept, nonzero = counted.get("kept"), counted.get("surviving")
+    return (
+        []
+        if kept in {None, nonzero}
+        else [("kept by the masks", f"{plain(kept)}, of which {plain(nonzero)} are not 0")]
+    )
 
 
 def _network_line(network: Tree) -> str:
@@ -143,6 +154,7 @@ def _layers(tree: Tree) -> Section | None:
     layers = (tree.get("network") or {}).get("layers") or []
     if not layers:
         return None
+    told = any(_kept(layer) for layer in layers)
     rows = tuple(
         (
             show(layer.get("name")),
@@ -151,12 +163,14 @@ def _layers(tree: Tree) -> Section | None:
             sizes(layer.get("stride")),
             sizes(layer.get("padding")),
             plain(layer.get("parameters")),
+            *([plain(layer.get("kept"))] if told else []),
             plain(layer.get("surviving")),
             percent(layer.get("density")),
         )
         for layer in layers
     )
-    return Section("Layers", "layers", grid=Grid(LAYER_COLUMNS, rows))
+    columns = (*LAYER_COLUMNS[:6], Column("kept", right=True), *LAYER_COLUMNS[6:]) if told else LAYER_COLUMNS
+    return Section("Layers", "layers", grid=Grid(columns, rows))
 
 
 def _data(tree: Tree) -> Section | None:

@@ -66,7 +66,7 @@ class LayerSamples:
         K: neurons with at least one surviving weight.
         fan_in: weights of a neuron, pruned ones included.
         parameters: weights, pruned ones included.
-        surviving: weights that survive.
+        surviving: weights that the mask keeps.
         spread: of r_j; None where K = 0.
         r_tilde: in weights; None where K = 0.
         r_tilde_dense: of the same K neurons unpruned; None where K = 0.
@@ -158,7 +158,7 @@ def analyse(
     """Return the sample complexity of every hidden layer.
 
     Args:
-        network: masked weights; support and values are taken as they are after masking and folding.
+        network: masked weights; masks and values are taken as they are after masking and folding.
         calibration: the constant c; None leaves N null.
         samples: m, to be judged.
         target_error: eps0, in (0, 1); None for the accuracy of the calibration.
@@ -218,7 +218,7 @@ def _check(samples: int | None, target_error: float | None, delta: float) -> Non
 def _layer(layer: Masked, need: _Need | None) -> LayerSamples:
     if not bool(torch.isfinite(layer.weight).all()):
         raise BoundcalcError(f"{layer.name}: the weights hold infinite or NaN entries")
-    support = _grouped(layer.support, layer.groups).numpy()
+    support = _grouped(layer.mask, layer.groups).numpy()
     living = support.sum(2)[support.any(2)]
     K = len(living)
     matrix = conditioning(_grouped(layer.weight, layer.groups), K)
@@ -228,7 +228,7 @@ def _layer(layer: Masked, need: _Need | None) -> LayerSamples:
         K=K,
         fan_in=support.shape[2],
         parameters=layer.parameters,
-        surviving=layer.surviving,
+        surviving=layer.kept,
         spread=Spread(int(living.min()), float(living.mean()), int(living.max())) if K else None,
         r_tilde=r_tilde(support),
         r_tilde_dense=r_tilde_dense(support.any(2).sum(1), support.shape[2]),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
@@ -45,8 +46,13 @@ def nothing_pruned(findings: Findings) -> list[str]:
     if not masks or not all(bool(mask.all()) for mask in masks.values()) or expected_dense(findings):
         return []
     count = sum(mask.numel() for mask in masks.values())
+    given = findings.options.mask
     where = (
-        f"--mask {findings.options.mask}" if findings.options.mask is not None else findings.checkpoint.path
+        findings.checkpoint.path
+        if given is None
+        else f"--mask {given}"
+        if isinstance(given, str | Path)
+        else "mask="
     )
     return [
         f"{where}: the masks keep all {count} weights: they prune nothing; is it the mask of another level?"
@@ -66,8 +72,13 @@ def nothing_left(findings: Findings) -> list[str]:
         reached.append(alive and any(reached[i] for i in node.inputs))
     if reached[-1]:
         return []
-    empty = [layer.name for layer in network.layers() if not bool((layer.weight != 0).any())]
-    return [f"layer {empty[0]} keeps no weight: the network's output does not depend on its input"]
+    empty = [layer for layer in network.layers() if not bool((layer.weight != 0).any())]
+    what = (
+        f"layer {empty[0].name} keeps no weight"
+        if not empty[0].kept
+        else f"all weights of layer {empty[0].name} are 0"
+    )
+    return [f"{what}: the network's output does not depend on its input"]
 
 
 def alive_under_mask(findings: Findings) -> list[str]:

@@ -191,11 +191,11 @@ def of_layer(layer: Masked, layout: Layout) -> Bipartite:
     """Return the graph of a layer's surviving weights.
 
     Args:
-        layer: its `support` says which weights survive, its `weight` has their values, BatchNorm folded.
+        layer: its `mask` says which weights are kept, its `weight` has their values, BatchNorm folded.
         layout: of the layer.
 
     Returns:
         The graph with all vertices, isolated ones included.
     """
-    positions = np.flatnonzero(layout.by_position(layer.support.numpy()))
+    positions = np.flatnonzero(layout.by_position(layer.mask.numpy()))
     return build(layout, positions, layout.by_position(layer.weight.numpy())[positions])

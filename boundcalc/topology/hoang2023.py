@@ -85,7 +85,7 @@ def analyse(
     """Score the masks of a network.
 
     Args:
-        network: its layers' `support` are the masks, its `weight` (BatchNorm folded) the weights.
+        network: its layers' `mask` are the masks, its `weight` (BatchNorm folded) the weights.
         reference: ``"fc1.weight"`` -> (out, in / groups, kh, kw) float64, the dense initialisation; may be empty. Those of
             a layer with a folded BatchNorm are not used: they would be compared with weights of another scale.
         encoding: ``"unrolled"``, a left vertex for each entry of an input channel's kernel, or ``"rolled"``, one for the channel.
@@ -119,7 +119,7 @@ def analyse(
 def _layer(layer: Masked, encoding: str, seeds: list[list[int]]) -> LayerTopology:
     layout = Layout.of(layer, encoding)
     scores = score(of_layer(layer, layout))
-    sizes = layer.weight[layer.support].abs().numpy()
+    sizes = layer.weight[layer.mask].abs().numpy()
     return LayerTopology(layer.name, scores, baseline(scores, layout, sizes, seeds), layer.folded)
 
 

@@ -15,8 +15,8 @@ from boundcalc.errors import CheckpointError
 
 KEEPS = (
     "mask", "masks", "Mask", "weight_masks", "pruning_mask", "pruning_masks", "binary_mask", "keep_mask", "kept", "alive",
-    "survivors", "sparsity_masks", "supermask", "mask_dict", "masks_by_layer", "current_masks", "backward_masks", "nonzero", "non_zero",
-    "keepMask", "active_mask", "remaining_weights", "final_mask", "mask_tensors",
+    "survivors", "sparsity_masks", "supermask", "mask_dict", "masks_by_layer", "current_masks", "backward_masks",
+    "nonzero", "non_zero", "keepMask", "active_mask", "remaining_weights", "final_mask", "mask_tensors",
 )  # fmt: skip
 PRUNES = (
     "prune_mask",

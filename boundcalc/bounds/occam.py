@@ -16,6 +16,7 @@ from boundcalc.bounds.catalogue import Bound, register
 from boundcalc.bounds.outcome import Certificate, Coded
 from boundcalc.bounds.problem import Problem
 from boundcalc.errors import NotCovered
+from boundcalc.network.coverage import require
 from boundcalc.occam.search import Task, search
 
 
@@ -26,6 +27,7 @@ def compute(problem: Problem) -> Certificate:
         NotCovered: without data, or where the network has operations that the code does not describe or that cannot be run.
     """
     settings = problem.settings
+    require(problem.network)
     if problem.split is None:
         raise NotCovered("no training samples to measure the error on: give --data")
     if problem.margins is None:

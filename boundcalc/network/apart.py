@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+OTHER = "another network's weights"
 _WHY = {
     "a loss's own tensor": {"criterion", "criterions", "loss", "losses"},
     "a metric's state": {
         "acc", "accuracy", "auc", "auroc", "confmat", "f1", "metric", "metrics", "precision", "recall", "tracker",
     },
-    "another network's weights": {"ema", "shadow", "swa", "target", "teacher"},
+    OTHER: {"ema", "shadow", "swa", "target", "teacher"},
 }  # fmt: skip
 _NETWORKS = frozenset({
     "actor", "critic", "d", "discriminator", "ema", "g", "generator", "neta", "netb", "netd", "netg", "online", "shadow",
@@ -37,6 +38,25 @@ def by_name(key: str) -> str | None:
     if modules and _COPY.search(leaf) and leaf.endswith(_PARAMETERS) and leaf not in _PARAMETERS:
         return COPY
     return None
+
+
+def choices(keys: Iterable[str]) -> list[dict[str, str]]:
+    """Return what may be set aside by name, and why, the likeliest first; nothing last.
+
+    A loss or a metric is never part of a forward pass; what is called like another network may be.
+
+    Args:
+        keys: of a state dict.
+
+    Example:
+        >>> [list(one) for one in choices(["target.weight", "loss.weight", "fc.weight"])]
+        [['loss.weight'], ['target.weight', 'loss.weight'], []]
+        >>> choices(["fc.weight"])
+        [{}]
+    """
+    every = {key: why for key in keys if (why := by_name(key)) is not None}
+    certain = {key: why for key, why in every.items() if why != OTHER}
+    return [one for index, one in enumerate((certain, every, {})) if one not in (certain, every, {})[:index]]
 
 
 def role_of(why: str) -> str:

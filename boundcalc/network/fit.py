@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 import torch
@@ -85,6 +85,7 @@ def load(module: torch.nn.Module, checkpoint: Checkpoint, named: str) -> Fit:
         given = next((taken[key] for key in keys if taken[key] is not None), None)
         taken |= {key: given for key in keys if taken[key] is None}
     found = {key: tensor for key, tensor in taken.items() if tensor is not None}
+    found |= _masks_held(own, wanted, found)
     complete = all(key in found or key.endswith(_COUNTER) for key in wanted)
     _fill(module, found if complete else {**renamed, **found}, checkpoint, named)
     kept, extra = _kept(own, set(wanted))
@@ -96,6 +97,19 @@ def load(module: torch.nn.Module, checkpoint: Checkpoint, named: str) -> Fit:
     unwanted = [(names.in_file(key), apart.by_name(key) or "the model has no such tensor") for key in extra]
     cut = (f"the keys of the file begin with {names.file}, which the model's do not",) if names.file else ()
     return Fit(kept, names, (*unwanted, *outside), (*cut, *tied.notes(one)))
+
+
+def _masks_held(
+    own: Checkpoint, wanted: Mapping[str, torch.Tensor], found: Container[str]
+) -> dict[str, torch.Tensor]:
+    """Return the masks that the module holds beside its weights, where those of the checkpoint came from elsewhere."""
+    held = {}
+    for key, tensor in wanted.items():
+        layer, _, leaf = key.rpartition(".")
+        mask = own.masks.get(f"{layer}.weight" if layer else "weight")
+        if key not in found and "mask" in leaf and mask is not None and mask.shape == tensor.shape:
+            held[key] = mask.to(tensor.dtype)
+    return held
 
 
 def under(checkpoint: Checkpoint, prefix: str | None) -> Fit:

@@ -40,14 +40,16 @@ def infer(given: Checkpoint, input_shape: tuple[int, ...] | None) -> Network:
     networks = _networks(given)
     if _told_apart(given, networks):
         _refuse_several(given, networks)
-    try:
-        return _read(given, input_shape, shared)
-    except CheckpointError as error:
-        why = {key: reason for key in given.tensors if (reason := apart.by_name(key)) is not None}
-        if why:
-            return replace(_read(_without(given, why), input_shape, shared), set_aside=tuple(why.items()))
-        _refuse_several(given, networks)
-        raise error
+    errors: list[CheckpointError] = []
+    for why in apart.choices(given.tensors):
+        try:
+            found = _read(_without(given, why), input_shape, shared)
+        except CheckpointError as error:
+            errors.append(error)
+        else:
+            return replace(found, set_aside=tuple(why.items()))
+    _refuse_several(given, networks)
+    raise errors[0]
 
 
 def _read(given: Checkpoint, input_shape: tuple[int, ...] | None, shared: Groups) -> Network:

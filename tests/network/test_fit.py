@@ -472,3 +472,31 @@ def test_a_mask_for_one_name_in_a_graph_is_one_for_both(tmp_path):
         )
         assert counts(found) == (102, 66 + int(mask.sum()))
         assert found.set_aside == ()
+
+
+def test_a_model_that_holds_masks_takes_those_of_another_file(tmp_path):
+    class Holding(nn.Linear):
+        def __init__(self, inputs: int, outputs: int) -> None:
+            super().__init__(inputs, outputs)
+            self.register_buffer("weight_mask_of_mine", torch.ones(outputs, inputs))
+
+        def forward(self, x):
+            return nn.functional.linear(x, self.weight * self.weight_mask_of_mine, self.bias)
+
+    module = nn.Sequential(Holding(8, 5), nn.ReLU(), nn.Linear(5, 3))
+    path = saved(tmp_path, nn.Sequential(nn.Linear(8, 5), nn.ReLU(), nn.Linear(5, 3)).state_dict())
+    mask = torch.rand(5, 8) > 0.5
+    found = from_checkpoint(read(path, mask=saved(tmp_path, {"0.weight": mask.float()}, "mask.pt")), module)
+    assert counts(found) == (55, 15 + int(mask.sum()))
+    assert next(found.layers()).name == "0"
+
+
+def test_a_loss_is_no_layer_even_where_its_shape_would_chain(tmp_path):
+    path = saved(tmp_path, PLAIN | {"criterion.weight": torch.rand(3, 3)})
+    found = network(path)
+    assert (counts(found), found.set_aside) == (COUNT, (("criterion.weight", "a loss's own tensor"),))
+
+
+def test_a_network_that_is_called_like_a_metric_is_read(tmp_path):
+    path = saved(tmp_path, {f"metric.{key}": tensor for key, tensor in PLAIN.items()})
+    assert (counts(network(path)), network(path).set_aside) == (COUNT, ())

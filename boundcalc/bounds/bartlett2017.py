@@ -24,19 +24,19 @@ from boundcalc.bounds.distances import (
     moved,
     names_of,
     origin,
-    shown,
     shown_by_layer,
     start_of,
 )
 from boundcalc.bounds.outcome import PostHoc, Terms
 from boundcalc.bounds.prices import CONSTANTS, constant_bits
 from boundcalc.bounds.problem import Chain, Problem
-from boundcalc.norms.rounding import log_up, logsumexp, squared
+from boundcalc.bounds.toeplitz_product import bias_energy
+from boundcalc.norms.rounding import LEAST, Size, log_product, log_up, logsumexp, shown
 from boundcalc.norms.spectral_lower import norm_floor
 from boundcalc.norms.toeplitz import rows_of
 
 
-def distance_two_one(problem: Problem, chain: Chain, index: int, t: float) -> float:
+def distance_two_one(problem: Problem, chain: Chain, index: int, t: float) -> Size:
     """Return ||A~^l - A~^l_0||_{2,1}, from above."""
     link = chain.links[index]
     layer = link.layer
@@ -46,14 +46,16 @@ def distance_two_one(problem: Problem, chain: Chain, index: int, t: float) -> fl
         return rows.two_one()
     start = problem.reference.get(f"{layer.name}.bias")
     shift = layer.bias if start is None else layer.bias - start
-    return rows.two_one(squared(shift / t))
+    return rows.two_one(shift / t)
 
 
-def lipschitz(chain: Chain, index: int, t: float) -> float:
-    """Return s~_l = sqrt(s^2 + ||b||^2 / t^2 (+ 1 where the constant is handed on)), from above."""
-    bias = chain.links[index].layer.bias
-    added = 0.0 if bias is None else float(squared(bias).sum()) * chain.rows[index].positions / t**2
-    return math.hypot(chain.spectral[index], math.sqrt(added), chain.carries_constant(index)) * (1 + 1e-13)
+def log_lipschitz(chain: Chain, index: int, t: float) -> float:
+    """Return the log of s~_l = sqrt(s^2 + ||b||^2 / t^2 (+ 1 where the constant is handed on)), from above; s~_l is never 0."""
+    return 0.5 * logsumexp([
+        2 * log_up(max(chain.spectral[index], LEAST), 4),
+        bias_energy(chain, index, t).log,
+        0.0 if chain.carries_constant(index) else -math.inf,
+    ])  # fmt: skip
 
 
 def largest_matrix(chain: Chain) -> int:
@@ -91,16 +93,20 @@ def compute(problem: Problem) -> PostHoc:
 
     def complexity(t: float, numbers: Mapping[str, float], log_gamma: float) -> float:
         shares = [
-            2 / 3 * value for value in capacities(names, numbers, math.log(4) - log_gamma + log_data(t))
+            2 / 3 * value
+            for value in capacities(names, numbers, log_product([math.log(4), -log_gamma, log_data(t)]))
         ]
-        cover = math.log(12) + math.log(max(math.log(m), 1e-300)) - 0.5 * math.log(m) + log_width
-        return logsumexp([math.log(4 / m), cover + 1.5 * logsumexp(shares)]) + 1e-13
+        log_log_m = math.log(math.log(m)) if m > 1 else -math.inf
+        cover = log_product([
+            math.log(12), log_log_m, -0.5 * math.log(m), log_width, 1.5 * logsumexp(shares)
+        ])  # fmt: skip
+        return logsumexp([log_product([math.log(4), -math.log(m)]), cover])
 
     def numbers(t: float) -> dict[str, float]:
         measured: dict[str, float] = {}
         for index, name in enumerate(names):
-            measured[f"spectral.{name}"] = log_up(max(lipschitz(chain, index, t), 1e-300), 4)
-            measured[f"distance.{name}"] = log_up(distance_two_one(problem, chain, index, t), 4)
+            measured[f"spectral.{name}"] = log_lipschitz(chain, index, t)
+            measured[f"distance.{name}"] = distance_two_one(problem, chain, index, t).log
         return measured
 
     constants = CONSTANTS if chain.biased else (1.0,)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 
 import torch
@@ -12,7 +11,7 @@ from boundcalc.errors import NotCovered
 from boundcalc.network.chain import Link
 from boundcalc.network.ops import Affine
 from boundcalc.norms.kernels import pooling, repeats
-from boundcalc.norms.rounding import log_up
+from boundcalc.norms.rounding import LEAST, Size, log_product, log_up, shown
 
 IID = "iid sample; a chain of linear maps and ReLUs fixed before the sample, without biases"
 REFERENCE = "the reference weights do not depend on the sample"
@@ -62,19 +61,19 @@ def moved(problem: Problem, layer: Affine) -> torch.Tensor:
     return layer.weight if start is None else layer.weight - start
 
 
-def kernel_norm(link: Link, weight: torch.Tensor, norm: Callable[[torch.Tensor], float]) -> float:
-    """Return a kernel's norm times that of what feeds the kernel, from above.
+def log_kernel_norm(link: Link, weight: torch.Tensor, norm: Callable[[torch.Tensor], Size]) -> float:
+    """Return the log of a kernel's norm times that of what feeds the kernel, from above.
 
     Average pooling is a fixed map of norm at most `pooling`; a circular kernel that computes an output several times
     counts by the square root of how often.
     """
-    return norm(weight) * pooling(link) * repeats(link.layer) * (1 + 1e-15)
+    return log_product([norm(weight).log, log_up(pooling(link), 1), log_up(repeats(link.layer), 1)])
 
 
 def spectral_numbers(chain: Chain, names: Sequence[str]) -> dict[str, float]:
-    """Return ``"spectral.NAME"`` -> log s_l; a norm of 0 is raised to 1e-300."""
+    """Return ``"spectral.NAME"`` -> log s_l; a norm of 0 is raised to the smallest float64, since it divides."""
     return {
-        f"spectral.{name}": log_up(max(norm, 1e-300), 4)
+        f"spectral.{name}": log_up(max(norm, LEAST), 4)
         for name, norm in zip(names, chain.spectral, strict=True)
     }
 
@@ -87,28 +86,18 @@ def log_rms(problem: Problem, added: float = 0.0) -> float:
 
 
 def capacities(names: Sequence[str], numbers: Mapping[str, float], log_scale: float) -> list[float]:
-    """Return log Ct_l = log(scale prod_k s_k dist_l / s_l) for each layer, from above; -inf where the scale or the distance is 0.
+    """Return log Ct_l = log(scale dist_l prod_{k != l} s_k) for each layer, from above; -inf where the scale or the distance is 0.
 
     Args:
         names: of the layers.
         numbers: ``"spectral.NAME"`` and ``"distance.NAME"``, logs.
         log_scale: of the factor in front, e.g. (4/gamma) ||X|| / sqrt m.
     """
-    if log_scale == -math.inf:
-        return [-math.inf] * len(names)
     norms = [numbers[f"spectral.{name}"] for name in names]
-    whole = log_scale + math.fsum(norms)
-    whole += 1e-15 * (abs(log_scale) + math.fsum(map(abs, norms)))
-    distances = [numbers[f"distance.{name}"] for name in names]
     return [
-        whole + distance - norm + 1e-15 * (1 + abs(distance)) if distance > -math.inf else -math.inf
-        for norm, distance in zip(norms, distances, strict=True)
+        log_product([log_scale, numbers[f"distance.{name}"], *norms[:place], *norms[place + 1 :]])
+        for place, name in enumerate(names)
     ]
-
-
-def shown(log_value: float) -> float | None:
-    """Return exp of a logarithm for the report, None where it overflows a double."""
-    return math.exp(log_value) if log_value < 700 else None
 
 
 def shown_by_layer(names: Sequence[str], numbers: Mapping[str, float], kind: str) -> dict[str, float | None]:

@@ -15,7 +15,8 @@ from boundcalc.bounds.catalogue import Bound, register
 from boundcalc.bounds.classes import KERNELS
 from boundcalc.bounds.outcome import Formula
 from boundcalc.bounds.problem import Problem
-from boundcalc.norms.rounding import log_up, logsumexp
+from boundcalc.norms.kernels import frobenius
+from boundcalc.norms.rounding import LOG2, log_product, log_up, logsumexp, shown, shown_log10
 
 
 def compute(problem: Problem) -> Formula:
@@ -26,31 +27,25 @@ def compute(problem: Problem) -> Formula:
     """
     links, m = problem.toeplitz().links, problem.energies.m
     layers = [link.layer for link in links]
-    log_norms = [0.5 * log_up(float(layer.weight.square().sum()), layer.weight.numel()) for layer in layers]
+    log_norms = [frobenius(layer.weight).log for layer in layers]
     areas = [math.prod(layer.window.kernel) if layer.kind != "linear" else 1 for layer in layers]
     log_width = 0.5 * sum(math.log(area) for area in areas)
     classes = problem.network.outputs
     factor = 1 + math.sqrt(2 * (len(layers) * math.log(2 * max(areas)) + math.log(classes)))
-    log_q = math.log(factor) + 0.5 * log_up(problem.energies.max_pixel, m) + log_width
-    log_rho = sum(log_norms)
-    spread = (math.log(2) - math.log(problem.settings.delta) + 2 * logsumexp([log_rho, math.log(2)])) / (
-        2 * m
-    )
-    main = logsumexp([log_rho, 0.0]) + 1.5 * math.log(2) + log_q - math.log(m)
+    log_q = log_product([math.log(factor), 0.5 * log_up(problem.energies.max_pixel, m), log_width])
+    log_rho = log_product(log_norms)
+    spread = (LOG2 - math.log(problem.settings.delta) + 2 * logsumexp([log_rho, LOG2])) / (2 * m)
+    main = log_product([logsumexp([log_rho, 0.0]), 1.5 * LOG2, log_q, -math.log(m)])
     terms = {
-        "norms": {layer.name: _exp(value) for layer, value in zip(layers, log_norms, strict=True)},
-        "log10_norm_product": log_rho / math.log(10) if log_rho > -math.inf else None,
+        "norms": {layer.name: shown(value) for layer, value in zip(layers, log_norms, strict=True)},
+        "log10_norm_product": shown_log10(log_rho),
         "max_pixel_energy": problem.energies.max_pixel,
-        "kernel_widths": _exp(log_width),
+        "kernel_widths": shown(log_width),
         "factor": factor,
         "biases": "ignored by the formula",
     }
-    log_value = logsumexp([main, math.log(3 * math.sqrt(spread))])
-    return Formula(log_rho + log_q - math.log(m) + 1e-13, log_value + 1e-13, terms)
-
-
-def _exp(value: float) -> float | None:
-    return math.exp(value) if value < 700 else None
+    log_value = logsumexp([main, log_up(3 * math.sqrt(spread), 8)])
+    return Formula(log_product([log_rho, log_q, -math.log(m)]), log_value, terms)
 
 
 register(

@@ -15,14 +15,17 @@ from boundcalc.bounds.classes import FROBENIUS, L1_INF
 from boundcalc.bounds.outcome import Homogeneous
 from boundcalc.bounds.problem import Problem
 from boundcalc.bounds.toeplitz_product import BIAS, IID, DimensionFree, frobenius, l1_inf
+from boundcalc.norms.rounding import LOG2, log_product
 
 
 def _fro_factor(shape: DimensionFree) -> float:
-    return math.log(shape.classes) + math.log1p(math.sqrt(2 * shape.depth * math.log(2)))
+    return log_product([math.log(shape.classes), math.log1p(math.sqrt(2 * shape.depth * LOG2))])
 
 
 def _l1_factor(shape: DimensionFree) -> float:
-    return math.log(2 * shape.classes) + 0.5 * math.log(shape.depth + 1 + math.log(shape.inputs))
+    return log_product([
+        math.log(2 * shape.classes), 0.5 * math.log(shape.depth + 1 + math.log(shape.inputs)),
+    ])  # fmt: skip
 
 
 def compute_fro(problem: Problem) -> Homogeneous:

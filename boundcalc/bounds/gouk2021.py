@@ -29,7 +29,7 @@ layer alone has a distance. B_l and D_l were chosen by training: each is rounded
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from boundcalc.bounds.catalogue import Bound, register
@@ -46,7 +46,7 @@ from boundcalc.bounds.distances import (
 )
 from boundcalc.bounds.outcome import PostHocClass, Terms
 from boundcalc.bounds.problem import Problem
-from boundcalc.norms.rounding import log_up, logsumexp
+from boundcalc.norms.rounding import LOG2, exp_up, log_product, log_up, logsumexp
 from boundcalc.norms.toeplitz import Rows, rows_of
 
 FACTOR = (
@@ -70,16 +70,16 @@ class _Norm:
 
 
 _L1 = _Norm(
-    lambda rows: log_up(rows.l1_inf(), 4),
+    lambda rows: rows.l1_inf().log,
     lambda problem: 0.5 * log_up(problem.energies.max_coordinate, problem.energies.m),
-    lambda j, inputs: 0.5 * math.log(2 * ((j - 1) * math.log(2) + math.log(2 * inputs))),
+    lambda j, inputs: 0.5 * math.log(2 * ((j - 1) * LOG2 + math.log(2 * inputs))),
 )
 _FRO = _Norm(
-    lambda rows: 0.5 * log_up(rows.frobenius_squared(), 4),
+    lambda rows: 0.5 * rows.frobenius_squared().log,
     lambda problem: (
         0.5 * log_up(problem.energies.frobenius_squared, problem.network.inputs * problem.energies.m)
     ),
-    lambda j, inputs: math.log1p(math.sqrt(2 * (j - 1) * math.log(2))),
+    lambda j, inputs: math.log1p(math.sqrt(2 * (j - 1) * LOG2)),
 )
 
 
@@ -110,37 +110,31 @@ def _evaluate(problem: Problem, norm: _Norm) -> PostHocClass:
         for link, own, start in zip(chain.links, chain.rows, starts, strict=True)
     ]
     fixed = [
-        -math.inf if start is None else log_up(rows_of(link, start).l1_inf(), 4)
+        -math.inf if start is None else rows_of(link, start).l1_inf().log
         for link, start in zip(chain.links, starts, strict=True)
     ]
     terms_used = [j for j in range(depth) if all(value > -math.inf for value in fixed[j + 1 :])]
     measured = {f"norm.{name}": norm.size(rows) for name, rows in zip(names[:-1], chain.rows, strict=False)}
     measured |= {f"distance.{names[j]}": norm.size(shifted[j]) for j in terms_used}
-    front = math.log(problem.network.outputs) + norm.energy(problem) - math.log(m)
+    front = log_product([math.log(problem.network.outputs), norm.energy(problem), -math.log(m)])
     factors = [norm.factor(j, problem.network.inputs) for j in range(1, depth + 1)]
 
     def complexity(numbers: Mapping[str, float]) -> float:
         norms = [numbers[f"norm.{name}"] for name in names[:-1]]
         pieces = [
-            _sum_up([front, *norms[:j], numbers[f"distance.{names[j]}"], *fixed[j + 1 :], factors[j]])
+            log_product([front, *norms[:j], numbers[f"distance.{names[j]}"], *fixed[j + 1 :], factors[j]])
             for j in terms_used
         ]
-        return logsumexp(pieces) + 1e-13
+        return logsumexp(pieces)
 
     terms: Terms = {
         "norms": shown_by_layer(names, measured, "norm"),
         "distances": shown_by_layer(names, measured, "distance"),
         "distance_from": origin(problem, chain),
-        "energy": math.exp(2 * norm.energy(problem)),
+        "energy": exp_up(2 * norm.energy(problem)),
         "factors": dict(zip(names, map(math.exp, factors), strict=True)),
     }
     return PostHocClass(measured, complexity, terms=terms)
-
-
-def _sum_up(logs: Sequence[float]) -> float:
-    if -math.inf in logs:
-        return -math.inf
-    return math.fsum(logs) + 1e-15 * math.fsum(map(abs, logs))
 
 
 register(

@@ -32,7 +32,7 @@ from boundcalc.bounds.distances import (
     REFERENCE,
     SPECTRAL,
     capacities,
-    kernel_norm,
+    log_kernel_norm,
     log_rms,
     moved,
     names_of,
@@ -45,7 +45,7 @@ from boundcalc.bounds.outcome import PostHoc, Terms
 from boundcalc.bounds.problem import Problem
 from boundcalc.network.ops import Affine
 from boundcalc.norms.kernels import filters, two_one
-from boundcalc.norms.rounding import log_up, logsumexp
+from boundcalc.norms.rounding import LIBM, Size, log_product, log_up, logsumexp
 
 if TYPE_CHECKING:
     import torch
@@ -63,17 +63,18 @@ def log_ceil(log_value: float) -> float:
     """Return log(ceil(exp(log_value))), from above.
 
     Example:
-        >>> log_ceil(math.log(2.5)) == math.log(3), log_ceil(-math.inf), log_ceil(1000.0) >= 1000.0
-        (True, -inf, True)
+        >>> round(math.exp(log_ceil(math.log(2.5))), 9), log_ceil(-math.inf), log_ceil(1000.0) >= 1000.0
+        (3.0, -inf, True)
     """
     if log_value == -math.inf:
         return -math.inf
     if log_value > LARGEST_WHOLE:
-        return log_value + math.exp(-LARGEST_WHOLE)
-    return math.log(max(1, math.ceil(math.exp(log_value))))
+        return log_product([log_value, math.exp(-LARGEST_WHOLE)])
+    whole = max(1, math.ceil(math.exp(log_value)))
+    return 0.0 if whole == 1 else log_up(whole, 0)
 
 
-def distance_norm(layer: Affine) -> Callable[[torch.Tensor], float]:
+def distance_norm(layer: Affine) -> Callable[[torch.Tensor], Size]:
     """Return ||.||_{2,1} of a layer's kernel; a linear layer is a 1x1 convolution whose input channels are all its inputs."""
     return filters if layer.kind == "linear" else two_one
 
@@ -86,8 +87,8 @@ def harmonic(n: int) -> float:
         (0.0, 2.083333)
     """
     if n <= 1000:
-        return math.fsum(1.0 / k for k in range(1, n + 1)) * (1 + 1e-15)
-    return (math.log(n) + 0.5 / n + 0.57721566490153287) * (1 + 1e-15)
+        return math.fsum(1.0 / k for k in range(1, n + 1)) * (1 + LIBM)
+    return (math.log(n) + 0.5 / n + 0.57721566490153287) * (1 + 2 * LIBM)
 
 
 def log_by_norms(capacity: list[float], weights: list[int], m: int) -> float:
@@ -99,9 +100,10 @@ def log_by_norms(capacity: list[float], weights: list[int], m: int) -> float:
         m: number of samples.
     """
     pieces = [log_ceil(2 / 3 * value) for value in capacity]
-    cover = math.log(12) + math.log(max(harmonic(m - 1), 1e-300)) - 0.5 * math.log(m)
+    log_sum = math.log(harmonic(m - 1)) if m > 1 else -math.inf
     width = 0.5 * math.log(math.log(2 * max(weights)))
-    return logsumexp([math.log(4 / m), cover + width + 1.5 * logsumexp(pieces)]) + 1e-13
+    cover = log_product([math.log(12), log_sum, -0.5 * math.log(m), width, 1.5 * logsumexp(pieces)])
+    return logsumexp([log_product([math.log(4), -math.log(m)]), cover])
 
 
 def log_by_parameters(capacity: list[float], weights: list[int], m: int) -> float:
@@ -109,11 +111,11 @@ def log_by_parameters(capacity: list[float], weights: list[int], m: int) -> floa
     log_depth = math.log(len(capacity))
     multisets = [log_ceil(2 * (log_depth + value)) for value in capacity]
     covers = [
-        math.log(2 * count) + math.log(logsumexp([0.0, size]) + PSI)
+        log_product([math.log(2 * count), math.log(logsumexp([0.0, size]) + PSI)])
         for size, count in zip(multisets, weights, strict=True)
         if size > -math.inf
     ]
-    return math.log(12) - 0.5 * math.log(m) + 0.5 * logsumexp(covers) + 1e-13
+    return log_product([math.log(12), -0.5 * math.log(m), 0.5 * logsumexp(covers)])
 
 
 def compute_norms(problem: Problem) -> PostHoc:
@@ -140,12 +142,14 @@ def _evaluate(problem: Problem, formula: LogFormula) -> PostHoc:
     weights = [link.layer.parameters for link in chain.links]
     measured = spectral_numbers(chain, names)
     for name, link in zip(names, chain.links, strict=True):
-        distance = kernel_norm(link, moved(problem, link.layer), distance_norm(link.layer))
-        measured[f"distance.{name}"] = log_up(distance, 4)
+        distance = log_kernel_norm(link, moved(problem, link.layer), distance_norm(link.layer))
+        measured[f"distance.{name}"] = distance
     log_data = log_rms(problem)
 
     def complexity(numbers: Mapping[str, float], log_gamma: float) -> float:
-        return formula(capacities(names, numbers, math.log(4) - log_gamma + log_data), weights, m)
+        return formula(
+            capacities(names, numbers, log_product([math.log(4), -log_gamma, log_data])), weights, m
+        )
 
     terms: Terms = {
         "spectral_norms": shown_by_layer(names, measured, "spectral"),

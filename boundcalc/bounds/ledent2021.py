@@ -38,7 +38,7 @@ from boundcalc.bounds.outcome import PostHoc, Terms
 from boundcalc.bounds.problem import Chain, Problem
 from boundcalc.network.ops import Affine
 from boundcalc.norms.kernels import filters, frobenius, pooling
-from boundcalc.norms.rounding import log_up, logsumexp
+from boundcalc.norms.rounding import LEAST, LOG2, log_product, log_up, logsumexp
 
 
 def largest_patch(layer: Affine) -> int:
@@ -60,22 +60,21 @@ def patch_numbers(problem: Problem, chain: Chain, names: Sequence[str]) -> dict[
 
 def _patches_from_norms(problem: Problem, chain: Chain) -> list[float]:
     log_entry = log_up(problem.energies.largest, 4)
-    first = (
-        log_entry + 0.5 * math.log(largest_patch(chain.links[0].layer)) + math.log(pooling(chain.links[0]))
-    )
-    image = log_entry + 0.5 * math.log(problem.network.inputs)
-    logs = [first if not chain.links[0].pools else image + math.log(pooling(chain.links[0]))]
-    for index in range(1, len(chain.links)):
-        image += log_up(max(chain.spectral[index - 1], 1e-300), 4)
-        logs.append(image + math.log(pooling(chain.links[index])))
-    return [value + 1e-14 * (1 + abs(value)) if value > -math.inf else value for value in logs]
+    pooled = [log_up(pooling(link), 1) for link in chain.links]
+    first = log_product([log_entry, 0.5 * math.log(largest_patch(chain.links[0].layer)), pooled[0]])
+    image = [log_entry, 0.5 * math.log(problem.network.inputs)]
+    logs = [first if not chain.links[0].pools else log_product([*image, pooled[0]])]
+    for norm, after in zip(chain.spectral[:-1], pooled[1:], strict=True):
+        image.append(log_up(max(norm, LEAST), 4))
+        logs.append(log_product([*image, after]))
+    return logs
 
 
 def _log_widths(chain: Chain) -> list[float]:
     """Return log sqrt(O_l), and where the next layer pools with a norm above 1, that norm added."""
     pooled = [max(1.0, pooling(link)) for link in chain.links[1:]]
     return [
-        0.5 * math.log(math.prod(link.layer.window.out)) + math.log(norm)
+        log_product([0.5 * math.log(math.prod(link.layer.window.out)), log_up(norm, 1)])
         for link, norm in zip(chain.links[:-1], pooled, strict=True)
     ]
 
@@ -87,8 +86,8 @@ def _log_reach(
     ahead = -thresholds[-1]
     reach = [ahead]
     for index in range(len(widths) - 1, -1, -1):
-        ahead = max(spectral[index + 1] + ahead, -thresholds[index])
-        reach.append(widths[index] + ahead)
+        ahead = max(log_product([spectral[index + 1], ahead]), -thresholds[index])
+        reach.append(log_product([widths[index], ahead]))
     return reach[::-1]
 
 
@@ -105,21 +104,24 @@ def compute(problem: Problem) -> PostHoc:
     measured = {**spectral_numbers(chain, names), **patch_numbers(problem, chain, names)}
     for name, link in zip(names, chain.links, strict=True):
         norm = frobenius if link is chain.links[-1] else filters
-        measured[f"distance.{name}"] = log_up(norm(moved(problem, link.layer)), 4)
+        measured[f"distance.{name}"] = norm(moved(problem, link.layer)).log
 
     def complexity(numbers: Mapping[str, float], log_gamma: float) -> float:
         thresholds = [*(numbers[f"patch.{name}"] for name in names[1:]), log_gamma]
         reach = _log_reach([numbers[f"spectral.{name}"] for name in names], thresholds, widths)
         sizes = [
-            numbers[f"patch.{name}"] + numbers[f"distance.{name}"] + value
+            log_product([numbers[f"patch.{name}"], numbers[f"distance.{name}"], value])
             for name, value in zip(names, reach, strict=True)
         ]
         largest = max(size + count for size, count in zip(sizes, units, strict=True))
-        inside = logsumexp([math.log(32) + largest + 2 * math.log(m), math.log(7 * m) + max(units)])
-        log_cover = math.log(768) + 0.5 * math.log(inside / math.log(2)) - 0.5 * math.log(m)
-        log_samples = math.log(max(math.log(m), 1e-300))
-        total = log_cover + log_samples + 1.5 * logsumexp([2 / 3 * size for size in sizes])
-        return logsumexp([math.log(4 / m), total]) + 1e-13
+        inside = logsumexp([
+            log_product([math.log(32), largest, 2 * math.log(m)]),
+            log_product([math.log(7), math.log(m), max(units)]),
+        ])  # fmt: skip
+        log_cover = log_product([math.log(768), 0.5 * math.log(inside / LOG2), -0.5 * math.log(m)])
+        log_samples = math.log(math.log(m)) if m > 1 else -math.inf
+        total = log_product([log_cover, log_samples, 1.5 * logsumexp([2 / 3 * size for size in sizes])])
+        return logsumexp([log_product([math.log(4), -math.log(m)]), total])
 
     terms: Terms = {
         "spectral_norms": shown_by_layer(names, measured, "spectral"),

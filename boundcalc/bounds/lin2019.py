@@ -19,7 +19,7 @@ from boundcalc.bounds.distances import (
     IID,
     SPECTRAL,
     capacities,
-    kernel_norm,
+    log_kernel_norm,
     log_rms,
     names_of,
     shown_by_layer,
@@ -30,7 +30,7 @@ from boundcalc.bounds.outcome import PostHoc, Terms
 from boundcalc.bounds.problem import Problem
 from boundcalc.network.ops import Affine
 from boundcalc.norms.kernels import frobenius
-from boundcalc.norms.rounding import log_up, logsumexp
+from boundcalc.norms.rounding import log_product, logsumexp
 
 
 def steps(layer: Affine) -> float:
@@ -51,14 +51,15 @@ def compute(problem: Problem) -> PostHoc:
     measured = spectral_numbers(chain, names)
     sizes = []
     for name, link in zip(names, chain.links, strict=True):
-        measured[f"distance.{name}"] = log_up(kernel_norm(link, link.layer.weight, frobenius), 4)
-        sizes.append(2 * math.log(link.layer.parameters) + math.log(steps(link.layer)))
+        measured[f"distance.{name}"] = log_kernel_norm(link, link.layer.weight, frobenius)
+        sizes.append(log_product([2 * math.log(link.layer.parameters), math.log(steps(link.layer))]))
     log_data = log_rms(problem)
 
     def complexity(numbers: Mapping[str, float], log_gamma: float) -> float:
-        by_layer = capacities(names, numbers, math.log(2) - log_gamma + log_data + 2 * math.log(len(names)))
-        inside = logsumexp([size + value for size, value in zip(sizes, by_layer, strict=True)])
-        return math.log(16) - 0.5 * math.log(m) + inside / 4 + 1e-13
+        scale = log_product([math.log(2), -log_gamma, log_data, 2 * math.log(len(names))])
+        by_layer = capacities(names, numbers, scale)
+        inside = logsumexp([log_product(pair) for pair in zip(sizes, by_layer, strict=True)])
+        return log_product([math.log(16), -0.5 * math.log(m), inside / 4])
 
     terms: Terms = {
         "spectral_norms": shown_by_layer(names, measured, "spectral"),

@@ -12,10 +12,10 @@ import math
 from dataclasses import replace
 
 from boundcalc.bounds.catalogue import Bound, register
-from boundcalc.bounds.distances import moved, names_of, origin, shown, start_of
+from boundcalc.bounds.distances import moved, names_of, origin, start_of
 from boundcalc.bounds.outcome import Score, Terms
 from boundcalc.bounds.problem import Problem
-from boundcalc.norms.rounding import log_up, logsumexp
+from boundcalc.norms.rounding import log_product, log_up, logsumexp, shown
 from boundcalc.norms.spectral import spectral_norm
 
 
@@ -32,9 +32,9 @@ def compute(problem: Problem) -> Score:
         shifted = replace(link, layer=replace(link.layer, weight=moved(problem, link.layer)))
         distances.append(log_up(own if start is None else spectral_norm(shifted), 4))
     weights = sum(link.layer.parameters for link in chain.links)
-    total = math.log(weights) + logsumexp(distances)
+    total = log_product([math.log(weights), logsumexp(distances)])
     sure = -math.log(problem.settings.delta)
-    log_score = 0.5 * (logsumexp([total, math.log(sure) if sure > 0 else -math.inf]) - math.log(m)) + 1e-13
+    log_score = 0.5 * log_product([logsumexp([total, log_up(sure, 1)]), -math.log(m)])
     terms: Terms = {
         "distances": dict(zip(names_of(chain), map(shown, distances), strict=True)),
         "distance_from": origin(problem, chain),

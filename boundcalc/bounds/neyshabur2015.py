@@ -14,14 +14,15 @@ from boundcalc.bounds.classes import FROBENIUS, L1_INF
 from boundcalc.bounds.outcome import Homogeneous
 from boundcalc.bounds.problem import Problem
 from boundcalc.bounds.toeplitz_product import BIAS, IID, DimensionFree, frobenius, l1_inf
+from boundcalc.norms.rounding import LOG2, log_product
 
 
 def _fro_factor(shape: DimensionFree) -> float:
-    return math.log(shape.classes) + (shape.depth - 1) * math.log(2)
+    return log_product([math.log(shape.classes), (shape.depth - 1) * LOG2])
 
 
 def _l1_factor(shape: DimensionFree) -> float:
-    return _fro_factor(shape) + 0.5 * math.log(2 * math.log(2 * shape.inputs))
+    return log_product([_fro_factor(shape), 0.5 * math.log(2 * math.log(2 * shape.inputs))])
 
 
 def compute_fro(problem: Problem) -> Homogeneous:

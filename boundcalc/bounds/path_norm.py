@@ -22,7 +22,7 @@ from boundcalc.bounds.problem import Problem
 from boundcalc.network.network import Network
 from boundcalc.network.ops import Add, Affine, MaxPool, Node, Rearrange, ReLU
 from boundcalc.norms.path import log_path_norm
-from boundcalc.norms.rounding import log_up
+from boundcalc.norms.rounding import LOG2, log_product, log_up, shown_log10
 
 
 def longest(network: Network, *kinds: type[Node]) -> int:
@@ -79,8 +79,8 @@ def compute(problem: Problem) -> Homogeneous:
     log_unit, terms = _with_max_pooling(problem, pools) if pools else _without_max_pooling(problem)
     return Homogeneous(
         log_norm,
-        log_unit - math.log(m) + 1e-14,
-        terms={"log10_path_norm": log_norm / math.log(10) if log_norm > -math.inf else None, **terms},
+        log_product([log_unit, -math.log(m)]),
+        terms={"log10_path_norm": shown_log10(log_norm), **terms},
     )
 
 
@@ -88,9 +88,9 @@ def _without_max_pooling(problem: Problem) -> tuple[float, Terms]:
     network, energies = problem.network, problem.energies
     relus = longest(network, ReLU) + input_skips_relu(network)
     energy = max(float(energies.m), energies.max_coordinate)
-    inside = 2 * (relus * math.log(2) + math.log(2 * (network.inputs + 1) * network.outputs))
+    inside = 2 * (relus * LOG2 + math.log(2 * (network.inputs + 1) * network.outputs))
     terms: Terms = {"form": "l1 peeling", "relus": relus, "energy": energy}
-    return 0.5 * log_up(energy, energies.m) + 0.5 * math.log(inside), terms
+    return log_product([0.5 * log_up(energy, energies.m), 0.5 * math.log(inside)]), terms
 
 
 def _with_max_pooling(problem: Problem, pools: list[MaxPool]) -> tuple[float, Terms]:
@@ -108,7 +108,7 @@ def _with_max_pooling(problem: Problem, pools: list[MaxPool]) -> tuple[float, Te
         "window": window,
     }
     largest = math.log(max(1.0, energies.largest))
-    return largest + 0.5 * math.log(inside) + 0.5 * math.log(energies.m), terms
+    return log_product([largest, 0.5 * math.log(inside), 0.5 * math.log(energies.m)]), terms
 
 
 register(

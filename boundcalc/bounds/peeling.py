@@ -29,6 +29,7 @@ from boundcalc.bounds.problem import Problem
 from boundcalc.network.network import Network
 from boundcalc.network.nodes import ExactPositions, GeneralPosition, Positions
 from boundcalc.network.ops import Affine
+from boundcalc.norms.rounding import log_product, shown, shown_log10
 
 EXACT_WORK = 3e7
 """Connections (weights times positions) up to which every position of an image is walked."""
@@ -129,13 +130,13 @@ def outcome_for(problem: Problem, structure: Structure) -> Homogeneous:
     terms: Terms = {
         "structure": structure.name,
         "positions": positions_for(problem.network).name,
-        "rho": _exp(walk.log_rho),
-        "log10_rho": _log10(walk.log_rho),
-        "B": _exp(walk.log_b),
-        "log10_B": _log10(walk.log_b),
-        "output_pairs": _exp(walk.log_output_pairs),
-        "log10_path_product": _log10(walk.log_energy),
-        "paths": _exp(walk.log_paths),
+        "rho": shown(walk.log_rho),
+        "log10_rho": shown_log10(walk.log_rho),
+        "B": shown(walk.log_b),
+        "log10_B": shown_log10(walk.log_b),
+        "output_pairs": shown(walk.log_output_pairs),
+        "log10_path_product": shown_log10(walk.log_energy),
+        "paths": shown(walk.log_paths),
         "log_paths": walk.log_paths if walk.log_paths > -math.inf else None,
         "log_relu_factor": walk.log_factor,
         "split": {name: choice.group for name, choice in walk.split.items()},
@@ -164,20 +165,12 @@ def compute(problem: Problem) -> Homogeneous:
     other = dense if chosen is masked else masked
     alternative = {
         "structure": other.terms["structure"],
-        "log10_complexity": _log10(other.log_rho + other.log_unit),
+        "log10_complexity": shown_log10(log_product([other.log_rho, other.log_unit])),
         "bits": other.bits,
     }
     return Homogeneous(
         chosen.log_rho, chosen.log_unit, chosen.bits, {**chosen.terms, "alternative": alternative}
     )
-
-
-def _exp(value: float) -> float | None:
-    return math.exp(value) if value < 700 else None
-
-
-def _log10(value: float) -> float | None:
-    return value / math.log(10) if value > -math.inf else None
 
 
 PEELING = register(

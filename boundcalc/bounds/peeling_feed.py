@@ -9,10 +9,7 @@ import torch
 
 from boundcalc.bounds.peeling_norms import NodeNorm
 from boundcalc.network.nodes import Field
-from boundcalc.norms.rounding import kept_positive
-
-SMALLEST = -150.0
-"""Log of the smallest scale that is taken out of nodes before biases are added to them."""
+from boundcalc.norms.rounding import exponent_of, kept_positive, times_power
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,7 +18,7 @@ class Feed:
 
     Attributes:
         norm: how incoming weights are measured.
-        log_scale: natural log of the factor taken out of the scales.
+        exponent: of the power of two taken out of the scales.
         sizes: sums of weights and scales in that norm.
         fan_in: number of predecessors.
         log_energy: largest log of path product and energy among them; -inf without any.
@@ -31,7 +28,7 @@ class Feed:
     """
 
     norm: NodeNorm
-    log_scale: float
+    exponent: int
     sizes: torch.Tensor
     fan_in: torch.Tensor
     log_energy: torch.Tensor
@@ -44,7 +41,7 @@ class Feed:
         """A field that is added as it is: one more predecessor, its scale kept."""
         sizes = norm.scales(skip.squares)
         return cls(
-            norm, skip.log_scale, sizes, skip.alive.double(), skip.log_energy, skip.log_paths, skip.log_factor
+            norm, skip.exponent, sizes, skip.alive.double(), skip.log_energy, skip.log_paths, skip.log_factor
         )
 
     @classmethod
@@ -52,33 +49,35 @@ class Feed:
         """All predecessors of a sum."""
         if len(feeds) == 1:
             return feeds[0]
-        norm, scale = feeds[0].norm, max(feed.log_scale for feed in feeds)
+        norm, exponent = feeds[0].norm, max(feed.exponent for feed in feeds)
         return cls(
             norm=norm,
-            log_scale=scale,
-            sizes=torch.stack([f._rescaled(f.log_scale - scale) for f in feeds]).sum(0),
+            exponent=exponent,
+            sizes=torch.stack([f._at(exponent) for f in feeds]).sum(0),
             fan_in=torch.stack([f.fan_in for f in feeds]).sum(0),
             log_energy=torch.stack([f.log_energy for f in feeds]).amax(0),
             log_paths=torch.stack([f.log_paths for f in feeds]).logsumexp(0),
             log_factor=max(f.log_factor for f in feeds),
         )
 
-    def with_constant(self, squared: torch.Tensor, fed: torch.Tensor, energy: float) -> Feed:
+    def with_constant(
+        self, squared: torch.Tensor, biases_exponent: int, fed: torch.Tensor, energy: float
+    ) -> Feed:
         """Add the constant unit as one more predecessor.
 
         Args:
-            squared: sum of squared biases over t^2, one a node.
+            squared: sum of squared biases over t^2, one a node, biases being brought to size 1.
+            biases_exponent: of the power of two taken out of them.
             fed: 1 where the constant feeds the node, else 0.
             energy: m t^2.
         """
-        scale = max(self.log_scale, SMALLEST)
-        biases = self.norm.weights(squared)
-        sizes = self._rescaled(self.log_scale - scale)
-        sizes = sizes + kept_positive(biases * self.norm.rescaled(-scale), biases)
+        exponent = max(self.exponent, biases_exponent)
+        biases = replace(self, sizes=self.norm.weights(squared), exponent=biases_exponent)
+        sizes = self._at(exponent) + biases._at(exponent)
         if self.joint:
             return replace(
                 self,
-                log_scale=scale,
+                exponent=exponent,
                 sizes=sizes,
                 fan_in=torch.maximum(self.fan_in, fed),
                 log_energy=torch.logaddexp(self.log_energy, fed.log() + math.log(energy)),
@@ -86,24 +85,23 @@ class Feed:
             )
         return replace(
             self,
-            log_scale=scale,
+            exponent=exponent,
             sizes=sizes,
             fan_in=self.fan_in + fed,
             log_energy=torch.maximum(self.log_energy, fed.log() + math.log(energy)),
             log_paths=torch.logaddexp(self.log_paths, fed.log()),
         )
 
-    def _rescaled(self, log_factor: float) -> torch.Tensor:
-        """Return the sums when scales are multiplied by exp(log_factor); none vanishes."""
-        return kept_positive(self.sizes * self.norm.rescaled(log_factor), self.sizes)
+    def _at(self, exponent: int) -> torch.Tensor:
+        """Return the sums when 2^exponent, at least their own, is taken out of the scales; none vanishes."""
+        moved = times_power(self.sizes, self.norm.rescaled(self.exponent - exponent))
+        return kept_positive(moved, self.sizes)
 
-    def squares(self) -> tuple[torch.Tensor, float]:
-        """Return squared scales of the nodes and their log factor, brought to size 1 so that deep networks do not overflow."""
+    def squares(self) -> tuple[torch.Tensor, int]:
+        """Return squared scales of the nodes and their exponent, brought to size 1 so that deep networks do not overflow."""
         squares = self.norm.squared(self.sizes)
-        top = float(squares.max())
-        if top <= 0:
-            return squares, self.log_scale
-        return kept_positive(squares / top, squares), self.log_scale + 0.5 * math.log(top)
+        half = -(-exponent_of(squares) // 2)
+        return kept_positive(times_power(squares, -2 * half), squares), self.exponent + half
 
     def energy(self) -> torch.Tensor:
         """Return the largest log of path product and energy with the nodes' own fan-in."""

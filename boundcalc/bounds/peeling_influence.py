@@ -7,6 +7,10 @@ import torch
 from boundcalc.network.network import Network
 from boundcalc.network.nodes import ungrouped
 from boundcalc.network.ops import Affine, Node
+from boundcalc.norms.rounding import exponent_of, unit_sized
+
+PLAIN = 300
+"""Layers whose largest weight has a larger exponent of two, up or down, are brought to size 1: the guide cannot compare them."""
 
 
 def influences(network: Network) -> list[torch.Tensor]:
@@ -31,7 +35,9 @@ def influences(network: Network) -> list[torch.Tensor]:
 
 def _back(node: Node, influence: torch.Tensor, channels: int) -> torch.Tensor:
     if isinstance(node, Affine):
-        return ungrouped(node.weight.abs().sum((2, 3), keepdim=True), node.groups)[:, :, 0, 0].T @ influence
+        exponent = exponent_of(node.weight)
+        sizes = node.weight.abs() if abs(exponent) < PLAIN else unit_sized(node.weight.abs())[0]
+        return ungrouped(sizes.sum((2, 3), keepdim=True), node.groups)[:, :, 0, 0].T @ influence
     if influence.numel() == channels:
         return influence
     return torch.full((channels,), float(influence.mean()), dtype=torch.float64)

@@ -10,7 +10,7 @@ import torch
 from boundcalc.bounds.peeling_norms import NORMS, NodeNorm
 from boundcalc.network.nodes import Positions, group_sum, ungrouped
 from boundcalc.network.ops import Affine
-from boundcalc.norms.rounding import squared
+from boundcalc.norms.rounding import squared, unit_sized
 
 
 @dataclass(frozen=True)
@@ -52,13 +52,24 @@ def group_sizes(channels: int) -> list[int]:
 
 
 class Kernels:
-    """Weights and connections of each layer, grouped into nodes; all groupings of a layer are made once for a search."""
+    """Weights and connections of each layer, grouped into nodes; all groupings of a layer are made once for a search.
+
+    The weights of a layer are brought to size 1 by a power of two, so that no product of scales and weights leaves the range of
+    float64; `exponent` tells which.
+    """
 
     def __init__(self, structure: Structure, positions: Positions) -> None:
         self._structure = structure
         self._positions = positions
         self._between: dict[tuple[Affine, int, int, str], tuple[torch.Tensor, torch.Tensor]] = {}
         self._first: dict[tuple[Affine, int], tuple[torch.Tensor, torch.Tensor]] = {}
+        self._exponents: dict[Affine, int] = {}
+
+    def exponent(self, layer: Affine) -> int:
+        """Return the exponent of the power of two that was taken out of a layer's weights."""
+        if layer not in self._exponents:
+            self._exponents[layer] = unit_sized(layer.weight)[1]
+        return self._exponents[layer]
 
     def between_nodes(
         self, layer: Affine, group: int, below: int, norm: NodeNorm
@@ -82,7 +93,7 @@ class Kernels:
 
     def _units(self, layer: Affine) -> tuple[torch.Tensor, torch.Tensor]:
         links = self._structure.connections(layer).double()
-        return ungrouped(squared(layer.weight), layer.groups), ungrouped(links, layer.groups)
+        return ungrouped(squared(unit_sized(layer.weight)[0]), layer.groups), ungrouped(links, layer.groups)
 
     def _group(self, layer: Affine, group: int, below: int) -> None:
         kernel = self._positions.kernel

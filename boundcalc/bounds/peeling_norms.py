@@ -13,7 +13,6 @@ Both are theorems at every layer independently; which is used where is a choice 
 
 from __future__ import annotations
 
-import math
 from typing import Protocol
 
 import torch
@@ -40,8 +39,8 @@ class NodeNorm(Protocol):
         """Return the log of the factor that the number of predecessors costs in B^2."""
         ...
 
-    def rescaled(self, log_scale: float) -> float:
-        """Return the factor of a sum when scales are multiplied by exp(log_scale)."""
+    def rescaled(self, exponent: int) -> int:
+        """Return the exponent of two of a sum's factor when scales are multiplied by 2^exponent."""
         ...
 
 
@@ -66,9 +65,9 @@ class L2:
         """Log of |pred|."""
         return fan_in.clamp(min=1).log()
 
-    def rescaled(self, log_scale: float) -> float:
+    def rescaled(self, exponent: int) -> int:
         """Quadratic."""
-        return math.exp(2 * log_scale)
+        return 2 * exponent
 
 
 class L1:
@@ -92,9 +91,9 @@ class L1:
         """Nothing."""
         return torch.zeros_like(fan_in)
 
-    def rescaled(self, log_scale: float) -> float:
+    def rescaled(self, exponent: int) -> int:
         """Linear."""
-        return math.exp(log_scale)
+        return exponent
 
 
 NORMS: tuple[NodeNorm, ...] = (L2(), L1())

@@ -20,6 +20,7 @@ from boundcalc.network.coverage import operation_name, place_of, require
 from boundcalc.network.network import Network
 from boundcalc.network.nodes import ExactPositions, Field, Positions, group_sum
 from boundcalc.network.ops import Add, Affine, AvgPool, MaxPool, Node, Rearrange, ReLU
+from boundcalc.norms.rounding import LOG2, log_error, log_product, log_up, slack, unit_sized
 from boundcalc.norms.rounding import squared as squares_of
 
 BEAM = 12
@@ -27,7 +28,6 @@ SHARED = 4
 """Sources whose connections are remembered: both norms of a choice have the same."""
 KEPT = 64
 """Biases and influences by node size that are remembered."""
-LOG2 = math.log(2.0)
 
 
 @dataclass(frozen=True)
@@ -100,11 +100,11 @@ class Walk:
         if self.log_energy == -math.inf:
             return -math.inf
         spread = 0.0 if self.single_layer else math.sqrt(max(0.0, 2 * (self.log_factor + self.log_paths)))
-        return self.log_b + math.log1p(spread) - math.log(m) + 1e-13
+        return log_product([self.log_b, math.log1p(spread), -math.log(m)])
 
     def log_complexity(self, m: int) -> float:
         """Return the log of R_S at the network's own rho; -inf for a network that is 0."""
-        return self.log_rho + self.log_unit(m) if self.log_rho > -math.inf else -math.inf
+        return log_product([self.log_rho, self.log_unit(m)])
 
 
 class Walker:
@@ -266,10 +266,10 @@ class Walker:
         sums = [self._through(layer, source, choice) for layer, source in value.layers]
         sums += [Feed.of(skip, choice.norm) for skip in value.skips]
         feed = Feed.joined(sums)
-        squares, log_scale = feed.squares()
+        squares, exponent = feed.squares()
         dead = feed.fan_in == 0
         return Field(
-            choice.group, channels, rectified, log_scale, squares.masked_fill(dead, 0.0),
+            choice.group, channels, rectified, exponent, squares.masked_fill(dead, 0.0),
             feed.energy().masked_fill(dead, -math.inf), feed.log_paths.masked_fill(dead, -math.inf),
             feed.log_factor + (LOG2 if rectified else 0.0),
         )  # fmt: skip
@@ -289,7 +289,7 @@ class Walker:
         fan_in, log_energy, log_paths = self._connected(layer, source, choice.group)
         return Feed(
             norm=norm,
-            log_scale=source.log_scale,
+            exponent=source.exponent + self.kernels.exponent(layer),
             sizes=self.setting.positions.total(norm.scales(source.squares), weights, layer),
             fan_in=fan_in,
             log_energy=log_energy,
@@ -321,21 +321,24 @@ class Walker:
             parts = sizes, degree, exact.largest(energies.log(), links, layer)
             paths = degree.log()
         sizes, fan_in, energy, paths = (self._at_positions(part) for part in (*parts, paths))
-        return Feed(norm, 0.0, sizes, fan_in, energy, paths, 0.0, joint=norm.name == "l2")
+        return Feed(
+            norm, self.kernels.exponent(layer), sizes, fan_in, energy, paths, 0.0, joint=norm.name == "l2"
+        )
 
     def _at_positions(self, values: torch.Tensor) -> torch.Tensor:
         if self.setting.positions.name == "exact":
             return values
         return values.flatten(1).amax(1)[:, None, None]
 
-    def _biases_of(self, layer: Affine, group: int) -> tuple[torch.Tensor, torch.Tensor] | None:
+    def _biases_of(self, layer: Affine, group: int) -> tuple[torch.Tensor, int, torch.Tensor] | None:
         fed = self.setting.structure.biases(layer)
         if layer.bias is None or fed is None:
             return None
-        squared = group_sum(squares_of(layer.bias / self.constant), group, 0)
+        unit, exponent = unit_sized(layer.bias / self.constant)
+        squared = group_sum(squares_of(unit), group, 0)
         feeds = (group_sum(fed.double(), group, 0) > 0).double()
         spread = self.setting.positions.spread
-        return spread(squared, layer), spread(feeds, layer)
+        return spread(squared, layer), exponent, spread(feeds, layer)
 
     def _reach_of(self, target: int, group: int) -> torch.Tensor:
         return group_sum(self.influences[target].square(), group, 0).sqrt()[:, None, None]
@@ -363,17 +366,31 @@ class Walker:
         single = feed.joint
         if single:
             pairs, energy = math.log(outputs), self._union_energy(value)
-        terms = sum(layer.weight[0].numel() for layer in self.network.layers()) + outputs
-        rounding = 1e-15 * (terms + 64)
+        summed, steps, largest = self._work(outputs)
+        paths = float(feed.log_paths.flatten().logsumexp(0))
         return Walk(
-            log_rho=_log(float(total)) / 2 + feed.log_scale + rounding,
+            log_rho=log_product([0.5 * log_up(float(total), summed), feed.exponent * LOG2]),
             log_output_pairs=pairs,
-            log_energy=energy + rounding,
-            log_paths=float(feed.log_paths.flatten().logsumexp(0)) + rounding,
-            log_factor=feed.log_factor,
+            log_energy=energy + log_error(0, steps, largest),
+            log_paths=paths + log_error(summed, steps, largest),
+            log_factor=feed.log_factor * (1 + slack(steps)),
             split=split,
             single_layer=single,
         )
+
+    def _work(self, outputs: int) -> tuple[int, int, float]:
+        """Return how many numbers are summed on the way to an output, in how many steps, and how large logarithms become.
+
+        A scale's relative error grows by the sum over its predecessors and their rows, and by a few operations a node; so does that
+        of a path count. Logarithms of energies begin between -745 and 710 + log m; those and logarithms of path counts grow by at
+        most the log of a layer's connections a step.
+        """
+        layers = list(self.network.layers())
+        summed = outputs + sum(layer.weight[0].numel() + layer.weight.shape[0] + 8 for layer in layers)
+        summed += sum(sum(node.shape) + 8 for node in self.network.nodes)
+        grown = sum(math.log(2 + math.prod(node.shape)) for node in self.network.nodes)
+        largest = 745.0 + math.log(self.setting.energies.m) + grown
+        return summed, 4 * len(self.network.nodes), largest
 
     def _union_energy(self, value: Sum) -> float:
         layer = value.layers[0][0]
@@ -386,7 +403,7 @@ def _log(value: float) -> float:
 
 
 def _promise(field: Field, reach: torch.Tensor) -> float:
-    size = _log(float((field.squares.sqrt() * reach).sum())) + field.log_scale
+    size = _log(float((field.squares.sqrt() * reach).sum())) + field.exponent * LOG2
     paths = float(field.log_paths.flatten().logsumexp(0))
     spread = math.sqrt(max(0.0, 2 * (field.log_factor + paths)))
     return size + 0.5 * float(field.log_energy.max()) + math.log1p(spread)

@@ -5,26 +5,13 @@ from __future__ import annotations
 import math
 
 from boundcalc.network.network import Network
-
-_LOG2 = math.log(2.0)
-
-
-def log2_binomial(n: int, k: int) -> float:
-    """Return log2 of n choose k, from above.
-
-    Example:
-        >>> round(log2_binomial(4, 2), 6)
-        2.584963
-    """
-    if k in {0, n}:
-        return 0.0
-    logs = math.lgamma(n + 1), math.lgamma(k + 1), math.lgamma(n - k + 1)
-    return (logs[0] - logs[1] - logs[2] + 1e-14 * sum(logs)) / _LOG2
+from boundcalc.norms.rounding import LIBM
+from boundcalc.occam.coder import log2_binomial
 
 
 def subset_bits(n: int, chosen: int) -> float:
     """Return the bits that name a subset of `n` places: its size, then which."""
-    return math.log2(n + 1) + log2_binomial(n, chosen)
+    return math.log2(n + 1) * (1 + LIBM) + log2_binomial(n, chosen)
 
 
 def mask_bits(network: Network) -> float:

@@ -9,7 +9,17 @@ from dataclasses import dataclass
 from boundcalc.bounds.outcome import Homogeneous, Terms
 from boundcalc.bounds.prices import CONSTANTS, constant_bits
 from boundcalc.bounds.problem import Chain, Problem
-from boundcalc.norms.rounding import log_up, squared
+from boundcalc.norms.rounding import (
+    Size,
+    exp_up,
+    log_product,
+    log_up,
+    logsumexp,
+    shown,
+    shown_log10,
+    unit_sized,
+    up,
+)
 
 IID = "iid sample; a chain of linear maps and ReLUs fixed before the sample"
 BIAS = "biases through a constant unit whose value t is taken from a fixed grid and paid for"
@@ -38,7 +48,7 @@ def frobenius(problem: Problem, log_factor: Callable[[DimensionFree], float]) ->
     """
 
     def norms(chain: Chain, t: float) -> list[float]:
-        return [0.5 * log_up(frobenius_squared(chain, index, t), 4) for index in range(len(chain.links))]
+        return [0.5 * log_frobenius_squared(chain, index, t) for index in range(len(chain.links))]
 
     def energy(problem: Problem, added: float) -> float:
         return problem.energies.frobenius_squared + added
@@ -54,7 +64,7 @@ def l1_inf(problem: Problem, log_factor: Callable[[DimensionFree], float]) -> Ho
     """
 
     def norms(chain: Chain, t: float) -> list[float]:
-        return [log_up(largest_row(chain, index, t), 4) for index in range(len(chain.links))]
+        return [log_largest_row(chain, index, t) for index in range(len(chain.links))]
 
     def energy(problem: Problem, added: float) -> float:
         return max(problem.energies.max_coordinate, added)
@@ -62,18 +72,33 @@ def l1_inf(problem: Problem, log_factor: Callable[[DimensionFree], float]) -> Ho
     return _product(problem, norms, energy, log_factor)
 
 
-def frobenius_squared(chain: Chain, index: int, t: float) -> float:
-    """Return ||A~^l||_F^2 = ||A||_F^2 + ||b||^2 / t^2 (+ 1 where the constant is handed on)."""
-    layer, rows = chain.links[index].layer, chain.rows[index]
-    biases = 0.0 if layer.bias is None else float(squared(layer.bias).sum()) * rows.positions / t**2
-    return rows.frobenius_squared() + biases + chain.carries_constant(index)
+def log_frobenius_squared(chain: Chain, index: int, t: float) -> float:
+    """Return the log of ||A~^l||_F^2 = ||A||_F^2 + ||b||^2 / t^2 (+ 1 where the constant is handed on), from above."""
+    return logsumexp([
+        chain.rows[index].frobenius_squared().log,
+        bias_energy(chain, index, t).log,
+        0.0 if chain.carries_constant(index) else -math.inf,
+    ])  # fmt: skip
 
 
-def largest_row(chain: Chain, index: int, t: float) -> float:
-    """Return ||A~^l||_{1,inf}: the largest ||A_row||_1 + |b_row| / t, at least 1 where the constant is handed on."""
-    layer, rows = chain.links[index].layer, chain.rows[index]
-    own = rows.l1_inf(0.0 if layer.bias is None else layer.bias.abs() / t)
-    return max(1.0, own) if chain.carries_constant(index) else own
+def log_largest_row(chain: Chain, index: int, t: float) -> float:
+    """Return the log of ||A~^l||_{1,inf}, from above.
+
+    It is the largest ||A_row||_1 + |b_row| / t, at least 1 where the constant is handed on.
+    """
+    bias = chain.links[index].layer.bias
+    own = chain.rows[index].l1_inf(None if bias is None else bias / t).log
+    return max(0.0, own) if chain.carries_constant(index) else own
+
+
+def bias_energy(chain: Chain, index: int, t: float) -> Size:
+    """Return ||b||^2 / t^2 over all positions, from above; t is a power of two."""
+    bias = chain.links[index].layer.bias
+    if bias is None:
+        return Size(0.0)
+    unit, exponent = unit_sized(bias / t)
+    total = float(unit.square().sum()) * chain.rows[index].positions
+    return Size(up(total, bias.numel()), 2 * exponent)
 
 
 def _product(
@@ -96,21 +121,14 @@ def _product(
 
     constant = min(CONSTANTS, key=size) if chain.biased else 1.0
     norms, log_energy = parts(constant)
-    log_unit = log_factor(shape) + log_energy - math.log(m) + 1e-14
+    log_norms_product = log_product(norms)
+    log_unit = log_product([log_factor(shape), log_energy, -math.log(m)])
     terms: Terms = {
-        "norms": {link.layer.name: _exp(value) for link, value in zip(chain.links, norms, strict=True)},
-        "log10_norm_product": _log10(sum(norms)),
-        "energy": _exp(2 * log_energy),
-        "factor": _exp(log_factor(shape)),
+        "norms": {link.layer.name: shown(value) for link, value in zip(chain.links, norms, strict=True)},
+        "log10_norm_product": shown_log10(log_norms_product),
+        "energy": shown(2 * log_energy),
+        "factor": exp_up(log_factor(shape)),
         "constant": constant if chain.biased else None,
         "bits": {"constant": constant_bits(chain.biased)},
     }
-    return Homogeneous(sum(norms), log_unit, constant_bits(chain.biased), terms)
-
-
-def _exp(value: float) -> float | None:
-    return math.exp(value) if value < 700 else None
-
-
-def _log10(value: float) -> float | None:
-    return value / math.log(10) if value > -math.inf else None
+    return Homogeneous(log_norms_product, log_unit, constant_bits(chain.biased), terms)

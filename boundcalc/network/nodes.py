@@ -26,8 +26,8 @@ class Field:
         group: channels in a node.
         channels: channels of the value.
         rectified: whether the values are known to be non-negative.
-        log_scale: natural log of the factor taken out of `squares`.
-        squares: squared scales s_p^2 / exp(2 log_scale), (nodes, height, width) float64; 0 where dead.
+        exponent: of the power of two taken out of the scales.
+        squares: squared scales s_p^2 / 4^exponent, (nodes, height, width) float64; 0 where dead.
         log_energy: log of the largest product of |pred| and energy over paths below, (nodes, height, width); -inf where dead.
         log_paths: log of the number of paths below, (nodes, height, width); -inf where dead.
         log_factor: log of the factor for ReLUs and poolings below.
@@ -36,7 +36,7 @@ class Field:
     group: int
     channels: int
     rectified: bool
-    log_scale: float
+    exponent: int
     squares: torch.Tensor
     log_energy: torch.Tensor
     log_paths: torch.Tensor

@@ -1,6 +1,6 @@
 """Norms of a layer's kernel, from above: each weight counts once, wherever the kernel slides.
 
-Weights are scaled by the largest entry before they are squared, so that nothing vanishes or overflows on the way.
+Weights are brought to size 1 by a power of two before they are squared, so that nothing vanishes or overflows on the way.
 """
 
 from __future__ import annotations
@@ -11,29 +11,29 @@ import torch
 
 from boundcalc.network.chain import Link
 from boundcalc.network.ops import Affine
-from boundcalc.norms.rounding import slack
+from boundcalc.norms.rounding import Size, slack, unit_sized
 from boundcalc.norms.toeplitz import pool_rows
 
 
-def two_one(weight: torch.Tensor) -> float:
+def two_one(weight: torch.Tensor) -> Size:
     """Return ||K||_{2,1}: the l2 norms along input channels, summed over output channels and kernel positions.
 
     Args:
         weight: (out, in / groups, kernel height, kernel width) float64.
 
     Example:
-        >>> round(two_one(torch.tensor([[3.0, 4.0], [0.0, 1.0]], dtype=torch.float64)[:, :, None, None]), 9)
+        >>> round(two_one(torch.tensor([[3.0, 4.0], [0.0, 1.0]], dtype=torch.float64)[:, :, None, None]).value, 9)
         6.0
     """
     return _summed(weight, (1,))
 
 
-def filters(weight: torch.Tensor) -> float:
+def filters(weight: torch.Tensor) -> Size:
     """Return the sum over output channels of the filter's l2 norm; `weight` as in `two_one`."""
     return _summed(weight, (1, 2, 3))
 
 
-def frobenius(weight: torch.Tensor) -> float:
+def frobenius(weight: torch.Tensor) -> Size:
     """Return ||K||_F; `weight` as in `two_one`."""
     return _summed(weight, (0, 1, 2, 3))
 
@@ -64,9 +64,7 @@ def pooling(link: Link) -> float:
     return norm
 
 
-def _summed(weight: torch.Tensor, dims: tuple[int, ...]) -> float:
-    largest = float(weight.abs().amax())
-    if largest == 0.0:
-        return 0.0
-    unit_sized = (weight / largest).square().sum(dims).sqrt().sum()
-    return float(unit_sized) * largest * (1 + slack(weight.numel()))
+def _summed(weight: torch.Tensor, dims: tuple[int, ...]) -> Size:
+    unit, exponent = unit_sized(weight)
+    total = float(unit.square().sum(dims).sqrt().sum())
+    return Size(total * (1 + slack(weight.numel())), exponent)

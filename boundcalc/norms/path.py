@@ -16,7 +16,7 @@ from boundcalc.network.coverage import require
 from boundcalc.network.forward import affine, rearrange
 from boundcalc.network.network import Network
 from boundcalc.network.ops import Affine, AvgPool, Input, MaxPool, Node, Rearrange, ReLU
-from boundcalc.norms.rounding import UNIT, logsumexp
+from boundcalc.norms.rounding import LEAST, LOG2, log_error, logsumexp
 
 _NOTHING = -(2.0**40)
 """The exponent of a channel that is zero everywhere."""
@@ -53,12 +53,12 @@ def log_path_norm(network: Network) -> float:
     last = _normalised(values[-1])
     totals = last.x.sum((1, 2)).tolist()
     logs = [
-        math.log(total) + exponent * math.log(2)
+        math.log(total) + exponent * LOG2
         for total, exponent in zip(totals, last.exponent.tolist(), strict=True)
         if total > 0
     ]
     result = logsumexp(logs)
-    return result if result == -math.inf else result + 4 * UNIT * (_terms(network) + abs(result) + 64)
+    return result if result == -math.inf else result + log_error(_terms(network), 4, abs(result))
 
 
 def _terms(network: Network) -> int:
@@ -86,9 +86,11 @@ def _absolute(node: Node, inputs: list[Scaled]) -> Scaled:
 
 
 def _times_power(x: torch.Tensor, exponent: torch.Tensor) -> torch.Tensor:
+    """Return x * 2**exponent for non-negative x; what would vanish becomes the smallest float64."""
     mantissa, own = np.frexp(x.numpy())
     total = np.clip(own + exponent.numpy(), -1100, 1100).astype(np.int32)
-    return torch.from_numpy(np.ldexp(mantissa, total))
+    scaled = np.ldexp(mantissa, total)
+    return torch.from_numpy(np.where((mantissa > 0) & (scaled == 0), LEAST, scaled))
 
 
 def _exponents(x: torch.Tensor) -> torch.Tensor:

@@ -17,44 +17,62 @@ from boundcalc.errors import NotCovered
 from boundcalc.network.chain import Link
 from boundcalc.network.geometry import Axis
 from boundcalc.network.ops import AvgPool
-from boundcalc.norms.rounding import slack
-
-TINY = 1e-290
-"""Smallest squared norm of a row that is not zero: squares of smaller weights would vanish."""
+from boundcalc.norms.rounding import Size, exponent_of, slack, times_power, unit_sized
 
 
 @dataclass(frozen=True)
 class Rows:
-    """Norms of all rows of A^l, one entry for each channel and pattern of taps.
+    """Norms of all rows of A^l, one entry for each channel and pattern of taps; A^l is brought to size 1 by a power of two.
 
     Attributes:
-        squares: squared l2 norms, (out, patterns) float64, from above.
-        absolute: l1 norms, (out, patterns) float64, from above.
+        squares: squared l2 norms of the rows of A^l 2^-exponent, (out, patterns) float64, from above.
+        absolute: their l1 norms, (out, patterns) float64, from above.
         counts: positions that share a pattern, (patterns,) float64.
+        exponent: of the power of two that was taken out.
     """
 
     squares: torch.Tensor
     absolute: torch.Tensor
     counts: torch.Tensor
+    exponent: int = 0
 
     @property
     def positions(self) -> int:
         """Number of output positions."""
         return int(self.counts.sum())
 
-    def frobenius_squared(self) -> float:
+    def frobenius_squared(self) -> Size:
         """Return ||A||_F^2, from above."""
         total = float((self.squares.sum(0) * self.counts).sum())
-        return total * (1 + slack(self.squares.numel()))
+        return Size(total * (1 + slack(self.squares.numel())), 2 * self.exponent)
 
-    def l1_inf(self, extra: torch.Tensor | float = 0.0) -> float:
-        """Return the largest row l1 norm after adding `extra` (out,) to the rows of each channel, from above."""
-        return float((self.absolute.amax(1) + extra).max()) * (1 + slack(2))
+    def l1_inf(self, column: torch.Tensor | None = None) -> Size:
+        """Return the largest row l1 norm, from above.
 
-    def two_one(self, extra: torch.Tensor | None = None) -> float:
-        """Return the sum of row l2 norms, from above; `extra` (out,) adds to the squared norm of each channel's rows."""
-        squares = self.squares if extra is None else self.squares + extra[:, None]
-        return float((squares.sqrt().sum(0) * self.counts).sum()) * (1 + slack(squares.numel()))
+        Args:
+            column: (out,) one more entry of the rows of each channel; None for 0.
+        """
+        shared = self._shared(column)
+        rows = times_power(self.absolute.amax(1), self.exponent - shared)
+        if column is not None:
+            rows = rows + times_power(column.abs(), -shared)
+        return Size(float(rows.max()) * (1 + slack(2)), shared)
+
+    def two_one(self, column: torch.Tensor | None = None) -> Size:
+        """Return the sum of row l2 norms, from above; `column` as in `l1_inf`."""
+        shared = self._shared(column)
+        squares = times_power(self.squares, 2 * (self.exponent - shared))
+        if column is not None:
+            squares = squares + times_power(column, -shared).square()[:, None]
+        return Size(float((squares.sqrt().sum(0) * self.counts).sum()) * (1 + slack(squares.numel())), shared)
+
+    def _shared(self, column: torch.Tensor | None) -> int:
+        """Return the exponent at which both the matrix and another column are at most about 1."""
+        if column is None or not bool((column != 0).any()):
+            return self.exponent
+        if not bool((self.absolute != 0).any()):
+            return exponent_of(column)
+        return max(self.exponent, exponent_of(column))
 
 
 @dataclass(frozen=True)
@@ -116,6 +134,9 @@ def _squares(weight: torch.Tensor, high: _Taps, wide: _Taps) -> torch.Tensor:
 def rows_of(link: Link, weight: torch.Tensor) -> Rows:
     """Return the row norms of a link of the chain with a given kernel.
 
+    Taps that no output reads are left out before the kernel is brought to size 1, so that the largest entry of what is left does
+    enter a row.
+
     Args:
         link: geometry and the poolings before the layer.
         weight: (out, in / groups, kernel height, kernel width) float64, e.g. the layer's own or a difference of two.
@@ -130,8 +151,9 @@ def rows_of(link: Link, weight: torch.Tensor) -> Rows:
     high = _axis_taps(axes[0], pool_rows(link.pools, "rows_h"), layer.circular)
     wide = _axis_taps(axes[1], pool_rows(link.pools, "rows_w"), layer.circular)
     grow = 1 + slack(weight[0].numel() + 4 * sum(axis.size for axis in axes) + 4)
+    read = torch.outer(high.absolute.sum(0), wide.absolute.sum(0)) > 0
+    weight, exponent = unit_sized(torch.where(read, weight, 0.0))
     absolute = torch.einsum("oab,pa,qb->opq", weight.abs().sum(1), high.absolute, wide.absolute) * grow
     squares = _squares(weight, high, wide).clamp(min=0).nan_to_num(nan=math.inf, posinf=math.inf) * grow
-    squares = torch.where(absolute > 0, squares.clamp(min=TINY), squares)
     counts = torch.outer(high.counts, wide.counts)
-    return Rows(squares.flatten(1), absolute.flatten(1), counts.flatten())
+    return Rows(squares.flatten(1), absolute.flatten(1), counts.flatten(), exponent)

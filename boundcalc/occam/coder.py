@@ -12,14 +12,15 @@ from typing import Protocol
 
 import numpy as np
 
+from boundcalc.norms.rounding import LGAMMA, LIBM, LOG2
+
 TOP, BOTTOM = 96, 64
 """The coder's interval has between 2^64 and 2^96 parts."""
-_LOG2 = math.log(2.0)
 
 
 def log2_factorial(n: int) -> float:
-    """Return log2 of n!."""
-    return math.lgamma(n + 1) / _LOG2
+    """Return log2 of n!, within `LGAMMA` of its size."""
+    return math.lgamma(n + 1) / LOG2
 
 
 def log2_multinomial(counts: list[int]) -> float:
@@ -33,7 +34,7 @@ def log2_multinomial(counts: list[int]) -> float:
         return 0.0
     parts = [log2_factorial(count) for count in counts]
     whole = log2_factorial(sum(counts))
-    return whole - math.fsum(parts) + 1e-14 * (whole + math.fsum(parts))
+    return whole - math.fsum(parts) + 2 * LGAMMA * (whole + math.fsum(parts))
 
 
 def log2_binomial(n: int, k: int) -> float:
@@ -75,7 +76,7 @@ class Meter:
     @property
     def bits(self) -> dict[str, float]:
         """The length of each section so far, from above."""
-        return {name: math.fsum(terms) * (1 + 1e-15) for name, terms in self._terms.items()}
+        return {name: math.fsum(terms) * (1 + LIBM) for name, terms in self._terms.items()}
 
     def section(self, name: str) -> None:
         """Count what follows under this name."""
@@ -85,7 +86,7 @@ class Meter:
     def uniform(self, value: int | None, total: int) -> int:
         """Add log2(total)."""
         assert value is not None and 0 <= value < total
-        self._terms[self._section].append(math.log2(total) * (1 + 1e-15))
+        self._terms[self._section].append(math.log2(total) * (1 + LIBM))
         return value
 
     def sequence(self, symbols: np.ndarray | None, counts: list[int]) -> np.ndarray:

@@ -65,12 +65,16 @@ def check_toeplitz(network: Network, tolerance: float = 1e-10) -> None:
         rows, matrix, weight = rows_of(link, link.layer.weight), matrix_of(link), link.layer.weight
         row_norms = matrix.square().sum(1).sqrt()
         pairs = {
-            "Frobenius": (math.sqrt(rows.frobenius_squared()), float(matrix.norm()), True),
-            "(2,1)": (rows.two_one(), float(row_norms.sum()), True),
-            "(1,inf)": (rows.l1_inf(), float(matrix.abs().sum(1).max()), not link.pools),
-            "kernel (2,1)": (kernels.two_one(weight), _by_loop(weight.movedim(1, -1).flatten(0, 2)), True),
-            "filter": (kernels.filters(weight), _by_loop(weight.flatten(1)), True),
-            "kernel Frobenius": (kernels.frobenius(weight), _by_loop(weight.flatten()[None]), True),
+            "Frobenius": (math.sqrt(rows.frobenius_squared().value), float(matrix.norm()), True),
+            "(2,1)": (rows.two_one().value, float(row_norms.sum()), True),
+            "(1,inf)": (rows.l1_inf().value, float(matrix.abs().sum(1).max()), not link.pools),
+            "kernel (2,1)": (
+                kernels.two_one(weight).value,
+                _by_loop(weight.movedim(1, -1).flatten(0, 2)),
+                True,
+            ),
+            "filter": (kernels.filters(weight).value, _by_loop(weight.flatten(1)), True),
+            "kernel Frobenius": (kernels.frobenius(weight).value, _by_loop(weight.flatten()[None]), True),
         }
         for name, (closed, true, equal) in pairs.items():
             _compare(f"{link.layer.name}: {name} norm", closed, true, tolerance, equal=equal)

@@ -49,7 +49,7 @@ def _filled(evaluation: Evaluation, used: Fraction) -> Filled:
     numbers = post_hoc(outcome, names, norm=B, distance=D)
     starts = [start_of(problem, link.layer) for link in chain.links]
     fixed = [
-        0.0 if start is None else rows_of(link, start).l1_inf()
+        0.0 if start is None else rows_of(link, start).l1_inf().value
         for link, start in zip(chain.links, starts, strict=True)
     ]
     zero = {D[index]: exact(0) for index in range(1, len(names) + 1)}

@@ -14,6 +14,7 @@ from boundcalc.errors import CheckpointError
 from boundcalc.files import check_inside, open_file, read_json
 
 INDEX_SUFFIXES = (".safetensors.index.json", ".bin.index.json")
+_LONGEST_NAME = 255
 _PICKLED = frozenset({Container.TORCH_ZIP, Container.TORCH_LEGACY})
 
 
@@ -74,6 +75,10 @@ def _load(path: Path, budget: Budget) -> dict[Any, Any]:
 def _beside(index: Path, name: str) -> Path:
     if "/" in name or "\\" in name or "\0" in name or name in {"", ".", ".."}:
         raise CheckpointError(index, f"names a shard outside its own folder: {name!r}")
+    if len(name.encode("utf-8", "replace")) > _LONGEST_NAME:
+        raise CheckpointError(
+            index, f"names a shard by {len(name)} letters, more than a file's name can have"
+        )
     return check_inside(index.parent / name, index.parent)
 
 

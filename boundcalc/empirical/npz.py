@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import tokenize
 import warnings
 import zipfile
 from collections.abc import Iterable, Iterator
@@ -140,7 +141,7 @@ def _header(stream: IO[bytes], label: str) -> tuple[tuple[int, ...], np.dtype[An
                 shape, fortran, dtype = np.lib.format.read_array_header_2_0(stream)
             else:
                 raise DataError(f"{label}: .npy format {version} is not one that plain arrays are stored in")
-    except (ValueError, TypeError, SyntaxError) as error:
+    except (ValueError, TypeError, SyntaxError, tokenize.TokenError, RecursionError, MemoryError) as error:
         raise DataError(f"{label}: not an .npy array, or truncated ({error})") from error
     if dtype.hasobject:
         raise DataError(

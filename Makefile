@@ -1,4 +1,4 @@
-.PHONY: help dev lint format test slow bench tickets golden
+.PHONY: help dev lint format test slow fuzz bench tickets golden
 
 help:            ## what can be made
 	@grep -E '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -17,6 +17,9 @@ test:            ## the test suite
 
 slow:            ## the long tests
 	python -m pytest -m slow
+
+fuzz:            ## attack the readers with 100,000 changed files; goes on where it was stopped
+	PYTHONPATH=tests:tests/fuzz nice -n 10 python tests/fuzz/fuzz_run.py --cases 100000 --counts fuzz.json
 
 bench:           ## benchmarks, ratios in one run
 	python experiments/benchmarks/run.py

@@ -17,7 +17,7 @@ def load(path: Path) -> dict[str, torch.Tensor]:
         path: the file.
 
     Returns:
-        Name -> tensor, in the file's order (sorted, not the order of the layers).
+        Name -> tensor, sorted by name, which is not the order of the layers.
 
     Raises:
         CheckpointError: when the header is malformed or the file is truncated.
@@ -26,7 +26,7 @@ def load(path: Path) -> dict[str, torch.Tensor]:
     from safetensors.torch import load as load_bytes
 
     try:
-        return load_bytes(read_bytes(path))
+        return dict(sorted(load_bytes(read_bytes(path)).items()))  # the library returns them in any order
     except (
         SafetensorError,
         OSError,

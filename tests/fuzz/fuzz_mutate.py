@@ -8,6 +8,7 @@ import os
 import shutil
 import struct
 import warnings
+import zlib
 from pathlib import Path
 from random import Random
 from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
@@ -74,13 +75,17 @@ def _splice(draw: Random, content: bytearray, place: int, other: bytes) -> None:
 _EDITS = (_flip, _flip, _poke, _poke, _number, _number, _cut, _insert, _repeat, _splice)
 
 
-def json_mutated(draw: Random, tree: object) -> bytes:
-    """Return JSON of a tree with a few nodes changed, left out, doubled or renamed.
+def json_mutated(draw: Random, text: bytes) -> bytes:
+    """Return JSON with a few nodes changed, left out, doubled or renamed; of bytes that are none, other bytes.
 
     Args:
         draw: of all that is random.
-        tree: parsed JSON; it is changed.
+        text: perhaps JSON.
     """
+    try:
+        tree = json.loads(text)
+    except (ValueError, RecursionError):
+        return bytes_mutated(draw, text)
     for _ in range(draw.choice((1, 1, 2, 4))):
         node, key = _somewhere(draw, tree)
         if node is None:
@@ -96,12 +101,12 @@ def json_mutated(draw: Random, tree: object) -> bytes:
             node[key] = draw.choice(LEAVES) if other is None else json.loads(json.dumps(other[place]))
         else:
             node[key] = draw.choice(LEAVES)
-    text = json.dumps(tree)
+    changed = json.dumps(tree)
     if draw.random() < 0.05:
-        text = '{"a":' * 5000 + text
-    if draw.random() < 0.1 and text.startswith("{"):
-        text = text[:-1] + "," + text[1:]
-    return text.encode()
+        changed = '{"a":' * 5000 + changed
+    if draw.random() < 0.1 and changed.startswith("{"):
+        changed = changed[:-1] + "," + changed[1:]
+    return changed.encode()
 
 
 def _somewhere(draw: Random, tree: object):
@@ -150,7 +155,7 @@ def zip_mutated(draw: Random, content: bytes, other: bytes = b"") -> bytes:
 def member_mutated(draw: Random, data: bytes) -> bytes:
     """Return a member changed as what it is: JSON, a zip within, or bytes."""
     if data[:1] in (b"{", b"[") and draw.random() < 0.8:
-        return json_mutated(draw, json.loads(data))
+        return json_mutated(draw, data)
     if data[:2] == b"PK" and draw.random() < 0.5:
         return zip_mutated(draw, data)
     return bytes_mutated(draw, data)
@@ -167,7 +172,7 @@ def _members(content: bytes) -> list[tuple[str, bytes]]:
     try:
         with ZipFile(io.BytesIO(content)) as archive:
             return [(name, archive.read(name)) for name in archive.namelist()] or [("a", b"")]
-    except BadZipFile:
+    except (BadZipFile, ValueError, NotImplementedError, OSError, RuntimeError, zlib.error):
         return [("a", content)]
 
 
@@ -185,7 +190,12 @@ def _zipped(members: list[tuple[str, bytes]], way: int) -> bytes:
 def safetensors_mutated(draw: Random, content: bytes) -> bytes:
     """Return a safetensors file with a changed header, its length right or nearly so."""
     size = struct.unpack("<Q", content[:8])[0]
-    header = json_mutated(draw, json.loads(content[8 : 8 + size]))
+    if draw.random() < 0.3:
+        values = bytearray(content[8 + size :])
+        for _ in range(draw.choice((1, 4))):
+            _number(draw, values, draw.randrange(0, max(1, len(values)), 4), b"")
+        return content[: 8 + size] + bytes(values[: len(content) - 8 - size])
+    header = json_mutated(draw, content[8 : 8 + size])
     length = len(header) + draw.choice((0, 0, 0, 0, 1, -1, 8, 1 << 20))
     return struct.pack("<Q", max(0, length)) + header + content[8 + size :]
 
@@ -199,7 +209,7 @@ def changed(draw: Random, content: bytes, other: bytes = b"") -> bytes:
     if content[8:9] == b"{" and content[:1] != b"{":
         return safetensors_mutated(draw, content)
     if content[:1] == b"{":
-        return json_mutated(draw, json.loads(content))
+        return json_mutated(draw, content)
     return bytes_mutated(draw, content, other)
 
 

@@ -22,6 +22,7 @@ import fuzz_seeds
 
 TIME_LIMIT = 20.0
 SAVED_EVERY = 500
+GREEDY = 100.0
 
 
 @dataclass
@@ -36,6 +37,8 @@ class Counts:
         faults: cases in which something is wrong, with what it is; at most a hundred.
         slowest: seconds of the slowest case.
         peak: largest resident memory of a worker, in megabytes.
+        greedy: cases by which the peak rose by more than `GREEDY` megabytes.
+        seconds: kind -> time that boundcalc took.
     """
 
     seed: str
@@ -45,6 +48,8 @@ class Counts:
     faults: list[dict] = field(default_factory=list)
     slowest: float = 0.0
     peak: float = 0.0
+    greedy: list[str] = field(default_factory=list)
+    seconds: dict[str, float] = field(default_factory=dict)
 
     def add(self, kind: str, index: int, answer: dict) -> None:
         """Count a case.
@@ -59,7 +64,13 @@ class Counts:
         if answer.get("by"):
             self.by[answer["by"]] = self.by.get(answer["by"], 0) + 1
         self.slowest = max(self.slowest, answer.get("seconds", 0.0))
-        self.peak = max(self.peak, answer.get("peak", 0) / 1024)
+        peak = answer.get("peak", 0) / 1024
+        if peak > self.peak + GREEDY:
+            self.greedy.append(
+                f"{kind}:{index} {peak:.0f} MB {answer['outcome']} {answer.get('said', '')[:200]}"
+            )
+        self.peak = max(self.peak, peak)
+        self.seconds[kind] = self.seconds.get(kind, 0.0) + answer.get("seconds", 0.0)
         bad = answer["outcome"] in {"failed", "hung", "died"} or answer.get("fault") or answer.get("opened")
         if bad and len(self.faults) < 100:
             self.faults.append({"case": f"{kind}:{index}", **answer})
@@ -142,13 +153,14 @@ def _pump(stream, lines: queue.Queue) -> None:
 
 
 def run(
-    cases: int, seed: str, kinds: tuple[str, ...] = fuzz_seeds.KINDS, counts: Path | None = None
+    cases: int, seed: str, seeds: Path, kinds: tuple[str, ...] = fuzz_seeds.KINDS, counts: Path | None = None
 ) -> Counts:
     """Try cases, the kinds in turn.
 
     Args:
         cases: how many in all, those counted already among them.
         seed: of all cases.
+        seeds: folder that `fuzz_seeds.build` has filled.
         kinds: of `fuzz_seeds.KINDS`.
         counts: a file that is gone on with and rewritten; None for none.
     """
@@ -156,18 +168,15 @@ def run(
     if counts is not None and counts.exists() and json.loads(counts.read_text())["seed"] == seed:
         found = Counts(**json.loads(counts.read_text()))
     with tempfile.TemporaryDirectory() as home:
-        fuzz_seeds.build(Path(home) / "seeds")
-        worker = Worker(Path(home) / "seeds", seed, Path(home) / "log")
+        worker = Worker(seeds, seed, Path(home) / "log")
         try:
             while found.cases < cases:
                 kind, index = kinds[found.cases % len(kinds)], found.cases // len(kinds)
                 found.add(kind, index, worker.answer(kind, index))
-                if counts is not None and found.cases % SAVED_EVERY == 0:
+                if counts is not None and (found.cases % SAVED_EVERY == 0 or found.cases == cases):
                     counts.write_text(json.dumps(asdict(found), indent=1))
         finally:
             worker.stop()
-    if counts is not None:
-        counts.write_text(json.dumps(asdict(found), indent=1))
     return found
 
 
@@ -182,15 +191,16 @@ def main() -> int:
     parser.add_argument("--counts", type=Path)
     parser.add_argument("--only", metavar="KIND:NUMBER", help="try one case and print its answer")
     given = parser.parse_args()
-    if given.only:
-        kind, _, index = given.only.partition(":")
-        with tempfile.TemporaryDirectory() as home:
-            fuzz_seeds.build(Path(home) / "seeds")
-            worker = Worker(Path(home) / "seeds", given.seed, Path(home) / "log")
+    with tempfile.TemporaryDirectory() as home:
+        seeds = Path(home) / "seeds"
+        fuzz_seeds.build(seeds)
+        if given.only:
+            kind, _, index = given.only.partition(":")
+            worker = Worker(seeds, given.seed, Path(home) / "log")
             sys.stdout.write(json.dumps(worker.answer(kind, int(index)), indent=1) + "\n")
             worker.stop()
-        return 0
-    found = run(given.cases, given.seed, tuple(given.kinds.split(",")), given.counts)
+            return 0
+        found = run(given.cases, given.seed, seeds, tuple(given.kinds.split(",")), given.counts)
     sys.stdout.write(json.dumps(asdict(found), indent=1) + "\n")
     return 1 if found.faults else 0
 

@@ -115,6 +115,8 @@ def odd_state(draw) -> dict:
     Args:
         draw: a `random.Random`.
     """
+    if draw.random() < 0.6:
+        return _spoiled_chain(draw)
     state: dict = {}
     width = draw.choice((1, 2, 3, 12))
     shared = torch.rand(draw.choice((4, 64, 4096)))
@@ -147,6 +149,17 @@ def odd_state(draw) -> dict:
     if draw.random() < 0.2:
         state = {draw.choice(("state_dict", "model", "masks", "net")): state}
     return state
+
+
+def _spoiled_chain(draw) -> dict:
+    """Return a sound perceptron in which one tensor is odd, or beside which one lies."""
+    state = dict(conventions.seeded(conventions.MLP, draw.randrange(100)).state_dict())
+    key = draw.choice((*state, "fc1.weight_mask", "fc2.mask", "masks", "fc4.weight", "scale"))
+    shape = state[key].shape if key in state and state[key].dim() == 2 else (8, 12)
+    state[key] = _odd_tensor(draw, shape[0], shape[1], torch.rand(4096))
+    return draw.choice(
+        (state, state, {"state_dict": state, "epoch": 1}, {"state_dict": state, "masks": {"fc1": state[key]}})
+    )
 
 
 def _odd_tensor(draw, out: int, width: int, shared: torch.Tensor):

@@ -35,7 +35,7 @@ from scipy.linalg import LinAlgError, cho_factor, cho_solve
 from boundcalc.bounds.risk import LOG_STEP, confidence, grid_above, log2_weight
 from boundcalc.graphon.ntk_maps import Floats, Maps
 from boundcalc.graphon.ntk_spectrum import targets
-from boundcalc.norms.rounding import UNIT, up
+from boundcalc.norms.rounding import LOG2, UNIT, log_product, log_up, logsumexp, up
 
 HOELDER = math.pi / math.sqrt(2.0)
 """|arccos a - arccos b| <= HOELDER sqrt(|a - b|) on [-1, 1]."""
@@ -54,21 +54,21 @@ class Unproved:
 
 @dataclass(frozen=True)
 class KernelBound:
-    """The bound and how it comes about.
+    """The bound and how it comes about, natural logarithms from above.
 
     Attributes:
-        value: bound on the error.
-        norm: B, from above.
-        trace: sum_c tr Theta_c, from above.
-        complexity: of the functions of norm B: B sqrt(trace) / m.
+        log_value: bound on the error.
+        log_norm: B.
+        log_trace: sum_c tr Theta_c.
+        log_complexity: of the functions of norm B: B sqrt(trace) / m.
         confidence: the last term.
         bits: price of the mask.
     """
 
-    value: float
-    norm: float
-    trace: float
-    complexity: float
+    log_value: float
+    log_norm: float
+    log_trace: float
+    log_complexity: float
     confidence: float
     bits: float
 
@@ -102,7 +102,12 @@ def entry_error(maps: Maps) -> float:
 
 
 def kernel_bound(
-    kernels: Floats, which: np.ndarray, sample: tuple[Floats, np.ndarray], error: float, price: Price
+    kernels: Floats,
+    which: np.ndarray,
+    sample: tuple[Floats, np.ndarray],
+    error: float,
+    price: Price,
+    exponent: int = 0,
 ) -> KernelBound | Unproved:
     """Return the bound for the minimum-norm interpolant of a sample.
 
@@ -112,6 +117,7 @@ def kernel_bound(
         sample: (m, d) inputs and (m,) int64 labels, below C, or 0 and 1 where C = 1.
         error: eta of `entry_error`.
         price: of the confidence.
+        exponent: the kernels meant are 2^exponent times these; B is 2^(-exponent / 2) times what it is for these.
 
     Returns:
         The bound, or why there is none.
@@ -131,8 +137,9 @@ def kernel_bound(
             name = "" if outputs == 1 else f" of output {own[0]}"
             return Unproved(f"the kernel{name} is not proved to be positive definite on the batch")
         squared += part
-    norm = math.sqrt(up(squared, outputs)) * (1 + 4 * UNIT)
-    return _judged(norm, up(trace, outputs), outputs, m, price)
+    log_norm = log_product([0.5 * log_up(squared, outputs), -0.5 * exponent * LOG2])
+    log_trace = log_product([log_up(trace, outputs), exponent * LOG2])
+    return _judged(log_norm, log_trace, outputs, m, price)
 
 
 def squared_norm(kernel: Floats, y: Floats, error: float) -> float | None:
@@ -187,10 +194,11 @@ def _distinct(x: Floats, labels: np.ndarray) -> np.ndarray | Unproved:
     return np.sort(first)
 
 
-def _judged(norm: float, trace: float, outputs: int, m: int, price: Price) -> KernelBound:
-    k = grid_above(math.log(norm) + 1e-15 * (1 + abs(math.log(norm))))
+def _judged(log_norm: float, log_trace: float, outputs: int, m: int, price: Price) -> KernelBound:
+    k = grid_above(log_norm)
     paid = confidence(price.delta, price.bits + log2_weight(k), m)
     factor = 2.0 if outputs == 1 else 4.0
-    spread = math.sqrt(trace) / m
-    value = (factor * math.exp(k * LOG_STEP) * spread + paid) * (1 + 1e-12)
-    return KernelBound(value, norm, trace, norm * spread * (1 + 1e-14), paid, price.bits)
+    log_spread = log_product([0.5 * log_trace, -math.log(m)])
+    penalty = log_product([math.log(factor), k * LOG_STEP, log_spread])
+    log_value = logsumexp([penalty, log_up(paid, 1)])
+    return KernelBound(log_value, log_norm, log_trace, log_product([log_norm, log_spread]), paid, price.bits)

@@ -14,6 +14,7 @@ channels are an extension beyond that source.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from os import PathLike
@@ -79,15 +80,44 @@ def gntk(
     if not 0 < sigma_w2 < np.inf:
         raise UsageError(f"sigma_w2 {sigma_w2}: give a positive number")
     sample = rows_of(x)
+    variance, power = unit_variance(sigma_w2)
     if isinstance(network_or_graphons, Network):
         from boundcalc.graphon.ntk_network import exact_maps, maps_of
 
         network = network_or_graphons
-        maps = exact_maps(network, sigma_w2) if exact else maps_of(network, cells, sigma_w2)
+        maps = exact_maps(network, variance) if exact else maps_of(network, cells, variance)
     else:
         given = None if output is None else np.asarray(output, dtype=np.float64)
-        maps = from_graphons(network_or_graphons, sample.shape[1], sigma_w2, given)
-    return kernels(replace(maps, output=maps.mean_output), sample, max_memory, device)[0]
+        maps = from_graphons(network_or_graphons, sample.shape[1], variance, given)
+    found = kernels(replace(maps, output=maps.mean_output), sample, max_memory, device)[0]
+    return _finite(found, power * (len(maps.hidden) + 1))
+
+
+def unit_variance(sigma_w2: float) -> tuple[float, int]:
+    """Return a variance between sqrt 2 and 2 sqrt 2, and the exponent of the power of two that was taken out.
+
+    The kernel of a chain of L hidden layers is homogeneous in sigma_w^2 of degree L + 1; at about 2 its entries neither grow nor
+    shrink from layer to layer.
+
+    Example:
+        >>> unit_variance(1.0), unit_variance(3.0)
+        ((2.0, -1), (1.5, 1))
+    """
+    mantissa, exponent = math.frexp(sigma_w2)
+    return (4 * mantissa, exponent - 2) if mantissa < math.sqrt(0.5) else (2 * mantissa, exponent - 1)
+
+
+def _finite(kernel: Floats, exponent: int) -> Floats:
+    """Return ``kernel * 2**exponent``.
+
+    Raises:
+        ValueError: an entry overflows.
+    """
+    with np.errstate(over="ignore", under="ignore"):
+        found: Floats = np.ldexp(kernel, exponent)
+    if not np.isfinite(found).all():
+        raise ValueError("the kernel overflows: scale the inputs or sigma_w2 down")
+    return found
 
 
 def rows_of(x: Any) -> Floats:

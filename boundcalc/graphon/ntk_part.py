@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped,unuse
 from boundcalc.bounds.prices import mask_bits
 from boundcalc.errors import UsageError
 from boundcalc.graphon.kernel_bound import KernelBound, Price, Unproved, entry_error, kernel_bound
-from boundcalc.graphon.ntk import bytes_needed, kernels
+from boundcalc.graphon.ntk import bytes_needed, kernels, unit_variance
 from boundcalc.graphon.ntk_batch import Batch, draw
 from boundcalc.graphon.ntk_maps import Floats, Maps, merged
 from boundcalc.graphon.ntk_network import exact_maps, is_extension, maps_of
@@ -74,6 +75,7 @@ class KernelAnalysis:
         spectrum: of the mean kernel over outputs.
         residual: of the mean kernel; None for a kernel that is 0.
         bound: for the minimum-norm interpolant of the kernels.
+        exponent: the kernel is 2^exponent times the one whose eigenvalues `spectrum` has.
     """
 
     settings: Settings
@@ -87,10 +89,14 @@ class KernelAnalysis:
     spectrum: Spectrum
     residual: Residual | None
     bound: KernelBound | Unproved
+    exponent: int = 0
 
 
 def analyse(network: Network, dataset: Dataset, settings: Settings) -> KernelAnalysis:
     """Return the kernel's analysis on a stratified batch of the training split.
+
+    Inputs and sigma_w^2 are brought to size 1 by powers of two, of which the kernel is homogeneous: Theta(c x, c x') is
+    c^2 Theta(x, x').
 
     Args:
         network: its masks count, not its weights or biases.
@@ -104,13 +110,11 @@ def analyse(network: Network, dataset: Dataset, settings: Settings) -> KernelAna
     Source:
         Pham, Ta, Jacobs, Burkholz & Tran-Thanh 2025; theory.md, section 8.
     """
-    found = (
-        exact_maps(network, settings.sigma_w2)
-        if settings.exact
-        else maps_of(network, settings.cells, settings.sigma_w2)
-    )
+    variance, power = unit_variance(settings.sigma_w2)
+    found = exact_maps(network, variance) if settings.exact else maps_of(network, settings.cells, variance)
     maps = merged(found)
-    batch = draw(dataset.train, settings.batch, settings.seed)
+    batch, exponent = _unit_inputs(draw(dataset.train, settings.batch, settings.seed))
+    exponent = 2 * exponent + power * (len(maps.hidden) + 1)
     distinct, which = np.unique(maps.output, axis=0, return_inverse=True)
     which = which.reshape(-1)
     per_output = _room(replace(maps, output=distinct), len(batch.x), settings.max_memory)
@@ -122,15 +126,23 @@ def analyse(network: Network, dataset: Dataset, settings: Settings) -> KernelAna
         mean = np.tensordot(shares, own, 1) if per_output and len(own) > 1 else own[0]
         values, vectors = decompose(mean)
         wanted = targets(batch.y, network.outputs)
-        decay = residual(values, vectors, wanted, settings.learning_rate)
+        decay = residual(values, vectors, wanted, settings.learning_rate, exponent)
         del vectors, mean
         bound: KernelBound | Unproved = Unproved(NO_ROOM)
         if per_output:
-            bound = _bound(network, own, which, batch, entry_error(maps), settings)
+            bound = _bound(network, own, which, batch, entry_error(maps), settings, exponent)
     return KernelAnalysis(
         settings, len(batch.x), batch.whole, maps.cells, network.outputs, len(distinct), is_extension(network),
-        network.biases > 0, spectrum(values), decay, bound,
+        network.biases > 0, spectrum(values), decay, bound, exponent,
     )  # fmt: skip
+
+
+def _unit_inputs(batch: Batch) -> tuple[Batch, int]:
+    """Return the batch with its largest entry in [1/2, 1), and the exponent of the power of two that was taken out."""
+    largest = float(np.abs(batch.x).max())
+    exponent = math.frexp(largest)[1] if math.isfinite(largest) else 0
+    with np.errstate(under="ignore"):
+        return replace(batch, x=np.ldexp(batch.x, -exponent)), exponent
 
 
 def _room(maps: Maps, m: int, memory: float) -> bool:
@@ -152,9 +164,15 @@ def _room(maps: Maps, m: int, memory: float) -> bool:
 
 
 def _bound(
-    network: Network, own: Floats, which: np.ndarray, batch: Batch, error: float, settings: Settings
+    network: Network,
+    own: Floats,
+    which: np.ndarray,
+    batch: Batch,
+    error: float,
+    settings: Settings,
+    exponent: int,
 ) -> KernelBound | Unproved:
     if int(batch.y.max()) >= max(2, network.outputs):
         return Unproved("labels do not fit the outputs")
     bits = mask_bits(network) if settings.mask_origin == "data" else 0.0
-    return kernel_bound(own, which, (batch.x, batch.y), error, Price(settings.delta, bits))
+    return kernel_bound(own, which, (batch.x, batch.y), error, Price(settings.delta, bits), exponent)

@@ -9,9 +9,13 @@ import numpy as np
 from scipy.linalg import eigh
 
 from boundcalc.graphon.ntk_maps import Floats
+from boundcalc.norms.rounding import scaled
 
 TIMES = (0.0, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0)
 """Steps at which the residual is reported."""
+
+FAST = 1e300
+"""What stands for larger products of learning rate and eigenvalue."""
 
 TOP = 5
 
@@ -42,16 +46,16 @@ class Residual:
     """The squared residual of gradient flow from f = 0, as a share of its start.
 
     Attributes:
-        eta: the learning rate.
+        eta: the learning rate; None where float64 does not hold it.
         times: steps.
         shares: sum_k (v_k . y)^2 exp(-2 eta lambda_k t) / |y|^2, summed over outputs.
-        rate: y^T Theta y / |y|^2, half the decay rate at the start, per unit of learning rate.
+        rate: y^T Theta y / |y|^2, half the decay rate at the start, per unit of learning rate; None where float64 does not hold it.
     """
 
-    eta: float
+    eta: float | None
     times: tuple[float, ...]
     shares: tuple[float, ...]
-    rate: float
+    rate: float | None
 
 
 def decompose(kernel: Floats) -> tuple[Floats, Floats]:
@@ -94,7 +98,7 @@ def targets(labels: np.ndarray, outputs: int) -> Floats:
 
 
 def residual(
-    eigenvalues: Floats, vectors: Floats, wanted: Floats, eta: float | None = None
+    eigenvalues: Floats, vectors: Floats, wanted: Floats, eta: float | None = None, exponent: int = 0
 ) -> Residual | None:
     """Return the residual's decay under gradient flow ``df/dt = -eta Theta (f - y)`` from f = 0.
 
@@ -103,6 +107,7 @@ def residual(
         vectors: (m, m), as columns.
         wanted: (m, C) y.
         eta: learning rate; None for 1 / lambda_1.
+        exponent: of the power of two by which the kernel is larger than what `eigenvalues` are of.
 
     Returns:
         The curve; None where the kernel is 0.
@@ -110,8 +115,20 @@ def residual(
     if eigenvalues[0] <= 0:
         return None
     values = np.maximum(eigenvalues, 0.0)
-    step = 1.0 / float(values[0]) if eta is None else eta
     energy = np.square(vectors.T @ wanted).sum(axis=1)
     energy /= math.fsum(energy)
-    shares = tuple(float(energy @ np.exp(-2.0 * step * time * values)) for time in TIMES)
-    return Residual(step, TIMES, shares, float(energy @ values))
+    if eta is None:
+        step, speeds = scaled(1.0 / float(values[0]), -exponent), values / float(values[0])
+    else:
+        step, speeds = eta, _speeds(values, eta, exponent)
+    with np.errstate(under="ignore"):
+        shares = tuple(float(energy @ np.exp(-2.0 * time * speeds)) for time in TIMES)
+        rate = scaled(float(energy @ values), exponent)
+    return Residual(step, TIMES, shares, rate)
+
+
+def _speeds(values: Floats, eta: float, exponent: int) -> Floats:
+    """Return eta lambda_k, those that overflow as `FAST`: beyond it nothing is left after one step."""
+    mantissa, own = math.frexp(eta)
+    with np.errstate(over="ignore", under="ignore"):
+        return np.minimum(np.ldexp(mantissa * values, own + exponent), FAST)

@@ -220,6 +220,31 @@ def shown_log10(log_value: float) -> float | None:
     return log10_up(log_value) if math.isfinite(log_value) else None
 
 
+def scaled(value: float, exponent: int) -> float | None:
+    """Return ``value * 2**exponent`` to nearest, for numbers that are no bounds; None where float64 does not hold it.
+
+    Example:
+        >>> scaled(3.0, 2), scaled(3.0, 2000), scaled(3.0, -2000), scaled(0.0, 2000)
+        (12.0, None, None, 0.0)
+    """
+    try:
+        found = math.ldexp(value, exponent)
+    except OverflowError:
+        return None
+    return found if math.isfinite(found) and (found != 0.0) == (value != 0.0) else None
+
+
+def mean(values: Sequence[float]) -> float:
+    """Return the mean of finite numbers, at least one; no sum of them overflows.
+
+    Example:
+        >>> mean([1.0, 3.0]), mean([1.5e308, 1.5e308])
+        (2.0, 1.5e+308)
+    """
+    exponent = math.frexp(max(map(abs, values)))[1]
+    return math.ldexp(math.fsum(math.ldexp(value, -exponent) for value in values) / len(values), exponent)
+
+
 def exponent_of(tensor: torch.Tensor) -> int:
     """Return e with 2^(e - 1) <= largest |entry| < 2^e; 0 where all are 0 or one is not finite."""
     largest = float(tensor.abs().amax()) if tensor.numel() else 0.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-_UNIT = 2.0**-53
+from boundcalc.norms.rounding import LIBM, up
 
 
 def _divergence(q: float, excess: float) -> tuple[float, float]:
@@ -16,6 +16,10 @@ def _divergence(q: float, excess: float) -> tuple[float, float]:
 
 def kl_inverse(errors: int, m: int, bound: float) -> float:
     """Return the largest p with kl(errors / m || p) <= bound, from above and to a few units of the last place.
+
+    A half of the interval is left only where the divergence exceeds the bound for certain. Its terms are off by LIBM and 2u. That of
+    the quotient inside log1p by 3u is the term at an excess moved by 3u: for the first term at most 3u of its size, for the second
+    at most 4u of 1 in p, which the last factor covers.
 
     Args:
         errors: samples in error, 0..m.
@@ -35,11 +39,11 @@ def kl_inverse(errors: int, m: int, bound: float) -> float:
         if middle <= low or middle >= high:
             break
         value, size = _divergence(q, middle) if middle < 1 - q else (math.inf, 0.0)
-        if value - 8 * _UNIT * size >= bound:
+        if value - 2 * LIBM * size >= bound:
             high = middle
         else:
             low = middle
-    return min(1.0, (q + high) * (1 + 8 * _UNIT))
+    return min(1.0, (q + high) * (1 + 2 * LIBM))
 
 
 def certificate(errors: int, m: int, bits: float, delta: float) -> float:
@@ -54,4 +58,4 @@ def certificate(errors: int, m: int, bits: float, delta: float) -> float:
     Returns:
         The largest err with kl(errors / m || err) <= (bits log 2 + log(1 / delta)) / m, from above.
     """
-    return kl_inverse(errors, m, (bits * math.log(2.0) - math.log(delta)) / m * (1 + 8 * _UNIT))
+    return kl_inverse(errors, m, up((bits * math.log(2.0) - math.log(delta)) / m, 8))

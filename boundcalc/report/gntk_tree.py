@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
+
+from boundcalc.norms.rounding import scaled, shown, shown_log10
 
 if TYPE_CHECKING:
     from boundcalc.graphon.kernel_bound import KernelBound, Unproved
@@ -27,10 +30,12 @@ def tree(analysis: KernelAnalysis) -> dict[str, Any]:
         analysis: of the network's kernel.
 
     Returns:
-        The keys of the report's schema; beside them how the kernel was made, ``residual`` (the decay curve) and ``bound``: what
+        The keys of the report's schema; ``eigenvalues`` is null where float64 does not hold them all, and their logarithms stand in
+        ``log10_eigenvalues``, null for 0. Beside them how the kernel was made, ``residual`` (the decay curve) and ``bound``: what
         the kernel bound is of, its terms, or the reason why it is null.
     """
     settings, found = analysis.settings, analysis.spectrum
+    eigenvalues = [scaled(float(value), analysis.exponent) for value in found.eigenvalues]
     bound = _bound(analysis.bound)
     return {
         "cells": max(analysis.layers, default=settings.cells) if settings.exact else settings.cells,
@@ -41,7 +46,8 @@ def tree(analysis: KernelAnalysis) -> dict[str, Any]:
         "gap": found.gap,
         "top5_energy": found.top5_energy,
         "condition": found.condition,
-        "eigenvalues": found.eigenvalues.tolist(),
+        "eigenvalues": None if None in eigenvalues else eigenvalues,
+        "log10_eigenvalues": [_log10(float(value), analysis.exponent) for value in found.eigenvalues],
         "kernel_bound": bound.get("value"),
         "bound": {
             "of": OF_INTERPOLANT + ("" if analysis.whole else AT_SHARES),
@@ -66,15 +72,23 @@ def _bound(found: KernelBound | Unproved) -> dict[str, Any]:
     if isinstance(found, Unproved):
         return {"value": None, "reason": found.reason}
     return {
-        "value": found.value,
-        "vacuous": found.value >= 1,
-        "norm": found.norm,
-        "trace": found.trace,
-        "complexity": found.complexity,
+        "value": shown(found.log_value),
+        "log10_value": shown_log10(found.log_value),
+        "vacuous": found.log_value >= 0,
+        "norm": shown(found.log_norm),
+        "log10_norm": shown_log10(found.log_norm),
+        "trace": shown(found.log_trace),
+        "log10_trace": shown_log10(found.log_trace),
+        "complexity": shown(found.log_complexity),
+        "log10_complexity": shown_log10(found.log_complexity),
         "confidence_term": found.confidence,
         "mask_bits": found.bits,
         "reason": None,
     }
+
+
+def _log10(value: float, exponent: int) -> float | None:
+    return math.log10(value) + exponent * math.log10(2.0) if value > 0 else None
 
 
 def _residual(found: Residual | None, own: bool) -> dict[str, Any] | None:

@@ -83,5 +83,5 @@ def _span(needed: LogN) -> str:
 
 def _power(log_value: float) -> str:
     if log_value < math.log(1e6):
-        return f"{math.ceil(math.exp(log_value))}"
+        return f"{max(1, math.ceil(math.exp(log_value)))}"
     return f"10^{log_value / math.log(10):.1f}"

@@ -13,6 +13,7 @@ from boundcalc.bounds.catalogue import Bound, registry
 from boundcalc.bounds.problem import Problem
 from boundcalc.bounds.risk import judge
 from boundcalc.errors import NotCovered, UsageError
+from boundcalc.norms.rounding import LIBM
 from boundcalc.theory.forms import forms_of
 from boundcalc.theory.names import nearest
 from boundcalc.theory.symbolic import Evaluation, Filled, Form, NotFilled, Promise
@@ -292,7 +293,7 @@ def upper(log_value: float) -> str:
     """
     if log_value == -math.inf:
         return "0"
-    room = 1 + 1e-15 * (1 + abs(log_value))
+    room = 1 + 2 * LIBM * (1 + abs(log_value))
     if abs(log_value) < 690:
         return _ceiling(math.exp(log_value) * room)
     power = math.floor(log_value / math.log(10))

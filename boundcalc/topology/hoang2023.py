@@ -22,6 +22,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped,unuse
 
 from boundcalc.network.network import Network
 from boundcalc.network.ops import Masked
+from boundcalc.norms.rounding import mean
 from boundcalc.topology.bipartite import Layout, build, of_layer
 from boundcalc.topology.random_masks import Chance, baseline
 from boundcalc.topology.scores import SCORES, Scores, score
@@ -146,7 +147,7 @@ def _complete(layout: Layout) -> Scores:
 
 def _mean(layers: list[Scores], key: str) -> float | None:
     values = [value for one in layers if (value := getattr(one, key)) is not None]
-    return math.fsum(values) / len(values) if values else None
+    return mean(values) if values else None
 
 
 def _distance(own: list[Scores], dense: list[Scores]) -> tuple[float | None, list[str]]:
@@ -156,8 +157,9 @@ def _distance(own: list[Scores], dense: list[Scores]) -> tuple[float | None, lis
         pairs = [(getattr(a, key), getattr(b, key)) for a, b in zip(own, dense, strict=True)]
         both = [a - b for a, b in pairs if a is not None and b is not None]
         if both:
-            steps[key.strip("_")] = math.fsum(both) / len(both)
-    return (math.hypot(*steps.values()) if steps else None), list(steps)
+            steps[key.strip("_")] = mean(both)
+    whole = math.hypot(*steps.values())
+    return (whole if steps and math.isfinite(whole) else None), list(steps)
 
 
 def _origin(given: bool, weighted: int, layers: int, entries: list[str]) -> str:

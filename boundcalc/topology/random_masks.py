@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special
 
+from boundcalc.norms.rounding import mean, scaled
 from boundcalc.topology.bipartite import Bipartite, Floats, Layout, build
 from boundcalc.topology.scores import SCORES, Scores, score
 
@@ -67,7 +68,7 @@ def baseline(own: Scores, layout: Layout, sizes: Floats, seeds: Sequence[Sequenc
 
 
 def chance(own: float | None, drawn: Sequence[float | None]) -> Chance:
-    """Return mean, spread and z-score.
+    """Return mean, spread and z-score, computed with the largest value brought to size 1.
 
     Example:
         >>> chance(5.0, [1.0, 3.0, None]).z
@@ -76,13 +77,17 @@ def chance(own: float | None, drawn: Sequence[float | None]) -> Chance:
     values = [value for value in drawn if value is not None]
     if not values:
         return Chance(None, None, 0, None)
-    mean = math.fsum(values) / len(values)
+    middle = mean(values)
     if len(values) == 1:
-        return Chance(mean, None, 1, None)
-    sd = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1))
-    if sd <= SAME * max(map(abs, values)):
-        return Chance(mean, 0.0, len(values), None)
-    return Chance(mean, sd, len(values), None if own is None else (own - mean) / sd)
+        return Chance(middle, None, 1, None)
+    exponent = math.frexp(max(map(abs, values)))[1]
+    steps = [math.ldexp(value, -exponent) - math.ldexp(middle, -exponent) for value in values]
+    sd = math.hypot(*steps) / math.sqrt(len(values) - 1)
+    if sd <= SAME * math.ldexp(max(map(abs, values)), -exponent):
+        return Chance(middle, 0.0, len(values), None)
+    shift = None if own is None else scaled(own, -exponent)
+    z = None if shift is None else (shift - math.ldexp(middle, -exponent)) / sd
+    return Chance(middle, math.ldexp(sd, exponent), len(values), z)
 
 
 def one_in_ten(draws: int) -> float | None:

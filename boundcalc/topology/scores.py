@@ -6,6 +6,9 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import numpy as np
+
+from boundcalc.norms.rounding import mean
 from boundcalc.topology.bipartite import Bipartite
 from boundcalc.topology.spectra import Leading
 
@@ -22,7 +25,7 @@ class Scores:
         degrees: mean degrees (left, right) without isolated vertices.
         collapsed: whether a mean degree is below 3.
         sigma: two leading singular values of the biadjacency matrix, given for collapsed graphs too; None without edges.
-        weighted: those of the absolute weights; None without edges, or where a weight is not finite.
+        weighted: those of the absolute weights; None without edges, or where float64 does not hold them.
         delta_r: Ramanujan gap ``sqrt(d_l - 1) + sqrt(d_r - 1) - sigma_2``; the graph is Ramanujan where it is >= 0.
         delta_s: the variant ``2 sqrt(sigma_1 - 1) - sigma_2``.
         delta_r_imdb: mean Ramanujan gap of the subgraphs of one left degree.
@@ -72,7 +75,9 @@ def score(graph: Bipartite) -> Scores:
     sigma, weighted = core.spectrum(), _weighted(core)
     gaps, lambdas, reasons = _of_subgraphs(core, sigma, weighted)
     if weighted is None:
-        reasons |= dict.fromkeys(("lambda_", "lambda_imsg"), "a weight is not finite")
+        finite = bool(np.isfinite(core.weights).all())
+        why = "float64 does not hold the weights' singular values" if finite else "a weight is not finite"
+        reasons |= dict.fromkeys(("lambda_", "lambda_imsg"), why)
     whole: dict[str, float | None] = {}
     if core.collapsed:
         left, right = core.degrees
@@ -87,7 +92,8 @@ def score(graph: Bipartite) -> Scores:
         }
     return Scores(
         graph.edges, core.degrees, core.collapsed, sigma, weighted,
-        delta_r_imdb=_mean(gaps), lambda_imsg=_mean(lambdas), subgraphs=len(gaps), reasons=reasons, **whole,
+        delta_r_imdb=mean(gaps) if gaps else None, lambda_imsg=mean(lambdas) if lambdas else None,
+        subgraphs=len(gaps), reasons=reasons, **whole,
     )  # fmt: skip
 
 
@@ -143,7 +149,3 @@ def _weighted(graph: Bipartite) -> Leading | None:
         return graph.spectrum(weighted=True)
     except ValueError:
         return None
-
-
-def _mean(values: list[float]) -> float | None:
-    return math.fsum(values) / len(values) if values else None

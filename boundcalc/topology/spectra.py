@@ -18,6 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg
 
+from boundcalc.norms.rounding import scaled
+
 Floats = NDArray[np.float64]
 Apply = Callable[[Floats], Floats]
 
@@ -78,7 +80,7 @@ def leading_two(matrix: Any, seed: int = 0) -> Leading:
         columns) eps sigma_1``, is 0.
 
     Raises:
-        ValueError: no rows or no columns, or an entry that is not finite.
+        ValueError: no rows or no columns, an entry that is not finite, or values that overflow.
 
     Source: Parlett 1998, The Symmetric Eigenvalue Problem, chapters 3 (inertia) and 13 (Lanczos).
 
@@ -94,15 +96,27 @@ def leading_two(matrix: Any, seed: int = 0) -> Leading:
         raise ValueError("an entry is not finite")
     if largest == 0.0:
         return Leading(0.0, 0.0, 0.0, 0.0, "closed form")
-    scale = float(2.0 ** np.frexp(largest)[1]) if largest < 2.0**1023 else largest
-    found = _of_unit_size(matrix if scale == 1.0 else matrix * (1.0 / scale), seed)
-    return Leading(
-        found.sigma1 * scale,
-        found.sigma2 * scale,
-        found.residual * scale,
-        found.ceiling * scale,
-        found.method,
-    )
+    exponent = int(np.frexp(largest)[1])
+    found = _of_unit_size(_halved(matrix, exponent), seed)
+    numbers = [
+        scaled(value, exponent) for value in (found.sigma1, found.sigma2, found.residual, found.ceiling)
+    ]
+    if numbers[0] is None:
+        raise ValueError("float64 does not hold its singular values")
+    sigma1, sigma2, residual, ceiling = (value or 0.0 for value in numbers)
+    return Leading(sigma1, sigma2, residual, ceiling, found.method)
+
+
+def _halved(matrix: Any, exponent: int) -> Any:
+    """Return ``matrix * 2**-exponent``."""
+    if exponent == 0:
+        return matrix
+    with np.errstate(under="ignore"):
+        if isinstance(matrix, np.ndarray):
+            return np.ldexp(matrix, -exponent)
+        smaller = matrix.copy()
+        smaller.data = np.ldexp(matrix.data, -exponent)
+        return smaller
 
 
 def _of_unit_size(matrix: Any, seed: int) -> Leading:

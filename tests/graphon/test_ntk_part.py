@@ -188,9 +188,9 @@ def test_the_bound_is_its_formula(bits):
         0.05, bits + log2_weight(k), 20
     )
     assert isinstance(found, KernelBound)
-    assert norm <= found.norm <= norm * (1 + 1e-6)
-    assert found.value == pytest.approx(expected, rel=1e-9)
-    assert found.value >= expected
+    assert norm <= math.exp(found.log_norm) <= norm * (1 + 1e-6)
+    assert math.exp(found.log_value) == pytest.approx(expected, rel=1e-9)
+    assert math.exp(found.log_value) >= expected
 
 
 def test_one_output_has_half_the_factor():
@@ -200,7 +200,7 @@ def test_one_output_has_half_the_factor():
     y = 2.0 * labels - 1
     k = grid_above(0.5 * math.log(y @ np.linalg.solve(theta, y)))
     term = 2 * math.exp(k * LOG_STEP) * math.sqrt(np.trace(theta)) / 20
-    assert found.value == pytest.approx(term + confidence(0.05, log2_weight(k), 20), rel=1e-9)
+    assert math.exp(found.log_value) == pytest.approx(term + confidence(0.05, log2_weight(k), 20), rel=1e-9)
 
 
 def test_the_complexity_is_not_below_what_is_attained():
@@ -209,9 +209,9 @@ def test_the_complexity_is_not_below_what_is_attained():
     labels = np.random.default_rng(2).integers(0, 3, 30)
     found = kernel_bound(theta[None], np.zeros(3, dtype=int), (x, labels), 1e-12, Price(0.05, 0.0))
     signs = np.random.default_rng(3).choice([-1.0, 1.0], (4000, 3, 30))
-    attained = found.norm / 30 * np.sqrt(np.einsum("tci,ij,tcj->t", signs, theta, signs))
-    assert attained.mean() - 4 * attained.std() / math.sqrt(4000) <= found.complexity
-    assert attained.mean() >= 0.8 * found.complexity
+    attained = math.exp(found.log_norm) / 30 * np.sqrt(np.einsum("tci,ij,tcj->t", signs, theta, signs))
+    assert attained.mean() - 4 * attained.std() / math.sqrt(4000) <= math.exp(found.log_complexity)
+    assert attained.mean() >= 0.8 * math.exp(found.log_complexity)
 
 
 def test_where_nothing_is_proved_a_reason_stands():
@@ -235,8 +235,8 @@ def test_repeated_inputs_of_one_label_count_once_in_the_norm():
     one = np.zeros(1, dtype=int)
     first = kernel_bound(theta[None], one, (x, labels), 1e-12, Price(0.05, 0))
     second = kernel_bound(wide[None], one, (twice, both), 1e-12, Price(0.05, 0))
-    assert second.norm == pytest.approx(first.norm)
-    assert second.trace == pytest.approx(first.trace + theta[0, 0])
+    assert second.log_norm == pytest.approx(first.log_norm)
+    assert math.exp(second.log_trace) == pytest.approx(math.exp(first.log_trace) + theta[0, 0])
 
 
 def test_a_batch_is_stratified_seeded_and_in_order():

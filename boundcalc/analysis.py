@@ -13,9 +13,9 @@ import torch
 
 from boundcalc._version import __version__
 from boundcalc.bounds.catalogue import registry
-from boundcalc.bounds.evaluate import BoundResult, best_proved, evaluate_all
+from boundcalc.bounds.evaluate import BoundResult, evaluate_all, together
+from boundcalc.bounds.normalization import Normalization
 from boundcalc.bounds.problem import Chain, Problem, Settings, chain_of
-from boundcalc.bounds.risk import judge
 from boundcalc.checkpoint import from_state_dict, read
 from boundcalc.checkpoint.types import Checkpoint
 from boundcalc.empirical.energies import Energies, declared
@@ -73,7 +73,7 @@ def analyze(
         delta: each bound fails with at most this probability.
         **options: further fields of `boundcalc.options.Options`: model, input_shape, prefix, mask (a file, or a table or list
             of tensors), mask_from_scores, samples, input_bound, normalize,
-            device, seed, margin, mask_origin, calibration, target_error, encoding, cells,
+            normalize_fixed, device, seed, margin, mask_origin, calibration, target_error, encoding, cells,
             batch, sigma_w2, exact, max_memory, learning_rate.
 
     Returns:
@@ -172,13 +172,13 @@ def find(checkpoint: Checkpoint, options: Options, progress: Progress | None = N
         measured = None if dataset is None else _measure(network, dataset, options.device, progress)
     energies = _energies(network, measured, options)
     bounds: dict[str, BoundResult] = {}
-    together = None
+    at_once = None
     if energies is not None and options.wants("bounds"):
         with clock.time("bounds"):
             chain = chain_of(network, spectral=any(bound.spectral for bound in registry.values()))
             problem = _problem(network, energies, measured, dataset, weights, chain, options)
             bounds = evaluate_all(registry.values(), problem)
-            together = _best_together(bounds, problem)
+            at_once = together(bounds.values(), problem)
     with clock.time("samples"):
         samples = _samples(network, energies, options) if options.wants("samples") else None
     with clock.time("topology"):
@@ -189,7 +189,7 @@ def find(checkpoint: Checkpoint, options: Options, progress: Progress | None = N
         gntk = _gntk(network, dataset, options) if options.wants("gntk") else None
     reason = gntk if isinstance(gntk, str) else ""
     findings = Findings(
-        options, checkpoint, network, dataset, measured, energies, reference, bounds, together, samples, topology, graphon,
+        options, checkpoint, network, dataset, measured, energies, reference, bounds, at_once, samples, topology, graphon,
         None if isinstance(gntk, str) else gntk, _skipped(options, energies, measured, reason), clock.seconds,
     )  # fmt: skip
     return _looked_over(findings, clock)
@@ -243,12 +243,17 @@ def _problem(
     options: Options,
 ) -> Problem:
     settings = Settings(
-        options.delta, options.margin, options.mask_origin, options.passes, _device(options.device), options.seed
+        options.delta, options.margin, options.mask_origin, options.passes, _device(options.device), options.seed,
+        _normalization(dataset, options),
     )  # fmt: skip
     margins = None if measured is None else measured.margins
     patches = None if measured is None else measured.patches
     split = None if dataset is None else dataset.train
     return Problem(network, energies, margins, settings, weights, chain, patches, split)
+
+
+def _normalization(dataset: Dataset | None, options: Options) -> Normalization:
+    return Normalization(() if dataset is None else dataset.normalized, options.normalize_fixed)
 
 
 def _samples(network: Network, energies: Energies | None, options: Options) -> SampleComplexity:
@@ -280,7 +285,7 @@ def _gntk(network: Network, dataset: Dataset | None, options: Options) -> Kernel
 
     settings = ntk_part.Settings(
         options.cells, options.batch, options.sigma_w2, options.exact, _kernel_memory(options), options.learning_rate,
-        options.mask_origin, options.delta, options.seed, _device(options.device),
+        options.mask_origin, options.delta, options.seed, _device(options.device), _normalization(dataset, options),
     )  # fmt: skip
     try:
         return ntk_part.analyse(network, dataset, settings)
@@ -292,17 +297,6 @@ def _kernel_memory(options: Options) -> float:
     from boundcalc.graphon.ntk import MEMORY
 
     return MEMORY if options.max_memory is None else options.max_memory * 1e9
-
-
-def _best_together(bounds: dict[str, BoundResult], problem: Problem) -> float | None:
-    proved = [r.bound for r in bounds.values() if r.judged is not None and r.bound.status == "theorem"]
-    if not proved:
-        return None
-    shared = replace(problem.settings, delta=problem.settings.delta / len(proved))
-    best = best_proved(bounds.values())
-    assert best is not None and best.judged is not None
-    assert best.outcome is not None
-    return judge(best.outcome, replace(problem, settings=shared)).log_value
 
 
 def _open_data(options: Options) -> Dataset | None:

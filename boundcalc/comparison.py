@@ -20,14 +20,14 @@ from boundcalc.network.network import Network
 from boundcalc.options import AGAINST, Options
 from boundcalc.ranking import correlations, tickets
 from boundcalc.report.assemble import assemble
-from boundcalc.report.comparable import POLICY, statuses
+from boundcalc.report.comparable import POLICY, statuses, subjects
 from boundcalc.report.comparison import SCHEMA, Comparison
 
 MOST_BYTES = 2 << 30
 """A data set up to this size, as stored, is held in memory for all networks."""
 
 Given = str | Path | nn.Module
-Subject = tuple[Checkpoint, Network]
+Opened = tuple[Checkpoint, Network]
 Pair = tuple[int, int]
 Tree = dict[str, Any]
 
@@ -71,13 +71,13 @@ def compare(
         **options,
     )
     check(len(networks), against)
-    opened = _resident(chosen)
-    subjects = [_subject(network, chosen) for network in networks]
+    data = _resident(chosen)
+    read_networks = [_opened(network, chosen) for network in networks]
     reports = [
-        _report(subject[0], network, chosen, opened)
-        for subject, network in zip(subjects, networks, strict=True)
+        _report(checkpoint, network, chosen, data)
+        for (checkpoint, _), network in zip(read_networks, networks, strict=True)
     ]
-    return side_by_side(subjects, reports, chosen, against)
+    return side_by_side(read_networks, reports, chosen, against)
 
 
 def compare_reports(
@@ -87,7 +87,7 @@ def compare_reports(
 
     Args:
         paths: of the checkpoints.
-        reports: their trees of schema ``boundcalc.report/1``.
+        reports: their trees of schema ``boundcalc.report/2``.
         options: of the analyses.
         against: as for `compare`.
 
@@ -98,7 +98,7 @@ def compare_reports(
     check(len(paths), against)
     for path, report in zip(paths, reports, strict=True):
         _check_report(path, report)
-    return side_by_side([_subject(path, options) for path in paths], reports, options, against)
+    return side_by_side([_opened(path, options) for path in paths], reports, options, against)
 
 
 def check(count: int, against: str) -> None:
@@ -133,27 +133,27 @@ def _check_report(path: str | Path, report: Tree) -> None:
 
 
 def side_by_side(
-    subjects: Sequence[Subject], reports: Sequence[Tree], options: Options, against: str
+    networks: Sequence[Opened], reports: Sequence[Tree], options: Options, against: str
 ) -> Comparison:
     """Return the comparison of networks whose reports are known.
 
     Raises:
         CheckpointError: no network's layers match those that they are put beside.
     """
-    pairs = [(0 if against == "first" else index, index + 1) for index in range(len(subjects) - 1)]
-    found, unmatched = _all_distances(subjects, pairs, options)
+    pairs = [(0 if against == "first" else index, index + 1) for index in range(len(networks) - 1)]
+    found, unmatched = _all_distances(networks, pairs, options)
     apart = [
         None,
         *(fmean(layer.cut[1] for layer in found[pair]) if found.get(pair) else None for pair in pairs),
     ]
-    ordered, kinds = tickets(reports, apart), statuses(reports)
+    ordered, kinds, of = tickets(reports, apart), statuses(reports), subjects(reports)
     return Comparison({
         "schema": SCHEMA,
         "version": __version__,
         "seed": options.seed,
         "resolution": options.cells,
         "against": against,
-        "checkpoints": [_checkpoint(*subject) for subject in subjects],
+        "checkpoints": [_checkpoint(*network) for network in networks],
         "pairs": [
             {"checkpoints": [a, b], "layers": [_layer(one) for one in layers]}
             for (a, b), layers in found.items()
@@ -161,12 +161,13 @@ def side_by_side(
         "unmatched": unmatched,
         "tickets": ordered,
         "statuses": kinds,
-        "correlations": correlations(ordered, kinds, options.seed),
+        "subjects": of,
+        "correlations": correlations(ordered, kinds, options.seed, of),
         "policy": POLICY,
     })  # fmt: skip
 
 
-def _subject(given: Given, options: Options) -> Subject:
+def _opened(given: Given, options: Options) -> Opened:
     checkpoint = checkpoint_of(given, options)
     model = given if isinstance(given, nn.Module) else options.model
     shape = options.input_shape or _shape(options)
@@ -200,7 +201,7 @@ def _report(checkpoint: Checkpoint, given: Given, options: Options, data: Any) -
 
 
 def _all_distances(
-    subjects: Sequence[Subject], pairs: Sequence[Pair], options: Options
+    subjects: Sequence[Opened], pairs: Sequence[Pair], options: Options
 ) -> tuple[dict[Pair, tuple[LayerDistance, ...]], list[Tree]]:
     """Return the layers of each pair that can be put beside each other, and why the others cannot.
 
@@ -219,7 +220,7 @@ def _all_distances(
     return found, unmatched
 
 
-def _distances(a: Subject, b: Subject, options: Options) -> tuple[LayerDistance, ...]:
+def _distances(a: Opened, b: Opened, options: Options) -> tuple[LayerDistance, ...]:
     try:
         return distances(a[1], b[1], options.cells, options.seed)
     except ValueError as error:

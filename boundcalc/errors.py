@@ -60,6 +60,10 @@ class DataError(BoundcalcError):
         return cls(f"{short_path(path)}: {problem}")
 
 
+class SampleError(DataError):
+    """One sample or label that cannot be used; the rest of its file is sound."""
+
+
 class NotCovered(BoundcalcError):
     """A bound's assumptions do not hold for this network; the report prints the reason instead of a number.
 

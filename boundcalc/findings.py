@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import torch
 
-    from boundcalc.bounds.evaluate import BoundResult
+    from boundcalc.bounds.evaluate import BoundResult, Together
     from boundcalc.checkpoint.types import Checkpoint
     from boundcalc.empirical.datasets import Dataset
     from boundcalc.empirical.energies import Energies
@@ -50,7 +50,7 @@ class Findings:
         energies: of the data, or declared.
         reference: where distances start, if known.
         bounds: name -> result.
-        best_of_all: log of the smallest value among theorems when all hold at once (each at delta / q), or None.
+        together: the smallest theorem about the checkpoint's own error when all of them hold at once; None where none bounds it.
         samples: sample complexity.
         topology: topology of the masks.
         graphon: graphons of the masks.
@@ -68,7 +68,7 @@ class Findings:
     energies: Energies | None
     reference: Reference | None
     bounds: dict[str, BoundResult]
-    best_of_all: float | None
+    together: Together | None
     samples: SampleComplexity | None
     topology: Topology | None
     graphon: MaskGraphons | None

@@ -36,7 +36,8 @@ class Options:
         samples: m, for bounds without data and for the question whether a sample is large enough.
         input_bound: B with |x| <= B in every coordinate, for a bound without data.
         parts: which parts to compute; None for all that the input allows.
-        normalize: means then standard deviations.
+        normalize: means then standard deviations; their digits are paid for in every bound.
+        normalize_fixed: whether they were fixed before the sample, so that they cost nothing.
         device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
         seed: of anything random.
         delta: each bound fails with at most this probability.
@@ -69,6 +70,7 @@ class Options:
     input_bound: float | None = None
     parts: tuple[str, ...] | None = None
     normalize: tuple[float, ...] | None = None
+    normalize_fixed: bool = False
     device: str = "auto"
     seed: int = 0
     delta: float = 0.05
@@ -129,6 +131,12 @@ class Options:
             raise UsageError(f"--input-bound {self.input_bound}: give a positive number")
         if self.normalize is not None and self.data is None:
             raise UsageError("--normalize needs --data")
+        if type(self.normalize_fixed) is not bool:
+            raise UsageError(f"normalize_fixed={self.normalize_fixed!r}: give True or False")
+        if self.normalize_fixed and self.normalize is None and not getattr(self.data, "normalized", ()):
+            raise UsageError(
+                "--normalize-fixed needs --normalize: the numbers that were fixed before the sample"
+            )
 
     def _check_numbers(self) -> None:
         if not 0 < self.delta < 1:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from boundcalc.correlation import Coefficient, correlate
-from boundcalc.report.comparable import Numbers, comparable, statuses
+from boundcalc.report.comparable import Numbers, comparable, statuses, subjects
 
 DENSITY = "density"
 
@@ -19,7 +19,7 @@ def tickets(reports: Sequence[Tree], apart: Sequence[float | None] | None = None
     """Put tickets in order: by lottery, and in it by density, the densest first.
 
     Args:
-        reports: trees of schema ``boundcalc.report/1``.
+        reports: trees of schema ``boundcalc.report/2``.
         apart: the cut norm of each ticket's masks less those it is put beside, mean over layers of the upper end; None where there
             is none.
 
@@ -49,17 +49,20 @@ def lottery(path: str) -> str:
     return before if before != path else os.path.dirname(path)
 
 
-def correlations(ordered: Sequence[Tree], kinds: Mapping[str, str], seed: int = 0) -> list[Tree]:
+def correlations(
+    ordered: Sequence[Tree], kinds: Mapping[str, str], seed: int = 0, of: Mapping[str, str] | None = None
+) -> list[Tree]:
     """Return Kendall's tau of every quantity with the measured gap and with accuracy.
 
     Args:
         ordered: of `tickets`.
         kinds: bound -> status.
         seed: of the bootstrap.
+        of: bound -> subject, of `boundcalc.report.comparable.subjects`.
 
     Returns:
-        For each quantity and target: n, left_out, tau, interval, partial, partial_interval and reason; nothing where no gap
-        and no accuracy was measured.
+        For each quantity and target: ``subject`` (of a bound, else ""), n, left_out, tau, interval, partial, partial_interval and
+        reason; nothing where no gap and no accuracy was measured.
     """
     numbers = [one["quantities"] for one in ordered]
     density = [one[DENSITY] for one in ordered]
@@ -70,7 +73,7 @@ def correlations(ordered: Sequence[Tree], kinds: Mapping[str, str], seed: int = 
     names = list(dict.fromkeys(name for one in numbers for name in one if not name.startswith("empirical.")))
     columns = {DENSITY: density, **{name: [one.get(name) for one in numbers] for name in names}}
     return [
-        _entry(name, target, column, values, density, kinds, seed)
+        {**_entry(name, target, column, values, density, kinds, seed), "subject": _subject(name, of or {})}
         for target, values in targets.items()
         if any(value is not None for value in values)
         for name, column in columns.items()
@@ -80,7 +83,14 @@ def correlations(ordered: Sequence[Tree], kinds: Mapping[str, str], seed: int = 
 def ranked(reports: Sequence[Tree], seed: int = 0) -> tuple[list[Tree], list[Tree]]:
     """Return `tickets` and their `correlations`."""
     ordered = tickets(reports)
-    return ordered, correlations(ordered, statuses(reports), seed)
+    return ordered, correlations(ordered, statuses(reports), seed, subjects(reports))
+
+
+def _subject(name: str, of: Mapping[str, str]) -> str:
+    """Return the subject of a quantity that is a bound, else ""."""
+    if name == "gntk.kernel_bound":
+        return "interpolant"
+    return of.get(name.split(".")[1], "network") if name.startswith("bounds.") else ""
 
 
 def _entry(

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from boundcalc.batch.store import opened
+from boundcalc.batch.subjects import subject_finder
 from boundcalc.errors import UsageError
+from boundcalc.report.csv_view import row_subject
 
 if TYPE_CHECKING:
     import pandas
@@ -23,6 +25,7 @@ LONG_COLUMNS = (
     "status",
     "source",
     "reason",
+    "subject",
 )
 
 
@@ -39,10 +42,12 @@ def records(store: str | Path) -> Iterator[dict[str, Any]]:
         UsageError: there is no such store.
     """
     with opened(store) as found:
+        subject = subject_finder(found)
         for row, quantity in found.quantities():
-            yield dict(
-                zip(LONG_COLUMNS, (*(getattr(row, name) for name in ROW_COLUMNS), *quantity), strict=True)
-            )
+            part, name = quantity.part, quantity.name
+            of = subject(row.id, name) if part == "bounds" else row_subject(part, name, quantity.quantity)
+            cells = (*(getattr(row, name) for name in ROW_COLUMNS), *quantity, of)
+            yield dict(zip(LONG_COLUMNS, cells, strict=True))
 
 
 def load(store: str | Path) -> pandas.DataFrame:
@@ -53,7 +58,7 @@ def load(store: str | Path) -> pandas.DataFrame:
 
     Returns:
         Columns `LONG_COLUMNS`: checkpoint (its path), sha256, settings, version, density, part, name, quantity, value (float64, NaN
-        where the report has null), status, source, reason.
+        where the report has null), status, source, reason, subject (whose error a bound speaks of).
 
     Raises:
         UsageError: there is no such store, or no pandas.

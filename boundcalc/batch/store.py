@@ -10,7 +10,7 @@ Tables, ``PRAGMA user_version`` 1:
     view of a report (`boundcalc.report.csv_view`). ``value`` is INTEGER, REAL, or NULL where the report has null. Arrays of more than
     `LONGEST_ARRAY` numbers (histograms, spectra) have no rows; they are in the report.
 ``reports``
-    ``checkpoint`` and ``json``: the whole report (schema ``boundcalc.report/1``), deflated by zlib.
+    ``checkpoint`` and ``json``: the whole report (schema ``boundcalc.report/2``), deflated by zlib.
 ``paths``
     ``path`` and ``sha256``: where the content was last seen. A copied file has two rows, a moved one its new path.
 ``settings``
@@ -22,7 +22,7 @@ To read a store::
 
     with opened("tickets.sqlite") as store:
         for row in store.rows():                  # Row, by path, numbers in names as numbers
-            tree = store.report(row.id)           # the tree of boundcalc.report/1
+            tree = store.report(row.id)           # the tree of boundcalc.report/2
         for row, quantity in store.quantities():  # (Row, Quantity), checkpoint by checkpoint
             ...
 
@@ -47,6 +47,8 @@ from boundcalc.batch.names import valid
 from boundcalc.batch.rows import COLUMNS, QUANTITY_COLUMNS, Quantity, Row, among, fault_of, natural, row_of
 from boundcalc.errors import BoundcalcError, UsageError
 from boundcalc.files import is_file, is_folder
+from boundcalc.report.older import is_older, upgraded
+from boundcalc.report.tree import SCHEMA
 
 APPLICATION = 0x626E6463
 SCHEMA_VERSION = 1
@@ -132,7 +134,8 @@ class Store:
             checkpoint: the row's id.
 
         Returns:
-            The tree of schema ``boundcalc.report/1``; its path is the one at which the checkpoint was analysed.
+            The tree of schema ``boundcalc.report/2``; its path is the one at which the checkpoint was analysed. A report of the
+            schema before has been brought into that shape (`boundcalc.report.older`).
 
         Raises:
             DamagedReport: it is no report any more.
@@ -145,7 +148,7 @@ class Store:
         checkpoint_tree = tree.get("checkpoint") if isinstance(tree, dict) else None
         if not isinstance(checkpoint_tree, dict):
             raise DamagedReport(self.path, checkpoint, "no tree with a checkpoint")
-        return cast("dict[str, Any]", tree)
+        return upgraded(tree, SCHEMA) if is_older(tree) else cast("dict[str, Any]", tree)
 
     def report_text(self, checkpoint: int) -> str:
         """Return the report of a row that is done as JSON.

@@ -15,25 +15,29 @@ from typing import Any
 from boundcalc._version import __version__
 from boundcalc.batch import long_table
 from boundcalc.batch.damage import Damage, damaged
-from boundcalc.batch.figures import Figures, figures
+from boundcalc.batch.figures import Figures, Smallest, figures
 from boundcalc.batch.rows import Row
 from boundcalc.batch.store import Store
+from boundcalc.batch.subjects import subject_finder
 from boundcalc.errors import UsageError
 from boundcalc.report import csv_cells
-from boundcalc.report.csv_view import HEADER
+from boundcalc.report.csv_view import HEADER, row_subject
 from boundcalc.report.document import Column, Grid, Section
 from boundcalc.report.numbers import NULL, percent, plain, upper
+from boundcalc.report.subjects import ERROR, EXCESS
 from boundcalc.report.text import one_line
 
 SCHEMA = "boundcalc.batch/1"
 FORMATS = ("table", "json", "csv", "markdown", "latex", "html")
 PAGES = ("table", "markdown", "latex")
-CSV_HEADER = (*HEADER, "sha256", "settings", "version")
+CSV_HEADER = (*HEADER[:-1], "sha256", "settings", "version", HEADER[-1])
 COLUMNS = (
     Column("checkpoint"),
     Column("density", right=True),
-    Column("smallest theorem"),
-    Column("value", right=True),
+    Column("your network", right=True),
+    Column("by"),
+    Column("its compression", right=True),
+    Column("by"),
     Column("N ratio", right=True),
     Column("test error", right=True),
     Column("gap", right=True),
@@ -46,9 +50,11 @@ _UNREADABLE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueErr
 SHORT = 8
 """Digits of a settings' hash that are shown."""
 NOTE = (
-    "smallest theorem: the bound with the smallest value among those with status theorem; each fails with probability delta,"
-    " not all at once"
+    "your network: the smallest value of a theorem about the checkpoint itself; its compression: the smallest certificate of another"
+    " network, found from it. Each fails with probability delta, not all at once."
 )
+EXCESS_COLUMN = Column("bounds")
+EXCESS_NOTE = "bounds: what the value of your network bounds; without data the margin error is not known, so the error is not bounded"
 
 
 @dataclass(frozen=True)
@@ -123,14 +129,20 @@ def sections(
     facts = (("folder", folder),) if folder else ()
     apart = _differences(store, done)
     known, none = figures(store, ids), Figures()
+    excess = any(one.network.name is not None and not one.measured for one in known.values())
     lines = tuple(
-        (*_line(row, known.get(row.id, none), folder), *([row.settings[:SHORT]] if apart else []))
+        (
+            *_line(row, found := known.get(row.id, none), folder),
+            *([_bounded(found)] if excess else []),
+            *([row.settings[:SHORT]] if apart else []),
+        )
         for row in done
     )
-    columns = (*COLUMNS, *([Column("settings")] if apart else []))
+    columns = (*COLUMNS, *([EXCESS_COLUMN] if excess else []), *([Column("settings")] if apart else []))
+    notes = (NOTE, *([EXCESS_NOTE] if excess else []))
     failed = tuple((one_line(f"{path}: {why}"),) for path, why in failures(store, rows, damage))
     return (
-        Section("Checkpoints", "checkpoints", (*facts, *apart), Grid(columns, lines), (NOTE,))
+        Section("Checkpoints", "checkpoints", (*facts, *apart), Grid(columns, lines), notes)
         if done
         else Section("Checkpoints", "checkpoints", notes=("none",)),
         *([Section("Failed", "failed", grid=Grid((Column("why"),), failed))] if failed else []),
@@ -222,16 +234,24 @@ _share = lru_cache(maxsize=1 << 16)(percent)
 
 
 def _line(row: Row, found: Figures, folder: str) -> tuple[str, ...]:
-    value = NULL if found.log10 is None else upper(found.value, log10=found.log10)
     return (
         one_line(row.path.removeprefix(f"{folder}{os.sep}") if folder else row.path),
         _share(row.density),
-        found.theorem or NULL,
-        value,
+        *_smallest(found.network),
+        *_smallest(found.compression),
         plain(found.ratio),
         _share(found.test_error),
         _share(found.gap),
     )
+
+
+def _smallest(found: Smallest) -> tuple[str, str]:
+    value = NULL if found.log10 is None else upper(found.value, log10=found.log10)
+    return value, found.name or NULL
+
+
+def _bounded(found: Figures) -> str:
+    return NULL if found.network.name is None else ERROR if found.measured else EXCESS
 
 
 def _common(paths: Sequence[str]) -> str:
@@ -245,16 +265,18 @@ def _common(paths: Sequence[str]) -> str:
 
 
 def _csv_rows(store: Store, ids: Sequence[int] | None, damage: Sequence[Damage]) -> Iterator[tuple[str, ...]]:
+    subject = subject_finder(store)
     for row, (part, name, quantity, value, *origin) in store.quantities(ids):
         number = "" if value is None else repr(value)
+        of = subject(row.id, name) if part == "bounds" else row_subject(part, name, quantity)
         texts = (row.path, *map(_text, (part, name, quantity)), number, *map(_text, origin))
-        yield (*texts, row.sha256, row.settings, row.version)
+        yield (*texts, row.sha256, row.settings, row.version, of)
     for row in store.rows(ids):
         if row.state == "failed":
             for path, why in failures(store, [row]):
-                yield (path, "failed", *[""] * 5, f"{path}: {why}", row.sha256, row.settings, row.version)
+                yield (path, "failed", *[""] * 5, f"{path}: {why}", row.sha256, row.settings, row.version, "")
     for one in damage:
-        yield (one.path, "failed", *[""] * 5, f"{one.path}: {one.reason}", *[""] * 3)
+        yield (one.path, "failed", *[""] * 5, f"{one.path}: {one.reason}", *[""] * 4)
 
 
 def _text(cell: Any) -> str:

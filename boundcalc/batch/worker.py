@@ -114,7 +114,7 @@ def quantities(tree: dict[str, Any]) -> Iterator[Quantity]:
     """Yield the rows of a report's CSV view, without arrays of more than `LONGEST_ARRAY` numbers.
 
     Args:
-        tree: a tree of schema ``boundcalc.report/1``.
+        tree: a tree of schema ``boundcalc.report/2``.
 
     Yields:
         A row each.
@@ -123,7 +123,7 @@ def quantities(tree: dict[str, Any]) -> Iterator[Quantity]:
 
     rows = list(cells(tree))
     lengths = Counter((part, name, quantity.partition("[")[0]) for part, name, quantity, *_ in rows)
-    for part, name, quantity, value, status, source, reason in rows:
+    for part, name, quantity, value, status, source, reason, _ in rows:
         if lengths[part, name, quantity.partition("[")[0]] <= LONGEST_ARRAY:
             yield Quantity(part, name, quantity, _number(value), status, source, reason)
 

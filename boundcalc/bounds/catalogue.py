@@ -13,6 +13,10 @@ from boundcalc.bounds.problem import Problem
 
 KINDS = ("F", "loss", "certificate", "score")
 STATUSES = ("theorem", "published", "refuted", "score")
+SUBJECTS = ("network", "compression", "interpolant")
+"""Whose error a bound speaks of: the checkpoint's, as it was read; that of another network found from it; a kernel's interpolant."""
+PRIORS = ("none", "data-free", "data-dependent")
+"""What a certificate compares its network with: nothing, a code or distribution fixed before the sample, or one from a part of it."""
 OWN = (
     "peeling", "path_norm", "occam", "golowich2018", "neyshabur2015", "bartlett2017", "graf2022",
     "ledent2021", "lin2019", "gouk2021", "longsedghi2020", "galanti2023",
@@ -34,6 +38,9 @@ class Bound:
         spectral: whether it needs certified spectral norms.
         remark: a sentence printed beside the number, e.g. why it is refuted.
         hypotheses: the class of networks that it speaks of, by which `boundcalc falsify` attacks it; None where there is none.
+        subject: one of `SUBJECTS`; left out, ``"compression"`` for a certificate, ``"network"`` for any other kind. Kinds F and
+            loss are judged at the checkpoint's own margins, so their subject is the network.
+        prior: one of `PRIORS`, for a certificate; None where it is not declared, and for any other kind.
     """
 
     name: str
@@ -46,12 +53,26 @@ class Bound:
     spectral: bool = False
     remark: str = ""
     hypotheses: Hypotheses | None = None
+    subject: str = ""
+    prior: str | None = None
 
     def __post_init__(self) -> None:
+        certificate = self.kind == "certificate"
+        if not self.subject:
+            object.__setattr__(self, "subject", "compression" if certificate else "network")
         if self.kind not in KINDS:
             raise ValueError(f"bound {self.name}: kind {self.kind!r} is none of {', '.join(KINDS)}")
         if self.status not in STATUSES:
             raise ValueError(f"bound {self.name}: status {self.status!r} is none of {', '.join(STATUSES)}")
+        if self.subject not in SUBJECTS:
+            raise ValueError(f"bound {self.name}: subject {self.subject!r} is none of {', '.join(SUBJECTS)}")
+        if self.prior is not None and self.prior not in PRIORS:
+            raise ValueError(f"bound {self.name}: prior {self.prior!r} is none of {', '.join(PRIORS)}")
+        if not certificate and (self.subject != "network" or self.prior is not None):
+            raise ValueError(
+                f"bound {self.name}: kind {self.kind} speaks of the network at its own margins; a bound on another network, or"
+                " one with a prior, is of kind certificate"
+            )
 
 
 class Registry(Mapping[str, Bound]):

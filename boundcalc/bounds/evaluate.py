@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from boundcalc.bounds.catalogue import Bound
-from boundcalc.bounds.outcome import Outcome
+from boundcalc.bounds.outcome import ERROR, Formula, Outcome, Score
 from boundcalc.bounds.problem import Problem
 from boundcalc.bounds.risk import Judged, judge
 from boundcalc.errors import NotCovered
@@ -24,6 +24,7 @@ class BoundResult:
         log_ratio: log of its complexity term over the best Toeplitz-norm bound's at the same margin; None where either is
             missing.
         outcome: what the bound itself computed, so that it can be judged again at another delta.
+        assumptions: what must hold, with what is assumed of the normalisation.
     """
 
     bound: Bound
@@ -31,6 +32,7 @@ class BoundResult:
     reason: str = ""
     log_ratio: float | None = None
     outcome: Outcome | None = None
+    assumptions: tuple[str, ...] = ()
 
 
 def evaluate(bound: Bound, problem: Problem) -> BoundResult:
@@ -40,21 +42,46 @@ def evaluate(bound: Bound, problem: Problem) -> BoundResult:
         The result; a network outside the bound, or a failure of a third party's code, becomes its reason.
     """
     try:
-        outcome = bound.compute(problem)
+        outcome = _computed(bound, problem)
         judged = judge(outcome, problem)
     except NotCovered as error:
-        return BoundResult(bound, None, f"not covered: {error}")
+        return _uncovered(bound, problem, str(error))
     except Exception as error:
         if bound.compute.__module__.startswith("boundcalc."):
             raise
-        return BoundResult(
-            bound, None, f"not covered: {bound.compute.__module__} raised {type(error).__name__}: {error}"
+        return _uncovered(
+            bound, problem, f"{bound.compute.__module__} raised {type(error).__name__}: {error}"
         )
     if math.isnan(judged.log_value) or math.isnan(judged.log_complexity):
-        return BoundResult(
-            bound, None, "not covered: float64 does not hold a number of its formula for this network"
-        )
-    return BoundResult(bound, judged, bound.remark or _remark(problem), outcome=outcome)
+        return _uncovered(bound, problem, "float64 does not hold a number of its formula for this network")
+    reason = "; ".join(filter(None, (bound.remark, _remark(problem, judged))))
+    return BoundResult(bound, judged, reason, None, outcome, _assumptions(bound, problem, outcome))
+
+
+def _computed(bound: Bound, problem: Problem) -> Outcome:
+    """Return what a bound computes; a theorem's number that takes delta itself is given what the normalisation leaves of it.
+
+    Raises:
+        NotCovered: the network is outside the bound, or the normalisation leaves nothing.
+    """
+    outcome = bound.compute(problem)
+    price = problem.settings.normalization.bits
+    if not isinstance(outcome, Formula) or bound.status != "theorem" or not price:
+        return outcome
+    left = problem.settings.delta * 2.0**-price
+    if not left:
+        raise NotCovered("digits of a normalisation that leave nothing of delta")
+    return bound.compute(replace(problem, settings=replace(problem.settings, delta=left)))
+
+
+def _uncovered(bound: Bound, problem: Problem, why: str) -> BoundResult:
+    return BoundResult(bound, None, f"not covered: {why}", assumptions=_assumptions(bound, problem, None))
+
+
+def _assumptions(bound: Bound, problem: Problem, outcome: Outcome | None) -> tuple[str, ...]:
+    as_published = isinstance(outcome, Formula) and bound.status != "theorem"
+    paid = not as_published and not isinstance(outcome, Score)
+    return (*bound.assumptions, problem.settings.normalization.assumption(paid=paid))
 
 
 def evaluate_all(bounds: Iterable[Bound], problem: Problem) -> dict[str, BoundResult]:
@@ -86,7 +113,9 @@ def _log_at_margin_one(result: BoundResult) -> float | None:
     return None if not judged.margin else judged.log_complexity + math.log(judged.margin / 2)
 
 
-def _remark(problem: Problem) -> str:
+def _remark(problem: Problem, judged: Judged) -> str:
+    if judged.bounds is None:
+        return ""
     if problem.margins is not None:
         positive = bool((problem.margins > 0).any())
         return (
@@ -99,9 +128,62 @@ def _remark(problem: Problem) -> str:
     return f"{missing}: bounds err - err_gamma(S), the margin error being unknown; {chosen}"
 
 
-def best_proved(results: Iterable[BoundResult]) -> BoundResult | None:
-    """Return the theorem with the smallest value, or None."""
-    proved = [
-        r for r in results if r.judged is not None and r.bound.status == "theorem" and r.bound.kind != "score"
-    ]
-    return min(proved, key=lambda r: r.judged.log_value if r.judged else math.inf, default=None)
+def proved(results: Iterable[BoundResult], subject: str) -> list[BoundResult]:
+    """Return the theorems on the error of one subject that cover the network, the smallest value first.
+
+    Args:
+        results: of any bounds.
+        subject: one of `boundcalc.bounds.catalogue.SUBJECTS`; values of different subjects are never compared.
+    """
+    found = [
+        (result.judged.log_value, result)
+        for result in results
+        if result.bound.status == "theorem" and result.bound.subject == subject
+        and result.judged is not None and result.judged.bounds is not None
+    ]  # fmt: skip
+    return [result for _, result in sorted(found, key=lambda pair: pair[0])]
+
+
+@dataclass(frozen=True)
+class Together:
+    """The theorems about the checkpoint's own error, all holding at once.
+
+    Attributes:
+        statements: how many there are, each at delta / statements: all that are registered, whether or not they cover the network,
+            so that their number is fixed before the sample.
+        name: the bound with the smallest value then.
+        log_value: log of it.
+    """
+
+    statements: int
+    name: str
+    log_value: float
+
+
+def together(results: Iterable[BoundResult], problem: Problem) -> Together | None:
+    """Judge the theorems about the checkpoint's own error again so that all hold at once; no other network counts.
+
+    Args:
+        results: of all registered bounds.
+        problem: what they were computed from.
+
+    Returns:
+        The smallest of them; None where none covers the network, or none bounds its error for want of margins.
+    """
+    asked = [r for r in results if r.bound.status == "theorem" and r.bound.subject == "network"]
+    known = [r for r in proved(asked, "network") if r.judged is not None and r.judged.bounds == ERROR]
+    if not known:
+        return None
+    shared = replace(problem, settings=replace(problem.settings, delta=problem.settings.delta / len(asked)))
+    values = [(_again(result, shared), result.bound.name) for result in known]
+    log_value, name = min(values)
+    return Together(len(asked), name, log_value)
+
+
+def _again(result: BoundResult, problem: Problem) -> float:
+    """Return the log of a bound's value at another delta."""
+    outcome = result.outcome
+    if outcome is None or isinstance(outcome, Formula):
+        again = evaluate(result.bound, problem).judged
+        return math.inf if again is None else again.log_value
+    return judge(outcome, problem).log_value

@@ -34,7 +34,7 @@ def compute(problem: Problem) -> Certificate:
         raise NotCovered("no error to certify: the network cannot be run on the data")
     task = Task(
         problem.network, problem.split, problem.energies.m, settings.delta, problem.reference, settings.device,
-        settings.seed, settings.passes,
+        settings.seed, settings.passes, settings.normalization.bits,
     )  # fmt: skip
     found = search(task)
     words = tuple(
@@ -59,7 +59,10 @@ register(
             "iid sample; architecture, code and reference fixed before the sample",
             "it certifies the 0-1 error of the quantised network, up to the order of its hidden units",
             "nothing is assumed of the mask's or the weights' origin: both are coded and paid for",
+            "errors on the sample are counted in float64, whose rounding is not bounded; a tie counts as an error",
         ),
         compute,
+        subject="compression",
+        prior="data-free",
     )
 )

@@ -12,6 +12,10 @@ if TYPE_CHECKING:
 
 Terms = dict[str, Any]
 
+ERROR = "error"
+EXCESS = "error - margin error"
+"""What a number bounds: the error, or the error less the share of training samples within the margin, where that is not known."""
+
 
 @dataclass(frozen=True)
 class Homogeneous:
@@ -86,11 +90,13 @@ class Formula:
         log_complexity: log of the complexity in it.
         log_value: log of the number.
         terms: ingredients for the report.
+        bounds: what it bounds or claims to bound, `ERROR` or `EXCESS`.
     """
 
     log_complexity: float
     log_value: float
     terms: Terms = field(default_factory=dict)
+    bounds: str = ERROR
 
 
 @dataclass(frozen=True, eq=False)

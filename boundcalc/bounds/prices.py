@@ -9,6 +9,16 @@ from boundcalc.norms.rounding import LIBM
 from boundcalc.occam.coder import log2_binomial
 
 
+def log2_weight(k: int) -> float:
+    """Return -log2 of the prefix-code weight w(k) of a grid point, in bits.
+
+    Example:
+        >>> round(sum(2 ** -log2_weight(k) for k in range(-100000, 100001)), 4)
+        1.0
+    """
+    return math.log2(1.5 * (abs(k) + 1) * (abs(k) + 2))
+
+
 def subset_bits(n: int, chosen: int) -> float:
     """Return the bits that name a subset of `n` places: its size, then which."""
     return math.log2(n + 1) * (1 + LIBM) + log2_binomial(n, chosen)

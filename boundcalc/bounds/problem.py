@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import torch
 
+from boundcalc.bounds.normalization import Normalization
 from boundcalc.empirical.energies import Energies
 from boundcalc.empirical.split import Split
 from boundcalc.errors import NotCovered
@@ -26,6 +27,7 @@ class Settings:
         passes: how often the occam search trains on the sample; None for as often as is quick.
         device: where it trains.
         seed: of anything random.
+        normalization: of the inputs; paid for unless it was fixed, too.
     """
 
     delta: float = 0.05
@@ -34,6 +36,7 @@ class Settings:
     passes: int | None = None
     device: str = "cpu"
     seed: int = 0
+    normalization: Normalization = field(default_factory=Normalization)
 
 
 @dataclass(frozen=True, eq=False)

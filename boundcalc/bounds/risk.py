@@ -3,7 +3,8 @@
 Kind F:    err <= err_gamma(S) + (4/gamma) R_S(F) + 3 sqrt(log(2/share) / (2m)).
 Kind loss: err <= err_gamma(S) + 2 R + 3 sqrt(log(2/share) / (2m)).
 `share` is the part of delta that the grid points and choices used have under a prefix code fixed before the sample:
-delta * prod_k w(k) * 2^-bits with w(k) = 2 / (3 (|k|+1)(|k|+2)), whose sum over all integers is 1.
+delta * prod_k w(k) * 2^-bits with w(k) = 2 / (3 (|k|+1)(|k|+2)), whose sum over all integers is 1. Digits of a normalisation
+that was not fixed before the sample are among the bits of every bound (`boundcalc.bounds.normalization`).
 Sources: Bartlett & Mendelson 2002 (symmetrisation, McDiarmid); Maurer 2016 (vector contraction).
 """
 
@@ -17,6 +18,8 @@ from dataclasses import dataclass, field, replace
 import torch
 
 from boundcalc.bounds.outcome import (
+    ERROR,
+    EXCESS,
     Certificate,
     Coded,
     Formula,
@@ -27,6 +30,7 @@ from boundcalc.bounds.outcome import (
     Score,
     Terms,
 )
+from boundcalc.bounds.prices import log2_weight
 from boundcalc.bounds.problem import Problem
 from boundcalc.norms.rounding import log_up, logsumexp
 from boundcalc.occam.kl import certificate
@@ -49,11 +53,11 @@ class Judged:
     Attributes:
         log_complexity: log of R_S or R at the checkpoint's own norms, before any grid; of the score, for a score;
             inf for a certificate, which has none.
-        log_value: log of the bound on the error; without data, of the bound on err - err_gamma(S); inf where there is no statement
-            about the error.
+        log_value: log of the bound, on what `bounds` says; inf where there is no statement about the error.
         margin: gamma, or None.
         terms: how the value comes about.
         coded: the codeword of whose network the value speaks, for a certificate.
+        bounds: what the value bounds: `ERROR`; `EXCESS` where margins are not known; None for a score.
     """
 
     log_complexity: float
@@ -61,6 +65,7 @@ class Judged:
     margin: float | None
     terms: Terms = field(default_factory=dict)
     coded: Coded | None = None
+    bounds: str | None = None
 
 
 _NO_VALUE = Judged(math.nan, math.nan, None)
@@ -79,16 +84,6 @@ class _Candidate:
     def log_value(self) -> float:
         total = logsumexp([self.log_penalty, _log(self.margin_error + self.confidence)])
         return total + _ROUND_UP
-
-
-def log2_weight(k: int) -> float:
-    """Return -log2 of the prefix-code weight w(k) of a grid point, in bits.
-
-    Example:
-        >>> round(sum(2 ** -log2_weight(k) for k in range(-100000, 100001)), 4)
-        1.0
-    """
-    return math.log2(1.5 * (abs(k) + 1) * (abs(k) + 2))
 
 
 def confidence(delta: float, bits: float, m: int) -> float:
@@ -124,7 +119,9 @@ def judge(outcome: Outcome, problem: Problem) -> Judged:
     """
     match outcome:
         case Formula():
-            return Judged(outcome.log_complexity, outcome.log_value, None, dict(outcome.terms))
+            return Judged(
+                outcome.log_complexity, outcome.log_value, None, dict(outcome.terms), bounds=outcome.bounds
+            )
         case Certificate():
             return _judge_certificate(outcome, problem)
         case Homogeneous():
@@ -151,15 +148,16 @@ def margin_error(problem: Problem, margin: float) -> float:
 
 
 def _judge_certificate(outcome: Certificate, problem: Problem) -> Judged:
-    m, delta = problem.energies.m, problem.settings.delta
+    m, delta, price = problem.energies.m, problem.settings.delta, problem.settings.normalization.bits
 
     def value(word: Coded) -> float:
-        return certificate(word.errors, m, word.bits, delta)
+        return certificate(word.errors, m, word.bits + price, delta)
 
     best = min(outcome.codewords, key=value)
     terms: Terms = {
         "found_by": best.name,
         "bits": best.bits,
+        "normalization_bits": price,
         "train_error": best.errors / m,
         "surviving": best.network.surviving,
         "stages": {
@@ -168,18 +166,19 @@ def _judge_certificate(outcome: Certificate, problem: Problem) -> Judged:
         },
     }
     log_value = min(0.0, log_up(value(best), 1))
-    return Judged(math.inf, log_value, None, {**terms, **outcome.terms}, best)
+    return Judged(math.inf, log_value, None, {**terms, **outcome.terms}, best, ERROR)
 
 
 def _judge_homogeneous(outcome: Homogeneous, problem: Problem) -> Judged:
     m, delta = problem.energies.m, problem.settings.delta
+    price = outcome.bits + problem.settings.normalization.bits
 
     def at(k: int) -> _Candidate:
         margin = _margin_from_log(outcome.log_rho - k * LOG_STEP)
         if outcome.log_rho == -math.inf:
             margin = UNDERFLOW
         penalty = math.log(4.0) + k * LOG_STEP + outcome.log_unit
-        paid = confidence(delta, outcome.bits + log2_weight(k), m)
+        paid = confidence(delta, price + log2_weight(k), m)
         return _Candidate(margin, margin_error(problem, margin), penalty, paid)
 
     if outcome.log_rho == -math.inf:
@@ -199,7 +198,8 @@ def _judge_post_hoc(outcome: PostHoc, problem: Problem) -> Judged:
     m, delta = problem.energies.m, problem.settings.delta
     points = {name: grid_above(number) for name, number in outcome.numbers.items()}
     rounded = {name: k * LOG_STEP for name, k in points.items()}
-    price = outcome.bits + sum(log2_weight(k) for k in points.values())
+    bits = outcome.bits + sum(log2_weight(k) for k in points.values())
+    price = bits + problem.settings.normalization.bits
 
     def at(gamma: float) -> _Candidate:
         k = grid_above(-math.log(gamma))
@@ -211,7 +211,7 @@ def _judge_post_hoc(outcome: PostHoc, problem: Problem) -> Judged:
     cheap = [math.exp(-k * LOG_STEP) for k in sorted(_cheap_points(problem))]
     best = _choose(at(gamma) for gamma in (*_margins(problem), *cheap))
     own = outcome.log_complexity(outcome.numbers, math.log(best.margin))
-    return _judged(own, best, outcome.terms, price, problem)
+    return _judged(own, best, outcome.terms, bits, problem)
 
 
 def _judge_post_hoc_class(outcome: PostHocClass, problem: Problem) -> Judged:
@@ -261,9 +261,11 @@ def _judged(log_complexity: float, best: _Candidate, terms: Terms, bits: float, 
         "log10_complexity_term": best.log_penalty / math.log(10) if best.log_penalty > -math.inf else None,
         "confidence_term": best.confidence,
         "choice_bits": bits,
+        "normalization_bits": problem.settings.normalization.bits,
         "grid_step": math.exp(LOG_STEP) - 1.0,
     }
-    return Judged(log_complexity, best.log_value, best.margin, {**terms, **paid})
+    bounds = EXCESS if problem.margins is None else ERROR
+    return Judged(log_complexity, best.log_value, best.margin, {**terms, **paid}, bounds=bounds)
 
 
 def _log(value: float) -> float:

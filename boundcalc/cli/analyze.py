@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from boundcalc.cli import figure, groups, parser, quantised
 from boundcalc.cli.output import check, note, write
 from boundcalc.cli.progress import progress_bar
+from boundcalc.errors import BoundcalcError
+
+if TYPE_CHECKING:
+    from boundcalc.findings import Findings
 
 
 def run(words: list[str]) -> int:
@@ -33,13 +39,26 @@ def run(words: list[str]) -> int:
     if not given.quiet:
         for line in findings.warnings:
             note(f"warning: {line}")
-    write(assemble(findings).to(given.format, given.csv_raw), given.output)
+    unsaved = _save(findings, given.save_quantised)
+    saved = None if unsaved is not None else given.save_quantised
+    write(assemble(findings, saved).to(given.format, given.csv_raw), given.output)
     if given.figure is not None:
         figure.draw(findings, given.figure)
-    if given.save_quantised is not None:
-        quantised.save(findings, given.save_quantised)
+    if unsaved is not None:
+        raise unsaved
     if given.only is None:
         return 0
     for part, reason in findings.skipped.items():
         note(f"{part} did not run: {reason}")
     return 1 if findings.skipped else 0
+
+
+def _save(findings: Findings, place: str | None) -> BoundcalcError | None:
+    """Write the certified network, so that the report can name the file; return why it is not written."""
+    if place is None:
+        return None
+    try:
+        quantised.save(findings, place)
+    except BoundcalcError as problem:
+        return problem
+    return None

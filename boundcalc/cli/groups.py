@@ -56,6 +56,11 @@ def sample_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--normalize", type=numbers, metavar="MEAN,STD", help="applied to inputs in [0, 1], as in training"
     )
+    group.add_argument(
+        "--normalize-fixed",
+        action="store_true",
+        help="the numbers of --normalize did not come from the sample: bounds do not pay for them",
+    )
     group.add_argument("--samples", type=int, metavar="M", help="sample size, for bounds without data")
     group.add_argument("--input-bound", type=float, metavar="B", help="|x| <= B in every coordinate")
 

@@ -63,6 +63,7 @@ def run(words: list[str]) -> int:
 
 
 def _trained(plan: Plan, given: argparse.Namespace) -> str:
+    from boundcalc.bounds.normalization import Normalization
     from boundcalc.empirical.datasets import open_data
     from boundcalc.tickets import lottery, paths, storage
     from boundcalc.tickets.certified import Examiner, certificates
@@ -71,6 +72,7 @@ def _trained(plan: Plan, given: argparse.Namespace) -> str:
 
     where = place(given.device)
     data = open_data(plan.data, plan.normalize)
+    normalization = Normalization(data.normalized, plan.normalize_fixed)
     storage.claim(given.out, plan)
     train, test = on_device(data, where)
     rows = []
@@ -79,7 +81,9 @@ def _trained(plan: Plan, given: argparse.Namespace) -> str:
         with _Bar(plan, seed, given.quiet) as progress:
             examiner = None
             if plan.certify is not None:
-                examiner = Examiner(data.train, train.m, train.shape, plan.certify, where.device.type, seed)
+                examiner = Examiner(
+                    data.train, train.m, train.shape, plan.certify, where.device.type, seed, normalization
+                )
             bench = lottery.Bench(plan, seed, home, train, test, where, progress.tell, examiner)
             tickets = lottery.run(bench, given.resume)
         certified = certificates(home)
@@ -168,6 +172,9 @@ def _parser() -> _TrainParser:
 def _run_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--data", required=True, metavar="DATA", help="as for boundcalc CHECKPOINT")
     group.add_argument("--normalize", type=numbers, metavar="MEAN,STD", help="applied to inputs in [0, 1]")
+    group.add_argument(
+        "--normalize-fixed", action="store_true", help="--normalize did not come from the sample (--certify)"
+    )
     group.add_argument("--arch", metavar="NAME", help=f"{', '.join(ARCHITECTURES)} (such as conv-4-50)")
     group.add_argument(
         "--model",
@@ -262,6 +269,7 @@ def _plan(given: argparse.Namespace) -> Plan:
         arch=None if given.arch is None else canonical(given.arch),
         model=given.model,
         normalize=given.normalize,
+        normalize_fixed=given.normalize_fixed,
         scope=given.scope,
         density=given.density,
         levels=given.levels,

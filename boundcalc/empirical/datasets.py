@@ -38,11 +38,13 @@ class Dataset:
         name: as the user gave it.
         train: the training split.
         test: the test split, of samples of the same shape; None if there is none.
+        normalized: the means and standard deviations by which `open_data` normalised it, in order; empty where it did not.
     """
 
     name: str
     train: Split
     test: Split | None
+    normalized: tuple[float, ...] = ()
 
 
 def open_data(
@@ -103,7 +105,8 @@ def open_data(
     if step is None:
         return data
     test = None if data.test is None else data.test.normalized(step)
-    return replace(data, train=data.train.normalized(step), test=test)
+    numbers = (*data.normalized, *step[0], *step[1])
+    return replace(data, train=data.train.normalized(step), test=test, normalized=numbers)
 
 
 def _open_form(spec: str, max_memory: float | None) -> Dataset:

@@ -13,7 +13,7 @@ from boundcalc.empirical.datasets import Dataset
 from boundcalc.empirical.energies import LEAST_SQUARE, Energies
 from boundcalc.empirical.patches import PatchNorms
 from boundcalc.empirical.split import Split
-from boundcalc.errors import DataError, NotCovered
+from boundcalc.errors import DataError, NotCovered, SampleError
 from boundcalc.network.forward import Evaluate, evaluate_node, run
 from boundcalc.network.network import Network
 
@@ -37,13 +37,14 @@ class Measured:
 
     Attributes:
         energies: of the training inputs, as the network sees them.
-        margins: training margins in rising order, (m,) float64 on the CPU; None where the network cannot be run.
-        test_margins: as `margins`, for the test split; None without one.
-        reason: why there are no margins, or "".
+        margins: training margins in rising order, (m,) float64 on the CPU; None where the network cannot be run on them.
+        test_margins: as `margins`, for the test split; None without one, or where the network cannot be run on it.
+        reason: why there are no training margins, or "".
         patches: for each layer in order of execution the largest l2 norm of an input patch over the training data, from above;
             None where the network cannot be run.
         census: labels, predictions and a few samples of the training split.
         test_census: as `census`, for the test split; None without one, or where the network cannot be run.
+        test_reason: why there are no test margins though there is a test split, or "".
     """
 
     energies: Energies
@@ -53,6 +54,7 @@ class Measured:
     patches: tuple[float, ...] | None = None
     census: Census | None = None
     test_census: Census | None = None
+    test_reason: str = ""
 
 
 def error(margins: torch.Tensor) -> float:
@@ -92,10 +94,11 @@ def measure(network: Network, data: Dataset, device: str = "cpu", progress: Prog
         progress: shows how far the pass is.
 
     Returns:
-        Energies, margins and, where the network holds an operation that cannot be run, the reason.
+        Energies and margins; where the network cannot be run on a split, the reason in their place. The splits do not depend on each
+        other: one test sample that cannot be used leaves the training margins as they are.
 
     Raises:
-        DataError: samples or labels do not fit the network, or the data is damaged.
+        DataError: training samples or labels do not fit the network, or the data is damaged.
     """
     check_shape(network, data.train, data.name)
     energy = torch.zeros(network.nodes[0].shape, dtype=torch.float64)
@@ -111,6 +114,8 @@ def measure(network: Network, data: Dataset, device: str = "cpu", progress: Prog
         if not reason:
             try:
                 train.append(_margins(network, x, labels, device, tally, seen))
+            except _Overflow as problem:
+                reason = problem.told(data.train, count - x.shape[0])
             except NotCovered as problem:
                 reason = f"the network cannot be run here: {problem}"
     energy = energy * (1 + 1e-15 * (count + 8)) + count * LEAST_SQUARE * (peak > 0).double()
@@ -120,17 +125,11 @@ def measure(network: Network, data: Dataset, device: str = "cpu", progress: Prog
         )
     energies = Energies(count, energy, float(peak.max()))
     census = tally.census(run=not reason)
-    if reason:
-        return Measured(energies, None, None, reason, census=census)
-    margins = torch.cat(train).sort().values
-    tested = Tally(network)
-    try:
-        test_margins = _test_margins(network, data, device, tested, progress)
-    except NotCovered as problem:
-        told = f"the network cannot be run on the test split: {problem}"
-        return Measured(energies, None, None, told, census=census)
-    test_census = None if test_margins is None else tested.census(run=True)
-    return Measured(energies, margins, test_margins, "", seen.norms(), census, test_census)
+    tests = Tally(network)
+    tested, test_reason = _tested(network, data, device, tests, progress)
+    test_census = None if tested is None else tests.census(run=True)
+    margins, patches = (None, None) if reason else (torch.cat(train).sort().values, seen.norms())
+    return Measured(energies, margins, tested, reason, patches, census, test_census, test_reason)
 
 
 def check_shape(network: Network, split: Split, name: str) -> None:
@@ -158,29 +157,55 @@ def _spread(shape: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(size for size in shape if size != 1)
 
 
-def _test_margins(
+def _tested(
     network: Network, data: Dataset, device: str, tally: Tally, progress: Progress
-) -> torch.Tensor | None:
+) -> tuple[torch.Tensor | None, str]:
+    """Return the test margins, or why there are none though there is a test split."""
     if data.test is None:
-        return None
+        return None, ""
     batches = progress(_batches(network, data.test, data.name), "test", data.test.m)
     found: list[torch.Tensor] = []
-    for x, y in batches:
-        tally.inputs(x, y)
-        found.append(_margins(network, x, y, device, tally))
-    return torch.cat(found).sort().values
+    count = 0
+    try:
+        for x, y in batches:
+            tally.inputs(x, y)
+            found.append(_margins(network, x, y, device, tally))
+            count += x.shape[0]
+    except _Overflow as problem:
+        return None, problem.told(data.test, count)
+    except SampleError as problem:
+        return None, str(problem)
+    except NotCovered as problem:
+        return None, f"the network cannot be run here: {problem}"
+    return torch.cat(found).sort().values, ""
+
+
+class _Overflow(NotCovered):
+    """Outputs that float64 does not hold, of one sample of a batch."""
+
+    def __init__(self, layer: str, row: int) -> None:
+        super().__init__("outputs that float64 does not hold", layer)
+        self.row = row
+
+    def told(self, split: Split, before: int) -> str:
+        """Return the reason, which names the sample."""
+        return f"the network cannot be run on {split.source.x_label}, row {before + self.row}: {self}"
 
 
 def _batches(network: Network, split: Split, name: str) -> Iterator[Batch]:
     widest = max(math.prod(node.shape) for node in network.nodes)
     size = max(1, min(4096, BATCH_ENTRIES // widest))
     classes = max(2, network.outputs)
+    count = 0
     for x, y in split.batches(size):
         labels = torch.from_numpy(y)
         if int(labels.max()) >= classes:
-            raise DataError(
-                f"{name}: label {int(labels.max())} does not fit {network.outputs} outputs: labels start at 0"
+            row = int((labels >= classes).nonzero()[0])
+            raise SampleError(
+                f"{name}: {split.source.y_label}, row {count + row}: label {int(labels[row])} does not fit {network.outputs} outputs:"
+                " labels start at 0"
             )
+        count += len(y)
         yield torch.from_numpy(x), labels
 
 
@@ -194,7 +219,8 @@ def _margins(
 ) -> torch.Tensor:
     with torch.no_grad():
         outputs = run(network, x.to(device), evaluate)
-    if not bool(outputs.isfinite().all()):
-        raise NotCovered("outputs that float64 does not hold", network.nodes[-1].name)
+    finite = outputs.isfinite().all(1)
+    if not bool(finite.all()):
+        raise _Overflow(network.nodes[-1].name, int((~finite).nonzero()[0]))
     tally.outputs(outputs.cpu(), labels)
     return margins_of(outputs, labels.to(device)).cpu()

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from boundcalc.empirical.arrays import as_array
 from boundcalc.empirical.columns import Column
-from boundcalc.errors import DataError
+from boundcalc.errors import DataError, SampleError
 
 Normalization = tuple[tuple[float, ...], tuple[float, ...]]
 """Means and standard deviations: one of each, or one a channel."""
@@ -131,7 +131,7 @@ class Split:
         finite = np.isfinite(x)
         if not finite.all():
             bad = np.nonzero(~finite.reshape(len(x), -1).all(axis=1))[0]
-            raise DataError(f"{self.source.x_label}: row {row + int(bad[0])} holds NaN or infinity")
+            raise SampleError(f"{self.source.x_label}: row {row + int(bad[0])} holds NaN or infinity")
         return x
 
 
@@ -320,7 +320,7 @@ def _labels(raw: np.ndarray, label: str, row: int) -> NDArray[np.int64]:
         good = (raw >= 0) & (raw < 2**63)
     if not good.all():
         index = int(np.nonzero(~good)[0][0])
-        raise DataError(f"{label}: row {row + index} is {raw[index]}; labels are integers from 0")
+        raise SampleError(f"{label}: row {row + index} is {raw[index]}; labels are integers from 0")
     return raw.astype(np.int64)
 
 

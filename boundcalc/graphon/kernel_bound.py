@@ -10,8 +10,9 @@ on all of S, so that with the ramp loss of margin 1 and B_k the point of the gri
 
       err <= 4 B_k sqrt(sum_c tr Theta_c) / m + 3 sqrt(log(2 / (delta w(k) 2^-bits)) / (2 m));
 
-with a single output and labels +-1 the 4 is a 2. A mask that saw the data pays its bits: the union bound runs over masks, and
-the kernel is a function of the mask alone. Samples drawn class by class are independent given their labels; the statement is then
+with a single output and labels +-1 the 4 is a 2. A mask that saw the data pays its bits, and so does a normalisation that came
+from it: the union bound runs over both, and the kernel is a function of the mask alone. Samples drawn class by class are independent
+given their labels; the statement is then
 about the error at the class shares of S, conditional on them.
 
 B is computed from above. The kernel's entries carry a rounding error E with |E_ij| <= eta sqrt(Theta_ii Theta_jj), so that
@@ -32,7 +33,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.linalg import LinAlgError, cho_factor, cho_solve
 
-from boundcalc.bounds.risk import LOG_STEP, confidence, grid_above, log2_weight
+from boundcalc.bounds.prices import log2_weight
+from boundcalc.bounds.risk import LOG_STEP, confidence, grid_above
 from boundcalc.graphon.ntk_maps import Floats, Maps
 from boundcalc.graphon.ntk_spectrum import targets
 from boundcalc.norms.rounding import LOG2, UNIT, log_product, log_up, logsumexp, up
@@ -63,6 +65,7 @@ class KernelBound:
         log_complexity: of the functions of norm B: B sqrt(trace) / m.
         confidence: the last term.
         bits: price of the mask.
+        normalization_bits: price of a normalisation that came from the sample.
     """
 
     log_value: float
@@ -71,6 +74,7 @@ class KernelBound:
     log_complexity: float
     confidence: float
     bits: float
+    normalization_bits: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -80,10 +84,12 @@ class Price:
     Attributes:
         delta: failure probability.
         bits: of the mask, 0 where it did not see the sample.
+        normalization_bits: of the inputs' normalisation, 0 where it did not come from the sample.
     """
 
     delta: float
     bits: float
+    normalization_bits: float = 0.0
 
 
 def entry_error(maps: Maps) -> float:
@@ -196,9 +202,12 @@ def _distinct(x: Floats, labels: np.ndarray) -> np.ndarray | Unproved:
 
 def _judged(log_norm: float, log_trace: float, outputs: int, m: int, price: Price) -> KernelBound:
     k = grid_above(log_norm)
-    paid = confidence(price.delta, price.bits + log2_weight(k), m)
+    paid = confidence(price.delta, price.bits + price.normalization_bits + log2_weight(k), m)
     factor = 2.0 if outputs == 1 else 4.0
     log_spread = log_product([0.5 * log_trace, -math.log(m)])
     penalty = log_product([math.log(factor), k * LOG_STEP, log_spread])
     log_value = logsumexp([penalty, log_up(paid, 1)])
-    return KernelBound(log_value, log_norm, log_trace, log_product([log_norm, log_spread]), paid, price.bits)
+    complexity = log_product([log_norm, log_spread])
+    return KernelBound(
+        log_value, log_norm, log_trace, complexity, paid, price.bits, price.normalization_bits
+    )

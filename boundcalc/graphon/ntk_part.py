@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped,unused-ignore]
 
+from boundcalc.bounds.normalization import Normalization
 from boundcalc.bounds.prices import mask_bits
 from boundcalc.errors import UsageError
 from boundcalc.graphon.kernel_bound import KernelBound, Price, Unproved, entry_error, kernel_bound
@@ -45,6 +46,7 @@ class Settings:
         delta: failure probability of the bound.
         seed: of the batch.
         device: ``"cpu"`` or ``"cuda"``.
+        normalization: of the inputs.
     """
 
     cells: int = 64
@@ -57,6 +59,7 @@ class Settings:
     delta: float = 0.05
     seed: int = 0
     device: str = "cpu"
+    normalization: Normalization = field(default_factory=Normalization)
 
 
 @dataclass(frozen=True, eq=False)
@@ -175,4 +178,5 @@ def _bound(
     if int(batch.y.max()) >= max(2, network.outputs):
         return Unproved("labels do not fit the outputs")
     bits = mask_bits(network) if settings.mask_origin == "data" else 0.0
-    return kernel_bound(own, which, (batch.x, batch.y), error, Price(settings.delta, bits), exponent)
+    price = Price(settings.delta, bits, settings.normalization.bits)
+    return kernel_bound(own, which, (batch.x, batch.y), error, price, exponent)

@@ -59,6 +59,7 @@ class Task:
         device: where to compute.
         seed: of the order of samples.
         passes: over the sample that the joint refinement makes; None for as many as are quick.
+        price: bits paid besides the codeword's, for a normalisation that came from the sample.
     """
 
     network: Network
@@ -69,6 +70,7 @@ class Task:
     device: str
     seed: int
     passes: int | None
+    price: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -206,7 +208,7 @@ def _joint(
 def _value(task: Task, plan: Plan, word: Codeword, errors: int, sample: Sample) -> float:
     bits = math.fsum(lengths(plan, word).values())
     scaled = round(errors * task.m / sample.y.numel())
-    return certificate(scaled, task.m, bits, task.delta)
+    return certificate(scaled, task.m, bits + task.price, task.delta)
 
 
 def _measured(task: Task, plan: Plan, base: Network, words: dict[str, Codeword]) -> tuple[Stage, ...]:
@@ -220,7 +222,7 @@ def _measured(task: Task, plan: Plan, base: Network, words: dict[str, Codeword])
     stages = []
     for name, word in words.items():
         bits = lengths(plan, word)
-        value = certificate(errors[name], task.m, math.fsum(bits.values()), task.delta)
+        value = certificate(errors[name], task.m, math.fsum(bits.values()) + task.price, task.delta)
         stages.append(Stage(name, word, networks[name], bits, errors[name], value))
     return tuple(stages)
 

@@ -1,4 +1,4 @@
-"""From findings to the tree of schema ``boundcalc.report/1``."""
+"""From findings to the tree of schema ``boundcalc.report/2``."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from boundcalc._version import __version__
 from boundcalc.report import tensors_tree
-from boundcalc.report.summary import summary
 from boundcalc.report.tree import SCHEMA, Report
+from boundcalc.report.verdict import sentences, verdict
 
 if TYPE_CHECKING:
     from boundcalc.bounds.evaluate import BoundResult
@@ -20,10 +20,15 @@ LARGEST_LOG = 700.0
 """Natural logs above this are reported by log10 alone."""
 
 
-def assemble(findings: Findings) -> Report:
-    """Return the report of an analysis."""
+def assemble(findings: Findings, saved: str | None = None) -> Report:
+    """Return the report of an analysis.
+
+    Args:
+        findings: of the analysis.
+        saved: where the network of the certificate was written, if it was.
+    """
     options = findings.options
-    return Report({
+    tree: dict[str, Any] = {
         "schema": SCHEMA,
         "version": __version__,
         "seed": options.seed,
@@ -32,6 +37,7 @@ def assemble(findings: Findings) -> Report:
             "mask_origin": options.mask_origin,
             "margin": options.margin if options.margin is not None else "auto",
             "normalize": None if options.normalize is None else list(options.normalize),
+            "normalize_fixed": options.normalize_fixed,
         },
         "checkpoint": _checkpoint(findings),
         "network": _network(findings),
@@ -44,8 +50,21 @@ def assemble(findings: Findings) -> Report:
         "empirical": _empirical(findings),
         "skipped": [{"part": part, "reason": reason} for part, reason in findings.skipped.items()],
         "seconds": dict(findings.seconds),
-        "summary": summary(findings),
-    })  # fmt: skip
+    }
+    tree["verdict"] = verdict(tree, findings.together, _tested(findings), findings.warnings, saved)
+    tree["verdict"]["sentences"] = sentences(tree)
+    tree["summary"] = list(tree["verdict"]["sentences"].values())
+    return Report(tree)
+
+
+def _tested(findings: Findings) -> tuple[int, int] | str:
+    """Return errors and number of the test samples, or why there are none."""
+    measured = findings.measured
+    if measured is None:
+        return "no data: give --data DATA"
+    if measured.test_margins is None:
+        return measured.test_reason or "the data has no test split"
+    return int((measured.test_margins <= 0).sum()), measured.test_margins.numel()
 
 
 def _checkpoint(findings: Findings) -> dict[str, Any]:
@@ -132,17 +151,20 @@ def _data(findings: Findings) -> dict[str, Any] | None:
 
 def _empirical(findings: Findings) -> dict[str, Any] | None:
     measured = findings.measured
-    if measured is None or measured.margins is None or not findings.options.wants("empirical"):
+    if measured is None or not findings.options.wants("empirical"):
+        return None
+    if measured.margins is None and measured.test_margins is None:
         return None
     from boundcalc.empirical.measure import error, quantiles
 
-    train = error(measured.margins)
+    train = None if measured.margins is None else error(measured.margins)
     test = None if measured.test_margins is None else error(measured.test_margins)
     return {
         "train_error": train,
         "test_error": test,
-        "gap": None if test is None else test - train,
-        "margin_quantiles": quantiles(measured.margins),
+        "gap": None if test is None or train is None else test - train,
+        "margin_quantiles": {} if measured.margins is None else quantiles(measured.margins),
+        "test_reason": measured.test_reason or None,
     }
 
 
@@ -186,6 +208,9 @@ def bound_tree(result: BoundResult) -> dict[str, Any]:
     return {
         "status": bound.status if judged is not None else "not_covered",
         "kind": bound.kind,
+        "subject": bound.subject,
+        **({"prior": bound.prior} if bound.kind == "certificate" else {}),
+        "bounds": None if judged is None else judged.bounds,
         "complexity": _number(log_complexity),
         "log10_complexity": _log10(log_complexity),
         "value": _number(log_value),
@@ -193,9 +218,10 @@ def bound_tree(result: BoundResult) -> dict[str, Any]:
         "vacuous": bound.kind != "score" and (log_value is None or log_value >= 0),
         "margin": None if judged is None else judged.margin,
         "ratio": _number(result.log_ratio),
+        "log10_ratio": _log10(result.log_ratio),
         "terms": {} if judged is None else judged.terms,
         "source": bound.source,
-        "assumptions": list(bound.assumptions),
+        "assumptions": list(result.assumptions),
         "reason": result.reason or None,
     }
 

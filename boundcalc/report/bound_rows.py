@@ -1,15 +1,15 @@
-"""The bounds as a document: what is proved and what is not must never look alike."""
+"""The bounds as a document: what is proved and what is not, and which network a number speaks of, must never look alike."""
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
+from boundcalc.report.bound_order import Named, in_group, log10_value, proved, sorted_bounds
 from boundcalc.report.document import Column, Grid, Section
-from boundcalc.report.numbers import NULL, given, plain, show, upper
+from boundcalc.report.numbers import NULL, given, percent, plain, show, upper
+from boundcalc.report.subjects import OF, is_excess, subject_of
 
 Tree = dict[str, Any]
-Named = tuple[str, Tree]
 
 COLUMNS = (
     Column("bound"),
@@ -19,6 +19,16 @@ COLUMNS = (
     Column(""),
     Column("margin", right=True),
     Column("ratio", right=True),
+)
+CERTIFICATE_COLUMNS = (
+    Column("certificate"),
+    Column("status"),
+    Column("prior"),
+    Column("value", right=True),
+    Column(""),
+    Column("training error", right=True),
+    Column("weights", right=True),
+    Column("bits", right=True),
 )
 SHOWN_STATUS = {
     "theorem": "theorem",
@@ -32,55 +42,72 @@ UNPROVED = {
     "published": "PUBLISHED: the formula as its source has it, not derived again here.",
     "score": "SCORE: a number that orders networks, without a statement about the error.",
 }
+CERTIFIED = ("compression", "interpolant")
+"""Subjects of certificates that are not the checkpoint's network."""
+SLUGS = {
+    "network": "bounds",
+    "compression": "compression",
+    "interpolant": "interpolant",
+    "reference": "reference",
+}
+"""Group of bounds -> slug of its section."""
 
 
-def bounds(tree: Tree) -> Section | None:
-    """Build the table of bounds, least value first, those not covered last.
+def bound_sections(tree: Tree) -> tuple[Section, ...]:
+    """Build a table of bounds for each subject and one of what is not proved, least value first in each.
 
     A number that is not proved stands in parentheses, with its status in capitals and a line below that says
     what this means.
 
     Args:
-        tree: a tree of schema ``boundcalc.report/1``.
+        tree: a tree of schema ``boundcalc.report/2``.
 
     Returns:
-        The section, or None without bounds.
+        Of the sections ``bounds``, ``compression``, ``interpolant`` and ``reference`` those that have a row.
     """
-    named = sorted_bounds(tree)
-    if not named:
-        return None
-    rows = tuple(_row(name, bound) for name, bound in named)
-    return Section("Bounds on the error", "bounds", grid=Grid(COLUMNS, rows), notes=_legend(tree, named))
+    found = (_network(tree), *(_certificates(tree, subject) for subject in CERTIFIED), _reference(tree))
+    return tuple(section for section in found if section is not None)
 
 
 def not_covered(tree: Tree) -> Section | None:
-    """Build the reasons: why a bound is not covered, and remarks on the others."""
+    """Build the reasons: why bounds are not covered, those with one reason together, and remarks on the others."""
     named = sorted(sorted_bounds(tree), key=lambda item: item[1]["status"] != "not_covered")
-    facts = tuple(
-        (name, show(bound.get("reason")))
-        for name, bound in named
-        if bound.get("reason") or bound["status"] == "not_covered"
-    )
+    reasons: dict[str, list[str]] = {}
+    for name, bound in named:
+        if bound.get("reason") or bound["status"] == "not_covered":
+            reasons.setdefault(show(bound.get("reason")), []).append(name)
+    facts = tuple((", ".join(names), reason) for reason, names in reasons.items())
     return Section("Reasons and remarks", "reasons", facts=facts) if facts else None
 
 
-def smallest_proved(tree: Tree) -> Section | None:
-    """Build the terms, source and assumptions of the theorem with the least value, if there is any."""
-    proved = [
-        (name, b)
-        for name, b in sorted_bounds(tree)
-        if b["status"] == "theorem" and log10_value(b) is not None
-    ]
-    if not proved:
-        return None
-    name, bound = proved[0]
+def smallest(tree: Tree) -> tuple[Section, ...]:
+    """Build the terms, source and assumptions of the theorem with the least value, for each subject that has one."""
+    best = (
+        ("network", "best", "Smallest bound of your network"),
+        ("compression", "best-compression", "Certificate of the compression"),
+    )
+    return tuple(
+        _best(f"{words}: {found[0][0]}", slug, found[0][1])
+        for subject, slug, words in best
+        if (found := proved(tree, subject))
+    )
+
+
+def _best(title: str, slug: str, bound: Tree) -> Section:
     facts = [
         ("value", upper(bound.get("value"), log10=bound.get("log10_value"))),
+        ("bounds", what_of(bound)),
         *((term, show(value)) for term, value in _told(bound.get("terms") or {})),
         ("source", show(bound.get("source"))),
         *(("assumes", line) for line in bound.get("assumptions") or []),
     ]
-    return Section(f"Least proved value: {name}", "best", facts=tuple(facts))
+    return Section(title, slug, facts=tuple(facts))
+
+
+def what_of(bound: Tree) -> str:
+    """Return what a bound bounds, and of which network."""
+    what = "error - margin error" if is_excess(bound) else "the error"
+    return f"{what} of {OF[subject_of(bound)]}"
 
 
 def _told(terms: Tree) -> list[tuple[str, Any]]:
@@ -92,23 +119,88 @@ def _told(terms: Tree) -> list[tuple[str, Any]]:
     ]
 
 
-def sorted_bounds(tree: Tree) -> list[Named]:
-    """Return the bounds, least value first, those not covered last."""
-    return sorted((tree.get("bounds") or {}).items(), key=_rank)
+def _network(tree: Tree) -> Section | None:
+    named = in_group(tree, "network")
+    if not named:
+        return None
+    rows = tuple(_row(name, bound) for name, bound in named)
+    what = "error - margin error" if all(is_excess(bound) for _, bound in named) else "the error"
+    notes = ["Bounds are rounded up; vacuous: 1 or more, which says nothing."]
+    notes.append(f"Each theorem holds on its own with probability at least 1 - {given(tree.get('delta'))}.")
+    if any(is_excess(bound) for _, bound in named):
+        notes.append("Margins are not known: a value bounds the error less the margin error, not the error.")
+    notes += _at_once(tree)
+    notes += _explained(named)
+    if str((tree.get("network") or {}).get("source", "")).startswith("inferred"):
+        notes.append("The architecture is inferred: every line speaks of the network as assumed above.")
+    return Section(f"Your network: bounds on {what}", "bounds", grid=Grid(COLUMNS, rows), notes=tuple(notes))
 
 
-def _rank(named: Named) -> tuple[bool, bool, float, str]:
-    name, bound = named
-    log10 = log10_value(bound)
-    return bound["status"] == "not_covered", log10 is None, log10 or 0.0, name
+def _at_once(tree: Tree) -> list[str]:
+    found = (tree.get("verdict") or {}).get("network")
+    if not found or not found.get("statements"):
+        return []
+    count, value = found["statements"], found.get("all_at_once")
+    shown = "1 or more" if value is None else f"{upper(value)} ({found.get('all_at_once_bound')})"
+    return [
+        f"With all bounds holding at once: {shown}; each of the {count} theorems about your network that were asked for,"
+        f" covered or not, has {given(tree.get('delta'))} / {count}."
+    ]
 
 
-def log10_value(bound: Tree) -> float | None:
-    """Return the logarithm of a bound's value, from whichever of the two fields is there."""
-    log10, value = bound.get("log10_value"), bound.get("value")
-    if log10 is not None or value is None:
-        return log10
-    return math.log10(value) if value > 0 else -math.inf
+def _certificates(tree: Tree, subject: str) -> Section | None:
+    named = in_group(tree, subject)
+    if not named:
+        return None
+    rows = tuple(_certificate_row(name, bound) for name, bound in named)
+    notes = (
+        f"The error of {OF[subject]}; its training error is its own, too.",
+        f"Holds on its own with probability at least 1 - {given(tree.get('delta'))}.",
+    )
+    title = (
+        "Its compression: certificates"
+        if subject == "compression"
+        else "A kernel's interpolant: certificates"
+    )
+    return Section(title, SLUGS[subject], grid=Grid(CERTIFICATE_COLUMNS, rows), notes=notes)
+
+
+def _certificate_row(name: str, bound: Tree) -> tuple[str, ...]:
+    terms = bound.get("terms") or {}
+    return (
+        name,
+        SHOWN_STATUS[bound["status"]],
+        show(bound.get("prior")),
+        marked_value(bound),
+        _mark(bound),
+        percent(terms.get("train_error")),
+        plain(terms.get("surviving")),
+        upper(terms.get("bits")),
+    )
+
+
+def _reference(tree: Tree) -> Section | None:
+    named = in_group(tree, "reference")
+    if not named:
+        return None
+    rows = tuple(_row(name, bound) for name, bound in named)
+    present = {bound["status"] for _, bound in named}
+    unproved = [line for status, line in UNPROVED.items() if status in present]
+    excess = [name for name, bound in named if is_excess(bound) and bound["status"] != "score"]
+    notes = [" ".join(["( ) is not a proved bound.", *unproved]), *_explained(named)]
+    if excess:
+        notes.append(f"Of the error less the margin error: {', '.join(excess)}.")
+    return Section("For reference: not proved", "reference", grid=Grid(COLUMNS, rows), notes=tuple(notes))
+
+
+def _explained(named: list[Named]) -> list[str]:
+    losses = [name for name, bound in named if bound.get("kind") == "loss"]
+    lines = []
+    if losses:
+        lines.append(f"complexity R is that of the loss class, margin inside, for {', '.join(losses)}.")
+    if any(bound.get("ratio") is not None for _, bound in named):
+        lines.append("ratio: complexity / best Toeplitz-norm complexity.")
+    return lines
 
 
 def _row(name: str, bound: Tree) -> tuple[str, ...]:
@@ -126,7 +218,7 @@ def _row(name: str, bound: Tree) -> tuple[str, ...]:
 
 def marked_value(bound: Tree) -> str:
     """Return a bound's value, rounded up; in parentheses where it is not proved."""
-    return _marked(upper(bound.get("value"), log10=bound.get("log10_value")), bound)
+    return _marked(upper(bound.get("value"), log10=log10_value(bound)), bound)
 
 
 def _marked(text: str, bound: Tree) -> str:
@@ -140,25 +232,3 @@ def _mark(bound: Tree) -> str:
     if bound.get("vacuous"):
         return "vacuous"
     return "not proved" if bound["status"] in UNPROVED else ""
-
-
-def _legend(tree: Tree, named: list[Named]) -> tuple[str, ...]:
-    present = {bound["status"] for _, bound in named}
-    unproved = [line for status, line in UNPROVED.items() if status in present]
-    lines = ["Bounds are rounded up; vacuous: no better than error <= 1."]
-    if "theorem" in present:
-        lines.append(
-            f"Each theorem holds on its own with probability at least 1 - {given(tree.get('delta'))}."
-        )
-    losses = [
-        name for name, bound in named if bound.get("kind") == "loss" and bound["status"] != "not_covered"
-    ]
-    if losses:
-        lines.append(f"complexity R is that of the loss class, margin inside, for {', '.join(losses)}.")
-    if any(bound.get("ratio") is not None for _, bound in named):
-        lines.append("ratio: below 1 is better than every Toeplitz-norm bound.")
-    if str((tree.get("network") or {}).get("source", "")).startswith("inferred"):
-        lines.append("The architecture is inferred: every line speaks of the network as assumed above.")
-    if unproved:
-        lines.append(" ".join(["( ) is not a proved bound.", *unproved]))
-    return tuple(lines)

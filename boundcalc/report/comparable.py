@@ -6,10 +6,13 @@ from collections.abc import Sequence
 from statistics import fmean
 from typing import Any
 
+from boundcalc.report.subjects import subject_of
+
 SCORES = ("delta_r", "delta_r_imdb", "lambda", "lambda_imsg")
 KERNEL = ("alpha", "effective_rank", "gap", "top5_energy", "condition", "kernel_bound")
 POLICY = (
-    "What a ticket lacks is null and never filled in. A bound enters by log10 of its value, a score by log10 of its number; a"
+    "What a ticket lacks is null and never filled in. A bound enters by log10 of its value, a score by log10 of its number; a bound"
+    " of the compression is of another network, found from the ticket, while gap and accuracy are the ticket's own; a"
     " z-score is the mean over the layers that have one; the cut norm is the mean over layers of its proved upper end. Kendall's"
     " tau-b is over the tickets that have the quantity, the target and the density; the interval is a percentile bootstrap over"
     " tickets, 1,000 draws, 95 %. The partial coefficient is Kendall's of 1942, which conditional independence does not make 0"
@@ -24,7 +27,7 @@ def comparable(tree: Tree) -> Numbers:
     """Return the quantities of a report that tickets are compared by.
 
     Args:
-        tree: of schema ``boundcalc.report/1``.
+        tree: of schema ``boundcalc.report/2``.
 
     Returns:
         Name -> number or None, in the order of the report: ``bounds.NAME.log10_value`` for each bound
@@ -60,6 +63,11 @@ def statuses(trees: Sequence[Tree]) -> dict[str, str]:
             if found.get(name, "not_covered") == "not_covered":
                 found[name] = bound["status"]
     return found
+
+
+def subjects(trees: Sequence[Tree]) -> dict[str, str]:
+    """Return bound -> whose error it speaks of, one of `boundcalc.bounds.catalogue.SUBJECTS`."""
+    return {name: subject_of(bound) for tree in trees for name, bound in (tree.get("bounds") or {}).items()}
 
 
 def _bound(name: str, bound: Tree) -> tuple[str, float | None]:

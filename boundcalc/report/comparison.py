@@ -32,8 +32,9 @@ class Comparison:
     Args:
         tree: ``checkpoints`` (path, sha256, format, parameters, surviving, density) and ``pairs``, each with the two
             indices into ``checkpoints`` and ``layers`` (names, shapes, densities of both, l2, cut: [low, high]);
-            ``tickets`` by lottery and density with the quantities of `boundcalc.report.comparable`, ``statuses`` of the bounds,
-            ``correlations`` (Kendall's tau with gap and accuracy) and ``policy`` (how missing values and intervals are dealt with).
+            ``tickets`` by lottery and density with the quantities of `boundcalc.report.comparable`, ``statuses`` and ``subjects`` of
+            the bounds, ``correlations`` (Kendall's tau with gap and accuracy) and ``policy`` (how missing values and intervals are
+            dealt with).
 
     Raises:
         ValueError: a wrong schema, or a value that JSON cannot hold.
@@ -92,7 +93,7 @@ def sections(tree: Tree) -> tuple[Section, ...]:
     """Build the sections: the checkpoints, tickets by quantities, rank correlations, then a grid of layers for each pair."""
     return (
         _checkpoints(tree),
-        *ticket_sections(tree["tickets"], tree["statuses"]),
+        *ticket_sections(tree["tickets"], tree["statuses"], tree.get("subjects") or {}),
         *correlation_sections(tree["correlations"]),
         *(_pair(tree, index) for index in range(len(tree["pairs"]))),
     )

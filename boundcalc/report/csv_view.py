@@ -6,8 +6,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from boundcalc.report.csv_cells import table
+from boundcalc.report.subjects import subject_of
 
-HEADER = ("checkpoint", "part", "name", "quantity", "value", "status", "source", "reason")
+HEADER = ("checkpoint", "part", "name", "quantity", "value", "status", "source", "reason", "subject")
+VERDICTS = {"network": "network", "compression": "compression", "test_set": "network"}
+"""Entry of the verdict -> its subject."""
+PROVED = ("value", "all_at_once")
 NULLABLE = ("complexity", "value", "log10_value")
 
 Row = tuple[str, ...]
@@ -18,28 +22,28 @@ def render(tree: Tree, raw: bool = False) -> str:
     """Render every number of a tree, each once, at full precision.
 
     Args:
-        tree: a tree of schema ``boundcalc.report/1``.
+        tree: a tree of schema ``boundcalc.report/2``.
         raw: leave text that a spreadsheet would run as it is; see `boundcalc.report.csv_cells`.
 
     Returns:
-        Lines ``checkpoint,part,name,quantity,value,status,source,reason``. `checkpoint` is its path, so that tables of
+        Lines ``checkpoint,part,name,quantity,value,status,source,reason,subject``. `checkpoint` is its path, so that tables of
         several reports can be put below each other; `name` is the bound or the layer, or empty; `quantity` the path
-        below it, such as ``terms.rho`` or ``shape[1]``; `status`, `source` and `reason` those of a bound. A bound's
+        below it, such as ``terms.rho`` or ``shape[1]``; `status`, `source`, `reason` and `subject` those of a bound. A bound's
         complexity, value and log10_value have a row even where they are null, with an empty value, and `vacuous` is
-        1 or 0. A part that did not run has a row of the part ``skipped`` with its reason. Other text is left to the
-        JSON view.
+        1 or 0. What the verdict says stands below the name of its entry. A part that did not run has a row of the part
+        ``skipped`` with its reason. Other text is left to the JSON view.
 
     Example:
-        >>> print(render({"schema": "boundcalc.report/1", "seed": 3}), end="")
-        checkpoint,part,name,quantity,value,status,source,reason
-        ,report,,seed,3,,,
+        >>> print(render({"schema": "boundcalc.report/2", "seed": 3}), end="")
+        checkpoint,part,name,quantity,value,status,source,reason,subject
+        ,report,,seed,3,,,,
     """
     path = str((tree.get("checkpoint") or {}).get("path", ""))
     return table(HEADER, ((path, *row) for row in cells(tree)), raw)
 
 
 def cells(tree: Tree) -> Iterator[Row]:
-    """Yield the table's rows without the checkpoint: seven texts each, some of them empty."""
+    """Yield the table's rows without the checkpoint: eight texts each, some of them empty."""
     for row in _rows(tree):
         yield (*row, *[""] * (len(HEADER) - 1 - len(row)))
 
@@ -49,6 +53,8 @@ def _rows(tree: Tree) -> Iterator[Row]:
         if part == "bounds":
             for name, bound in (node or {}).items():
                 yield from _bound(name, bound)
+        elif part == "verdict":
+            yield from _verdict(node or {})
         elif part == "skipped":
             yield from (("skipped", item["part"], "", "", "", "", item["reason"]) for item in node or [])
         elif isinstance(node, dict):
@@ -58,13 +64,24 @@ def _rows(tree: Tree) -> Iterator[Row]:
 
 
 def _bound(name: str, bound: Tree) -> Iterator[Row]:
-    origin = bound["status"], bound.get("source") or "", bound.get("reason") or ""
+    origin = bound["status"], bound.get("source") or "", bound.get("reason") or "", subject_of(bound)
     for quantity, value in _leaves(bound, ""):
         yield "bounds", name, quantity, value, *origin
     for quantity in NULLABLE:
         if bound.get(quantity) is None:
             yield "bounds", name, quantity, "", *origin
     yield "bounds", name, "vacuous", str(int(bool(bound.get("vacuous")))), *origin
+
+
+def _verdict(node: Tree) -> Iterator[Row]:
+    for name, subject in VERDICTS.items():
+        found = node.get(name) or {}
+        reason = str(found.get("reason") or (node.get("reasons") or {}).get(name) or "")
+        for quantity, value in _leaves(found, ""):
+            status = "theorem" if quantity in PROVED else ""
+            yield "verdict", name, quantity, value, status, "", reason, subject
+        if found.get("value") is None:
+            yield "verdict", name, "value", "", "", "", reason, subject
 
 
 def _part(part: str, node: Tree) -> Iterator[Row]:
@@ -74,7 +91,16 @@ def _part(part: str, node: Tree) -> Iterator[Row]:
     for layer in layers if named else []:
         yield from ((part, str(layer.get("name", "")), *leaf, "", "") for leaf in _leaves(layer, ""))
     rest = {key: value for key, value in node.items() if not (named and key == "layers")}
-    yield from ((part, "", *leaf, "", "") for leaf in _leaves(rest, ""))
+    for quantity, value in _leaves(rest, ""):
+        yield part, "", quantity, value, "", "", "", row_subject(part, "", quantity)
+
+
+def row_subject(part: str, name: str, quantity: str) -> str:
+    """Return whose error a number outside the bounds speaks of; empty for one that speaks of none."""
+    if part == "verdict":
+        return VERDICTS.get(name, "")
+    of_kernel = part == "gntk" and quantity.startswith(("kernel_bound", "bound."))
+    return "interpolant" if of_kernel else ""
 
 
 def _leaves(node: Any, path: str) -> Iterator[tuple[str, str]]:

@@ -51,6 +51,8 @@ def tree(analysis: KernelAnalysis) -> dict[str, Any]:
         "kernel_bound": bound.get("value"),
         "bound": {
             "of": OF_INTERPOLANT + ("" if analysis.whole else AT_SHARES),
+            "subject": "interpolant",
+            "assumptions": [settings.normalization.assumption()],
             **{key: value for key, value in bound.items() if key != "value"},
         },
         "mode": "exact" if settings.exact else "graphon, layer 1 exact",
@@ -83,6 +85,7 @@ def _bound(found: KernelBound | Unproved) -> dict[str, Any]:
         "log10_complexity": shown_log10(found.log_complexity),
         "confidence_term": found.confidence,
         "mask_bits": found.bits,
+        "normalization_bits": found.normalization_bits,
         "reason": None,
     }
 

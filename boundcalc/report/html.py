@@ -13,6 +13,7 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from boundcalc.report import html_curves, html_figures
+from boundcalc.report.bound_rows import SLUGS
 from boundcalc.report.document import Section
 from boundcalc.report.html_block import Block, Cell, block
 from boundcalc.report.html_bounds import bound_block
@@ -27,9 +28,12 @@ from boundcalc.report.text import one_line
 Tree = dict[str, Any]
 
 ORDER = (
-    "summary", "bounds", "reasons", "best", "empirical", "read", "skipped", "layers", "uncounted", "data",
+    "summary", "warnings", "bounds", "compression", "interpolant", "reference", "reasons", "best", "best-compression",
+    "empirical", "read", "skipped", "layers", "uncounted", "data",
     "samples", "topology", "graphon", "gntk", "run",
 )  # fmt: skip
+BOUNDS = {slug: group for group, slug in SLUGS.items()}
+"""Slug of a table of bounds -> its group."""
 DRAWN = {
     "layers": html_figures.layers,
     "topology": html_figures.topology,
@@ -43,7 +47,7 @@ def render(tree: Tree) -> str:
     """Render a tree as a self-contained page: styles, pictures and script inside, nothing from a network.
 
     Args:
-        tree: a tree of schema ``boundcalc.report/1``.
+        tree: a tree of schema ``boundcalc.report/2``.
 
     Returns:
         The page.
@@ -69,7 +73,7 @@ def store_page(
     """Render many reports as one self-contained page: tables of tickets and pictures across them.
 
     Args:
-        reports: trees of schema ``boundcalc.report/1``, one a ticket.
+        reports: trees of schema ``boundcalc.report/2``, one a ticket.
         heading: title of the page.
         sections: what else is known of the tickets together, such as rank correlations.
         failed: path and reason of what could not be analysed.
@@ -83,21 +87,22 @@ def store_page(
 
 
 def _block(tree: Tree, section: Section, ref: References) -> Block:
-    if section.slug == "bounds":
-        return bound_block(tree, section, html_figures.bounds(tree, ref))
+    if section.slug in BOUNDS:
+        return bound_block(tree, section, html_figures.bounds(tree, BOUNDS[section.slug], ref))
     if section.slug == "summary":
         return _summary(tree, section)
-    row = section.title.partition(": ")[2] if section.slug == "best" else ""
+    row = section.title.partition(": ")[2] if section.slug.startswith("best") else ""
     origin_of = partial(_origin, tree, section.slug, row)
     draw = DRAWN.get(section.slug)
     return block(section, origin_of, draw(tree, ref) if draw else ())
 
 
 def _summary(tree: Tree, section: Section) -> Block:
-    """Show the sentences as facts: what stands before the colon is the label."""
-    lines = (line.partition(": ") for line in section.notes)
-    facts = tuple((label, words) for label, _, words in lines)
-    return block(Section(section.title, section.slug, facts), partial(_origin, tree, "summary", ""))
+    """Show the sentences of the verdict as facts, each below its topic."""
+    told = (tree.get("verdict") or {}).get("sentences") or {}
+    facts = tuple((show(topic), show(sentence)) for topic, sentence in told.items())
+    rest = tuple(note for note in section.notes if note not in told.values())
+    return block(Section("Verdict", section.slug, facts, notes=rest), partial(_origin, tree, "summary", ""))
 
 
 def _origin(tree: Tree, slug: str, name: str, row: str, column: str) -> Origin:

@@ -11,7 +11,9 @@ from boundcalc.report.html_origin import Origin
 from boundcalc.report.numbers import NULL
 from boundcalc.report.text import one_line
 
-OF_BOUND = re.compile(r"(.+) \((theorem|published|refuted|score|not_covered)\)")
+OF_BOUND = re.compile(
+    r"(.+?)(?: of the (compression|interpolant))? \((theorem|published|refuted|score|not_covered)\)"
+)
 NOT_PROVED = frozenset({"published", "refuted", "score"})
 EXACT = ("density", "parameters", "surviving", "shape", "L2", "n")
 GIVEN = ("resolution", "seed")
@@ -72,7 +74,7 @@ def compared_block(section: Section, heading: str) -> Block:
 
 
 def _marked(table: Table) -> Table:
-    statuses = [found.group(2) if (found := OF_BOUND.fullmatch(head.text)) else "" for head in table.heads]
+    statuses = [found.group(3) if (found := OF_BOUND.fullmatch(head.text)) else "" for head in table.heads]
     rows = tuple(
         tuple(_cell(cell, status) for cell, status in zip(row, statuses, strict=True)) for row in table.rows
     )
@@ -86,10 +88,11 @@ def _cell(cell: Cell, status: str) -> Cell:
     return replace(cell, text=text, kind=status)
 
 
-def _of_bound(name: str, status: str) -> Origin:
+def _of_bound(name: str, subject: str | None, status: str) -> Origin:
     """Look the source up where bounds register themselves."""
     from boundcalc.bounds import registry
 
     known = registry.get(name)
     source = one_line(known.source) if known is not None else one_line(name)
-    return Origin(status.replace("_", " "), source)
+    note = f"Of the {subject}, not of the ticket itself." if subject else ""
+    return Origin(status.replace("_", " "), source, note)

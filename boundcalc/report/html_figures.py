@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
-from boundcalc.report.bound_rows import SHOWN_STATUS, log10_value, marked_value, sorted_bounds
+from boundcalc.report.bound_order import in_group, log10_value
+from boundcalc.report.bound_rows import CERTIFIED, SHOWN_STATUS, marked_value
 from boundcalc.report.html_block import Figure
 from boundcalc.report.html_origin import References, of_bound, of_cell, of_file, of_measurement
 from boundcalc.report.numbers import percent, plain, show
+from boundcalc.report.subjects import is_excess
 from boundcalc.report.svg_rows import Line, Mark, Row, rows_plot
 from boundcalc.report.svg_scale import of_numbers, of_powers
 from boundcalc.report.values import log10, number
@@ -29,6 +32,18 @@ STATUS_LEGEND = {
 }
 BELOW_ONE = -1.0
 """The axis of bounds begins at or below 0.1, so that there is room outside the shaded region."""
+FIGURE_TITLES = {
+    "network": "Bounds of your network",
+    "compression": "Certificates of its compression",
+    "interpolant": "Certificates of a kernel's interpolant",
+    "reference": "For reference: not proved",
+}
+FIGURE_OF = {
+    "network": "of bounds on your network",
+    "compression": "of certificates of a compression of your network, which is another network",
+    "interpolant": "of certificates of a kernel's interpolant, which is not your network",
+    "reference": "of what is not proved",
+}
 MEASURED = (("gap", "measured gap"), ("train_error", "training error"), ("test_error", "test error"))
 Z_LOOKS = (
     ("delta_r", "Dr", "circle", "first"),
@@ -39,17 +54,13 @@ Z_LOOKS = (
 )
 
 
-def bounds(tree: Tree, ref: References) -> tuple[Figure, ...]:
-    """Draw the bounds' values on a logarithmic axis, least first, with what was measured as lines."""
-    found = [(name, bound, log10_value(bound)) for name, bound in sorted_bounds(tree)]
-    drawn = [
-        (name, bound, at)
-        for name, bound, at in found
-        if bound["status"] in LOOKS and at is not None and math.isfinite(at)
-    ]
+def bounds(tree: Tree, group: str, ref: References) -> tuple[Figure, ...]:
+    """Draw the values of one group of bounds on a logarithmic axis, least first; what was measured of the same network as lines."""
+    found = [(name, bound, log10_value(bound)) for name, bound in in_group(tree, group)]
+    drawn = [(name, bound, at) for name, bound, at in found if at is not None and math.isfinite(at)]
     if not drawn:
         return ()
-    measured = _measured_lines(tree)
+    measured = _lines_of_certificates(drawn) if group in CERTIFIED else _measured_lines(tree)
     scale = of_powers([*(at for _, _, at in drawn), *(line.at for line in measured), BELOW_ONE, 0.0])
     rows = tuple(_bound_row(name, bound, at, ref) for name, bound, at in drawn)
     lines = (*measured, Line(0.0, "one", "1: vacuous from here on"))
@@ -57,11 +68,13 @@ def bounds(tree: Tree, ref: References) -> tuple[Figure, ...]:
     statuses = dict.fromkeys(bound["status"] for _, bound, _ in drawn)
     legend = tuple((*LOOKS[status], STATUS_LEGEND[status]) for status in LOOKS if status in statuses)
     missing = [name for name, _, _ in found if name not in {row.name for row in rows}]
-    caption = _bounds_caption(tree) + (f" Without a value: {', '.join(missing)}." if missing else "")
-    title = "Bounds and the measured gap" if tree.get("empirical") else "Bounds on the error"
-    origin = of_measurement(tree) if tree.get("empirical") else of_cell(tree, "data", "", "data")
+    caption = _bounds_caption(tree, group, measured) + (
+        f" Without a value: {', '.join(missing)}." if missing else ""
+    )
+    empirical = tree.get("empirical") and group not in CERTIFIED
+    origin = of_measurement(tree) if empirical else of_bound(drawn[0][0], drawn[0][1])
     plot = rows_plot(label, scale, rows, lines, 0.0)
-    return (Figure(title, (plot,), caption, origin, legend, wide=True),)
+    return (Figure(FIGURE_TITLES[group], (plot,), caption, origin, legend, wide=True),)
 
 
 def layers(tree: Tree, ref: References) -> tuple[Figure, ...]:
@@ -147,15 +160,23 @@ def _measured_lines(tree: Tree) -> tuple[Line, ...]:
     )
 
 
-def _bounds_caption(tree: Tree) -> str:
-    measured = "lines: what was measured" if tree.get("empirical") else "nothing was measured"
-    data = tree.get("data") or {}
-    if data and data.get("m_test") is None and not tree.get("empirical"):
-        measured += ", so that the error on the sample comes on top, unknown"
-    return (
-        f"Values of bounds on the error, rounded up, on a logarithmic axis; {measured}."
-        f" Shaded: 1 or more, which says nothing.{_not_on_axis(tree)}"
+def _lines_of_certificates(drawn: Sequence[tuple[str, Tree, float]]) -> tuple[Line, ...]:
+    """Return the training errors of the networks that are certified, which are not the checkpoint's."""
+    errors = [(name, (bound.get("terms") or {}).get("train_error")) for name, bound, _ in drawn]
+    return tuple(
+        Line(at, "train", f"training error of {name}'s network {plain(error)}")
+        for name, error in errors
+        if (at := log10(error)) is not None
     )
+
+
+def _bounds_caption(tree: Tree, group: str, lines: Sequence[Line]) -> str:
+    measured = "lines: what was measured" if lines else "nothing was measured"
+    values = f"Values {FIGURE_OF[group]}"
+    if group == "network" and any(is_excess(bound) for _, bound in in_group(tree, group)):
+        values += ", of the error less the margin error, which is not known"
+    left_out = _not_on_axis(tree) if group not in CERTIFIED else ""
+    return f"{values}, rounded up, on a logarithmic axis; {measured}. Shaded: 1 or more, which says nothing.{left_out}"
 
 
 def _not_on_axis(tree: Tree) -> str:

@@ -6,9 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from boundcalc.report.bound_rows import SHOWN_STATUS, UNPROVED, sorted_bounds
+from boundcalc.report.bound_order import proved
+from boundcalc.report.bound_rows import SHOWN_STATUS, UNPROVED
 from boundcalc.report.numbers import NULL, plain, show
 from boundcalc.report.part_rows import SAMPLE_FIELDS, TOPOLOGY_FIELDS
+from boundcalc.report.subjects import speaks_of
 from boundcalc.report.text import one_line
 
 Tree = dict[str, Any]
@@ -35,6 +37,8 @@ SAMPLE_KEYS = {header: key for header, key, _ in SAMPLE_FIELDS} | {
     "kappa": "log_kappa",
     "log Gamma": "log_gamma",
 }
+TOPICS = {"your network": "network", "its compression": "compression"}
+"""Topic of a sentence of the verdict -> subject of the bound that it is made from."""
 EXACT_SAMPLES = frozenset({"K", "r_tilde", "r_tilde_dense", "surviving"})
 SCORES = frozenset(header for header, _, _ in TOPOLOGY_FIELDS) - {"sigma1", "sigma2", "collapsed"}
 
@@ -64,8 +68,10 @@ class References:
 
 
 def of_bound(name: str, bound: Tree) -> Origin:
-    """Return the status and source of a bound, with its assumptions and the reason where it has one."""
+    """Return the status and source of a bound, with its subject, its assumptions and the reason where it has one."""
     remarks = [show(bound["reason"])] if bound.get("reason") else []
+    if bound["status"] != "not_covered":
+        remarks.insert(0, speaks_of(bound))
     assumed = [show(one) for one in bound.get("assumptions") or []]
     remarks = [one if one.endswith((".", "?", "!")) else one + "." for one in remarks]
     remarks += [f"Assumes: {'; '.join(assumed)}."] if assumed else []
@@ -103,7 +109,7 @@ def of_cell(tree: Tree, slug: str, row: str, column: str) -> Origin:
     """Return the origin of a number in a table or list of a report.
 
     Args:
-        tree: a tree of schema ``boundcalc.report/1``.
+        tree: a tree of schema ``boundcalc.report/2``.
         slug: of the section.
         row: the name of the table's row; empty in a list.
         column: the column's header, or the label in a list.
@@ -115,7 +121,10 @@ def of_cell(tree: Tree, slug: str, row: str, column: str) -> Origin:
 
 
 def _bounds(tree: Tree, slug: str, row: str, column: str) -> Origin:
-    return of_bound(row or column, tree["bounds"][row or column])
+    bounds = tree.get("bounds") or {}
+    names = row or column
+    name = names if names in bounds else names.partition(", ")[0]
+    return of_bound(name, bounds[name]) if name in bounds else _computed(tree, slug, row, column)
 
 
 def _best(tree: Tree, slug: str, row: str, column: str) -> Origin:
@@ -123,13 +132,18 @@ def _best(tree: Tree, slug: str, row: str, column: str) -> Origin:
 
 
 def _summary(tree: Tree, slug: str, row: str, column: str) -> Origin:
+    """Return where a sentence of the verdict comes from; `column` is its topic."""
     bounds = tree.get("bounds") or {}
-    proved = [name for name, bound in sorted_bounds(tree) if bound["status"] == "theorem"]
-    if column == "Proved" and proved:
-        return of_bound(proved[0], bounds[proved[0]])
-    if column.startswith("Sparse") and "peeling" in bounds:
+    best = proved(tree, TOPICS[column]) if column in TOPICS else []
+    if best:
+        return of_bound(*best[0])
+    if column == "test set":
+        found = (tree.get("verdict") or {}).get("test_set") or {}
+        assumed = "; ".join(map(show, found.get("assumptions") or []))
+        return Origin("theorem", show(found.get("source") or "boundcalc"), f"Assumes: {assumed}.")
+    if column.startswith("sparse") and "peeling" in bounds:
         return of_term("peeling", bounds["peeling"])
-    return of_measurement(tree) if column == "Measured" else _computed(tree, slug, row, column)
+    return of_measurement(tree) if column == "measured" else _computed(tree, slug, row, column)
 
 
 def _file(tree: Tree, slug: str, row: str, column: str) -> Origin:
@@ -222,6 +236,7 @@ _BY_SECTION: dict[str, Callable[[Tree, str, str, str], Origin]] = {
     "bounds": _bounds,
     "reasons": _bounds,
     "best": _best,
+    "best-compression": _best,
     "samples": _samples,
     "topology": _topology,
     "graphon": _graphon,

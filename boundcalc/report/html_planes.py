@@ -15,6 +15,7 @@ from boundcalc.report.html_figures import BELOW_ONE, LOOKS, STATUS_LEGEND
 from boundcalc.report.html_origin import References, of_bound, of_cell, of_file, of_measurement
 from boundcalc.report.html_ticket import DENSITY, QUANTITIES, Quantity, Ticket, part, value_of
 from boundcalc.report.numbers import percent, plain, show
+from boundcalc.report.subjects import named
 from boundcalc.report.svg_heat import colour_bar, smallest_exponent
 from boundcalc.report.svg_plane import Axes, Curve, Point, plane_plot
 from boundcalc.report.svg_scale import Scale, of_numbers, of_powers
@@ -35,6 +36,7 @@ MOST_MAPS = 12
 MOST_SPECTRA = 60
 BANDS = 5
 DECADE = 1.0
+OTHERS = "A name followed by (compression) is of another network, found from the ticket; gaps are the ticket's own."
 
 
 def bounds(tickets: Sequence[Ticket], names: Sequence[str], ref: References) -> tuple[Figure, ...]:
@@ -86,9 +88,11 @@ def _against_density(
         for t, at in placed
         if (gap := log10(GAP(t.tree))) is not None
     ]
-    planes = tuple(_bound_plane(name, placed, Axes(x, y, "density", name), gaps, (), ref) for name in names)
+    planes = tuple(
+        _bound_plane(name, placed, Axes(x, y, "density", _of(name, tickets)), gaps, (), ref) for name in names
+    )
     legend = _statuses(placed, names) + ((("bar", "gap", "measured gap"),) if gaps else ())
-    caption = "A mark a ticket, on logarithmic axes; shaded: vacuous." + _not_drawn(tickets)
+    caption = f"A mark a ticket, on logarithmic axes; shaded: vacuous. {OTHERS}" + _not_drawn(tickets)
     return (Figure("Bounds against density", planes, caption, of_file(placed[0][0].tree), legend, wide=True),)
 
 
@@ -102,16 +106,25 @@ def _against_gap(
     low, high = max(x.low, y.low), min(x.high, y.high)
     same = (Curve(((low, low), (high, high)), "level"),) if low < high else ()
     planes = tuple(
-        _bound_plane(name, placed, Axes(x, y, "measured gap", name), (), same, ref) for name in names
+        _bound_plane(name, placed, Axes(x, y, "measured gap", _of(name, tickets)), (), same, ref)
+        for name in names
     )
     caption = "A mark a ticket, on logarithmic axes; shaded: vacuous; on the dashed line a bound equals the measured gap."
-    caption += _not_drawn(tickets)
+    caption += f" {OTHERS}{_not_drawn(tickets)}"
     origin = of_measurement(placed[0][0].tree)
     return (
         Figure(
             "Bounds against the measured gap", planes, caption, origin, _statuses(placed, names), wide=True
         ),
     )
+
+
+def _of(name: str, tickets: Sequence[Ticket]) -> str:
+    """Return the name of a bound with its subject, where that is not the ticket itself."""
+    found = (
+        bound for ticket in tickets if (bound := (ticket.tree.get("bounds") or {}).get(name)) is not None
+    )
+    return named(name, next(found, {}))
 
 
 def _not_drawn(tickets: Sequence[Ticket]) -> str:
@@ -137,13 +150,14 @@ def _bound_plane(
         Point(x, value, *LOOKS[bound["status"]], _says(ticket, name), ref(of_bound(name, bound)))
         for ticket, bound, x, value in found
     ]
-    label = f"{name} against the {axes.x_name}: {len(points)} tickets."
+    label = f"{axes.y_name} against the {axes.x_name}: {len(points)} tickets."
     return plane_plot(label, axes, [*others, *points], curves, 0.0)
 
 
 def _says(ticket: Ticket, name: str) -> str:
     gap, density = GAP(ticket.tree), DENSITY.find(ticket.tree)
-    says = [f"{name} {marked_value(ticket.tree['bounds'][name])}"]
+    bound = ticket.tree["bounds"][name]
+    says = [f"{named(name, bound)} {marked_value(bound)}"]
     says += [f"density {percent(density)}"] if density is not None else []
     says += [f"gap {plain(gap)}"] if gap is not None else []
     return f"{ticket.name}: {', '.join(says)}"

@@ -7,23 +7,27 @@ from collections.abc import Sequence
 from typing import Any
 
 from boundcalc.report import html_planes
-from boundcalc.report.bound_rows import log10_value, marked_value
+from boundcalc.report.bound_order import log10_value, proved
+from boundcalc.report.bound_rows import marked_value
 from boundcalc.report.html_block import Block, Cell, Head, Table
 from boundcalc.report.html_origin import Origin, References, of_bound
 from boundcalc.report.html_ticket import DENSITY, QUANTITIES, Quantity, Ticket, value_of
 from boundcalc.report.numbers import NULL, plain, show
+from boundcalc.report.subjects import EXCESS, is_excess, named
 from boundcalc.report.text import one_line
 
 Tree = dict[str, Any]
 
 MOST_REASONS = 3
+PROVED = (("your network: smallest theorem", "network"), ("its compression: certificate", "compression"))
+"""Header of a column of the tickets, and the subject that it is about."""
 
 
 def blocks(reports: Sequence[Tree], failed: Sequence[tuple[str, str]], ref: References) -> tuple[Block, ...]:
     """Build the parts of the page.
 
     Args:
-        reports: trees of schema ``boundcalc.report/1``.
+        reports: trees of schema ``boundcalc.report/2``.
         failed: path and reason of what could not be analysed.
         ref: gives ids to origins.
 
@@ -79,26 +83,33 @@ def _facts(tickets: Sequence[Ticket], failed: Sequence[tuple[str, str]]) -> tupl
 
 def _table(tickets: Sequence[Ticket]) -> Table:
     shown = (DENSITY, *(one for one in QUANTITIES if any(one.find(t.tree) is not None for t in tickets)))
-    heads = ("ticket", "density", "least proved value", "by", *(one.name for one in shown[1:]))
+    proofs = [(head, subject) for head, subject in PROVED if any(proved(t.tree, subject) for t in tickets)]
+    heads = (
+        "ticket",
+        "density",
+        *(name for head, _ in proofs for name in (head, "by")),
+        *(one.name for one in shown[1:]),
+    )
     return Table("Tickets", tuple(Head(name, index > 0) for index, name in enumerate(heads)),
-                 tuple(_ticket_row(ticket, shown) for ticket in tickets))  # fmt: skip
+                 tuple(_ticket_row(ticket, shown, proofs) for ticket in tickets))  # fmt: skip
 
 
-def _ticket_row(ticket: Ticket, shown: Sequence[Quantity]) -> tuple[Cell, ...]:
+def _ticket_row(
+    ticket: Ticket, shown: Sequence[Quantity], proofs: Sequence[tuple[str, str]]
+) -> tuple[Cell, ...]:
     density, *others = (_cell(ticket.tree, quantity) for quantity in shown)
-    return (Cell(ticket.name, anchor=ticket.row), density, *_least_proved(ticket.tree), *others)
+    least = (cell for _, subject in proofs for cell in _least_proved(ticket.tree, subject))
+    return (Cell(ticket.name, anchor=ticket.row), density, *least, *others)
 
 
-def _least_proved(tree: Tree) -> tuple[Cell, Cell]:
-    proved = [
-        (log10_value(bound), name)
-        for name, bound in (tree.get("bounds") or {}).items()
-        if bound["status"] == "theorem" and log10_value(bound) is not None
-    ]
-    if not proved:
+def _least_proved(tree: Tree, subject: str) -> tuple[Cell, Cell]:
+    """Return the smallest theorem about one subject, and its name."""
+    found = proved(tree, subject)
+    if not found:
         return Cell(NULL), Cell(NULL)
-    name = min(proved)[1]
-    return _bound_cell(tree, name), Cell(name, origin=of_bound(name, tree["bounds"][name]))
+    name, bound = found[0]
+    words = f"{name}, of {EXCESS}" if is_excess(bound) else name
+    return _bound_cell(tree, name), Cell(words, origin=of_bound(name, bound))
 
 
 def _cell(tree: Tree, quantity: Quantity) -> Cell:
@@ -127,7 +138,12 @@ def _bounds(tickets: Sequence[Ticket], names: list[str], covered: list[str], ref
     ]
     shown = [name for name, bounds in found if any(map(_has_value, bounds))]
     facts = tuple((name, _why(name, bounds)) for name, bounds in found if name not in shown)
-    heads = (Head("ticket"), *(Head(name, right=True) for name in shown))
+    of = {
+        name: named(name, found)
+        for ticket in tickets
+        for name, found in (ticket.tree.get("bounds") or {}).items()
+    }
+    heads = (Head("ticket"), *(Head(of[name], right=True) for name in shown))
     rows = tuple(
         (Cell(ticket.name, link=ticket.row), *(_bound_cell(ticket.tree, name) for name in shown))
         for ticket in tickets
@@ -135,10 +151,20 @@ def _bounds(tickets: Sequence[Ticket], names: list[str], covered: list[str], ref
     notes = (
         "Bounds are rounded up. Shaded: vacuous, 1 or more. ( ): not a proved bound.",
         "no value: not covered, or without a value; why stands there.",
+        "(compression): of the error of another network, which was found from the ticket; the others are of the ticket itself.",
+        *_excess(tickets),
     )
-    tables = (Table("Bounds on the error", heads, rows),) if shown else ()
+    tables = (Table("Bounds", heads, rows),) if shown else ()
     figures = html_planes.bounds(tickets, covered, ref)
-    return Block("bounds", "Bounds on the error", figures, tables, facts, notes)
+    return Block("bounds", "Bounds", figures, tables, facts, notes)
+
+
+def _excess(tickets: Sequence[Ticket]) -> tuple[str, ...]:
+    """Say of how many tickets the margins are not known, so that no value bounds their error."""
+    theorems = ([bound for _, bound in proved(ticket.tree, "network")] for ticket in tickets)
+    count = sum(any(map(is_excess, bounds)) for bounds in theorems)
+    told = f"Of {count} of {len(tickets)} tickets values bound the error less the margin error, not the error: pointing at one tells."
+    return (told,) if count else ()
 
 
 def _why(name: str, bounds: Sequence[Tree]) -> Cell:

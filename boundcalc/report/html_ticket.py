@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from boundcalc.report.bound_rows import log10_value
+from boundcalc.report.bound_order import log10_value
 from boundcalc.report.html_figures import LOOKS
 from boundcalc.report.html_origin import Origin, of_cell, of_file, of_measurement
 from boundcalc.report.numbers import percent, plain

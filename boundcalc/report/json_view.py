@@ -30,16 +30,16 @@ def render(tree: dict[str, Any]) -> str:
     """Render a tree as JSON, without NaN or Infinity.
 
     Args:
-        tree: a tree of schema ``boundcalc.report/1``.
+        tree: a tree of schema ``boundcalc.report/2``.
 
     Returns:
         Two spaces a level; top-level keys in the schema's order, then any others by name; deeper keys in
         the tree's own order.
 
     Example:
-        >>> print(render({"seed": 0, "schema": "boundcalc.report/1"}), end="")
+        >>> print(render({"seed": 0, "schema": "boundcalc.report/2"}), end="")
         {
-          "schema": "boundcalc.report/1",
+          "schema": "boundcalc.report/2",
           "seed": 0
         }
     """

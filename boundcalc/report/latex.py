@@ -41,7 +41,7 @@ def render(tree: dict[str, Any]) -> str:
     r"""Render a tree as LaTeX tables.
 
     Args:
-        tree: a tree of schema ``boundcalc.report/1``.
+        tree: a tree of schema ``boundcalc.report/2``.
 
     Returns:
         One ``table`` a section with caption and label (``tab:boundcalc-bounds`` and so on), the summary as

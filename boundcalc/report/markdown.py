@@ -19,7 +19,7 @@ def render(tree: dict[str, Any]) -> str:
     """Render a tree as GitHub markdown.
 
     Args:
-        tree: a tree of schema ``boundcalc.report/1``.
+        tree: a tree of schema ``boundcalc.report/2``.
 
     Returns:
         A heading a section, facts as a list, tables as GitHub tables.

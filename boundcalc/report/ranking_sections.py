@@ -17,7 +17,9 @@ SHARES = ("empirical.train_error", "empirical.test_error", "empirical.gap")
 Tree = dict[str, Any]
 
 
-def ticket_sections(tickets: Sequence[Tree], statuses: dict[str, str]) -> tuple[Section, ...]:
+def ticket_sections(
+    tickets: Sequence[Tree], statuses: dict[str, str], subjects: dict[str, str]
+) -> tuple[Section, ...]:
     """Build grids of tickets by quantities, a few quantities a grid; those that no ticket has are left out."""
     names = list(dict.fromkeys(name for one in tickets for name in one["quantities"]))
     present = [name for name in names if any(one["quantities"].get(name) is not None for one in tickets)]
@@ -27,7 +29,7 @@ def ticket_sections(tickets: Sequence[Tree], statuses: dict[str, str]) -> tuple[
         columns = (
             Column("", right=True),
             Column("density", right=True),
-            *(Column(_header(name, statuses), right=True) for name in chosen),
+            *(Column(_header(name, statuses, subjects), right=True) for name in chosen),
         )
         rows = tuple(
             (
@@ -67,7 +69,7 @@ def _target(target: str, rows: Sequence[Tree]) -> Section:
     defined = [one for one in rows if one["tau"] is not None]
     cells = tuple(
         (
-            _short(one["quantity"]),
+            _of(_short(one["quantity"]), one.get("subject", "")),
             one["status"] or NULL,
             str(one["n"]),
             plain(one["tau"], 2),
@@ -84,9 +86,16 @@ def _target(target: str, rows: Sequence[Tree]) -> Section:
     )
 
 
-def _header(name: str, statuses: dict[str, str]) -> str:
+def _header(name: str, statuses: dict[str, str], subjects: dict[str, str]) -> str:
     bound = _short(name)
-    return name if bound == name else f"{bound} ({statuses.get(bound, '')})"
+    if bound == name:
+        return _of(name, "interpolant" if name == "gntk.kernel_bound" else "")
+    return f"{_of(bound, subjects.get(bound, ''))} ({statuses.get(bound, '')})"
+
+
+def _of(name: str, subject: str) -> str:
+    """Return a name, with the subject where a bound is not of the ticket itself."""
+    return f"{name} of the {subject}" if subject in {"compression", "interpolant"} else name
 
 
 def _short(name: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from boundcalc.report.bound_rows import bounds, not_covered, smallest_proved
+from boundcalc.report.bound_rows import bound_sections, not_covered, smallest
 from boundcalc.report.document import Column, Grid, Section
 from boundcalc.report.numbers import given, percent, plain, show, sizes
 from boundcalc.report.part_rows import gntk, graphon, samples, topology
@@ -35,15 +35,15 @@ def document(tree: Tree) -> tuple[Section, ...]:
     """Build the sections of a report, in reading order.
 
     Args:
-        tree: a tree of schema ``boundcalc.report/1``; absent parts are left out.
+        tree: a tree of schema ``boundcalc.report/2``; absent parts are left out.
 
     Returns:
-        What was read, what was not, the layers, the data, the empirical gap, the bounds, the other parts,
-        the run, and the summary last.
+        What was read, what was not, the layers, the data, the empirical gap, the bounds by subject, the other parts,
+        the run, what looks wrong, and the summary last.
 
     Example:
-        >>> [section.slug for section in document({"schema": "boundcalc.report/1"})]
-        ['read', 'skipped', 'run']
+        >>> [section.slug for section in document({"schema": "boundcalc.report/2"})]
+        ['read', 'run']
     """
     sections = (
         _read(tree),
@@ -52,14 +52,15 @@ def document(tree: Tree) -> tuple[Section, ...]:
         _uncounted(tree),
         _data(tree),
         _empirical(tree),
-        bounds(tree),
+        *bound_sections(tree),
         not_covered(tree),
-        smallest_proved(tree),
+        *smallest(tree),
         samples(tree),
         topology(tree),
         graphon(tree),
         gntk(tree),
         _run(tree),
+        _warnings(tree),
         _summary(tree),
     )
     return tuple(section for section in sections if section is not None)
@@ -111,13 +112,13 @@ def _network_line(network: Tree) -> str:
     return ", ".join(parts) + (f"; {network['source']}" if network.get("source") else "")
 
 
-def _skipped(tree: Tree) -> Section:
+def _skipped(tree: Tree) -> Section | None:
     ignored = (tree.get("checkpoint") or {}).get("ignored") or []
     facts = [(show(item.get("part")), show(item.get("reason"))) for item in tree.get("skipped") or []]
     if ignored:
         facts.append(("ignored keys", show(ignored)))
     facts += _set_aside((tree.get("network") or {}).get("set_aside") or [])
-    return Section("Not read or not run", "skipped", facts=tuple(facts) or (("skipped", "nothing"),))
+    return Section("Not read or not run", "skipped", facts=tuple(facts)) if facts else None
 
 
 def _set_aside(entries: list[Tree]) -> list[tuple[str, str]]:
@@ -201,6 +202,7 @@ def _empirical(tree: Tree) -> Section | None:
     facts = (
         ("train error", plain(empirical.get("train_error"))),
         ("test error", plain(empirical.get("test_error"))),
+        *([("no test error", show(empirical["test_reason"]))] if empirical.get("test_reason") else []),
         ("gap", plain(empirical.get("gap"))),
         ("margin quantiles", ", ".join(f"{share}: {plain(margin)}" for share, margin in quantiles) or "-"),
     )
@@ -216,6 +218,11 @@ def _run(tree: Tree) -> Section:
         ("seconds", ", ".join(f"{part} {plain(time)}" for part, time in seconds) or "-"),
     ]
     return Section("Run", "run", facts=tuple(facts))
+
+
+def _warnings(tree: Tree) -> Section | None:
+    facts = tuple(("warning", show(line)) for line in (tree.get("verdict") or {}).get("warnings") or ())
+    return Section("What looks wrong", "warnings", facts=facts) if facts else None
 
 
 def _summary(tree: Tree) -> Section | None:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def tree(result: SampleComplexity) -> dict[str, Any]:
-    """Return the report's part: the keys of schema ``boundcalc.report/1`` and further ones.
+    """Return the report's part: the keys of schema ``boundcalc.report/2`` and further ones.
 
     Args:
         result: of `boundcalc.samples.zhang2021.analyse`.

@@ -20,7 +20,7 @@ def render(tree: dict[str, Any]) -> str:
     """Render a tree as plain text.
 
     Args:
-        tree: a tree of schema ``boundcalc.report/1``.
+        tree: a tree of schema ``boundcalc.report/2``.
 
     Returns:
         Lines of at most 100 columns, the summary last, without terminal escapes.

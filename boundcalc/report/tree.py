@@ -8,17 +8,19 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
+from boundcalc.report.older import is_older, upgraded
 from boundcalc.report.views import view
 
-SCHEMA = "boundcalc.report/1"
+SCHEMA = "boundcalc.report/2"
 STATUSES = ("theorem", "published", "refuted", "score", "not_covered")
 
 
 @dataclass(frozen=True, repr=False)
 class Report:
-    """Everything that one analysis found, as the tree of schema ``boundcalc.report/1``.
+    """Everything that one analysis found, as the tree of schema ``boundcalc.report/2``.
 
-    The tree is copied and frozen when the report is made, so nothing changes it afterwards.
+    The tree is copied and frozen when the report is made, so nothing changes it afterwards. A tree of schema ``boundcalc.report/1``
+    is taken, too, and brought into the present shape (`boundcalc.report.older`).
 
     Args:
         tree: the report's tree: dicts with string keys, lists, strings, numbers, booleans, None.
@@ -28,10 +30,10 @@ class Report:
             not plain; the message names its path in the tree.
 
     Example:
-        >>> report = Report({"schema": "boundcalc.report/1", "seed": 0})
+        >>> report = Report({"schema": "boundcalc.report/2", "seed": 0})
         >>> report.to_dict()
-        {'schema': 'boundcalc.report/1', 'seed': 0}
-        >>> Report({"schema": "boundcalc.report/1", "bounds": {"peeling": {"value": float("nan")}}})
+        {'schema': 'boundcalc.report/2', 'seed': 0}
+        >>> Report({"schema": "boundcalc.report/2", "bounds": {"peeling": {"value": float("nan")}}})
         Traceback (most recent call last):
         ValueError: bounds.peeling.value: nan is not a finite number
     """
@@ -41,9 +43,10 @@ class Report:
     def __post_init__(self) -> None:
         if not isinstance(self.tree, Mapping):
             raise ValueError(f"a report's tree is a dict, not {type(self.tree).__name__}")
-        if self.tree.get("schema") != SCHEMA:
-            raise ValueError(f"schema: expected {SCHEMA!r}, found {self.tree.get('schema')!r}")
-        tree = frozen(self.tree)
+        given = upgraded(self.tree, SCHEMA) if is_older(self.tree) else self.tree
+        if given.get("schema") != SCHEMA:
+            raise ValueError(f"schema: expected {SCHEMA!r}, found {given.get('schema')!r}")
+        tree = frozen(given)
         _check_bounds(tree)
         object.__setattr__(self, "tree", tree)
 
@@ -52,12 +55,18 @@ class Report:
         """Make a report from its tree, for example one read back from JSON.
 
         Args:
-            d: a tree of schema ``boundcalc.report/1``.
+            d: a tree of schema ``boundcalc.report/2``, or of ``boundcalc.report/1``.
 
         Returns:
             The report; ``Report.from_dict(r.to_dict()) == r``.
         """
         return cls(d)
+
+    @property
+    def verdict(self) -> dict[str, Any]:
+        """What is proved of the network, of its compression and by the test set, and what looks wrong; a fresh copy."""
+        found: dict[str, Any] = thawed(self.tree.get("verdict") or {})
+        return found
 
     def to_dict(self) -> dict[str, Any]:
         """Return a fresh copy of the tree, of dicts and lists that the caller may change."""

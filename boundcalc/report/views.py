@@ -34,8 +34,8 @@ def view(name: str) -> View:
         UsageError: there is no such format.
 
     Example:
-        >>> view("json")({"schema": "boundcalc.report/1"}).splitlines()[1]
-        '  "schema": "boundcalc.report/1"'
+        >>> view("json")({"schema": "boundcalc.report/2"}).splitlines()[1]
+        '  "schema": "boundcalc.report/2"'
     """
     if name not in _MODULES:
         raise UsageError(f"unknown format {name!r}: one of {', '.join(FORMATS)}")

@@ -10,6 +10,7 @@ import sympy
 from sympy import Expr
 
 from boundcalc.bounds.catalogue import Bound, registry
+from boundcalc.bounds.outcome import EXCESS
 from boundcalc.bounds.problem import Problem
 from boundcalc.bounds.risk import judge
 from boundcalc.errors import NotCovered, UsageError
@@ -27,10 +28,17 @@ PROVED = {
     "score": "score: orders networks, says nothing about the error",
 }
 OF_ERROR = {
-    "published": "bound on the error as published",
-    "refuted": "claimed bound on the error (refuted: it is none)",
+    "published": "bound on the error of {} as published",
+    "refuted": "claimed bound on the error of {} (refuted: it is none)",
 }
 """What the value of a bound is called that is not proved here."""
+OF = {
+    "network": "your network, as it was read",
+    "compression": "a compression of your network: another network, found from it",
+    "interpolant": "a kernel's interpolant, not your network",
+}
+SHORT = {"network": "your network", "compression": "its compression", "interpolant": "the interpolant"}
+NORMALIZATION = "digits of --normalize are paid for in bits, unless --normalize-fixed says that they did not come from the sample"
 DIGITS = 6
 NO_FORM = "no symbolic form: the bound was registered by another package, which gives its formula"
 
@@ -99,7 +107,7 @@ def explain(bound: Bound, problem: Problem | None = None) -> Explanation:
     Returns:
         The explanation; a network outside the bound becomes a reason.
     """
-    parts: list[Part] = [Heading(bound.name), *_identity(bound)]
+    parts: list[Part] = [Heading(bound.name), *_identity(bound, problem)]
     evaluation = None if problem is None else _evaluated(bound, problem)
     forms = forms_of(bound.name)
     chosen = [form for form in forms if isinstance(evaluation, Evaluation) and form.applies(evaluation)]
@@ -115,13 +123,18 @@ def explain(bound: Bound, problem: Problem | None = None) -> Explanation:
     return Explanation(tuple(parts))
 
 
-def _identity(bound: Bound) -> list[Part]:
+def _identity(bound: Bound, problem: Problem | None) -> list[Part]:
+    prior = () if bound.prior is None else (f"prior: {bound.prior}",)
+    normalization = NORMALIZATION if problem is None else problem.settings.normalization.assumption()
     remark = (bound.remark,) if bound.remark else ()
     return [
-        Lines((f"kind: {bound.kind}", f"status: {PROVED[bound.status]}", f"source: {bound.source}", *remark)),
+        Lines((
+            f"kind: {bound.kind}", f"status: {PROVED[bound.status]}", f"speaks of: {OF[bound.subject]}",
+            *prior, f"source: {bound.source}", *remark,
+        )),
         Heading("Assumptions"),
-        Lines(bound.assumptions or ("none",)),
-    ]
+        Lines((*bound.assumptions, normalization)),
+    ]  # fmt: skip
 
 
 def _statement(form: Form) -> list[Part]:
@@ -254,6 +267,7 @@ def _result(evaluation: Evaluation) -> tuple[tuple[str, str], ...]:
     for key, words in (
         ("margin_error", "training margin error"), ("complexity_term", "complexity term"),
         ("confidence_term", "confidence term"), ("choice_bits", "bits paid for choices"), ("bits", "bits of the codeword"),
+        ("normalization_bits", "bits of the normalisation"),
         ("train_error", "training error of the quantised network"),
     ):  # fmt: skip
         value = terms.get(key)
@@ -268,9 +282,9 @@ def _result(evaluation: Evaluation) -> tuple[tuple[str, str], ...]:
 
 def _of_error(evaluation: Evaluation) -> str:
     """Return what the value is of; a number that is not proved is not called a bound alone."""
-    words = OF_ERROR.get(evaluation.bound.status, "bound on the error")
-    without_data = evaluation.judged.terms.get("margin_error", 0.0) is None
-    return words.replace("the error", "err - err_gamma(S)") if without_data else words
+    words = OF_ERROR.get(evaluation.bound.status, "bound on the error of {}")
+    told = words.replace("the error", "err - err_gamma(S)") if evaluation.judged.bounds == EXCESS else words
+    return told.format(SHORT[evaluation.bound.subject])
 
 
 def _ceiling(value: float) -> str:

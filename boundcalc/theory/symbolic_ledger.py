@@ -83,7 +83,8 @@ def value_interval(form: Form, filled: Filled, evaluation: Evaluation) -> Interv
 
 def _share(evaluation: Evaluation, points: list[int], bits: float) -> Interval:
     with precision():
-        code = iv.exp(-exact(bits) * iv.log(iv.mpf(2)))
+        paid = exact(bits) + exact(evaluation.problem.settings.normalization.bits)
+        code = iv.exp(-paid * iv.log(iv.mpf(2)))
         part = exact(evaluation.problem.settings.delta) * code
         for k in points:
             part *= exact(weight(k))

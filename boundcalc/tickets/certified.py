@@ -15,6 +15,7 @@ from typing import Any
 from safetensors.torch import save_file
 from torch import nn
 
+from boundcalc.bounds.normalization import Normalization
 from boundcalc.checkpoint import read
 from boundcalc.empirical.split import Split
 from boundcalc.files import read_json
@@ -39,6 +40,7 @@ class Examiner:
         passes: of the search over the sample.
         device: where it trains.
         seed: of the order of samples.
+        normalization: of the inputs; paid for unless it was fixed before the sample.
     """
 
     split: Split
@@ -47,6 +49,7 @@ class Examiner:
     passes: int
     device: str
     seed: int
+    normalization: Normalization = Normalization()
 
 
 def certify(home: Path, level: int, module: nn.Module, examiner: Examiner) -> Mapping[str, Any]:
@@ -70,16 +73,22 @@ def certify(home: Path, level: int, module: nn.Module, examiner: Examiner) -> Ma
         return _read(place)
     checkpoint = read(paths.main(home, level))
     network = from_checkpoint(checkpoint, module, examiner.shape)
+    price = examiner.normalization.bits
     found = search(
-        Task(network, examiner.split, examiner.m, DELTA, {}, examiner.device, examiner.seed, examiner.passes)
-    )
+        Task(
+            network, examiner.split, examiner.m, DELTA, {}, examiner.device, examiner.seed, examiner.passes, price
+        )
+    )  # fmt: skip
     best = found.best
     tree = {
         "schema": "boundcalc.certificate/1",
         "level": level,
+        "subject": "compression",
+        "prior": "data-free",
         "value": best.value,
         "delta": DELTA,
         "bits": sum(best.bits.values()),
+        "normalization_bits": price,
         "train_error": best.errors / examiner.m,
         "surviving": best.network.surviving,
         "found_by": best.name,

@@ -37,6 +37,7 @@ class Plan:
         prune_fraction: of the surviving weights, removed by a level.
         rewind: epoch whose weights imp goes back to.
         per_class: samples of each class that snip and grasp look at.
+        normalize_fixed: whether `normalize` was fixed before the sample, so that certificates do not pay for it.
         certify: passes over the sample that the search of each level's certificate makes; None for no certificates.
         recipe: of the training.
 
@@ -56,6 +57,7 @@ class Plan:
     rewind: int = 0
     per_class: int = 10
     certify: int | None = None
+    normalize_fixed: bool = False
     recipe: Recipe = field(default_factory=Recipe)
 
     def __post_init__(self) -> None:
@@ -72,6 +74,10 @@ class Plan:
             at_least("--certify", self.certify, 0)
         fraction = self.prune_fraction
         within("--prune-fraction", fraction, 0 < fraction < 1, "a number between 0 and 1")
+        if self.normalize_fixed and self.normalize is None:
+            raise UsageError(
+                "--normalize-fixed needs --normalize: the numbers that were fixed before the sample"
+            )
         self._check_levels()
         self._check_rewind()
 
@@ -123,6 +129,8 @@ class Plan:
     def tree(self) -> dict[str, Any]:
         """Return the options as JSON knows them, with a digest of the user's file where there is one."""
         tree = asdict(self)
+        if not self.normalize_fixed:
+            del tree["normalize_fixed"]  # so that a run of an earlier version can go on
         place = (self.model or "").rpartition(":")[0]
         if place.endswith(".py") and Path(place).is_file():
             tree["model_sha256"] = hashlib.sha256(read_bytes(place)).hexdigest()

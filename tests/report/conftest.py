@@ -1,7 +1,8 @@
 """Two believable trees, and golden files of what the views make of them.
 
 `lenet300` and `declared` were written by hand, with the field names of the schema: they are examples of the
-shape of a report, not results. The golden files are rewritten with
+shape of a report, not results; their verdicts are what `boundcalc.report.verdict` makes of them. `older` has the
+schema of version 0.1. The golden files are rewritten with
 
     BOUNDCALC_REWRITE_GOLDEN=1 pytest tests/report
 

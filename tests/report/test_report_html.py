@@ -27,7 +27,9 @@ def test_a_page_has_all_pictures(lenet300):
     found = check(Report(full(lenet300)).to("html"))
     titles = [node.text for node in found.all("h3")]
     assert titles == [
-        "Bounds and the measured gap",
+        "Bounds of your network",
+        "Certificates of its compression",
+        "For reference: not proved",
         "Density of the layers",
         "Samples needed against density",
         "Topology against random masks",

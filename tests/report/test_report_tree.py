@@ -54,8 +54,8 @@ def test_what_is_not_plain_is_refused_by_path(value):
 @pytest.mark.parametrize(
     ("tree", "message"),
     [
-        ({}, "schema: expected 'boundcalc.report/1', found None"),
-        ({"schema": "boundcalc.report/2"}, "found 'boundcalc.report/2'"),
+        ({}, "schema: expected 'boundcalc.report/2', found None"),
+        ({"schema": "boundcalc.report/3"}, "found 'boundcalc.report/3'"),
         ([], "a report's tree is a dict, not list"),
         ({"schema": SCHEMA, "bounds": [1]}, "bounds: tuple is not a dict"),
         (
@@ -82,7 +82,7 @@ def test_notebooks_and_consoles(lenet300):
     report = Report(lenet300)
     assert report._repr_markdown_() == report.to("markdown")
     assert f"{report}\n" == report.to("table")
-    assert repr(report) == "<Report of 'runs/lenet_300_100/level_13.safetensors': 8 bounds>"
+    assert repr(report) == "<Report of 'runs/lenet_300_100/level_13.safetensors': 9 bounds>"
 
 
 @pytest.mark.parametrize("format", FORMATS)
@@ -93,7 +93,7 @@ def test_every_view_takes_the_least_tree_and_ends_in_one_newline(format):
 
 
 @pytest.mark.parametrize(
-    "part", ["checkpoint", "network", "data", "bounds", "samples", "empirical", "summary"]
+    "part", ["checkpoint", "network", "data", "bounds", "samples", "empirical", "summary", "verdict"]
 )
 @pytest.mark.parametrize("format", FORMATS)
 def test_every_part_may_be_null(lenet300, part, format):
@@ -121,7 +121,7 @@ def test_views_are_imported_when_used():
     mine = {
         name for name in ast.literal_eval(out) if name.startswith("boundcalc.report.") or name == "tabulate"
     }
-    assert mine == {"boundcalc.report.tree", "boundcalc.report.views"}
+    assert mine == {f"boundcalc.report.{name}" for name in ("older", "subjects", "tree", "views")}
 
 
 def test_json_is_the_tree(tree):

@@ -98,18 +98,26 @@ def test_the_table_shows_long_reasons_whole(declared):
     assert reason in " ".join(Report(declared).to("table").split())
 
 
-def bound_rows(tree):
-    (section,) = [section for section in document(tree) if section.slug == "bounds"]
-    return section.grid.rows
+def bound_rows(tree, slugs=("bounds", "compression", "reference")):
+    return [row for section in document(tree) if section.slug in slugs for row in section.grid.rows]
 
 
-def test_bounds_are_sorted_by_value(lenet300, declared):
-    assert [row[0] for row in bound_rows(lenet300)][:3] == ["galanti2023", "peeling", "path_norm"]
-    assert [row[0] for row in bound_rows(declared)][-3:] == [
-        "longsedghi2020",
-        "bartlett2017",
-        "neyshabur2015_fro",
-    ]
+def test_bounds_are_sorted_by_value_and_by_whose_error_they_bound(lenet300, declared):
+    assert [row[0] for row in bound_rows(lenet300, ["bounds"])][:2] == ["peeling", "path_norm"]
+    assert [row[0] for row in bound_rows(lenet300, ["compression"])] == ["occam"]
+    assert [row[0] for row in bound_rows(lenet300, ["reference"])] == ["galanti2023"]
+    assert [row[0] for row in bound_rows(declared)] == [
+        "peeling", "golowich2018_fro", "galanti2023", "gouk2021_fro", "longsedghi2020",
+    ]  # fmt: skip
+    (reasons,) = [section for section in document(declared) if section.slug == "reasons"]
+    assert [label for label, _ in reasons.facts][:2] == ["bartlett2017", "neyshabur2015_fro"]
+
+
+def test_bounds_that_are_not_covered_for_one_reason_share_a_line(declared):
+    for name in ("bartlett2017", "neyshabur2015_fro"):
+        declared["bounds"][name]["reason"] = "not covered: bias at fc1"
+    (reasons,) = [section for section in document(declared) if section.slug == "reasons"]
+    assert reasons.facts[0] == ("bartlett2017, neyshabur2015_fro", "not covered: bias at fc1")
 
 
 def test_bounds_of_equal_value_are_sorted_by_name():
@@ -127,7 +135,12 @@ def test_bounds_of_equal_value_are_sorted_by_name():
 def test_what_is_not_proved_never_looks_like_a_bound(tree):
     if not tree["bounds"]:
         return
-    for row in bound_rows(tree):
+    shown = bound_rows(tree)
+    covered = [name for name, bound in tree["bounds"].items() if bound["status"] != "not_covered"]
+    assert sorted(row[0] for row in shown) == sorted(covered)
+    for row in bound_rows(tree, ["compression"]):
+        assert tree["bounds"][row[0]]["status"] == "theorem"
+    for row in bound_rows(tree, ["bounds", "reference"]):
         status = tree["bounds"][row[0]]["status"]
         for number in (row[2], row[3], row[6]):
             in_parentheses = number.startswith("(") and number.endswith(")")
@@ -145,7 +158,7 @@ def test_a_legend_explains_the_parentheses(format, status):
     assert "(0.250)" in text
     assert "( ) is not a proved bound." in text
     assert f"{status.upper()}:" in text
-    assert "Least proved value" not in text
+    assert "Smallest bound" not in text
 
 
 def test_every_null_cell_is_a_dash(declared):
@@ -178,7 +191,17 @@ def test_csv_holds_every_number_once(tree):
 def test_csv_is_tidy(tree):
     text = Report(tree).to("csv")
     rows = list(csv.DictReader(io.StringIO(text, newline="")))
-    assert list(rows[0]) == ["checkpoint", "part", "name", "quantity", "value", "status", "source", "reason"]
+    assert list(rows[0]) == [
+        "checkpoint",
+        "part",
+        "name",
+        "quantity",
+        "value",
+        "status",
+        "source",
+        "reason",
+        "subject",
+    ]
     assert {row["checkpoint"] for row in rows} == {tree["checkpoint"]["path"]}
     assert "\r" not in text
     keys = [(row["part"], row["name"], row["quantity"]) for row in rows]
@@ -186,8 +209,8 @@ def test_csv_is_tidy(tree):
     for name, bound in tree["bounds"].items():
         mine = {row["quantity"]: row for row in rows if row["part"] == "bounds" and row["name"] == name}
         assert {"complexity", "value", "log10_value"} <= set(mine)
-        assert {(row["status"], row["source"], row["reason"]) for row in mine.values()} == {
-            (bound["status"], bound["source"], bound["reason"] or "")
+        assert {(row["status"], row["source"], row["reason"], row["subject"]) for row in mine.values()} == {
+            (bound["status"], bound["source"], bound["reason"] or "", bound["subject"])
         }
         assert mine["vacuous"]["value"] == str(int(bound["vacuous"]))
         value = mine["value"]["value"]
@@ -223,8 +246,11 @@ def test_markdown_tables_have_their_cells(tree):
 
 def test_markdown_keeps_names(tree):
     text = unescaped(Report(tree).to("markdown"))
-    for name in [*tree["bounds"], *(layer["name"] for layer in tree["network"]["layers"])]:
+    covered = [name for name, bound in tree["bounds"].items() if bound["status"] != "not_covered"]
+    for name in [*covered, *(layer["name"] for layer in tree["network"]["layers"])]:
         assert f"| {name} |" in text
+    for name in tree["bounds"].keys() - set(covered):
+        assert f"- **{name}**: " in text
 
 
 @pytest.mark.parametrize(

@@ -87,9 +87,9 @@ def test_what_is_refuted_or_only_published_says_so():
 def test_what_is_not_proved_is_not_called_a_bound():
     subject = problem("perceptron")
     named = {
-        "peeling": r"\nbound on the error  ",
-        "ledent2021": r"\nbound on the error as published  ",
-        "galanti2023": r"\nclaimed bound on the error \(refuted: it is none\)  ",
+        "peeling": r"\nbound on the error of your network  ",
+        "ledent2021": r"\nbound on the error of your network as published  ",
+        "galanti2023": r"\nclaimed bound on err - err_gamma\(S\) of your network \(refuted: it is none\)  ",
     }
     for name, words in named.items():
         assert re.search(words, render(explain(registry[name], subject), "text")), name
@@ -106,7 +106,7 @@ def test_printed_numbers_are_not_below_what_was_computed(network):
         text = render(explain(bound, subject), "text")
         for words, log_value in (
             ("complexity", judged.log_complexity),
-            (r"(?:claimed )?bound on the error[^\d]*", judged.log_value),
+            (r"(?:claimed )?bound on (?:the error|err - err_gamma\(S\)) of[^\d]*", judged.log_value),
         ):
             if math.isfinite(log_value):
                 shown = re.search(rf"\n{words} +(\S+)", text)

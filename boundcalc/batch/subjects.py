@@ -1,0 +1,41 @@
+"""Which network a bound of a store speaks of: the long table has its name, the report its subject."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from boundcalc.batch.store import DamagedReport, Store
+from boundcalc.report.subjects import subject_of
+
+UNKNOWN = ""
+"""The subject of a bound whose reports are all damaged: it has no place in any column."""
+
+
+def subject_finder(store: Store) -> Callable[[int, str], str]:
+    """Return a function from a row's id and the name of a bound to the bound's subject.
+
+    One report is read for each name, as bounds of one name have one subject.
+
+    Args:
+        store: opened.
+    """
+    known: dict[str, str] = {}
+
+    def find(checkpoint: int, name: str) -> str:
+        if name not in known:
+            found = _subject(store, checkpoint, name)
+            if found == UNKNOWN:
+                return found
+            known[name] = found
+        return known[name]
+
+    return find
+
+
+def _subject(store: Store, checkpoint: int, name: str) -> str:
+    try:
+        bounds = store.report(checkpoint).get("bounds")
+    except (DamagedReport, KeyError):
+        return UNKNOWN
+    bound = bounds.get(name) if isinstance(bounds, dict) else None
+    return subject_of(bound) if isinstance(bound, dict) else UNKNOWN

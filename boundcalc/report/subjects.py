@@ -1,0 +1,64 @@
+"""Which network a bound speaks of, and what it bounds; bounds of different subjects never stand in one order."""
+
+from __future__ import annotations
+
+from typing import Any
+
+Tree = dict[str, Any]
+
+ERROR = "error"
+EXCESS = "error - margin error"
+OF = {
+    "network": "your network",
+    "compression": "a compression of your network: another network, found from it",
+    "interpolant": "a kernel's interpolant, not of your network",
+}
+GROUPS = ("network", "compression", "interpolant", "reference", "not_covered")
+"""The order of bounds: what is proved of each subject, what is not proved, what says nothing here."""
+
+
+def subject_of(bound: Tree) -> str:
+    """Return the subject of a bound of a report; reports of an earlier version tell it by the kind alone."""
+    return str(bound.get("subject") or ("compression" if bound.get("kind") == "certificate" else "network"))
+
+
+def group_of(bound: Tree) -> str:
+    """Return the group of a bound, one of `GROUPS`."""
+    status = bound["status"]
+    if status == "not_covered":
+        return status
+    return subject_of(bound) if status == "theorem" else "reference"
+
+
+def is_excess(bound: Tree) -> bool:
+    """Return whether a number is about the error less the margin error, which is not known."""
+    if "bounds" in bound:
+        return bool(bound["bounds"] == EXCESS)
+    terms = bound.get("terms") or {}
+    return "margin_error" in terms and terms["margin_error"] is None
+
+
+def named(name: str, bound: Tree) -> str:
+    """Return the name of a bound, with its subject where that is not the checkpoint's network.
+
+    Example:
+        >>> named("peeling", {"kind": "F"}), named("occam", {"kind": "certificate"})
+        ('peeling', 'occam (compression)')
+    """
+    subject = subject_of(bound)
+    return name if subject == "network" else f"{name} ({subject})"
+
+
+def speaks_of(bound: Tree) -> str:
+    """Return a sentence: what a number bounds, and of which network.
+
+    Example:
+        >>> speaks_of({"kind": "F", "status": "theorem"})
+        'Bounds the error of your network.'
+    """
+    of = OF[subject_of(bound)]
+    if bound["status"] == "score":
+        return f"Of {of}."
+    verb = "Bounds" if bound["status"] == "theorem" else "Claimed of"
+    what = "the error less the margin error" if is_excess(bound) else "the error"
+    return f"{verb} {what} of {of}."

@@ -1,0 +1,246 @@
+"""The verdict of a report: what is proved of your network, of a compression of it, and by the test set; and the same in sentences."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from boundcalc.report.bound_order import log10_value, proved
+from boundcalc.report.numbers import percent, plain, upper
+from boundcalc.report.subjects import is_excess
+
+if TYPE_CHECKING:
+    from boundcalc.bounds.evaluate import Together
+
+Tree = dict[str, Any]
+
+NOT_ASKED = "bounds were not asked for (--only)"
+
+
+def verdict(
+    tree: Tree,
+    together: Together | None,
+    tested: tuple[int, int] | str,
+    warnings: Sequence[str],
+    saved: str | None,
+) -> Tree:
+    """Return the report's entry ``verdict``.
+
+    Args:
+        tree: the rest of the report.
+        together: the theorems about the checkpoint's own error, all at once.
+        tested: errors and number of the test samples, or why there are none.
+        warnings: what looks wrong.
+        saved: where the network of the certificate was written.
+
+    Returns:
+        ``network``, ``compression``, ``test_set`` (each None where nothing can be said), ``warnings``, and ``reasons``: why one of
+        the three is None.
+    """
+    network, why_network = _network(tree, together)
+    compression, why_compression = _compression(tree, saved)
+    return {
+        "network": network,
+        "compression": compression,
+        "test_set": None if isinstance(tested, str) else _test_set(*tested, tree["delta"]),
+        "warnings": list(warnings),
+        "reasons": {
+            "network": why_network,
+            "compression": why_compression,
+            "test_set": tested if isinstance(tested, str) else None,
+        },
+    }
+
+
+def _network(tree: Tree, together: Together | None) -> tuple[Tree | None, str | None]:
+    """Return the smallest theorem about the checkpoint's own error, or why there is none."""
+    found = proved(tree, "network")
+    if not tree["bounds"]:
+        return None, _not_run(tree)
+    if not found:
+        return None, "no theorem covers this network"
+    known = [(name, bound) for name, bound in found if not is_excess(bound)]
+    if not known:
+        return None, f"{_unmeasured(tree)}: every bound is on error - margin error"
+    name, bound = known[0]
+    below = not bound["vacuous"]
+    at_once = together is not None and together.log_value < 0
+    return {
+        "value": bound["value"] if below else None,
+        "bound": name,
+        "all_at_once": math.exp(together.log_value) if together is not None and at_once else None,
+        "all_at_once_bound": together.name if together is not None and at_once else None,
+        "statements": None if together is None else together.statements,
+        "delta": tree["delta"],
+        "reason": None if below else f"every bound is 1 or more (smallest: {name}, {_size(bound)})",
+    }, None
+
+
+def _compression(tree: Tree, saved: str | None) -> tuple[Tree | None, str | None]:
+    if not tree["bounds"]:
+        return None, _not_run(tree)
+    found = proved(tree, "compression")
+    if not found:
+        reasons = [
+            b["reason"] for b in tree["bounds"].values() if b.get("subject") == "compression" and b["reason"]
+        ]
+        return None, reasons[0] if reasons else "no certificate of a compression is registered"
+    name, bound = found[0]
+    below, terms = not bound["vacuous"], bound["terms"]
+    return {
+        "value": bound["value"] if below else None,
+        "bound": name,
+        "train_error": terms.get("train_error"),
+        "surviving": terms.get("surviving"),
+        "saved": saved,
+        "delta": tree["delta"],
+        "reason": None if below else "its certificate is 1",
+    }, None
+
+
+def _test_set(errors: int, m: int, delta: float) -> Tree:
+    from boundcalc.certificates.test_set import ASSUMPTIONS, SOURCE, error_bound
+
+    return {
+        "value": error_bound(errors, m, delta),
+        "errors": errors,
+        "m": m,
+        "delta": delta,
+        "source": SOURCE,
+        "assumptions": list(ASSUMPTIONS),
+    }
+
+
+def _not_run(tree: Tree) -> str:
+    reasons = {item["part"]: item["reason"] for item in tree.get("skipped") or []}
+    return str(reasons.get("bounds") or NOT_ASKED)
+
+
+def _unmeasured(tree: Tree) -> str:
+    declared = (tree.get("data") or {}).get("kind") == "declared"
+    return "no data" if declared else "the network cannot be run on the training samples"
+
+
+def sentences(tree: Tree) -> dict[str, str]:
+    """Return the summary: a sentence a topic.
+
+    Sentences about your network are made from bounds that speak of it alone: no certificate of another network moves them.
+
+    Args:
+        tree: a report with its verdict.
+
+    Returns:
+        What is proved of your network, of its compression and by the test set, the sparse bound beside the others, what was measured;
+        topics of which there is nothing to say are left out.
+    """
+    found = {
+        "your network": _of_network(tree),
+        "its compression": _of_compression(tree),
+        "test set": _by_test(tree),
+        "sparse against dense": _sparse(tree),
+        "measured": _measured(tree),
+    }
+    return {topic: sentence for topic, sentence in found.items() if sentence}
+
+
+def _of_network(tree: Tree) -> str:
+    found = tree["verdict"]["network"]
+    if found is None:
+        return (
+            _of_excess(tree) or f"Nothing is proved of your network: {tree['verdict']['reasons']['network']}."
+        )
+    if found["value"] is None:
+        return f"For your network itself {found['reason']}."
+    alone, sure = f"{_size(tree['bounds'][found['bound']])} by {found['bound']}", f"probability {_sure(tree)}"
+    many = f"all {found['statements']} bounds at once"
+    if found["all_at_once"] is None:
+        return f"Your network: {many}: nothing below 1; alone: error at most {alone} ({sure})."
+    return f"Your network: error at most {upper(found['all_at_once'])} ({many}, {sure}); alone: {alone}."
+
+
+def _of_excess(tree: Tree) -> str:
+    """Say what is proved without margins, which is nothing about the error itself."""
+    found = [(name, bound) for name, bound in proved(tree, "network") if is_excess(bound)]
+    if not found:
+        return ""
+    name, bound = found[0]
+    why = tree["verdict"]["reasons"]["network"].partition(":")[0]
+    if bound["vacuous"]:
+        return (
+            f"Nothing is proved of your network's error ({why}); for error - margin error every bound is 1 or more (smallest:"
+            f" {name}, {_size(bound)})."
+        )
+    return (
+        f"Your network: error - margin error at most {_size(bound)} by {name} alone (probability {_sure(tree)}); its error is not"
+        f" bounded ({why})."
+    )
+
+
+def _of_compression(tree: Tree) -> str:
+    found = tree["verdict"]["compression"]
+    if found is None:
+        return ""
+    what = f"{plain(found['surviving'])} weights, training error {percent(found['train_error'])}"
+    if found["value"] is None:
+        return f"Nothing is proved of a compressed version ({what}): {found['reason']}."
+    bound = tree["bounds"][found["bound"]]
+    saved = f" It is in {found['saved']}." if found["saved"] else ""
+    return f"A compressed version ({what}) has error at most {_size(bound)} ({found['bound']}, probability {_sure(tree)}).{saved}"
+
+
+def _by_test(tree: Tree) -> str:
+    found = tree["verdict"]["test_set"]
+    if found is None:
+        return ""
+    return (
+        f"By the test set ({plain(found['errors'])} errors of {plain(found['m'])}) your network's error is at most"
+        f" {upper(found['value'])} (probability {_sure(tree)}), if nothing was chosen by it."
+    )
+
+
+def _sparse(tree: Tree) -> str:
+    bound = (tree.get("bounds") or {}).get("peeling")
+    if bound is None or bound["status"] == "not_covered":
+        return ""
+    ratio, log10 = bound["ratio"], bound["log10_ratio"]
+    if ratio is None and log10 is None:
+        return "The sparse bound has no positive Toeplitz-norm complexity to be compared with."
+    if log10 is None:
+        return "The complexity of the sparse bound is 0."
+    if log10 >= 0:
+        return "Using the mask does not make the complexity smaller than the best Toeplitz-norm one."
+    times = (
+        plain(math.floor(10**-log10 * 100) / 100) if log10 > -4 else f"10^{math.floor(-log10 * 10) / 10:.1f}"
+    )
+    masked = bound["terms"].get("structure") == "masked" and tree["checkpoint"]["density"] < 1
+    how = "Using the mask" if masked else "Following which unit feeds which"
+    still = (
+        f"the bound is still vacuous ({_size(bound)})" if bound["vacuous"] else f"the bound is {_size(bound)}"
+    )
+    return f"{how} makes the complexity {times} times smaller than the best Toeplitz-norm one; {still}."
+
+
+def _measured(tree: Tree) -> str:
+    reasons = {item["part"]: item["reason"] for item in tree.get("skipped") or []}
+    found = tree.get("empirical")
+    if found is None:
+        why = reasons.get("empirical")
+        return f"Nothing was measured: {why}." if why else "Empirical part skipped (--only)."
+    train, test = found["train_error"], found["test_error"]
+    if train is None:
+        return f"Measured: test error {test:.4g}; no training error: {reasons.get('empirical')}."
+    if test is None:
+        why = found.get("test_reason")
+        return f"Measured: training error {train:.4g}" + (
+            f"; no test error: {why}." if why else "; there is no test data."
+        )
+    return f"Measured: training error {train:.4g}, test error {test:.4g}; test error minus training error {test - train:+.4g}."
+
+
+def _size(bound: Tree) -> str:
+    return upper(bound["value"], log10=log10_value(bound))
+
+
+def _sure(tree: Tree) -> str:
+    return f"{1 - tree['delta']:g}"

@@ -208,6 +208,4 @@ def _judged(log_norm: float, log_trace: float, outputs: int, m: int, price: Pric
     penalty = log_product([math.log(factor), k * LOG_STEP, log_spread])
     log_value = logsumexp([penalty, log_up(paid, 1)])
     complexity = log_product([log_norm, log_spread])
-    return KernelBound(
-        log_value, log_norm, log_trace, complexity, paid, price.bits, price.normalization_bits
-    )
+    return KernelBound(log_value, log_norm, log_trace, complexity, paid, price.bits, price.normalization_bits)

@@ -18,7 +18,7 @@ from boundcalc.sanity.masks import alive_under_mask, nothing_left, nothing_prune
 from boundcalc.sanity.normalization import normalization
 from boundcalc.sanity.reference import reference
 from boundcalc.sanity.sparsity import sparsity
-from boundcalc.sanity.splits import test_split_unused
+from boundcalc.sanity.splits import unused_test_split
 
 if TYPE_CHECKING:
     from boundcalc.findings import Findings
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 Check = Callable[["Findings"], Sequence[str]]
 
 CHECKS: tuple[Check, ...] = (
-    test_split_unused,
+    unused_test_split,
     normalization,
     normalization_units,
     input_units,

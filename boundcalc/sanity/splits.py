@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from boundcalc.findings import Findings
 
 
-def test_split_unused(findings: Findings) -> list[str]:
+def unused_test_split(findings: Findings) -> list[str]:
     """Say why there is no test error though there is a test split."""
     measured = findings.measured
     if measured is None or not measured.test_reason:

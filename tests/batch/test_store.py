@@ -52,11 +52,12 @@ def test_golden_columns(tmp_path):
     assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     connection.close()
     assert CSV_HEADER == (
-        "checkpoint", "part", "name", "quantity", "value", "status", "source", "reason", "sha256", "settings", "version"
+        "checkpoint", "part", "name", "quantity", "value", "status", "source", "reason", "sha256", "settings", "version",
+        "subject",
     )  # fmt: skip
     assert LONG_COLUMNS == (
         "checkpoint", "sha256", "settings", "version", "density",
-        "part", "name", "quantity", "value", "status", "source", "reason",
+        "part", "name", "quantity", "value", "status", "source", "reason", "subject",
     )  # fmt: skip
     assert TABLES["quantities"][1:] == Quantity._fields
 

@@ -86,6 +86,18 @@ def compute(problem):
     return Homogeneous(0.0, 0.0)
 
 
+def test_the_subject_of_a_bound_that_declares_none():
+    mine = {
+        kind: Bound("mine", kind, "published", "nowhere", (), compute)
+        for kind in ("F", "loss", "certificate")
+    }
+    assert {kind: bound.subject for kind, bound in mine.items()} == {
+        "F": "network", "loss": "network", "certificate": "compression",
+    }  # fmt: skip
+    picked = Bound("pick", "certificate", "theorem", "nowhere", (), compute, subject="network", prior="none")
+    assert (picked.subject, picked.prior) == ("network", "none")
+
+
 def test_names_are_unique_and_words_are_checked():
     with pytest.raises(ValueError, match="a bound named peeling is registered already"):
         register(Bound("peeling", "F", "theorem", "elsewhere", (), compute))
@@ -93,4 +105,11 @@ def test_names_are_unique_and_words_are_checked():
         Bound("mine", "F", "proved", "nowhere", (), compute)
     with pytest.raises(ValueError, match="kind 'risk' is none of"):
         Bound("mine", "risk", "theorem", "nowhere", (), compute)
+    with pytest.raises(ValueError, match="subject 'mine' is none of network, compression, interpolant"):
+        Bound("mine", "certificate", "theorem", "nowhere", (), compute, subject="mine")
+    with pytest.raises(ValueError, match="prior 'good' is none of none, data-free, data-dependent"):
+        Bound("mine", "certificate", "theorem", "nowhere", (), compute, prior="good")
+    for wrong in ({"subject": "compression"}, {"prior": "none"}):
+        with pytest.raises(ValueError, match="kind F speaks of the network at its own margins"):
+            Bound("mine", "F", "theorem", "nowhere", (), compute, **wrong)
     assert register(registry["peeling"]) is registry["peeling"]

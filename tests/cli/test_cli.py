@@ -127,7 +127,7 @@ def test_every_format(capsys, ticket, arrays, form):
     if form == "csv":
         rows = list(csv.DictReader(io.StringIO(out)))
         assert set(rows[0]) == {
-            *["checkpoint", "part", "name", "quantity", "value", "status", "source", "reason"]
+            *["checkpoint", "part", "name", "quantity", "value", "status", "source", "reason", "subject"]
         }
         assert {row["checkpoint"] for row in rows} == {ticket}
         assert not [row["name"] for row in rows if row["part"] == "skipped"]
@@ -140,7 +140,7 @@ def test_output_goes_to_a_file_whole_or_not_at_all(capsys, ticket, tmp_path):
     place = tmp_path / "out.json"
     status, out, _ = run(capsys, ticket, "--format", "json", "-o", str(place))
     assert (status, out) == (0, "")
-    assert json.loads(place.read_text())["schema"] == "boundcalc.report/1"
+    assert json.loads(place.read_text())["schema"] == "boundcalc.report/2"
     place.write_text("kept")
     refused(capsys, 3, str(tmp_path / "missing.pt"), "-o", str(place))
     assert place.read_text() == "kept"

@@ -54,3 +54,8 @@ def check_golden():
         assert text == path.read_text()
 
     return check
+
+
+@pytest.fixture
+def older_tree():
+    return json.loads((HERE / "trees" / "older.json").read_text())

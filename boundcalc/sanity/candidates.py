@@ -18,8 +18,11 @@ if TYPE_CHECKING:
     from boundcalc.findings import Findings
     from boundcalc.network.network import Network
 
-WORK = 2e10
-"""Multiplications that re-measuring may take: a few seconds of one core."""
+WORK = 6e9
+"""Multiplications that re-measuring may always take: a second or two of one core."""
+
+SHARE = 0.1
+"""Share of the samples' own pass that it may take where that is more."""
 
 FEWEST = 64
 """Samples below which an error tells nothing."""
@@ -178,7 +181,7 @@ def candidates_for(findings: Findings) -> tuple[Normalization, ...]:
 
 
 def measured_with(
-    findings: Findings, candidates: Sequence[Normalization], *, test: bool = False
+    findings: Findings, candidates: Sequence[Normalization], *, test: bool = False, least: int = FEWEST
 ) -> Errors | None:
     """Run the network on samples of a split as they are, and under each candidate.
 
@@ -186,17 +189,18 @@ def measured_with(
         findings: of one analysis.
         candidates: normalisations in place of the one that is applied.
         test: whether to take the samples from the test split.
+        least: samples that are needed to tell readings apart.
 
     Returns:
-        Which samples are wrong; None where the network cannot be run, or not within `WORK`.
+        Which samples are wrong; None where the network cannot be run, or not on that many samples for so little work.
     """
     census, base = census_of(findings, test=test), base_inputs(findings, test=test)
     network = findings.network
     if census is None or census.counts is None or base is None:
         return None
-    afford = int(WORK / ((len(candidates) + 1) * max(1, multiplications(network))))
-    count = min(len(census.y), afford)
-    if count < FEWEST:
+    afford = max(WORK / max(1, multiplications(network)), SHARE * census.m) / (len(candidates) + 1)
+    count = min(len(census.y), int(afford))
+    if count < max(least, FEWEST):
         return None
     x, y = base[:count], census.y[:count]
     try:

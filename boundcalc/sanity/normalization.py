@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from boundcalc.empirical.measure import error
 from boundcalc.sanity.candidates import Errors, Normalization, candidates_for, measured_with
 from boundcalc.sanity.records import Record, records
-from boundcalc.sanity.significance import much_worse
+from boundcalc.sanity.significance import LEAST, much_worse
 
 if TYPE_CHECKING:
     from boundcalc.findings import Findings
@@ -32,18 +32,16 @@ DEVIATIONS = 4.0
 FAR_BETTER = 0.6
 """Share of the errors that another normalisation may leave to be called better: the right one leaves a half or less."""
 
-FEW_ERRORS = 5
-"""Errors among the drawn samples below which no other normalisation is tried: none could be told apart."""
-
 
 def normalization(findings: Findings) -> list[str]:
     """Tell where a recorded error disagrees, and which common normalisation would agree; without a record, which would be far better.
 
-    A record disagrees where it is off by more than 0.005 (3 samples more) on as many samples, or by more than
-    0.02 and 4 standard deviations of both on another number. A normalisation agrees where its error on at
-    most 2,048 drawn samples is that near to the record; without a record it is named where it leaves at most
-    0.6 of the errors and saves more than noise does. A record that agrees is evidence that the inputs are
-    right, and ends the search.
+    Another normalisation is looked for where more errors are measured than recorded: a wrong one never makes
+    fewer. A record disagrees where it is off by more than 0.005 (3 samples more) on as many samples, or by
+    more than 0.02 and 4 standard deviations of both on another number. A normalisation agrees where its error
+    on at most 2,048 drawn samples is that near to the record; without a record it is named where it leaves at
+    most 0.6 of the errors and saves more than noise does. A record that agrees is evidence that the inputs
+    are right, and ends the search.
 
     Args:
         findings: of one analysis.
@@ -81,13 +79,14 @@ def _disagree(recorded: float, of: int | None, found: float, samples: int) -> bo
 def _disagreement(findings: Findings, record: Record, found: float) -> str:
     name = findings.dataset.name if findings.dataset is not None else "the data"
     start = f"{_place(record.file)} records a {record.split} error of {record.error:.3g}, and {found:.3g} is measured on {name}"
-    tried, errors = _candidates(findings, record)
+    tried, errors = _candidates(findings, record) if found > record.error else ((), None)
     if errors is None:
         return f"{start}: are these the data, the normalisation and the mask of its training?"
     shares = [float(wrong.double().mean()) for wrong in errors.wrong]
     count = len(errors.as_given)
     nearest = min(range(len(tried)), key=lambda i: (abs(shares[i] - record.error), i))
-    if _disagree(record.error, None, shares[nearest], count):
+    nearer = 2 * abs(shares[nearest] - record.error) <= found - record.error
+    if not nearer or _disagree(record.error, None, shares[nearest], count):
         return f"{start}, and no common normalisation comes near: are these the data, the weights and the mask of its training?"
     best = tried[nearest]
     what = "as the file says" if best.name == _RECORDED else f"{best.name}"
@@ -114,11 +113,10 @@ def _improvement(findings: Findings) -> list[str]:
     measured = findings.measured
     assert measured is not None and measured.margins is not None
     wrong = error(measured.margins)
-    drawn = 0 if measured.census is None else len(measured.census.y)
-    if wrong * drawn < FEW_ERRORS:
+    if wrong == 0:
         return []
     tried = candidates_for(findings)
-    errors = measured_with(findings, tried)
+    errors = measured_with(findings, tried, least=math.ceil(LEAST / wrong))
     if errors is None:
         return []
     counts = [int(found.sum()) for found in errors.wrong]

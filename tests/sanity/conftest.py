@@ -16,10 +16,10 @@ from boundcalc.options import Options
 
 @pytest.fixture(scope="session")
 def arrays(tickets):
-    """1,500 images of each split of the sample, floats in [0, 1] with a channel, and their labels."""
+    """800 images of each split of the sample, floats in [0, 1] with a channel, and their labels."""
     with np.load(tickets.parent / "mnist_sample.npz") as held:
         return {
-            key: held[key][:1500, None] / 255.0 if key.startswith("x") else held[key][:1500].astype(np.int64)
+            key: held[key][:800, None] / 255.0 if key.startswith("x") else held[key][:800].astype(np.int64)
             for key in held.files
         }
 

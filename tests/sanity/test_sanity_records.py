@@ -8,10 +8,8 @@ import os
 import pytest
 import torch
 
-MNIST = (0.1307, 0.3081)
 
-
-def logger(*errors, word="test_accuracy", examples=1500):
+def logger(*errors, word="test_accuracy", examples=800):
     lines = []
     for epoch, wrong in enumerate(errors):
         value = 1 - wrong if word.endswith("accuracy") else wrong
@@ -124,13 +122,15 @@ def test_a_ticket_that_agrees(warned, sample, level):
 
 def test_a_ticket_that_disagrees_tells_its_normalisation(warned, sample, level):
     home = with_ticket(level)
-    (line,) = disagreeing(warned(home, sample, normalize=MNIST))
+    (line,) = disagreeing(warned(home, sample, normalize=(0.5, 0.5)))
     assert "ticket.json records a training error of 0.0226" in line
     assert "without --normalize (as the file says)" in line
 
 
 def test_a_ticket_of_another_network(warned, sample, level):
     (line,) = disagreeing(warned(with_ticket(level, train_error=0.4, test_error=None), sample))
+    assert line.endswith("are these the data, the normalisation and the mask of its training?")
+    (line,) = disagreeing(warned(with_ticket(level, train_error=0.0, test_error=None, samples=800), sample))
     assert "no common normalisation comes near" in line
 
 

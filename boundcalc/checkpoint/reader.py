@@ -141,7 +141,7 @@ def _decoded(
         evidence=state.evidence,
         tensors=dict(state.tensors),
         masks=dict(state.masks),
-        raw=masks_applied.to_raw(raw, resolved.masks),
+        raw=masks_applied.to_raw(raw, resolved.masks, state),
         ordered=ordered,
         ignored=state.ignored,
         entries=(*masks_applied.entries(state, raw, resolved), *unpacked),

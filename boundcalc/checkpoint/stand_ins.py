@@ -51,6 +51,11 @@ class Array(Inert):
     def __setstate__(self, state: Any) -> None:
         self.state = state
 
+    def objects(self) -> list[Any] | None:
+        """Return the entries of an array of objects, None for any other."""
+        whole = isinstance(self.state, tuple) and len(self.state) == _STATE_OF_AN_ARRAY
+        return self.state[-1] if whole and isinstance(self.state[-1], list) else None
+
     def tensor(self) -> torch.Tensor | None:
         """Return the array as a tensor, None where it is none of numbers or not as NumPy writes it."""
         if not isinstance(self.state, tuple) or len(self.state) != _STATE_OF_AN_ARRAY:
@@ -117,7 +122,9 @@ def made_plain(saved: Any) -> Any:
 def _made_plain(saved: Any, done: dict[int, Any]) -> Any:
     """Change tables and lists in place, each once: a file may hold one in several places, or in itself."""
     if isinstance(saved, Array):
-        found = saved.tensor()
+        inner, found = saved.objects(), saved.tensor()
+        if inner is not None:
+            _made_plain(inner, done)
         return saved if found is None else found
     if id(saved) in done:
         return done[id(saved)]

@@ -214,6 +214,38 @@ def test_copies_of_the_network_are_set_aside_with_their_masks(tmp_path):
     assert "another state dict" in why["shadow.fc1.weight_mask"]
 
 
+def test_masks_of_a_copy_are_not_lost_with_it(tmp_path):
+    copy = dense(2) | {f"{layer}.weight_mask": mask for layer, mask in masks().items()}
+    message = refusal(
+        tmp_path, {"state_dict": dense(), "ema": copy}, "ema.fc1.weight_mask", "save the one that is meant"
+    )
+    assert "--mask" in message
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    assert kept(read(saved(elsewhere, copy))) == RIGHT
+    assert kept(read(tmp_path / "model.pt", mask=masks())) == RIGHT
+
+
+def test_masks_of_attention_are_no_masks_of_weights(tmp_path):
+    state = dense() | {
+        "attn.mask": torch.ones(1, 1, 5, 5).tril().bool(),
+        "attn.causal_mask": torch.ones(7, 7).tril(),
+    }
+    checkpoint = read(saved(tmp_path, state))
+    assert not checkpoint.masks
+    assert "attn.causal_mask" in checkpoint.tensors
+
+
+def test_sets_and_arrays_of_objects(tmp_path):
+    content = beside(
+        "kept", {layer: set(mask_files._positions(mask).tolist()) for layer, mask in masks().items()}
+    )
+    assert kept(read(saved(tmp_path, content))) == RIGHT
+    ragged = np.empty(3, dtype=object)
+    ragged[:] = [mask.numpy() for mask in masks().values()]
+    assert kept(read(saved(tmp_path, beside("masks", ragged)))) == RIGHT
+
+
 def test_every_tensor_of_a_file_is_told_once(tmp_path):
     content = mask_files._rigl() | {"scheduler": {"last": torch.tensor(0.1)}, "ema": dense()}
     content["model"]["1.num_batches_tracked"] = torch.tensor(4)

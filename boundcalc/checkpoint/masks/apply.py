@@ -67,18 +67,24 @@ def alive(state: State, resolved: Resolved) -> dict[str, int]:
     return found
 
 
-def to_raw(raw: Mapping[str, torch.Tensor], masks: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+def to_raw(
+    raw: Mapping[str, torch.Tensor], masks: Mapping[str, torch.Tensor], state: State
+) -> dict[str, torch.Tensor]:
     """Multiply the undecoded state dict by masks, where it has the masked tensor under its plain name or as an original.
 
     Args:
         raw: the state dict as the model loads it.
         masks: key -> bool mask.
+        state: decoded and masked; its tensors are taken where they have the same name.
 
     Returns:
         The state dict with these tensors masked; other parts of reparametrisations stay as they are.
     """
     found: dict[str, torch.Tensor] = {}
     for key, tensor in raw.items():
+        if key in masks and key in state.tensors:
+            found[key] = state.tensors[key]
+            continue
         owner = next((name for name in _plain_names(key, raw) if name in masks), None)
         fits = owner is not None and masks[owner].shape == tensor.shape and tensor.is_floating_point()
         found[key] = keep_where(masks[owner], tensor) if owner is not None and fits else tensor

@@ -22,6 +22,7 @@ from boundcalc.checkpoint.masks.words import (
     kind_of,
     says_positions,
     says_units,
+    speaks_of_inputs,
     speaks_of_masks,
     without_words,
 )
@@ -128,9 +129,8 @@ class _Reading:
         if missing:
             leaf = missing[0]
             there = listing(self.targets.matrices)
-            return Problem(
-                leaf.name, f"belongs to no layer (its shape is {_shape(leaf)}; the weights are {there})"
-            )
+            text = f"belongs to no layer (its shape is {_shape(leaf)}; the weights are {there})"
+            return Problem(leaf.name, text, masklike=self.family.given or not speaks_of_inputs(leaf.parts))
         wrong = self._not_tensors(depth)
         if wrong is not None:
             return wrong

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from boundcalc.checkpoint.stand_ins import Array
 from boundcalc.errors import CheckpointError
 
 _DEEPEST = 24
@@ -82,6 +83,10 @@ def leaves(value: Any, file: str, path: Path = ()) -> Iterator[Leaf]:
     if isinstance(value, Mapping):
         for key, inner in value.items():
             yield from leaves(inner, file, (*path, *(key if isinstance(key, tuple) else (key,))))
+    elif isinstance(value, set | frozenset) and all(type(one) is int for one in value):
+        yield Leaf(path, torch.tensor(sorted(value), dtype=torch.int64), is_list=True)
+    elif isinstance(value, Array) and (objects := value.objects()) is not None:
+        yield from leaves(objects[0] if len(objects) == 1 else objects, file, path)
     elif isinstance(value, list | tuple):
         numbers = _numbers(value)
         if numbers is not None:

@@ -9,6 +9,7 @@ import torch
 
 from boundcalc.budget import Budget
 from boundcalc.checkpoint import validate
+from boundcalc.checkpoint.arrays import count_nonzero
 from boundcalc.checkpoint.conventions.state import State, listing
 from boundcalc.checkpoint.masks import scan, scores
 from boundcalc.checkpoint.masks import targets as found_targets
@@ -20,7 +21,7 @@ from boundcalc.checkpoint.masks.leaves import Leaf, Path, leaves, spoken
 from boundcalc.checkpoint.masks.orient import Masks, orient
 from boundcalc.checkpoint.masks.scan import Answer
 from boundcalc.checkpoint.masks.values import is_binary, ones
-from boundcalc.checkpoint.masks.words import speaks_of_masks
+from boundcalc.checkpoint.masks.words import says_mask, speaks_of_masks
 from boundcalc.checkpoint.types import Entry
 from boundcalc.errors import CheckpointError
 
@@ -88,6 +89,7 @@ class _Resolver:
         self.owners: dict[str, str] = dict(self.ranked)
         self.refused: list[tuple[Family, Problem]] = []
         self.sentences: list[tuple[str, str]] = []
+        self.elsewhere: list[Leaf] = []
 
     def resolve(self, given: tuple[Given, ...]) -> Resolved:
         live = self._live_sets()
@@ -107,6 +109,8 @@ class _Resolver:
             masks, products = combined([*live, *sets])
         except Problem as problem:
             raise self._error(problem, self.state.path) from None
+        if not masks:
+            self._refuse_masks_of_copies()
         self.sentences += [(sentence, "") for sentence in products]
         applied = {name: keep for name, keep in masks.items() if name in covered}
         return Resolved(applied, tuple(self.sentences), tuple(self.entries), self.owners)
@@ -142,6 +146,8 @@ class _Resolver:
                 if home is None:
                     found.append(self._checked(leaf, self.budget))
                 elif leaf.tensor is not None:
+                    if scan.prunes(leaf) and any(says_mask(part) for part in leaf.parts):
+                        self.elsewhere.append(leaf)
                     answers.append(Answer(leaf, f"of {spoken(home)}, another state dict, which is not read"))
         candidates, others_answers = scan.beside(found, self.targets)
         return candidates, answers + others_answers
@@ -154,6 +160,21 @@ class _Resolver:
                     self.state.path,
                     f"holds {home} and {spoken(path)}, whose name says that it is pruned: save the one that is meant by itself",
                 )
+
+    def _refuse_masks_of_copies(self) -> None:
+        """Refuse a network without a zero beside a copy of it that has masks: which of them is meant is not told.
+
+        Raises:
+            CheckpointError: naming the mask.
+        """
+        weights = (self.targets.tensors[name] for name in self.targets.matrices)
+        if self.elsewhere and all(count_nonzero(weight) == weight.numel() for weight in weights):
+            home = spoken(self.state.home) or "the state dict"
+            text = f"{self.elsewhere[0].name} is a mask in another state dict, and {home} has none"
+            raise CheckpointError(
+                self.state.path,
+                f"{text}: save the one that is meant by itself, or give its masks with --mask",
+            )
 
     def _checked(self, leaf: Leaf, budget: Budget | None) -> Leaf:
         """Return an entry with its tensor made plain, where its name says mask; other tensors are looked at as they are."""

@@ -63,7 +63,7 @@ def _is_candidate(leaf: Leaf, weights: Targets) -> bool:
         return False
     kept_apart = any(is_pure(part) and says_mask(part) for part in layer)
     if last in _PLACES or last.startswith(("weight_", "bias_")) and not speaks_of_masks(last):
-        return kept_apart and last in {"weight", "bias"} and _prunes(leaf)
+        return kept_apart and last in {"weight", "bias"} and prunes(leaf)
     if kept_apart or speaks_of_masks(last):
         return kept_apart or says_mask(last) or _may_be(leaf)
     tensor = leaf.tensor
@@ -94,10 +94,11 @@ def _is_alike(tensor: torch.Tensor, weights: Targets, layer: str) -> bool:
 def _may_be(leaf: Leaf) -> bool:
     """Tell whether an entry whose name says pruned, zero or kept, but not mask, has values that could be one."""
     tensor = leaf.tensor
-    return tensor is not None and tensor.dim() > 0 and (not tensor.is_floating_point() or _prunes(leaf))
+    return tensor is not None and tensor.dim() > 0 and (not tensor.is_floating_point() or prunes(leaf))
 
 
-def _prunes(leaf: Leaf) -> bool:
+def prunes(leaf: Leaf) -> bool:
+    """Tell whether an entry is made of zeros and ones, not all of them 0."""
     tensor = leaf.tensor
     return tensor is not None and tensor.dim() > 0 and is_binary(tensor) and count_nonzero(tensor) > 0
 

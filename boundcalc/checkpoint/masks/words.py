@@ -80,6 +80,11 @@ def of_inputs(name: str) -> bool:
     return not _MASK.isdisjoint(words) and not _OTHERS_MASKS.isdisjoint(words)
 
 
+def speaks_of_inputs(names: Iterable[str]) -> bool:
+    """Tell whether a path of names leads into attention or the like, where masks are of inputs and not of weights."""
+    return any(not _OTHERS_MASKS.isdisjoint(tokens(name)) for name in names)
+
+
 def is_pure(name: str) -> bool:
     """Tell whether one part of a name speaks of masks and of nothing that could be a layer.
 

@@ -182,7 +182,8 @@ def test_a_one_dimensional_convolution_is_one_of_height_1():
     assert ours["checkpoint"]["parameters"] == 144
     assert ours["network"]["layers"][0] | {"shape": 0} == {
         "name": "0", "kind": "conv1d", "shape": 0, "stride": [1], "padding": [2], "dilation": [1], "groups": 1, "parameters": 80,
-        "surviving": theirs["network"]["layers"][0]["surviving"], "kept": theirs["network"]["layers"][0]["surviving"], "density": theirs["network"]["layers"][0]["density"],
+        "surviving": theirs["network"]["layers"][0]["surviving"], "kept": theirs["network"]["layers"][0]["kept"],
+        "density": theirs["network"]["layers"][0]["density"],
     }  # fmt: skip
     assert ours["network"]["layers"][0]["shape"] == [8, 2, 5]
     for part in ("bounds", "samples", "topology", "graphon"):

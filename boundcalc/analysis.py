@@ -19,9 +19,10 @@ from boundcalc.bounds.problem import Chain, Problem, Settings, chain_of
 from boundcalc.checkpoint import from_state_dict, read
 from boundcalc.checkpoint.types import Checkpoint
 from boundcalc.empirical.energies import Energies, declared
-from boundcalc.errors import CheckpointError, NotCovered, UsageError
+from boundcalc.errors import ArchitectureUnknown, CheckpointError, NotCovered, UsageError
 from boundcalc.findings import Findings, Reference
 from boundcalc.network.fit import in_names_of
+from boundcalc.network.inventory import inventory
 from boundcalc.network.load import from_checkpoint, reference_weights
 from boundcalc.network.network import Network
 from boundcalc.options import AVAILABLE, PARTS, Options
@@ -162,9 +163,7 @@ def find(checkpoint: Checkpoint, options: Options, progress: Progress | None = N
     clock = Clock()
     with clock.time("read"):
         dataset = _open_data(options)
-        network = from_checkpoint(
-            checkpoint, options.model, options.input_shape or sample_shape(dataset), options.prefix
-        )
+        network = _network(checkpoint, dataset, options)
         if dataset is not None:
             _check_shape(network, dataset)
         reference, weights = _reference(checkpoint, network, options)
@@ -180,7 +179,8 @@ def find(checkpoint: Checkpoint, options: Options, progress: Progress | None = N
             bounds = evaluate_all(registry.values(), problem)
             at_once = together(bounds.values(), problem)
     with clock.time("samples"):
-        samples = _samples(network, energies, options) if options.wants("samples") else None
+        wanted = options.wants("samples") and not network.unplaced
+        samples = _samples(network, energies, options) if wanted else None
     with clock.time("topology"):
         topology = _topology(network, weights, options) if options.wants("topology") else None
     with clock.time("graphon"):
@@ -190,9 +190,25 @@ def find(checkpoint: Checkpoint, options: Options, progress: Progress | None = N
     reason = gntk if isinstance(gntk, str) else ""
     findings = Findings(
         options, checkpoint, network, dataset, measured, energies, reference, bounds, at_once, samples, topology, graphon,
-        None if isinstance(gntk, str) else gntk, _skipped(options, energies, measured, reason), clock.seconds,
+        None if isinstance(gntk, str) else gntk, _skipped(options, network, energies, measured, reason), clock.seconds,
     )  # fmt: skip
     return _looked_over(findings, clock)
+
+
+def _network(checkpoint: Checkpoint, dataset: Dataset | None, options: Options) -> Network:
+    """Return the network; where its architecture is not known and nothing asked for needs it, its weights alone.
+
+    Raises:
+        ArchitectureUnknown: the architecture is not known, and something that was asked for needs it.
+    """
+    try:
+        return from_checkpoint(
+            checkpoint, options.model, options.input_shape or sample_shape(dataset), options.prefix
+        )
+    except ArchitectureUnknown as error:
+        if dataset is not None or options.samples is not None or options.reference is not None:
+            raise
+        return inventory(checkpoint, error.problem, options.prefix)
 
 
 def _looked_over(findings: Findings, clock: Clock) -> Findings:
@@ -348,7 +364,7 @@ def _reference(
 ) -> tuple[Reference | None, dict[str, torch.Tensor]]:
     if options.reference is not None:
         reference = Reference(str(options.reference), "given")
-    elif checkpoint.reference is not None:
+    elif checkpoint.reference is not None and not network.unplaced:
         reference = Reference(str(checkpoint.reference), "found beside the checkpoint")
     else:
         return None, {}
@@ -379,7 +395,7 @@ def _same_survivors(own: torch.Tensor, start: torch.Tensor) -> bool:
 
 
 def _skipped(
-    options: Options, energies: Energies | None, measured: Measured | None, gntk: str
+    options: Options, network: Network, energies: Energies | None, measured: Measured | None, gntk: str
 ) -> dict[str, str]:
     reasons = {part: f"not in version {__version__}" for part in PARTS if part not in AVAILABLE}
     if energies is None:
@@ -390,4 +406,6 @@ def _skipped(
         reasons["empirical"] = measured.reason
     if gntk:
         reasons["gntk"] = gntk
+    if network.unplaced:
+        reasons |= dict.fromkeys(("bounds", "samples", "gntk", "empirical"), network.unplaced)
     return {part: reasons[part] for part in PARTS if part in reasons and options.wants(part)}

@@ -44,6 +44,10 @@ class CheckpointError(BoundcalcError):
         self.problem = problem
 
 
+class ArchitectureUnknown(CheckpointError):
+    """A checkpoint whose weights were read, but not the network that they belong to."""
+
+
 class DataError(BoundcalcError):
     """Data that is unreadable or does not fit the network: exit status 3."""
 

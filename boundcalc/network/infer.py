@@ -9,7 +9,7 @@ from dataclasses import replace
 from boundcalc.checkpoint.conventions.state import listing
 from boundcalc.checkpoint.shared import Groups
 from boundcalc.checkpoint.types import Checkpoint
-from boundcalc.errors import CheckpointError
+from boundcalc.errors import ArchitectureUnknown, CheckpointError
 from boundcalc.network import apart, tied
 from boundcalc.network.geometry import Window
 from boundcalc.network.network import Network
@@ -114,7 +114,7 @@ def _refuse_several(given: Checkpoint, prefixes: list[str]) -> None:
         names = listing(prefix.rstrip(".") for prefix in prefixes)
         raise CheckpointError(
             given.path,
-            f"it holds several networks, under the prefixes {names}: choose one with --prefix NAME, or give --model",
+            f"it holds several networks ({len(prefixes)}), under the prefixes {names}: choose one with --prefix NAME, or give --model",
         )
 
 
@@ -136,7 +136,7 @@ def _layer_names(given: Checkpoint) -> list[str]:
     for key in given.tensors:
         if key.endswith("running_mean"):
             layer = key.rpartition(".")[0]
-            raise CheckpointError(
+            raise ArchitectureUnknown(
                 given.path, f"{layer} is a BatchNorm, whose place in the network no shape tells: give --model"
             )
     unexplained = sorted(set(given.tensors) - explained)
@@ -144,9 +144,9 @@ def _layer_names(given: Checkpoint) -> list[str]:
         key = unexplained[0]
         shape = tuple(given.tensors[key].shape)
         problem = f"{key} {shape} is not part of a chain of linear and 2-d convolution layers: give --model"
-        raise CheckpointError(given.path, problem)
+        raise ArchitectureUnknown(given.path, problem)
     if not names:
-        raise CheckpointError(given.path, "it holds no weight of a linear or 2-d convolution layer")
+        raise ArchitectureUnknown(given.path, "it holds no weight of a linear or 2-d convolution layer")
     return names
 
 
@@ -189,12 +189,12 @@ def _chain(given: Checkpoint, names: list[str], twins: Mapping[str, str]) -> tup
     found = list(search.orders(_MOST if not twins else _MOST_OF_TWINS))
     readings = {tuple(twins.get(name, name) for name in order): order for order in found}
     if (search.steps <= 0 and len(readings) < _MOST) or (twins and len(found) == _MOST_OF_TWINS):
-        raise CheckpointError(given.path, "too many orders of its layers are possible: give --model")
+        raise ArchitectureUnknown(given.path, "too many orders of its layers are possible: give --model")
     if not found:
-        raise CheckpointError(given.path, _broken(given, names))
+        raise ArchitectureUnknown(given.path, _broken(given, names))
     if len(readings) > 1:
         a, b = (" -> ".join(order) for order in list(readings.values())[:2])
-        raise CheckpointError(given.path, f"two readings are possible ({a}; or {b}): give --model")
+        raise ArchitectureUnknown(given.path, f"two readings are possible ({a}; or {b}): give --model")
     return found[0], "layers are put in the one order in which their shapes chain and their numbers rise"
 
 
@@ -229,7 +229,7 @@ def _image_shape(
 ) -> tuple[int, ...]:
     channels = shapes[0][1]
     if input_shape is None:
-        raise CheckpointError(
+        raise ArchitectureUnknown(
             given.path,
             f"a convolution's input size is not in the file: give --input-shape {channels},H,W or --model",
         )
@@ -266,13 +266,15 @@ def _windows(
     given: Checkpoint, chain: list[str], shapes: list[tuple[int, ...]], input_shape: tuple[int, ...]
 ) -> tuple[list[Window], str]:
     if len(shapes[-1]) != 2:
-        raise CheckpointError(given.path, f"{chain[-1]} is a convolution and the last layer: give --model")
+        raise ArchitectureUnknown(
+            given.path, f"{chain[-1]} is a convolution and the last layer: give --model"
+        )
     if shapes[0][1] != input_shape[0]:
-        raise CheckpointError(given.path, f"{chain[0]} may be grouped: give --model")
+        raise ArchitectureUnknown(given.path, f"{chain[0]} may be grouped: give --model")
     size = (input_shape[1], input_shape[2])
     fitting = [reading for reading in READINGS if _reading(shapes, size, *reading) is not None]
     if len(fitting) != 1 or fitting[0][2] != 1:
-        raise CheckpointError(given.path, _undecided(fitting, shapes))
+        raise ArchitectureUnknown(given.path, _undecided(fitting, shapes))
     stride, padding, pool = fitting[0]
     windows = _reading(shapes, size, stride, padding, pool)
     assert windows is not None
@@ -281,7 +283,7 @@ def _windows(
         problem = (
             f"either stride {stride}, padding {padding} or a global pooling leaves one position: give --model"
         )
-        raise CheckpointError(given.path, problem)
+        raise ArchitectureUnknown(given.path, problem)
     return (
         windows,
         f"every convolution has stride {stride}, padding {padding}: the only uniform reading that fits",

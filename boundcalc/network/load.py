@@ -9,7 +9,7 @@ import torch
 
 from boundcalc.checkpoint.program import Program
 from boundcalc.checkpoint.types import Checkpoint
-from boundcalc.errors import CheckpointError, NotCovered, only_own_errors
+from boundcalc.errors import ArchitectureUnknown, CheckpointError, NotCovered, only_own_errors
 from boundcalc.network import fit, tied
 from boundcalc.network.forward import run
 from boundcalc.network.infer import infer
@@ -152,7 +152,7 @@ def _first_width(named: str, module: torch.nn.Module) -> tuple[int, ...]:
     )
     if isinstance(first, torch.nn.Linear):
         return (first.in_features,)
-    raise CheckpointError(named, "its input size is not known: give --input-shape, e.g. 1,28,28")
+    raise ArchitectureUnknown(named, "its input size is not known: give --input-shape, e.g. 1,28,28")
 
 
 def _check_against(named: str, network: Network, module: torch.nn.Module, example: torch.Tensor) -> None:

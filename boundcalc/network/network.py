@@ -42,6 +42,8 @@ class Network:
         roles: key and role of every tensor that is read: ``"weight"``, ``"bias"``, ``"normalisation"`` (its scale and shift)
             or ``"buffer"``. Empty where the architecture was inferred.
         set_aside: key of every other tensor of the file, and why it is not part of this network.
+        unplaced: why the architecture is not known, and what to do; empty where it is. Such a network is its weights and no more:
+            input, outputs and depth say nothing.
 
     Raises:
         ValueError: nodes out of order, no input, or no weights.
@@ -53,6 +55,7 @@ class Network:
     assumptions: tuple[str, ...] = field(default=())
     roles: tuple[tuple[str, str], ...] = field(default=())
     set_aside: tuple[tuple[str, str], ...] = field(default=())
+    unplaced: str = ""
 
     def __post_init__(self) -> None:
         if not self.nodes or not isinstance(self.nodes[0], Input):

@@ -198,8 +198,14 @@ class Weight:
 KERNELS = frozenset({"conv1d", "conv3d"})
 """Kinds of `Weight` whose mask is that of a kernel, which topology, samples and graphons take as a `conv2d`'s."""
 
+UNPLACED = "an unknown architecture"
+"""The operation that stands for a whole network whose architecture is not known."""
+
 Masked = Affine | Weight
 """A layer with a mask, whether bounds cover it or not."""
+
+_AXES = 4
+"""Of a weight as masks are taken: outputs, inputs, height, width."""
 
 _ENTRYWISE = frozenset({"add", "cat", "copy", "div", "lerp", "mul", "prelu", "rsub", "stack", "sub", "where"})
 """Operations whose weights act on single entries; they are no layer of a network's depth."""
@@ -241,11 +247,10 @@ def masked_of(node: Node) -> tuple[Masked, ...]:
     """Return the layers of a node whose masks are matrices or kernels."""
     if isinstance(node, Affine):
         return (node,)
-    return (
-        tuple(weight for weight in node.weights if weight.kind in KERNELS)
-        if isinstance(node, Unknown)
-        else ()
-    )
+    if not isinstance(node, Unknown):
+        return ()
+    every = node.op == UNPLACED
+    return tuple(w for w in node.weights if w.kind in KERNELS or (every and w.weight.ndim == _AXES))
 
 
 def is_layer(node: Node) -> bool:

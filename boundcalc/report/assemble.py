@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from boundcalc._version import __version__
+from boundcalc.network.ops import Affine
 from boundcalc.report import tensors_tree
 from boundcalc.report.tree import SCHEMA, Report
 from boundcalc.report.verdict import sentences, verdict
@@ -14,7 +15,7 @@ from boundcalc.report.verdict import sentences, verdict
 if TYPE_CHECKING:
     from boundcalc.bounds.evaluate import BoundResult
     from boundcalc.findings import Findings
-    from boundcalc.network.ops import Affine
+    from boundcalc.network.ops import Masked
 
 LARGEST_LOG = 700.0
 """Natural logs above this are reported by log10 alone."""
@@ -98,34 +99,44 @@ def _hints(findings: Findings) -> list[str]:
 
 def _network(findings: Findings) -> dict[str, Any]:
     network = findings.network
+    known = not network.unplaced
     return {
-        "input_shape": list(network.input_shape),
-        "outputs": network.outputs,
-        "depth": network.depth,
+        "input_shape": list(network.input_shape) if known else None,
+        "outputs": network.outputs if known else None,
+        "depth": network.depth if known else None,
         "source": network.source,
+        "unplaced": network.unplaced or None,
         "assumptions": list(network.assumptions),
-        "layers": [_layer(layer) for layer in network.layers()],
-        "uncounted": [asdict(weight) for weight in network.uncounted],
+        "layers": list(map(_layer, network.layers() if known else network.counted())),
+        "uncounted": [asdict(weight) for weight in network.uncounted] if known else [],
         "set_aside": [{"key": key, "why": why} for key, why in network.set_aside],
     }
 
 
-def _layer(layer: Affine) -> dict[str, Any]:
-    window = layer.window
-    axes = {"conv1d": 1, "conv2d": 2}.get(layer.kind, 0)
-    padding = [window.height.before, window.width.before]
+def _layer(layer: Masked) -> dict[str, Any]:
     return {
         "name": layer.name,
         "kind": layer.kind,
         "shape": list(layer.stored_shape),
-        "stride": list(window.stride)[-axes:] if axes else None,
-        "padding": padding[-axes:] if axes else None,
-        "dilation": list(window.dilation)[-axes:] if axes else None,
-        "groups": layer.groups if axes else None,
+        **_geometry(layer),
         "parameters": layer.parameters,
         "surviving": layer.surviving,
         "kept": layer.kept,
         "density": layer.surviving / layer.parameters,
+    }
+
+
+def _geometry(layer: Masked) -> dict[str, Any]:
+    """Return how a kernel moves over its input; nulls for a linear layer, and where the architecture is not known."""
+    axes = {"conv1d": 1, "conv2d": 2}.get(layer.kind, 0)
+    if not isinstance(layer, Affine) or not axes:
+        return dict.fromkeys(("stride", "padding", "dilation", "groups"))
+    window = layer.window
+    return {
+        "stride": list(window.stride)[-axes:],
+        "padding": [window.height.before, window.width.before][-axes:],
+        "dilation": list(window.dilation)[-axes:],
+        "groups": layer.groups,
     }
 
 

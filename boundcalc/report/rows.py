@@ -104,12 +104,15 @@ def _kept(counted: Tree) -> list[tuple[str, str]]:
 
 
 def _network_line(network: Tree) -> str:
+    source = show(network.get("source")) if network.get("source") else ""
+    if network.get("unplaced"):
+        return source
     parts = [
         f"input {sizes(network.get('input_shape'))}",
         f"outputs {plain(network.get('outputs'))}",
         f"depth {plain(network.get('depth'))}",
     ]
-    return ", ".join(parts) + (f"; {network['source']}" if network.get("source") else "")
+    return ", ".join(parts) + (f"; {source}" if source else "")
 
 
 def _skipped(tree: Tree) -> Section | None:

@@ -83,23 +83,11 @@ def _part(value: Any) -> str | None:
 
 
 def _of_list(key: str, values: list[Any]) -> str | None:
-    if all(isinstance(value, torch.Tensor) for value in values):
-        how = (
-            "copy them into the model (torch_ema: ema.copy_to(model.parameters()))" if "shadow" in key else ""
-        )
-        how = how or "load them into the model in their order"
-        return (
-            f"{key} is a list of {len(values)} tensors without names, so no layer is known: {how} and "
-            'save it with torch.save(model.state_dict(), "model.pt")'
-        )
-    tables = [value for value in values if _is_state_dict(value)]
-    if not tables:
+    if not all(isinstance(value, torch.Tensor) for value in values):
         return None
+    how = "copy them into the model (torch_ema: ema.copy_to(model.parameters()))" if "shadow" in key else ""
+    how = how or "load them into the model in their order"
     return (
-        f"{key} is a list of {len(values)} state dicts: save the one that is meant, with "
-        f'torch.save(torch.load(FILE, weights_only=True)["{key}"][0], "model.pt")'
+        f"{key} is a list of {len(values)} tensors without names, so no layer is known: {how} and "
+        'save it with torch.save(model.state_dict(), "model.pt")'
     )
-
-
-def _is_state_dict(value: Any) -> bool:
-    return isinstance(value, Mapping) and any(isinstance(item, torch.Tensor) for item in value.values())

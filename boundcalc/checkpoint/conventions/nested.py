@@ -59,9 +59,9 @@ def unwrap(saved: Any, path: str) -> State:
     """
     state = State(path, {})
     for _ in range(_DEEPEST):
+        saved = _joined_by_layer(_listed(saved))
         if not isinstance(saved, dict):
             raise CheckpointError(path, _no_table(saved))
-        saved = _joined_by_layer(saved)
         taken = _taken(saved)
         if taken is None and len(homes := _homes(saved)) > 1:
             return _together(saved, homes, state)
@@ -80,8 +80,33 @@ def _no_table(saved: Any) -> str:
     return f"holds {_kind(saved)}, not a state dict: a table of named tensors"
 
 
-def _joined_by_layer(saved: dict[Any, Any]) -> dict[Any, Any]:
+def _listed(saved: Any) -> Any:
+    """Return what holds a list of state dicts, the networks of a cascade, with each under its place; anything else as it is."""
+    if isinstance(saved, list | tuple):
+        return (
+            {str(place): table for place, table in enumerate(saved)} if _is_list_of_tables(saved) else saved
+        )
+    if not isinstance(saved, dict) or any(_is_home(key, value) for key, value in saved.items()):
+        return saved
+    found: dict[Any, Any] = {}
+    for key, value in saved.items():
+        listed = isinstance(key, str) and _is_list_of_tables(value) and "optim" not in key.lower()
+        found |= {f"{key}.{place}": table for place, table in enumerate(value)} if listed else {key: value}
+    return found
+
+
+def _is_list_of_tables(value: Any) -> bool:
+    return (
+        isinstance(value, list | tuple)
+        and bool(value)
+        and all(_is_home("", table) and _is_table(table) for table in value)
+    )
+
+
+def _joined_by_layer(saved: Any) -> Any:
     """Return a table of tables that are layers, {layer: {weight, bias}}, as a state dict; anything else as it is."""
+    if not isinstance(saved, dict):
+        return saved
     layers = [key for key, value in saved.items() if _is_home(key, value)]
     own = [key for key in layers if _is_table(saved[key]) and all(map(_is_of_a_layer, saved[key]))]
     if len(own) < 2 or own != layers or any(isinstance(value, torch.Tensor) for value in saved.values()):

@@ -1,0 +1,78 @@
+"""The weights of a checkpoint whose architecture is not known: enough to say how sparse each is, not to run it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Container
+
+import torch
+
+from boundcalc.checkpoint.types import Checkpoint
+from boundcalc.network import apart, fit, tied
+from boundcalc.network.network import Network
+from boundcalc.network.ops import UNPLACED, Input, Unknown, Weight
+
+_KINDS = {2: "linear", 3: "conv1d", 4: "conv2d", 5: "conv3d"}
+"""What a weight of so many dimensions usually belongs to."""
+
+_SOURCE = "not known: the weights alone"
+
+
+def inventory(checkpoint: Checkpoint, reason: str, prefix: str | None = None) -> Network:
+    """List the weights of a checkpoint.
+
+    Args:
+        checkpoint: canonical tensors.
+        reason: why its architecture is not known, and what to do.
+        prefix: of the keys of the network that is meant.
+
+    Returns:
+        A network of one operation that is not understood and reads them all; each counts once, also under several names.
+
+    Raises:
+        CheckpointError: no key begins with the prefix.
+    """
+    fitted = fit.under(checkpoint, prefix)
+    own = fitted.checkpoint
+    shared = tied.plain(own.shared, own.tensors)
+    again = {key for keys in shared for key in keys[1:]}
+    aside = {key: why for key in own.tensors if (why := apart.by_name(key)) is not None}
+    kept = {key: tensor for key, tensor in own.tensors.items() if key not in aside and key not in again}
+    weights = {key: tensor for key, tensor in kept.items() if tensor.ndim > 1 and tensor.numel()}
+    found = tuple(_weight(key, tensor, own.masks.get(key)) for key, tensor in weights.items())
+    biases = tuple((key, kept[key].numel()) for key in kept if key not in weights and _is_bias(key, weights))
+    network = Unknown("network", (0,), (1, 1, 1), UNPLACED, {}, ((1,),), found, biases)
+    notes = ("kinds of layers are told from the dimensions of their weights", *tied.notes(shared))
+    return fit.in_file(
+        Network(
+            (Input("input", (), (1, 1, 1)), network),
+            _SOURCE,
+            (),
+            notes,
+            set_aside=tuple(aside.items()),
+            unplaced=reason,
+        ),
+        fitted,
+    )
+
+
+def _is_bias(key: str, weights: Container[str]) -> bool:
+    """Tell a bias from the shift of a normalisation, which has a scale of one dimension beside it."""
+    return key.endswith("bias") and f"{key.removesuffix('bias')}weight" in weights
+
+
+def _weight(key: str, tensor: torch.Tensor, mask: torch.Tensor | None) -> Weight:
+    shape = _shape(tensor)
+    weight = tensor.double().reshape(shape)
+    declared = None if mask is None else mask.bool().reshape(shape)
+    support = weight != 0 if declared is None else (weight != 0) & declared
+    kind = _KINDS.get(tensor.ndim, f"{tensor.ndim} dimensions")
+    return Weight(key, kind, weight, support, declared, tuple(tensor.shape))
+
+
+def _shape(tensor: torch.Tensor) -> tuple[int, ...]:
+    """Return the shape in which masks are taken: (out, in, height, width), or as it is where there is none."""
+    if tensor.ndim not in _KINDS:
+        return tuple(tensor.shape)
+    window = tuple(tensor.shape[2:])
+    return (*tensor.shape[:2], *(window if len(window) == 2 else (1, math.prod(window))))

@@ -19,10 +19,11 @@ from boundcalc.bounds.problem import Chain, Problem, Settings, chain_of
 from boundcalc.checkpoint import from_state_dict, read
 from boundcalc.checkpoint.types import Checkpoint
 from boundcalc.empirical.energies import Energies, declared
-from boundcalc.errors import ArchitectureUnknown, CheckpointError, NotCovered, UsageError
+from boundcalc.errors import CheckpointError, NotCovered, UsageError
 from boundcalc.findings import Findings, Reference
+from boundcalc.network.bare import with_layer
 from boundcalc.network.fit import in_names_of
-from boundcalc.network.inventory import inventory
+from boundcalc.network.inventory import known_or_weights
 from boundcalc.network.load import from_checkpoint, reference_weights
 from boundcalc.network.network import Network
 from boundcalc.options import AVAILABLE, PARTS, Options
@@ -163,7 +164,9 @@ def find(checkpoint: Checkpoint, options: Options, progress: Progress | None = N
     clock = Clock()
     with clock.time("read"):
         dataset = _open_data(options)
-        network = _network(checkpoint, dataset, options)
+        shape = options.input_shape or sample_shape(dataset)
+        place = from_checkpoint if options.needs_a_forward_pass else known_or_weights
+        network = place(checkpoint, options.model, shape, options.prefix)
         if dataset is not None:
             _check_shape(network, dataset)
         reference, weights = _reference(checkpoint, network, options)
@@ -193,22 +196,6 @@ def find(checkpoint: Checkpoint, options: Options, progress: Progress | None = N
         None if isinstance(gntk, str) else gntk, _skipped(options, network, energies, measured, reason), clock.seconds,
     )  # fmt: skip
     return _looked_over(findings, clock)
-
-
-def _network(checkpoint: Checkpoint, dataset: Dataset | None, options: Options) -> Network:
-    """Return the network; where its architecture is not known and nothing asked for needs it, its weights alone.
-
-    Raises:
-        ArchitectureUnknown: the architecture is not known, and something that was asked for needs it.
-    """
-    try:
-        return from_checkpoint(
-            checkpoint, options.model, options.input_shape or sample_shape(dataset), options.prefix
-        )
-    except ArchitectureUnknown as error:
-        if dataset is not None or options.samples is not None or options.reference is not None:
-            raise
-        return inventory(checkpoint, error.problem, options.prefix)
 
 
 def _looked_over(findings: Findings, clock: Clock) -> Findings:
@@ -368,7 +355,7 @@ def _reference(
         reference = Reference(str(checkpoint.reference), "found beside the checkpoint")
     else:
         return None, {}
-    start = read(reference.path, max_memory=options.max_memory)
+    start = with_layer(read(reference.path, max_memory=options.max_memory))
     start = in_names_of(start, [f"{layer.name}.weight" for layer in network.layers()], options.prefix)
     weights = reference_weights(network, start)
     _check_independent(network, checkpoint, start, options.prefix)
@@ -379,7 +366,7 @@ def _check_independent(
     network: Network, checkpoint: Checkpoint, start: Checkpoint, prefix: str | None
 ) -> None:
     keys = [f"{layer.name}.weight" for layer in network.layers()]
-    checkpoint = in_names_of(checkpoint, keys, prefix)
+    checkpoint = in_names_of(with_layer(checkpoint), keys, prefix)
     pairs = [(checkpoint.tensors.get(key), start.tensors.get(key)) for key in keys]
     if keys and all(
         own is not None and other is not None and _same_survivors(own, other) for own, other in pairs

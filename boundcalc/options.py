@@ -175,6 +175,11 @@ class Options:
             if value is not None and not 0 < value < math.inf:
                 raise UsageError(f"{name} {value}: give a positive number")
 
+    @property
+    def needs_a_forward_pass(self) -> bool:
+        """Whether something is asked for that weights alone do not tell."""
+        return any(given is not None for given in (self.data, self.samples, self.reference))
+
     def wants(self, part: str) -> bool:
         """Return whether a part was asked for, by name or by default."""
         return self.parts is None or part in self.parts

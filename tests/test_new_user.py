@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.nn.utils import prune
 
 import boundcalc
 from boundcalc.cli.main import main
@@ -47,9 +48,30 @@ def test_nor_is_a_pruned_one(tickets):
         boundcalc.analyze(path, reference=path, parts=("samples",), input_shape=(1, 28, 28))
 
 
-def test_the_key_of_a_bare_layer_is_refused_in_one_line(tmp_path, capsys):
-    assert main([saved(nn.Linear(3, 2).state_dict(), tmp_path)]) == 3
-    assert capsys.readouterr().err.count("\n") == 1
+def test_the_state_dict_of_a_single_layer_has_no_layer_name(tmp_path, capsys):
+    for layer, shape in ((nn.Linear(3, 2), [2, 3]), (nn.Linear(3, 2, bias=False), [2, 3])):
+        layer.weight.data[0, 0] = 0
+        path = saved(layer.state_dict(), tmp_path)
+        assert main([path, "--samples", "9", "--input-bound", "1", "--format", "json"]) == 0
+        report = json.loads(capsys.readouterr().out)
+        (found,) = report["network"]["layers"]
+        assert (found["name"], found["shape"], found["surviving"]) == ("weight", shape, 5)
+        assert report["bounds"]["peeling"]["status"] == "theorem"
+        by_model = boundcalc.analyze(layer, samples=9, input_bound=1).to_dict()
+        assert by_model["network"]["layers"][0]["name"] == "weight"
+        assert by_model["bounds"]["peeling"]["value"] == report["bounds"]["peeling"]["value"]
+
+
+def test_a_single_layer_with_live_pruning_and_a_reference(tmp_path, capsys):
+    layer = nn.Linear(6, 4)
+    start = saved(layer.state_dict(), tmp_path, "start.pt")
+    layer.weight.data += 0.5
+    prune.random_unstructured(layer, "weight", 0.5)
+    path = saved(layer.state_dict(), tmp_path)
+    assert main([path, "--reference", start, "--samples", "9", "--input-bound", "1", "--format", "json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["checkpoint"]["density"] == 0.5 and report["checkpoint"]["mask"] == "declared"
+    assert report["checkpoint"]["reference"]["path"] == start
 
 
 class Squeezed(nn.Module):

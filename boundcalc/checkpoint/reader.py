@@ -62,6 +62,7 @@ class _Opened:
     files: tuple[Path, ...]
     budget: Budget
     program: Program | None = None
+    ordered: bool = True
 
 
 def read(
@@ -107,9 +108,8 @@ def _read(place: Path, mask: Any, max_memory: float | None, density: float | Non
     given, unused = _given(state, ticket, mask, max_memory), ""
     if ticket is None and mask is None:
         given, unused = _beside(opened.files[0], max_memory)
-    ordered = opened.container not in {Container.SAFETENSORS, Container.SHARD_INDEX}
     files = opened.files if ticket is None or not is_folder(place) else ticket.files
-    checkpoint = _decoded(state, given, density, ordered=ordered, budget=opened.budget)
+    checkpoint = _decoded(state, given, density, ordered=opened.ordered, budget=opened.budget)
     if unused and not checkpoint.masks:
         checkpoint = replace(checkpoint, evidence=(*checkpoint.evidence, unused))
     return replace(
@@ -217,9 +217,10 @@ def _open(path: Path, max_memory: float | None) -> _Opened:
     files = shards.shard_files(path) if kind is Container.SHARD_INDEX else (path,)
     budget = Budget.of(path, sum(look(file).size for file in files), max_memory)
     if kind is Container.SAFETENSORS:
-        return _Opened(safetensors_file.load(path), kind, files, budget)
+        tensors, ordered = safetensors_file.load(path)
+        return _Opened(tensors, kind, files, budget, ordered=ordered)
     if kind is Container.SHARD_INDEX:
-        return _Opened(shards.load_shards(path, budget), kind, files, budget)
+        return _Opened(shards.load_shards(path, budget), kind, files, budget, ordered=False)
     if kind is Container.PT2:
         from boundcalc.checkpoint import pt2
 
@@ -235,7 +236,8 @@ def _note_container(state: State, opened: _Opened, ticket: open_lth.Ticket | Non
     if opened.container is Container.PT2:
         return state.noting("a torch.export archive, with the forward pass", "pt2")
     if opened.container is Container.SAFETENSORS:
-        return state.noting("a safetensors file; its keys are sorted, not in layer order", "safetensors")
+        order = "in the order that boundcalc wrote" if opened.ordered else "sorted, not in layer order"
+        return state.noting(f"a safetensors file; its keys are {order}", "safetensors")
     if opened.container is Container.SHARD_INDEX:
         count = len(opened.files) - 1
         return state.noting(f"{count} shards, with an index; keys are not in layer order", "safetensors")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -9,15 +11,20 @@ import torch
 from boundcalc.errors import CheckpointError
 from boundcalc.files import read_bytes
 
+_ORDER = "boundcalc.order"
+"""The entry of the header's metadata in which boundcalc keeps the order of the keys, which the format does not."""
 
-def load(path: Path) -> dict[str, torch.Tensor]:
+_LENGTH = 8
+
+
+def load(path: Path) -> tuple[dict[str, torch.Tensor], bool]:
     """Read one safetensors file.
 
     Args:
         path: the file.
 
     Returns:
-        Name -> tensor, sorted by name, which is not the order of the layers.
+        Name -> tensor, and whether their order is that of the layers: of files that `as_bytes` made. Else they are sorted.
 
     Raises:
         CheckpointError: when the header is malformed or the file is truncated.
@@ -25,8 +32,10 @@ def load(path: Path) -> dict[str, torch.Tensor]:
     from safetensors import SafetensorError
     from safetensors.torch import load as load_bytes
 
+    content = read_bytes(path)
     try:
-        return dict(sorted(load_bytes(read_bytes(path)).items()))  # the library returns them in any order
+        tensors = load_bytes(content)
+        order = _order(content)
     except (
         SafetensorError,
         OSError,
@@ -37,3 +46,27 @@ def load(path: Path) -> dict[str, torch.Tensor]:
         OverflowError,
     ) as problem:
         raise CheckpointError(path, f"damaged safetensors file ({problem})") from None
+    if order is None or sorted(order) != sorted(tensors):
+        return dict(sorted(tensors.items())), False  # the library returns them in any order
+    return {key: tensors[key] for key in order}, True
+
+
+def as_bytes(state: Mapping[str, torch.Tensor], *, ordered: bool) -> bytes:
+    """Return the bytes of a safetensors file.
+
+    Args:
+        state: plain tensors.
+        ordered: whether their order is that of the layers, which is kept then.
+    """
+    from safetensors.torch import save
+
+    alone = {key: tensor.detach().clone().contiguous() for key, tensor in state.items()}
+    order = {_ORDER: json.dumps(list(alone))} if ordered else {}
+    return save(alone, {"format": "pt", **order})
+
+
+def _order(content: bytes) -> list[str] | None:
+    header = json.loads(content[_LENGTH : _LENGTH + int.from_bytes(content[:_LENGTH], "little")])
+    metadata = header.get("__metadata__")
+    order = json.loads(metadata[_ORDER]) if isinstance(metadata, dict) and _ORDER in metadata else None
+    return order if isinstance(order, list) and all(isinstance(key, str) for key in order) else None

@@ -60,7 +60,7 @@ def shard_files(index: Path) -> tuple[Path, ...]:
 def _load(path: Path, budget: Budget) -> dict[Any, Any]:
     kind = container(path)
     if kind is Container.SAFETENSORS:
-        return dict(safetensors_file.load(path))
+        return dict(safetensors_file.load(path)[0])
     if kind not in _PICKLED:
         raise CheckpointError(path, "listed as a shard, but neither a safetensors nor a torch.save file")
     with open_file(path) as file:

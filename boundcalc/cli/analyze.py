@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import argparse
 from typing import TYPE_CHECKING
 
-from boundcalc.cli import figure, groups, parser, quantised
+from boundcalc.cli import figure, groups, parser, plain, quantised
 from boundcalc.cli.output import check, note, write
 from boundcalc.cli.progress import progress_bar
 from boundcalc.errors import BoundcalcError
+from boundcalc.options import Options
 
 if TYPE_CHECKING:
     from boundcalc.findings import Findings
@@ -25,11 +27,7 @@ def run(words: list[str]) -> int:
     given = parser.make().parse_all(words)
     options = groups.options(given)
     groups.check_format(given)
-    check(given.output)
-    if given.figure is not None:
-        figure.check(given.figure, options)
-    if given.save_quantised is not None:
-        quantised.check(given.save_quantised, options)
+    _check_places(given, options)
 
     from boundcalc.analysis import checkpoint_of, find
     from boundcalc.report.assemble import assemble
@@ -44,6 +42,8 @@ def run(words: list[str]) -> int:
     write(assemble(findings, saved).to(given.format, given.csv_raw), given.output)
     if given.figure is not None:
         figure.draw(findings, given.figure)
+    if given.save_plain is not None:
+        plain.save(findings, given.save_plain)
     if unsaved is not None:
         raise unsaved
     if given.only is None:
@@ -62,3 +62,14 @@ def _save(findings: Findings, place: str | None) -> BoundcalcError | None:
     except BoundcalcError as problem:
         return problem
     return None
+
+
+def _check_places(given: argparse.Namespace, options: Options) -> None:
+    """Refuse files that cannot be written, before anything is computed for them."""
+    check(given.output)
+    if given.figure is not None:
+        figure.check(given.figure, options)
+    if given.save_quantised is not None:
+        quantised.check(given.save_quantised, options)
+    if given.save_plain is not None:
+        plain.check(given.save_plain, given.checkpoint, options)

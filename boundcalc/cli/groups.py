@@ -153,6 +153,11 @@ def picture_options(group: argparse._ArgumentGroup) -> None:
         "--figure", metavar="FILE.png|pdf|svg", help="draw the graphons of all layers (needs matplotlib)"
     )
     group.add_argument(
+        "--save-plain",
+        metavar="FILE",
+        help="write weights, zero where pruned, and masks as a state dict (.pt, .pth or .safetensors)",
+    )
+    group.add_argument(
         "--save-quantised",
         metavar="FILE",
         help="write the network that occam certifies (.pt, .pth or .safetensors)",

@@ -10,7 +10,7 @@ from boundcalc.checkpoint.conventions.state import listing
 from boundcalc.checkpoint.shared import Groups
 from boundcalc.checkpoint.types import Checkpoint
 from boundcalc.errors import ArchitectureUnknown, CheckpointError
-from boundcalc.network import apart, tied
+from boundcalc.network import apart, bare, tied
 from boundcalc.network.geometry import Window
 from boundcalc.network.network import Network
 from boundcalc.network.ops import Affine, Input, Node, ReLU, Shape
@@ -35,6 +35,7 @@ def infer(given: Checkpoint, input_shape: tuple[int, ...] | None) -> Network:
     Raises:
         CheckpointError: keys that no chain explains, shapes that do not chain, more than one reading, or several networks.
     """
+    given = bare.with_layer(given)
     given = tied.agreed(given, shared := tied.plain(given.shared, given.tensors))
     _refuse_several(given, list(given.networks))
     networks = _networks(given)
@@ -114,7 +115,8 @@ def _refuse_several(given: Checkpoint, prefixes: list[str]) -> None:
         names = listing(prefix.rstrip(".") for prefix in prefixes)
         raise CheckpointError(
             given.path,
-            f"it holds several networks ({len(prefixes)}), under the prefixes {names}: choose one with --prefix NAME, or give --model",
+            f"it holds several networks ({len(prefixes)}), under the prefixes {names}: choose one with --prefix NAME, "
+            "or give --model",
         )
 
 

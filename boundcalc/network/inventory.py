@@ -8,7 +8,9 @@ from collections.abc import Container
 import torch
 
 from boundcalc.checkpoint.types import Checkpoint
+from boundcalc.errors import ArchitectureUnknown
 from boundcalc.network import apart, fit, tied
+from boundcalc.network.load import from_checkpoint
 from boundcalc.network.network import Network
 from boundcalc.network.ops import UNPLACED, Input, Unknown, Weight
 
@@ -16,6 +18,29 @@ _KINDS = {2: "linear", 3: "conv1d", 4: "conv2d", 5: "conv3d"}
 """What a weight of so many dimensions usually belongs to."""
 
 _SOURCE = "not known: the weights alone"
+
+
+def known_or_weights(
+    checkpoint: Checkpoint,
+    model: str | torch.nn.Module | None = None,
+    input_shape: tuple[int, ...] | None = None,
+    prefix: str | None = None,
+) -> Network:
+    """Read the architecture of a checkpoint as `from_checkpoint` does; where it cannot be known, list the weights alone.
+
+    Args:
+        checkpoint: what was read.
+        model: as `from_checkpoint` takes it.
+        input_shape: one sample's shape.
+        prefix: of the keys of the network that is meant.
+
+    Raises:
+        CheckpointError: the architecture is given and does not fit, or there are several networks.
+    """
+    try:
+        return from_checkpoint(checkpoint, model, input_shape, prefix)
+    except ArchitectureUnknown as error:
+        return inventory(checkpoint, error.problem, prefix)
 
 
 def inventory(checkpoint: Checkpoint, reason: str, prefix: str | None = None) -> Network:

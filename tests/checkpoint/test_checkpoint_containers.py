@@ -14,6 +14,7 @@ from neighbours import LAYERS, assert_read, followed, refusal, saved, state
 from safetensors.torch import save_file
 from torch import nn
 
+import boundcalc
 from boundcalc.checkpoint import read
 from boundcalc.errors import CheckpointError
 
@@ -77,7 +78,6 @@ def without_weights():
             "fc1.weight is an array of other things",
         ),
         "list of numbers": (state() | {"fc1.weight": [[1.0, 2.0]]}, "fc1.weight is a list, not a tensor"),
-        "several": ({"first": state(), "second": state()}, "several state dicts"),
     }
 
 
@@ -87,14 +87,42 @@ def test_files_without_weights_are_told_as_what_they_are(tmp_path, name):
     assert words in refusal(saved(tmp_path, content))
 
 
-@pytest.mark.parametrize(
-    "content", [{"state_dict": [state(), state()], "err": 0.1}, [state(), state(), state()]]
-)
-def test_cascades(tmp_path, content):
+def cascades():
+    return {
+        "under state_dict": ({"state_dict": [state(), dense()], "err": 0.1}, "state_dict.0", "state_dict.1"),
+        "a list": ([state(), dense()], "0", "1"),
+        "below": ({"run": {"nets": (state(), dense())}}, "nets.0", "nets.1"),
+    }
+
+
+def dense():
+    return {key: torch.ones_like(tensor) for key, tensor in state().items()}
+
+
+@pytest.mark.parametrize("name", cascades())
+def test_cascades(tmp_path, name):
+    content, first, second = cascades()[name]
     path = saved(tmp_path, content)
-    message = refusal(path)
-    assert f"a list of {3 if isinstance(content, list) else 2} state dicts" in message
-    assert_read(followed(message, path))
+    with pytest.raises(CheckpointError) as error:
+        boundcalc.analyze(path)
+    message = str(error.value)
+    assert (
+        f"several networks (2), under the prefixes {first}, {second}: choose one with --prefix NAME"
+        in message
+    )
+    density = {
+        prefix: boundcalc.analyze(path, prefix=prefix, parts=()).to_dict()["checkpoint"]["density"]
+        for prefix in (first, second)
+    }
+    weights = torch.cat([tensor.flatten() for key, tensor in state().items() if key.endswith("weight")])
+    assert density == {first: float((weights != 0).double().mean()), second: 1.0}
+
+
+def test_a_list_of_one_state_dict(tmp_path):
+    assert_read(saved(tmp_path, [state()]))
+    assert_read(saved(tmp_path, {"models": [state()], "epoch": 3}))
+    layers = [{"weight": state()[f"{name}.weight"], "bias": state()[f"{name}.bias"]} for name in LAYERS]
+    assert list(read(saved(tmp_path, layers)).tensors)[:3] == ["0.weight", "0.bias", "1.weight"]
 
 
 def test_lists_of_tensors_have_no_names(tmp_path):

@@ -149,7 +149,7 @@ def _holds_table(value: Any, depth: int) -> bool:
         return False
     if _is_table(value):
         return True
-    return any(_is_home(key, inner, depth - 1) for key, inner in value.items())
+    return any(_is_home(key, inner, depth - 1) or _is_list_of_tables(inner) for key, inner in value.items())
 
 
 def _is_home(key: Any, value: Any, depth: int = _DEEPEST) -> bool:

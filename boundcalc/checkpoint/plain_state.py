@@ -1,0 +1,54 @@
+"""A checkpoint of any convention as one state dict that any tool reads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+
+from boundcalc.checkpoint.types import Checkpoint
+from boundcalc.errors import CheckpointError
+
+SUFFIX = "_mask"
+
+
+def plain_state(checkpoint: Checkpoint) -> dict[str, torch.Tensor]:
+    """Return weights and masks under plain names.
+
+    ``L.weight`` is the weight, zero where it is pruned, so that a tool that knows no masks reads the pruned network. Where the
+    checkpoint declares a mask, ``L.weight_mask`` follows it, bool, True where a weight is kept: it tells a weight that is kept and
+    zero from a pruned one. ``load_state_dict(state, strict=False)`` leaves the masks out.
+
+    Args:
+        checkpoint: what was read.
+
+    Raises:
+        CheckpointError: a tensor of the file has a mask's name.
+    """
+    found: dict[str, torch.Tensor] = {}
+    for key, tensor in checkpoint.tensors.items():
+        found[key] = tensor.detach().clone().contiguous()
+        if key in checkpoint.masks:
+            name = f"{key}{SUFFIX}"
+            if name in checkpoint.tensors:
+                raise CheckpointError(
+                    checkpoint.path,
+                    f"{name} is there already: the mask of {key} cannot be saved under that name",
+                )
+            found[name] = checkpoint.masks[key].bool().clone().contiguous()
+    return found
+
+
+def in_order(state: Mapping[str, torch.Tensor], layers: Sequence[str]) -> dict[str, torch.Tensor] | None:
+    """Return a state dict in the order of the layers, None where one of its weights belongs to none of them.
+
+    Args:
+        state: with keys in any order.
+        layers: their names, as they follow one another.
+    """
+    places = {layer: place for place, layer in enumerate(layers)}
+    homes = {key: places.get(key.rpartition(".")[0]) for key in state}
+    if any(homes[key] is None for key, tensor in state.items() if tensor.ndim > 1):
+        return None
+    ranks = {key: len(layers) if place is None else place for key, place in homes.items()}
+    return {key: state[key] for key in sorted(state, key=lambda key: (ranks[key], "weight" not in key))}

@@ -19,12 +19,12 @@ from boundcalc.bounds.problem import Chain, Problem, Settings, chain_of
 from boundcalc.checkpoint import from_state_dict, read
 from boundcalc.checkpoint.types import Checkpoint
 from boundcalc.empirical.energies import Energies, declared
-from boundcalc.errors import CheckpointError, NotCovered, UsageError
+from boundcalc.errors import NotCovered, UsageError
 from boundcalc.findings import Findings, Reference
 from boundcalc.network.bare import with_layer
 from boundcalc.network.fit import in_names_of
 from boundcalc.network.inventory import known_or_weights
-from boundcalc.network.load import from_checkpoint, reference_weights
+from boundcalc.network.load import check_independent, from_checkpoint, reference_weights
 from boundcalc.network.network import Network
 from boundcalc.options import AVAILABLE, PARTS, Options
 from boundcalc.report.assemble import assemble
@@ -358,27 +358,8 @@ def _reference(
     start = with_layer(read(reference.path, max_memory=options.max_memory))
     start = in_names_of(start, [f"{layer.name}.weight" for layer in network.layers()], options.prefix)
     weights = reference_weights(network, start)
-    _check_independent(network, checkpoint, start, options.prefix)
+    check_independent(network, checkpoint, start, options.prefix)
     return replace(reference, tensors=start.tensors), weights
-
-
-def _check_independent(
-    network: Network, checkpoint: Checkpoint, start: Checkpoint, prefix: str | None
-) -> None:
-    keys = [f"{layer.name}.weight" for layer in network.layers()]
-    checkpoint = in_names_of(with_layer(checkpoint), keys, prefix)
-    pairs = [(checkpoint.tensors.get(key), start.tensors.get(key)) for key in keys]
-    if keys and all(
-        own is not None and other is not None and _same_survivors(own, other) for own, other in pairs
-    ):
-        raise CheckpointError(
-            start.path,
-            "has the checkpoint's own weights; a reference is the initialisation, which did not see the sample",
-        )
-
-
-def _same_survivors(own: torch.Tensor, start: torch.Tensor) -> bool:
-    return own.shape == start.shape and torch.equal(start.double() * (own != 0), own.double())
 
 
 def _skipped(

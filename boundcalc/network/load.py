@@ -11,6 +11,7 @@ from boundcalc.checkpoint.program import Program
 from boundcalc.checkpoint.types import Checkpoint
 from boundcalc.errors import ArchitectureUnknown, CheckpointError, NotCovered, only_own_errors
 from boundcalc.network import fit, tied
+from boundcalc.network.bare import with_layer
 from boundcalc.network.forward import run
 from boundcalc.network.infer import infer
 from boundcalc.network.network import Network
@@ -93,6 +94,36 @@ def reference_weights(network: Network, reference: Checkpoint) -> dict[str, torc
             if kind == "bias" or not _pruned_alike(start, layer.support):
                 found[key] = start
     return found
+
+
+def check_independent(
+    network: Network, checkpoint: Checkpoint, start: Checkpoint, prefix: str | None
+) -> None:
+    """Refuse a reference that has the checkpoint's own weights, or those that survive of them: the sample has made them.
+
+    Args:
+        network: the checkpoint's.
+        checkpoint: what was read.
+        start: the reference.
+        prefix: that was chosen for the checkpoint.
+
+    Raises:
+        CheckpointError: it has.
+    """
+    keys = [f"{layer.name}.weight" for layer in network.layers()]
+    checkpoint = fit.in_names_of(with_layer(checkpoint), keys, prefix)
+    pairs = [(checkpoint.tensors.get(key), start.tensors.get(key)) for key in keys]
+    if keys and all(
+        own is not None and other is not None and _same_survivors(own, other) for own, other in pairs
+    ):
+        raise CheckpointError(
+            start.path,
+            "has the checkpoint's own weights; a reference is the initialisation, which did not see the sample",
+        )
+
+
+def _same_survivors(own: torch.Tensor, start: torch.Tensor) -> bool:
+    return own.shape == start.shape and torch.equal(start.double() * (own != 0), own.double())
 
 
 def _pruned_alike(start: torch.Tensor, support: torch.Tensor) -> bool:

@@ -139,7 +139,14 @@ def test_a_network_that_is_not_covered(capsys, arrays, tmp_path):
     module = nn.Sequential(nn.Linear(6, 4), nn.LayerNorm(4), nn.ReLU(), nn.Linear(4, 2))
     program = torch.export.export(module.eval(), (torch.zeros(3, 6),))
     torch.export.save(program, tmp_path / "norm.pt2")
-    words = [str(tmp_path / "norm.pt2"), "--data", arrays, "--save-quantised", str(tmp_path / "out.pt")]
+    words = [
+        str(tmp_path / "norm.pt2"),
+        "--quiet",
+        "--data",
+        arrays,
+        "--save-quantised",
+        str(tmp_path / "out.pt"),
+    ]
     assert main(words) != 0
     error = capsys.readouterr().err
     assert error.count("\n") == 1 and "occam is not covered" in error

@@ -159,6 +159,7 @@ def side_by_side(
             for (a, b), layers in found.items()
         ],
         "unmatched": unmatched,
+        "warnings": _warnings(reports),
         "tickets": ordered,
         "statuses": kinds,
         "subjects": of,
@@ -225,6 +226,15 @@ def _distances(a: Opened, b: Opened, options: Options) -> tuple[LayerDistance, .
         return distances(a[1], b[1], options.cells, options.seed)
     except ValueError as error:
         raise CheckpointError(b[0].path, f"cannot be put beside {a[0].path}: {error}") from error
+
+
+def _warnings(reports: Sequence[Tree]) -> list[Tree]:
+    """Return what looks wrong about each network."""
+    return [
+        {"checkpoint": index, "warning": line}
+        for index, report in enumerate(reports)
+        for line in (report.get("verdict") or {}).get("warnings") or ()
+    ]
 
 
 def _checkpoint(checkpoint: Checkpoint, network: Network) -> dict[str, Any]:

@@ -77,7 +77,7 @@ def _checkpoint(findings: Findings) -> dict[str, Any]:
         "path": checkpoint.path,
         "sha256": checkpoint.sha256,
         "format": checkpoint.format,
-        "evidence": [*checkpoint.evidence, *_hints(findings)],
+        "evidence": list(checkpoint.evidence),
         "mask": mask if any(declared) else "inferred from exact zeros",
         "parameters": network.parameters,
         "surviving": network.surviving,
@@ -88,13 +88,6 @@ def _checkpoint(findings: Findings) -> dict[str, Any]:
         "ignored": list(checkpoint.ignored),
         "tensors": tensors_tree.tree(checkpoint, network),
     }
-
-
-def _hints(findings: Findings) -> list[str]:
-    plain = findings.dataset is not None and findings.options.normalize is None
-    if plain and findings.checkpoint.format == "open_lth":
-        return ["open_lth trains on normalised inputs, and no --normalize is given: errors may be far off"]
-    return []
 
 
 def _network(findings: Findings) -> dict[str, Any]:

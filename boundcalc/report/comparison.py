@@ -34,7 +34,7 @@ class Comparison:
             indices into ``checkpoints`` and ``layers`` (names, shapes, densities of both, l2, cut: [low, high]);
             ``tickets`` by lottery and density with the quantities of `boundcalc.report.comparable`, ``statuses`` and ``subjects`` of
             the bounds, ``correlations`` (Kendall's tau with gap and accuracy) and ``policy`` (how missing values and intervals are
-            dealt with).
+            dealt with), ``unmatched`` and ``warnings`` (what looks wrong, each with the index of its checkpoint).
 
     Raises:
         ValueError: a wrong schema, or a value that JSON cannot hold.

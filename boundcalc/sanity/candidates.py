@@ -133,11 +133,18 @@ def base_inputs(findings: Findings, *, test: bool = False) -> torch.Tensor | Non
     census = census_of(findings, test=test)
     if census is None:
         return None
-    given = findings.options.normalize
+    given = normalized_by(findings)
     if given is None:
         return census.x
     applied = Normalization.of(given)
     return applied.undone(census.x) if applied.fits(census.x.shape[1]) else None
+
+
+def normalized_by(findings: Findings) -> tuple[float, ...] | None:
+    """Return the means and deviations that --normalize gave, also where the data were opened with them; None without."""
+    if findings.options.normalize is not None:
+        return findings.options.normalize
+    return None if findings.dataset is None else findings.dataset.normalized or None
 
 
 def census_of(findings: Findings, *, test: bool) -> Census | None:
@@ -175,7 +182,8 @@ def candidates_for(findings: Findings) -> tuple[Normalization, ...]:
         fitting.append(Normalization((0.0,), (0.0039216,), "units of 0 to 255"))
     if float(base.min()) < 0:
         fitting += [known.inverse() for known in fitting if known.name]
-    given = None if findings.options.normalize is None else Normalization.of(findings.options.normalize)
+    applied = normalized_by(findings)
+    given = None if applied is None else Normalization.of(applied)
     every = [PLAIN, *fitting, *([own] if own.deviations[0] > 0 else [])]
     return tuple(found for found in every if found.numbers != (given or PLAIN).numbers)
 

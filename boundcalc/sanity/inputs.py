@@ -9,7 +9,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from boundcalc.sanity.candidates import COMMON, Normalization, base_inputs, measured_with, shown
+from boundcalc.sanity.candidates import (
+    COMMON,
+    Normalization,
+    base_inputs,
+    measured_with,
+    normalized_by,
+    shown,
+)
 from boundcalc.sanity.significance import much_worse
 
 if TYPE_CHECKING:
@@ -46,7 +53,7 @@ def normalization_units(findings: Findings) -> list[str]:
     Args:
         findings: of one analysis.
     """
-    given, base = findings.options.normalize, base_inputs(findings)
+    given, base = normalized_by(findings), base_inputs(findings)
     if given is None or base is None or len(base) < LEAST:
         return []
     applied = Normalization.of(given)
@@ -87,7 +94,7 @@ def input_units(findings: Findings) -> list[str]:
             f"the inputs never exceed {largest:.3g}: were they divided by 255 twice? uint8 is divided here, "
             "floats are taken as they are"
         ]
-    if largest <= LARGE or findings.options.normalize is not None or base is None:
+    if largest <= LARGE or normalized_by(findings) is not None or base is None:
         return []
     candidates = measured_with(findings, (Normalization((0.0,), (PIXEL,)),))
     if candidates is not None and much_worse(candidates.wrong[0], candidates.as_given):

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from boundcalc.empirical.measure import error
-from boundcalc.sanity.candidates import Errors, Normalization, candidates_for, measured_with
+from boundcalc.sanity.candidates import Errors, Normalization, candidates_for, measured_with, normalized_by
 from boundcalc.sanity.records import Record, records
 from boundcalc.sanity.significance import LEAST, much_worse
 
@@ -100,7 +100,7 @@ def _candidates(findings: Findings, record: Record) -> tuple[Sequence[Normalizat
     known = list(candidates_for(findings))
     if record.normalize is not None:
         numbers = record.normalize or (0.0, 1.0)
-        given = findings.options.normalize or (0.0, 1.0)
+        given = normalized_by(findings) or (0.0, 1.0)
         if numbers != tuple(given):
             known = [
                 Normalization.of(numbers, _RECORDED),
@@ -125,7 +125,7 @@ def _improvement(findings: Findings) -> list[str]:
     if counts[best] > FAR_BETTER * now or not much_worse(errors.as_given, errors.wrong[best]):
         return []
     count = len(errors.as_given)
-    given = "" if findings.options.normalize is None else " as normalised"
+    given = "" if normalized_by(findings) is None else " as normalised"
     return [
         f"the training error{given} is {now / count:.3g} on {count} drawn samples, and "
         f"{counts[best] / count:.3g} {tried[best].option}"

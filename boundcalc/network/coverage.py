@@ -125,9 +125,11 @@ def _said(found: list[Blocker]) -> str:
     if layers:
         more = f" and {len(layers) - _MOST} more" if len(layers) > _MOST else ""
         return f"{operation} at {', '.join(layers[:_MOST])}{more}{held}"
-    if len(found) > 1:
-        return f"{operation}, {len(found)} times"
-    return f"{operation} after {found[0].after}" if found[0].after else operation
+    if not found[0].after:
+        return operation if len(found) == 1 else f"{operation}, {len(found)} times"
+    place = found[0].place
+    first = place if place.startswith(f"{operation} ") else f"{operation} at {place}"
+    return first if len(found) == 1 else f"{first} and {len(found) - 1} more"
 
 
 def require(network: Network, covered: tuple[type, ...] = RELU_NETWORK) -> None:

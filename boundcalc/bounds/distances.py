@@ -82,7 +82,7 @@ def log_rms(problem: Problem, added: float = 0.0) -> float:
     """Return log(||X||_F / sqrt m), from above; `added` is a further energy."""
     energies = problem.energies
     per_sample = (energies.frobenius_squared + added) / energies.m
-    return 0.5 * log_up(per_sample, problem.network.inputs * energies.m)
+    return 0.5 * log_up(per_sample, 1)
 
 
 def capacities(names: Sequence[str], numbers: Mapping[str, float], log_scale: float) -> list[float]:

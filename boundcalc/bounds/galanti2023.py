@@ -33,7 +33,7 @@ def compute(problem: Problem) -> Formula:
     log_width = 0.5 * sum(math.log(area) for area in areas)
     classes = problem.network.outputs
     factor = 1 + math.sqrt(2 * (len(layers) * math.log(2 * max(areas)) + math.log(classes)))
-    log_q = log_product([math.log(factor), 0.5 * log_up(problem.energies.max_pixel, m), log_width])
+    log_q = log_product([math.log(factor), 0.5 * log_up(problem.energies.max_pixel, 1), log_width])
     log_rho = log_product(log_norms)
     spread = (LOG2 - math.log(problem.settings.delta) + 2 * logsumexp([log_rho, LOG2])) / (2 * m)
     main = log_product([logsumexp([log_rho, 0.0]), 1.5 * LOG2, log_q, -math.log(m)])

@@ -71,14 +71,12 @@ class _Norm:
 
 _L1 = _Norm(
     lambda rows: rows.l1_inf().log,
-    lambda problem: 0.5 * log_up(problem.energies.max_coordinate, problem.energies.m),
+    lambda problem: 0.5 * log_up(problem.energies.max_coordinate, 1),
     lambda j, inputs: 0.5 * math.log(2 * ((j - 1) * LOG2 + math.log(2 * inputs))),
 )
 _FRO = _Norm(
     lambda rows: 0.5 * rows.frobenius_squared().log,
-    lambda problem: (
-        0.5 * log_up(problem.energies.frobenius_squared, problem.network.inputs * problem.energies.m)
-    ),
+    lambda problem: 0.5 * log_up(problem.energies.frobenius_squared, 1),
     lambda j, inputs: math.log1p(math.sqrt(2 * (j - 1) * LOG2)),
 )
 

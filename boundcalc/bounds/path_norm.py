@@ -90,7 +90,7 @@ def _without_max_pooling(problem: Problem) -> tuple[float, Terms]:
     energy = max(float(energies.m), energies.max_coordinate)
     inside = 2 * (relus * LOG2 + math.log(2 * (network.inputs + 1) * network.outputs))
     terms: Terms = {"form": "l1 peeling", "relus": relus, "energy": energy}
-    return log_product([0.5 * log_up(energy, energies.m), 0.5 * math.log(inside)]), terms
+    return log_product([0.5 * log_up(energy, 1), 0.5 * math.log(inside)]), terms
 
 
 def _with_max_pooling(problem: Problem, pools: list[MaxPool]) -> tuple[float, Terms]:

@@ -371,7 +371,7 @@ class Walker:
         return Walk(
             log_rho=log_product([0.5 * log_up(float(total), summed), feed.exponent * LOG2]),
             log_output_pairs=pairs,
-            log_energy=energy + log_error(0, steps, largest),
+            log_energy=energy + log_error(summed, steps, largest),
             log_paths=paths + log_error(summed, steps, largest),
             log_factor=feed.log_factor * (1 + slack(steps)),
             split=split,

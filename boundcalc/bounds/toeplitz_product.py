@@ -109,11 +109,10 @@ def _product(
 ) -> Homogeneous:
     chain, m = problem.toeplitz(), problem.energies.m
     shape = DimensionFree(len(chain.links), problem.network.outputs, problem.network.inputs + chain.biased)
-    terms_summed = problem.network.inputs * m
 
     def parts(t: float) -> tuple[list[float], float]:
         added = m * t**2 if chain.biased else 0.0
-        return log_norms(chain, t), 0.5 * log_up(energy(problem, added), terms_summed)
+        return log_norms(chain, t), 0.5 * log_up(energy(problem, added), 1)
 
     def size(t: float) -> float:
         norms, log_energy = parts(t)

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import torch
 
 from boundcalc.errors import UsageError
-from boundcalc.norms.rounding import up
+from boundcalc.norms.rounding import LEAST, up, up_all
 
-LEAST_SQUARE = 1e-307
-"""More than the square of a float64 can lose by underflow: added for each sample wherever a coordinate is not always 0."""
+MOST_SAMPLES = 10**300
+"""More than any sample: beyond, float64 would not hold their number."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +46,20 @@ class Energies:
         return up(float(self.coordinate.sum(0).max()), self.coordinate.shape[0])
 
 
+def energy_of(squares: torch.Tensor, peak: torch.Tensor, samples: int) -> torch.Tensor:
+    """Return sums of squares from above.
+
+    A sum that vanished though a coordinate is not always 0 is raised to the smallest float64 first: each square lost at most half
+    of it, which `up_all` restores.
+
+    Args:
+        squares: sum_i x_i[coordinate]^2, as summed.
+        peak: largest |x_i[coordinate]|.
+        samples: how many squares were summed.
+    """
+    return up_all(torch.where(peak > 0, squares.clamp(min=LEAST), squares), samples)
+
+
 def declared(samples: int, bound: float, shape: tuple[int, int, int]) -> Energies:
     """Return the energies of the worst sample with |x| <= bound in every coordinate.
 
@@ -57,11 +71,11 @@ def declared(samples: int, bound: float, shape: tuple[int, int, int]) -> Energie
     Raises:
         UsageError: m or B is not positive and finite, or the energies are more than float64 holds.
     """
-    if samples < 1:
-        raise UsageError(f"--samples {samples}: give at least 1")
+    if not 1 <= samples <= MOST_SAMPLES:
+        raise UsageError(f"--samples: give a number from 1 to {float(MOST_SAMPLES):.0e}")
     if not (bound > 0 and math.isfinite(bound)):
         raise UsageError(f"--input-bound {bound}: give a positive number")
-    energy = up(samples * (bound * bound + LEAST_SQUARE), 1)
+    energy = up(samples * up(max(bound * bound, LEAST), 1), 1)
     if not math.isfinite(energy * math.prod(shape)):
         raise UsageError(f"--input-bound {bound}: the squares of such inputs are more than float64 holds")
     return Energies(samples, torch.full(shape, energy, dtype=torch.float64), bound, declared=True)

@@ -10,7 +10,7 @@ import torch
 
 from boundcalc.empirical.census import Census, Tally
 from boundcalc.empirical.datasets import Dataset
-from boundcalc.empirical.energies import LEAST_SQUARE, Energies
+from boundcalc.empirical.energies import Energies, energy_of
 from boundcalc.empirical.patches import PatchNorms
 from boundcalc.empirical.split import Split
 from boundcalc.errors import DataError, NotCovered, SampleError
@@ -118,7 +118,7 @@ def measure(network: Network, data: Dataset, device: str = "cpu", progress: Prog
                 reason = problem.told(data.train, count - x.shape[0])
             except NotCovered as problem:
                 reason = f"the network cannot be run here: {problem}"
-    energy = energy * (1 + 1e-15 * (count + 8)) + count * LEAST_SQUARE * (peak > 0).double()
+    energy = energy_of(energy, peak, count)
     if not math.isfinite(float(energy.sum())):
         raise DataError(
             f"{data.name}: the squares of its samples are more than float64 holds: scale them down"

@@ -116,6 +116,11 @@ def up(value: float, terms: int) -> float:
     return value + slack(terms) * max(value, 2 * NORMAL) if value > 0 else value
 
 
+def up_all(values: torch.Tensor, terms: int) -> torch.Tensor:
+    """Return `up` of every entry."""
+    return values + slack(terms) * values.clamp(min=2 * NORMAL) * (values > 0)
+
+
 def log_up(value: float, terms: int) -> float:
     """Return an upper bound of the logarithm of a non-negative sum; -inf for 0, inf for a sum that overflowed or is NaN.
 

@@ -26,6 +26,7 @@ from boundcalc.empirical.patches import PatchNorms
 from boundcalc.empirical.split import split_of_batches
 from boundcalc.network.forward import run
 from boundcalc.network.network import Network
+from boundcalc.norms.rounding import up_all
 from boundcalc.occam.kl import certificate
 from boundcalc.theory.falsify_blueprint import Blueprint
 from boundcalc.theory.falsify_draw import convolutional, drawn_data, perceptron, seed_of, stacked
@@ -105,7 +106,7 @@ def train(seed: int, trial: int) -> Trained:
         margins = margins_of(run(network, x, patches), y).sort().values
     arrays = x.reshape(m, *blueprint.shape).numpy(), y.numpy()
     problem = Problem(
-        network, Energies(m, x.square().sum(0) * (1 + 1e-15 * (m + 8)), float(x.abs().max())), margins,
+        network, Energies(m, up_all(x.square().sum(0), m), float(x.abs().max())), margins,
         Settings(delta=DELTA, passes=0), chain=chain_of(network, spectral=True), patches=patches.norms(),
         split=split_of_batches("drawn", lambda: [arrays], m),
     )  # fmt: skip

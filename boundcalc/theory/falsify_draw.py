@@ -17,6 +17,7 @@ from boundcalc.empirical.energies import Energies, declared
 from boundcalc.empirical.measure import margins_of
 from boundcalc.empirical.patches import PatchNorms
 from boundcalc.network.forward import run
+from boundcalc.norms.rounding import up_all
 from boundcalc.theory.falsify_blueprint import Blueprint, Drafter
 
 SAMPLES = (1, 2, 3, 5, 8, 13)
@@ -74,7 +75,7 @@ class Case:
         m = len(self.x)
         if self.input_bound is not None:
             return declared(m, self.input_bound, self.blueprint.shape)
-        return Energies(m, self.x.square().sum(0) * (1 + 1e-15 * (m + 8)), float(self.x.abs().max()))
+        return Energies(m, up_all(self.x.square().sum(0), m), float(self.x.abs().max()))
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""

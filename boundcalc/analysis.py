@@ -252,7 +252,8 @@ def _problem(
     margins = None if measured is None else measured.margins
     patches = None if measured is None else measured.patches
     split = None if dataset is None else dataset.train
-    return Problem(network, energies, margins, settings, weights, chain, patches, split)
+    rounding = 0.0 if measured is None else measured.rounding
+    return Problem(network, energies, margins, settings, weights, chain, patches, split, rounding)
 
 
 def _normalization(dataset: Dataset | None, options: Options) -> Normalization:

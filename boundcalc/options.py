@@ -18,6 +18,9 @@ MASK_ORIGINS = ("data", "independent")
 DEVICES = ("auto", "cpu", "cuda")
 ENCODINGS = ("unrolled", "rolled")
 MOST_CELLS = 512
+LEAST_DELTA = 1e-300
+"""Smallest delta: float64 holds every share of it that a bound may be given, to full precision."""
+
 AGAINST = ("first", "previous")
 
 
@@ -141,6 +144,10 @@ class Options:
     def _check_numbers(self) -> None:
         if not 0 < self.delta < 1:
             raise UsageError(f"--delta {self.delta}: give a probability between 0 and 1")
+        if self.delta < LEAST_DELTA:
+            raise UsageError(
+                f"--delta {self.delta}: give at least {LEAST_DELTA}, so that its shares are numbers"
+            )
         if self.margin is not None and not (0 < self.margin < math.inf):
             raise UsageError(f"--margin {self.margin}: give a positive number, or auto")
         if self.mask_from_scores is not None and not 0 < self.mask_from_scores <= 1:

@@ -110,7 +110,7 @@ def _log_at_margin_one(result: BoundResult) -> float | None:
         return None
     if result.bound.kind == "F":
         return judged.log_complexity
-    return None if not judged.margin else judged.log_complexity + math.log(judged.margin / 2)
+    return None if judged.log_margin is None else judged.log_complexity + judged.log_margin - math.log(2)
 
 
 def _remark(problem: Problem, judged: Judged) -> str:

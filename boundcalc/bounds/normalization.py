@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from boundcalc.bounds.prices import log2_weight
+from boundcalc.norms.rounding import LIBM
 
 MOST_DIGITS = 17
 """Decimal digits that tell every float64 apart."""
@@ -85,7 +86,7 @@ def code_length(numbers: tuple[float, ...]) -> float:
         + exponents
         + len(numbers) * digits * math.log2(10.0)
     )
-    return total * (1 + 1e-14)
+    return total * (1 + 4 * LIBM)
 
 
 def _decimal(number: float) -> tuple[int, int]:

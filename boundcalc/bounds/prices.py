@@ -10,13 +10,13 @@ from boundcalc.occam.coder import log2_binomial
 
 
 def log2_weight(k: int) -> float:
-    """Return -log2 of the prefix-code weight w(k) of a grid point, in bits.
+    """Return -log2 of the prefix-code weight w(k) of a grid point, in bits, from above.
 
     Example:
         >>> round(sum(2 ** -log2_weight(k) for k in range(-100000, 100001)), 4)
         1.0
     """
-    return math.log2(1.5 * (abs(k) + 1) * (abs(k) + 2))
+    return math.log2(1.5 * (abs(k) + 1) * (abs(k) + 2)) * (1 + 2 * LIBM)
 
 
 def subset_bits(n: int, chosen: int) -> float:

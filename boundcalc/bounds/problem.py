@@ -77,6 +77,7 @@ class Problem:
         patches: for each layer in order of execution the largest l2 norm of an input patch over the sample, from above; None
             without data.
         split: the training samples, to be streamed; None without data.
+        margin_rounding: by how much a margin may be above the true one for rounding of the float64 pass.
     """
 
     network: Network
@@ -87,6 +88,7 @@ class Problem:
     chain: Chain | NotCovered = field(default_factory=lambda: NotCovered("no Toeplitz view was made"))
     patches: tuple[float, ...] | None = None
     split: Split | None = None
+    margin_rounding: float = 0.0
 
     def toeplitz(self) -> Chain:
         """Return the chain of matrices.

@@ -32,18 +32,15 @@ from boundcalc.bounds.outcome import (
 )
 from boundcalc.bounds.prices import log2_weight
 from boundcalc.bounds.problem import Problem
-from boundcalc.norms.rounding import log_up, logsumexp
+from boundcalc.norms.rounding import exp_up, log_product, log_up, logsumexp, shown, shown_log10, up
 from boundcalc.occam.kl import certificate
 
 LOG_STEP = math.log(1.01)
 """log(1 + eta) of every grid r_k = (1 + eta)^k; fixed here, before any sample."""
 CHEAP = 64
 """Grid points around 0 whose price is small: tried besides those next to margins of the sample."""
-LOWEST = -10_000
-"""Grid point that stands for 0."""
-UNDERFLOW = 1e-100
-"""Margin at which a network of norm 0 is judged: its outputs are 0, or so small that their squares are 0 in float64."""
-_ROUND_UP = 1e-12
+LOWEST = -100_000
+"""Grid point that stands for 0 and all below it, e^-995: no positive float64 is smaller."""
 
 
 @dataclass(frozen=True)
@@ -54,10 +51,11 @@ class Judged:
         log_complexity: log of R_S or R at the checkpoint's own norms, before any grid; of the score, for a score;
             inf for a certificate, which has none.
         log_value: log of the bound, on what `bounds` says; inf where there is no statement about the error.
-        margin: gamma, or None.
+        margin: gamma, from above, or None; the largest float64 for one that is larger.
         terms: how the value comes about.
         coded: the codeword of whose network the value speaks, for a certificate.
         bounds: what the value bounds: `ERROR`; `EXCESS` where margins are not known; None for a score.
+        log_margin: log of gamma, or None.
     """
 
     log_complexity: float
@@ -66,6 +64,7 @@ class Judged:
     terms: Terms = field(default_factory=dict)
     coded: Coded | None = None
     bounds: str | None = None
+    log_margin: float | None = None
 
 
 _NO_VALUE = Judged(math.nan, math.nan, None)
@@ -73,17 +72,16 @@ _NO_VALUE = Judged(math.nan, math.nan, None)
 
 @dataclass(frozen=True)
 class _Candidate:
-    """A grid point: its margin, margin error, log complexity term and confidence term."""
+    """A grid point: the log of its margin, margin error, log complexity term and confidence term."""
 
-    margin: float
+    log_margin: float
     margin_error: float
     log_penalty: float
     confidence: float
 
     @property
     def log_value(self) -> float:
-        total = logsumexp([self.log_penalty, _log(self.margin_error + self.confidence)])
-        return total + _ROUND_UP
+        return logsumexp([self.log_penalty, log_up(self.margin_error + self.confidence, 1)])
 
 
 def confidence(delta: float, bits: float, m: int) -> float:
@@ -94,7 +92,7 @@ def confidence(delta: float, bits: float, m: int) -> float:
         bits: price of everything chosen after seeing the sample.
         m: number of samples.
     """
-    return 3.0 * math.sqrt(((1.0 + bits) * math.log(2.0) - math.log(delta)) / (2.0 * m))
+    return up(3.0 * math.sqrt(((1.0 + bits) * math.log(2.0) - math.log(delta)) / (2.0 * m)), 16)
 
 
 def grid_above(log_number: float) -> int:
@@ -139,11 +137,15 @@ def judge(outcome: Outcome, problem: Problem) -> Judged:
 
 
 def margin_error(problem: Problem, margin: float) -> float:
-    """Return the share of training samples with margin <= `margin`; 0 without data (the bound is then on the excess)."""
+    """Return the share of training samples with margin <= `margin`; 0 without data (the bound is then on the excess).
+
+    Counted from above: a sample counts if its computed margin, less what the float64 pass may have added to it, is at most `margin`.
+    """
     margins = problem.margins
     if margins is None:
         return 0.0
-    reached = torch.searchsorted(margins, torch.tensor(margin * (1 + 1e-12), dtype=margins.dtype), right=True)
+    reach = margin + problem.margin_rounding
+    reached = torch.searchsorted(margins, torch.tensor(reach, dtype=margins.dtype), right=True)
     return int(reached) / margins.numel()
 
 
@@ -172,26 +174,23 @@ def _judge_certificate(outcome: Certificate, problem: Problem) -> Judged:
 def _judge_homogeneous(outcome: Homogeneous, problem: Problem) -> Judged:
     m, delta = problem.energies.m, problem.settings.delta
     price = outcome.bits + problem.settings.normalization.bits
+    own_margin = math.log(problem.settings.margin or sys.float_info.min)
 
     def at(k: int) -> _Candidate:
-        margin = _margin_from_log(outcome.log_rho - k * LOG_STEP)
-        if outcome.log_rho == -math.inf:
-            margin = UNDERFLOW
-        penalty = math.log(4.0) + k * LOG_STEP + outcome.log_unit
+        zero = outcome.log_rho == -math.inf
+        log_margin = own_margin if zero else log_product([outcome.log_rho, -k * LOG_STEP])
+        penalty = log_product([math.log(4.0), k * LOG_STEP, outcome.log_unit])
         paid = confidence(delta, price + log2_weight(k), m)
-        return _Candidate(margin, margin_error(problem, margin), penalty, paid)
+        return _Candidate(log_margin, margin_error(problem, exp_up(log_margin)), penalty, paid)
 
     if outcome.log_rho == -math.inf:
         best = at(LOWEST)
     else:
         points = {grid_above(outcome.log_rho - math.log(gamma)) for gamma in _margins(problem)}
         best = _choose(at(k) for k in sorted(points | _cheap_points(problem)))
-    return _judged(outcome.log_rho + outcome.log_unit, best, outcome.terms, outcome.bits, problem)
-
-
-def _margin_from_log(log_margin: float) -> float:
-    """Return exp(log_margin), from above; the largest float64, which no sample is taken to exceed, for anything beyond."""
-    return math.exp(max(-700.0, log_margin)) if log_margin < 709.7 else sys.float_info.max
+    return _judged(
+        log_product([outcome.log_rho, outcome.log_unit]), best, outcome.terms, outcome.bits, problem
+    )
 
 
 def _judge_post_hoc(outcome: PostHoc, problem: Problem) -> Judged:
@@ -203,14 +202,15 @@ def _judge_post_hoc(outcome: PostHoc, problem: Problem) -> Judged:
 
     def at(gamma: float) -> _Candidate:
         k = grid_above(-math.log(gamma))
-        margin = math.exp(-k * LOG_STEP)
-        penalty = math.log(2.0) + outcome.log_complexity(rounded, -k * LOG_STEP)
+        log_margin = -k * LOG_STEP
+        penalty = log_product([math.log(2.0), outcome.log_complexity(rounded, log_margin)])
         paid = confidence(delta, price + log2_weight(k), m)
-        return _Candidate(margin, margin_error(problem, margin), penalty, paid)
+        reached = margin_error(problem, exp_up(log_product([log_margin])))
+        return _Candidate(log_margin, reached, penalty, paid)
 
     cheap = [math.exp(-k * LOG_STEP) for k in sorted(_cheap_points(problem))]
     best = _choose(at(gamma) for gamma in (*_margins(problem), *cheap))
-    own = outcome.log_complexity(outcome.numbers, math.log(best.margin))
+    own = outcome.log_complexity(outcome.numbers, best.log_margin)
     return _judged(own, best, outcome.terms, bits, problem)
 
 
@@ -218,7 +218,7 @@ def _judge_post_hoc_class(outcome: PostHocClass, problem: Problem) -> Judged:
     """Judge (2/gamma) R_S as if it were the complexity R of a loss class: 2R = (4/gamma) R_S."""
 
     def loss_class(numbers: Mapping[str, float], log_gamma: float) -> float:
-        return math.log(2.0) - log_gamma + outcome.log_complexity(numbers)
+        return log_product([math.log(2.0), -log_gamma, outcome.log_complexity(numbers)])
 
     scaled = PostHoc(outcome.numbers, loss_class, outcome.bits, outcome.terms)
     judged = _judge_post_hoc(scaled, problem)
@@ -241,8 +241,7 @@ def _margins(problem: Problem) -> list[float]:
         return [1.0]
     ranks = torch.linspace(0, positive.numel() - 1, 512, dtype=torch.float64).round().long().unique()
     quantiles = positive[ranks].tolist()
-    beyond = quantiles[-1] * 1.02
-    return [gamma for gamma in (*quantiles, beyond) if gamma > 1e-300] or [1.0]
+    return [*quantiles, min(quantiles[-1] * 1.02, sys.float_info.max)]
 
 
 def _choose(candidates: Iterable[_Candidate]) -> _Candidate:
@@ -257,16 +256,15 @@ def _choose(candidates: Iterable[_Candidate]) -> _Candidate:
 def _judged(log_complexity: float, best: _Candidate, terms: Terms, bits: float, problem: Problem) -> Judged:
     paid: Terms = {
         "margin_error": best.margin_error if problem.margins is not None else None,
-        "complexity_term": math.exp(best.log_penalty) if best.log_penalty < 700 else None,
-        "log10_complexity_term": best.log_penalty / math.log(10) if best.log_penalty > -math.inf else None,
+        "complexity_term": shown(best.log_penalty),
+        "log10_complexity_term": shown_log10(best.log_penalty),
         "confidence_term": best.confidence,
         "choice_bits": bits,
         "normalization_bits": problem.settings.normalization.bits,
         "grid_step": math.exp(LOG_STEP) - 1.0,
     }
     bounds = EXCESS if problem.margins is None else ERROR
-    return Judged(log_complexity, best.log_value, best.margin, {**terms, **paid}, bounds=bounds)
-
-
-def _log(value: float) -> float:
-    return math.log(value) if value > 0 else -math.inf
+    margin = min(exp_up(best.log_margin), sys.float_info.max)
+    return Judged(
+        log_complexity, best.log_value, margin, {**terms, **paid}, bounds=bounds, log_margin=best.log_margin
+    )

@@ -17,13 +17,14 @@ import math
 import numpy as np
 from scipy.special import betaincinv, gammaln
 
+from boundcalc.norms.rounding import LGAMMA, LIBM, log_product, log_up
+
 SOURCE = "exact binomial tail (Clopper & Pearson 1934; Langford 2005, Theorem 3.3)"
 ASSUMPTIONS = (
     "test samples are iid, from the distribution whose error is bounded",
     "nothing of the network was chosen by the test set: the best of K networks costs delta / K",
     "errors are counted in float64; a tie counts as an error",
 )
-_UNIT = 2.0**-53
 _FIRST_STEP = 1e-13
 
 
@@ -47,7 +48,7 @@ def error_bound(errors: int, m: int, delta: float) -> float:
     guess, step = float(betaincinv(errors + 1, m - errors, 1.0 - delta)), _FIRST_STEP
     value = guess
     while value < 1.0:
-        if _log_tail(errors, m, value) <= math.log(delta) * (1 + 4 * _UNIT):
+        if _log_tail(errors, m, value) <= math.log(delta) * (1 + 2 * LIBM):
             return value
         value = min(1.0, guess * (1 + step) if guess > 0 else step)
         step *= 2
@@ -57,8 +58,7 @@ def error_bound(errors: int, m: int, delta: float) -> float:
 def _log_tail(errors: int, m: int, p: float) -> float:
     """Return log P(Bin(m, p) <= errors) from above, for 0 < p < 1.
 
-    Each term is a sum of five logarithms; a relative error of 8 units is granted to each of them, and to the sum of the terms one
-    unit a term.
+    Each term is a sum of five logarithms, each off by LGAMMA of its size at most; adding them takes four roundings more.
     """
     if not 0 < p < 1:
         return 0.0 if p <= 0 else -math.inf
@@ -66,6 +66,6 @@ def _log_tail(errors: int, m: int, p: float) -> float:
     parts = np.stack([
         np.full_like(i, gammaln(m + 1)), -gammaln(i + 1), -gammaln(m - i + 1), i * math.log(p), (m - i) * math.log1p(-p),
     ])  # fmt: skip
-    logs = parts.sum(0) + 8 * _UNIT * np.abs(parts).sum(0)
+    logs = parts.sum(0) + (LGAMMA + LIBM) * np.abs(parts).sum(0)
     top = float(logs.max())
-    return top + math.log(float(np.exp(logs - top).sum())) + (errors + 16) * _UNIT
+    return log_product([top, log_up(float(np.exp(logs - top).sum()), errors + 16)])

@@ -16,6 +16,7 @@ from boundcalc.empirical.split import Split
 from boundcalc.errors import DataError, NotCovered, SampleError
 from boundcalc.network.forward import Evaluate, evaluate_node, run
 from boundcalc.network.network import Network
+from boundcalc.norms.pass_error import pass_error
 
 QUANTILES = (0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9)
 BATCH_ENTRIES = 2**22
@@ -45,6 +46,7 @@ class Measured:
         census: labels, predictions and a few samples of the training split.
         test_census: as `census`, for the test split; None without one, or where the network cannot be run.
         test_reason: why there are no test margins though there is a test split, or "".
+        rounding: by how much a margin may be off, for the float64 pass rounds.
     """
 
     energies: Energies
@@ -55,6 +57,7 @@ class Measured:
     census: Census | None = None
     test_census: Census | None = None
     test_reason: str = ""
+    rounding: float = 0.0
 
 
 def error(margins: torch.Tensor) -> float:
@@ -129,7 +132,8 @@ def measure(network: Network, data: Dataset, device: str = "cpu", progress: Prog
     tested, test_reason = _tested(network, data, device, tests, progress)
     test_census = None if tested is None else tests.census(run=True)
     margins, patches = (None, None) if reason else (torch.cat(train).sort().values, seen.norms())
-    return Measured(energies, margins, tested, reason, patches, census, test_census, test_reason)
+    rounding = 0.0 if reason else pass_error(network, energies.largest)
+    return Measured(energies, margins, tested, reason, patches, census, test_census, test_reason, rounding)
 
 
 def check_shape(network: Network, split: Split, name: str) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from boundcalc._version import __version__
 from boundcalc.network.ops import Affine
+from boundcalc.norms.rounding import shown, shown_log10
 from boundcalc.report import tensors_tree
 from boundcalc.report.tree import SCHEMA, Report
 from boundcalc.report.verdict import sentences, verdict
@@ -16,9 +17,6 @@ if TYPE_CHECKING:
     from boundcalc.bounds.evaluate import BoundResult
     from boundcalc.findings import Findings
     from boundcalc.network.ops import Masked
-
-LARGEST_LOG = 700.0
-"""Natural logs above this are reported by log10 alone."""
 
 
 def assemble(findings: Findings, saved: str | None = None) -> Report:
@@ -231,8 +229,8 @@ def bound_tree(result: BoundResult) -> dict[str, Any]:
 
 
 def _number(log_value: float | None) -> float | None:
-    return None if log_value is None or log_value > LARGEST_LOG else math.exp(log_value)
+    return None if log_value is None else shown(log_value)
 
 
 def _log10(log_value: float | None) -> float | None:
-    return None if log_value is None or math.isinf(log_value) else log_value / math.log(10)
+    return None if log_value is None else shown_log10(log_value)

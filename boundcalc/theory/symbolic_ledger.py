@@ -102,9 +102,9 @@ def _law(outcome: Outcome) -> Expr:
 
 
 def _homogeneous(form: Form, filled: Filled, evaluation: Evaluation, outcome: Homogeneous) -> Interval:
-    if outcome.log_rho == -math.inf or evaluation.judged.margin is None:
+    if outcome.log_rho == -math.inf or evaluation.judged.log_margin is None:
         raise NotFilled("the network is 0")
-    k = nearest_point(outcome.log_rho - math.log(evaluation.judged.margin))
+    k = nearest_point(outcome.log_rho - evaluation.judged.log_margin)
     unit = form.evaluate(filled, form.formula / form.rho)
     own = {R_1: unit, r_k: exp_of(k * LOG_STEP), share: _share(evaluation, [k], outcome.bits)}
     return _ledger(evaluation, own)
@@ -113,9 +113,9 @@ def _homogeneous(form: Form, filled: Filled, evaluation: Evaluation, outcome: Ho
 def _post_hoc(
     form: Form, filled: Filled, evaluation: Evaluation, outcome: PostHoc | PostHocClass
 ) -> Interval:
-    assert evaluation.judged.margin is not None
+    assert evaluation.judged.log_margin is not None
     points = {name: grid_point(number) for name, number in outcome.numbers.items()}
-    at_margin = nearest_point(-math.log(evaluation.judged.margin))
+    at_margin = nearest_point(-evaluation.judged.log_margin)
     rounded = {filled.numbers[name]: exp_of(k * LOG_STEP) for name, k in points.items()}
     at = exp_of(-at_margin * LOG_STEP)
     moved = Filled(filled.layers, {**filled.values, **rounded, _GAMMA: at})

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from boundcalc.batch.rows import natural
-from boundcalc.checkpoint import open_lth
+from boundcalc.checkpoint import foreign, open_lth
 from boundcalc.checkpoint.folders import SUFFIXES
 from boundcalc.checkpoint.masks.folder import is_no_ticket
 from boundcalc.checkpoint.shards import INDEX_SUFFIXES, shard_files
@@ -60,7 +60,7 @@ def _below(word: str, place: Path) -> list[Path]:
         return [place]
     found = list(_tickets(place))
     if not found:
-        raise CheckpointError(word, f"no checkpoint in this folder {_NAMES}")
+        raise CheckpointError(word, foreign.folder(place) or f"no checkpoint in this folder {_NAMES}")
     return found
 
 

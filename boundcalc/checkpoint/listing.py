@@ -2,95 +2,149 @@
 
 from __future__ import annotations
 
-_FORMATS: tuple[tuple[str, str, str], ...] = (
+_FORMATS: tuple[tuple[str, str, str, str], ...] = (
     (
         "prune-live",
         "L.weight_orig with L.weight_mask (torch.nn.utils.prune before prune.remove)",
         "weight = orig * mask; the mask is declared",
+        "PyTorch 2.13; Lightning 2.6's ModelPruning, not permanent",
     ),
     (
         "dense-zeros",
         "L.weight only (dense, or pruned for good)",
         "weight as stored; mask inferred from exact zeros",
+        "PyTorch 2.13; MosaicML Composer's layout {state: {model: ...}}",
     ),
     (
         "synaptic-flow",
         "L.weight with L.weight_mask, L.bias with L.bias_mask; or L.mask",
         "weight = weight * mask; multi-shot model.pt is the network at initialisation",
+        "Synaptic-Flow's layout; boundcalc --save-plain",
     ),
     (
         "mask-buffers",
         "a mask beside each weight under a name of its own: L._weight_mask (ModelOpt), L._mask (fasterai), L.zero_weights (nupic)",
         "weight = weight * mask; positions that are kept or pruned are read, too",
+        "NVIDIA ModelOpt 0.47; the layouts of fasterai and of nupic.torch before its pull request 70",
     ),
     (
         "edge-popup",
         "L.scores beside L.weight (hidden-networks)",
         "with --mask-from-scores DENSITY the weights of the largest scores of each layer",
+        "the layout of hidden-networks",
     ),
     (
         "ramanujan-on-pai",
         "{epoch, state_dict} with keys containing mask",
         "as prune-live or synaptic-flow; <n>_mask.pth.tar can be given as --mask",
+        "the layout of ramanujan-on-pai",
     ),
     (
         "open_lth",
         "folder lottery_*/replicate_*/level_*/main with model_ep*_it*.pth, mask.pth, sparsity_report.json",
         "newest model * mask.pth, checked with the report; reference = ep0_it0 of level_0 or level_pretrain",
+        "open_lth; boundcalc train",
     ),
     (
         "parametrizations",
         "L.parametrizations.weight.original, original0/1, .0._u, .0._v, .0.mask (torch.nn.utils.parametrize)",
         "weight_norm, spectral_norm and masks undone in order; original alone needs --mask",
+        "PyTorch 2.13, torch.ao.pruning with its sparsifier's state as --mask",
     ),
     (
         "weight-norm",
         "L.weight_g with L.weight_v (old weight_norm)",
         "weight = g v / norm(v); pruned v carries its mask over",
+        "PyTorch 2.13",
     ),
     (
         "spectral-norm",
         "L.weight_orig with L.weight_u, L.weight_v, no mask (old spectral_norm)",
         "weight = orig / (u . orig v); mask inferred from exact zeros",
+        "PyTorch 2.13",
     ),
     (
         "galanti",
         "{model_state_dict, graphs, optimizer_state_dict, epoch}",
         "as weight-norm; refused while graphs is a pickled class",
+        "the layout of the code of Galanti et al.",
     ),
     (
         "lightning",
         "{state_dict, pytorch-lightning_version, hyper_parameters}",
         "attribute prefix cut off, metrics set aside; then as inside",
+        "Lightning 2.6, with metrics and class weights",
     ),
     (
         "nested",
         "state dict under state_dict, model_state_dict, model, net, weights, ...; masks beside it under any key, at any depth",
         "as inside; masks beside it are multiplied in: tables, lists in layer order, one vector, positions, a table a round",
+        "rigl-torch 0.5.2; the layouts of Intel Distiller, GraSP, SNIP, PackNet, timm, DeepSpeed, MosaicML Composer, torch_ema",
     ),
     (
         "wrappers",
         "module., _orig_mod., n_averaged before all keys (DataParallel, torch.compile, AveragedModel)",
         "prefixes cut off; then as inside",
+        "PyTorch 2.13 (DataParallel, DistributedDataParallel, compile, FSDP, AveragedModel); Lightning Fabric's layout",
     ),
     (
         "safetensors",
-        "one file, or shards with *.safetensors.index.json, or their folder",
-        "same key rules; keys in no order",
+        "one file; in shards with *.safetensors.index.json",
+        "same key rules; keys in no order, but for files that boundcalc wrote",
+        "safetensors 0.8; the layout of the Hugging Face hub",
     ),
-    ("pt2", "torch.export archive (.pt2)", "same key rules; the forward pass gives the exact architecture"),
+    (
+        "pt2",
+        "torch.export archive (.pt2)",
+        "same key rules; the forward pass gives the exact architecture",
+        "torch.export of PyTorch 2.13 and of before 2.8",
+    ),
     (
         "mask-file",
         "--mask FILE: masks in any of these forms (.pt, .safetensors, .npz), or a state dict that carries masks",
         "weights multiplied by it",
+        "torch.ao.pruning; the layouts of NNI, Distiller, Lottery-Ticket-Hypothesis-in-Pytorch, NumPy archives",
+    ),
+    (
+        "shards",
+        "*.bin.index.json or *.safetensors.index.json and the files that it names, all in one folder",
+        "as in one file; keys in no order",
+        "the layout of the Hugging Face hub",
+    ),
+    (
+        "folder",
+        "a folder with one checkpoint, or the index of one, beside small files, optimizers and the like",
+        "as inside; masks in a file beside it are multiplied in",
+        "the layouts of the Hugging Face hub, of the Trainer of Transformers and of Accelerate",
+    ),
+    (
+        "compressed-tensors",
+        "L.compressed with L.bitmask and L.shape (sparse-bitmask, sparse-24-bitmask)",
+        "weight written out; the bitmask is the mask",
+        "the layout of compressed-tensors (llm-compressor, vLLM)",
+    ),
+    (
+        "several networks",
+        "a list of state dicts (cascades), several under names of their own, prefixes such as student. and teacher.",
+        "the one under --prefix NAME",
+        "Lightning 2.6; the layout of convex_adversarial's cascades",
+    ),
+    (
+        "refused",
+        "whole modules and other pickled classes, TorchScript, plain pickles, quantised and packed weights, lazy parameters, "
+        "torch's 2:4 tensors; folders of torch.distributed.checkpoint, "
+        "DeepSpeed, Orbax, TensorFlow, Core ML; ONNX, HDF5, MessagePack, GGUF",
+        "nothing is executed; the line says what it is and how to save its weights and masks so that they are read",
+        "PyTorch 2.13 (torch.jit, torch.ao, torch.distributed.checkpoint, torch.sparse); first bytes and names of the others",
     ),
 )
 
 
-def formats() -> list[tuple[str, str, str]]:
+def formats() -> list[tuple[str, str, str, str]]:
     """List the conventions that `read` understands.
 
     Returns:
-        For each its short name, what it looks like, and how weight and mask are obtained.
+        For each its short name, what it looks like, how weight and mask are obtained, and the tools whose files, or whose
+        layout, were tried.
     """
     return list(_FORMATS)

@@ -52,9 +52,6 @@ def container(path: Path) -> Container:
     for offset, magic, what in _REFUSED_MAGIC:
         if head[offset:].startswith(magic):
             raise CheckpointError(path, what)
-    said = foreign.message_pack(head) or foreign.protocol_buffer(path, head)
-    if said is not None:
-        raise CheckpointError(path, said)
     for test, judge in _JUDGES:
         if test(head):
             return judge(path, head, size)
@@ -193,6 +190,14 @@ def _is_text(head: bytes) -> bool:
     return all(letter.isprintable() or letter.isspace() for letter in text)
 
 
+def _judge_foreign(path: Path, head: bytes, size: int) -> Container:
+    raise CheckpointError(path, foreign.message_pack(head) or foreign.protocol_buffer(path, head) or "")
+
+
+def _is_foreign(head: bytes) -> bool:
+    return foreign.message_pack(head) is not None or foreign.protocol_buffer(Path(), head) is not None
+
+
 _Judge = Callable[[Path, bytes, int], Container]
 _JUDGES: tuple[tuple[Callable[[bytes], bool], _Judge], ...] = (
     (lambda head: head[:4] in {b"PK\x03\x04", b"PK\x05\x06"}, _judge_zip),
@@ -201,5 +206,6 @@ _JUDGES: tuple[tuple[Callable[[bytes], bool], _Judge], ...] = (
         _judge_pickle,
     ),
     (lambda head: head[8:9] == b"{", _judge_safetensors),
+    (_is_foreign, _judge_foreign),
     (_is_text, _judge_text),
 )

@@ -13,6 +13,6 @@ def run(words: list[str]) -> int:
         "formats",
         "Which checkpoints can be read.",
         words,
-        ("format", "looks like", "weight and mask"),
+        ("format", "looks like", "weight and mask", "tried with"),
         formats,
     )

@@ -297,3 +297,17 @@ def test_numpy_archives(tmp_path):
     assert "an .npz of data (x_train, y_train), not a checkpoint: pass it with --data" in refusal(
         tmp_path / "data.npz"
     )
+
+
+@pytest.mark.parametrize("length", [0x120208, 0x41A181])
+def test_a_safetensors_file_whose_length_looks_like_another_format(tmp_path, length):
+    path = tmp_path / "model.safetensors"
+    save_file(state(), path, {"pad": ""})
+    short = int.from_bytes(path.read_bytes()[:8], "little")
+    save_file(state(), path, {"pad": "x" * (length - short)})
+    head = path.read_bytes()[:8]
+    assert abs(int.from_bytes(head, "little") - length) < 16
+    content = path.read_bytes()[8 + int.from_bytes(head, "little") :]
+    header = path.read_bytes()[8 : 8 + int.from_bytes(head, "little")].rstrip().ljust(length)
+    path.write_bytes(length.to_bytes(8, "little") + header + content)
+    assert_read(path)

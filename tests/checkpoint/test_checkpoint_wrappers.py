@@ -32,6 +32,9 @@ PLAIN = {"fc1.weight", "fc1.bias", "fc2.weight", "fc2.bias"}
         "module._orig_mod.",
         "_orig_mod.module.",
         "_fsdp_wrapped_module.",
+        "_forward_module.",
+        "_forward_module.module.",
+        "_forward_module._orig_mod.",
     ],
 )
 def test_prefixes_are_cut(tmp_path, prefix):
@@ -134,4 +137,4 @@ def test_formats_needs_no_torch():
 
     code = "import sys, boundcalc.checkpoint as c; c.formats(); assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
-    assert all(len(row) == 3 and all(row) for row in formats())
+    assert all(len(row) == 4 and all(row) for row in formats())

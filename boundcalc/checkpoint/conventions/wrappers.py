@@ -15,7 +15,9 @@ import torch
 
 from boundcalc.checkpoint.conventions.state import State
 
-_INNER = re.compile(r"(?:(?<=\.)|^)(?:_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\.")
+_INNER = re.compile(
+    r"(?:(?<=\.)|^)(?:_forward_module|_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\."
+)
 _BARE = re.compile(r"(?:weight|bias)(?:_orig|_mask|_g|_v|_u)*|parametrizations\..*")
 _AVERAGE = "n_averaged"
 _PARALLEL = "module."
@@ -82,7 +84,9 @@ def _strip_inner(state: State) -> State:
         return state
     found = _INNER.search(changed[0])
     mark = found.group() if found else ""
-    return _rename(state, shorter.__getitem__).noting(f"the prefix {mark} of torch.compile or a wrapper")
+    return _rename(state, shorter.__getitem__).noting(
+        f"the prefix {mark} of a wrapper (torch.compile, FSDP, Fabric or alike)"
+    )
 
 
 def _rename(state: State, rename: Callable[[str], str]) -> State:

@@ -26,6 +26,7 @@ ASSUMPTIONS = (
     "errors are counted in float64; a tie counts as an error",
 )
 _FIRST_STEP = 1e-13
+SMALL = 1e-6
 
 
 def error_bound(errors: int, m: int, delta: float) -> float:
@@ -45,7 +46,7 @@ def error_bound(errors: int, m: int, delta: float) -> float:
     """
     if errors == m:
         return 1.0
-    guess, step = float(betaincinv(errors + 1, m - errors, 1.0 - delta)), _FIRST_STEP
+    guess, step = _guess(errors, m, delta), _FIRST_STEP
     value = guess
     while value < 1.0:
         if _log_tail(errors, m, value) <= math.log(delta) * (1 + 2 * LIBM):
@@ -53,6 +54,13 @@ def error_bound(errors: int, m: int, delta: float) -> float:
         value = min(1.0, guess * (1 + step) if guess > 0 else step)
         step *= 2
     return 1.0
+
+
+def _guess(errors: int, m: int, delta: float) -> float:
+    """Return the root up to rounding: P(Bin(m, p) > k) = I_p(k + 1, m - k), or its complement where 1 - delta would round."""
+    if delta > SMALL:
+        return float(betaincinv(errors + 1, m - errors, 1.0 - delta))
+    return 1.0 - float(betaincinv(m - errors, errors + 1, delta))
 
 
 def _log_tail(errors: int, m: int, p: float) -> float:

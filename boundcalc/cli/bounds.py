@@ -11,7 +11,7 @@ def run(words: list[str]) -> int:
         "bounds",
         "Every bound that is known.",
         words,
-        ("bound", "kind", "status", "source", "assumptions"),
+        ("bound", "kind", "status", "source", "assumptions", "subject"),
         _rows,
     )
 
@@ -20,6 +20,6 @@ def _rows() -> list[tuple[str, ...]]:
     from boundcalc.bounds import registry
 
     return [
-        (bound.name, bound.kind, bound.status, bound.source, "; ".join(bound.assumptions))
+        (bound.name, bound.kind, bound.status, bound.source, "; ".join(bound.assumptions), bound.subject)
         for bound in registry.values()
     ]

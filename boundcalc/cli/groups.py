@@ -82,7 +82,7 @@ def bound_options(group: argparse._ArgumentGroup) -> None:
         "--passes",
         type=int,
         metavar="N",
-        help="over the sample that occam's search makes; 0 for k-means alone (as many as are quick)",
+        help="search epochs of occam; 0 for k-means alone (as many as are quick, up to 40)",
     )
     group.add_argument("--device", choices=DEVICES, default="auto", help="where the network is run (auto)")
     group.add_argument("--seed", type=int, default=0, help="of anything random (0)")

@@ -102,7 +102,8 @@ def _table(rows: list[tuple[str, dict[str, object]]], certified: bool) -> str:
 
     names = ("density", "surviving", "train_error", "test_error", "gap", *(["certificate"] * certified))
     cells = [[path, *(ticket[name] for name in names)] for path, ticket in rows]
-    headers = ["ticket", *(name.replace("_", " ") for name in names)]
+    words = {"certificate": "certificate of a compression"}
+    headers = ["ticket", *(words.get(name, name.replace("_", " ")) for name in names)]
     return tabulate(cells, headers=headers, floatfmt=".4g", missingval="-")
 
 

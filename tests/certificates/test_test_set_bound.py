@@ -56,3 +56,10 @@ def test_it_fails_with_probability_at_most_delta():
 def test_less_delta_and_more_errors_give_more():
     assert error_bound(5, 100, 0.01) > error_bound(5, 100, 0.05) > error_bound(4, 100, 0.05)
     assert error_bound(5, 100, 5e-324) <= 1.0
+
+
+@pytest.mark.parametrize("delta", [1e-9, 1e-20, 1e-100])
+def test_small_delta_is_no_reason_to_say_nothing(delta):
+    found = error_bound(3, 500, delta)
+    assert tail(3, 500, found) <= Fraction(delta)
+    assert tail(3, 500, found * (1 - 1e-9)) > Fraction(delta)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +11,11 @@ import pytest
 import torch
 
 import boundcalc
+from boundcalc.bounds.normalization import Normalization
 from boundcalc.cli.main import main
 from boundcalc.occam.kl import certificate
 from boundcalc.tickets import certified, paths
+from boundcalc.tickets.plan import Plan
 
 
 def data(tmp_path):
@@ -115,3 +118,25 @@ def test_the_network_of_the_readme_is_certified(tmp_path):
         certificate(errors, 300, found["bits"], certified.DELTA), rel=1e-12
     )
     assert 0 < found["surviving"] <= 2756
+
+
+@pytest.mark.parametrize("fixed", [False, True])
+def test_a_normalisation_is_paid_for_unless_it_was_fixed(tmp_path, fixed):
+    more = ["--normalize", "0.1,2.5", *(["--normalize-fixed"] if fixed else [])]
+    assert main([*words(tmp_path, levels=0), *more]) == 0
+    tree = json.loads(paths.certificate(paths.replicate(tmp_path / "run", 0), 0).read_text())
+    price = 0.0 if fixed else Normalization((0.1, 2.5)).bits
+    assert (tree["subject"], tree["normalization_bits"]) == ("compression", price)
+    recounted = certificate(round(tree["train_error"] * 600), 600, tree["bits"] + price, tree["delta"])
+    assert tree["value"] == pytest.approx(recounted, rel=1e-12)
+
+
+def test_fixed_without_numbers_is_wrong_usage(tmp_path, capsys):
+    assert main([*words(tmp_path), "--normalize-fixed"]) == 2
+    assert "--normalize-fixed needs --normalize" in capsys.readouterr().err
+
+
+def test_a_run_of_an_earlier_version_can_go_on():
+    plan = Plan("sample", "imp", arch="lenet300", levels=1, normalize=(0.1, 0.3))
+    assert "normalize_fixed" not in plan.tree()
+    assert replace(plan, normalize_fixed=True).tree()["normalize_fixed"] is True

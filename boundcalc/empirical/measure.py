@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 
 from boundcalc.empirical.census import Census, Tally
+from boundcalc.empirical.collected import Collected
 from boundcalc.empirical.datasets import Dataset
 from boundcalc.empirical.energies import Energies, energy_of
 from boundcalc.empirical.patches import PatchNorms
@@ -107,7 +108,7 @@ def measure(network: Network, data: Dataset, device: str = "cpu", progress: Prog
     energy = torch.zeros(network.nodes[0].shape, dtype=torch.float64)
     peak = torch.zeros_like(energy)
     count, reason = 0, ""
-    train: list[torch.Tensor] = []
+    train = Collected(data.train.m)
     seen, tally = PatchNorms(network), Tally(network)
     for x, labels in progress(_batches(network, data.train, data.name), "train", data.train.m):
         energy += x.square().sum(0).reshape(energy.shape)
@@ -116,7 +117,7 @@ def measure(network: Network, data: Dataset, device: str = "cpu", progress: Prog
         tally.inputs(x, labels)
         if not reason:
             try:
-                train.append(_margins(network, x, labels, device, tally, seen))
+                train.add(_margins(network, x, labels, device, tally, seen))
             except _Overflow as problem:
                 reason = problem.told(data.train, count - x.shape[0])
             except NotCovered as problem:
@@ -131,7 +132,7 @@ def measure(network: Network, data: Dataset, device: str = "cpu", progress: Prog
     tests = Tally(network)
     tested, test_reason = _tested(network, data, device, tests, progress)
     test_census = None if tested is None else tests.census(run=True)
-    margins, patches = (None, None) if reason else (torch.cat(train).sort().values, seen.norms())
+    margins, patches = (None, None) if reason else (train.sorted(), seen.norms())
     rounding = 0.0 if reason else pass_error(network, energies.largest)
     return Measured(energies, margins, tested, reason, patches, census, test_census, test_reason, rounding)
 
@@ -168,12 +169,12 @@ def _tested(
     if data.test is None:
         return None, ""
     batches = progress(_batches(network, data.test, data.name), "test", data.test.m)
-    found: list[torch.Tensor] = []
+    found = Collected(data.test.m)
     count = 0
     try:
         for x, y in batches:
             tally.inputs(x, y)
-            found.append(_margins(network, x, y, device, tally))
+            found.add(_margins(network, x, y, device, tally))
             count += x.shape[0]
     except _Overflow as problem:
         return None, problem.told(data.test, count)
@@ -181,7 +182,7 @@ def _tested(
         return None, str(problem)
     except NotCovered as problem:
         return None, f"the network cannot be run here: {problem}"
-    return torch.cat(found).sort().values, ""
+    return found.sorted(), ""
 
 
 class _Overflow(NotCovered):

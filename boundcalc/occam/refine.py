@@ -9,7 +9,6 @@ whatever comes out is coded, measured and paid for.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -145,10 +144,12 @@ class Trainer:
 
     def _train(self, rates: float | tuple[float, float]) -> None:
         first, last = (rates, rates) if isinstance(rates, float) else rates
-        batches = list(self._batches())
+        order = torch.randperm(self.sample.y.numel(), generator=self._generator).to(self.sample.x.device)
+        batches = order.split(BATCH)
         for layer in self.layers.values():
             layer.useful.zero_()
-        for step, (x, y) in enumerate(batches):
+        for step, part in enumerate(batches):
+            x, y = self.sample.x[part], self.sample.y[part]
             for group in self._adam.param_groups:
                 group["lr"] = first + (last - first) * step / len(batches)
             numbers = {name: layer.rounded() for name, layer in self.layers.items()}
@@ -229,11 +230,6 @@ class Trainer:
                 self.layers[name].book.copy_(book)
                 self.layers[name].alive = alive.clone()
         self._adam.state.clear()
-
-    def _batches(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        order = torch.randperm(self.sample.y.numel(), generator=self._generator).to(self.sample.x.device)
-        for part in order.split(BATCH):
-            yield self.sample.x[part], self.sample.y[part]
 
     def _outputs(self, x: torch.Tensor, numbers: dict[str, torch.Tensor]) -> torch.Tensor:
         made = {name: layer.tensors(numbers[name]) for name, layer in self.layers.items()}

@@ -42,7 +42,8 @@ WORK, SLIDING = 6e11, 8
 passes follows from the network and the sample size alone."""
 TRIAL_WORK, TRIAL_SAMPLES = 3e10, 500
 """Multiplications for which a codebook size is tried, and the fewest samples on which it is: all of them where that is cheap."""
-SAMPLE_BYTES = 2**30
+SAMPLE_BYTES = 2**29
+"""Of training data that the search holds in memory; what it finds is measured on all of it."""
 BATCH_ENTRIES = 2**22
 
 
@@ -234,16 +235,19 @@ def _batches(task: Task, network: Network) -> Iterator[tuple[torch.Tensor, torch
 
 
 def _load(task: Task, base: Network, compact: Network, kept: torch.Tensor) -> Sample:
-    room = SAMPLE_BYTES // (4 * compact.inputs)
-    xs, ys, count = [], [], 0
+    """Read as many samples as have room, into one block of memory: pieces that are put together afterwards take twice as much."""
+    room = min(task.m, max(1, SAMPLE_BYTES // (4 * compact.inputs)))
+    images = torch.empty(room, *compact.nodes[0].shape, dtype=torch.float32)
+    labels = torch.empty(room, dtype=torch.int64)
+    count = 0
     for x, y in _batches(task, base):
-        image = x.reshape(x.shape[0], *base.nodes[0].shape)[:, kept]
-        xs.append(image.float())
-        ys.append(y)
-        count += y.numel()
-        if count >= room:
+        end = min(room, count + y.numel())
+        images[count:end] = x.reshape(x.shape[0], *base.nodes[0].shape)[: end - count, kept]
+        labels[count:end] = y[: end - count]
+        count = end
+        if count == room:
             break
-    return Sample(torch.cat(xs)[:room].to(task.device), torch.cat(ys)[:room].to(task.device))
+    return Sample(images[:count].to(task.device), labels[:count].to(task.device))
 
 
 def _passes(network: Network, task: Task) -> int:

@@ -137,7 +137,10 @@ def _name(tensor: torch.Tensor) -> str:
 
 
 _WRONG: tuple[tuple[Callable[[torch.Tensor], bool], str], ...] = (
-    (lambda tensor: type(tensor) is not torch.Tensor, "a tensor of a special class, not a plain one"),
+    (
+        lambda tensor: type(tensor) is not torch.Tensor,
+        "a tensor of a special class, not a plain one: save it as one, with its .full_tensor(), .to_dense() or .dequantize()",
+    ),
     (lambda tensor: tensor.is_nested, "a nested tensor, not a plain one"),
     (lambda tensor: tensor.is_meta, "without data (saved from the meta device)"),
     (lambda tensor: tensor.is_quantized, "quantised; dequantise the network before saving it"),

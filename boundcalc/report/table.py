@@ -71,16 +71,20 @@ def _grid(grid: Grid) -> str:
 
 
 def _widths(headers: list[str], rows: list[list[str]]) -> list[int]:
-    """Return the columns' widths, the widest narrowed until all fit; tabulate pads a header by two."""
+    """Return the columns' widths: headers are folded at spaces where that makes room, then the widest are narrowed until all fit."""
     columns = list(zip(*rows, strict=True)) or [()] * len(headers)
-    widths = [
-        max([len(header) + GUTTER, *map(len, cells)]) for header, cells in zip(headers, columns, strict=True)
-    ]
-    room = WIDTH - GUTTER * (len(widths) - 1)
-    widths = [min(width, room) for width in widths]
+    room = WIDTH - GUTTER * (len(headers) - 1)
+    whole = [_width([header], cells) for header, cells in zip(headers, columns, strict=True)]
+    folded = [_width(header.split(), cells) for header, cells in zip(headers, columns, strict=True)]
+    widths = [min(width, room) for width in (whole if sum(whole) <= room else folded)]
     while sum(widths) > room:
         widths[widths.index(max(widths))] -= 1
     return widths
+
+
+def _width(words: list[str], cells: tuple[str, ...]) -> int:
+    """Return what the words of a header, which tabulate pads by two, and the cells below need."""
+    return max([GUTTER, *(len(word) + GUTTER for word in words), *map(len, cells)])
 
 
 def _folded(cell: str, width: int) -> str:

@@ -215,7 +215,7 @@ def test_numbers_say_where_they_come_from(browser, pages, name, width):
 
 def test_a_tap_says_where_a_number_comes_from(browser, pages):
     browser.open(pages["lenet300"], 400)
-    element = browser.find("#bounds td.refuted")
+    element = browser.find("#reference td.refuted")
     browser.driver.execute_script("arguments[0].scrollIntoView({block: 'center', inline: 'center'})", element)
     element.click()
     assert "Status: refuted" in says(browser, element)

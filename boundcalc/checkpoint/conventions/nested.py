@@ -88,10 +88,17 @@ def _listed(saved: Any) -> Any:
         )
     if not isinstance(saved, dict) or any(_is_home(key, value) for key, value in saved.items()):
         return saved
+    cascades = {
+        key
+        for key, value in saved.items()
+        if isinstance(key, str) and _is_list_of_tables(value) and "optim" not in key.lower()
+    }
+    if not cascades:
+        return saved
     found: dict[Any, Any] = {}
     for key, value in saved.items():
-        listed = isinstance(key, str) and _is_list_of_tables(value) and "optim" not in key.lower()
-        found |= {f"{key}.{place}": table for place, table in enumerate(value)} if listed else {key: value}
+        listed = {f"{key}.{place}": table for place, table in enumerate(value)} if key in cascades else {}
+        found |= listed or {key: value}
     return found
 
 

@@ -30,6 +30,8 @@ bench:           ## benchmarks, ratios in one run
 	python experiments/benchmarks/graphon.py
 	python experiments/benchmarks/gntk.py
 	python experiments/benchmarks/batch.py
+	python experiments/benchmarks/discovery.py
+	python experiments/benchmarks/mapped.py
 
 tickets:         ## train the demo tickets again
 	python experiments/demo_tickets/make.py

@@ -12,7 +12,7 @@ from boundcalc.cli.output import drop_standard_output, note
 from boundcalc.errors import BoundcalcError, first_line, is_allocation_failure
 from boundcalc.plain_text import short_path
 
-COMMANDS = ("formats", "bounds", "compare", "batch", "train", "explain", "falsify")
+COMMANDS = ("formats", "bounds", "compare", "batch", "train", "explain", "falsify", "verify")
 """Words that name a command; anything else is a checkpoint (write ./formats for a file of that name)."""
 
 

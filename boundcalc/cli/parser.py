@@ -25,6 +25,7 @@ other commands:
   boundcalc explain BOUND [CHECKPOINT]  what a bound says, and why it holds
   boundcalc falsify       attacks what bounds claim; see boundcalc falsify --help
   boundcalc train         makes lottery tickets; see boundcalc train --help
+  boundcalc verify FILE   whether a certificate of boundcalc train --certify pick holds
 
 exit status: 0 done, 1 a part of --only failed, 2 wrong usage, 3 unreadable or refused input
 """

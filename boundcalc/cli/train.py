@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from boundcalc.certificates.pick.plan import AUGMENTATION_NAMES, SCORE_NAMES, PickPlan
 from boundcalc.cli.output import note, write
 from boundcalc.cli.words import Parser, numbers
 from boundcalc.errors import UsageError
@@ -17,6 +19,10 @@ from boundcalc.tickets.recipe import LOSSES, OPTIMIZERS, RATES, SCHEDULES, Recip
 if TYPE_CHECKING:
     from boundcalc.tickets.lottery import Progress
 
+METHODS = ("pick", "occam")
+PASSES = 40
+"""Of occam's search where none are given."""
+
 EPILOG = """\
 examples:
   boundcalc train --data sample --arch lenet300 --pruner imp --levels 12 --out runs/imp
@@ -25,15 +31,18 @@ examples:
   boundcalc train --data npz:cifar.npz --arch resnet20 --pruner synflow --density 0.05 --epochs 160
                   --schedule step --milestones 80,120 --weight-decay 1e-4 --out runs/synflow
   boundcalc train --data digits --model net.py:make --pruner imp --levels 5 --rewind 1 --out runs/a
-  boundcalc train --data mnist:DIR --arch lenet300 --pruner imp --levels 25 --certify 40
+  boundcalc train --data mnist:DIR --arch lenet300 --pruner imp --levels 25 --certify occam
                   --out runs/c
+  boundcalc train --data mnist:DIR --arch lenet5 --pruner random --density 0.1 --certify pick
+                  --pick-augmentation digits --out runs/p
   boundcalc runs/imp/replicate_0/level_12 --data sample      analyse a ticket
 
 After an interruption the same command with --resume goes on from the last epoch. A ticket lies in
 DIR/replicate_SEED/level_N/main, in the layout of open_lth; ticket.json there tells the errors, the
 gap, the losses that show the training speed, and whether the mask may depend on the sample
 (--mask-origin of the analysis). --certify keeps the certified networks in
-DIR/replicate_SEED/certified.
+DIR/replicate_SEED/certified; with pick the certificate, certificate.json, lies in the ticket and
+speaks of the ticket itself (boundcalc verify checks it).
 
 exit status: 0 done, 1 training diverged, 2 wrong usage, 3 unreadable or refused data or model
 """
@@ -65,7 +74,7 @@ def run(words: list[str]) -> int:
 def _trained(plan: Plan, given: argparse.Namespace) -> str:
     from boundcalc.bounds.normalization import Normalization
     from boundcalc.empirical.datasets import open_data
-    from boundcalc.tickets import lottery, paths, storage
+    from boundcalc.tickets import lottery, paths, picked, storage
     from boundcalc.tickets.certified import Examiner, certificates
     from boundcalc.tickets.place import place
     from boundcalc.tickets.samples import on_device
@@ -85,16 +94,16 @@ def _trained(plan: Plan, given: argparse.Namespace) -> str:
                     data.train, train.m, train.shape, plan.certify, where.device.type, seed, normalization
                 )
             bench = lottery.Bench(plan, seed, home, train, test, where, progress.tell, examiner)
-            tickets = lottery.run(bench, given.resume)
+            made = lottery.run(bench, given.resume) if plan.picking is None else picked.run(bench, data.train)
         certified = certificates(home)
         rows += [
             (
                 str(paths.main(home, ticket["level"])),
-                {**ticket, "certificate": certified.get(ticket["level"], {}).get("value")},
+                {"certificate": certified.get(ticket["level"], {}).get("value"), **ticket},
             )
-            for ticket in tickets
+            for ticket in made
         ]
-    return _table(rows, plan.certify is not None)
+    return _table(rows, plan.certify is not None or plan.picking is not None)
 
 
 def _table(rows: list[tuple[str, dict[str, object]]], certified: bool) -> str:
@@ -120,21 +129,24 @@ class _Bar:
             from tqdm import tqdm
 
             plan = self._plan
-            total = sum(plan.recipe.epochs - plan.start(level) for level in range(len(plan.densities())))
-            self._bar = tqdm(
-                desc=f"seed {self._seed}", total=total, unit="epoch", leave=False, file=sys.stderr
-            )
+            levels, unit = range(len(plan.densities())), "epoch" if plan.picking is None else "round"
+            total = sum(self._length(level) for level in levels)
+            self._bar = tqdm(desc=f"seed {self._seed}", total=total, unit=unit, leave=False, file=sys.stderr)
         return self
 
     def __exit__(self, *details: object) -> None:
         if self._shown:
             self._bar.close()
 
-    def _tell(self, level: int, epoch: int, error: float) -> None:
+    def _length(self, level: int) -> int:
         plan = self._plan
-        before = sum(plan.recipe.epochs - plan.start(earlier) for earlier in range(level))
+        return plan.picking.rounds if plan.picking is not None else plan.recipe.epochs - plan.start(level)
+
+    def _tell(self, level: int, epoch: int, error: float) -> None:
+        start = 0 if self._plan.picking is not None else self._plan.start(level)
+        before = sum(self._length(earlier) for earlier in range(level))
         self._bar.set_postfix_str(f"level {level}, error {error:.4f}", refresh=False)
-        self._bar.update(before + epoch - plan.start(level) - self._bar.n)
+        self._bar.update(before + epoch - start - self._bar.n)
 
 
 def _silent(level: int, epoch: int, error: float) -> None:
@@ -167,6 +179,7 @@ def _parser() -> _TrainParser:
     _ticket_options(parser.add_argument_group("tickets"))
     _training_options(parser.add_argument_group("training"))
     _certificate_options(parser.add_argument_group("certificates"))
+    _picking_options(parser.add_argument_group("picking (--certify pick)"))
     return parser
 
 
@@ -208,10 +221,52 @@ def _ticket_options(group: argparse._ArgumentGroup) -> None:
 def _certificate_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--certify",
-        type=int,
-        metavar="PASSES",
-        help="certify every level by a search of so many passes; imp stops two levels after the best",
+        type=_method,
+        metavar="pick|occam",
+        help="pick: train each ticket on examples that it picks, which bounds its own error; occam: search a\n"
+        "compression of each level after training, imp stops two levels after the best",
     )
+    group.add_argument(
+        "--passes", type=int, metavar="N", help=f"of occam's search over the sample ({PASSES})"
+    )
+
+
+def _picking_options(group: argparse._ArgumentGroup) -> None:
+    for name, metavar, what in (
+        ("first", "N", "examples that the first round picks"),
+        ("growth", "F", "of their number, from round to round"),
+        ("rounds", "R", "how many rounds"),
+        ("steps", "N", "of training in each round but the last"),
+        ("last_steps", "N", "of training in the last round"),
+        ("batch", "B", "picked examples of a step"),
+        ("lr", "RATE", "largest learning rate of AdamW, whatever --lr says"),
+        ("weight_decay", "D", "of AdamW"),
+        ("score", "NAME", ", ".join(SCORE_NAMES)),
+        ("augmentation", "NAME", ", ".join(AUGMENTATION_NAMES)),
+        ("tried", "N", "settings tried on this sample before this one, itself included: paid for"),
+    ):
+        default = getattr(PickPlan, name)
+        group.add_argument(
+            f"--pick-{name.replace('_', '-')}",
+            type=type(default),
+            default=default,
+            metavar=metavar,
+            help=f"{what} ({default})",
+        )
+
+
+def _method(text: str) -> str | int:
+    """Read a method of certification; a number is the former way to say occam and its passes.
+
+    Raises:
+        ArgumentTypeError: neither.
+    """
+    if text in METHODS:
+        return text
+    try:
+        return int(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r}: choose from {', '.join(METHODS)}") from error
 
 
 def _training_options(group: argparse._ArgumentGroup) -> None:
@@ -277,6 +332,23 @@ def _plan(given: argparse.Namespace) -> Plan:
         prune_fraction=given.prune_fraction,
         rewind=given.rewind,
         per_class=given.samples_per_class,
-        certify=given.certify,
+        certify=_passes(given),
+        picking=_picking(given),
         recipe=recipe,
     )
+
+
+def _passes(given: argparse.Namespace) -> int | None:
+    if isinstance(given.certify, int):
+        return given.certify
+    if given.certify == "occam":
+        return PASSES if given.passes is None else given.passes
+    if given.passes is not None:
+        raise UsageError("--passes belongs to --certify occam")
+    return None
+
+
+def _picking(given: argparse.Namespace) -> PickPlan | None:
+    if given.certify != "pick":
+        return None
+    return PickPlan(**{field.name: getattr(given, f"pick_{field.name}") for field in fields(PickPlan)})

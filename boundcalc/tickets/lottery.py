@@ -124,7 +124,7 @@ def run(bench: Bench, resume: bool = False) -> list[dict[str, Any]]:
             raise UsageError(
                 f"{bench.home} holds an unfinished run; add --resume to go on, or name another --out"
             )
-        with _own_random_numbers(bench):
+        with own_random_numbers(bench):
             _make(bench, levels)
     storage.drop_state(bench.home)
     made = [level for level in levels if storage.is_written(bench.home, level)]
@@ -142,7 +142,8 @@ def _stops(bench: Bench) -> bool:
 
 
 @contextmanager
-def _own_random_numbers(bench: Bench) -> Iterator[None]:
+def own_random_numbers(bench: Bench) -> Iterator[None]:
+    """Draw from generators seeded for the run, and leave the caller's as they were."""
     devices = [bench.place.device] if bench.place.device.type == "cuda" else []
     with torch.random.fork_rng(devices=devices):
         torch.manual_seed(bench.seed)
@@ -179,13 +180,20 @@ def _first(bench: Bench, template: nn.Module) -> tuple[Standing, Trainer]:
 
 
 def _masks(bench: Bench, template: nn.Module, standing: Standing, trained: Weights) -> Masks:
-    plan, level = bench.plan, standing.level + 1
-    if plan.pruner == "imp":
-        return _smallest_removed(plan, {key: trained[key].abs() for key in standing.masks}, standing.masks)
+    if bench.plan.pruner == "imp":
+        return _smallest_removed(
+            bench.plan, {key: trained[key].abs() for key in standing.masks}, standing.masks
+        )
+    return masks_at_initialisation(bench, template, standing.initial, standing.level + 1)
+
+
+def masks_at_initialisation(bench: Bench, template: nn.Module, initial: Weights, level: int) -> Masks:
+    """Return the masks of a level that a pruner finds in the initial weights."""
+    plan = bench.plan
     generator = _generator(bench.seed, "prune", 0)
     seen = bench.train.of_each_class(plan.per_class, generator)
     sight = pruners.Sight(seen.x, seen.y, plan.recipe.loss, generator)
-    module = bench.place.network(networks.start(template, standing.initial, masking.ones(template), False))
+    module = bench.place.network(networks.start(template, initial, masking.ones(template), False))
     found = pruners.prune(module, plan.pruner, plan.densities()[level], plan.scope, sight)
     return {key: mask.cpu() for key, mask in found.items()}
 
@@ -210,7 +218,7 @@ def _begun(bench: Bench, template: nn.Module, standing: Standing) -> tuple[Stand
     weights = standing.initial if standing.level == 0 else standing.rewound
     assert weights is not None
     trainer = _trainer(bench, template, weights, standing.masks)
-    curve = _measured(bench, trainer.module, Curve(), epoch, trained_on=True)
+    curve = measured(bench, trainer.module, Curve(), epoch, trained_on=True)
     standing = replace(standing, epoch=epoch, curve=curve)
     _save(bench, standing, trainer)
     return standing, trainer
@@ -233,7 +241,7 @@ def _train(bench: Bench, template: nn.Module, trainer: Trainer, standing: Standi
             )
         curve = standing.curve.with_rows((epoch + 1) * bench.steps, running_loss=loss, running_error=error)
         last = epoch + 1 == plan.recipe.epochs
-        curve = _measured(bench, trainer.module, curve, epoch + 1, trained_on=last)
+        curve = measured(bench, trainer.module, curve, epoch + 1, trained_on=last)
         rewound = standing.rewound
         if rewound is None and epoch + 1 == plan.rewind:
             rewound = networks.plain(trainer.module, template.state_dict())
@@ -244,7 +252,8 @@ def _train(bench: Bench, template: nn.Module, trainer: Trainer, standing: Standi
     return standing
 
 
-def _measured(bench: Bench, module: nn.Module, curve: Curve, epoch: int, trained_on: bool) -> Curve:
+def measured(bench: Bench, module: nn.Module, curve: Curve, epoch: int, trained_on: bool) -> Curve:
+    """Return the curve with loss and error of the test samples, and of the training samples where asked for."""
     loss, iteration = bench.plan.recipe.loss, epoch * bench.steps
     if trained_on:
         value, error = measure(module, bench.train, loss, bench.place)
@@ -274,10 +283,11 @@ def _level(bench: Bench, standing: Standing, trained: Weights) -> storage.Level:
         }
         for epoch, values in {**weights, bench.plan.recipe.epochs: trained}.items()
     }
-    return storage.Level(standing.level, masked, standing.masks, standing.curve, _ticket(bench, standing))
+    return storage.Level(standing.level, masked, standing.masks, standing.curve, ticket_of(bench, standing))
 
 
-def _ticket(bench: Bench, standing: Standing) -> dict[str, Any]:
+def ticket_of(bench: Bench, standing: Standing) -> dict[str, Any]:
+    """Return what ticket.json says of a trained level."""
     plan, curve = bench.plan, standing.curve
     train_error, test_error = curve.last("train_error"), curve.last("test_error")
     assert train_error is not None
@@ -301,7 +311,7 @@ def _ticket(bench: Bench, standing: Standing) -> dict[str, Any]:
         "train_error": train_error,
         "test_error": test_error,
         "gap": None if test_error is None else test_error - train_error,
-        "first_epoch_loss": curve.of("running_loss")[0],
+        "first_epoch_loss": next(iter(curve.of("running_loss")), None),
         "sum_of_losses": sum(curve.of("running_loss")),
     }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Iterable, Mapping
 
 import torch
@@ -12,7 +13,7 @@ from torch.nn.utils import parametrize
 from boundcalc.errors import DataError
 from boundcalc.tickets import architectures
 from boundcalc.tickets.masks import apply, weights
-from boundcalc.tickets.plan import Plan
+from boundcalc.tickets.plan import ARCHITECTURES, Plan
 
 Weights = dict[str, Tensor]
 """A plain state dict, on the CPU."""
@@ -53,16 +54,32 @@ def _made(plan: Plan, shape: tuple[int, ...], classes: int) -> nn.Module:
 
         return copy.deepcopy(make_module(plan.model))
     assert plan.arch is not None
-    if not plan.arch.startswith("conv-"):
-        module: nn.Module = getattr(architectures, plan.arch)()
+    return by_name(plan.arch, shape, classes)
+
+
+def by_name(arch: str, shape: tuple[int, ...], classes: int = 10) -> nn.Module:
+    """Make one of boundcalc's own networks.
+
+    Args:
+        arch: one of `boundcalc.tickets.plan.ARCHITECTURES`, conv-L-H with numbers.
+        shape: of one sample.
+        classes: number of labels, for conv-L-H.
+
+    Raises:
+        DataError: there is no such network, or it does not take such samples.
+    """
+    if not re.fullmatch(r"conv-\d+-\d+", arch):
+        if arch not in ARCHITECTURES:
+            raise DataError(f"{arch}: none of boundcalc's networks; give --model")
+        module: nn.Module = getattr(architectures, arch)()
         return module
-    depth, channels = (int(word) for word in plan.arch.split("-")[1:])
+    depth, channels = (int(word) for word in arch.split("-")[1:])
     if len(shape) != 3 or shape[1] != shape[2]:
-        raise DataError(f"{plan.arch} takes square images, not samples of shape {shape}")
+        raise DataError(f"{arch} takes square images, not samples of shape {shape}")
     try:
         return architectures.conv(depth, channels, size=shape[1], inputs=shape[0], classes=max(classes, 2))
     except ValueError as error:
-        raise DataError(f"{plan.arch}: {error}") from error
+        raise DataError(f"{arch}: {error}") from error
 
 
 class WeightNorm(nn.Module):

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from boundcalc.certificates.pick.plan import PickPlan
 from boundcalc.errors import UsageError
 from boundcalc.files import read_bytes
 from boundcalc.tickets.recipe import Recipe, at_least, one_of, within
@@ -38,6 +40,7 @@ class Plan:
         rewind: epoch whose weights imp goes back to.
         per_class: samples of each class that snip and grasp look at.
         normalize_fixed: whether `normalize` was fixed before the sample, so that certificates do not pay for it.
+        picking: how tickets are trained on the examples that they pick; None to train on all.
         certify: passes over the sample that the search of each level's certificate makes; None for no certificates.
         recipe: of the training.
 
@@ -58,6 +61,7 @@ class Plan:
     per_class: int = 10
     certify: int | None = None
     normalize_fixed: bool = False
+    picking: PickPlan | None = None
     recipe: Recipe = field(default_factory=Recipe)
 
     def __post_init__(self) -> None:
@@ -80,9 +84,10 @@ class Plan:
             )
         self._check_levels()
         self._check_rewind()
+        self._check_picking()
 
     def _check_levels(self) -> None:
-        if self.pruner == "imp" and self.density is not None:
+        if self.pruner == "imp" and self.density is not None and self.picking is None:
             raise UsageError(
                 "--pruner imp takes --levels N: level N keeps (1 - prune fraction)^N of the weights"
             )
@@ -101,6 +106,17 @@ class Plan:
             raise UsageError(
                 f"--rewind {self.rewind}: give an epoch from 0 to below --epochs {self.recipe.epochs}"
             )
+
+    def _check_picking(self) -> None:
+        if self.picking is None:
+            return
+        if self.pruner not in {*BLIND, "imp"}:
+            raise UsageError(
+                f"--certify pick --pruner {self.pruner}: its mask looks at examples that are not picked; "
+                f"choose from {', '.join((*BLIND, 'imp'))}"
+            )
+        if self.certify is not None or self.rewind or self.recipe.weight_norm:
+            raise UsageError("--certify pick goes without --rewind, --weight-norm and the passes of occam")
 
     def densities(self) -> tuple[float, ...]:
         """Return the density that each level aims at.
@@ -129,14 +145,33 @@ class Plan:
     def tree(self) -> dict[str, Any]:
         """Return the options as JSON knows them, with a digest of the user's file where there is one."""
         tree = asdict(self)
-        if not self.normalize_fixed:
-            del tree["normalize_fixed"]  # so that a run of an earlier version can go on
+        for name in ("normalize_fixed", "picking"):
+            if not tree[name]:
+                del tree[name]  # so that a run of an earlier version can go on
         place = (self.model or "").rpartition(":")[0]
         if place.endswith(".py") and Path(place).is_file():
             tree["model_sha256"] = hashlib.sha256(read_bytes(place)).hexdigest()
         return {key: list(value) if isinstance(value, tuple) else value for key, value in tree.items()} | {
             "recipe": {**tree["recipe"], "milestones": list(self.recipe.milestones)}
         }
+
+
+def of_tree(tree: Mapping[str, Any]) -> Plan:
+    """Return the plan that a tree of options describes; its inverse is `Plan.tree`.
+
+    Raises:
+        KeyError: an option is missing.
+        TypeError: there is an option too many, or one is not of its type.
+        UsageError: a value is out of range.
+    """
+    options: dict[str, Any] = {
+        key: tuple(value) if isinstance(value, list) else value
+        for key, value in tree.items()
+        if key not in {"recipe", "picking", "model_sha256"}
+    }
+    recipe = {**tree["recipe"], "milestones": tuple(tree["recipe"]["milestones"])}
+    picking = tree.get("picking")
+    return Plan(**options, recipe=Recipe(**recipe), picking=None if picking is None else PickPlan(**picking))
 
 
 def canonical(arch: str) -> str:

@@ -7,7 +7,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,7 @@ class Level:
         masks: key -> bool mask.
         curve: of its training.
         ticket: what ticket.json says.
+        files: name -> text of further files, such as a certificate.
     """
 
     number: int
@@ -42,6 +43,7 @@ class Level:
     masks: Masks
     curve: Curve
     ticket: Mapping[str, Any]
+    files: Mapping[str, str] = field(default_factory=dict)
 
 
 def claim(run: Path, plan: Plan) -> None:
@@ -112,6 +114,8 @@ def _fill(passing: Path, level: Level, options: Mapping[str, Any]) -> None:
     counts = {"total": float(size(level.masks)), "unpruned": float(surviving(level.masks))}
     for name, tree in ((paths.REPORT, counts), (paths.TICKET, dict(level.ticket))):
         (folder / name).write_text(json.dumps(tree, indent=4) + "\n", encoding="utf-8")
+    for name, text in level.files.items():
+        (folder / name).write_text(text, encoding="utf-8")
     (folder / paths.LOGGER).write_text(level.curve.text(), encoding="utf-8")
     metadata = {"ticket": json.dumps(dict(level.ticket))}  # of several entries the order would not be fixed
     save_file(level.weights[max(level.weights)], folder / paths.TENSORS, metadata=metadata)

@@ -1,0 +1,34 @@
+"""What a pick certificate pays for, line by line; computed alike by the search and by whoever verifies it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from boundcalc.bounds.normalization import Normalization
+from boundcalc.certificates.file import Item
+
+
+def ledger(normalize: tuple[float, ...] | None, made_by: Mapping[str, Any]) -> tuple[Item, ...]:
+    """Return the lines.
+
+    Args:
+        normalize: means then deviations that the network's inputs are normalised by, or None.
+        made_by: options of the run; of its plan's ``"picking"`` ``"tried"``, how many settings were tried before this one was
+            kept, this one included, and ``"normalize_fixed"``.
+
+    Raises:
+        KeyError: an option is missing.
+        ValueError: a number of settings below 1.
+    """
+    picking = made_by["plan"]["picking"]
+    tried = picking["tried"]
+    if type(tried) is not int or tried < 1:
+        raise ValueError(f"tried {tried!r}: give a whole number of settings, at least 1")
+    normalization = Normalization(normalize or (), bool(made_by["plan"].get("normalize_fixed")))
+    return (
+        Item(normalization.assumption(paid=True), normalization.bits),
+        Item(f"the setting kept among {tried}", math.log2(tried)),
+        Item("picks: none, they are counted in the size of the compression", 0.0),
+    )

@@ -1,0 +1,71 @@
+"""What is fixed before the sample: rounds, training of each, score, augmentation; no torch here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from boundcalc.tickets.recipe import at_least, one_of, within
+
+SCORE_NAMES = ("nearest-wrong", "highest-loss")
+AUGMENTATION_NAMES = ("off", "digits", "photos")
+
+
+@dataclass(frozen=True)
+class PickPlan:
+    """The options of picking; all of them are fixed before the sample is seen.
+
+    Attributes:
+        first: examples that the first round picks.
+        growth: of the number of picked examples, from round to round.
+        rounds: R, how many rounds.
+        steps: of training in every round but the last, each on a batch.
+        last_steps: of training in the last round.
+        batch: examples of a step, drawn from the picked ones with replacement.
+        lr: largest learning rate of AdamW; it falls to zero within every round along a cosine.
+        weight_decay: of AdamW.
+        score: one of `SCORE_NAMES`.
+        augmentation: one of `AUGMENTATION_NAMES`.
+        tried: how many settings (of these options, the architecture, the seed) were tried on the sample before this one
+            was kept, this one included.
+
+    Raises:
+        UsageError: a value out of range.
+    """
+
+    first: int = 100
+    growth: float = 1.25
+    rounds: int = 10
+    steps: int = 200
+    last_steps: int = 1500
+    batch: int = 64
+    lr: float = 0.003
+    weight_decay: float = 0.02
+    score: str = "nearest-wrong"
+    augmentation: str = "off"
+    tried: int = 1
+
+    def __post_init__(self) -> None:
+        for option, value in (
+            ("--pick-first", self.first),
+            ("--pick-rounds", self.rounds),
+            ("--pick-steps", self.steps),
+            ("--pick-last-steps", self.last_steps),
+            ("--pick-batch", self.batch),
+            ("--pick-tried", self.tried),
+        ):
+            at_least(option, value, 1)
+        within("--pick-growth", self.growth, 1 <= self.growth <= 100, "a factor from 1 to 100")
+        within("--pick-lr", self.lr, 0 < self.lr < 100, "a positive number")
+        within("--pick-weight-decay", self.weight_decay, 0 <= self.weight_decay < 100, "0 or more")
+        one_of("--pick-score", self.score, SCORE_NAMES)
+        one_of("--pick-augmentation", self.augmentation, AUGMENTATION_NAMES)
+
+    def sizes(self) -> tuple[int, ...]:
+        """Return b_r, the number of examples that each round adds.
+
+        Example:
+            >>> PickPlan(first=100, growth=1.5, rounds=4).sizes()
+            (100, 50, 75, 113)
+        """
+        totals = [round(self.first * self.growth**number) for number in range(self.rounds)]
+        return (totals[0], *(later - earlier for earlier, later in zip(totals, totals[1:], strict=False)))

@@ -1,0 +1,99 @@
+"""The procedure of picking, for any learner: rounds of "add the examples of highest score, train on what is picked"."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Indices = NDArray[np.int64]
+
+
+class Learner(Protocol):
+    """What is trained. The theorem asks two things of it, which `stable` tests.
+
+    A score depends on the network and on that one example alone, to the last bit; training looks at the picked examples
+    alone, in the order in which they are given.
+    """
+
+    def scores(self) -> NDArray[np.float64]:
+        """Return the score of every example of the sample under the present network, (N,), not NaN; those of picked
+        examples are not used.
+        """
+        ...
+
+    def learn(self, picked: Indices, round: int) -> None:
+        """Train on the picked examples, given in the order in which they were picked; rounds count from 0."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Picked:
+    """What the rounds picked.
+
+    Attributes:
+        rounds: indices into the sample, round by round, highest score first.
+    """
+
+    rounds: tuple[Indices, ...]
+
+    def until(self, rounds: int) -> Indices:
+        """Return T after so many rounds, in the order in which it was picked."""
+        return np.concatenate([np.zeros(0, dtype=np.int64), *self.rounds[:rounds]])
+
+
+def pick(
+    learner: Learner,
+    sizes: Sequence[int],
+    order: NDArray[np.float64],
+    after: Callable[[int], None] | None = None,
+) -> Picked:
+    """Run the rounds. The first picks by the random numbers alone: an untrained network has no opinion worth following.
+
+    Args:
+        learner: at its initial network.
+        sizes: b_r, how many examples each round adds; fixed before the sample.
+        order: the examples' own random numbers, (N,); among equal scores the smallest goes first.
+        after: told the number of rounds done, after each.
+
+    Returns:
+        The picks. `learner` is left with the last network.
+
+    Raises:
+        ValueError: the rounds ask for more examples than there are, or a score is NaN.
+    """
+    samples = len(order)
+    if sum(sizes) > samples or min(sizes, default=0) < 0:
+        raise ValueError(f"{sum(sizes)} picks from {samples} examples")
+    left = np.ones(samples, dtype=bool)
+    rounds: list[Indices] = []
+    for number, size in enumerate(sizes):
+        scores = learner.scores() if number else np.zeros(samples)
+        rounds.append(highest(scores, order, left, size))
+        left[rounds[-1]] = False
+        learner.learn(np.concatenate(rounds), number)
+        if after is not None:
+            after(number + 1)
+    return Picked(tuple(rounds))
+
+
+def highest(
+    scores: NDArray[np.float64], order: NDArray[np.float64], left: NDArray[np.bool_], size: int
+) -> Indices:
+    """Return the `size` examples of highest score among those left, highest first; equal scores by their random number.
+
+    Raises:
+        ValueError: a score is NaN.
+
+    Example:
+        >>> highest(np.array([1.0, 3.0, 3.0, 9.0]), np.array([0.1, 0.7, 0.2, 0.5]), np.array([True, True, True, False]),
+        2).tolist() [2, 1]
+    """
+    candidates = np.flatnonzero(left)
+    if np.isnan(scores[candidates]).any():
+        raise ValueError("a score is NaN")
+    ranked = np.lexsort((order[candidates], -scores[candidates]))
+    return candidates[ranked[:size]]

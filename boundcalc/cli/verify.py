@@ -1,0 +1,148 @@
+"""`boundcalc verify`: whether a saved certificate holds."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from boundcalc.cli.words import Parser
+
+if TYPE_CHECKING:
+    from boundcalc.certificates.file import Certificate
+    from boundcalc.certificates.verify import Verified
+    from boundcalc.empirical.datasets import Dataset
+    from boundcalc.network.network import Network
+
+EPILOG = """\
+examples:
+  boundcalc verify runs/p/replicate_0/level_0/main/certificate.json --data mnist:DIR
+  boundcalc verify certificate.json --data mnist:DIR --replay     train again, compare picks and network
+
+Without --replay it is checked that the network makes no more errors outside the picks than is said, and that
+the bound follows from their number; that the network was trained on the picks alone is what --replay checks.
+
+exit status: 0 the certificate holds, 2 wrong usage, 3 unreadable certificate, network or data,
+4 the value or the ledger does not hold
+"""
+BROKEN = 4
+
+
+def run(words: list[str]) -> int:
+    """Verify one certificate.
+
+    Args:
+        words: the command line after `verify`.
+
+    Returns:
+        0, or 4 where something does not hold.
+    """
+    given = _parser().parse_all(words)
+    from boundcalc.certificates import file
+    from boundcalc.certificates.verify import verify
+    from boundcalc.empirical.datasets import open_data
+
+    certificate = file.read_certificate(given.certificate)
+    data = open_data(given.data, certificate.normalize)
+    network, digest = _network(given, certificate, data)
+    outcome = verify(certificate, network, digest, data.train)
+    failures = outcome.failures
+    if given.replay and not failures:
+        failures = _replayed(certificate, data)
+    print(_told(certificate, outcome, failures, given), end="")  # noqa: T201
+    for failure in failures:
+        print(f"boundcalc: {given.certificate}: {failure}", file=sys.stderr)  # noqa: T201
+    return BROKEN if failures else 0
+
+
+def _parser() -> Parser:
+    parser = Parser(
+        prog="boundcalc verify",
+        description="Decode a certificate and compute its value afresh from the data and the network, without any search.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("certificate", metavar="CERTIFICATE", type=Path, help="certificate.json of a ticket")
+    parser.add_argument("--data", required=True, metavar="DATA", help="as for boundcalc CHECKPOINT")
+    parser.add_argument(
+        "--checkpoint", metavar="FILE", type=Path, help="the network (default: the folder of the certificate)"
+    )
+    parser.add_argument(
+        "--model",
+        metavar="FILE.py:CALLABLE",
+        help="makes the network, where it is not one of boundcalc's; runs your code",
+    )
+    parser.add_argument(
+        "--replay", action="store_true", help="pick and train again, and compare every pick and weight"
+    )
+    parser.add_argument("--format", choices=("table", "json"), default="table", help="of the answer (table)")
+    return parser
+
+
+def _network(given: argparse.Namespace, certificate: Certificate, data: Dataset) -> tuple[Network, str]:
+    from boundcalc.analysis import sample_shape
+    from boundcalc.certificates.file import digest_of_tensors
+    from boundcalc.checkpoint import read
+    from boundcalc.network.load import from_checkpoint
+    from boundcalc.tickets.networks import by_name
+
+    checkpoint = read(given.checkpoint or given.certificate.parent)
+    shape = sample_shape(data)
+    assert shape is not None
+    plan = certificate.made_by.get("plan") or {}
+    model = given.model or (by_name(plan["arch"], shape) if plan.get("arch") else None)
+    return from_checkpoint(checkpoint, model, shape), digest_of_tensors(checkpoint.tensors)
+
+
+def _replayed(certificate: Certificate, data: Dataset) -> tuple[str, ...]:
+    from boundcalc.certificates.file import digest_of_tensors
+    from boundcalc.tickets.picked import replay
+    from boundcalc.tickets.place import place
+    from boundcalc.tickets.samples import on_device
+
+    where = place("cpu")
+    trained, picked = replay(certificate, on_device(data, where)[0], where)
+    for number, (now, then) in enumerate(zip(picked.rounds, certificate.rounds, strict=True)):
+        if tuple(now.tolist()) != then:
+            return (f"the replay picks other examples in round {number + 1} of {len(certificate.rounds)}",)
+    if digest_of_tensors(trained) != certificate.network_sha256:
+        return (
+            "the replay picks the same examples and ends with another network: another machine or version of torch?",
+        )
+    return ()
+
+
+def _told(
+    certificate: Certificate, outcome: Verified, failures: tuple[str, ...], given: argparse.Namespace
+) -> str:
+    tree: dict[str, Any] = {
+        "schema": "boundcalc.verify/1",
+        "holds": not failures,
+        "replayed": bool(given.replay),
+        "failures": list(failures),
+        "method": certificate.method,
+        "subject": certificate.subject,
+        "prior": certificate.prior,
+        "data": certificate.data,
+        "m": certificate.m,
+        "delta": certificate.delta,
+        "value": outcome.value,
+        "claimed": certificate.value,
+        "picked": len(certificate.picked),
+        "wrong": outcome.wrong,
+        "ledger": [{"item": item.item, "bits": item.bits} for item in certificate.ledger],
+    }
+    if given.format == "json":
+        return json.dumps(tree, allow_nan=False, indent=1) + "\n"
+    from tabulate import tabulate
+
+    facts = [
+        (key, "-" if value is None else value)
+        for key, value in tree.items()
+        if key not in {"schema", "ledger", "failures"}
+    ]
+    lines = [(item.item, f"{item.bits:.2f}") for item in certificate.ledger]
+    return f"{tabulate(facts, disable_numparse=True)}\n\n{tabulate(lines, headers=('paid for', 'bits'), disable_numparse=True)}\n"

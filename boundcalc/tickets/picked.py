@@ -1,0 +1,210 @@
+"""Tickets that carry their own certificate: trained on the examples they pick (`boundcalc train --certify pick`)."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from boundcalc._version import __version__
+from boundcalc.certificates import file
+from boundcalc.certificates.file import Certificate, digest_of_split, digest_of_tensors
+from boundcalc.certificates.pick import claim
+from boundcalc.certificates.pick.learner import NetworkLearner
+from boundcalc.certificates.pick.ledger import ledger
+from boundcalc.certificates.pick.procedure import Picked, pick
+from boundcalc.checkpoint import from_state_dict
+from boundcalc.empirical.split import Split
+from boundcalc.errors import CheckpointError
+from boundcalc.network.load import from_checkpoint
+from boundcalc.tickets import networks, storage
+from boundcalc.tickets.curve import Curve
+from boundcalc.tickets.lottery import (
+    Bench,
+    Standing,
+    masks_at_initialisation,
+    measured,
+    own_random_numbers,
+    ticket_of,
+)
+from boundcalc.tickets.masks import Masks, ones
+from boundcalc.tickets.networks import Weights
+from boundcalc.tickets.place import Place
+from boundcalc.tickets.plan import of_tree as plan_of_tree
+from boundcalc.tickets.samples import Samples
+
+DELTA = 0.05
+
+
+def run(bench: Bench, split: Split) -> list[dict[str, Any]]:
+    """Make every ticket of a run by picking, those left out that are there.
+
+    Args:
+        bench: plan, samples and folder; its plan has a `picking`.
+        split: the training samples, streamed, for the certificates.
+
+    Returns:
+        What ticket.json says, level by level, with the certificate's value, picks and other errors.
+    """
+    with own_random_numbers(bench):
+        template = networks.build(bench.plan, bench.train.shape, bench.classes)
+    initial = networks.plain(template, template.state_dict())
+    storage.write_initial(bench.home, initial)
+    levels = range(len(bench.plan.densities()))
+    for level in levels:
+        if not storage.is_written(bench.home, level):
+            _make(bench, template, initial, level, split)
+    return [storage.read_ticket(bench.home, level) for level in levels]
+
+
+def _make(bench: Bench, template: nn.Module, initial: Weights, level: int, split: Split) -> None:
+    standing = Standing(level, 0, ones(template), initial, None, Curve())
+    if bench.plan.pruner != "imp":
+        standing = replace(standing, masks=masks_at_initialisation(bench, template, initial, level))
+    trained, masks, picked = train(bench, template, initial, standing.masks, level)
+    found = certificate(bench, template, trained, picked, split, level)
+    curve = measured(
+        bench, networks.start(template, trained, masks, normed=False), Curve(), 1, trained_on=True
+    )
+    standing = replace(standing, masks=masks, curve=curve)
+    ticket = {
+        **ticket_of(bench, standing),
+        "certificate": found.value,
+        "picked": len(found.picked),
+        "wrong": found.wrong,
+    }
+    weights = {0: {key: _masked(tensor, masks.get(key)) for key, tensor in initial.items()}, 1: trained}
+    files = {file.NAME: found.text()}
+    storage.write_level(
+        bench.home, storage.Level(level, weights, masks, curve, ticket, files), bench.plan.tree()
+    )
+
+
+def _masked(tensor: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
+    return tensor if mask is None else torch.where(mask, tensor, 0.0)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Train on one thread: sums that threads share round differently from run to run."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def train(
+    bench: Bench, template: nn.Module, initial: Weights, masks: Masks, level: int
+) -> tuple[Weights, Masks, Picked]:
+    """Train one ticket by picking.
+
+    Args:
+        bench: of the run; its plan has a `picking`.
+        template: the network.
+        initial: its weights before any training.
+        masks: fixed before the sample.
+        level: of the ticket; imp prunes to its density within the last training.
+
+    Returns:
+        Trained weights, masks, and what was picked.
+    """
+    plan = bench.plan
+    assert plan.picking is not None
+    density = plan.densities()[level]
+    within = density if plan.pruner == "imp" and density < 1 else None
+    module = networks.start(template, initial, masks, normed=False)
+    order = np.random.default_rng([bench.seed, 20]).random(bench.train.m)
+    with one_thread():
+        learner = NetworkLearner(module, masks, bench.train, plan.picking, bench.seed, within)
+        picked = pick(learner, plan.picking.sizes(), order, lambda done: bench.progress(level, done, np.nan))
+    return networks.plain(module, template.state_dict()), learner.masks, picked
+
+
+def certificate(
+    bench: Bench, template: nn.Module, trained: Weights, picked: Picked, split: Split, level: int
+) -> Certificate:
+    """Return the certificate of a trained ticket: its errors counted in float64, outside the picks.
+
+    Args:
+        bench: of the run.
+        template: the network.
+        trained: its weights, pruned ones zero.
+        picked: what it was trained on.
+        split: the training samples, streamed.
+        level: of the ticket.
+    """
+    plan = bench.plan
+    assert plan.picking is not None
+    module = copy.deepcopy(template)
+    module.load_state_dict(trained)
+    network = from_checkpoint(from_state_dict(trained, "ticket"), module, bench.train.shape)
+    margins = claim.margins_in_order(network, split)
+    made_by: dict[str, Any] = {
+        "plan": plan.tree(),
+        "seed": bench.seed,
+        "level": level,
+        "versions": {"boundcalc": __version__, "torch": torch.__version__, "numpy": np.__version__},
+    }
+    lines = ledger(plan.normalize, made_by)
+    indices = tuple(tuple(int(index) for index in round) for round in picked.rounds)
+    count = sum(map(len, indices))
+    wrong = claim.wrong_outside(margins, [index for round in indices for index in round])
+    bits = sum(line.bits for line in lines)
+    return Certificate(
+        method="pick",
+        subject="network",
+        prior="none",
+        data=plan.data,
+        data_sha256=digest_of_split(split),
+        m=len(margins),
+        normalize=plan.normalize,
+        delta=DELTA,
+        value=claim.value(count, wrong, len(margins), DELTA, bits),
+        rounds=indices,
+        wrong=wrong,
+        ledger=lines,
+        network_sha256=digest_of_tensors(trained),
+        made_by=made_by,
+    )
+
+
+def replay(claimed: Certificate, train_samples: Samples, where: Place) -> tuple[Weights, Picked]:
+    """Make a certified ticket again, from what its certificate says.
+
+    Args:
+        claimed: as loaded; its options are used, no file that they name is run unless the caller has put it there.
+        train_samples: the training samples, normalised as the certificate says.
+        where: to train.
+
+    Returns:
+        Weights, pruned ones zero, and picks.
+
+    Raises:
+        CheckpointError: the options are incomplete.
+    """
+    try:
+        plan = plan_of_tree(claimed.made_by["plan"])
+        seed, level = int(claimed.made_by["seed"]), int(claimed.made_by["level"])
+        density = plan.densities()[level]
+    except (KeyError, TypeError, ValueError, IndexError) as problem:
+        raise CheckpointError("certificate", f"its options are incomplete: {problem}") from None
+    bench = Bench(plan, seed, Path(), train_samples, None, where)
+    with own_random_numbers(bench):
+        template = networks.build(plan, train_samples.shape, bench.classes)
+    initial = networks.plain(template, template.state_dict())
+    masks = (
+        ones(template)
+        if plan.pruner == "imp" or density == 1
+        else masks_at_initialisation(bench, template, initial, level)
+    )
+    trained, masks, picked = train(bench, template, initial, masks, level)
+    return trained, picked

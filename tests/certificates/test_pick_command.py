@@ -1,0 +1,167 @@
+"""From `boundcalc train --certify pick` to `boundcalc verify`: what is made holds, what is changed does not."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from boundcalc.certificates import file
+from boundcalc.certificates.file import Item
+from boundcalc.cli.main import main
+from boundcalc.tickets.samples import Samples
+
+Made = Callable[..., Path]
+Capture = pytest.CaptureFixture[str]
+MODEL = """
+import torch
+from torch import nn
+
+def make():
+    return nn.Sequential(nn.Flatten(), nn.Linear(36, 12), nn.ReLU(), nn.Linear(12, 3))
+"""
+FEW = [
+    "--pick-first",
+    "20",
+    "--pick-rounds",
+    "3",
+    "--pick-steps",
+    "30",
+    "--pick-last-steps",
+    "60",
+    "--pick-batch",
+    "16",
+]
+
+
+@pytest.fixture
+def made(tmp_path: Path, blobs: Samples) -> Made:
+    """Train in a folder of its own; returns the ticket's folder."""
+    half = blobs.m // 2
+    np.savez(
+        tmp_path / "blobs.npz",
+        x_train=blobs.x[:half].numpy(), y_train=blobs.y[:half].numpy(), x_test=blobs.x[half:].numpy(),
+        y_test=blobs.y[half:].numpy(),
+    )  # fmt: skip
+    (tmp_path / "net.py").write_text(MODEL)
+
+    def train(*more: str) -> Path:
+        data, model = f"npz:{tmp_path / 'blobs.npz'}", f"{tmp_path / 'net.py'}:make"
+        words = ["train", "--data", data, "--model", model, "--certify", "pick", *FEW]
+        assert main([*words, "--out", str(tmp_path / "run"), *more]) == 0
+        return tmp_path / "run" / "replicate_0" / "level_0" / "main"
+
+    return train
+
+
+def verified(ticket: Path, capsys: Capture, *more: str) -> tuple[int, dict[str, Any], str]:
+    capsys.readouterr()
+    root = ticket.parents[3]
+    data, model = f"npz:{root / 'blobs.npz'}", f"{root / 'net.py'}:make"
+    status = main(
+        ["verify", str(ticket / file.NAME), "--data", data, "--model", model, "--format", "json", *more]
+    )
+    out, err = capsys.readouterr()
+    return status, json.loads(out), err
+
+
+PRUNED = [["random", "--density", "0.5"], ["imp", "--density", "0.3"], ["synflow", "--density", "0.4"]]
+
+
+@pytest.mark.parametrize("pruner", PRUNED)
+def test_a_certified_ticket_holds_and_replays(made: Made, capsys: Capture, pruner: list[str]) -> None:
+    ticket = made("--pruner", *pruner)
+    status, tree, err = verified(ticket, capsys, "--replay")
+    assert status == 0, err
+    assert tree["holds"] and tree["replayed"]
+    assert tree["picked"] == 31
+    assert 0 < tree["value"] < 1
+    assert tree["value"] == pytest.approx(tree["claimed"])
+    said = json.loads((ticket / "ticket.json").read_text())
+    assert said["certificate"] == tree["claimed"]
+    assert said["wrong"] == tree["wrong"]
+
+
+CHANGES: dict[str, Callable[[file.Certificate], file.Certificate]] = {
+    "a smaller value": lambda c: replace(c, value=c.value / 2),
+    "fewer errors": lambda c: replace(c, wrong=c.wrong - 1),
+    "a line of the ledger": lambda c: replace(c, ledger=(Item(c.ledger[0].item, 1.0), *c.ledger[1:])),
+    "a line less": lambda c: replace(c, ledger=c.ledger[1:]),
+    "the price of what was tried": lambda c: replace(c, ledger=tuple(replace(i, bits=0.0) for i in c.ledger)),
+    "a pick twice": lambda c: replace(c, rounds=(*c.rounds, (c.rounds[0][0],))),
+    "a pick outside": lambda c: replace(c, rounds=(*c.rounds, (10**6,))),
+    "other data": lambda c: replace(c, data_sha256="0" * 64),
+    "another network": lambda c: replace(c, network_sha256="0" * 64),
+    "another delta": lambda c: replace(c, delta=0.01),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_planted_error_fails(made: Made, capsys: Capture, change: str) -> None:
+    ticket = made("--pruner", "random", "--density", "0.5", "--pick-tried", "4")
+    place = ticket / file.NAME
+    place.write_text(CHANGES[change](file.read_certificate(place)).text())
+    status, tree, err = verified(ticket, capsys)
+    assert status == 4
+    assert not tree["holds"]
+    assert err.count("\n") == len(tree["failures"]) > 0
+
+
+def test_a_changed_network_fails(made: Made, capsys: Capture) -> None:
+    ticket = made("--pruner", "random", "--density", "0.5")
+    weights = torch.load(ticket / "model_ep1_it0.pth", weights_only=True)
+    weights["1.bias"] += 1e-4
+    torch.save(weights, ticket / "model_ep1_it0.pth")
+    status, _, err = verified(ticket, capsys)
+    assert status == 4
+    assert "not the certified ones" in err
+
+
+def test_training_on_more_than_the_picks_is_caught_by_the_replay(made: Made, capsys: Capture) -> None:
+    ticket = made("--pruner", "random", "--density", "0.5")
+    place = ticket / file.NAME
+    claimed = file.read_certificate(place)
+    weights = torch.load(ticket / "model_ep1_it0.pth", weights_only=True)
+    weights["1.bias"] += 1e-4
+    torch.save(weights, ticket / "model_ep1_it0.pth")
+    place.write_text(replace(claimed, network_sha256=file.digest_of_tensors(weights)).text())
+    assert verified(ticket, capsys)[0] == 0, "nothing but a replay can tell"
+    status, _, err = verified(ticket, capsys, "--replay")
+    assert status == 4
+    assert "another network" in err
+
+
+REFUSED = [
+    (["--pruner", "snip", "--density", "0.5"], "looks at examples that are not picked"),
+    (["--pruner", "imp", "--levels", "1", "--rewind", "1"], "without --rewind"),
+    (["--pruner", "random", "--density", "0.5", "--pick-rounds", "0"], "--pick-rounds 0"),
+    (
+        ["--pruner", "random", "--density", "0.5", "--pick-score", "nearest-wron"],
+        "did you mean nearest-wrong",
+    ),
+]
+
+
+@pytest.mark.parametrize(("words", "what"), REFUSED)
+def test_options_that_break_the_theorem_are_refused(
+    tmp_path: Path, capsys: Capture, words: list[str], what: str
+) -> None:
+    run = [
+        "train",
+        "--data",
+        "sample",
+        "--arch",
+        "lenet300",
+        "--certify",
+        "pick",
+        "--out",
+        str(tmp_path / "r"),
+    ]
+    assert main([*run, *words]) == 2
+    assert what in capsys.readouterr().err

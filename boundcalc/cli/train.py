@@ -6,7 +6,7 @@ import argparse
 import sys
 from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from boundcalc.certificates.pick.plan import AUGMENTATION_NAMES, SCORE_NAMES, PickPlan
 from boundcalc.cli.output import note, write
@@ -103,17 +103,26 @@ def _trained(plan: Plan, given: argparse.Namespace) -> str:
             )
             for ticket in made
         ]
-    return _table(rows, plan.certify is not None or plan.picking is not None)
+    if plan.picking is not None:
+        return _table(rows, "bound on its error")
+    return _table(rows, None if plan.certify is None else "certificate of a compression")
 
 
-def _table(rows: list[tuple[str, dict[str, object]]], certified: bool) -> str:
+def _table(rows: list[tuple[str, dict[str, Any]]], certificate: str | None) -> str:
+    """Lay out the tickets; `certificate` heads the column of their certificates, which are rounded up."""
     from tabulate import tabulate
 
-    names = ("density", "surviving", "train_error", "test_error", "gap", *(["certificate"] * certified))
+    from boundcalc.report.numbers import upper
+
+    names = ("density", "surviving", "train_error", "test_error", "gap")
     cells = [[path, *(ticket[name] for name in names)] for path, ticket in rows]
-    words = {"certificate": "certificate of a compression"}
-    headers = ["ticket", *(words.get(name, name.replace("_", " ")) for name in names)]
-    return tabulate(cells, headers=headers, floatfmt=".4g", missingval="-")
+    headers = ["ticket", *(name.replace("_", " ") for name in names)]
+    if certificate is not None:
+        headers.append(certificate)
+        cells = [
+            [*line, upper(ticket["certificate"], 4)] for line, (_, ticket) in zip(cells, rows, strict=True)
+        ]
+    return tabulate(cells, headers=headers, floatfmt=".4g", missingval="-", disable_numparse=[len(names) + 1])
 
 
 class _Bar:

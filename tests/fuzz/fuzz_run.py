@@ -21,6 +21,7 @@ from pathlib import Path
 import fuzz_seeds
 
 TIME_LIMIT = 20.0
+START_LIMIT = 1200.0
 SAVED_EVERY = 500
 GREEDY = 100.0
 
@@ -85,12 +86,16 @@ class Worker:
         self._process: subprocess.Popen | None = None
 
     def answer(self, kind: str, index: int) -> dict:
-        """Try one case.
+        """Try one case; one that takes too long is tried once more by a fresh process, as a busy machine stops any.
 
         Args:
             kind: of the case.
             index: its number.
         """
+        answer = self._answer(kind, index)
+        return self._answer(kind, index) if answer["outcome"] == "hung" else answer
+
+    def _answer(self, kind: str, index: int) -> dict:
         if self._process is None:
             self._start()
         process = self._process
@@ -140,7 +145,7 @@ class Worker:
         assert process.stdin is not None
         process.stdin.write("zip -1\n")
         process.stdin.flush()
-        self._lines.get(timeout=300)
+        self._lines.get(timeout=START_LIMIT)
 
 
 def _pump(stream, lines: queue.Queue) -> None:

@@ -13,7 +13,7 @@ import sys
 import sysconfig
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 
@@ -198,26 +198,26 @@ def _warm(sound: dict) -> None:
     """Import all that is imported late, before anything is watched."""
     from boundcalc.empirical.datasets import open_data
 
-    for kind in ("zip", "legacy", "pt2", "safetensors", "index", "open_lth", "npz", "idx"):
+    for kind in ("npz", "idx"):
+        for path in sound[kind]:
+            next(open_data(f"{'mnist' if kind == 'idx' else 'npz'}:{path}").train.batches(2))
+    for kind in ("zip", "legacy", "pt2", "safetensors", "index", "open_lth", "tar"):
         for path in sound[kind]:
             subject = next(path.rglob("level_1")) / "main" if kind == "open_lth" else path
-            if kind in {"npz", "idx"}:
-                next(open_data(f"{'mnist' if kind == 'idx' else 'npz'}:{subject}").train.batches(2))
-            else:
-                _quietly(lambda subject=subject: _whole(subject))
+            _tried(subject, whole=path in {sound[kind][0], sound[kind][-1]})
 
 
-def _whole(subject: Path) -> None:
+def _tried(subject: Path, *, whole: bool) -> None:
     from boundcalc.checkpoint import read
-
-    _analyse(read(subject))
-
-
-def _quietly(run: Callable[[], None]) -> None:
     from boundcalc.errors import BoundcalcError
+    from boundcalc.network.load import from_checkpoint
 
     try:
-        run()
+        checkpoint = read(subject)
+        images = checkpoint.program is None and any(tensor.dim() == 4 for tensor in checkpoint.tensors.values())
+        from_checkpoint(checkpoint, None, (1, 8, 8) if images else None)
+        if whole:
+            _analyse(checkpoint)
     except BoundcalcError:
         return
 

@@ -117,12 +117,13 @@ def _table(rows: list[tuple[str, dict[str, Any]]], certificate: str | None) -> s
     names = ("density", "surviving", "train_error", "test_error", "gap")
     cells = [[path, *(ticket[name] for name in names)] for path, ticket in rows]
     headers = ["ticket", *(name.replace("_", " ") for name in names)]
+    as_text = [] if certificate is None else [len(headers)]
     if certificate is not None:
         headers.append(certificate)
         cells = [
             [*line, upper(ticket["certificate"], 4)] for line, (_, ticket) in zip(cells, rows, strict=True)
         ]
-    return tabulate(cells, headers=headers, floatfmt=".4g", missingval="-", disable_numparse=[len(names) + 1])
+    return tabulate(cells, headers=headers, floatfmt=".4g", missingval="-", disable_numparse=as_text)
 
 
 class _Bar:

@@ -214,7 +214,9 @@ def _tried(subject: Path, *, whole: bool) -> None:
 
     try:
         checkpoint = read(subject)
-        images = checkpoint.program is None and any(tensor.dim() == 4 for tensor in checkpoint.tensors.values())
+        images = checkpoint.program is None and any(
+            tensor.dim() == 4 for tensor in checkpoint.tensors.values()
+        )
         from_checkpoint(checkpoint, None, (1, 8, 8) if images else None)
         if whole:
             _analyse(checkpoint)

@@ -89,8 +89,9 @@ def highest(
         ValueError: a score is NaN.
 
     Example:
-        >>> highest(np.array([1.0, 3.0, 3.0, 9.0]), np.array([0.1, 0.7, 0.2, 0.5]), np.array([True, True, True, False]),
-        2).tolist() [2, 1]
+        >>> order, left = np.array([0.1, 0.7, 0.2, 0.5]), np.array([True, True, True, False])
+        >>> highest(np.array([1.0, 3.0, 3.0, 9.0]), order, left, 2).tolist()
+        [2, 1]
     """
     candidates = np.flatnonzero(left)
     if np.isnan(scores[candidates]).any():

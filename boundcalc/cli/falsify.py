@@ -72,7 +72,7 @@ def run(words: list[str]) -> int:
     from boundcalc.theory.falsify_found import NotRefuted
     from boundcalc.theory.falsify_replay import replay
     from boundcalc.theory.falsify_report import render
-    from boundcalc.theory.falsify_threads import one_thread
+    from boundcalc.threads import one_thread
 
     failed: NotRefuted | None = None
     with one_thread():

@@ -37,8 +37,42 @@ class Input(Node):
     """The network's input."""
 
 
+class Pruned:
+    """Counts of a weight, its nonzero entries and its mask; mixed into whatever has the three tensors.
+
+    Attributes:
+        weight: float64, 0 where pruned.
+        support: bool, as `weight`: nonzero entries within the declared mask.
+        declared: bool, as `weight`: the mask that the file declares, or None where it declares none.
+    """
+
+    weight: torch.Tensor
+    support: torch.Tensor
+    declared: torch.Tensor | None
+
+    @property
+    def parameters(self) -> int:
+        """Number of weights, pruned ones included."""
+        return self.weight.numel()
+
+    @property
+    def surviving(self) -> int:
+        """Number of nonzero weights after masking."""
+        return int(self.support.sum())
+
+    @property
+    def mask(self) -> torch.Tensor:
+        """What the file's mask keeps; where it declares none, what is not 0."""
+        return self.support if self.declared is None else self.declared
+
+    @property
+    def kept(self) -> int:
+        """Number of weights that the mask keeps, whether they are 0 or not."""
+        return int(self.mask.sum())
+
+
 @dataclass(frozen=True, eq=False)
-class Affine(Node):
+class Affine(Pruned, Node):
     """A linear or convolution layer with bias, BatchNorm folded in.
 
     Attributes:
@@ -68,26 +102,6 @@ class Affine(Node):
     folded: bool = False
     norms: tuple[tuple[str, float], ...] = ()
     key: str = ""
-
-    @property
-    def parameters(self) -> int:
-        """Number of weights, pruned ones included."""
-        return self.weight.numel()
-
-    @property
-    def surviving(self) -> int:
-        """Number of nonzero weights after masking."""
-        return int(self.support.sum())
-
-    @property
-    def mask(self) -> torch.Tensor:
-        """What the file's mask keeps; where it declares none, what is not 0."""
-        return self.support if self.declared is None else self.declared
-
-    @property
-    def kept(self) -> int:
-        """Number of weights that the mask keeps, whether they are 0 or not."""
-        return int(self.mask.sum())
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,7 +161,7 @@ class ChannelAffine(Node):
 
 
 @dataclass(frozen=True, eq=False)
-class Weight:
+class Weight(Pruned):
     """A weight of an operation that no bound covers.
 
     Attributes:
@@ -173,26 +187,6 @@ class Weight:
     def name(self) -> str:
         """The layer: the key without ``.weight``."""
         return self.key.removesuffix(".weight")
-
-    @property
-    def parameters(self) -> int:
-        """Number of entries, pruned ones included."""
-        return self.weight.numel()
-
-    @property
-    def surviving(self) -> int:
-        """Number of nonzero entries after masking."""
-        return int(self.support.sum())
-
-    @property
-    def mask(self) -> torch.Tensor:
-        """What the file's mask keeps; where it declares none, what is not 0."""
-        return self.support if self.declared is None else self.declared
-
-    @property
-    def kept(self) -> int:
-        """Number of entries that the mask keeps, whether they are 0 or not."""
-        return int(self.mask.sum())
 
 
 KERNELS = frozenset({"conv1d", "conv3d"})

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +22,7 @@ from boundcalc.checkpoint import from_state_dict
 from boundcalc.empirical.split import Split
 from boundcalc.errors import CheckpointError
 from boundcalc.network.load import from_checkpoint
+from boundcalc.threads import one_thread
 from boundcalc.tickets import networks, storage
 from boundcalc.tickets.curve import Curve
 from boundcalc.tickets.lottery import (
@@ -89,17 +88,6 @@ def _make(bench: Bench, template: nn.Module, initial: Weights, level: int, split
 
 def _masked(tensor: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
     return tensor if mask is None else torch.where(mask, tensor, 0.0)
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Train on one thread: sums that threads share round differently from run to run."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def train(

@@ -23,7 +23,7 @@ from boundcalc.theory.falsify_draw import EDGES, draw
 from boundcalc.theory.falsify_found import Attack, Coverage, Falsification, NotRefuted
 from boundcalc.theory.falsify_replay import replay
 from boundcalc.theory.falsify_report import render, tree
-from boundcalc.theory.falsify_threads import one_thread
+from boundcalc.threads import one_thread
 
 TRIALS = len(EDGES)
 

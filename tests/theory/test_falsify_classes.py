@@ -18,7 +18,7 @@ from boundcalc.theory.falsify import measured
 from boundcalc.theory.falsify_ascent import Effort, _Balls, reach, target
 from boundcalc.theory.falsify_blueprint import Drafter
 from boundcalc.theory.falsify_draw import EDGES, Case, draw
-from boundcalc.theory.falsify_threads import one_thread
+from boundcalc.threads import one_thread
 
 SCALED = [bound for bound in registry.values() if isinstance(bound.hypotheses, Scale)]
 BALLED = [bound for bound in registry.values() if isinstance(bound.hypotheses, Balls)]

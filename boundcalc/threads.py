@@ -1,4 +1,4 @@
-"""Small matrices only: more than one thread of torch is slower, most of all on a busy machine."""
+"""Work that wants one thread of torch: small matrices, for which more are slower, and sums that must round alike in every run."""
 
 from __future__ import annotations
 

@@ -30,12 +30,11 @@ import math
 
 import numpy as np
 
+from boundcalc.norms.rounding import LIBM, UNIT, slack
+
 SPREAD = (0.90, 0.97)
 """lambda is uniform over the sample sizes n between these shares of N; fixed here, before any sample. At N = 60,000 the
 bound is then within 0.5 % of the best single n for k near 1,000, and within 3 % of the exact binomial tail of k errors."""
-_RELATIVE = 1e-9
-"""More than the relative rounding error of the sum: each of at most N terms is the exponential of a sum of at most 2 N logarithms
-below 750 in size, which errs by less than 2 N * 750 * 2^-52 < 1e-9 for N up to 2,000,000 (numpy's cumulative sums are plain)."""
 _MOST = 2_000_000
 
 
@@ -73,16 +72,25 @@ def error_bound(size: int, samples: int, delta: float, bits: float = 0.0) -> flo
     log_ratios = _log_ratios(size, samples)[sizes - size]
     missing = (samples - sizes).astype(np.float64)
 
-    def log_sum(eps: float) -> float:
-        """Return log of the theorem's sum at eps < 1."""
-        exponents = log_lambda + log_ratios - missing * math.log1p(-eps)
+    largest = float(np.abs(log_ratios).max())
+    summed = 2 * UNIT * (samples - float(sizes[0]) + 32) * (1.0 + largest)
+
+    def reaches_one(eps: float) -> bool:
+        """Tell whether the theorem's sum at eps < 1 is at least 1 for certain.
+
+        Each logarithm of a ratio is a running sum of at most N - n terms of one sign, off by (N - n + 8) u of its size. The rest
+        of an exponent is a product and two additions of numbers of the sizes that are added up here.
+        """
+        powers = missing * math.log1p(-eps)
+        exponents = log_lambda + log_ratios - powers
         top = float(exponents.max())
-        return top + math.log(float(np.exp(exponents - top).sum()))
+        rest = 2 * LIBM * (4.0 + abs(log_lambda) + largest + float(np.abs(powers).max())) + slack(len(sizes))
+        return top + math.log(float(np.exp(exponents - top).sum())) >= summed + rest
 
     low, high = 0.0, 1.0
     while high - low > 1e-15 + 1e-9 * high:
         middle = 0.5 * (low + high)
-        if log_sum(middle) >= _RELATIVE:
+        if reaches_one(middle):
             high = middle
         else:
             low = middle

@@ -1,13 +1,16 @@
-.PHONY: help dev lint format test slow fuzz bench tickets golden
+.PHONY: help dev lint docs format test slow fuzz bench tickets golden
 
 help:            ## what can be made
 	@grep -E '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
 
 dev:             ## install for development into the active environment
-	pip install -c constraints.txt -e '.[test]'
+	pip install -c constraints.txt -e '.[test,docs]'
 
 lint:            ## linters and types
 	ruff check . && ruff format --check . && mypy
+
+docs:            ## the documentation site, every warning an error: docs/_build/html/index.html
+	python -m sphinx --fail-on-warning --keep-going --quiet docs docs/_build/html
 
 format:          ## format the code
 	ruff check --fix . ; ruff format .

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from boundcalc.errors import BoundcalcError, CheckpointError
+from boundcalc.nearest import path_hint
 
 Refuse = Callable[[str | Path, str], BoundcalcError]
 """Makes the error for a path and what is wrong with it: `CheckpointError`, or `DataError.at`."""
@@ -237,7 +238,7 @@ def system_problem(problem: OSError | ValueError) -> str:
         problem: what it raised.
     """
     if isinstance(problem, FileNotFoundError):
-        return "no such file or folder"
+        return "no such file or folder" + (path_hint(problem.filename) if problem.filename else "")
     return f"cannot be opened: {_reason(problem)}"
 
 

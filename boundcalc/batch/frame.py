@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from boundcalc.batch.store import opened
 from boundcalc.batch.subjects import subject_finder
 from boundcalc.errors import UsageError
+from boundcalc.extras import install
 from boundcalc.report.csv_view import row_subject
 
 if TYPE_CHECKING:
@@ -97,6 +98,6 @@ def _pandas() -> Any:
         import pandas
     except ImportError as error:
         raise UsageError(
-            "boundcalc.batch.load needs pandas: pip install boundcalc[pandas]; boundcalc.batch.records does not"
+            f"boundcalc.batch.load needs pandas: {install('pandas')}; boundcalc.batch.records does not"
         ) from error
     return pandas

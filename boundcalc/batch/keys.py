@@ -19,6 +19,7 @@ from boundcalc.checkpoint.masks import folder
 from boundcalc.checkpoint.reader import digest, files_of
 from boundcalc.errors import CheckpointError, DataError, UsageError
 from boundcalc.files import Refuse, look
+from boundcalc.nearest import path_hint
 from boundcalc.options import Options
 from boundcalc.report.tree import SCHEMA
 
@@ -192,7 +193,7 @@ def _code(spec: str) -> Any:
 
 def _checkpoint(path: str) -> str:
     if not Path(path).exists():
-        raise CheckpointError(path, "no such file or folder")
+        raise CheckpointError(path, f"no such file or folder{path_hint(path)}")
     return content_of(Path(path))
 
 

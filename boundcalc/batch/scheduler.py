@@ -19,6 +19,7 @@ from boundcalc.batch.claims import Failure, Result
 from boundcalc.batch.names import stored
 from boundcalc.batch.worker import Task, told, work
 from boundcalc.errors import UsageError
+from boundcalc.extras import install
 
 WAITING = "OMP_WAIT_POLICY"
 PATIENCE = 5.0
@@ -167,9 +168,7 @@ class Cluster:
             from distributed import Client
             from distributed.comm import parse_host_port
         except ImportError as error:
-            raise UsageError(
-                "--scheduler needs dask.distributed: pip install boundcalc[distributed]"
-            ) from error
+            raise UsageError(f"--scheduler needs dask.distributed: {install('distributed')}") from error
         self._address = address
         try:
             parse_host_port(address.rpartition("://")[2])

@@ -47,6 +47,7 @@ from boundcalc.batch.names import valid
 from boundcalc.batch.rows import COLUMNS, QUANTITY_COLUMNS, Quantity, Row, among, fault_of, natural, row_of
 from boundcalc.errors import BoundcalcError, UsageError
 from boundcalc.files import is_file, is_folder
+from boundcalc.nearest import path_hint
 from boundcalc.report.older import is_older, upgraded
 from boundcalc.report.tree import SCHEMA
 
@@ -204,7 +205,9 @@ def opened(path: str | Path) -> Iterator[Store]:
     place = Path(path)
     _check_kind(place)
     if not is_file(place):
-        raise UsageError(f"{place}: no such store; boundcalc batch PATH... --store {place} makes it")
+        raise UsageError(
+            f"{place}: no such store; boundcalc batch PATH... --store {place} makes it{path_hint(place)}"
+        )
     with ExitStack() as stack:
         connection = _reading(place, stack)
         stack.callback(connection.close)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from boundcalc.cli import figure, groups, parser, plain, quantised
+from boundcalc.cli import figure, groups, plain, quantised
 from boundcalc.cli.output import check, note, write
+from boundcalc.cli.parser import make as make_parser
 from boundcalc.cli.progress import progress_bar
 from boundcalc.errors import BoundcalcError
 from boundcalc.options import Options
@@ -24,7 +25,7 @@ def run(words: list[str]) -> int:
     Returns:
         0, or 1 when a part asked for by --only did not run.
     """
-    given = parser.make().parse_all(words)
+    given = make_parser().parse_all(words)
     options = groups.options(given)
     groups.check_format(given)
     _check_places(given, options)

@@ -8,8 +8,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from boundcalc.cli import groups, parser
+from boundcalc.cli import groups
 from boundcalc.cli.output import check, note, write
+from boundcalc.cli.parser import make_batch as make_parser
 from boundcalc.errors import UsageError
 from boundcalc.plain_text import short_path
 
@@ -28,7 +29,7 @@ def run(words: list[str]) -> int:
     Returns:
         0; 1 when a checkpoint failed, a part asked for by --only did not run on one, or the store is damaged.
     """
-    given = parser.make_batch().parse_all(words)
+    given = make_parser().parse_all(words)
     options = groups.options(given)
     groups.check_format(given)
     check(given.output)

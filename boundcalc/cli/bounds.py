@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from boundcalc.cli.listing import show
+from boundcalc.cli import listing
+from boundcalc.cli.words import Parser
+
+
+def make_parser() -> Parser:
+    """Return the parser of the command."""
+    return listing.make_parser(
+        "bounds", "Every bound that is known, with its status, source and assumptions."
+    )
 
 
 def run(words: list[str]) -> int:
     """Print the registry."""
-    return show(
-        "bounds",
-        "Every bound that is known.",
+    return listing.show(
+        make_parser(),
         words,
         ("bound", "kind", "status", "source", "assumptions", "subject"),
         _rows,

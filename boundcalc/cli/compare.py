@@ -7,9 +7,10 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from boundcalc.cli import groups, parser
+from boundcalc.cli import groups
 from boundcalc.cli.batch import check_apart
 from boundcalc.cli.output import check, note, write
+from boundcalc.cli.parser import make_compare as make_parser
 from boundcalc.errors import CheckpointError, UsageError
 from boundcalc.options import Options
 
@@ -29,7 +30,7 @@ def run(words: list[str]) -> int:
     Raises:
         UsageError: fewer than two checkpoints.
     """
-    given = parser.make_compare().parse_all(words)
+    given = make_parser().parse_all(words)
     options = groups.options(given)
     groups.check_format(given)
     check(given.output)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from boundcalc.cli import groups, parser
+from boundcalc.cli import groups
 from boundcalc.cli.output import check, write
+from boundcalc.cli.parser import make_explain as make_parser
 from boundcalc.cli.progress import progress_bar
 from boundcalc.errors import UsageError
 
@@ -20,7 +21,7 @@ def run(words: list[str]) -> int:
     Raises:
         UsageError: no such bound, or a checkpoint without a sample.
     """
-    given = parser.make_explain().parse_all(words)
+    given = make_parser().parse_all(words)
     options = groups.options(given)
     check(given.output)
     if given.checkpoint is not None and options.data is None and options.input_bound is None:

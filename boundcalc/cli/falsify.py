@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
@@ -29,15 +28,13 @@ exit status: 0 no theorem violated, 4 a theorem violated, 1 a refuted bound not 
 """
 
 
-def parser() -> Parser:
+def make_parser() -> Parser:
     """Return the parser of the command."""
     made = Parser(
         prog="boundcalc falsify",
         description="Searches small networks, masks and samples on which a bound's claim is exceeded: ascent over the\n"
         "class that the bound speaks of, and training sets on which its bound on the error fails.",
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     made.add_argument("bounds", metavar="BOUND", nargs="*", help="names; all bounds by default")
     made.add_argument("--trials", type=int, default=200, metavar="N", help="cases for each bound (200)")
@@ -60,7 +57,7 @@ def run(words: list[str]) -> int:
         NotRefuted: no theorem is violated, but a refuted bound is not either; what was found is printed before.
         UsageError: an unknown bound, or numbers out of range.
     """
-    given = parser().parse_all(words)
+    given = make_parser().parse_all(words)
     groups.check_format(given)
     if given.trials < 1:
         raise UsageError(f"--trials {given.trials}: give at least 1")
@@ -96,13 +93,11 @@ def run(words: list[str]) -> int:
 
 def _named(names: list[str]) -> list[Bound]:
     from boundcalc.bounds.catalogue import registry
-    from boundcalc.theory.names import nearest
+    from boundcalc.nearest import hint
 
     for name in names:
         if name not in registry:
-            near = nearest(name, registry)
-            hint = f"; did you mean {' or '.join(near)}?" if near else "; boundcalc bounds lists them"
-            raise UsageError(f"unknown bound {name!r}{hint}")
+            raise UsageError(f"unknown bound {name!r}{hint(name, registry, 'boundcalc bounds lists them')}")
     return [registry[name] for name in dict.fromkeys(names)] or list(registry.values())
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from boundcalc.cli import output
 from boundcalc.errors import UsageError
+from boundcalc.extras import install
 from boundcalc.options import Options
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def check(place: str, options: Options) -> None:
     if not options.wants("graphon"):
         raise UsageError("--figure draws the part graphon: name it in --only")
     if find_spec("matplotlib") is None:
-        raise UsageError("--figure needs matplotlib: pip install 'boundcalc[plot]'")
+        raise UsageError(f"--figure needs matplotlib: {install('plot')}")
     output.check(place)
 
 

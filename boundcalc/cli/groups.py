@@ -17,26 +17,26 @@ _FIELDS = {"parts": "only"}
 """Fields of `Options` whose option has another name."""
 
 
-def _cells_option(group: argparse._ArgumentGroup) -> None:
-    group.add_argument("--cells", type=int, default=64, metavar="K", help="cells a side of a graphon (64)")
+def analysis_options(parser: argparse.ArgumentParser) -> None:
+    """Add, in groups, everything that an analysis depends on."""
+    _network_options(parser.add_argument_group("the network"))
+    _sample_options(parser.add_argument_group("the data"))
+    _run_options(parser.add_argument_group("what to compute"))
+    _sample_complexity_options(parser.add_argument_group("sample complexity only"))
+    _mask_options(parser.add_argument_group("mask topology and graphons only"))
+    _kernel_options(parser.add_argument_group("graphon NTK only"))
 
 
-def _model_options(group: argparse._ArgumentGroup) -> None:
+def _network_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--model",
-        metavar="FILE.py:CALLABLE|package.module:CALLABLE",
-        help="makes the torch module the weights belong to; runs your code",
+        metavar="FILE.py:CALLABLE",
+        help="or package.module:CALLABLE; makes the torch module the weights belong to; runs your code",
     )
     group.add_argument("--input-shape", type=shape, metavar="1,28,28", help="one sample's shape")
     group.add_argument(
-        "--prefix", metavar="NAME", help="of the keys of the network meant, in a file of several"
+        "--reference", metavar="CHECKPOINT", help="the initialization: distances are measured from it"
     )
-
-
-def network_options(group: argparse._ArgumentGroup) -> None:
-    """Add what tells the network."""
-    _model_options(group)
-    group.add_argument("--reference", metavar="CHECKPOINT", help="the initialisation, for distances")
     group.add_argument("--mask", metavar="FILE", help="masks kept in a file of their own")
     group.add_argument(
         "--mask-from-scores",
@@ -44,10 +44,18 @@ def network_options(group: argparse._ArgumentGroup) -> None:
         metavar="DENSITY",
         help="keep this share of each layer, by the scores of edge-popup beside its weights",
     )
+    group.add_argument(
+        "--mask-origin",
+        choices=MASK_ORIGINS,
+        default="data",
+        help="whether the mask depends on the training sample (data: it is paid for)",
+    )
+    group.add_argument(
+        "--prefix", metavar="NAME", help="of the keys of the network meant, in a file of several"
+    )
 
 
-def sample_options(group: argparse._ArgumentGroup) -> None:
-    """Add what tells the sample."""
+def _sample_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--data",
         metavar="DATA",
@@ -65,31 +73,30 @@ def sample_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--input-bound", type=float, metavar="B", help="|x| <= B in every coordinate")
 
 
-def bound_options(group: argparse._ArgumentGroup) -> None:
-    """Add what the bounds depend on."""
+def _run_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--only", type=parts, metavar="PART,...", help=f"parts: {', '.join(PARTS)}")
     group.add_argument("--delta", type=float, default=0.05, help="failure probability of each bound (0.05)")
     group.add_argument(
         "--margin", type=margin, default=None, metavar="auto|NUMBER", help="fixed in advance, or auto"
     )
     group.add_argument(
-        "--mask-origin",
-        choices=MASK_ORIGINS,
-        default="data",
-        help="whether the mask depends on the training sample (data: it is paid for)",
-    )
-    group.add_argument(
         "--passes",
         type=int,
         metavar="N",
-        help="search epochs of occam; 0 for k-means alone (as many as are quick, up to 40)",
+        help="search epochs of the compression occam (default: up to 40); 0 is quick: k-means alone",
     )
     group.add_argument("--device", choices=DEVICES, default="auto", help="where the network is run (auto)")
     group.add_argument("--seed", type=int, default=0, help="of anything random (0)")
+    group.add_argument(
+        "--max-memory",
+        type=float,
+        metavar="GB",
+        help="that the content of one file may take (default: 4 times its size or 2 GB, whichever is larger), "
+        "and the graphon NTK (2)",
+    )
 
 
-def part_options(group: argparse._ArgumentGroup) -> None:
-    """Add what the other parts depend on."""
+def _sample_complexity_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--calibration",
         metavar="FILE",
@@ -98,38 +105,31 @@ def part_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--target-error", type=float, metavar="EPS", help="accuracy for which N is asked; needs --calibration"
     )
+
+
+def _mask_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--encoding",
         choices=ENCODINGS,
         default="unrolled",
         help="of a convolution's mask as a graph (unrolled)",
     )
-    _cells_option(group)
-    _kernel_options(group)
+    group.add_argument("--cells", type=int, default=64, metavar="K", help="cells a side of a graphon (64)")
 
 
 def _kernel_options(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--batch", type=int, default=1024, metavar="M", help="samples of the kernel (1024)")
     group.add_argument(
-        "--batch", type=int, default=1024, metavar="M", help="samples of the graphon NTK (1024)"
+        "--sigma-w2", type=float, default=1.0, metavar="V", help="weight variance times fan-in (1)"
     )
     group.add_argument(
-        "--sigma-w2",
+        "--exact", action="store_true", help="a cell a unit: the masks themselves, not their graphons"
+    )
+    group.add_argument(
+        "--learning-rate",
         type=float,
-        default=1.0,
-        metavar="V",
-        help="weight variance times fan-in of the graphon NTK (1)",
-    )
-    group.add_argument(
-        "--exact", action="store_true", help="graphon NTK of the masks themselves, a cell a unit"
-    )
-    group.add_argument(
-        "--max-memory",
-        type=float,
-        metavar="GB",
-        help="that the content of one file may take (4 times its size or 2 GB, whichever is larger), and the graphon NTK (2)",
-    )
-    group.add_argument(
-        "--learning-rate", type=float, metavar="ETA", help="of its residual curve (1 / largest eigenvalue)"
+        metavar="ETA",
+        help="of the kernel's residual curve (1 / largest eigenvalue)",
     )
 
 

@@ -12,9 +12,24 @@ from boundcalc.cli.words import Parser
 WIDTH = 100
 
 
+def make_parser(command: str, description: str) -> Parser:
+    """Return the parser of a command that lists something.
+
+    Args:
+        command: its name.
+        description: for --help.
+    """
+    parser = Parser(
+        prog=f"boundcalc {command}",
+        description=description,
+        epilog=f"examples:\n  boundcalc {command}\n  boundcalc {command} --format json\n",
+    )
+    parser.add_argument("--format", choices=("table", "json"), default="table", help="of the list (table)")
+    return parser
+
+
 def show(
-    command: str,
-    description: str,
+    parser: Parser,
     words: list[str],
     columns: tuple[str, ...],
     rows: Callable[[], Sequence[tuple[str, ...]]],
@@ -22,8 +37,7 @@ def show(
     """Print rows as an indented list, or as JSON with --format json.
 
     Args:
-        command: its name.
-        description: for --help.
+        parser: of the command.
         words: the command line after the command.
         columns: names of the fields.
         rows: makes the rows; the first field is the name.
@@ -31,8 +45,6 @@ def show(
     Returns:
         0.
     """
-    parser = Parser(prog=f"boundcalc {command}", description=description, allow_abbrev=False)
-    parser.add_argument("--format", choices=("table", "json"), default="table")
     given = parser.parse_all(words)
     found = rows()
     if given.format == "json":

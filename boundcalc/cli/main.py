@@ -6,14 +6,16 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from difflib import get_close_matches
 from importlib import import_module
 
+from boundcalc.cli import commands
 from boundcalc.cli.output import drop_standard_output, note
-from boundcalc.errors import BoundcalcError, first_line, is_allocation_failure
+from boundcalc.errors import BoundcalcError, UsageError, first_line, is_allocation_failure
 from boundcalc.plain_text import short_path
 
-COMMANDS = ("formats", "bounds", "compare", "batch", "train", "explain", "falsify", "verify")
-"""Words that name a command; anything else is a checkpoint (write ./formats for a file of that name)."""
+DEFAULT = frozenset({"analyze", "analyse", "report", "run", "check"})
+"""Words by which somebody may call the main command, which needs none."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -66,9 +68,34 @@ def _internal(error: Exception, words: list[str]) -> str:
 
 
 def _command(words: list[str]) -> Callable[[list[str]], int]:
+    if words[:1] == ["help"] and not os.path.exists("help"):
+        words[:] = [*words[1:2], "--help"]
     first = words[0] if words else ""
-    if first in COMMANDS:
+    if not words:
+        raise UsageError("give a CHECKPOINT or a command; boundcalc --help lists them")
+    _check_command(first)
+    if first in commands.NAMES:
         run: Callable[[list[str]], int] = import_module(f"boundcalc.cli.{first}").run
         return lambda given: run(given[1:])
     analyze: Callable[[list[str]], int] = import_module("boundcalc.cli.analyze").run
     return analyze
+
+
+def _check_command(word: str) -> None:
+    """Refuse a word that looks like a command and is none.
+
+    Raises:
+        UsageError: names the nearest command.
+    """
+    if (
+        word in commands.NAMES
+        or not word.replace("-", "").isalpha()
+        or word[0] == "-"
+        or os.path.exists(word)
+    ):
+        return
+    if word in DEFAULT:
+        raise UsageError(f"unknown command {word!r}: a report needs none; boundcalc CHECKPOINT")
+    near = get_close_matches(word.lower(), commands.NAMES, 1)
+    if near:
+        raise UsageError(f"unknown command {word!r}: did you mean {near[0]}?")

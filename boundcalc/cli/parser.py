@@ -2,34 +2,38 @@
 
 from __future__ import annotations
 
-import argparse
-
 from boundcalc._version import __version__
-from boundcalc.cli import groups
+from boundcalc.cli import commands, groups
 from boundcalc.cli.words import Parser
 from boundcalc.options import AGAINST
 
-EPILOG = """\
+DESCRIPTION = f"""\
+What theory says about a pruned neural network: how sparse it is, what is
+proved of its error, what was measured, what looks wrong.
+
+commands:
+{commands.listing()}
+
 examples:
-  boundcalc ticket.pt                                what was read, how sparse each layer is
-  boundcalc ticket.pt --data sample                  bounds and the measured gap
-  boundcalc ticket.pt --samples 60000 --input-bound 1    bounds without data
-  boundcalc net.pt --model net.py:make --input-shape 3,32,32 --data npz:cifar.npz
-  boundcalc level_22/main --data mnist:DIR --normalize 0.1307,0.3081 --format latex -o table.tex
+  boundcalc ticket.pt                       what was read, how sparse it is
+  boundcalc ticket.pt --data sample         bounds, and the measured errors
+  boundcalc ticket.pt --samples 60000 --input-bound 1     bounds without data
+  boundcalc ticket.pt --data sample --format html -o ticket.html
+  boundcalc level_22/main --data mnist:DIR --normalize 0.1307,0.3081
+  boundcalc net.pt --model net.py:make --data npz:cifar.npz
+  boundcalc COMMAND --help                  options and examples of a command\
+"""
 
-other commands:
-  boundcalc formats       which checkpoints can be read
-  boundcalc bounds        every bound with its kind, status, source and assumptions
-  boundcalc compare A B   networks side by side
-  boundcalc batch PATH... --store FILE.sqlite  checkpoints by the hundred
-  boundcalc explain BOUND [CHECKPOINT]  what a bound says, and why it holds
-  boundcalc falsify       attacks what bounds claim; see boundcalc falsify --help
-  boundcalc train         makes lottery tickets; see boundcalc train --help
-  boundcalc verify FILE   whether a certificate of boundcalc train --certify pick holds
-
+EPILOG = """\
 exit status: 0 done, 1 a part of --only failed, 2 wrong usage, 3 unreadable or refused input
 """
 
+COMPARE_EPILOG = """\
+examples:
+  boundcalc compare dense.pt pruned.pt                        masks and weights alone
+  boundcalc compare level_*/main --data sample --against previous
+  boundcalc compare runs/imp --data sample --store runs.sqlite --format html -o runs.html
+"""
 
 BATCH_EPILOG = """\
 examples:
@@ -42,26 +46,27 @@ exit status: 0 done, 1 a checkpoint failed (the others are in the store) or a pa
 2 wrong usage, 3 nothing at a path, or unreadable data
 """
 
+EXPLAIN_EPILOG = """\
+examples:
+  boundcalc explain peeling
+  boundcalc explain bartlett2017 ticket.pt --data sample       the formula with the numbers of a network
+  boundcalc explain path_norm --format latex -o path_norm.tex
+"""
+
 
 def make() -> Parser:
     """Return the parser of `boundcalc CHECKPOINT`."""
     parser = Parser(
         prog="boundcalc",
-        description="What theory says about a pruned ReLU or CNN checkpoint: sparse and Toeplitz-norm\n"
-        "generalization bounds, each with its status, and the measured gap.",
+        usage="boundcalc CHECKPOINT [--data DATA] [OPTION...]\n       boundcalc COMMAND ...",
+        description=DESCRIPTION,
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     parser.add_argument("checkpoint", metavar="CHECKPOINT", help="a file or folder; see boundcalc formats")
     parser.add_argument("--version", action="version", version=f"boundcalc {__version__}")
-    groups.network_options(parser.add_argument_group("network"))
-    groups.sample_options(parser.add_argument_group("sample"))
-    groups.bound_options(parser.add_argument_group("bounds"))
-    groups.part_options(parser.add_argument_group("sample complexity, topology and graphons"))
-    group = parser.add_argument_group("output")
-    groups.output_options(group)
-    groups.picture_options(group)
+    groups.analysis_options(parser)
+    groups.output_options(parser.add_argument_group("output"))
+    groups.picture_options(parser.add_argument_group("files beside the report"))
     return parser
 
 
@@ -69,12 +74,12 @@ def make_compare() -> Parser:
     """Return the parser of `boundcalc compare CHECKPOINT CHECKPOINT...`."""
     parser = Parser(
         prog="boundcalc compare",
+        usage="boundcalc compare CHECKPOINT CHECKPOINT... [OPTION...]",
         description="Networks side by side: every quantity of their reports by lottery and density, and how far their masks are\n"
         "apart, layer by layer (L2 distance and cut norm of the difference of their graphons; layers are matched by\n"
         "name, else by order; widths may differ). With --data, Kendall's tau of every quantity with the measured\n"
         "gap and with accuracy, a bootstrap interval, and the same partial to density.",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
+        epilog=COMPARE_EPILOG,
     )
     parser.add_argument(
         "checkpoints", metavar="CHECKPOINT", nargs="+", help="two or more files, or folders of them"
@@ -92,10 +97,7 @@ def make_compare() -> Parser:
     group.add_argument(
         "--workers", type=int, metavar="N", help="processes of this machine, with --store (one a core)"
     )
-    groups.network_options(parser.add_argument_group("network"))
-    groups.sample_options(parser.add_argument_group("sample"))
-    groups.bound_options(parser.add_argument_group("bounds"))
-    groups.part_options(parser.add_argument_group("sample complexity, topology and graphons"))
+    groups.analysis_options(parser)
     groups.output_options(parser.add_argument_group("output"))
     return parser
 
@@ -104,12 +106,11 @@ def make_batch() -> Parser:
     """Return the parser of `boundcalc batch PATH... --store FILE`."""
     parser = Parser(
         prog="boundcalc batch",
+        usage="boundcalc batch PATH... --store FILE [OPTION...]",
         description="Analyses checkpoints, folders and patterns of any size into one SQLite file. What is in it already is\n"
         "not computed again: a second run, after an interruption or with new files, does only what is new.\n"
         "Without PATH the store is printed as it is.",
         epilog=BATCH_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     parser.add_argument(
         "paths", metavar="PATH", nargs="*", help="files, folders and patterns such as 'runs/**/main'"
@@ -122,10 +123,7 @@ def make_batch() -> Parser:
     group.add_argument(
         "--scheduler", metavar="ADDRESS", help="of a Dask cluster, in place of processes of this machine"
     )
-    groups.network_options(parser.add_argument_group("network"))
-    groups.sample_options(parser.add_argument_group("sample"))
-    groups.bound_options(parser.add_argument_group("bounds"))
-    groups.part_options(parser.add_argument_group("sample complexity, topology and graphons"))
+    groups.analysis_options(parser)
     groups.output_options(parser.add_argument_group("output"), groups.BATCH_FORMATS)
     return parser
 
@@ -134,16 +132,13 @@ def make_explain() -> Parser:
     """Return the parser of `boundcalc explain BOUND [CHECKPOINT]`."""
     parser = Parser(
         prog="boundcalc explain",
+        usage="boundcalc explain BOUND [CHECKPOINT --data DATA] [OPTION...]",
         description="What a bound says: formula, assumptions, status, source, why it holds and how it moves; with a\n"
         "checkpoint and a sample, the formula with its numbers, layer by layer.",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
+        epilog=EXPLAIN_EPILOG,
     )
     parser.add_argument("bound", metavar="BOUND", help="its name; see boundcalc bounds")
     parser.add_argument("checkpoint", metavar="CHECKPOINT", nargs="?", help="a file or folder")
-    groups.network_options(parser.add_argument_group("network"))
-    groups.sample_options(parser.add_argument_group("sample"))
-    groups.bound_options(parser.add_argument_group("bounds"))
-    groups.part_options(parser.add_argument_group("sample complexity, topology and graphons (not used)"))
+    groups.analysis_options(parser)
     groups.output_options(parser.add_argument_group("output"), groups.EXPLAIN_FORMATS)
     return parser

@@ -60,7 +60,7 @@ def run(words: list[str]) -> int:
     Raises:
         UsageError: wrong options.
     """
-    given = _parser().parse_all(words)
+    given = make_parser().parse_all(words)
     plan = _plan(given)
     one_of("--device", given.device, DEVICES)
     try:
@@ -176,14 +176,13 @@ class _TrainParser(Parser):
         return super().parse_all(words)
 
 
-def _parser() -> _TrainParser:
+def make_parser() -> Parser:
+    """Return the parser of the command."""
     parser = _TrainParser(
         prog="boundcalc train",
         description="Make lottery tickets: prune a network at initialisation, or by training, pruning\n"
         "and rewinding, and train what is left.",
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     _run_options(parser.add_argument_group("run"))
     _ticket_options(parser.add_argument_group("tickets"))

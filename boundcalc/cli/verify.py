@@ -39,7 +39,7 @@ def run(words: list[str]) -> int:
     Returns:
         0, or 4 where something does not hold.
     """
-    given = _parser().parse_all(words)
+    given = make_parser().parse_all(words)
     from boundcalc.certificates import file
     from boundcalc.certificates.verify import verify
     from boundcalc.empirical.datasets import open_data
@@ -57,13 +57,12 @@ def run(words: list[str]) -> int:
     return BROKEN if failures else 0
 
 
-def _parser() -> Parser:
+def make_parser() -> Parser:
+    """Return the parser of the command."""
     parser = Parser(
         prog="boundcalc verify",
         description="Decode a certificate and compute its value afresh from the data and the network, without any search.",
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     parser.add_argument("certificate", metavar="CERTIFICATE", type=Path, help="certificate.json of a ticket")
     parser.add_argument("--data", required=True, metavar="DATA", help="as for boundcalc CHECKPOINT")

@@ -3,15 +3,36 @@
 from __future__ import annotations
 
 import argparse
-import difflib
-from typing import NoReturn
+import shutil
+from collections.abc import Iterable
+from typing import Any, NoReturn
 
 from boundcalc.errors import UsageError
+from boundcalc.nearest import hint
 from boundcalc.options import PARTS
+
+NARROWEST, WIDEST = 60, 200
+DATA_WORDS = ("sample", "digits")
+"""Data that are named by a word alone."""
+
+
+def terminal_width() -> int:
+    """Return how many columns a text may take: the terminal's (or COLUMNS), from 60 to 200; 80 where there is none."""
+    return max(NARROWEST, min(shutil.get_terminal_size((80, 24)).columns, WIDEST))
+
+
+class _Help(argparse.RawDescriptionHelpFormatter):
+    """Help of the terminal's width; descriptions and examples stay as they are written."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=30, width=terminal_width())
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse with one-line errors that name the option nearest to a mistyped one."""
+    """argparse with one-line errors that name the option or the choice nearest to a mistyped one."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(formatter_class=_Help, allow_abbrev=False, **settings)
 
     def error(self, message: str) -> NoReturn:
         """Raise instead of printing the usage.
@@ -30,7 +51,7 @@ class Parser(argparse.ArgumentParser):
         self._check_names(words)
         options, rest = self.parse_known_intermixed_args(words)
         if rest and not rest[0].startswith("-"):
-            raise UsageError(f"one checkpoint at a time: what is {rest[0]}? see {self.prog} --help")
+            raise UsageError(self._surplus(rest[0]))
         if rest:
             raise self._unknown(rest[0])
         return options
@@ -43,10 +64,29 @@ class Parser(argparse.ArgumentParser):
             if word.startswith("--") and " " not in word and name not in self._option_string_actions:
                 raise self._unknown(word)
 
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        """Check a word against the choices of an option.
+
+        Raises:
+            ArgumentError: it is none of them; the message proposes the nearest one.
+        """
+        if action.choices is not None and value not in action.choices:
+            choices: Iterable[str] = action.choices
+            near = hint(str(value), choices)
+            raise argparse.ArgumentError(
+                action, f"invalid choice {value!r}{near} (choose from {', '.join(choices)})"
+            )
+
+    def _surplus(self, word: str) -> str:
+        """Say what is wrong with a second checkpoint."""
+        if word in DATA_WORDS or word.partition(":")[0] in {"mnist", "npz"}:
+            return f"what is {word}? did you mean --data {word}?"
+        return f"one checkpoint at a time: what is {word}? boundcalc compare puts several side by side; see {self.prog} --help"
+
     def _unknown(self, word: str) -> UsageError:
-        near = difflib.get_close_matches(word.partition("=")[0], self._option_string_actions, 1)
+        name = word.partition("=")[0]
         return UsageError(
-            f"unknown option {word}" + (f"; did you mean {near[0]}?" if near else f"; see {self.prog} --help")
+            f"unknown option {word}{hint(name, self._option_string_actions, f'see {self.prog} --help')}"
         )
 
 
@@ -102,9 +142,9 @@ def parts(text: str) -> tuple[str, ...]:
     words = tuple(word.strip() for word in text.split(",") if word.strip())
     for word in words:
         if word not in PARTS:
-            near = difflib.get_close_matches(word, PARTS, 1)
-            hint = f"; did you mean {near[0]}?" if near else ""
-            raise argparse.ArgumentTypeError(f"unknown part {word!r}{hint} (parts: {', '.join(PARTS)})")
+            raise argparse.ArgumentTypeError(
+                f"unknown part {word!r}{hint(word, PARTS)} (parts: {', '.join(PARTS)})"
+            )
     if not words:
         raise argparse.ArgumentTypeError(f"name at least one part of {', '.join(PARTS)}")
     return words

@@ -21,6 +21,7 @@ from boundcalc.empirical.idx import find_mnist
 from boundcalc.empirical.npz import KEYS, find_npz
 from boundcalc.empirical.split import Normalization, Split, split_of_batches, split_of_columns
 from boundcalc.errors import DataError
+from boundcalc.extras import install
 
 FORMS = ("mnist:DIR", "npz:FILE", "digits", "sample", "package.module:CALLABLE", "FILE.py:CALLABLE")
 """What ``--data`` takes."""
@@ -253,7 +254,7 @@ def _digits() -> Dataset:
     try:
         from sklearn.datasets import load_digits
     except ImportError as error:
-        raise DataError("digits: needs scikit-learn; pip install boundcalc[digits]") from error
+        raise DataError(f"digits: needs scikit-learn: {install('digits')}") from error
     bunch = load_digits()
     x = bunch.images[:, None] / 16.0
     y = bunch.target.astype(np.int64)

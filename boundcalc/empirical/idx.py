@@ -23,6 +23,7 @@ from boundcalc.budget import Budget
 from boundcalc.empirical.columns import UNREADABLE, ChannelColumn, Column, read_rows
 from boundcalc.errors import DataError, only_own_errors
 from boundcalc.files import is_file, is_folder, look, open_file
+from boundcalc.nearest import path_hint
 
 FOLDERS = ("", "MNIST/raw", "raw")
 """Where below the given folder the files may lie; torchvision puts them under MNIST/raw."""
@@ -103,7 +104,9 @@ def find_mnist(folder: Path, max_memory: float | None = None) -> dict[str, Colum
         DataError: the folder or a file is missing, or a file is not what its name says.
     """
     if not is_folder(folder):
-        raise DataError(f"{folder}: no such folder; mnist:DIR wants the folder of the four IDX files")
+        raise DataError(
+            f"{folder}: no such folder; mnist:DIR wants the folder of the four IDX files{path_hint(folder)}"
+        )
     return {
         "x_train": ChannelColumn(open_idx(_find(folder, "train-images", 3), 3, max_memory)),
         "y_train": open_idx(_find(folder, "train-labels", 1), 1, max_memory),

@@ -20,6 +20,7 @@ from boundcalc.budget import Budget
 from boundcalc.empirical.columns import UNREADABLE, ArrayColumn, Column, read_rows
 from boundcalc.errors import DataError, only_own_errors
 from boundcalc.files import entries, is_folder, look, open_file
+from boundcalc.nearest import path_hint
 
 KEYS = ("x_train", "y_train", "x_test", "y_test")
 """The four arrays of a data set."""
@@ -82,7 +83,9 @@ def find_npz(path: Path, max_memory: float | None = None) -> tuple[dict[str, Col
         files = {file.stem: file for file in entries(path, DataError.at) if file.suffix == ".npy"}
         return {key: _map_npy(files[key]) for key in KEYS if key in files}, _others(files)
     if not os.path.lexists(path):
-        raise DataError(f"{path}: no such file; npz:FILE wants an .npz file or a folder of .npy files")
+        raise DataError(
+            f"{path}: no such file; npz:FILE wants an .npz file or a folder of .npy files{path_hint(path)}"
+        )
     budget = Budget.of(path, look(path, DataError.at).size, max_memory, DataError.at)
     with only_own_errors(path, DataError.at), _archive(path) as archive:
         names = {name.removesuffix(".npy"): name for name in archive.namelist()}

@@ -19,6 +19,7 @@ import torch
 
 from boundcalc.checkpoint.program import Program
 from boundcalc.errors import CheckpointError
+from boundcalc.nearest import path_hint
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,7 +37,7 @@ def import_callable(spec: str) -> Callable[[], object]:
     try:
         module = _import_file(place) if place.endswith(".py") else _import_module(place)
     except FileNotFoundError as error:
-        raise CheckpointError(spec, f"no such file: {place}") from error
+        raise CheckpointError(spec, f"no such file: {place}{path_hint(place)}") from error
     except (Exception, SystemExit) as error:
         raise CheckpointError(spec, f"importing it raised {type(error).__name__}: {error}") from error
     found = module

@@ -1,7 +1,7 @@
 """Properties that theory promises, as checks for a bound, a checkpoint or a kernel of one's own, and strategies that draw subjects.
 
 Each ``check_...`` raises AssertionError with the numbers in its message, and returns None otherwise. Strategies need hypothesis
-(``pip install boundcalc[testing]``).
+(``pip install -e '.[testing]'``).
 
     >>> import torch
     >>> from boundcalc.bounds import registry

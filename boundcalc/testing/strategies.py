@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from boundcalc.extras import install
 from boundcalc.graphon.step import StepGraphon
 from boundcalc.network.network import Network
 from boundcalc.testing.subject import mlp
@@ -19,9 +20,7 @@ try:
     from hypothesis import strategies as st
     from hypothesis.extra import numpy as arrays
 except ImportError as error:
-    raise ImportError(
-        "the strategies of boundcalc.testing need hypothesis: pip install boundcalc[testing]"
-    ) from error
+    raise ImportError(f"the strategies of boundcalc.testing need hypothesis: {install('testing')}") from error
 
 if TYPE_CHECKING:
     from hypothesis.strategies import DrawFn, SearchStrategy

@@ -14,9 +14,9 @@ from boundcalc.bounds.outcome import EXCESS
 from boundcalc.bounds.problem import Problem
 from boundcalc.bounds.risk import judge
 from boundcalc.errors import NotCovered, UsageError
+from boundcalc.nearest import hint
 from boundcalc.norms.rounding import LIBM
 from boundcalc.theory.forms import forms_of
-from boundcalc.theory.names import nearest
 from boundcalc.theory.symbolic import Evaluation, Filled, Form, NotFilled, Promise
 from boundcalc.theory.symbolic_interval import log_middle
 from boundcalc.theory.symbolic_ledger import MEANINGS, shown_value
@@ -92,9 +92,7 @@ def find_bound(name: str) -> Bound:
     """
     if name in registry:
         return registry[name]
-    near = nearest(name, registry)
-    hint = f"; did you mean {' or '.join(near)}?" if near else "; see boundcalc bounds"
-    raise UsageError(f"no bound is named {name}{hint}")
+    raise UsageError(f"no bound is named {name}{hint(name, registry, 'see boundcalc bounds')}")
 
 
 def explain(bound: Bound, problem: Problem | None = None) -> Explanation:

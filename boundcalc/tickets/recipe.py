@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from boundcalc.errors import UsageError
+from boundcalc.nearest import hint
 
 OPTIMIZERS = ("sgd", "adam")
 SCHEDULES = ("constant", "cosine", "step")
@@ -99,9 +99,7 @@ def one_of(option: str, word: str, allowed: Iterable[str]) -> None:
     """
     words = tuple(allowed)
     if word not in words:
-        near = difflib.get_close_matches(word.lower(), words, 1)
-        hint = f"did you mean {near[0]}? " if near else ""
-        raise UsageError(f"{option} {word}: {hint}choose from {', '.join(words)}")
+        raise UsageError(f"{option} {word}:{hint(word, words, before=' ')} choose from {', '.join(words)}")
 
 
 def at_least(option: str, value: int, least: int) -> None:

@@ -142,7 +142,7 @@ GOLDEN_DIGITS = "8dceb9edd734b62b"  # the split must never move
 
 def test_digits_without_scikit_learn(monkeypatch):
     monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
-    refuse("digits", "pip install boundcalc[digits]")
+    refuse("digits", "pip install -e '.[digits]'")
 
 
 def test_sample():

@@ -237,5 +237,5 @@ def test_hypothesis_missing_is_told(monkeypatch):
 
     monkeypatch.delitem(sys.modules, "boundcalc.testing.strategies")
     monkeypatch.setattr(builtins, "__import__", without)
-    with pytest.raises(ImportError, match=r"pip install boundcalc\[testing\]"):
+    with pytest.raises(ImportError, match=r"pip install -e '.\[testing\]'"):
         _ = testing.masks

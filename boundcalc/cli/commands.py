@@ -1,0 +1,45 @@
+"""The commands: what each takes and does, told before anything else of the help."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Command:
+    """One command.
+
+    Attributes:
+        name: the word that names it, and its module in `boundcalc.cli`.
+        takes: what stands after the name, in short.
+        does: one line.
+    """
+
+    name: str
+    takes: str
+    does: str
+
+
+ALL = (
+    Command("compare", "A B...", "networks side by side, and how far their masks are apart"),
+    Command("batch", "PATH...", "checkpoints by the hundred into one store"),
+    Command("explain", "BOUND", "what a bound says, and why it holds"),
+    Command("bounds", "", "every bound with its status, source and assumptions"),
+    Command("formats", "", "which checkpoints can be read"),
+    Command("train", "", "make lottery tickets"),
+    Command("verify", "FILE", "whether the certificate of a ticket holds"),
+    Command("falsify", "[BOUND...]", "attack what bounds claim"),
+    Command("schema", "", "the JSON Schema of a report"),
+    Command("completion", "SHELL", "completion of commands and options (bash, zsh)"),
+)
+"""Words that name a command; anything else is a checkpoint (write ./formats for a file of that name)."""
+
+NAMES = tuple(command.name for command in ALL)
+
+
+def listing() -> str:
+    """Return the commands as the help shows them."""
+    lines = [("CHECKPOINT", "report on one network (no command)")]
+    lines += [(f"{command.name} {command.takes}".rstrip(), command.does) for command in ALL]
+    width = max(len(left) for left, _ in lines)
+    return "\n".join(f"  {left:<{width}}  {right}" for left, right in lines)

@@ -1,0 +1,128 @@
+"""`boundcalc completion bash|zsh`: a script by which the shell completes commands, options, parts, bounds and files.
+
+The script is written here rather than by a library: the first word of boundcalc is a command or a file, which argcomplete
+answers by starting Python at every key, and shtab not at all.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable, Iterator
+from importlib import import_module
+
+from boundcalc.cli import commands
+from boundcalc.cli import parser as parsers
+from boundcalc.cli.output import write
+from boundcalc.cli.words import Parser
+from boundcalc.options import PARTS
+
+SHELLS = ("bash", "zsh")
+DATA_FORMS = ("sample", "digits", "mnist:", "npz:")
+
+EPILOG = """\
+examples:
+  eval "$(boundcalc completion bash)"      in this shell; put the line into ~/.bashrc for every one
+  eval "$(boundcalc completion zsh)"       in ~/.zshrc, after compinit
+"""
+
+SCRIPT = """\
+_boundcalc() {{
+  local cur="${{COMP_WORDS[COMP_CWORD]}}" prev="${{COMP_WORDS[COMP_CWORD-1]}}" command=CHECKPOINT words="" before="" files=yes
+  local IFS=$' \\t\\n'
+  if [ "$COMP_CWORD" -gt 1 ]; then
+    case "${{COMP_WORDS[1]}}" in
+      {commands}) command="${{COMP_WORDS[1]}}" ;;
+    esac
+  fi
+  COMPREPLY=()
+  case "$command $prev" in
+{values}
+    *)
+      case "$command" in
+{options}
+      esac
+      if [ "$COMP_CWORD" -eq 1 ]; then words="$words {names}"; fi
+      ;;
+  esac
+  case "$prev" in
+    --only) before="${{cur%"${{cur##*,}}"}}" ;;
+  esac
+  IFS=$'\\n'
+  COMPREPLY=($(IFS=' '; compgen -P "$before" -W "$words" -- "${{cur#"$before"}}"))
+  if [ -n "$files" ]; then COMPREPLY+=($(compgen -f -- "$cur")); fi
+}}
+complete -o filenames -F _boundcalc boundcalc
+"""
+
+ZSH = "autoload -U +X bashcompinit && bashcompinit\n"
+
+
+def make_parser() -> Parser:
+    """Return the parser of the command."""
+    parser = Parser(
+        prog="boundcalc completion",
+        description="Print a script by which a shell completes commands, options, choices and files.",
+        epilog=EPILOG,
+    )
+    parser.add_argument("shell", metavar="SHELL", choices=SHELLS, help=" or ".join(SHELLS))
+    return parser
+
+
+def run(words: list[str]) -> int:
+    """Print the script of a shell; zsh runs that of bash.
+
+    Args:
+        words: the command line after the command.
+
+    Returns:
+        0.
+    """
+    given = make_parser().parse_all(words)
+    write((ZSH if given.shell == "zsh" else "") + script(), None)
+    return 0
+
+
+def script() -> str:
+    """Return the script: what may follow each option of each command, and the options of each command."""
+    made = {"CHECKPOINT": parsers.make()}
+    made |= {name: import_module(f"boundcalc.cli.{name}").make_parser() for name in commands.NAMES}
+    values = [line for name, parser in made.items() for line in _values(name, parser)]
+    options = [f'        {name}) words="{_join(_first_words(made[name]))}" ;;' for name in made]
+    names = _join(commands.NAMES)
+    return SCRIPT.format(
+        commands="|".join(commands.NAMES), names=names, values="\n".join(values), options="\n".join(options)
+    )
+
+
+def _values(command: str, parser: argparse.ArgumentParser) -> Iterator[str]:
+    """Yield the script's lines for the options that take a value: one for each that has choices, one for all that have none."""
+    free = []
+    for action in parser._actions:
+        if action.option_strings and action.nargs != 0:
+            pattern = "|".join(f'"{command} {option}"' for option in action.option_strings)
+            words = _join(_choices(action))
+            if not words:
+                free.append(pattern)
+            else:
+                files = "" if action.dest == "data" else "; files="
+                yield f'    {pattern}) words="{words}"{files} ;;'
+    if free:
+        yield f"    {'|'.join(free)}) ;;"
+
+
+def _choices(action: argparse.Action) -> Iterable[str]:
+    if action.dest == "only":
+        return PARTS
+    return DATA_FORMS if action.dest == "data" else map(str, action.choices or ())
+
+
+def _first_words(parser: argparse.ArgumentParser) -> list[str]:
+    """Return the options of a command and the choices of its words."""
+    positional = [
+        str(word) for action in parser._actions if not action.option_strings for word in action.choices or ()
+    ]
+    return [*positional, *(option for action in parser._actions for option in action.option_strings)]
+
+
+def _join(words: Iterable[str]) -> str:
+    return " ".join(words)

@@ -6,20 +6,19 @@ import difflib
 import importlib.resources
 import importlib.util
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from boundcalc.empirical import callables
+from boundcalc.empirical import callables, objects
 from boundcalc.empirical.arrays import as_array, is_array
 from boundcalc.empirical.columns import ArrayColumn, ChannelColumn, Column
 from boundcalc.empirical.idx import find_mnist
 from boundcalc.empirical.npz import KEYS, find_npz
-from boundcalc.empirical.split import Normalization, Split, split_of_batches, split_of_columns
+from boundcalc.empirical.split import Normalization, Split, split_of_columns
 from boundcalc.errors import DataError
 from boundcalc.extras import install
 
@@ -49,7 +48,7 @@ class Dataset:
 
 
 def open_data(
-    spec: str | Dataset | Sequence[Any] | Mapping[str, Any],
+    spec: Any,
     normalize: Sequence[float] | None = None,
     max_memory: float | None = None,
 ) -> Dataset:
@@ -73,9 +72,10 @@ def open_data(
             four arrays, `(x_train, y_train, x_test, y_test)`, in a tuple or list; the test pair may be None;
             two arrays, `(x_train, y_train)`;
             a mapping with those four keys, the test pair left out or None;
-            a pair `(train, test)` of batches, test perhaps None: each a function without arguments that
-            returns an iterator over `(x, y)` batches, a list of such batches, or an object that can be
-            iterated anew, such as a torch DataLoader; batches may differ in length;
+            a torch Dataset, a DataLoader or a Hugging Face data set (`boundcalc.empirical.objects` says how they are read);
+            a pair `(train, test)`, or a mapping with these keys, test perhaps None: each one of those, a pair `(x, y)`
+            of arrays, a list of `(x, y)` batches, an object that yields them anew each time, or a function without
+            arguments that does; batches may differ in length;
             a `Dataset`.
             Arrays are numpy arrays, memmaps or torch tensors.
         normalize: means, then standard deviations: two numbers, or 2 c numbers for samples of c channels
@@ -101,7 +101,7 @@ def open_data(
         (dtype('float64'), [0, 1])
     """
     step = None if normalize is None else _normalization(normalize)
-    name = spec if isinstance(spec, str) else "arrays"
+    name = spec if isinstance(spec, str) else objects.described(spec)
     data = _matched(_open_form(spec, max_memory) if isinstance(spec, str) else _interpret(spec, name))
     if step is None:
         return data
@@ -184,54 +184,39 @@ def _interpret(value: Any, name: str) -> Dataset:
     if isinstance(value, Dataset):
         return value
     if isinstance(value, Mapping):
+        if "train" in value and "x_train" not in value:
+            return _two(name, value["train"], value.get("test"))
         others = tuple(str(key) for key in value if key not in KEYS)
         present = {key: value[key] for key in KEYS if value.get(key) is not None}
         return _from_columns(name, _columns(present, name), others)
+    if objects.holds_samples(value):
+        return Dataset(name, objects.split_of(value, name), None)
     if isinstance(value, tuple | list):
-        if len(value) == 4 or (len(value) == 2 and all(map(is_array, value))):
+        if len(value) == 4 or (len(value) == 2 and is_array(value[0])):
             present = {key: array for key, array in zip(KEYS, value, strict=False) if array is not None}
             return _from_columns(name, _columns(present, name))
         if len(value) == 2:
-            train, test = value
-            return Dataset(
-                name,
-                _batches(train, f"{name}: train"),
-                None if test is None else _batches(test, f"{name}: test"),
-            )
+            return _two(name, *value)
     found = (
         f"{type(value).__name__} of {len(value)}" if isinstance(value, tuple | list) else type(value).__name__
     )
     raise DataError(
-        f"{name}: {found} is not data; give (x_train, y_train, x_test, y_test), a mapping with these keys, "
-        "or a pair (train, test) of functions that each return an iterator over (x, y) batches"
+        f"{name}: {found} is not data; give (x_train, y_train, x_test, y_test), a mapping with these keys, a Dataset, a "
+        "DataLoader, or a pair (train, test) of these or of functions that each return an iterator over (x, y) batches"
+    )
+
+
+def _two(name: str, train: Any, test: Any) -> Dataset:
+    return Dataset(
+        name,
+        objects.split_of(train, f"{name}: train"),
+        None if test is None else objects.split_of(test, f"{name}: test"),
     )
 
 
 def _columns(arrays: Mapping[str, Any], name: str) -> dict[str, Column]:
     labels = {key: f"{name}: {key}" for key in arrays}
     return {key: ArrayColumn(labels[key], as_array(value, labels[key])) for key, value in arrays.items()}
-
-
-def _batches(value: Any, label: str) -> Split:
-    if isinstance(value, Iterator):
-        raise DataError(
-            f"{label}: {type(value).__name__} can be read only once; give the function that makes it"
-        )
-    if isinstance(value, list | tuple):
-        pairs = all(isinstance(batch, tuple | list) and len(batch) == 2 for batch in value)
-        m = sum(len(batch[1]) for batch in value) if pairs else None
-        return split_of_batches(label, partial(_same, value), m)
-    if isinstance(value, Iterable) and not is_array(value) and not isinstance(value, str | bytes | Mapping):
-        return split_of_batches(label, partial(_same, value))
-    if callable(value):
-        return split_of_batches(label, value)
-    raise DataError(
-        f"{label}: {type(value).__name__} is not a function that returns an iterator over (x, y) batches"
-    )
-
-
-def _same(value: Any) -> Any:
-    return value
 
 
 def _normalization(numbers: Sequence[float]) -> Normalization:

@@ -265,7 +265,7 @@ def test_bfloat16_and_gradients():
         ("number", ["int is not data", "x_train"]),
         ("three", ["tuple of 3 is not data"]),
         ("generators", ["generator can be read only once"]),
-        ("text", ["str is not a function"]),
+        ("text", ["str is not data", "a function that returns an iterator"]),
         ("not_pairs", ["train: batch 0 is int, not a pair (x, y)"]),
         ("not_iterable", ["train: returned int"]),
         ("none_at_all", ["train: no samples"]),

@@ -1,4 +1,4 @@
-.PHONY: help dev lint docs format test slow fuzz bench tickets golden
+.PHONY: help dev lint docs numbers format test slow fuzz bench tickets golden
 
 help:            ## what can be made
 	@grep -E '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -11,6 +11,9 @@ lint:            ## linters and types
 
 docs:            ## the documentation site, every warning an error: docs/_build/html/index.html
 	python -m sphinx --fail-on-warning --keep-going --quiet docs docs/_build/html
+
+numbers:         ## the numbers in docs/theory, from the demo tickets
+	python docs/theory_numbers.py
 
 format:          ## format the code
 	ruff check --fix . ; ruff format .

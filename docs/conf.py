@@ -19,7 +19,7 @@ author = "the boundcalc authors"
 version = release = __version__
 
 extensions = ["myst_nb", "sphinx.ext.mathjax", "sphinx_copybutton"]
-exclude_patterns = ["_build", "**/README.md"]
+exclude_patterns = ["_build", "README.md"]
 suppress_warnings = ["mystnb.unknown_mime_type"]
 
 myst_enable_extensions = ["amsmath", "colon_fence", "deflist", "dollarmath"]

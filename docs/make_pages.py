@@ -1,4 +1,5 @@
-"""Pages of the site that say what the program itself knows: commands from --help, bounds from the registry, checkpoint formats.
+"""Pages of the site that say what the program itself knows: commands from --help, bounds from the registry, checkpoint
+formats; and the results that experiments have written.
 
 They are written by docs/conf.py before each build and are not kept in version control, so that they cannot be out of date.
 
@@ -117,6 +118,14 @@ def formats() -> str:
     return "\n".join(lines)
 
 
+def experiments() -> dict[str, str]:
+    """Return the pages of results: `experiments/NAME/results.md`, which an experiment makes from its `results.json`."""
+    return {
+        f"results/experiment-{found.parent.name}.md": found.read_text(encoding="utf-8")
+        for found in sorted((HERE.parent / "experiments").glob("*/results.md"))
+    }
+
+
 def write(root: Path = HERE) -> list[Path]:
     """Write the pages.
 
@@ -130,11 +139,13 @@ def write(root: Path = HERE) -> list[Path]:
         "reference/commands.md": commands(),
         "reference/bounds.md": bounds(root),
         "reference/formats.md": formats(),
+        **experiments(),
     }
     written = []
     for name, text in pages.items():
         path = root / name
         if not path.is_file() or path.read_text(encoding="utf-8") != text:
+            path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
         written.append(path)
     return written

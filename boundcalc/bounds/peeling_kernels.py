@@ -41,6 +41,30 @@ class Choice:
     norm: NodeNorm
 
 
+@dataclass(frozen=True, eq=False)
+class Chosen:
+    """The choices of a walk, the last one first: walks that part late share what they chose before, however deep the network is.
+
+    Attributes:
+        layers: those that one node reads together.
+        choice: for their nodes.
+        before: what was chosen before, None at the first.
+    """
+
+    layers: tuple[Affine, ...]
+    choice: Choice
+    before: Chosen | None
+
+    def split(self) -> dict[str, Choice]:
+        """Return layer -> choice, in the order of the walk."""
+        chain: list[Chosen] = []
+        link: Chosen | None = self
+        while link is not None:
+            chain.append(link)
+            link = link.before
+        return {layer.name: link.choice for link in reversed(chain) for layer in link.layers}
+
+
 def group_sizes(channels: int) -> list[int]:
     """Return the fixed options for the node size of a layer: 1, 2, 4, ..., all.
 

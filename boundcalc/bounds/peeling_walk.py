@@ -12,7 +12,7 @@ import torch
 from boundcalc.bounds.peeling_feed import Feed
 from boundcalc.bounds.peeling_fixed import averaged, pooled, rearranged, relative_paths
 from boundcalc.bounds.peeling_influence import influences
-from boundcalc.bounds.peeling_kernels import Choice, Kernels, Structure, group_sizes
+from boundcalc.bounds.peeling_kernels import Choice, Chosen, Kernels, Structure, group_sizes
 from boundcalc.bounds.peeling_norms import NORMS, NodeNorm
 from boundcalc.empirical.energies import Energies
 from boundcalc.errors import NotCovered
@@ -61,10 +61,10 @@ class Sum:
 
 @dataclass(frozen=True, eq=False)
 class State:
-    """A partial walk: the values still needed and the node sizes chosen."""
+    """A partial walk: the values still needed and the choices made."""
 
     values: dict[int, Field | InputField | Sum]
-    split: dict[str, Choice]
+    chosen: Chosen | None
     score: float = 0.0
 
 
@@ -138,7 +138,7 @@ class Walker:
             NotCovered: the network holds an operation outside the theorem.
         """
         require(self.network)
-        states = [State({0: InputField()}, {})]
+        states = [State({0: InputField()}, None)]
         needed = self._last_uses()
         for index, node in enumerate(self.network.nodes[1:], start=1):
             states = self._step(states, index, node, fixed)
@@ -183,7 +183,7 @@ class Walker:
 
     @staticmethod
     def _with(state: State, index: int, value: Field | InputField | Sum, score: float | None = None) -> State:
-        return State({**state.values, index: value}, state.split, state.score if score is None else score)
+        return State({**state.values, index: value}, state.chosen, state.score if score is None else score)
 
     def _added(self, state: State, node: Add, index: int) -> Sum:
         parts = [state.values[i] for i in node.inputs]
@@ -243,9 +243,9 @@ class Walker:
             raise NotCovered("residual sum without ReLU", value.place)
         for choice in self._options(value, fixed):
             field = self._field(value, choice, rectified)
-            split = {**state.split, **{layer.name: choice for layer, _ in value.layers}}
+            chosen = Chosen(tuple(layer for layer, _ in value.layers), choice, state.chosen)
             yield State(
-                {**state.values, target: field}, split, _promise(field, self._reach(target, choice.group))
+                {**state.values, target: field}, chosen, _promise(field, self._reach(target, choice.group))
             )
 
     @staticmethod
@@ -352,8 +352,8 @@ class Walker:
         if value.skips:
             raise NotCovered("residual sum on the outputs", value.place)
         for norm in NORMS if fixed is None else [fixed[value.layers[0][0].name].norm]:
-            split = {**state.split, **{layer.name: Choice(1, norm) for layer, _ in value.layers}}
-            yield self._output(value, norm, split)
+            last = Chosen(tuple(layer for layer, _ in value.layers), Choice(1, norm), state.chosen)
+            yield self._output(value, norm, last.split())
 
     def _output(self, value: Sum, norm: NodeNorm, split: dict[str, Choice]) -> Walk:
         feed = Feed.joined([self._through(layer, source, Choice(1, norm)) for layer, source in value.layers])

@@ -11,32 +11,27 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from boundcalc._version import __version__
-from boundcalc.bounds.catalogue import registry
-from boundcalc.bounds.evaluate import BoundResult, evaluate_all, together
-from boundcalc.bounds.normalization import Normalization
-from boundcalc.bounds.problem import Chain, Problem, Settings, chain_of
+from boundcalc.bounds.problem import Problem
 from boundcalc.checkpoint import from_state_dict, read
 from boundcalc.checkpoint.types import Checkpoint
 from boundcalc.empirical.energies import Energies, declared
-from boundcalc.errors import NotCovered, UsageError
+from boundcalc.errors import UsageError
 from boundcalc.findings import Findings, Reference
 from boundcalc.network.bare import with_layer
 from boundcalc.network.fit import in_names_of
 from boundcalc.network.inventory import known_or_weights
 from boundcalc.network.load import check_independent, from_checkpoint, reference_weights
 from boundcalc.network.network import Network
-from boundcalc.options import AVAILABLE, PARTS, Options
+from boundcalc.options import Options, options_of
+from boundcalc.parts import registry
+from boundcalc.parts.bounds import problem_of as problem_in
+from boundcalc.parts.part import NO_SAMPLE, Given, NotRun, Part, device_of
 from boundcalc.report.assemble import assemble
 from boundcalc.report.tree import Report
 
 if TYPE_CHECKING:
     from boundcalc.empirical.datasets import Dataset
     from boundcalc.empirical.measure import Measured, Progress
-    from boundcalc.graphon.ntk_part import KernelAnalysis
-    from boundcalc.graphon.pham2025 import MaskGraphons
-    from boundcalc.samples.zhang2021 import SampleComplexity
-    from boundcalc.topology.hoang2023 import Topology
 
 
 class Clock:
@@ -87,8 +82,14 @@ def analyze(
         UsageError: options that contradict each other.
     """
     named = (parts,) if isinstance(parts, str) else parts
-    chosen = Options(
-        data=data, parts=None if named is None else tuple(named), reference=reference, delta=delta, **options
+    chosen = options_of(
+        {
+            "data": data,
+            "parts": None if named is None else tuple(named),
+            "reference": reference,
+            "delta": delta,
+            **options,
+        }
     )
     checkpoint = checkpoint_of(path_or_module, chosen)
     if isinstance(path_or_module, torch.nn.Module):
@@ -162,10 +163,44 @@ def find(checkpoint: Checkpoint, options: Options, progress: Progress | None = N
         UsageError: no CUDA device where one was asked for.
     """
     clock = Clock()
+    given, reference = _given(checkpoint, options, progress, clock)
+    results, skipped = {}, {}
+    for name, part in registry.items():
+        if not options.wants(name):
+            continue
+        with clock.time(name):
+            try:
+                results[name] = _run(part, given)
+            except NotRun as why:
+                skipped[name] = why.reason
+                if why.result is not None:
+                    results[name] = why.result
+    findings = Findings(
+        options, checkpoint, given.network, given.dataset, given.measured, given.energies, reference, results, skipped,
+        clock.seconds,
+    )  # fmt: skip
+    return _looked_over(findings, clock)
+
+
+def _run(part: Part, given: Given) -> Any:
+    """Run a part.
+
+    Raises:
+        NotRun: it cannot be computed.
+    """
+    if part.needs_order and given.network.unplaced:
+        raise NotRun(given.network.unplaced)
+    return part.run(given)
+
+
+def _given(
+    checkpoint: Checkpoint, options: Options, progress: Progress | None, clock: Clock, *, bare: bool = True
+) -> tuple[Given, Reference | None]:
+    """Return what the parts are computed from; `bare`: weights alone will do where nothing needs a forward pass."""
     with clock.time("read"):
         dataset = _open_data(options)
         shape = options.input_shape or sample_shape(dataset)
-        place = from_checkpoint if options.needs_a_forward_pass else known_or_weights
+        place = known_or_weights if bare and not options.needs_a_forward_pass else from_checkpoint
         network = place(checkpoint, options.model, shape, options.prefix)
         if dataset is not None:
             _check_shape(network, dataset)
@@ -173,29 +208,7 @@ def find(checkpoint: Checkpoint, options: Options, progress: Progress | None = N
     with clock.time("empirical"):
         measured = None if dataset is None else _measure(network, dataset, options.device, progress)
     energies = _energies(network, measured, options)
-    bounds: dict[str, BoundResult] = {}
-    at_once = None
-    if energies is not None and options.wants("bounds"):
-        with clock.time("bounds"):
-            chain = chain_of(network, spectral=any(bound.spectral for bound in registry.values()))
-            problem = _problem(network, energies, measured, dataset, weights, chain, options)
-            bounds = evaluate_all(registry.values(), problem)
-            at_once = together(bounds.values(), problem)
-    with clock.time("samples"):
-        wanted = options.wants("samples") and not network.unplaced
-        samples = _samples(network, energies, options) if wanted else None
-    with clock.time("topology"):
-        topology = _topology(network, weights, options) if options.wants("topology") else None
-    with clock.time("graphon"):
-        graphon = _graphon(network, options) if options.wants("graphon") else None
-    with clock.time("gntk"):
-        gntk = _gntk(network, dataset, options) if options.wants("gntk") else None
-    reason = gntk if isinstance(gntk, str) else ""
-    findings = Findings(
-        options, checkpoint, network, dataset, measured, energies, reference, bounds, at_once, samples, topology, graphon,
-        None if isinstance(gntk, str) else gntk, _skipped(options, network, energies, measured, reason), clock.seconds,
-    )  # fmt: skip
-    return _looked_over(findings, clock)
+    return Given(options, checkpoint, network, dataset, measured, energies, weights), reference
 
 
 def _looked_over(findings: Findings, clock: Clock) -> Findings:
@@ -221,86 +234,10 @@ def problem_of(
         DataError: the data does not fit.
         UsageError: no sample is given.
     """
-    dataset = _open_data(options)
-    network = from_checkpoint(
-        checkpoint, options.model, options.input_shape or sample_shape(dataset), options.prefix
-    )
-    if dataset is not None:
-        _check_shape(network, dataset)
-    _, weights = _reference(checkpoint, network, options)
-    measured = None if dataset is None else _measure(network, dataset, options.device, progress)
-    energies = _energies(network, measured, options)
-    if energies is None:
-        raise UsageError("no sample: give --data DATA, or --samples M and --input-bound B")
-    chain = chain_of(network, spectral=spectral)
-    return _problem(network, energies, measured, dataset, weights, chain, options)
-
-
-def _problem(
-    network: Network,
-    energies: Energies,
-    measured: Measured | None,
-    dataset: Dataset | None,
-    weights: dict[str, torch.Tensor],
-    chain: Chain | NotCovered,
-    options: Options,
-) -> Problem:
-    settings = Settings(
-        options.delta, options.margin, options.mask_origin, options.passes, _device(options.device), options.seed,
-        _normalization(dataset, options),
-    )  # fmt: skip
-    margins = None if measured is None else measured.margins
-    patches = None if measured is None else measured.patches
-    split = None if dataset is None else dataset.train
-    rounding = 0.0 if measured is None else measured.rounding
-    return Problem(network, energies, margins, settings, weights, chain, patches, split, rounding)
-
-
-def _normalization(dataset: Dataset | None, options: Options) -> Normalization:
-    return Normalization(() if dataset is None else dataset.normalized, options.normalize_fixed)
-
-
-def _samples(network: Network, energies: Energies | None, options: Options) -> SampleComplexity:
-    from boundcalc.samples.calibration import Calibration
-    from boundcalc.samples.zhang2021 import analyse
-
-    calibration = None if options.calibration is None else Calibration.load(options.calibration)
-    given = options.samples if energies is None else energies.m
-    return analyse(network, calibration, given, options.target_error)
-
-
-def _topology(network: Network, weights: dict[str, torch.Tensor], options: Options) -> Topology:
-    from boundcalc.topology.hoang2023 import analyse
-
-    return analyse(network, weights, options.encoding, options.seed)
-
-
-def _graphon(network: Network, options: Options) -> MaskGraphons:
-    from boundcalc.graphon.pham2025 import analyse
-
-    return analyse(network, options.cells, options.seed)
-
-
-def _gntk(network: Network, dataset: Dataset | None, options: Options) -> KernelAnalysis | str:
-    """Return the graphon NTK's analysis, or why there is none."""
-    if dataset is None:
-        return "no data: give --data DATA"
-    from boundcalc.graphon import ntk_part
-
-    settings = ntk_part.Settings(
-        options.cells, options.batch, options.sigma_w2, options.exact, _kernel_memory(options), options.learning_rate,
-        options.mask_origin, options.delta, options.seed, _device(options.device), _normalization(dataset, options),
-    )  # fmt: skip
-    try:
-        return ntk_part.analyse(network, dataset, settings)
-    except (NotCovered, UsageError) as error:
-        return str(error) if isinstance(error, UsageError) else f"not covered: {error}"
-
-
-def _kernel_memory(options: Options) -> float:
-    from boundcalc.graphon.ntk import MEMORY
-
-    return MEMORY if options.max_memory is None else options.max_memory * 1e9
+    given, _ = _given(checkpoint, options, progress, Clock(), bare=False)
+    if given.energies is None:
+        raise UsageError(NO_SAMPLE)
+    return problem_in(given, spectral=spectral)
 
 
 def _open_data(options: Options) -> Dataset | None:
@@ -328,15 +265,7 @@ def _check_shape(network: Network, dataset: Dataset) -> None:
 def _measure(network: Network, dataset: Dataset, device: str, progress: Progress | None) -> Measured:
     from boundcalc.empirical.measure import measure, silent
 
-    return measure(network, dataset, _device(device), progress or silent)
-
-
-def _device(device: str) -> str:
-    if device == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    if device == "cuda" and not torch.cuda.is_available():
-        raise UsageError("--device cuda: no CUDA device is available; use --device cpu")
-    return device
+    return measure(network, dataset, device_of(device), progress or silent)
 
 
 def _energies(network: Network, measured: Measured | None, options: Options) -> Energies | None:
@@ -361,20 +290,3 @@ def _reference(
     weights = reference_weights(network, start)
     check_independent(network, checkpoint, start, options.prefix)
     return replace(reference, tensors=start.tensors), weights
-
-
-def _skipped(
-    options: Options, network: Network, energies: Energies | None, measured: Measured | None, gntk: str
-) -> dict[str, str]:
-    reasons = {part: f"not in version {__version__}" for part in PARTS if part not in AVAILABLE}
-    if energies is None:
-        reasons["bounds"] = "no sample: give --data DATA, or --samples M and --input-bound B"
-    if measured is None:
-        reasons["empirical"] = "no data: give --data DATA"
-    elif measured.reason:
-        reasons["empirical"] = measured.reason
-    if gntk:
-        reasons["gntk"] = gntk
-    if network.unplaced:
-        reasons |= dict.fromkeys(("bounds", "samples", "gntk", "empirical"), network.unplaced)
-    return {part: reasons[part] for part in PARTS if part in reasons and options.wants(part)}

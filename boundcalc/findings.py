@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import torch
@@ -14,12 +14,9 @@ if TYPE_CHECKING:
     from boundcalc.empirical.datasets import Dataset
     from boundcalc.empirical.energies import Energies
     from boundcalc.empirical.measure import Measured
-    from boundcalc.graphon.ntk_part import KernelAnalysis
-    from boundcalc.graphon.pham2025 import MaskGraphons
     from boundcalc.network.network import Network
     from boundcalc.options import Options
-    from boundcalc.samples.zhang2021 import SampleComplexity
-    from boundcalc.topology.hoang2023 import Topology
+    from boundcalc.parts.bounds import BoundsFound
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +36,7 @@ class Reference:
 
 @dataclass(frozen=True, eq=False)
 class Findings:
-    """Results of the parts; None or empty where a part did not run.
+    """Results of the parts, and what they were computed from.
 
     Attributes:
         options: what was asked for.
@@ -49,12 +46,7 @@ class Findings:
         measured: its pass through the network.
         energies: of the data, or declared.
         reference: where distances start, if known.
-        bounds: name -> result.
-        together: the smallest theorem about the checkpoint's own error when all of them hold at once; None where none bounds it.
-        samples: sample complexity.
-        topology: topology of the masks.
-        graphon: graphons of the masks.
-        gntk: the graphon NTK on a batch.
+        results: part -> its result, for each part that ran.
         skipped: part -> why it did not run.
         seconds: part -> time.
         warnings: what looks wrong, a line each.
@@ -67,12 +59,19 @@ class Findings:
     measured: Measured | None
     energies: Energies | None
     reference: Reference | None
-    bounds: dict[str, BoundResult]
-    together: Together | None
-    samples: SampleComplexity | None
-    topology: Topology | None
-    graphon: MaskGraphons | None
-    gntk: KernelAnalysis | None
+    results: dict[str, Any]
     skipped: dict[str, str]
     seconds: dict[str, float]
     warnings: tuple[str, ...] = ()
+
+    @property
+    def bounds(self) -> dict[str, BoundResult]:
+        """Name -> result of every bound; empty where they did not run."""
+        found: BoundsFound | None = self.results.get("bounds")
+        return {} if found is None else found.results
+
+    @property
+    def together(self) -> Together | None:
+        """The smallest theorem about the checkpoint's own error when all of them hold at once; None where none bounds it."""
+        found: BoundsFound | None = self.results.get("bounds")
+        return None if found is None else found.together

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from boundcalc.errors import UsageError
+from boundcalc.parts import registry
+from boundcalc.parts.topology import ENCODINGS
 
 if TYPE_CHECKING:
     import torch
 
-PARTS = ("bounds", "samples", "topology", "graphon", "gntk", "empirical")
-AVAILABLE = PARTS
+    from boundcalc.parts.part import Option
+
 MASK_ORIGINS = ("data", "independent")
 DEVICES = ("auto", "cpu", "cuda")
-ENCODINGS = ("unrolled", "rolled")
 MOST_CELLS = 512
 LEAST_DELTA = 1e-300
 """Smallest delta: float64 holds every share of it that a bound may be given, to full precision."""
@@ -57,6 +59,7 @@ class Options:
         max_memory: gigabytes that the content of one file may take (None: 4 times its size or 2, whichever is larger), and that the
             graphon NTK's arrays may take (None: 2).
         learning_rate: of the graphon NTK's residual; None for the inverse of its largest eigenvalue.
+        further: name -> value of the options of parts that have no field here (`boundcalc.parts.part.Option`).
 
     Raises:
         UsageError: a value out of range, or options that contradict each other.
@@ -89,6 +92,7 @@ class Options:
     exact: bool = False
     max_memory: float | None = None
     learning_rate: float | None = None
+    further: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._check_types()
@@ -96,9 +100,10 @@ class Options:
         self._check_numbers()
         self._check_calibration()
         self._check_kernel()
-        unknown = [part for part in self.parts or () if part not in PARTS]
+        unknown = [part for part in self.parts or () if part not in registry]
         if unknown:
-            raise UsageError(f"unknown part {unknown[0]!r}: choose from {', '.join(PARTS)}")
+            raise UsageError(f"unknown part {unknown[0]!r}: choose from {', '.join(registry)}")
+        self._check_further()
         for name, value, allowed in (
             ("--mask-origin", self.mask_origin, MASK_ORIGINS),
             ("--device", self.device, DEVICES),
@@ -106,6 +111,21 @@ class Options:
         ):
             if value not in allowed:
                 raise UsageError(f"{name} {value}: choose from {', '.join(allowed)}")
+
+    def _check_further(self) -> None:
+        """Fill in the options of parts that have no field here, and check them.
+
+        Raises:
+            UsageError: no part has such an option.
+        """
+        known = {one.name: one for one in further_options()}
+        for name in self.further:
+            if name not in known:
+                raise UsageError(f"unknown option {name}")
+        filled = {name: self.further.get(name, one.default) for name, one in known.items()}
+        for name, value in filled.items():
+            known[name].check(value)
+        object.__setattr__(self, "further", filled)
 
     def _check_types(self) -> None:
         for name, value in (
@@ -190,3 +210,24 @@ class Options:
     def wants(self, part: str) -> bool:
         """Return whether a part was asked for, by name or by default."""
         return self.parts is None or part in self.parts
+
+
+def further_options() -> tuple[Option, ...]:
+    """Return the options of parts that have no field in `Options`."""
+    own = {one.name for one in fields(Options)}
+    return tuple(one for part in registry.values() for one in part.options if one.name not in own)
+
+
+def options_of(given: Mapping[str, Any]) -> Options:
+    """Return options from names of fields and of further options.
+
+    Args:
+        given: name -> value.
+
+    Raises:
+        TypeError: an unknown name.
+        UsageError: a value out of range.
+    """
+    further = {one.name for one in further_options()}
+    own = {name: value for name, value in given.items() if name not in further}
+    return Options(**own, further={name: value for name, value in given.items() if name in further})

@@ -87,6 +87,8 @@ def settings_of(options: Options) -> Settings:
         name: identify(str(given[name])) for name, identify in identities.items() if given[name] is not None
     }
     values = {name: _plain(value) for name, value in given.items() if name not in named}
+    if not values["further"]:
+        del values["further"]  # so that results of boundcalc without further parts are known again
     values["parts"] = None if options.parts is None else sorted(set(options.parts))
     plugins = sorted(
         f"{one.name} = {one.value} {_version(one)}" for one in entry_points(group="boundcalc.bounds")

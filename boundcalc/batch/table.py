@@ -212,6 +212,7 @@ def _unshown(store: Store, row: Row) -> Damage | None:
 
 def _page(store: Store, rows: Sequence[Row], damage: Sequence[Damage]) -> str:
     from boundcalc.ranking import ranked
+    from boundcalc.report.comparable import described
     from boundcalc.report.html import store_page
     from boundcalc.report.ranking_sections import correlation_sections
 
@@ -220,7 +221,7 @@ def _page(store: Store, rows: Sequence[Row], damage: Sequence[Damage]) -> str:
     failed = list(failures(store, rows, damage))
     _, found = ranked(reports)
     heading = f"boundcalc {__version__} batch: {store.path.name}"
-    return store_page(reports, heading, correlation_sections(found), failed)
+    return store_page(reports, heading, correlation_sections(found, described(reports)), failed)
 
 
 def _report(store: Store, row: Row) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from boundcalc.cli import commands
 from boundcalc.cli import parser as parsers
 from boundcalc.cli.output import write
 from boundcalc.cli.words import Parser
-from boundcalc.options import PARTS
+from boundcalc.parts import registry
 
 SHELLS = ("bash", "zsh")
 DATA_FORMS = ("sample", "digits", "mnist:", "npz:")
@@ -112,7 +112,7 @@ def _values(command: str, parser: argparse.ArgumentParser) -> Iterator[str]:
 
 def _choices(action: argparse.Action) -> Iterable[str]:
     if action.dest == "only":
-        return PARTS
+        return tuple(registry)
     return DATA_FORMS if action.dest == "data" else map(str, action.choices or ())
 
 

@@ -46,8 +46,7 @@ def draw(findings: Findings, place: str) -> None:
     """
     from boundcalc.graphon.plot import render
 
-    assert findings.graphon is not None
-    output.write_bytes(render(findings.graphon, findings.checkpoint.path, _kind(place)), place)
+    output.write_bytes(render(findings.results["graphon"], findings.checkpoint.path, _kind(place)), place)
 
 
 def _kind(place: str) -> str:

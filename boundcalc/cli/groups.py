@@ -7,7 +7,8 @@ from dataclasses import fields
 
 from boundcalc.cli.words import margin, numbers, parts, shape
 from boundcalc.errors import UsageError
-from boundcalc.options import DEVICES, ENCODINGS, MASK_ORIGINS, PARTS, Options
+from boundcalc.options import DEVICES, MASK_ORIGINS, Options, further_options, options_of
+from boundcalc.parts import registry
 
 FORMATS = ("table", "json", "csv", "markdown", "latex", "html")
 BATCH_FORMATS = ("table", "json", "csv", "markdown", "latex", "html")
@@ -22,9 +23,11 @@ def analysis_options(parser: argparse.ArgumentParser) -> None:
     _network_options(parser.add_argument_group("the network"))
     _sample_options(parser.add_argument_group("the data"))
     _run_options(parser.add_argument_group("what to compute"))
-    _sample_complexity_options(parser.add_argument_group("sample complexity only"))
-    _mask_options(parser.add_argument_group("mask topology and graphons only"))
-    _kernel_options(parser.add_argument_group("graphon NTK only"))
+    for part in registry.values():
+        if part.options:
+            group = parser.add_argument_group(f"{part.title} only")
+            for option in part.options:
+                option.add(group)
 
 
 def _network_options(group: argparse._ArgumentGroup) -> None:
@@ -74,7 +77,7 @@ def _sample_options(group: argparse._ArgumentGroup) -> None:
 
 
 def _run_options(group: argparse._ArgumentGroup) -> None:
-    group.add_argument("--only", type=parts, metavar="PART,...", help=f"parts: {', '.join(PARTS)}")
+    group.add_argument("--only", type=parts, metavar="PART,...", help=f"parts: {', '.join(registry)}")
     group.add_argument("--delta", type=float, default=0.05, help="failure probability of each bound (0.05)")
     group.add_argument(
         "--margin", type=margin, default=None, metavar="auto|NUMBER", help="fixed in advance, or auto"
@@ -93,43 +96,6 @@ def _run_options(group: argparse._ArgumentGroup) -> None:
         metavar="GB",
         help="that the content of one file may take (default: 4 times its size or 2 GB, whichever is larger), "
         "and the graphon NTK (2)",
-    )
-
-
-def _sample_complexity_options(group: argparse._ArgumentGroup) -> None:
-    group.add_argument(
-        "--calibration",
-        metavar="FILE",
-        help="the constant of the sample complexity, e.g. data/calibration.json",
-    )
-    group.add_argument(
-        "--target-error", type=float, metavar="EPS", help="accuracy for which N is asked; needs --calibration"
-    )
-
-
-def _mask_options(group: argparse._ArgumentGroup) -> None:
-    group.add_argument(
-        "--encoding",
-        choices=ENCODINGS,
-        default="unrolled",
-        help="of a convolution's mask as a graph (unrolled)",
-    )
-    group.add_argument("--cells", type=int, default=64, metavar="K", help="cells a side of a graphon (64)")
-
-
-def _kernel_options(group: argparse._ArgumentGroup) -> None:
-    group.add_argument("--batch", type=int, default=1024, metavar="M", help="samples of the kernel (1024)")
-    group.add_argument(
-        "--sigma-w2", type=float, default=1.0, metavar="V", help="weight variance times fan-in (1)"
-    )
-    group.add_argument(
-        "--exact", action="store_true", help="a cell a unit: the masks themselves, not their graphons"
-    )
-    group.add_argument(
-        "--learning-rate",
-        type=float,
-        metavar="ETA",
-        help="of the kernel's residual curve (1 / largest eigenvalue)",
     )
 
 
@@ -180,6 +146,7 @@ def options(given: argparse.Namespace) -> Options:
     Raises:
         UsageError: they contradict each other.
     """
-    return Options(
-        **{field.name: getattr(given, _FIELDS.get(field.name, field.name)) for field in fields(Options)}
-    )
+    names = [*(field.name for field in fields(Options)), *(one.name for one in further_options())]
+    return options_of({
+        name: getattr(given, _FIELDS.get(name, name)) for name in names if name != "further"
+    })  # fmt: skip

@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 from boundcalc.errors import UsageError
 from boundcalc.nearest import hint
-from boundcalc.options import PARTS
+from boundcalc.parts import registry
 
 NARROWEST, WIDEST = 60, 200
 DATA_WORDS = ("sample", "digits")
@@ -141,10 +141,10 @@ def parts(text: str) -> tuple[str, ...]:
     """
     words = tuple(word.strip() for word in text.split(",") if word.strip())
     for word in words:
-        if word not in PARTS:
+        if word not in registry:
             raise argparse.ArgumentTypeError(
-                f"unknown part {word!r}{hint(word, PARTS)} (parts: {', '.join(PARTS)})"
+                f"unknown part {word!r}{hint(word, registry)} (parts: {', '.join(registry)})"
             )
     if not words:
-        raise argparse.ArgumentTypeError(f"name at least one part of {', '.join(PARTS)}")
+        raise argparse.ArgumentTypeError(f"name at least one part of {', '.join(registry)}")
     return words

@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from boundcalc._version import __version__
 from boundcalc.network.ops import Affine
-from boundcalc.norms.rounding import shown, shown_log10
+from boundcalc.parts import Part, registry
 from boundcalc.report import tensors_tree
 from boundcalc.report.tree import SCHEMA, Report
 from boundcalc.report.verdict import sentences, verdict
 
 if TYPE_CHECKING:
-    from boundcalc.bounds.evaluate import BoundResult
     from boundcalc.findings import Findings
     from boundcalc.network.ops import Masked
 
@@ -41,12 +40,7 @@ def assemble(findings: Findings, saved: str | None = None) -> Report:
         "checkpoint": _checkpoint(findings),
         "network": _network(findings),
         "data": _data(findings),
-        "bounds": {name: bound_tree(result) for name, result in findings.bounds.items()},
-        "samples": _samples(findings),
-        "topology": _topology(findings),
-        "graphon": _graphon(findings),
-        "gntk": _gntk(findings),
-        "empirical": _empirical(findings),
+        **{name: _part(part, findings) for name, part in registry.items()},
         "skipped": [{"part": part, "reason": reason} for part, reason in findings.skipped.items()],
         "seconds": dict(findings.seconds),
     }
@@ -151,86 +145,6 @@ def _data(findings: Findings) -> dict[str, Any] | None:
     }
 
 
-def _empirical(findings: Findings) -> dict[str, Any] | None:
-    measured = findings.measured
-    if measured is None or not findings.options.wants("empirical"):
-        return None
-    if measured.margins is None and measured.test_margins is None:
-        return None
-    from boundcalc.empirical.measure import error, quantiles
-
-    train = None if measured.margins is None else error(measured.margins)
-    test = None if measured.test_margins is None else error(measured.test_margins)
-    return {
-        "train_error": train,
-        "test_error": test,
-        "gap": None if test is None or train is None else test - train,
-        "margin_quantiles": {} if measured.margins is None else quantiles(measured.margins),
-        "test_reason": measured.test_reason or None,
-    }
-
-
-def _samples(findings: Findings) -> dict[str, Any] | None:
-    if findings.samples is None:
-        return None
-    from boundcalc.report.samples_tree import tree
-
-    return tree(findings.samples)
-
-
-def _topology(findings: Findings) -> dict[str, Any] | None:
-    if findings.topology is None:
-        return None
-    from boundcalc.report.topology_tree import tree
-
-    return tree(findings.topology)
-
-
-def _graphon(findings: Findings) -> dict[str, Any] | None:
-    if findings.graphon is None:
-        return None
-    from boundcalc.report.graphon_tree import tree
-
-    return tree(findings.graphon)
-
-
-def _gntk(findings: Findings) -> dict[str, Any] | None:
-    if findings.gntk is None:
-        return None
-    from boundcalc.report.gntk_tree import tree
-
-    return tree(findings.gntk)
-
-
-def bound_tree(result: BoundResult) -> dict[str, Any]:
-    """Return the report's entry for one bound."""
-    bound, judged = result.bound, result.judged
-    log_value = None if judged is None else judged.log_value
-    log_complexity = None if judged is None or bound.kind == "certificate" else judged.log_complexity
-    return {
-        "status": bound.status if judged is not None else "not_covered",
-        "kind": bound.kind,
-        "subject": bound.subject,
-        **({"prior": bound.prior} if bound.kind == "certificate" else {}),
-        "bounds": None if judged is None else judged.bounds,
-        "complexity": _number(log_complexity),
-        "log10_complexity": _log10(log_complexity),
-        "value": _number(log_value),
-        "log10_value": _log10(log_value),
-        "vacuous": bound.kind != "score" and (log_value is None or log_value >= 0),
-        "margin": None if judged is None else judged.margin,
-        "ratio": _number(result.log_ratio),
-        "log10_ratio": _log10(result.log_ratio),
-        "terms": {} if judged is None else judged.terms,
-        "source": bound.source,
-        "assumptions": list(result.assumptions),
-        "reason": result.reason or None,
-    }
-
-
-def _number(log_value: float | None) -> float | None:
-    return None if log_value is None else shown(log_value)
-
-
-def _log10(log_value: float | None) -> float | None:
-    return None if log_value is None else shown_log10(log_value)
+def _part(part: Part, findings: Findings) -> dict[str, Any] | None:
+    found = findings.results.get(part.name)
+    return part.absent() if found is None else part.to_dict(found)

@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from boundcalc.report.bound_order import Named, in_group, log10_value, proved, sorted_bounds
-from boundcalc.report.document import Column, Grid, Section
+from boundcalc.report.document import Cell, Column, Grid, Section
 from boundcalc.report.numbers import NULL, given, percent, plain, show, upper
+from boundcalc.report.origin import Origin, of_bound, of_term
+from boundcalc.report.statuses import SHOWN_STATUS, UNPROVED
 from boundcalc.report.subjects import OF, is_excess, subject_of
+from boundcalc.report.values import log10, number
 
 Tree = dict[str, Any]
 
@@ -30,18 +33,6 @@ CERTIFICATE_COLUMNS = (
     Column("weights", right=True),
     Column("bits", right=True),
 )
-SHOWN_STATUS = {
-    "theorem": "theorem",
-    "published": "PUBLISHED",
-    "refuted": "REFUTED",
-    "score": "SCORE",
-    "not_covered": "not covered",
-}
-UNPROVED = {
-    "refuted": "REFUTED: a counter-example breaks the formula.",
-    "published": "PUBLISHED: the formula as its source has it, not derived again here.",
-    "score": "SCORE: a number that orders networks, without a statement about the error.",
-}
 CERTIFIED = ("compression", "interpolant")
 """Subjects of certificates that are not the checkpoint's network."""
 SLUGS = {
@@ -76,7 +67,10 @@ def not_covered(tree: Tree) -> Section | None:
     for name, bound in named:
         if bound.get("reason") or bound["status"] == "not_covered":
             reasons.setdefault(show(bound.get("reason")), []).append(name)
-    facts = tuple((", ".join(names), reason) for reason, names in reasons.items())
+    facts = tuple(
+        (", ".join(names), Cell(reason, origin=of_bound(names[0], tree["bounds"][names[0]])))
+        for reason, names in reasons.items()
+    )
     return Section("Reasons and remarks", "reasons", facts=facts) if facts else None
 
 
@@ -87,21 +81,22 @@ def smallest(tree: Tree) -> tuple[Section, ...]:
         ("compression", "best-compression", "Certificate of the compression"),
     )
     return tuple(
-        _best(f"{words}: {found[0][0]}", slug, found[0][1])
+        _best(f"{words}: {found[0][0]}", slug, *found[0])
         for subject, slug, words in best
         if (found := proved(tree, subject))
     )
 
 
-def _best(title: str, slug: str, bound: Tree) -> Section:
+def _best(title: str, slug: str, name: str, bound: Tree) -> Section:
     facts = [
-        ("value", upper(bound.get("value"), log10=bound.get("log10_value"))),
         ("bounds", what_of(bound)),
         *((term, show(value)) for term, value in _told(bound.get("terms") or {})),
         ("source", show(bound.get("source"))),
         *(("assumes", line) for line in bound.get("assumptions") or []),
     ]
-    return Section(title, slug, facts=tuple(facts))
+    value = Cell(upper(bound.get("value"), log10=bound.get("log10_value")), None, of_bound(name, bound))
+    terms = tuple((label, Cell(text, origin=of_term(name, bound))) for label, text in facts)
+    return Section(title, slug, facts=(("value", value), *terms))
 
 
 def what_of(bound: Tree) -> str:
@@ -169,13 +164,13 @@ def _certificate_row(name: str, bound: Tree) -> tuple[str, ...]:
     terms = bound.get("terms") or {}
     return (
         name,
-        SHOWN_STATUS[bound["status"]],
+        _status(name, bound),
         show(bound.get("prior")),
-        marked_value(bound),
+        value_cell(name, bound),
         _mark(bound),
-        percent(terms.get("train_error")),
-        plain(terms.get("surviving")),
-        upper(terms.get("bits")),
+        _term(name, bound, percent(terms.get("train_error")), terms.get("train_error")),
+        _term(name, bound, plain(terms.get("surviving")), terms.get("surviving")),
+        _term(name, bound, upper(terms.get("bits")), terms.get("bits")),
     )
 
 
@@ -204,16 +199,35 @@ def _explained(named: list[Named]) -> list[str]:
 
 
 def _row(name: str, bound: Tree) -> tuple[str, ...]:
-    complexity = upper(bound.get("complexity"), log10=bound.get("log10_complexity"))
+    log_complexity, shown = bound.get("log10_complexity"), bound.get("complexity")
+    complexity = _marked(upper(shown, log10=log_complexity), bound)
+    key = log_complexity if number(log_complexity) else log10(shown)
     return (
         name,
-        SHOWN_STATUS[bound["status"]],
-        _marked(complexity, bound),
-        marked_value(bound),
+        _status(name, bound),
+        _cell(complexity, key, of_bound(name, bound), bound),
+        value_cell(name, bound),
         _mark(bound),
-        plain(bound.get("margin")),
-        _marked(upper(bound.get("ratio")), bound),
+        _term(name, bound, plain(bound.get("margin")), bound.get("margin")),
+        _term(name, bound, _marked(upper(bound.get("ratio")), bound), bound.get("ratio")),
     )
+
+
+def _status(name: str, bound: Tree) -> Cell:
+    return Cell(SHOWN_STATUS[bound["status"]], None, of_bound(name, bound), bound["status"])
+
+
+def value_cell(name: str, bound: Tree) -> Cell:
+    """Return a bound's value, rounded up, with its exact logarithm and origin; in parentheses where it is not proved."""
+    return _cell(marked_value(bound), log10_value(bound), of_bound(name, bound), bound)
+
+
+def _term(name: str, bound: Tree, text: str, value: Any) -> Cell:
+    return _cell(text, value if number(value) else None, of_term(name, bound), bound)
+
+
+def _cell(text: str, value: float | None, origin: Origin, bound: Tree) -> Cell:
+    return Cell(text, value, None if text == NULL else origin, bound["status"])
 
 
 def marked_value(bound: Tree) -> str:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from statistics import fmean
 from typing import Any
 
+from boundcalc.parts import Quantity, registry
 from boundcalc.report.subjects import subject_of
 
-SCORES = ("delta_r", "delta_r_imdb", "lambda", "lambda_imsg")
-KERNEL = ("alpha", "effective_rank", "gap", "top5_energy", "condition", "kernel_bound")
 POLICY = (
     "What a ticket lacks is null and never filled in. A bound enters by log10 of its value, a score by log10 of its number; a bound"
     " of the compression is of another network, found from the ticket, while gap and accuracy are the ticket's own; a"
@@ -35,24 +33,42 @@ def comparable(tree: Tree) -> Numbers:
         ``topology.z.SCORE`` (mean over the layers that have one), ``topology.distance``, ``graphon.cut_from_constant``
         (mean over layers of the upper end), ``gntk.*`` and ``empirical.*``. Parts that did not run have no names.
     """
-    found: Numbers = dict(_bound(name, bound) for name, bound in (tree.get("bounds") or {}).items())
-    if samples := tree.get("samples"):
-        found["samples.ratio"] = samples["ratio"]
-    if topology := tree.get("topology"):
-        found |= {
-            f"topology.z.{score}": _mean([layer["z"].get(score) for layer in topology["layers"]])
-            for score in SCORES
-        }
-        found["topology.distance"] = topology["distance"]
-    if graphon := tree.get("graphon"):
-        found["graphon.cut_from_constant"] = _mean(
-            [layer["cut_from_constant"][1] for layer in graphon["layers"]]
-        )
-    if gntk := tree.get("gntk"):
-        found |= {f"gntk.{name}": gntk.get(name) for name in KERNEL}
-    if empirical := tree.get("empirical"):
-        found |= {f"empirical.{name}": empirical[name] for name in ("train_error", "test_error", "gap")}
+    return {one.key: one.value for part in registry.values() for one in part.quantities(tree) if one.ranked}
+
+
+def described(trees: Sequence[Tree]) -> dict[str, dict[str, str]]:
+    """Return what is known of each quantity of some reports beside its values.
+
+    Args:
+        trees: of schema ``boundcalc.report/2``.
+
+    Returns:
+        Key -> ``label``, ``unit``, ``subject``, ``status`` (of a bound), and its origin: ``origin`` (a status),
+        ``source`` and ``note``.
+        Of a bound that some reports do not cover, the entry is of one that does.
+    """
+    found: dict[str, dict[str, str]] = {}
+    for tree in trees:
+        for part in registry.values():
+            for one in part.quantities(tree):
+                if one.ranked and found.get(one.key, _NONE)["status"] == "not_covered":
+                    found[one.key] = _about(one)
     return found
+
+
+_NONE = {"status": "not_covered"}
+
+
+def _about(one: Quantity) -> dict[str, str]:
+    return {
+        "label": one.label,
+        "unit": one.unit,
+        "subject": one.subject,
+        "status": one.status,
+        "origin": one.origin.status,
+        "source": one.origin.source,
+        "note": one.origin.note,
+    }
 
 
 def statuses(trees: Sequence[Tree]) -> dict[str, str]:
@@ -68,14 +84,3 @@ def statuses(trees: Sequence[Tree]) -> dict[str, str]:
 def subjects(trees: Sequence[Tree]) -> dict[str, str]:
     """Return bound -> whose error it speaks of, one of `boundcalc.bounds.catalogue.SUBJECTS`."""
     return {name: subject_of(bound) for tree in trees for name, bound in (tree.get("bounds") or {}).items()}
-
-
-def _bound(name: str, bound: Tree) -> tuple[str, float | None]:
-    """Return a bound's number; a score has no value, and is compared by what stands in its place."""
-    key = "log10_complexity" if bound["status"] == "score" else "log10_value"
-    return f"bounds.{name}.{key}", bound.get(key)
-
-
-def _mean(values: Sequence[float | None]) -> float | None:
-    present = [value for value in values if value is not None]
-    return fmean(present) if present else None

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
 from boundcalc.errors import UsageError
 from boundcalc.report import csv_cells
-from boundcalc.report.document import Column, Grid, Section
+from boundcalc.report.document import Cell, Column, Grid, Section
+from boundcalc.report.names import short_names
 from boundcalc.report.numbers import interval, percent, plain, show, sizes
-from boundcalc.report.ranking_sections import correlation_sections, ticket_sections
+from boundcalc.report.origin import Origin
+from boundcalc.report.ranking_sections import ACROSS, correlation_sections, ticket_sections
 from boundcalc.report.tree import frozen, thawed
 from boundcalc.report.views import FORMATS
 
@@ -21,6 +23,9 @@ NOTE = (
     "Units are sorted by degree in both; the cut norm of the difference of the two step graphons is an interval that is"
     " proved, and bounds their cut distance from above."
 )
+
+GIVEN = Origin("given", "options of this run")
+PROVED = Origin("theorem", "boundcalc compare", "Both ends of the interval are proved.")
 
 Tree = dict[str, Any]
 
@@ -33,7 +38,8 @@ class Comparison:
         tree: ``checkpoints`` (path, sha256, format, parameters, surviving, density) and ``pairs``, each with the two
             indices into ``checkpoints`` and ``layers`` (names, shapes, densities of both, l2, cut: [low, high]);
             ``tickets`` by lottery and density with the quantities of `boundcalc.report.comparable`, ``statuses`` and ``subjects`` of
-            the bounds, ``correlations`` (Kendall's tau with gap and accuracy) and ``policy`` (how missing values and intervals are
+            the bounds, ``quantities`` (key -> what `boundcalc.report.comparable.described` says of it), ``correlations`` (Kendall's
+            tau with gap and accuracy) and ``policy`` (how missing values and intervals are
             dealt with), ``unmatched`` and ``warnings`` (what looks wrong, each with the index of its checkpoint).
 
     Raises:
@@ -74,7 +80,8 @@ class Comparison:
 
             return render(tree)
         page = import_module(f"boundcalc.report.{format}").page
-        return str(page(f"boundcalc {tree.get('version', '')} compare", sections(tree)))
+        across = None if format == "html" else ACROSS
+        return str(page(f"boundcalc {tree.get('version', '')} compare", sections(tree, across)))
 
     def __str__(self) -> str:
         """Return the table view."""
@@ -89,41 +96,50 @@ class Comparison:
         return type(self), (self.to_dict(),)
 
 
-def sections(tree: Tree) -> tuple[Section, ...]:
-    """Build the sections: the checkpoints, tickets by quantities, rank correlations, then a grid of layers for each pair."""
+def sections(tree: Tree, across: int | None = ACROSS) -> tuple[Section, ...]:
+    """Build the sections: the checkpoints, tickets by quantities, rank correlations, then a grid of layers for each pair.
+
+    Args:
+        tree: of schema ``boundcalc.compare/1``.
+        across: quantities beside each other in one grid; None for all.
+    """
+    names = short_names([one["path"] for one in tree["checkpoints"]])
+    about = tree.get("quantities") or {}
     return (
-        _checkpoints(tree),
-        *ticket_sections(tree["tickets"], tree["statuses"], tree.get("subjects") or {}),
-        *correlation_sections(tree["correlations"]),
-        *(_pair(tree, index) for index in range(len(tree["pairs"]))),
+        _checkpoints(tree, names),
+        *ticket_sections(tree["tickets"], names, about, across),
+        *correlation_sections(tree["correlations"], about),
+        *(_pair(tree, names, index) for index in range(len(tree["pairs"]))),
     )
 
 
-def _checkpoints(tree: Tree) -> Section:
+def _checkpoints(tree: Tree, names: Sequence[str]) -> Section:
     columns = (
-        Column(""),
+        Column("ticket"),
         Column("checkpoint"),
         Column("parameters", right=True),
         Column("surviving", right=True),
         Column("density", right=True),
     )
+    counted = Origin("exact", "counted in the file")
     rows = tuple(
         (
-            str(number),
+            name,
             show(one["path"]),
-            plain(one["parameters"]),
-            plain(one["surviving"]),
-            percent(one["density"]),
+            *(Cell(plain(one[key]), one[key], counted) for key in ("parameters", "surviving")),
+            Cell(percent(one["density"]), one["density"], counted),
         )
-        for number, one in enumerate(tree["checkpoints"], 1)
+        for name, one in zip(names, tree["checkpoints"], strict=True)
     )
-    facts = (("resolution", show(tree["resolution"])), ("seed", show(tree["seed"])))
+    facts = tuple((key, Cell(show(tree[key]), tree[key], GIVEN)) for key in ("resolution", "seed"))
     return Section("Checkpoints", "checkpoints", facts, Grid(columns, rows))
 
 
-def _pair(tree: Tree, index: int) -> Section:
+def _pair(tree: Tree, names: Sequence[str], index: int) -> Section:
     pair = tree["pairs"][index]
-    a, b = (number + 1 for number in pair["checkpoints"])
+    number_a, number_b = (number + 1 for number in pair["checkpoints"])
+    a, b = (names[number] for number in pair["checkpoints"])
+    exact = Origin("exact", "counted in the files")
     headers = (f"density {a}", f"density {b}", "L2", "cut norm")
     columns = (
         Column("layer"),
@@ -134,16 +150,19 @@ def _pair(tree: Tree, index: int) -> Section:
     rows = tuple(
         (
             _name(layer["names"]),
-            *map(sizes, layer["shapes"]),
-            *map(percent, layer["densities"]),
-            plain(layer["l2"]),
-            interval(layer["cut"]),
+            *(Cell(sizes(shape), None, exact) for shape in layer["shapes"]),
+            *(Cell(percent(density), density, exact) for density in layer["densities"]),
+            Cell(plain(layer["l2"]), layer["l2"], exact),
+            Cell(interval(layer["cut"]), layer["cut"][0], PROVED),
         )
         for layer in pair["layers"]
     )
     last = index == len(tree["pairs"]) - 1
     return Section(
-        f"Masks of {a} and {b}", f"masks-{a}-{b}", grid=Grid(columns, rows), notes=(NOTE,) if last else ()
+        f"Masks of {a} and {b}",
+        f"masks-{number_a}-{number_b}",
+        grid=Grid(columns, rows),
+        notes=(NOTE,) if last else (),
     )
 
 

@@ -1,8 +1,44 @@
-"""What every view for readers renders: sections of facts, one grid and notes, all of them text."""
+"""What every view for readers renders: sections of facts, one grid and notes.
+
+All of it is text that is ready to be read. A `Cell` is a text that also carries the number that it shows, unrounded, and where that
+number comes from, so that no view reads a number or a status back out of a text.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+
+from boundcalc.report.origin import Origin
+
+
+class Cell(str):
+    """A text, with the number that it shows and where that comes from.
+
+    Args:
+        text: what is shown.
+        number: what it is sorted by, unrounded; None where it shows none.
+        origin: of the number; None where the text holds none.
+        status: of the bound that the number belongs to, a key of `boundcalc.report.statuses.SHOWN_STATUS`; empty for any other.
+
+    Example:
+        >>> cell = Cell("0.640", 0.63951, Origin("theorem", "Langford 2005"))
+        >>> cell, cell.number, cell.origin.status
+        ('0.640', 0.63951, 'theorem')
+    """
+
+    __slots__ = ("number", "origin", "status")
+
+    number: float | None
+    origin: Origin | None
+    status: str
+
+    def __new__(
+        cls, text: str, number: float | None = None, origin: Origin | None = None, status: str = ""
+    ) -> Cell:
+        """Make the text."""
+        made = super().__new__(cls, text)
+        made.number, made.origin, made.status = number, origin, status
+        return made
 
 
 @dataclass(frozen=True)
@@ -15,7 +51,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Grid:
-    """A table: columns, and rows of as many texts."""
+    """A table: columns, and rows of as many texts, the first of which names the row; texts with a number are cells."""
 
     columns: tuple[Column, ...]
     rows: tuple[tuple[str, ...], ...]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Sequence
-from functools import partial
 from importlib.resources import files
 from typing import Any
 
@@ -16,12 +15,11 @@ from boundcalc.report import html_curves, html_figures
 from boundcalc.report.bound_rows import SLUGS
 from boundcalc.report.document import Section
 from boundcalc.report.html_block import Block, Cell, block
-from boundcalc.report.html_bounds import bound_block
-from boundcalc.report.html_compared import compared_block
-from boundcalc.report.html_origin import STATUS_MEANS, Origin, References, of_cell, of_file
+from boundcalc.report.html_origin import References
 from boundcalc.report.html_store import blocks as store_blocks
 from boundcalc.report.numbers import percent, plain, show
-from boundcalc.report.rows import document, title
+from boundcalc.report.origin import STATUS_MEANS, Origin, of_file, of_program
+from boundcalc.report.rows import document, title, told
 from boundcalc.report.svg import SHAPES
 from boundcalc.report.text import one_line
 
@@ -53,14 +51,17 @@ def render(tree: Tree) -> str:
         The page.
     """
     ref = References()
-    sections = sorted(document(tree), key=lambda one: ORDER.index(one.slug))
+    sections = sorted(
+        document(tree), key=lambda one: ORDER.index(one.slug) if one.slug in ORDER else len(ORDER) - 1.5
+    )
     blocks = tuple(_block(tree, section, ref) for section in sections)
     return _page(title(tree), _lead(tree), blocks, ref)
 
 
 def page(heading: str, sections: tuple[Section, ...]) -> str:
     """Render any document as a self-contained page; its numbers' source is the heading."""
-    blocks = tuple(compared_block(one, heading) for one in sections)
+    otherwise = Origin("computed", one_line(heading))
+    blocks = tuple(block(one, otherwise) for one in sections)
     return _page(heading, (), blocks, References())
 
 
@@ -82,31 +83,25 @@ def store_page(
         The page.
     """
     ref = References()
-    others = tuple(compared_block(one, heading) for one in sections)
+    otherwise = Origin("computed", one_line(heading))
+    others = tuple(block(one, otherwise) for one in sections)
     return _page(heading, (), (*store_blocks(reports, failed, ref), *others), ref)
 
 
 def _block(tree: Tree, section: Section, ref: References) -> Block:
     if section.slug in BOUNDS:
-        return bound_block(tree, section, html_figures.bounds(tree, BOUNDS[section.slug], ref))
+        return block(section, of_program(tree), html_figures.bounds(tree, BOUNDS[section.slug], ref))
     if section.slug == "summary":
         return _summary(tree, section)
-    row = section.title.partition(": ")[2] if section.slug.startswith("best") else ""
-    origin_of = partial(_origin, tree, section.slug, row)
     draw = DRAWN.get(section.slug)
-    return block(section, origin_of, draw(tree, ref) if draw else ())
+    return block(section, of_program(tree), draw(tree, ref) if draw else ())
 
 
 def _summary(tree: Tree, section: Section) -> Block:
     """Show the sentences of the verdict as facts, each below its topic."""
-    told = (tree.get("verdict") or {}).get("sentences") or {}
-    facts = tuple((show(topic), show(sentence)) for topic, sentence in told.items())
-    rest = tuple(note for note in section.notes if note not in told.values())
-    return block(Section("Verdict", section.slug, facts, notes=rest), partial(_origin, tree, "summary", ""))
-
-
-def _origin(tree: Tree, slug: str, name: str, row: str, column: str) -> Origin:
-    return of_cell(tree, slug, row or name, column)
+    facts = told(tree)
+    rest = tuple(note for note in section.notes if note not in {words for _, words in facts})
+    return block(Section("Verdict", section.slug, facts, notes=rest), of_program(tree))
 
 
 def _lead(tree: Tree) -> tuple[tuple[str, Cell], ...]:

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from boundcalc.report.document import Cell as Words
 from boundcalc.report.document import Grid, Section
-from boundcalc.report.html_origin import Origin
-from boundcalc.report.numbers import NULL
+from boundcalc.report.origin import Origin
 from boundcalc.report.text import one_line
-
-LEADING_NUMBER = re.compile(r"[(\[]*(-?[0-9][0-9,]*(?:\.[0-9]+)?(?:e[+-]?[0-9]+)?)(?:\^(-?[0-9.]+))?")
-LARGEST_EXPONENT = 300.0
 
 
 @dataclass(frozen=True)
@@ -80,33 +76,42 @@ class Block:
     notes: tuple[str, ...] = ()
 
 
-OriginOf = Callable[[str, str], Origin]
-
-
-def block(section: Section, origin_of: OriginOf, figures: tuple[Figure, ...] = ()) -> Block:
+def block(section: Section, otherwise: Origin, figures: tuple[Figure, ...] = ()) -> Block:
     """Make a block of a section.
 
     Args:
         section: of the document.
-        origin_of: from a row's name (empty for a fact) and a column's header or fact's label to an origin.
+        otherwise: where numbers come from whose text does not tell.
         figures: shown above.
 
     Returns:
         The block.
     """
-    facts = tuple((label, _fact(label, words, origin_of)) for label, words in section.facts)
-    tables = (table(section.title, section.grid, origin_of),) if section.grid is not None else ()
+    facts = tuple((label, _fact(words, otherwise)) for label, words in section.facts)
+    tables = (table(section.title, section.grid, otherwise),) if section.grid is not None else ()
     return Block(section.slug, section.title, figures, tables, facts, merged(section.notes))
 
 
-def table(caption: str, grid: Grid, origin_of: OriginOf) -> Table:
-    """Make a table of a grid; texts that hold a number are sorted by it."""
+def table(caption: str, grid: Grid, otherwise: Origin) -> Table:
+    """Make a table of a grid."""
     first, *others = grid.columns
     heads = (
         Head(first.header or "no."),
         *(Head(column.header or "remark", column.right) for column in others),
     )
-    return Table(caption, heads, tuple(_row(heads, row, origin_of) for row in grid.rows))
+    rows = tuple((Cell(row[0]), *(cell_of(words, otherwise) for words in row[1:])) for row in grid.rows)
+    return Table(caption, heads, rows)
+
+
+def cell_of(words: str, otherwise: Origin) -> Cell:
+    """Return the page's cell of a text: sorted by its number, with the origin and the look of its status."""
+    if not isinstance(words, Words):
+        return Cell(words, origin=otherwise if _has_digit(words) else None)
+    return Cell(words, words.number, words.origin, words.status)
+
+
+def _has_digit(words: str) -> bool:
+    return any(char.isdigit() for char in words)
 
 
 def merged(notes: Sequence[str]) -> tuple[str, ...]:
@@ -123,30 +128,7 @@ def merged(notes: Sequence[str]) -> tuple[str, ...]:
     return tuple(f"{', '.join(names)}: {says}" if names else says for says, names in found.items())
 
 
-def sort_key(words: str) -> float | None:
-    """Return the number that a text begins with, powers of ten and parentheses understood.
-
-    Example:
-        >>> sort_key("(0.250)"), sort_key("266,200"), sort_key("10^2.0"), sort_key("fc1")
-        (0.25, 266200.0, 100.0, None)
-    """
-    found = LEADING_NUMBER.match(words)
-    if found is None:
-        return None
-    base, exponent = found.groups()
-    number = float(base.replace(",", ""))
-    return number if exponent is None else 10.0 ** min(float(exponent), LARGEST_EXPONENT)
-
-
-def _row(heads: tuple[Head, ...], row: tuple[str, ...], origin_of: OriginOf) -> tuple[Cell, ...]:
-    name, *rest = row
-    cells = (
-        Cell(words, sort_key(words), origin_of(name, head.text) if words not in {NULL, ""} else None)
-        for head, words in zip(heads[1:], rest, strict=True)
-    )
-    return (Cell(name), *cells)
-
-
-def _fact(label: str, words: str, origin_of: OriginOf) -> Cell:
+def _fact(words: str, otherwise: Origin) -> Cell:
     shown = one_line(words)
-    return Cell(shown, origin=origin_of("", label) if any(char.isdigit() for char in shown) else None)
+    origin = words.origin if isinstance(words, Words) else otherwise
+    return Cell(shown, origin=origin if _has_digit(shown) else None)

@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from boundcalc.report.bound_order import in_group, log10_value
-from boundcalc.report.bound_rows import CERTIFIED, SHOWN_STATUS, marked_value
+from boundcalc.report.bound_rows import CERTIFIED, marked_value
 from boundcalc.report.html_block import Figure
-from boundcalc.report.html_origin import References, of_bound, of_cell, of_file, of_measurement
+from boundcalc.report.html_origin import References, of_cell
 from boundcalc.report.numbers import percent, plain, show
+from boundcalc.report.origin import of_bound, of_file, of_measurement
+from boundcalc.report.statuses import SHOWN_STATUS
 from boundcalc.report.subjects import is_excess
 from boundcalc.report.svg_rows import Line, Mark, Row, rows_plot
 from boundcalc.report.svg_scale import of_numbers, of_powers

@@ -12,9 +12,10 @@ from boundcalc.report.bound_rows import marked_value
 from boundcalc.report.html_block import Figure
 from boundcalc.report.html_curves import graphon_map, is_matrix, spectrum
 from boundcalc.report.html_figures import BELOW_ONE, LOOKS, STATUS_LEGEND
-from boundcalc.report.html_origin import References, of_bound, of_cell, of_file, of_measurement
+from boundcalc.report.html_origin import References, of_cell
 from boundcalc.report.html_ticket import DENSITY, QUANTITIES, Quantity, Ticket, part, value_of
 from boundcalc.report.numbers import percent, plain, show
+from boundcalc.report.origin import of_bound, of_file, of_measurement
 from boundcalc.report.subjects import named
 from boundcalc.report.svg_heat import colour_bar, smallest_exponent
 from boundcalc.report.svg_plane import Axes, Curve, Point, plane_plot

@@ -10,9 +10,11 @@ from boundcalc.report import html_planes
 from boundcalc.report.bound_order import log10_value, proved
 from boundcalc.report.bound_rows import marked_value
 from boundcalc.report.html_block import Block, Cell, Head, Table
-from boundcalc.report.html_origin import Origin, References, of_bound
+from boundcalc.report.html_origin import References
 from boundcalc.report.html_ticket import DENSITY, QUANTITIES, Quantity, Ticket, value_of
+from boundcalc.report.names import short_names
 from boundcalc.report.numbers import NULL, plain, show
+from boundcalc.report.origin import Origin, of_bound
 from boundcalc.report.subjects import EXCESS, is_excess, named
 from boundcalc.report.text import one_line
 
@@ -47,21 +49,6 @@ def blocks(reports: Sequence[Tree], failed: Sequence[tuple[str, str]], ref: Refe
         facts = tuple((path, Cell(reason.removeprefix(f"{path}: "))) for path, reason in failed)
         parts.append(Block("failed", "Not analysed", facts=facts))
     return tuple(part for part in parts if part.tables or part.figures or part.facts)
-
-
-def short_names(paths: Sequence[str]) -> list[str]:
-    """Return the ends of paths, as few parts as tell all different paths apart.
-
-    Example:
-        >>> short_names(["a/level_0/main", "a/level_1/main"])
-        ['level_0/main', 'level_1/main']
-    """
-    parts = [path.rstrip("/").split("/") for path in paths]
-    for count in range(1, max(map(len, parts), default=0)):
-        names = ["/".join(one[-count:]) for one in parts]
-        if len(set(names)) == len(set(paths)):
-            return names
-    return list(paths)
 
 
 def _tickets(reports: Sequence[Tree]) -> tuple[Ticket, ...]:

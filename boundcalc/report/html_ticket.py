@@ -9,8 +9,9 @@ from typing import Any
 
 from boundcalc.report.bound_order import log10_value
 from boundcalc.report.html_figures import LOOKS
-from boundcalc.report.html_origin import Origin, of_cell, of_file, of_measurement
+from boundcalc.report.html_origin import of_cell
 from boundcalc.report.numbers import percent, plain
+from boundcalc.report.origin import Origin, of_file, of_measurement
 from boundcalc.report.values import number
 
 Tree = dict[str, Any]

@@ -2,61 +2,84 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from boundcalc.report.comparable import POLICY
-from boundcalc.report.document import Column, Grid, Section
-from boundcalc.report.numbers import NULL, percent, plain, upper
+from boundcalc.report.document import Cell, Column, Grid, Section
+from boundcalc.report.numbers import NULL, percent, plain
+from boundcalc.report.origin import Origin
+from boundcalc.report.quantity import name_of, quantity_cell
 
 ACROSS = 6
-"""Quantities beside each other in one grid."""
+"""Quantities beside each other in one grid of a view for a terminal or for paper."""
 TITLES = {"gap": "Rank correlation with the measured gap", "accuracy": "Rank correlation with test accuracy"}
-SHARES = ("empirical.train_error", "empirical.test_error", "empirical.gap")
 
 Tree = dict[str, Any]
+About = Mapping[str, Mapping[str, Any]]
 
 
 def ticket_sections(
-    tickets: Sequence[Tree], statuses: dict[str, str], subjects: dict[str, str]
+    tickets: Sequence[Tree], names: Sequence[str], about: About, across: int | None = ACROSS
 ) -> tuple[Section, ...]:
-    """Build grids of tickets by quantities, a few quantities a grid; those that no ticket has are left out."""
-    names = list(dict.fromkeys(name for one in tickets for name in one["quantities"]))
-    present = [name for name in names if any(one["quantities"].get(name) is not None for one in tickets)]
-    found = []
-    for start in range(0, len(present), ACROSS):
-        chosen = present[start : start + ACROSS]
-        columns = (
-            Column("", right=True),
-            Column("density", right=True),
-            *(Column(_header(name, statuses, subjects), right=True) for name in chosen),
-        )
-        rows = tuple(
-            (
-                str(one["checkpoint"] + 1),
-                percent(one["density"]),
-                *(_cell(name, one["quantities"].get(name)) for name in chosen),
-            )
-            for one in tickets
-        )
-        number = start // ACROSS + 1
-        found.append(
-            Section(
-                f"Tickets by lottery and density, {number}", f"tickets-{number}", grid=Grid(columns, rows)
-            )
-        )
-    return tuple(found)
+    """Build grids of tickets by quantities; those that no ticket has are left out.
 
-
-def correlation_sections(correlations: Sequence[Tree]) -> tuple[Section, ...]:
-    """Build a grid for each target: tau, its interval, and the same partial to density."""
-    targets = list(dict.fromkeys(one["with"] for one in correlations))
+    Args:
+        tickets: in order, each with ``checkpoint``, ``density`` and ``quantities``.
+        names: of the checkpoints, short.
+        about: key of a quantity -> what `boundcalc.report.comparable.described` says of it.
+        across: quantities in a grid; None for all of them in one.
+    """
+    keys = list(dict.fromkeys(key for one in tickets for key in one["quantities"]))
+    present = [key for key in keys if any(one["quantities"].get(key) is not None for one in tickets)]
+    width = across or max(len(present), 1)
+    groups = [present[start : start + width] for start in range(0, len(present), width)]
     return tuple(
-        _target(target, [one for one in correlations if one["with"] == target]) for target in targets
+        Section(
+            f"Tickets by lottery and density, {number}"
+            if len(groups) > 1
+            else "Tickets by lottery and density",
+            f"tickets-{number}" if len(groups) > 1 else "tickets",
+            grid=_tickets(tickets, names, [(key, about_of(about, key)) for key in group]),
+        )
+        for number, group in enumerate(groups, 1)
     )
 
 
-def _target(target: str, rows: Sequence[Tree]) -> Section:
+def _tickets(
+    tickets: Sequence[Tree], names: Sequence[str], quantities: Sequence[tuple[str, Mapping[str, Any]]]
+) -> Grid:
+    columns = (
+        Column("ticket"),
+        Column("density", right=True),
+        *(Column(_header(one), right=True) for _, one in quantities),
+    )
+    counted = Origin("exact", "counted in the file")
+    rows = tuple(
+        (
+            names[one["checkpoint"]],
+            Cell(percent(one["density"]), one["density"], counted),
+            *(quantity_cell(one["quantities"].get(key), about) for key, about in quantities),
+        )
+        for one in tickets
+    )
+    return Grid(columns, rows)
+
+
+def about_of(about: About, key: str) -> Mapping[str, Any]:
+    """Return what is known of a quantity; its key alone for one of a comparison that tells no more."""
+    return about.get(key) or {"label": key}
+
+
+def correlation_sections(correlations: Sequence[Tree], about: About) -> tuple[Section, ...]:
+    """Build a grid for each target: tau, its interval, and the same partial to density."""
+    targets = list(dict.fromkeys(one["with"] for one in correlations))
+    return tuple(
+        _target(target, [one for one in correlations if one["with"] == target], about) for target in targets
+    )
+
+
+def _target(target: str, rows: Sequence[Tree], about: About) -> Section:
     columns = (
         Column("quantity"),
         Column("status"),
@@ -66,48 +89,44 @@ def _target(target: str, rows: Sequence[Tree]) -> Section:
         Column("partial to density", right=True),
         Column("95 %", right=True),
     )
+    origin = Origin(
+        "measured", "boundcalc compare", "Kendall's tau-b over these tickets; the interval is a bootstrap."
+    )
     defined = [one for one in rows if one["tau"] is not None]
     cells = tuple(
         (
-            _of(_short(one["quantity"]), one.get("subject", "")),
+            name_of(about_of(about, one["quantity"])),
             one["status"] or NULL,
-            str(one["n"]),
-            plain(one["tau"], 2),
-            _ends(one["interval"]),
-            plain(one["partial"], 2),
-            _ends(one["partial_interval"]),
+            Cell(str(one["n"]), one["n"], Origin("exact", "rows of this comparison")),
+            _cell(plain(one["tau"], 2), one["tau"], origin),
+            _cell(_ends(one["interval"]), one["interval"][0] if one["interval"] else None, origin),
+            _cell(plain(one["partial"], 2), one["partial"], origin),
+            _cell(
+                _ends(one["partial_interval"]),
+                one["partial_interval"][0] if one["partial_interval"] else None,
+                origin,
+            ),
         )
         for one in defined
     )
-    undefined = [f"{_short(one['quantity'])}: {one['reason']}" for one in rows if one["tau"] is None]
-    notes = (*undefined, POLICY)
-    return Section(
-        TITLES[target], f"correlation-{target}", grid=Grid(columns, cells) if cells else None, notes=notes
-    )
+    undefined: dict[str, list[str]] = {}
+    for one in rows:
+        if one["tau"] is None:
+            undefined.setdefault(one["reason"], []).append(name_of(about_of(about, one["quantity"])))
+    notes = (*(f"{', '.join(names)}: {reason}" for reason, names in undefined.items()), POLICY)
+    grid = Grid(columns, cells) if cells else None
+    return Section(TITLES[target], f"correlation-{target}", grid=grid, notes=notes)
 
 
-def _header(name: str, statuses: dict[str, str], subjects: dict[str, str]) -> str:
-    bound = _short(name)
-    if bound == name:
-        return _of(name, "interpolant" if name == "gntk.kernel_bound" else "")
-    return f"{_of(bound, subjects.get(bound, ''))} ({statuses.get(bound, '')})"
+def _header(about: Mapping[str, Any]) -> str:
+    """Return a column's header: a bound's with its status, and whose error it bounds where that is not the ticket's."""
+    status, subject = about.get("status"), about.get("subject")
+    of = f", of the {subject}" if subject not in {"", "network", None} else ""
+    return f"{about['label']} ({status}{of})" if status else name_of(about)
 
 
-def _of(name: str, subject: str) -> str:
-    """Return a name, with the subject where a bound is not of the ticket itself."""
-    return f"{name} of the {subject}" if subject in {"compression", "interpolant"} else name
-
-
-def _short(name: str) -> str:
-    """Return a bound's name alone; any other quantity as it is."""
-    part, _, rest = name.partition(".")
-    return rest.rpartition(".")[0] if part == "bounds" else name
-
-
-def _cell(name: str, value: float | None) -> str:
-    if name.startswith("bounds."):
-        return upper(None, log10=value)
-    return percent(value) if name in SHARES else plain(value)
+def _cell(text: str, value: float | None, origin: Origin) -> Cell:
+    return Cell(text, value, None if text == NULL else origin)
 
 
 def _ends(ends: Sequence[float] | None) -> str:

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
-from boundcalc.report.bound_rows import bound_sections, not_covered, smallest
-from boundcalc.report.document import Column, Grid, Section
+from boundcalc.parts import registry
+from boundcalc.parts.layer_grid import cell
+from boundcalc.report.bound_order import proved
+from boundcalc.report.document import Cell, Column, Grid, Section
 from boundcalc.report.numbers import given, percent, plain, show, sizes
-from boundcalc.report.part_rows import gntk, graphon, samples, topology
+from boundcalc.report.origin import (
+    Origin,
+    of_bound,
+    of_data,
+    of_file,
+    of_measurement,
+    of_program,
+    of_run,
+    of_term,
+)
 
 Tree = dict[str, Any]
 
@@ -38,32 +50,25 @@ def document(tree: Tree) -> tuple[Section, ...]:
         tree: a tree of schema ``boundcalc.report/2``; absent parts are left out.
 
     Returns:
-        What was read, what was not, the layers, the data, the empirical gap, the bounds by subject, the other parts,
-        the run, what looks wrong, and the summary last.
+        What was read, what was not, the layers, the data, the sections of the parts, the run, what looks wrong, and the summary last.
 
     Example:
         >>> [section.slug for section in document({"schema": "boundcalc.report/2"})]
         ['read', 'run']
     """
-    sections = (
-        _read(tree),
-        _skipped(tree),
-        _layers(tree),
-        _uncounted(tree),
-        _data(tree),
-        _empirical(tree),
-        *bound_sections(tree),
-        not_covered(tree),
-        *smallest(tree),
-        samples(tree),
-        topology(tree),
-        graphon(tree),
-        gntk(tree),
-        _run(tree),
-        _warnings(tree),
-        _summary(tree),
-    )
-    return tuple(section for section in sections if section is not None)
+    own = {
+        10: _read,
+        15: _skipped,
+        20: _layers,
+        25: _uncounted,
+        30: _data,
+        90: _run,
+        95: _warnings,
+        99: _summary,
+    }
+    placed = [(place, make(tree)) for place, make in own.items()]
+    placed += [(part.place, one) for part in registry.values() for one in part.sections(tree)]
+    return tuple(section for _, section in sorted(placed, key=lambda one: one[0]) if section is not None)
 
 
 def title(tree: Tree) -> str:
@@ -90,7 +95,12 @@ def _read(tree: Tree) -> Section:
         ("network", _network_line(network)),
         *(("assumed", line) for line in network.get("assumptions") or []),
     ]
-    return Section("Read", "read", facts=tuple(facts))
+    return Section("Read", "read", facts=_from(of_file(tree), facts))
+
+
+def _from(origin: Origin, facts: Iterable[tuple[str, str]]) -> tuple[tuple[str, Cell], ...]:
+    """Return facts whose numbers all have one origin."""
+    return tuple((label, cell(text, None, origin)) for label, text in facts)
 
 
 def _kept(counted: Tree) -> list[tuple[str, str]]:
@@ -136,13 +146,13 @@ def _uncounted(tree: Tree) -> Section | None:
     weights = (tree.get("network") or {}).get("uncounted") or []
     if not weights:
         return None
+    origin = of_file(tree)
     rows = tuple(
         (
             show(weight.get("layer")),
             show(weight.get("operation")),
-            plain(weight.get("parameters")),
-            plain(weight.get("surviving")),
-            percent(weight["surviving"] / weight["parameters"] if weight.get("parameters") else None),
+            *_counts(origin, weight, ("parameters", "surviving")),
+            _share(origin, weight["surviving"] / weight["parameters"] if weight.get("parameters") else None),
         )
         for weight in weights
     )
@@ -159,22 +169,29 @@ def _layers(tree: Tree) -> Section | None:
     if not layers:
         return None
     told = any(_kept(layer) for layer in layers)
+    origin = of_file(tree)
     rows = tuple(
         (
             show(layer.get("name")),
             show(layer.get("kind")),
-            sizes(layer.get("shape")),
-            sizes(layer.get("stride")),
-            sizes(layer.get("padding")),
-            plain(layer.get("parameters")),
-            *([plain(layer.get("kept"))] if told else []),
-            plain(layer.get("surviving")),
-            percent(layer.get("density")),
+            *(cell(sizes(layer.get(key)), None, origin) for key in ("shape", "stride", "padding")),
+            *_counts(
+                origin, layer, ("parameters", "kept", "surviving") if told else ("parameters", "surviving")
+            ),
+            _share(origin, layer.get("density")),
         )
         for layer in layers
     )
     columns = (*LAYER_COLUMNS[:6], Column("kept", right=True), *LAYER_COLUMNS[6:]) if told else LAYER_COLUMNS
     return Section("Layers", "layers", grid=Grid(columns, rows))
+
+
+def _counts(origin: Origin, counted: Tree, keys: Iterable[str]) -> tuple[Cell, ...]:
+    return tuple(cell(plain(counted.get(key)), counted.get(key), origin) for key in keys)
+
+
+def _share(origin: Origin, share: float | None) -> Cell:
+    return cell(percent(share), share, origin)
 
 
 def _data(tree: Tree) -> Section | None:
@@ -194,22 +211,8 @@ def _data(tree: Tree) -> Section | None:
         f"largest coordinate energy {plain(data.get('max_coordinate_energy'))}",
         f"largest pixel energy {plain(data.get('max_pixel_energy'))}",
     ]
-    return Section("Data", "data", facts=(("data", ", ".join(line)), ("norms", ", ".join(energies))))
-
-
-def _empirical(tree: Tree) -> Section | None:
-    empirical = tree.get("empirical")
-    if not empirical:
-        return None
-    quantiles = (empirical.get("margin_quantiles") or {}).items()
-    facts = (
-        ("train error", plain(empirical.get("train_error"))),
-        ("test error", plain(empirical.get("test_error"))),
-        *([("no test error", show(empirical["test_reason"]))] if empirical.get("test_reason") else []),
-        ("gap", plain(empirical.get("gap"))),
-        ("margin quantiles", ", ".join(f"{share}: {plain(margin)}" for share, margin in quantiles) or "-"),
-    )
-    return Section("Empirical gap", "empirical", facts=facts)
+    facts = (("data", ", ".join(line)), ("norms", ", ".join(energies)))
+    return Section("Data", "data", facts=_from(of_data(tree), facts))
 
 
 def _run(tree: Tree) -> Section:
@@ -220,7 +223,8 @@ def _run(tree: Tree) -> Section:
         *((name.replace("_", " "), given(value)) for name, value in (tree.get("options") or {}).items()),
         ("seconds", ", ".join(f"{part} {plain(time)}" for part, time in seconds) or "-"),
     ]
-    return Section("Run", "run", facts=tuple(facts))
+    shown = tuple((label, cell(text, None, of_run(label))) for label, text in facts)
+    return Section("Run", "run", facts=shown)
 
 
 def _warnings(tree: Tree) -> Section | None:
@@ -231,3 +235,30 @@ def _warnings(tree: Tree) -> Section | None:
 def _summary(tree: Tree) -> Section | None:
     lines = tuple(tree.get("summary") or ())
     return Section("Summary", "summary", notes=lines) if lines else None
+
+
+def told(tree: Tree) -> tuple[tuple[str, Cell], ...]:
+    """Return the sentences of the verdict by topic, each with the origin of its numbers."""
+    sentences = (tree.get("verdict") or {}).get("sentences") or {}
+    return tuple(
+        (show(topic), cell(show(words), None, _of_topic(tree, topic))) for topic, words in sentences.items()
+    )
+
+
+TOPICS = {"your network": "network", "its compression": "compression"}
+"""Topic of a sentence of the verdict -> subject of the bound that it is made from."""
+
+
+def _of_topic(tree: Tree, topic: str) -> Origin:
+    """Return where a sentence of the verdict comes from."""
+    bounds = tree.get("bounds") or {}
+    best = proved(tree, TOPICS[topic]) if topic in TOPICS else []
+    if best:
+        return of_bound(*best[0])
+    if topic == "test set":
+        found = (tree.get("verdict") or {}).get("test_set") or {}
+        assumed = "; ".join(map(show, found.get("assumptions") or []))
+        return Origin("theorem", show(found.get("source") or "boundcalc"), f"Assumes: {assumed}.")
+    if topic.startswith("sparse") and "peeling" in bounds:
+        return of_term("peeling", bounds["peeling"])
+    return of_measurement(tree) if topic == "measured" else of_program(tree)

@@ -164,7 +164,7 @@ def test_long_and_sedghi(make, refer):
 
 def test_a_score_has_no_value_and_is_never_vacuous_nor_the_best_bound():
     from boundcalc.bounds.evaluate import proved
-    from boundcalc.report.assemble import bound_tree
+    from boundcalc.parts.bounds import bound_tree
 
     network = mlp((6, 5, 3), 0)
     problem = problem_for(network, sample(network, 12), torch.ones(12).double(), spectral=True)

@@ -16,7 +16,7 @@ from boundcalc.cli.main import main
 from boundcalc.errors import UsageError
 from boundcalc.graphon.pham2025 import analyse, of_layer
 from boundcalc.options import Options
-from boundcalc.report.graphon_tree import tree
+from boundcalc.parts.graphon import to_dict as tree
 
 ROOT = Path(__file__).parents[2]
 TICKETS = ROOT / "data" / "tickets"

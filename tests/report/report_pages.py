@@ -6,7 +6,7 @@ import json
 import re
 from html.parser import HTMLParser
 
-from boundcalc.report.html_origin import STATUS_MEANS
+from boundcalc.report.origin import STATUS_MEANS
 
 HOSTILE = "<script>alert(1)</script>\"'&{{ 7*7 }}\x1b[31m\u0000"
 VOID = {"meta", "link"}

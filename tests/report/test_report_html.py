@@ -14,7 +14,6 @@ from report_pages import HOSTILE, check, full
 from boundcalc.report import SCHEMA, Report
 from boundcalc.report.document import Section
 from boundcalc.report.html import page, store_page
-from boundcalc.report.html_block import sort_key
 
 
 def test_a_page_stands_alone(tree):
@@ -134,17 +133,6 @@ def test_tables_sort_by_exact_values():
     assert cells[0][3].text == cells[1][3].text
     for column in (2, 3):
         assert float(cells[0][column].attributes["data-k"]) < float(cells[1][column].attributes["data-k"])
-
-
-@pytest.mark.parametrize(
-    ("text", "key"),
-    [
-        ("12.5", 12.5), ("(0.250)", 0.25), ("-1.5", -1.5), ("266,200", 266200), ("1.50e-6", 1.5e-6), ("10^-2.0", 0.01),
-        ("[0.1, 0.2]", 0.1), ("5.12 %", 5.12), ("300x784", 300), ("10^99999.0", 1e300), ("-", None), ("fc1", None),
-    ],
-)  # fmt: skip
-def test_sort_keys(text, key):
-    assert sort_key(text) == (None if key is None else pytest.approx(key))
 
 
 def test_the_histogram_is_in_the_picture():

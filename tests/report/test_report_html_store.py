@@ -6,7 +6,8 @@ from report_pages import check, many
 from boundcalc.report.comparison import Comparison
 from boundcalc.report.document import Column, Grid, Section
 from boundcalc.report.html import page, store_page
-from boundcalc.report.html_store import short_names
+from boundcalc.report.names import short_names
+from boundcalc.report.ranking_sections import ticket_sections
 
 
 @pytest.fixture
@@ -92,19 +93,23 @@ def test_vacuous_values_are_shaded(tickets):
 
 
 def test_what_is_not_proved_looks_so_in_a_comparison():
-    grid = Grid(
-        (Column("", right=True), Column("galanti2023 (refuted)"), Column("peeling (theorem)"), Column("empirical.gap")),
-        (("1", "10^1.8", "10^2.7", "3.4 %"),),
-    )  # fmt: skip
-    found = check(page("boundcalc compare", (Section("Tickets", "tickets", grid=grid),)))
-    refuted, proved, gap = found.all("td")
+    bound = {"unit": "log10 bound", "subject": "network", "source": "Golowich 2018"}
+    about = {
+        "a": {"label": "galanti2023", "status": "refuted", "origin": "refuted", **bound},
+        "b": {"label": "peeling", "status": "theorem", "origin": "theorem", **bound},
+        "c": {"label": "gap", "unit": "share", "origin": "measured", "source": "a sample"},
+    }
+    tickets = [{"checkpoint": 0, "density": None, "quantities": {"a": 6.75, "b": 7.65, "c": 0.034}}]
+    found = check(page("boundcalc compare", ticket_sections(tickets, ["t.pt"], about)))
+    _, *cells = found.all("td")
+    refuted, proved, gap = cells
     statuses = [
         next(node for node in found.ids()[cell.attributes["data-o"]] if "status" in node.classes).text
         for cell in (refuted, proved, gap)
     ]
     assert statuses == ["refuted", "theorem", "measured"]
-    assert refuted.text == "(10^1.8)" and "refuted" in refuted.classes
-    assert proved.text == "10^2.7" and "refuted" not in proved.classes
+    assert refuted.text == "(10^6.8)" and "refuted" in refuted.classes
+    assert proved.text == "10^7.7" and "refuted" not in proved.classes
     assert "Golowich" in found.ids()[proved.attributes["data-o"]].text
 
 

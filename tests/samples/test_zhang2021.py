@@ -11,8 +11,8 @@ from twins import Sketch
 
 import boundcalc
 from boundcalc.errors import BoundcalcError, UsageError
+from boundcalc.parts.samples import to_dict as tree
 from boundcalc.report import FORMATS, SCHEMA, Report
-from boundcalc.report.samples_tree import tree
 from boundcalc.samples.calibration import Calibration
 from boundcalc.samples.zhang2021 import analyse
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 from topology.graphs import layer, network, random_weight
 
-from boundcalc.report.topology_tree import tree
+from boundcalc.parts.topology import to_dict as tree
 from boundcalc.topology import analyse
 from boundcalc.topology.bipartite import Layout
 from boundcalc.topology.random_masks import chance, draw, one_in_ten
@@ -186,13 +186,13 @@ def test_the_tree_has_the_keys_of_the_interface(sparse_network):
 
 @pytest.mark.parametrize("draws", [0, 3])
 def test_the_table_fits_and_shows_z(sparse_network, draws):
-    from boundcalc.report.part_rows import topology
+    from boundcalc.parts.topology import sections
     from boundcalc.report.table import _section
 
     found = tree(analyse(sparse_network, {}, "rolled", draws=draws))
     for row in found["layers"]:
         row["name"] = "stages.2.blocks.0.downsample." + row["name"]
-    section = topology({"topology": found})
+    (section,) = sections({"topology": found})
     assert max(map(len, _section(section).splitlines())) <= 100
     assert ("z" in [column.header for column in section.grid.columns]) == (draws > 0)
     if draws:

@@ -1,0 +1,152 @@
+"""The part "bounds": every registered bound on the network, its compression or a kernel's interpolant."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from boundcalc.parts.part import NO_SAMPLE, Given, NotRun, Part, Quantity
+from boundcalc.report.bound_order import log10_value
+from boundcalc.report.bound_rows import bound_sections, not_covered, smallest
+from boundcalc.report.document import Section
+from boundcalc.report.origin import of_bound
+from boundcalc.report.subjects import subject_of
+
+if TYPE_CHECKING:
+    from boundcalc.bounds.evaluate import BoundResult, Together
+    from boundcalc.bounds.problem import Problem
+
+Tree = dict[str, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class BoundsFound:
+    """What the bounds say.
+
+    Attributes:
+        results: name -> result, in the registry's order.
+        together: the smallest theorem about the network's own error when all of them hold at once; None where none bounds it.
+    """
+
+    results: dict[str, BoundResult]
+    together: Together | None
+
+
+def run(given: Given) -> BoundsFound:
+    """Compute every registered bound.
+
+    Raises:
+        NotRun: no sample.
+    """
+    if given.energies is None:
+        raise NotRun(NO_SAMPLE)
+    from boundcalc.bounds.catalogue import registry
+    from boundcalc.bounds.evaluate import evaluate_all, together
+
+    problem = problem_of(given, spectral=any(bound.spectral for bound in registry.values()))
+    results = evaluate_all(registry.values(), problem)
+    return BoundsFound(results, together(results.values(), problem))
+
+
+def problem_of(given: Given, *, spectral: bool) -> Problem:
+    """Return what bounds are computed from.
+
+    Args:
+        given: with a sample.
+        spectral: whether certified spectral norms are needed.
+    """
+    from boundcalc.bounds.problem import Problem, Settings, chain_of
+
+    assert given.energies is not None
+    options, measured = given.options, given.measured
+    settings = Settings(
+        options.delta, options.margin, options.mask_origin, options.passes, given.device(), options.seed,
+        given.normalization(),
+    )  # fmt: skip
+    return Problem(
+        given.network,
+        given.energies,
+        None if measured is None else measured.margins,
+        settings,
+        dict(given.start),
+        chain_of(given.network, spectral=spectral),
+        None if measured is None else measured.patches,
+        None if given.dataset is None else given.dataset.train,
+        0.0 if measured is None else measured.rounding,
+    )
+
+
+def to_dict(found: BoundsFound) -> Tree:
+    """Return the report's entry: name -> bound."""
+    return {name: bound_tree(result) for name, result in found.results.items()}
+
+
+def bound_tree(result: BoundResult) -> Tree:
+    """Return the report's entry for one bound."""
+    bound, judged = result.bound, result.judged
+    log_value = None if judged is None else judged.log_value
+    log_complexity = None if judged is None or bound.kind == "certificate" else judged.log_complexity
+    return {
+        "status": bound.status if judged is not None else "not_covered",
+        "kind": bound.kind,
+        "subject": bound.subject,
+        **({"prior": bound.prior} if bound.kind == "certificate" else {}),
+        "bounds": None if judged is None else judged.bounds,
+        "complexity": _number(log_complexity),
+        "log10_complexity": _log10(log_complexity),
+        "value": _number(log_value),
+        "log10_value": _log10(log_value),
+        "vacuous": bound.kind != "score" and (log_value is None or log_value >= 0),
+        "margin": None if judged is None else judged.margin,
+        "ratio": _number(result.log_ratio),
+        "log10_ratio": _log10(result.log_ratio),
+        "terms": {} if judged is None else judged.terms,
+        "source": bound.source,
+        "assumptions": list(result.assumptions),
+        "reason": result.reason or None,
+    }
+
+
+def _number(log_value: float | None) -> float | None:
+    from boundcalc.norms.rounding import shown
+
+    return None if log_value is None else shown(log_value)
+
+
+def _log10(log_value: float | None) -> float | None:
+    from boundcalc.norms.rounding import shown_log10
+
+    return None if log_value is None else shown_log10(log_value)
+
+
+def sections(tree: Tree) -> tuple[Section, ...]:
+    """Build the bounds by subject, the reasons why others say nothing, and the smallest of each subject in full."""
+    reasons = not_covered(tree)
+    return (*bound_sections(tree), *(() if reasons is None else (reasons,)), *smallest(tree))
+
+
+def quantities(tree: Tree) -> tuple[Quantity, ...]:
+    """Return log10 of every bound's value; of a score, which has none, log10 of its number."""
+    return tuple(_quantity(name, bound) for name, bound in (tree.get("bounds") or {}).items())
+
+
+def _quantity(name: str, bound: Tree) -> Quantity:
+    score = bound["status"] == "score"
+    key = "log10_complexity" if score else "log10_value"
+    value = bound.get("log10_complexity") if score else log10_value(bound)
+    return Quantity(
+        f"bounds.{name}.{key}",
+        name,
+        value,
+        of_bound(name, bound),
+        "log10 bound",
+        subject=subject_of(bound),
+        status=bound["status"],
+    )
+
+
+PART = Part(
+    "bounds", 10, "bounds", "generalization bounds, each with its status and the network that it speaks of",
+    run, to_dict, sections, 50, quantities,
+    needs_order=True, absent=dict,
+)  # fmt: skip

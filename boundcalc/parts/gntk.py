@@ -1,0 +1,217 @@
+"""The part "gntk": the graphon neural tangent kernel on a batch, its spectrum, and the bound for its interpolant."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from boundcalc.errors import NotCovered, UsageError
+from boundcalc.parts.layer_grid import cell
+from boundcalc.parts.part import NO_DATA, Given, NotRun, Option, Part, Quantity
+from boundcalc.report.document import Section
+from boundcalc.report.numbers import plain, show, upper
+from boundcalc.report.origin import Origin, note_of, of_source
+from boundcalc.report.text import one_line
+
+if TYPE_CHECKING:
+    from boundcalc.graphon.kernel_bound import KernelBound, Unproved
+    from boundcalc.graphon.ntk_part import KernelAnalysis
+    from boundcalc.graphon.ntk_spectrum import Residual
+
+Tree = dict[str, Any]
+
+NOTE = "The kernel of the infinitely wide network with these masks, weights and biases left out."
+EXTENSION = (
+    " Convolutions enter by the share of kernel entries between two channels: an extension beyond the source."
+)
+OF_INTERPOLANT = (
+    "error of the infinitely wide network's minimum-norm interpolant of the batch, not of the checkpoint"
+)
+AT_SHARES = ", at the batch's class shares"
+SOURCE = "Pham, Ta, Jacobs, Burkholz & Tran-Thanh 2025"
+
+
+COMPARED = ("alpha", "effective_rank", "gap", "top5_energy", "condition", "kernel_bound")
+LABELS = {"alpha": "NTK decay alpha", "effective_rank": "NTK effective rank"}
+"""Names for readers of those that the page on many tickets shows."""
+APART = frozenset({"bound", "residual", "note", "source", "extension"})
+
+
+def run(given: Given) -> KernelAnalysis:
+    """Compute the kernel of a batch.
+
+    Raises:
+        NotRun: no data, or a network or options that it does not take.
+    """
+    if given.dataset is None:
+        raise NotRun(NO_DATA)
+    from boundcalc.graphon import ntk, ntk_part
+
+    options = given.options
+    memory = ntk.MEMORY if options.max_memory is None else options.max_memory * 1e9
+    settings = ntk_part.Settings(
+        options.cells, options.batch, options.sigma_w2, options.exact, memory, options.learning_rate,
+        options.mask_origin, options.delta, options.seed, given.device(), given.normalization(),
+    )  # fmt: skip
+    try:
+        return ntk_part.analyse(given.network, given.dataset, settings)
+    except UsageError as error:
+        raise NotRun(str(error)) from error
+    except NotCovered as error:
+        raise NotRun(f"not covered: {error}") from error
+
+
+def to_dict(analysis: KernelAnalysis) -> Tree:
+    """Return the report's entry for the graphon NTK.
+
+    Args:
+        analysis: of the network's kernel.
+
+    Returns:
+        The keys of the report's schema; ``eigenvalues`` is null where float64 does not hold them all, and their logarithms stand in
+        ``log10_eigenvalues``, null for 0. Beside them how the kernel was made, ``residual`` (the decay curve) and ``bound``: what
+        the kernel bound is of, its terms, or the reason why it is null.
+    """
+    from boundcalc.norms.rounding import scaled
+
+    settings, found = analysis.settings, analysis.spectrum
+    eigenvalues = [scaled(float(value), analysis.exponent) for value in found.eigenvalues]
+    bound = _bound(analysis.bound)
+    return {
+        "cells": max(analysis.layers, default=settings.cells) if settings.exact else settings.cells,
+        "m": analysis.m,
+        "sigma_w2": settings.sigma_w2,
+        "alpha": found.alpha,
+        "effective_rank": found.effective_rank,
+        "gap": found.gap,
+        "top5_energy": found.top5_energy,
+        "condition": found.condition,
+        "eigenvalues": None if None in eigenvalues else eigenvalues,
+        "log10_eigenvalues": [_log10(float(value), analysis.exponent) for value in found.eigenvalues],
+        "kernel_bound": bound.get("value"),
+        "bound": {
+            "of": OF_INTERPOLANT + ("" if analysis.whole else AT_SHARES),
+            "subject": "interpolant",
+            "assumptions": [settings.normalization.assumption()],
+            **{key: value for key, value in bound.items() if key != "value"},
+        },
+        "mode": "exact" if settings.exact else "graphon, layer 1 exact",
+        "layer_cells": list(analysis.layers),
+        "outputs": analysis.outputs,
+        "kernels": analysis.kernels,
+        "summarised": "mean over outputs" if analysis.kernels > 1 else "all outputs have one kernel",
+        "backend": "numpy" if settings.device == "cpu" else f"torch on {settings.device}",
+        "residual": _residual(analysis.residual, settings.learning_rate is None),
+        "extension": analysis.extension,
+        "note": NOTE + (EXTENSION if analysis.extension else ""),
+        "source": SOURCE,
+    }
+
+
+def _bound(found: KernelBound | Unproved) -> Tree:
+    from boundcalc.graphon.kernel_bound import Unproved
+    from boundcalc.norms.rounding import shown, shown_log10
+
+    if isinstance(found, Unproved):
+        return {"value": None, "reason": found.reason}
+    return {
+        "value": shown(found.log_value),
+        "log10_value": shown_log10(found.log_value),
+        "vacuous": found.log_value >= 0,
+        "norm": shown(found.log_norm),
+        "log10_norm": shown_log10(found.log_norm),
+        "trace": shown(found.log_trace),
+        "log10_trace": shown_log10(found.log_trace),
+        "complexity": shown(found.log_complexity),
+        "log10_complexity": shown_log10(found.log_complexity),
+        "confidence_term": found.confidence,
+        "mask_bits": found.bits,
+        "normalization_bits": found.normalization_bits,
+        "reason": None,
+    }
+
+
+def _log10(value: float, exponent: int) -> float | None:
+    return math.log10(value) + exponent * math.log10(2.0) if value > 0 else None
+
+
+def _residual(found: Residual | None, own: bool) -> Tree | None:
+    if found is None:
+        return None
+    return {
+        "learning_rate": found.eta,
+        "chosen": "1 / lambda_1" if own else "given",
+        "steps": list(found.times),
+        "share": list(found.shares),
+        "rate": found.rate,
+    }
+
+
+def origin(part: Tree, key: str = "") -> Origin:
+    """Return the origin of a number of the part by its key."""
+    note = note_of(part)
+    if key == "kernel_bound" and part.get("kernel_bound") is not None:
+        of = one_line(show((part.get("bound") or {}).get("of") or ""))
+        return of_source("theorem", part, f"Bounds the {of}. {note}" if of else note)
+    return of_source("computed", part, note)
+
+
+def sections(tree: Tree) -> tuple[Section, ...]:
+    """Build every number of the kernel as a fact."""
+    part = tree.get("gntk")
+    if not part:
+        return ()
+    facts = [
+        (
+            key.replace("_", " "),
+            cell(upper(value) if key == "kernel_bound" else show(value), None, origin(part, key)),
+        )
+        for key, value in part.items()
+        if key not in APART
+    ]
+    found, curve = part.get("bound") or {}, part.get("residual") or {}
+    if found:
+        facts.append(("kernel bound of", cell(show(found.get("of")), None, origin(part))))
+    if found.get("reason"):
+        facts.append(("no kernel bound", cell(show(found["reason"]), None, origin(part))))
+    if curve:
+        shares = zip(curve["steps"], curve["share"], strict=True)
+        told = (
+            ("residual at step", ", ".join(f"{step:g}: {plain(share)}" for step, share in shares)),
+            ("learning rate", f"{plain(curve['learning_rate'])} ({curve['chosen']})"),
+            ("y^T Theta y / |y|^2", plain(curve["rate"])),
+        )
+        facts += [(label, cell(text, None, origin(part))) for label, text in told]
+    notes = (part["note"],) if part.get("note") else ()
+    return (Section("Graphon NTK", "gntk", tuple(facts), notes=notes),)
+
+
+def quantities(tree: Tree) -> tuple[Quantity, ...]:
+    """Return the numbers of the spectrum, and the bound for the kernel's interpolant."""
+    part = tree.get("gntk")
+    if not part:
+        return ()
+    return tuple(
+        Quantity(
+            f"gntk.{key}",
+            LABELS.get(key, f"NTK {key.replace('_', ' ')}"),
+            part.get(key),
+            origin(part, key),
+            shown=key in LABELS,
+            subject="interpolant" if key == "kernel_bound" else "",
+        )
+        for key in COMPARED
+    )
+
+
+PART = Part(
+    "gntk", 50, "graphon NTK", "the graphon neural tangent kernel on a batch of the data",
+    run, to_dict, sections, 75, quantities,
+    options=(
+        Option("batch", "samples of the graphon NTK (1024)", int, 1024, "M"),
+        Option("sigma_w2", "weight variance times fan-in of the graphon NTK (1)", float, 1.0, "V"),
+        Option("exact", "graphon NTK of the masks themselves, a cell a unit", bool, False),
+        Option("learning_rate", "of its residual curve (1 / largest eigenvalue)", float, metavar="ETA"),
+    ),
+    needs_order=True,
+)  # fmt: skip

@@ -1,0 +1,171 @@
+"""The part "graphon": the masks as graphons, and how far they are from constant ones."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from boundcalc.parts.layer_grid import Field, cell, layer_grid, mean_over_layers, present
+from boundcalc.parts.part import Given, Option, Part, Quantity
+from boundcalc.report.document import Section
+from boundcalc.report.numbers import interval, percent, show
+from boundcalc.report.origin import Origin, note_of, of_source
+
+if TYPE_CHECKING:
+    from boundcalc.graphon.held_out import HeldOut
+    from boundcalc.graphon.pham2025 import LayerGraphon, MaskGraphons
+
+Tree = dict[str, Any]
+
+NOTE = (
+    "Cut norm and L2 norm are of the step graphon less the constant graphon of the same density; the interval of the cut"
+    " norm is proved. Cells of a few entries scatter around a constant by chance, and L2 counts that; the bits a held-out"
+    " entry takes, with the cells and at the density alone, do not."
+)
+ROLLED = (
+    " Convolutions are rolled: two channels are joined by the share of their kernel that survives; a linear layer after"
+    " them reads channels."
+)
+GROUPED = " Between groups of channels nothing survives, so that the density is of all pairs of channels."
+SOURCE = "Pham, Ta, Jacobs, Burkholz & Tran-Thanh 2025; Chan & Airoldi 2014"
+
+
+def run(given: Given) -> MaskGraphons:
+    """Estimate the graphon of every layer's mask."""
+    from boundcalc.graphon.pham2025 import analyse
+
+    return analyse(given.network, given.options.cells, given.options.seed)
+
+
+def to_dict(found: MaskGraphons) -> Tree:
+    """Return the report's entry for the mask graphons.
+
+    Args:
+        found: of the network's masks.
+
+    Returns:
+        The keys of the report's schema; beside them, per layer, ``shape``, ``row_weights`` and ``column_weights`` (measures of the
+        cells), ``row_degrees`` and ``column_degrees`` (profiles), ``homomorphisms`` of the mask and of the histogram, ``estimate``
+        and ``held_out`` (entries, and bits an entry by estimate), and for the network ``chain`` (the L2 distances where
+        hidden layers are ordered once, or why they cannot be), ``note`` and ``source``.
+    """
+    return {
+        "resolution": found.cells,
+        "layers": [_layer(layer) for layer in found.layers],
+        "chain": _chain(found),
+        "note": _note(found),
+        "source": SOURCE,
+    }
+
+
+def _note(found: MaskGraphons) -> str:
+    rolled = any(layer.taps > 1 for layer in found.layers)
+    return NOTE + (ROLLED if rolled else "") + (GROUPED if found.grouped else "")
+
+
+def _layer(layer: LayerGraphon) -> Tree:
+    graphon = layer.graphon
+    return {
+        "name": layer.name,
+        "shape": list(layer.shape),
+        "density": layer.density,
+        "cut_from_constant": list(layer.cut_from_constant),
+        "l2_from_constant": layer.l2_from_constant,
+        "estimate": layer.used,
+        "held_out": _held_out(layer.held_out),
+        "homomorphisms": {"mask": asdict(layer.mask), "histogram": asdict(layer.step)},
+        "row_weights": graphon.row_weights.tolist(),
+        "column_weights": graphon.column_weights.tolist(),
+        "row_degrees": graphon.row_degrees.tolist(),
+        "column_degrees": graphon.column_degrees.tolist(),
+        "histogram": graphon.values.tolist(),
+    }
+
+
+def _held_out(found: HeldOut | None) -> Tree | None:
+    if found is None:
+        return None
+    bits = {"constant": found.constant, "sorted": found.sorted, "spectral": found.spectral}
+    return {"entries": found.entries, "bits": bits}
+
+
+def _chain(found: MaskGraphons) -> Tree:
+    from boundcalc.graphon.refine import from_constant
+
+    if found.chain is None:
+        return {"l2_from_constant": None, "reason": f"each layer is ordered for itself alone: {found.reason}"}
+    return {"l2_from_constant": [from_constant(one).l2 for one in found.chain.graphons], "reason": None}
+
+
+def of_cut(part: Tree) -> Origin:
+    """Return the origin of a cut norm's interval."""
+    return of_source("theorem", part, f"Both ends of the interval are proved. {note_of(part)}")
+
+
+def _exact(part: Tree) -> Origin:
+    return of_source("exact", part, note_of(part))
+
+
+def _computed(part: Tree) -> Origin:
+    return of_source("computed", part, note_of(part))
+
+
+def _held_out_bits(part: Tree) -> Origin:
+    return of_source("measured", part, "Bits that an entry takes which the cells were not made from.")
+
+
+FIELDS = (
+    Field("density", "density", percent, _exact),
+    Field("cut norm from constant", "cut_from_constant", interval, of_cut),
+    Field("L2 from constant", "l2_from_constant", show, _computed),
+)
+FURTHER = (
+    Field("cells by", "estimate", show, _computed),
+    Field("bits", "held_out", lambda found: _bits(found, "sorted", "spectral"), _held_out_bits),
+    Field("at density", "held_out", lambda found: _bits(found, "constant"), _held_out_bits),
+)
+
+
+def sections(tree: Tree) -> tuple[Section, ...]:
+    """Build a row a layer, without the histograms."""
+    part = tree.get("graphon")
+    if not part:
+        return ()
+    facts = [("resolution", cell(show(part.get("resolution")), None, _computed(part)))]
+    chain = part.get("chain")
+    if chain:
+        l2 = chain.get("l2_from_constant")
+        text = f"L2 from constant {show(l2)}" if l2 else show(chain.get("reason"))
+        facts.append(("ordered once", cell(text, None, _computed(part))))
+    grid = layer_grid(part, (*FIELDS, *present(part, FURTHER)))
+    notes = (part["note"],) if part.get("note") else ()
+    return (Section("Mask graphon", "graphon", tuple(facts), grid, notes),)
+
+
+def _bits(found: Tree | None, *estimates: str) -> str:
+    """Return the fewest bits a held-out entry takes by some estimates."""
+    bits = (found or {}).get("bits") or {}
+    return show(min((bits[name] for name in estimates if bits.get(name) is not None), default=None))
+
+
+def quantities(tree: Tree) -> tuple[Quantity, ...]:
+    """Return means over layers: of the proved upper end of the cut norm from constant, and of the L2 norm."""
+    part = tree.get("graphon")
+    if not part:
+        return ()
+    cut = mean_over_layers(part, lambda layer: (layer.get("cut_from_constant") or (None, None))[1])
+    l2 = mean_over_layers(part, lambda layer: layer.get("l2_from_constant"))
+    of_mean = of_source("computed", part, "Mean over layers of a proved upper end.")
+    return (
+        Quantity("graphon.cut_from_constant", "graphon cut norm, mean", cut, of_mean),
+        Quantity(
+            "graphon.l2_from_constant", "graphon L2, mean", l2, _computed(part), ranked=False, shown=True
+        ),
+    )
+
+
+PART = Part(
+    "graphon", 40, "mask graphons", "the masks as graphons",
+    run, to_dict, sections, 70, quantities,
+    options=(Option("cells", "cells a side of a graphon (64)", int, 64, "K"),),
+)  # fmt: skip

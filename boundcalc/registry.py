@@ -1,0 +1,65 @@
+"""A registry that fills itself: every module of a package that holds an object of a type, and entry points of other packages."""
+
+from __future__ import annotations
+
+import pkgutil
+from collections.abc import Callable, Iterator, Mapping
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class Registry(Mapping[str, T], Generic[T]):
+    """Objects by name, found when the registry is first read.
+
+    Args:
+        kind: the type of the objects.
+        package: whose modules are imported; each one's module-level objects of the type are taken.
+        group: the entry-point group by which other packages add theirs; empty for none.
+        order: a key by which the objects stand in order.
+
+    Example:
+        >>> from boundcalc.parts.part import Part
+        >>> found = Registry(Part, "boundcalc.parts", "", lambda part: part.rank)
+        >>> list(found)[:2]
+        ['bounds', 'samples']
+    """
+
+    def __init__(self, kind: type[T], package: str, group: str, order: Callable[[T], object]) -> None:
+        self._kind, self._package, self._group, self._order = kind, package, group, order
+        self._found: dict[str, T] | None = None
+
+    def _load(self) -> dict[str, T]:
+        if self._found is not None:
+            return self._found
+        found: dict[str, T] = {}
+        for module in pkgutil.iter_modules(import_module(self._package).__path__, f"{self._package}."):
+            for one in vars(import_module(module.name)).values():
+                if isinstance(one, self._kind):
+                    self._add(found, one)
+        for entry in entry_points(group=self._group) if self._group else ():
+            one = entry.load()
+            if not isinstance(one, self._kind):
+                raise TypeError(
+                    f"entry point {entry.name} of group {self._group}: {type(one).__name__} is no {self._kind.__name__}"
+                )
+            self._add(found, one)
+        self._found = dict(sorted(found.items(), key=lambda item: self._order(item[1])))  # type: ignore[arg-type, return-value]
+        return self._found
+
+    def _add(self, found: dict[str, T], one: T) -> None:
+        name = str(getattr(one, "name", ""))
+        if found.get(name, one) is not one:
+            raise ValueError(f"two objects of {self._kind.__name__} are named {name}")
+        found[name] = one
+
+    def __getitem__(self, name: str) -> T:
+        return self._load()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._load())
+
+    def __len__(self) -> int:
+        return len(self._load())

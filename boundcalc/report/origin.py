@@ -1,0 +1,110 @@
+"""Where a number comes from: its status, its source, and what is to be known beside."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from boundcalc.report.numbers import NULL, plain, show
+from boundcalc.report.statuses import SHOWN_STATUS, UNPROVED
+from boundcalc.report.subjects import speaks_of
+from boundcalc.report.text import one_line
+
+Tree = dict[str, Any]
+
+
+def _sentence(legend: str) -> str:
+    """Return what stands behind the status of a legend's line."""
+    words = legend.partition(": ")[2]
+    return words[:1].upper() + words[1:]
+
+
+STATUS_MEANS = {
+    "theorem": "Proved; rounded up.",
+    "published": _sentence(UNPROVED["published"]),
+    "refuted": _sentence(UNPROVED["refuted"]),
+    "score": _sentence(UNPROVED["score"]),
+    "not covered": "The bound says nothing about this network; the reason stands beside it.",
+    "exact": "Counted in the file, or follows from it by arithmetic alone.",
+    "measured": "Measured on a sample or by random draws; no statement beyond them.",
+    "computed": "Computed in floating point; no statement about the error.",
+    "given": "Chosen by the user, or a default.",
+}
+
+
+@dataclass(frozen=True)
+class Origin:
+    """A status (a key of `STATUS_MEANS`), a source, and a remark."""
+
+    status: str
+    source: str
+    note: str = ""
+
+
+def of_bound(name: str, bound: Tree) -> Origin:
+    """Return the status and source of a bound, with its subject, its assumptions and the reason where it has one."""
+    remarks = [show(bound["reason"])] if bound.get("reason") else []
+    if bound["status"] != "not_covered":
+        remarks.insert(0, speaks_of(bound))
+    assumed = [show(one) for one in bound.get("assumptions") or []]
+    remarks = [one if one.endswith((".", "?", "!")) else one + "." for one in remarks]
+    remarks += [f"Assumes: {'; '.join(assumed)}."] if assumed else []
+    status = SHOWN_STATUS[bound["status"]].lower()
+    source = one_line(show(bound.get("source") or name)).strip() or NULL
+    return Origin(status, source, one_line(" ".join(remarks)))
+
+
+def of_term(name: str, bound: Tree) -> Origin:
+    """Return the origin of a number that a bound is made of, or set against: by itself it states nothing."""
+    found = of_bound(name, bound)
+    if found.status != "theorem":
+        return found
+    return Origin(
+        "computed", found.source, f"On the way to {one_line(name)}; not itself a bound on the error."
+    )
+
+
+def of_file(tree: Tree) -> Origin:
+    """Return the origin of what was counted in the checkpoint."""
+    checkpoint = tree.get("checkpoint") or {}
+    evidence = "; ".join(show(line) for line in checkpoint.get("evidence") or [])
+    source = f"{show(checkpoint.get('path'))}, read as {show(checkpoint.get('format'))}"
+    return Origin("exact", one_line(source), one_line(evidence))
+
+
+def of_measurement(tree: Tree) -> Origin:
+    """Return the origin of errors and margins."""
+    data = tree.get("data") or {}
+    sizes = f"{plain(data.get('m'))} training and {plain(data.get('m_test'))} test samples"
+    return Origin("measured", one_line(f"{show(data.get('name'))}: {sizes}"))
+
+
+def of_data(tree: Tree) -> Origin:
+    """Return the origin of a data set's sizes and norms: measured, or declared by the user."""
+    measured = of_measurement(tree)
+    known = (tree.get("data") or {}).get("m_test") is not None
+    return measured if known else Origin("given", measured.source)
+
+
+def of_run(column: str) -> Origin:
+    """Return the origin of an option, or of the time that parts took."""
+    return (
+        Origin("measured", "clock of this run")
+        if column == "seconds"
+        else Origin("given", "options of this run")
+    )
+
+
+def of_program(tree: Tree) -> Origin:
+    """Return the origin of what boundcalc computes of itself."""
+    return Origin("computed", one_line(f"boundcalc {show(tree.get('version') or '')}".strip()))
+
+
+def of_source(status: str, part: Tree, note: str = "") -> Origin:
+    """Return the origin of a number of a part that names its source."""
+    return Origin(status, one_line(show(part.get("source") or "boundcalc")), one_line(note))
+
+
+def note_of(part: Tree) -> str:
+    """Return a part's note, on one line."""
+    return one_line(show(part.get("note") or ""))

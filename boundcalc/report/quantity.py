@@ -1,0 +1,69 @@
+"""How the numbers that tickets are compared by are written, and what a comparison keeps of them beside their values."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from boundcalc.report.document import Cell
+from boundcalc.report.numbers import NULL, percent, plain, upper
+from boundcalc.report.origin import Origin
+from boundcalc.report.statuses import UNPROVED
+
+LARGEST_SPELLED = 4.0
+"""Logarithm up to which a bound is written as a number; above, as a power of ten."""
+SLACK = 1e-12
+"""Relative error of 10^x in float64, with room, by which a bound is raised before it is rounded up."""
+
+Tree = Mapping[str, Any]
+
+
+def upper_of_log10(log10: float | None) -> str:
+    """Format an upper bound that is known by its logarithm, rounded up.
+
+    Example:
+        >>> upper_of_log10(-0.19382), upper_of_log10(7.02), upper_of_log10(None)
+        ('0.641', '10^7.1', '-')
+    """
+    if log10 is None or log10 > LARGEST_SPELLED:
+        return upper(None, log10=log10)
+    return upper(10.0**log10 * (1 + SLACK))
+
+
+UNITS: dict[str, Callable[[float | None], str]] = {
+    "number": plain,
+    "share": percent,
+    "log10 bound": upper_of_log10,
+}
+"""Unit of a quantity -> how it is written."""
+
+
+def quantity_cell(value: float | None, about: Tree) -> Cell:
+    """Return a quantity as a cell: in parentheses where it is not proved.
+
+    Args:
+        value: of the ticket.
+        about: what `described` says of the quantity.
+    """
+    status = about.get("status", "")
+    text = UNITS[about.get("unit", "number")](value)
+    if text == NULL:
+        return Cell(text, status=status)
+    shown = f"({text})" if status in UNPROVED else text
+    return Cell(shown, value, origin_of(about), status)
+
+
+def origin_of(about: Tree) -> Origin:
+    """Return the origin that a description of a quantity holds."""
+    return Origin(about.get("origin", "computed"), about.get("source", "boundcalc"), about.get("note", ""))
+
+
+def name_of(about: Tree) -> str:
+    """Return a quantity's name for readers, with the network that a bound speaks of where that is not the ticket.
+
+    Example:
+        >>> name_of({"label": "occam", "subject": "compression"}), name_of({"label": "peeling", "subject": "network"})
+        ('occam (compression)', 'peeling')
+    """
+    subject = about.get("subject")
+    return f"{about['label']} ({subject})" if subject and subject != "network" else str(about["label"])

@@ -15,7 +15,7 @@ from boundcalc.cli import commands
 from boundcalc.cli.main import main
 from boundcalc.empirical.datasets import open_data
 from boundcalc.errors import DataError
-from boundcalc.options import PARTS
+from boundcalc.parts import registry as PARTS
 
 
 def shown(capsys, *words):

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from boundcalc.batch.store import opened
 from boundcalc.batch.subjects import subject_finder
-from boundcalc.errors import UsageError
-from boundcalc.extras import install
 from boundcalc.report.csv_view import row_subject
+from boundcalc.report.frames import need_pandas
 
 if TYPE_CHECKING:
     import pandas
@@ -64,7 +63,7 @@ def load(store: str | Path) -> pandas.DataFrame:
     Raises:
         UsageError: there is no such store, or no pandas.
     """
-    frame = _pandas().DataFrame(records(store), columns=list(LONG_COLUMNS))
+    frame = need_pandas().DataFrame(records(store), columns=list(LONG_COLUMNS))
     return frame.astype({"value": "float64", "density": "float64"})
 
 
@@ -81,7 +80,7 @@ def load_wide(store: str | Path) -> pandas.DataFrame:
     Raises:
         UsageError: there is no such store, or no pandas.
     """
-    pandas = _pandas()
+    pandas = need_pandas()
     with opened(store) as found:
         wide: dict[int, dict[str, Any]] = {}
         for row, quantity in found.quantities():
@@ -91,13 +90,3 @@ def load_wide(store: str | Path) -> pandas.DataFrame:
     frame = pandas.DataFrame(list(wide.values()))
     texts = ("checkpoint", *ROW_COLUMNS[1:4])
     return frame.astype({column: "float64" for column in frame.columns if column not in texts})
-
-
-def _pandas() -> Any:
-    try:
-        import pandas
-    except ImportError as error:
-        raise UsageError(
-            f"boundcalc.batch.load needs pandas: {install('pandas')}; boundcalc.batch.records does not"
-        ) from error
-    return pandas

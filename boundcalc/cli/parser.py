@@ -65,7 +65,13 @@ def make() -> Parser:
     parser.add_argument("checkpoint", metavar="CHECKPOINT", help="a file or folder; see boundcalc formats")
     parser.add_argument("--version", action="version", version=f"boundcalc {__version__}")
     groups.analysis_options(parser)
-    groups.output_options(parser.add_argument_group("output"))
+    group = parser.add_argument_group("output")
+    groups.output_options(group)
+    group.add_argument(
+        "--full",
+        action="store_true",
+        help="csv: with the entries of the graphons; latex: every table, not those of the bounds alone",
+    )
     groups.picture_options(parser.add_argument_group("files beside the report"))
     return parser
 

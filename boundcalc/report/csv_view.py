@@ -13,17 +13,20 @@ VERDICTS = {"network": "network", "compression": "compression", "test_set": "net
 """Entry of the verdict -> its subject."""
 PROVED = ("value", "all_at_once")
 NULLABLE = ("complexity", "value", "log10_value")
+CELLS = ("histogram[", "row_weights[", "column_weights[", "row_degrees[", "column_degrees[")
+"""How quantities begin that are entries of a graphon: thousands a network."""
 
 Row = tuple[str, ...]
 Tree = dict[str, Any]
 
 
-def render(tree: Tree, raw: bool = False) -> str:
+def render(tree: Tree, raw: bool = False, full: bool = False) -> str:
     """Render every number of a tree, each once, at full precision.
 
     Args:
         tree: a tree of schema ``boundcalc.report/2``.
         raw: leave text that a spreadsheet would run as it is; see `boundcalc.report.csv_cells`.
+        full: the entries of the graphons, too.
 
     Returns:
         Lines ``checkpoint,part,name,quantity,value,status,source,reason,subject``. `checkpoint` is its path, so that tables of
@@ -39,7 +42,18 @@ def render(tree: Tree, raw: bool = False) -> str:
         ,report,,seed,3,,,,
     """
     path = str((tree.get("checkpoint") or {}).get("path", ""))
-    return table(HEADER, ((path, *row) for row in cells(tree)), raw)
+    rows = (row for row in cells(tree) if full or not is_graphon_cell(row[0], row[2]))
+    return table(HEADER, ((path, *row) for row in rows), raw)
+
+
+def is_graphon_cell(part: str, quantity: str) -> bool:
+    """Return whether a row is an entry of a graphon, its weights or its degrees.
+
+    Example:
+        >>> is_graphon_cell("graphon", "histogram[0][1]"), is_graphon_cell("graphon", "density")
+        (True, False)
+    """
+    return part == "graphon" and quantity.startswith(CELLS)
 
 
 def cells(tree: Tree) -> Iterator[Row]:

@@ -13,6 +13,8 @@ from boundcalc.report.text import one_line
 POWER = re.compile(r"(?<![\w.])(10\^-?[0-9]+(?:\.[0-9]+)?)(?![\w^])")
 NUMBER = re.compile(r"(\(?)(-?[0-9.]+)(?:e([+-]?[0-9]+))?(\)?)")
 LONGEST_WORD = 40
+BOUNDS = ("bounds", "compression", "interpolant")
+"""Slugs of the sections that are what a paper shows."""
 STEP = 16
 DASHES = re.compile("-(?=-)")
 SPECIAL = {
@@ -37,17 +39,22 @@ SPECIAL = {
 }
 
 
-def render(tree: dict[str, Any]) -> str:
+def render(tree: dict[str, Any], full: bool = False) -> str:
     r"""Render a tree as LaTeX tables.
 
     Args:
         tree: a tree of schema ``boundcalc.report/2``.
+        full: every table of the report, not those of the bounds alone.
 
     Returns:
-        One ``table`` a section with caption and label (``tab:boundcalc-bounds`` and so on), the summary as
-        a paragraph.
+        One ``table`` a section with caption and label (``tab:boundcalc-bounds`` and so on). Where no bound was computed, the table
+        of the layers stands for those of the bounds.
     """
-    return page(title(tree), document(tree))
+    sections = document(tree)
+    if full:
+        return page(title(tree), sections)
+    bounds = tuple(section for section in sections if section.slug in BOUNDS)
+    return page(title(tree), bounds or tuple(section for section in sections if section.slug == "layers"))
 
 
 def page(heading: str, sections: tuple[Section, ...]) -> str:

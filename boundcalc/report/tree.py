@@ -6,10 +6,13 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from boundcalc.report.older import is_older, upgraded
 from boundcalc.report.views import view
+
+if TYPE_CHECKING:
+    import pandas
 
 SCHEMA = "boundcalc.report/2"
 STATUSES = ("theorem", "published", "refuted", "score", "not_covered")
@@ -72,12 +75,13 @@ class Report:
         """Return a fresh copy of the tree, of dicts and lists that the caller may change."""
         return {key: thawed(value) for key, value in self.tree.items()}
 
-    def to(self, format: str, csv_raw: bool = False) -> str:
+    def to(self, format: str, csv_raw: bool = False, full: bool = False) -> str:
         """Render the report.
 
         Args:
             format: one of ``boundcalc.report.FORMATS``: table, json, csv, markdown, latex, html.
             csv_raw: leave text that a spreadsheet would run as it is; see `boundcalc.report.csv_cells`.
+            full: csv with the entries of the graphons; latex with every table, not those of the bounds alone.
 
         Returns:
             The text, ending in one newline.
@@ -85,8 +89,30 @@ class Report:
         if format == "csv":
             from boundcalc.report import csv_view
 
-            return csv_view.render(self.to_dict(), csv_raw)
+            return csv_view.render(self.to_dict(), csv_raw, full)
+        if format == "latex":
+            from boundcalc.report import latex
+
+            return latex.render(self.to_dict(), full)
         return view(format)(self.to_dict())
+
+    def to_pandas(self, graphons: bool = False) -> pandas.DataFrame:
+        """Return the report as a tidy table: one row a number.
+
+        Args:
+            graphons: the entries of the graphons instead, one row an entry.
+
+        Returns:
+            Columns checkpoint, part, name (of the bound or the layer), quantity, value (float64; NaN where the report has null),
+            status, source, reason, subject; with `graphons` checkpoint, layer, row, column, density.
+
+        Raises:
+            UsageError: pandas is not installed.
+        """
+        from boundcalc.report import frames
+
+        tree = self.to_dict()
+        return frames.graphons(tree) if graphons else frames.numbers(tree)
 
     def __str__(self) -> str:
         """Return the table view."""
@@ -101,9 +127,11 @@ class Report:
         """Pickle by the plain tree: frozen mappings do not pickle."""
         return type(self), (self.to_dict(),)
 
-    def _repr_markdown_(self) -> str:
-        """Return the markdown view, which notebooks show."""
-        return self.to("markdown")
+    def _repr_html_(self) -> str:
+        """Return what notebooks show: the verdict, what looks wrong, the layers and the bounds, the rest folded."""
+        from boundcalc.report.notebook import render
+
+        return render(self.to_dict())
 
 
 def _frozen(node: Any, path: str) -> Any:

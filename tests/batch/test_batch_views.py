@@ -171,7 +171,7 @@ def test_without_pandas_records_do_and_load_says_so(filled, monkeypatch):
     monkeypatch.setitem(sys.modules, "pandas", None)
     assert len(list(records(filled))) > 100
     for function in (load, load_wide):
-        with pytest.raises(UsageError, match=r"needs pandas: pip install -e '.\[pandas\]'"):
+        with pytest.raises(UsageError, match=r"need pandas: pip install -e '.\[pandas\]'"):
             function(filled)
 
 

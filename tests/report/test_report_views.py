@@ -154,7 +154,7 @@ def test_what_is_not_proved_never_looks_like_a_bound(tree):
 @pytest.mark.parametrize("status", ["refuted", "published", "score"])
 def test_a_legend_explains_the_parentheses(format, status):
     tree = {"schema": SCHEMA, "bounds": {"a": {"status": status, "value": 0.25, "log10_value": -0.6}}}
-    text = Report(tree).to(format)
+    text = Report(tree).to(format, full=True)
     assert "(0.250)" in text
     assert "( ) is not a proved bound." in text
     assert f"{status.upper()}:" in text
@@ -182,14 +182,24 @@ def numbers_of(node):
 @given(TREES)
 @views
 def test_csv_holds_every_number_once(tree):
-    rows = list(csv.DictReader(io.StringIO(Report(tree).to("csv"), newline="")))
+    rows = list(csv.DictReader(io.StringIO(Report(tree).to("csv", full=True), newline="")))
     values = [row["value"] for row in rows if row["value"] and row["quantity"] != "vacuous"]
     read = [int(value) if value.isdigit() else float(value) for value in values]
     assert Counter(map(repr, read)) == Counter(map(repr, numbers_of(tree)))
 
 
+def test_csv_leaves_out_the_entries_of_graphons(lenet300):
+    rows, every = (
+        list(csv.DictReader(io.StringIO(Report(lenet300).to("csv", full=full), newline="")))
+        for full in (False, True)
+    )
+    left_out = [row for row in every if row not in rows]
+    assert left_out and all(row["part"] == "graphon" and "[" in row["quantity"] for row in left_out)
+    assert any(row["quantity"].startswith("cut_from_constant") for row in rows)
+
+
 def test_csv_is_tidy(tree):
-    text = Report(tree).to("csv")
+    text = Report(tree).to("csv", full=True)
     rows = list(csv.DictReader(io.StringIO(text, newline="")))
     assert list(rows[0]) == [
         "checkpoint",
@@ -311,11 +321,20 @@ def check_cells(body):
 @given(TREES)
 @views
 def test_latex_is_well_formed(tree):
-    check_latex(Report(tree).to("latex"))
+    for full in (False, True):
+        check_latex(Report(tree).to("latex", full=full))
+
+
+def test_latex_is_the_bounds_alone_unless_all_is_asked_for(lenet300):
+    text = Report(lenet300).to("latex")
+    labels = re.findall(r"\\label\{tab:boundcalc-([\w-]+)\}", text)
+    assert labels == ["bounds", "compression"]
+    without = Report({"schema": SCHEMA, "network": lenet300["network"]}).to("latex")
+    assert r"\label{tab:boundcalc-layers}" in without
 
 
 def test_latex_of_the_examples(tree):
-    text = Report(tree).to("latex")
+    text = Report(tree).to("latex", full=True)
     check_latex(text)
     assert r"\label{tab:boundcalc-bounds}" in text
     assert text.splitlines()[0].endswith(r"needs \usepackage{booktabs}")
@@ -340,5 +359,5 @@ def test_latex_escapes(text, latex):
 
 def test_latex_numbers():
     layers = [{"name": "a", "delta_r": -1.25, "narc": -1.23e-7, "lambda": 1.5e6}]
-    text = Report({"schema": SCHEMA, "topology": {"layers": layers}}).to("latex")
+    text = Report({"schema": SCHEMA, "topology": {"layers": layers}}).to("latex", full=True)
     assert r"a & $-1.25$ & - & $10^{6.2}$ & - & $-1.23 \times 10^{-7}$ & - & - & - \\" in text

@@ -1,0 +1,67 @@
+"""The report as data frames of pandas."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from boundcalc.errors import UsageError
+from boundcalc.extras import install
+from boundcalc.report.csv_view import HEADER, cells, is_graphon_cell
+
+if TYPE_CHECKING:
+    import pandas
+
+ENTRIES = ("checkpoint", "layer", "row", "column", "density")
+
+Tree = dict[str, Any]
+
+
+def numbers(tree: Tree) -> pandas.DataFrame:
+    """Return every number of a tree but the entries of graphons, a row each: the columns of the CSV view.
+
+    Args:
+        tree: a tree of schema ``boundcalc.report/2``.
+
+    Raises:
+        UsageError: pandas is not installed.
+    """
+    path = str((tree.get("checkpoint") or {}).get("path", ""))
+    rows = [(path, *row) for row in cells(tree) if not is_graphon_cell(row[0], row[2])]
+    frame = need_pandas().DataFrame(rows, columns=list(HEADER))
+    frame["value"] = [float(value) if value else None for value in frame["value"]]
+    return frame.astype({"value": "float64"})
+
+
+def graphons(tree: Tree) -> pandas.DataFrame:
+    """Return the step graphons of a tree, a row an entry: cells in the order of the histogram, with the density of each.
+
+    Args:
+        tree: a tree of schema ``boundcalc.report/2``.
+
+    Raises:
+        UsageError: pandas is not installed.
+    """
+    frame = need_pandas().DataFrame(_entries(tree), columns=list(ENTRIES))
+    return frame.astype({"density": "float64", "row": "int64", "column": "int64"})
+
+
+def _entries(tree: Tree) -> Iterator[tuple[str, str, int, int, float]]:
+    path = str((tree.get("checkpoint") or {}).get("path", ""))
+    for layer in (tree.get("graphon") or {}).get("layers") or []:
+        for row, line in enumerate(layer["histogram"]):
+            for column, density in enumerate(line):
+                yield path, layer["name"], row, column, density
+
+
+def need_pandas() -> Any:
+    """Return pandas.
+
+    Raises:
+        UsageError: it is not installed; says how to.
+    """
+    try:
+        import pandas
+    except ImportError as error:
+        raise UsageError(f"data frames need pandas: {install('pandas')}") from error
+    return pandas

@@ -11,10 +11,10 @@ import torch
 from boundcalc.checkpoint.program import Call, Program, Ref
 from boundcalc.network.conversions import CONVERSIONS
 from boundcalc.network.draft import Draft, Value, flat_image, operand
-from boundcalc.network.folding import fold_batchnorm, relu_before_max_pool
+from boundcalc.network.folding import folded
 from boundcalc.network.network import Network
 from boundcalc.network.ops import UNREADABLE, Node, Slot, Unknown, Weight
-from boundcalc.network.reading import BIAS, WEIGHT, role, weight
+from boundcalc.network.reading import WEIGHT
 from boundcalc.network.weights import references, substitute
 
 _VIEWS = frozenset({
@@ -60,7 +60,7 @@ class Builder(Draft):
             raise ValueError("the output does not depend on the input")
         order = self._needed(self._without_final_squashing(output.node))
         roles = self._roles(order)
-        nodes = relu_before_max_pool(fold_batchnorm(self._picked(order)))
+        nodes = folded(self._picked(order))
         unread = tuple((key, NOT_READ) for key in self._unread(roles))
         return Network(
             tuple(nodes), source, self.values[self.program.inputs[0]].shape, tuple(self.notes), tuple(roles.items()),
@@ -89,8 +89,10 @@ class Builder(Draft):
         for index in made or {self.values[name].node for name in call.outputs if name in self.values}:
             self._reads[index] = {**self._reads.get(index, {}), **self.reading}
 
-    def _converted(self, call: Call, packet: str, value: Value | None) -> None:
-        if value is not None:
+    def _converted(self, call: Call, packet: str, value: Value | list[Value] | None) -> None:
+        if isinstance(value, list):
+            self.values |= dict(zip(call.outputs, value, strict=True))
+        elif value is not None:
             self.values[call.outputs[0]] = value
         elif packet in {"_local_scalar_dense", "item", "is_nonzero"}:
             self.notes.append(f"branches that depend on values ({packet}) are taken as one input took them")
@@ -129,14 +131,10 @@ class Builder(Draft):
             if ref.name in self.values:
                 inputs.append(self.values[ref.name])
                 return Slot(len(inputs) - 1)
-            read = self._computed(ref)
-            for key in self.keys_of(ref):
-                stored = self.stored(key)
-                self.note(key, role(call, name, key, tuple(stored.shape)))
-                if self.reading[key] == WEIGHT:
-                    weights.append(weight(self, call, key, (ref, read)))
-                elif self.reading[key] == BIAS:
-                    biases[key] = stored.numel()
+            more, added = self.read(call, name, ref)
+            weights.extend(more)
+            biases.update(added)
+            read = self.computed(ref)
             return UNREADABLE if read is None else read
 
         args = {
@@ -169,13 +167,6 @@ class Builder(Draft):
             return index
         self.notes.append(f"the final {packet.strip('_')} is left out: the outputs are the logits")
         return node.inputs[0]
-
-    def _computed(self, ref: Ref) -> torch.Tensor | None:
-        """Return a tensor that no input enters in float64, or None where it cannot be computed."""
-        try:
-            return self.parameters.value(ref.name).double()
-        except (ValueError, KeyError, RuntimeError, TypeError):
-            return None
 
     def _needed(self, output: int) -> list[int]:
         """Return the nodes that the output is computed from, the input first and the output last."""

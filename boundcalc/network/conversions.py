@@ -10,9 +10,11 @@ import torch
 
 from boundcalc.checkpoint.program import Call, Ref
 from boundcalc.checkpoint.pt2_graph import batch_statistics, layer_of_batch_statistics
-from boundcalc.network.draft import Draft, Value, flat_image, image
+from boundcalc.network.draft import Draft, Value, by_channel, image
+from boundcalc.network.entrywise import ENTRYWISE, maximum, scaled
 from boundcalc.network.geometry import Axis, Window
-from boundcalc.network.ops import Add, Affine, AvgPool, ChannelAffine, Input, MaxPool, Rearrange, ReLU, Shape
+from boundcalc.network.moving import MOVING
+from boundcalc.network.ops import Affine, AvgPool, ChannelAffine, Input, MaxPool, Shape
 from boundcalc.network.pooling import adaptive_rows, average_rows
 from boundcalc.network.reading import BUFFER, NORMALISATION
 
@@ -67,7 +69,7 @@ def _convolution(draft: Draft, call: Call) -> Value | None:
     row = len(source.shape) == 2
     if call.args.get("transposed") or len(source.shape) not in {2, 3} or not draft.is_parameter(weight_of):
         return None
-    source = _as_row(draft, source) if row else source
+    source = draft.by_channel(source)
     layer = draft.affine(
         source,
         "conv1d" if row else "conv2d",
@@ -82,25 +84,13 @@ def _convolution(draft: Draft, call: Call) -> Value | None:
     return draft.append(_around(draft, source, layer) or layer, (shape[0], shape[2]) if row else shape)
 
 
-def _as_row(draft: Draft, source: Value) -> Value:
-    """Return a value of (channels, length) as an image of height 1, as which layers along one axis read it."""
-    channels, length = source.shape
-    shape = (channels, 1, length)
-    if draft.node_shape(source) == shape:
-        return source
-    if source.node == 0 and len(draft.nodes) == 1:
-        draft.nodes[0] = Input(draft.nodes[0].name, (), shape)
-        return source
-    places = torch.arange(channels * length).reshape(shape)
-    return draft.append(Rearrange("view", (source.node,), shape, places), source.shape)
-
-
 def _around(draft: Draft, source: Value, layer: Affine) -> Affine | None:
     """Return a layer that does the circular padding of its input itself, or None where that is not what precedes it."""
     inner, pads = draft.wrapped.get(source.node, (source, []))
     if not pads or any(layer.window.pads):
         return None
     left, right, top, bottom = pads
+    inner = draft.by_channel(inner)
     high, wide = draft.node_shape(inner)[1:]
     axes = [
         replace(axis, size=size, before=before, after=after)
@@ -145,21 +135,13 @@ def _batch_norm(draft: Draft, call: Call) -> Value | None:
     scale = scale if gamma is None else scale * gamma
     shift = -mean * scale if beta is None else beta - mean * scale
     channels = source.shape[0]
-    source = _as_row(draft, source) if len(source.shape) == 2 else source
-    if draft.node_shape(source)[0] != channels:
+    source = draft.by_channel(source)
+    if draft.node_shape(source)[0] != channels or scale.numel() != channels:
         return None
     node = ChannelAffine(
         draft.module_of(call) or call.outputs[0], (source.node,), draft.node_shape(source), scale, shift, eps
     )
     return draft.append(node, source.shape)
-
-
-def _relu(draft: Draft, call: Call) -> Value | None:
-    source = draft.input_of(call)
-    minimum = call.args.get("min", call.args.get("threshold", 0))
-    if minimum != 0 or call.args.get("value", 0) != 0 or call.args.get("max") is not None:
-        return None
-    return draft.append(ReLU("relu", (source.node,), draft.node_shape(source)), source.shape)
 
 
 def _identity(draft: Draft, call: Call) -> Value | None:
@@ -173,17 +155,9 @@ def _relabel(draft: Draft, call: Call) -> Value | None:
     source, shape = draft.input_of(call), draft.out_shape(call)
     if math.prod(shape) != math.prod(source.shape):
         return None
-    kept = draft.node_shape(source)
-    if len(shape) == 1 or flat_image(shape) == kept or (len(shape) == 2 and _long(shape) == _long(kept)):
-        return Value(source.node, shape)
-    if source.node == 0 and len(draft.nodes) == 1 and len(shape) <= 3:
+    if source.node == 0 and len(draft.nodes) == 1 and len(shape) in {2, 3}:
         draft.nodes[0] = Input(draft.nodes[0].name, (), image(shape))
-        return Value(0, shape)
-    return None
-
-
-def _long(shape: tuple[int, ...]) -> tuple[int, ...]:
-    return tuple(size for size in shape if size != 1)
+    return Value(source.node, shape)
 
 
 def _max_pool(draft: Draft, call: Call) -> Value | None:
@@ -191,7 +165,7 @@ def _max_pool(draft: Draft, call: Call) -> Value | None:
     row = len(source.shape) == 2
     if len(source.shape) not in {2, 3}:
         return None
-    source = _as_row(draft, source) if row else source
+    source = draft.by_channel(source)
     kernel, padding, dilation = (
         _sides(call, name, neutral, row)
         for name, neutral in (("kernel_size", 1), ("padding", 0), ("dilation", 1))
@@ -216,7 +190,7 @@ def _avg_pool(draft: Draft, call: Call) -> Value | None:
     row = len(source.shape) == 2
     if len(source.shape) not in {2, 3} or call.args.get("divisor_override") is not None:
         return None
-    source = _as_row(draft, source) if row else source
+    source = draft.by_channel(source)
     kernel, padding = (
         _sides(call, name, neutral, row) for name, neutral in (("kernel_size", 1), ("padding", 0))
     )
@@ -231,88 +205,81 @@ def _avg_pool(draft: Draft, call: Call) -> Value | None:
 
 def _adaptive_avg_pool(draft: Draft, call: Call) -> Value | None:
     source, out = draft.input_of(call), draft.out_shape(call)
-    if len(source.shape) == 2:
-        source, out = _as_row(draft, source), (out[0], 1, out[1])
-    elif len(source.shape) != 3:
+    if len(source.shape) not in {2, 3}:
         return None
-    rows = [adaptive_rows(n, o) for n, o in zip(draft.node_shape(source)[1:], out[1:], strict=True)]
-    return _average(draft, source, rows, draft.out_shape(call))
+    source = draft.by_channel(source)
+    sizes = zip(draft.node_shape(source)[1:], by_channel(out)[1:], strict=True)
+    return _average(draft, source, [adaptive_rows(n, o) for n, o in sizes], out)
+
+
+def _adaptive_max_pool(draft: Draft, call: Call) -> Value | None:
+    source, out = draft.input_of(call), draft.out_shape(call)
+    if len(source.shape) not in {2, 3}:
+        return None
+    source = draft.by_channel(source)
+    size, sides = draft.node_shape(source)[1:], by_channel(out)[1:]
+    if any(n % o for n, o in zip(size, sides, strict=True)):
+        return None
+    kernel = (size[0] // sides[0], size[1] // sides[1])
+    pool = MaxPool(call.packet, (source.node,), by_channel(out), Window.of(size, kernel, kernel))
+    return draft.append(pool, out)
+
+
+def _over_positions(draft: Draft, call: Call) -> tuple[Value, tuple[bool, bool]] | None:
+    """Return the value that a mean, sum or maximum reduces, kept by channel, and whether height and width are reduced."""
+    source, dims = draft.input_of(call), call.args.get("dim")
+    dims = [dims] if isinstance(dims, int) else dims or []
+    axes = sorted(int(axis) % (len(source.shape) + 1) for axis in dims)
+    if not axes or axes[0] < 2 or len(source.shape) not in {2, 3}:
+        return None
+    whole = len(axes) == len(source.shape) - 1 and draft.node_shape(source)[0] == source.shape[0]
+    if whole:
+        return source, (True, True)
+    source = draft.by_channel(source)
+    return source, (2 in axes and len(source.shape) == 3, len(source.shape) == 2 or 3 in axes)
 
 
 def _mean(draft: Draft, call: Call) -> Value | None:
-    source = draft.input_of(call)
-    axes = {int(axis) % (len(source.shape) + 1) for axis in call.args.get("dim") or []}
-    if len(source.shape) == 2 and axes == {2}:
-        source = _as_row(draft, source)
-    elif len(source.shape) != 3 or axes != {2, 3}:
+    found = _over_positions(draft, call)
+    if found is None or call.args.get("dtype") is not None:
         return None
-    rows = [adaptive_rows(n, 1) for n in draft.node_shape(source)[1:]]
+    source, reduced = found
+    sizes = zip(draft.node_shape(source)[1:], reduced, strict=True)
+    rows = [adaptive_rows(n, 1 if one else n) for n, one in sizes]
     return _average(draft, source, rows, draft.out_shape(call))
 
 
-def _add(draft: Draft, call: Call) -> Value | None:
-    left, right = call.args.get("self"), call.args.get("other")
-    if not (isinstance(left, Ref) and isinstance(right, Ref)) or call.args.get("alpha", 1) != 1:
+def _sum(draft: Draft, call: Call) -> Value | None:
+    value = _mean(draft, call)
+    if value is None:
         return None
-    if left.name not in draft.values or right.name not in draft.values:
+    mean = draft.nodes[value.node]
+    count = math.prod(draft.nodes[mean.inputs[0]].shape) // math.prod(mean.shape)
+    return scaled(draft, value, float(count))
+
+
+def _maximum_over_positions(draft: Draft, call: Call) -> Value | None:
+    found = _over_positions(draft, call)
+    if found is None or not all(found[1]):
         return None
-    a, b = draft.values[left.name], draft.values[right.name]
-    if a.shape != b.shape or draft.node_shape(a) != draft.node_shape(b):
-        return None
-    return draft.append(Add("add", (a.node, b.node), draft.node_shape(a)), a.shape)
+    source = found[0]
+    size = draft.node_shape(source)[1:]
+    pool = MaxPool(call.packet, (source.node,), (source.shape[0], 1, 1), Window.whole(size))
+    return draft.append(pool, draft.out_shape(call))
 
 
-def _copying(change: Callable[[Call, torch.Tensor], torch.Tensor]) -> Callable[[Draft, Call], Value | None]:
-    def convert(draft: Draft, call: Call) -> Value | None:
-        source = draft.input_of(call)
-        if len(source.shape) not in {2, 3}:
-            return None
-        places = torch.arange(math.prod(source.shape)).reshape(1, *source.shape)
-        moved = change(call, places + 1)[0] - 1
-        shape = tuple(moved.shape)
-        if shape == source.shape and bool((moved == places[0]).all()):
-            return source
-        if len(shape) == 2:
-            source, moved = _as_row(draft, source), moved[:, None]
-        node = Rearrange(call.packet, (source.node,), image(tuple(moved.shape)), moved)
-        return draft.append(node, shape)
-
-    return convert
-
-
-def _sliced(call: Call, places: torch.Tensor) -> torch.Tensor:
-    axis, start, end = int(call.args.get("dim") or 0), call.args.get("start"), call.args.get("end")
-    picked: list[slice] = [slice(None)] * places.dim()
-    picked[axis] = slice(start, end, call.args.get("step") or 1)
-    return places[tuple(picked)]
-
-
-def _padded(call: Call, places: torch.Tensor) -> torch.Tensor:
-    mode = call.args.get("mode", "constant")
-    if mode == "constant" and call.args.get("value"):
-        raise ValueError("padding with a number other than 0 is not understood")
-    return torch.nn.functional.pad(places.double(), call.args["pad"], mode).long()
-
-
-def _pad(draft: Draft, call: Call) -> Value | None:
-    value, source = _copying(_padded)(draft, call), draft.input_of(call)
-    if value is not None and call.args.get("mode") == "circular" and value.node != source.node:
-        inner = Value(draft.nodes[value.node].inputs[0], source.shape)
-        draft.wrapped[value.node] = inner, [*call.args["pad"], 0, 0][:4]
-    return value
-
-
-CONVERSIONS: dict[str, Callable[[Draft, Call], Value | None]] = {
+CONVERSIONS: dict[str, Callable[[Draft, Call], Value | list[Value] | None]] = {
     "linear": _linear, "addmm": _matrix_product, "mm": _matrix_product, "matmul": _matrix_product,
     **dict.fromkeys(("conv1d", "conv2d", "convolution", "_convolution"), _convolution),
     "batch_norm": _batch_norm, "native_batch_norm": _batch_norm, "_native_batch_norm_legit_no_training": _batch_norm,
-    "relu": _relu, "threshold": _relu, "clamp_min": _relu, "clamp": _relu,
     **dict.fromkeys(("dropout", "feature_dropout", "alpha_dropout", "clone", "contiguous", "detach", "to",
                      "_to_copy", "alias", "lift_fresh_copy", "identity"), _identity),
     **dict.fromkeys(("view", "reshape", "_unsafe_view", "flatten", "squeeze", "unsqueeze"), _relabel),
     **dict.fromkeys(("max_pool1d", "max_pool1d_with_indices", "max_pool2d", "max_pool2d_with_indices"), _max_pool),
     **dict.fromkeys(("avg_pool1d", "avg_pool2d"), _avg_pool),
     **dict.fromkeys(("adaptive_avg_pool1d", "adaptive_avg_pool2d", "_adaptive_avg_pool2d"), _adaptive_avg_pool),
-    "mean": _mean, "add": _add, "slice": _copying(_sliced), "constant_pad_nd": _copying(_padded),
-    "pad": _pad,
+    **dict.fromkeys(("adaptive_max_pool1d", "adaptive_max_pool2d"), _adaptive_max_pool),
+    "mean": _mean, "sum": _sum, "amax": _maximum_over_positions,
+    "max": lambda draft, call: _maximum_over_positions(draft, call) if "dim" in call.args else maximum(draft, call),
+    **ENTRYWISE, **MOVING,
 }  # fmt: skip

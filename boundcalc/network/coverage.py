@@ -7,20 +7,27 @@ from dataclasses import dataclass
 from boundcalc.errors import NotCovered
 from boundcalc.network.network import Network
 from boundcalc.network.ops import (
+    Activation,
     Add,
     Affine,
     AvgPool,
     ChannelAffine,
+    Concat,
     Input,
+    LeakyReLU,
     MaxPool,
     Node,
     Rearrange,
     ReLU,
     Unknown,
+    weights_beside,
 )
 
 RELU_NETWORK = (Input, Affine, ReLU, AvgPool, MaxPool, Add, Rearrange)
 """Nodes of ReLU networks with pooling, sums of branches and cropping."""
+
+KNOWN = (*RELU_NETWORK, Concat, ChannelAffine, LeakyReLU, Activation)
+"""Every node but `Unknown`."""
 
 _MOST = 4
 
@@ -54,15 +61,30 @@ def operation_name(node: Node) -> str:
         case Add():
             return "residual sum"
         case ChannelAffine():
-            return "BatchNorm that follows no layer"
+            return _diagonal_name(node)
+        case Concat():
+            return "concatenation"
+        case LeakyReLU():
+            return "prelu" if node.weights else "leaky_relu"
+        case Activation():
+            return node.packet
         case Rearrange():
             return "cropping or padding of values"
         case _:
             return type(node).__name__
 
 
+def _diagonal_name(node: ChannelAffine) -> str:
+    if node.eps:
+        return "BatchNorm that follows no layer"
+    kinds = sorted({weight.kind for weight in node.weights})
+    return f"{' and '.join(kinds)} by a trained scale" if kinds else "scale or shift of every channel"
+
+
 def _unknown_name(node: Unknown) -> str:
     sizes = len(node.read_as[0]) if node.read_as else 1
+    if node.packet == "mul" and len(node.inputs) == 2:
+        return "product of two branches (mul)"
     if node.packet in {"linear", "matmul"} and node.weights and sizes > 1:
         return f"{node.packet} over the last of {sizes} axes"
     return node.packet
@@ -88,7 +110,8 @@ def _layer_before(network: Network, index: int) -> str:
 def blocker(network: Network, index: int, operation: str = "") -> Blocker:
     """Return a node as what stands in a bound's way, by its own operation or in other words."""
     node = network.nodes[index]
-    weights = sum(weight.parameters for weight in node.weights) if isinstance(node, Unknown) else 0
+    own = () if isinstance(node, Affine) else weights_beside(node)
+    weights = sum(weight.parameters for weight in own)
     return Blocker(
         operation or operation_name(node), place_of(network, index), _own_layer(node), _layer_before(network, index), weights
     )  # fmt: skip

@@ -10,8 +10,8 @@ import torch
 
 from boundcalc.checkpoint.program import Call, Program, Ref
 from boundcalc.network.geometry import Window
-from boundcalc.network.ops import Affine, Input, Node, Shape
-from boundcalc.network.reading import BIAS, BUFFER, WEIGHT
+from boundcalc.network.ops import Affine, Input, Node, Rearrange, Shape, Weight
+from boundcalc.network.reading import BIAS, BUFFER, WEIGHT, role, weight
 from boundcalc.network.weights import Parameters, references
 
 
@@ -39,6 +39,11 @@ def image(shape: tuple[int, ...]) -> Shape:
 def flat_image(shape: tuple[int, ...]) -> Shape:
     """Return `image` of a shape, or one long column where it is none."""
     return image(shape) if 1 <= len(shape) <= 3 else (math.prod(shape), 1, 1)
+
+
+def by_channel(shape: tuple[int, ...]) -> Shape:
+    """Return the image whose channels are the first axis of a per-sample shape: of (channels, length) it has height 1."""
+    return (shape[0], 1, shape[1]) if len(shape) == 2 else flat_image(shape)
 
 
 def _ref(argument: object) -> Ref:
@@ -104,6 +109,45 @@ class Draft:
         """Add a node and return its value."""
         self.nodes.append(node)
         return Value(len(self.nodes) - 1, shape)
+
+    def by_channel(self, source: Value) -> Value:
+        """Return a value kept as an image whose channels are the first axis of its shape."""
+        shape = by_channel(source.shape)
+        if self.node_shape(source) == shape:
+            return source
+        if source.node == 0 and len(self.nodes) == 1:
+            self.nodes[0] = Input(self.nodes[0].name, (), shape)
+            return source
+        places = torch.arange(math.prod(shape)).reshape(shape)
+        return self.append(Rearrange("view", (source.node,), shape, places), source.shape)
+
+    def read(self, call: Call, name: str, argument: Ref) -> tuple[list[Weight], dict[str, int]]:
+        """Note the tensors of the file behind an argument of an operation that is no layer.
+
+        Args:
+            call: the operation.
+            name: of its argument.
+            argument: what it names.
+
+        Returns:
+            Those that count as weights, and key and number of entries of those that count as biases.
+        """
+        weights, biases = [], {}
+        for key in self.keys_of(argument):
+            stored = self.stored(key)
+            self.note(key, role(call, name, key, tuple(stored.shape)))
+            if self.reading[key] == WEIGHT:
+                weights.append(weight(self, call, key, (argument, self.computed(argument))))
+            elif self.reading[key] == BIAS:
+                biases[key] = stored.numel()
+        return weights, biases
+
+    def computed(self, argument: Ref) -> torch.Tensor | None:
+        """Return a tensor that no input enters in float64, or None where it cannot be computed."""
+        try:
+            return self.parameters.value(argument.name).double()
+        except (ValueError, KeyError, RuntimeError, TypeError):
+            return None
 
     def tensor(self, argument: object, role: str = WEIGHT) -> torch.Tensor | None:
         """Return a parameter argument in float64, or None, and note the role in which the call reads its keys."""

@@ -11,11 +11,14 @@ from boundcalc.errors import NotCovered
 from boundcalc.network.network import Network
 from boundcalc.network.ops import (
     UNREADABLE,
+    Activation,
     Add,
     Affine,
     AvgPool,
     ChannelAffine,
+    Concat,
     Input,
+    LeakyReLU,
     MaxPool,
     Node,
     Rearrange,
@@ -76,7 +79,20 @@ def rearrange(node: Rearrange, x: torch.Tensor) -> torch.Tensor:
     return picked.reshape(x.shape[0], *node.shape)
 
 
-def _unknown(node: Unknown, values: list[torch.Tensor]) -> torch.Tensor:
+def entrywise(node: LeakyReLU | Activation | ChannelAffine, x: torch.Tensor) -> torch.Tensor:
+    """Apply a function of single entries to (batch, channels, height, width)."""
+    if isinstance(node, LeakyReLU):
+        return torch.where(x >= 0, x, x * node.slopes.to(x.device)[:, None, None])
+    if isinstance(node, ChannelAffine):
+        return x * node.scale.to(x.device)[:, None, None] + node.shift.to(x.device)[:, None, None]
+    packet, _, overload = node.op.partition(".")
+    operation = getattr(getattr(torch.ops.aten, packet.rstrip("_")), overload or "default")
+    return operation(x, **node.args)
+
+
+def _unknown(node: Node, values: list[torch.Tensor]) -> torch.Tensor:
+    if not isinstance(node, Unknown):
+        raise NotCovered(type(node).__name__.lower(), node.name)
     packet, _, overload = node.op.partition(".")
     unreadable = any(argument is UNREADABLE for argument in node.args.values())
     if node.packet not in SAFE_ELEMENTWISE or unreadable:
@@ -115,12 +131,12 @@ def evaluate_node(node: Node, values: list[torch.Tensor]) -> torch.Tensor:
             return x + values[1]
         case Rearrange():
             return rearrange(node, x)
-        case ChannelAffine():
-            return x * node.scale.to(x.device)[:, None, None] + node.shift.to(x.device)[:, None, None]
-        case Unknown():
-            return _unknown(node, values).reshape(x.shape[0], *node.shape)
+        case Concat():
+            return torch.cat(values, 1)
+        case LeakyReLU() | Activation() | ChannelAffine():
+            return entrywise(node, x)
         case _:
-            raise NotCovered(type(node).__name__.lower(), node.name)
+            return _unknown(node, values).reshape(x.shape[0], *node.shape)
 
 
 def run(network: Network, x: torch.Tensor, evaluate: Evaluate = evaluate_node) -> torch.Tensor:

@@ -5,7 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from boundcalc.network.ops import Affine, Input, Masked, Node, Unknown, Weight, is_layer, masked_of
+from boundcalc.network.ops import (
+    Affine,
+    ChannelAffine,
+    Input,
+    Masked,
+    Node,
+    Unknown,
+    Weight,
+    is_layer,
+    masked_of,
+    weights_beside,
+)
 
 
 @dataclass(frozen=True)
@@ -89,7 +100,7 @@ class Network:
         seen = {layer.key for layer in self.layers()}
         found = []
         for node in self.nodes:
-            for weight in node.weights if isinstance(node, Unknown) else ():
+            for weight in weights_beside(node):
                 if weight.key not in seen:
                     found.append(weight)
                 seen.add(weight.key)
@@ -143,7 +154,10 @@ class Network:
     def biases(self) -> int:
         """Number of bias entries, those of folded BatchNorms and of operations that no bound covers included."""
         others = {
-            key: count for node in self.nodes if isinstance(node, Unknown) for key, count in node.biases
+            key: count
+            for node in self.nodes
+            if isinstance(node, Unknown | ChannelAffine)
+            for key, count in node.biases
         }
         own = sum(layer.bias.numel() for layer in self.stored() if layer.bias is not None)
         return own + sum(others.values())

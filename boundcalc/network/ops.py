@@ -85,9 +85,12 @@ class Affine(Pruned, Node):
         window: how the kernel moves over its input.
         groups: groups of channels.
         circular: whether padding wraps around instead of adding zeros.
-        folded: whether a BatchNorm was folded into `weight` and `bias`.
-        norms: the BatchNorms that were, in order: module and eps.
+        folded: whether a diagonal layer was folded into `weight` and `bias`.
+        norms: the BatchNorms after it that were, in order: module and eps.
+        norms_before: the BatchNorms before it that were, in order.
+        diagonals: names of what else was folded.
         key: of the weight in the file; layers that share one count its entries once. Empty for a tensor without a name.
+        scales: weights of scales that were folded into it, such as a LayerScale's; they are counted beside its own.
     """
 
     kind: str
@@ -101,12 +104,53 @@ class Affine(Pruned, Node):
     circular: bool = False
     folded: bool = False
     norms: tuple[tuple[str, float], ...] = ()
+    norms_before: tuple[tuple[str, float], ...] = ()
+    diagonals: tuple[str, ...] = ()
     key: str = ""
+    scales: tuple[Weight, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
 class ReLU(Node):
     """max(x, 0) in every entry."""
+
+
+@dataclass(frozen=True, eq=False)
+class LeakyReLU(Node):
+    """x where x >= 0, slope * x elsewhere; one slope a channel (LeakyReLU, PReLU).
+
+    Attributes:
+        slopes: (channels,) float64, of any sign.
+        weights: the slopes as a weight of the file, where they are trained.
+    """
+
+    slopes: torch.Tensor
+    weights: tuple[Weight, ...] = ()
+
+    @property
+    def lipschitz(self) -> float:
+        """The largest of 1 and the sizes of the slopes."""
+        return max(1.0, float(self.slopes.abs().max()))
+
+
+@dataclass(frozen=True, eq=False)
+class Activation(Node):
+    """A function of single entries with value 0 at 0 that is not positively homogeneous, e.g. GELU.
+
+    Attributes:
+        op: its aten name.
+        args: its arguments beside the tensor.
+        lipschitz: its Lipschitz constant, from above.
+    """
+
+    op: str
+    args: dict[str, Any]
+    lipschitz: float
+
+    @property
+    def packet(self) -> str:
+        """The operation without overload and without the mark of an operation in place."""
+        return packet_of(self.op).rstrip("_")
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,8 +179,16 @@ class Add(Node):
 
 
 @dataclass(frozen=True, eq=False)
+class Concat(Node):
+    """Values of the same height and width, one after another along the channels."""
+
+
+@dataclass(frozen=True, eq=False)
 class Rearrange(Node):
-    """Cropping, strided slicing or zero padding: every output entry copies one input entry or is 0.
+    """Every output entry copies one input entry or is 0.
+
+    This is cropping, splitting, slicing, a permutation of channels or positions, and padding with zeros, by reflection or
+    by repetition.
 
     Attributes:
         source: (channels, height, width) int64, flat index into the input value, -1 for a zero.
@@ -144,20 +196,54 @@ class Rearrange(Node):
 
     source: torch.Tensor
 
+    @property
+    def copies(self) -> int:
+        """The largest number of output entries that copy one input entry; its root is the spectral norm."""
+        read = self.source[self.source >= 0]
+        return int(read.bincount().max()) if read.numel() else 0
+
+    def channels(self, before: Node) -> torch.Tensor | None:
+        """Return which channel of its input each output channel copies as a whole, or None where it copies entries otherwise.
+
+        Args:
+            before: the node that it reads.
+
+        Returns:
+            (channels,) int64, -1 for a channel that is 0 everywhere.
+        """
+        if self.shape[1:] != before.shape[1:]:
+            return None
+        area = self.shape[1] * self.shape[2]
+        source = self.source.flatten(1)
+        zero = (source < 0).all(1)
+        whole = (source == source[:, :1] + torch.arange(area)).all(1) & (source[:, 0] % area == 0)
+        if not bool((zero | whole).all()):
+            return None
+        return torch.where(zero, -1, torch.div(source[:, 0], area, rounding_mode="floor"))
+
 
 @dataclass(frozen=True, eq=False)
 class ChannelAffine(Node):
-    """A BatchNorm in evaluation mode that could not be folded into the layer before it.
+    """A diagonal affine layer, ``scale * x + shift`` in every channel, that is not part of a layer beside it.
+
+    It is a BatchNorm in evaluation mode after a ReLU, a sum or a concatenation, (x - mean) / std or 2 x - 1 inside the model, a
+    LayerScale, or a constant factor of a branch.
 
     Attributes:
         scale: (channels,) float64.
         shift: (channels,) float64.
-        eps: what the BatchNorm adds to its variances.
+        eps: what the BatchNorm adds to its variances; 0 where it is none.
+        trained: whether tensors of the file enter it, which may have seen the sample; else it is fixed by the architecture.
+        weights: those of its tensors that count as weights.
+        biases: key and number of entries of what counts as a bias.
     """
 
     scale: torch.Tensor
     shift: torch.Tensor
     eps: float = 0.0
+    trained: bool = True
+    weights: tuple[Weight, ...] = ()
+    biases: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -235,6 +321,13 @@ class Unknown(Node):
     def is_layer(self) -> bool:
         """Whether it counts as a layer of weights."""
         return bool(self.weights) and self.packet not in _ENTRYWISE
+
+
+def weights_beside(node: Node) -> tuple[Weight, ...]:
+    """Return the weights of a node that are no matrix or kernel of an `Affine`."""
+    if isinstance(node, Affine):
+        return node.scales
+    return node.weights if isinstance(node, Unknown | ChannelAffine | LeakyReLU) else ()
 
 
 def masked_of(node: Node) -> tuple[Masked, ...]:

@@ -19,8 +19,8 @@ _REPARAMETRIZED = re.compile(
 
 PURE_ARITHMETIC = frozenset({
     "_to_copy", "_weight_norm", "_weight_norm_interface", "abs", "add", "alias", "cat", "chunk", "clamp_min", "clone",
-    "contiguous", "detach", "div", "dot", "exp", "expand", "expand_as", "flatten", "linalg_norm", "linalg_vector_norm",
-    "lift_fresh_copy", "matmul", "maximum", "mean", "mm", "movedim", "mul", "mv", "narrow", "neg", "norm",
+    "contiguous", "detach", "detach_", "div", "dot", "exp", "expand", "expand_as", "flatten", "linalg_norm", "linalg_vector_norm",
+    "lift_fresh", "lift_fresh_copy", "matmul", "maximum", "mean", "mm", "movedim", "mul", "mv", "narrow", "neg", "norm",
     "norm_except_dim", "permute", "pow", "reciprocal", "repeat", "reshape", "rsqrt", "select", "sigmoid", "slice",
     "softmax", "softplus", "split", "split_with_sizes", "sqrt", "squeeze", "stack", "sub", "sum", "t", "tanh", "to",
     "transpose", "unflatten", "unsqueeze", "vdot", "view", "where",

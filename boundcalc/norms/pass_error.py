@@ -9,8 +9,8 @@ import torch
 
 from boundcalc.errors import NotCovered
 from boundcalc.network.network import Network
-from boundcalc.network.ops import Affine, AvgPool, Node
-from boundcalc.norms.path import log_path_norm
+from boundcalc.network.ops import Activation, Affine, AvgPool, ChannelAffine, LeakyReLU, Node
+from boundcalc.norms.path import log_absolute_pass
 from boundcalc.norms.rounding import exp_up, gamma, log_product, log_up
 
 FLOOR = 2.0**-1000
@@ -34,7 +34,7 @@ def pass_error(network: Network, largest: float) -> float:
     """
     operations = sum(_operations(node) for node in network.nodes) + 8
     try:
-        log_norm = log_path_norm(_floored(network))
+        log_norm = log_absolute_pass(_floored(network))
     except NotCovered:
         return math.inf
     return exp_up(log_product([log_up(gamma(operations), 1), log_norm, log_up(max(1.0, largest), 0)]))
@@ -46,6 +46,10 @@ def _operations(node: Node) -> int:
             return node.weight[0].numel() + 2
         case AvgPool():
             return node.rows_h.shape[1] + node.rows_w.shape[1] + 2
+        case Activation():
+            return 32
+        case ChannelAffine() | LeakyReLU():
+            return 2
         case _:
             return 1
 

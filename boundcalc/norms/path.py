@@ -12,10 +12,22 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from boundcalc.network.coverage import require
+from boundcalc.network.coverage import KNOWN, require
 from boundcalc.network.forward import affine, rearrange
 from boundcalc.network.network import Network
-from boundcalc.network.ops import Affine, AvgPool, Input, MaxPool, Node, Rearrange, ReLU
+from boundcalc.network.ops import (
+    Activation,
+    Affine,
+    AvgPool,
+    ChannelAffine,
+    Concat,
+    Input,
+    LeakyReLU,
+    MaxPool,
+    Node,
+    Rearrange,
+    ReLU,
+)
 from boundcalc.norms.rounding import LEAST, LOG2, log_error, logsumexp
 
 _NOTHING = -(2.0**40)
@@ -42,6 +54,22 @@ def log_path_norm(network: Network) -> float:
         NotCovered: an operation outside ReLU networks with pooling and sums.
     """
     require(network)
+    return log_absolute_pass(network)
+
+
+def log_absolute_pass(network: Network) -> float:
+    """Return the log of the sum of the outputs where every weight and bias is absolute and every input is 1, from above.
+
+    Activations count with their Lipschitz constants, so that it bounds the l1 size of what a change of 1 in every input and of
+    the size of every bias, relatively, makes of the outputs.
+
+    Args:
+        network: of any operations but unknown ones.
+
+    Raises:
+        NotCovered: an operation that is not known.
+    """
+    require(network, KNOWN)
     values: list[Scaled] = []
     for node in network.nodes:
         if isinstance(node, Input):
@@ -79,10 +107,29 @@ def _absolute(node: Node, inputs: list[Scaled]) -> Scaled:
             return Scaled(_window_sum(node, value.x[None])[0], value.exponent)
         case Rearrange():
             return _rearranged(node, value)
+        case Concat():
+            return Scaled(torch.cat([v.x for v in inputs]), torch.cat([v.exponent for v in inputs]))
+        case LeakyReLU():
+            return _normalised(_times(value, node.slopes.abs().clamp(min=1.0)))
+        case Activation():
+            return _normalised(_times(value, torch.tensor([node.lipschitz], dtype=torch.float64)))
+        case ChannelAffine():
+            shift = Scaled(node.shift.abs()[:, None, None].expand(node.shape), torch.zeros_like(node.shift))
+            return _sum(_times(value, node.scale.abs()), shift)
         case _:
-            top = torch.maximum(value.exponent, inputs[1].exponent)
-            first, second = (_times_power(v.x, (v.exponent - top)[:, None, None]) for v in inputs)
-            return _normalised(Scaled(first + second, top))
+            return _sum(value, inputs[1])
+
+
+def _times(value: Scaled, factors: torch.Tensor) -> Scaled:
+    exponents = _exponents(factors)
+    unit = _times_power(factors, -exponents)
+    return Scaled(value.x * unit[:, None, None], value.exponent + exponents)
+
+
+def _sum(first: Scaled, second: Scaled) -> Scaled:
+    top = torch.maximum(first.exponent, second.exponent)
+    x, y = (_times_power(v.x, (v.exponent - top)[:, None, None]) for v in (first, second))
+    return _normalised(Scaled(x + y, top))
 
 
 def _times_power(x: torch.Tensor, exponent: torch.Tensor) -> torch.Tensor:

@@ -30,7 +30,8 @@ def state_dict(
         BatchNorm is left with the bias alone; one without a scale keeps a factor that is 1 up to the rounding of float32.
 
     Raises:
-        BoundcalcError: a layer's weight is not stored as `LAYER.weight`, row by row.
+        BoundcalcError: a layer's weight is not stored as `LAYER.weight`, row by row, or the model scales or shifts what goes in or
+            comes out in a way that the file cannot undo.
     """
     state = {key: tensor.clone() for key, tensor in stored.items()}
     shapes = {layer.name: layer for layer in network.stored()}
@@ -38,6 +39,11 @@ def state_dict(
         own = shapes[layer.name]
         if not _is_stored_by_rows(stored, own):
             raise BoundcalcError(f"{layer.name}: its weight is not stored as {layer.name}.weight, row by row")
+        if own.diagonals or (own.norms_before and not own.norms and f"{layer.name}.bias" not in stored):
+            what = ", ".join([*own.diagonals, *(name for name, _ in own.norms_before)])
+            raise BoundcalcError(
+                f"{layer.name}: its file has no place for a network that does without {what}"
+            )
         state[f"{layer.name}.weight"] = layer.weight.float().reshape(own.stored_shape).contiguous()
         if layer.bias is not None:
             _put_bias(state, own, layer.bias.float())
@@ -52,15 +58,22 @@ def _is_stored_by_rows(stored: Mapping[str, torch.Tensor], layer: Affine) -> boo
 
 
 def _put_bias(state: dict[str, torch.Tensor], layer: Affine, bias: torch.Tensor) -> None:
+    for norm, eps in layer.norms_before:
+        _put_shift(state, norm, eps, torch.zeros_like(state[f"{norm}.running_mean"]))
     if not layer.norms:
         state[f"{layer.name}.bias"] = bias
         return
     if f"{layer.name}.bias" in state:
         state[f"{layer.name}.bias"] = torch.zeros_like(bias)
     for place, (norm, eps) in enumerate(layer.norms):
-        has_scale = f"{norm}.weight" in state
-        state[f"{norm}.running_mean"] = -bias if place == 0 else torch.zeros_like(bias)
-        state[f"{norm}.running_var"] = torch.full_like(bias, VARIANCE if has_scale else 1.0 - eps)
-        if has_scale:
-            state[f"{norm}.weight"] = torch.full_like(bias, SCALE)
-            state[f"{norm}.bias"] = torch.zeros_like(bias)
+        _put_shift(state, norm, eps, bias if place == 0 else torch.zeros_like(bias))
+
+
+def _put_shift(state: dict[str, torch.Tensor], norm: str, eps: float, shift: torch.Tensor) -> None:
+    """Let a BatchNorm add a shift and do nothing else."""
+    has_scale = f"{norm}.weight" in state
+    state[f"{norm}.running_mean"] = -shift
+    state[f"{norm}.running_var"] = torch.full_like(shift, VARIANCE if has_scale else 1.0 - eps)
+    if has_scale:
+        state[f"{norm}.weight"] = torch.full_like(shift, SCALE)
+        state[f"{norm}.bias"] = torch.zeros_like(shift)

@@ -7,6 +7,7 @@ inputs in other units it has not.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import torch
@@ -66,10 +67,14 @@ def _off(mean: float, variance: float) -> bool:
 def _first(findings: Findings) -> tuple[Node, str, torch.Tensor, torch.Tensor] | None:
     """Return the first node if a BatchNorm ends it: node, the BatchNorm's name, its scale and shift."""
     tensors = findings.checkpoint.tensors
-    for node in findings.network.nodes[1:]:
+    for read in findings.network.nodes[1:]:
+        node = read
         if node.inputs != (0,):
             continue
-        if isinstance(node, Affine) and len(node.norms) == 1:
+        if isinstance(node, Affine) and node.norms_before:
+            name, eps = node.norms_before[0]
+            node = _unfolded(findings.network.nodes[0], name, eps, tensors)
+        elif isinstance(node, Affine) and len(node.norms) == 1:
             name = node.norms[0][0]
         elif isinstance(node, ChannelAffine):
             name = node.name
@@ -84,6 +89,15 @@ def _first(findings: Findings) -> tuple[Node, str, torch.Tensor, torch.Tensor] |
         if bool(gain.any()):
             return node, name, gain, shift
     return None
+
+
+def _unfolded(before: Node, name: str, eps: float, tensors: Mapping[str, torch.Tensor]) -> ChannelAffine:
+    """Return a BatchNorm of the input that was folded into the layer after it."""
+    ones = torch.ones(before.shape[0], dtype=torch.float64)
+    mean, variance = (tensors[f"{name}.{which}"].double() for which in ("running_mean", "running_var"))
+    scale = (variance + eps).rsqrt() * tensors.get(f"{name}.weight", ones).double()
+    shift = tensors.get(f"{name}.bias", ones * 0).double() - mean * scale
+    return ChannelAffine(name, (0,), before.shape, scale, shift, eps)
 
 
 def _moments(node: Node, gain: torch.Tensor, shift: torch.Tensor, x: torch.Tensor) -> tuple[float, float]:

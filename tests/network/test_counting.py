@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import modules
 import pytest
 import random_modules
 import torch
 import torch.nn.functional as F
-import zoo
 from torch import nn
 
 import boundcalc
@@ -121,7 +121,7 @@ REAL = {
 @pytest.mark.parametrize("name", REAL)
 def test_reports_of_real_networks_count_everything(name):
     make, shape = REAL[name]
-    module = zoo.ready(make, shape, dtype=torch.int64 if name == "transformer" else torch.float32)
+    module = modules.ready(make, shape, dtype=torch.int64 if name == "transformer" else torch.float32)
     tree = boundcalc.analyze(module, input_shape=shape, samples=100, input_bound=1.0).to_dict()
     weights = [p for key, p in module.named_parameters() if random_modules.kind_of(module, key) == "weight"]
     found = tree["checkpoint"]
@@ -137,7 +137,7 @@ def test_reports_of_real_networks_count_everything(name):
 
 
 def test_the_report_lists_weights_that_no_bound_covers():
-    module = zoo.ready(volume, (1, 4, 4, 4))
+    module = modules.ready(volume, (1, 4, 4, 4))
     report = boundcalc.analyze(module, input_shape=(1, 4, 4, 4), samples=100, input_bound=1.0)
     expected = [
         {
@@ -156,7 +156,7 @@ def test_the_report_lists_weights_that_no_bound_covers():
 
 def test_masks_of_three_dimensional_kernels_are_unrolled():
     """Topology, samples and graphon see (channels x taps) inputs, as they do for two dimensions."""
-    module = zoo.ready(volume, (1, 4, 4, 4))
+    module = modules.ready(volume, (1, 4, 4, 4))
     tree = boundcalc.analyze(module, input_shape=(1, 4, 4, 4)).to_dict()
     flat = nn.Sequential(nn.Linear(32, 4), nn.ReLU(), nn.Linear(4, 3))
     with torch.no_grad():
@@ -173,7 +173,7 @@ def test_masks_of_three_dimensional_kernels_are_unrolled():
 
 def test_a_one_dimensional_convolution_is_one_of_height_1():
     """The same numbers as those of a 1 x k kernel, which bounds know."""
-    row = zoo.ready(conv1d, (2, 4))
+    row = modules.ready(conv1d, (2, 4))
     image = nn.Sequential(nn.Conv2d(2, 8, (1, 5), padding=(0, 2)), nn.ReLU(), nn.Flatten(), nn.Linear(32, 2))
     image.load_state_dict({k: t.reshape(image.state_dict()[k].shape) for k, t in row.state_dict().items()})
     options = {"samples": 100, "input_bound": 1.0}
@@ -187,7 +187,7 @@ def test_a_one_dimensional_convolution_is_one_of_height_1():
 
 
 def test_zeros_under_a_declared_mask_are_counted_by_both():
-    module = zoo.ready(volume, (1, 4, 4, 4))
+    module = modules.ready(volume, (1, 4, 4, 4))
     state = module.state_dict()
     mask = torch.rand(state["2.weight"].shape) > 0.5
     checkpoint = from_state_dict(state, "net")
@@ -211,7 +211,7 @@ class Normed(nn.Module):
 
 
 def test_a_weight_made_of_several_tensors_is_the_one_that_they_make():
-    module = zoo.ready(Normed, (2, 4))
+    module = modules.ready(Normed, (2, 4))
     network = network_of(module, (2, 4))
     assert network.parameters == 12 + 18 + 36
     assert [weight.layer for weight in network.uncounted] == ["up", "normed"]
@@ -244,7 +244,7 @@ class Recurrent(nn.Module):
 
 @pytest.mark.parametrize("make,shape", [(Recurrent, (5, 4)), (Attention, (3, 4))])
 def test_networks_that_nothing_covers_have_every_report(make, shape):
-    module = zoo.ready(make, shape)
+    module = modules.ready(make, shape)
     report = boundcalc.analyze(module, input_shape=shape, samples=100, input_bound=1.0)
     for view in ("table", "json", "csv", "markdown", "latex", "html"):
         assert "uncounted" in report.to(view) or "Weights that no bound covers" in report.to(view)

@@ -7,6 +7,7 @@ import json
 import pytest
 import torch
 from torch import nn
+from torch.nn.utils import prune
 
 import boundcalc
 from boundcalc.cli.main import main
@@ -82,7 +83,7 @@ def test_masks_of_layers_are_those_of_the_layers_in_a_network(tmp_path):
         torch.manual_seed(0)
         network = nn.Sequential(nn.Conv2d(3, 4, 3, stride=2), nn.ReLU(), nn.Flatten(), nn.Linear(36, 5))
         for layer in (network[0], network[3]):
-            nn.utils.prune.random_unstructured(layer, "weight", 0.5)
+            prune.random_unstructured(layer, "weight", 0.5)
     alone = boundcalc.analyze(network.state_dict()).to_dict()
     placed = boundcalc.analyze(network, input_shape=(3, 7, 7)).to_dict()
     assert alone["network"]["unplaced"] and not placed["network"]["unplaced"]

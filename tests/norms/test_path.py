@@ -247,6 +247,6 @@ def test_zero_network():
 def test_what_it_cannot_read_is_named():
     net = mlp((3, 2))
     ones = torch.ones(2, dtype=torch.float64)
-    nodes = (*net.nodes, ChannelAffine("bn", (1,), (2, 1, 1), ones, ones))
+    nodes = (*net.nodes, ChannelAffine("bn", (1,), (2, 1, 1), ones, ones, 1e-5))
     with pytest.raises(NotCovered, match="BatchNorm that follows no layer at bn"):
         log_path_norm(network(*nodes))

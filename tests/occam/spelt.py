@@ -5,10 +5,10 @@ from __future__ import annotations
 import copy
 from dataclasses import replace
 
+import modules
 import numpy as np
 import torch
 import torch.nn.functional as F
-import zoo
 from torch import Tensor, nn
 
 from boundcalc.checkpoint.types import Checkpoint
@@ -48,28 +48,28 @@ def _two_readers(m: nn.Module, x: Tensor) -> Tensor:
 
 MORE = {
     "projection": (
-        lambda: zoo.Does(
+        lambda: modules.Does(
             _projected, stem=nn.Conv2d(2, 3, 1, bias=False), bn0=nn.BatchNorm2d(3),
             conv1=nn.Conv2d(3, 5, 3, 2, 1, bias=False), bn1=nn.BatchNorm2d(5),
             conv2=nn.Conv2d(5, 5, 3, padding=1), bn2=nn.BatchNorm2d(5, affine=False),
             short=nn.Conv2d(3, 5, 1, 2), fc=nn.Linear(5, 3),
-        ), zoo.IMAGE,
+        ), modules.IMAGE,
     ),
     "option A": (
-        lambda: zoo.Does(
+        lambda: modules.Does(
             _option_a, stem=nn.Conv2d(2, 3, 1), conv1=nn.Conv2d(3, 4, 3, 2, 1), conv2=nn.Conv2d(4, 5, 3, padding=1),
             fc=nn.Linear(60, 3),
-        ), zoo.IMAGE,
+        ), modules.IMAGE,
     ),
     "stream": (
-        lambda: zoo.Does(
+        lambda: modules.Does(
             _stream, stem=nn.Linear(5, 6), first=nn.Sequential(nn.Linear(6, 4), nn.ReLU(), nn.Linear(4, 6)),
             second=nn.Sequential(nn.Linear(6, 3), nn.ReLU(), nn.Linear(3, 6)), fc=nn.Linear(6, 3),
         ), (5,),
     ),
-    "residual on the input": (lambda: zoo.Does(_from_input, inner=nn.Linear(5, 5), fc=nn.Linear(5, 3)), (5,)),
+    "residual on the input": (lambda: modules.Does(_from_input, inner=nn.Linear(5, 5), fc=nn.Linear(5, 3)), (5,)),
     "two readers": (
-        lambda: zoo.Does(_two_readers, a=nn.Linear(5, 6), b=nn.Linear(5, 6), fc=nn.Linear(6, 3)), (5,)
+        lambda: modules.Does(_two_readers, a=nn.Linear(5, 6), b=nn.Linear(5, 6), fc=nn.Linear(6, 3)), (5,)
     ),
     "deep": (
         lambda: nn.Sequential(
@@ -77,7 +77,7 @@ MORE = {
         ), (5,),
     ),
 }  # fmt: skip
-MODULES = {name: made for name, made in (zoo.MODULES | MORE).items() if name != "log_softmax"}
+MODULES = {name: made for name, made in (modules.MODULES | MORE).items() if name != "log_softmax"}
 
 
 def checkpoint(module: nn.Module) -> Checkpoint:
@@ -91,7 +91,7 @@ def captured(module: nn.Module, shape: tuple[int, ...]) -> Network:
 
 def ready(name: str, seed: int = 0) -> tuple[nn.Module, Network]:
     make, shape = MODULES[name]
-    module = zoo.ready(make, shape, seed)
+    module = modules.ready(make, shape, seed)
     return module, captured(module, shape)
 
 

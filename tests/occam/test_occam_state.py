@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import copy
 
+import modules
 import pytest
 import torch
-import zoo
 from spelt import COVERED, MODULES, captured, checkpoint, inputs, ready
 from torch import nn
 
@@ -53,8 +53,8 @@ def _from_the_right(m: nn.Module, x: torch.Tensor) -> torch.Tensor:
 
 
 def test_a_linear_layer_used_from_the_right_is_refused():
-    module = zoo.ready(
-        lambda: zoo.Does(_from_the_right, inner=nn.Linear(5, 5, bias=False), out=nn.Linear(5, 3)), (5,)
+    module = modules.ready(
+        lambda: modules.Does(_from_the_right, inner=nn.Linear(5, 5, bias=False), out=nn.Linear(5, 3)), (5,)
     )
     network = captured(module, (5,))
     with pytest.raises(BoundcalcError, match=r"not stored as inner\.weight"):
@@ -69,7 +69,7 @@ def test_the_module_computes_what_was_certified(name):
     x = inputs(network)
     own = run(certified, x)
     twin = loaded(module, network, certified)
-    outputs = zoo.exact_output(twin, x.reshape(x.shape[0], *MODULES[name][1]))
+    outputs = modules.exact_output(twin, x.reshape(x.shape[0], *MODULES[name][1]))
     tolerance = 1e-6 if without_scale(module) else 1e-9
     assert torch.allclose(outputs, own, rtol=0, atol=tolerance * float(own.abs().max()))
 
@@ -90,14 +90,14 @@ def test_the_module_is_read_as_what_was_certified(name):
 @pytest.mark.parametrize("number", [1, 2])
 def test_batchnorms_that_were_folded(bias, affine, number):
     norms = [nn.BatchNorm2d(4, affine=affine, eps=10.0 ** -(3 + place)) for place in range(number)]
-    module = zoo.ready(
+    module = modules.ready(
         lambda: nn.Sequential(nn.Conv2d(2, 4, 2, bias=bias), *norms, nn.ReLU(), nn.Flatten(), nn.Linear(36, 3)), (2, 4, 4)
     )  # fmt: skip
     network = captured(module, (2, 4, 4))
     certified = certified_of(network)
     x = inputs(network)
     own = run(certified, x)
-    outputs = zoo.exact_output(loaded(module, network, certified), x)
+    outputs = modules.exact_output(loaded(module, network, certified), x)
     assert torch.allclose(outputs, own, rtol=0, atol=(1e-9 if affine else 1e-6) * float(own.abs().max()))
     with torch.no_grad():
         single = loaded(module, network, certified)(x.float())

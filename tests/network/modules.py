@@ -243,16 +243,122 @@ def _excited(m: nn.Module, x: Tensor) -> Tensor:
     return m.fc((x * torch.sigmoid(m.gate(x.mean((2, 3), keepdim=True)))).flatten(1))
 
 
+def mlp(activation: nn.Module) -> nn.Sequential:
+    return nn.Sequential(nn.Linear(5, 4), activation, nn.Linear(4, 3))
+
+
+def does(forward: Callable[..., Tensor], **parts: nn.Module | nn.Parameter) -> Callable[[], nn.Module]:
+    return lambda: Does(forward, **{name: copy.deepcopy(part) for name, part in parts.items()})
+
+
+def _shuffled(m: nn.Module, x: Tensor) -> Tensor:
+    x = F.relu(m.conv(x))
+    n, c, h, w = x.shape
+    x = x.view(n, 2, c // 2, h, w).transpose(1, 2).contiguous().view(n, c, h, w)
+    a, b = x[:, : c // 2], x[:, c // 2 :]
+    return m.fc(torch.cat([b, m.branch(a), a], 1).mean([2, 3]))
+
+
+def _dense(m: nn.Module, x: Tensor) -> Tensor:
+    x = m.conv(x)
+    x = torch.cat([x, m.grown(F.relu(m.bn(x)))], 1)
+    return m.fc(F.relu(m.last(x)).mean((2, 3)))
+
+
+def _scaled_branch(m: nn.Module, x: Tensor) -> Tensor:
+    x = F.relu(m.conv(x))
+    return m.fc((x + 0.2 * m.b(x)).mean((2, 3)))
+
+
+def _halved(m: nn.Module, x: Tensor) -> Tensor:
+    return m.fc(torch.cat([F.relu(m.conv(x)), m.other(x)], 3).flatten(1))
+
+
+FOUR = nn.Conv2d(2, 4, 3, padding=1)
+LAST = nn.Linear(4, 3)
+WIDE = nn.Linear(168, 3)
+
+NODES: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
+    **{
+        type(activation).__name__ + str(index): (lambda activation=activation: mlp(activation), (5,))
+        for index, activation in enumerate([
+            nn.GELU(), nn.GELU("tanh"), nn.LeakyReLU(0.1), nn.ReLU6(), nn.Hardtanh(-2, 0.5), nn.Tanh(), nn.SiLU(), nn.Mish(),
+            nn.Hardswish(), nn.ELU(0.7), nn.SELU(), nn.CELU(0.5), nn.LeakyReLU(-0.3),
+        ])
+    },
+    "clamp": (does(lambda m, x: m.b(m.a(x).clamp(-0.5, 0.7)), a=nn.Linear(5, 4), b=LAST), (5,)),
+    "clamp(min=0)": (does(lambda m, x: m.b(m.a(x).clamp(min=0)), a=nn.Linear(5, 4), b=LAST), (5,)),
+    "maximum with zeros": (
+        does(lambda m, x: m.b(torch.maximum(h := m.a(x), torch.zeros_like(h))), a=nn.Linear(5, 4), b=LAST), (5,)
+    ),
+    "maximum with 0": (
+        does(lambda m, x: m.b(torch.maximum(torch.tensor(0.0), m.a(x))), a=nn.Linear(5, 4), b=LAST), (5,)
+    ),
+    "input scaled inside": (does(lambda m, x: m.fc(F.relu(m.conv(2 * x - 1)).flatten(1)), conv=FOUR, fc=WIDE), IMAGE),
+    "input standardised inside": (
+        does(lambda m, x: m.fc(F.relu(m.conv((x - m.mean.view(1, -1, 1, 1)) / (1 + m.std.abs())[:, None, None])).flatten(1)),
+             conv=FOUR, fc=WIDE, mean=nn.Buffer(torch.rand(2)), std=nn.Buffer(torch.rand(2))), IMAGE,
+    ),
+    "fixed numbers": (does(lambda m, x: m.b(F.relu(1 - m.a(x) / 3 + 0.5)), a=nn.Linear(5, 4), b=LAST), (5,)),
+    "difference": (does(lambda m, x: m.b(F.relu(m.a(x) - m.c(x))), a=nn.Linear(5, 4), c=nn.Linear(5, 4), b=LAST), (5,)),
+    "sum with alpha": (
+        does(lambda m, x: m.b(F.relu(torch.add(m.a(x), F.relu(m.c(x)), alpha=-0.3))), a=nn.Linear(5, 4),
+             c=nn.Linear(5, 4), b=LAST), (5,),
+    ),
+    "scaled branch": (
+        does(_scaled_branch, conv=FOUR, b=nn.Conv2d(4, 4, 1), fc=LAST), IMAGE,
+    ),
+    "dense block": (
+        does(_dense, conv=FOUR, bn=nn.BatchNorm2d(4), grown=nn.Conv2d(4, 2, 3, padding=1), last=nn.Conv2d(6, 4, 1),
+             fc=LAST), IMAGE,
+    ),
+    "shuffle and split": (does(_shuffled, conv=FOUR, branch=nn.Conv2d(2, 2, 1), fc=nn.Linear(6, 3)), IMAGE),
+    "nn.ChannelShuffle": (
+        does(lambda m, x: m.fc(m.shuffle(F.relu(m.conv(x))).flatten(1)), conv=FOUR, shuffle=nn.ChannelShuffle(2), fc=WIDE),
+        IMAGE,
+    ),
+    "joined along the width": (does(_halved, conv=FOUR, other=nn.Conv2d(2, 4, 1), fc=nn.Linear(336, 3)), IMAGE),
+    "chunk": (does(_chunked, a=nn.Linear(5, 4), b=LAST), (5,)),
+    "unbind": (
+        does(lambda m, x: m.b(torch.cat([F.relu(p) for p in m.a(x).view(-1, 2, 2).unbind(2)], 1)), a=nn.Linear(5, 4),
+             b=LAST), (5,),
+    ),
+    "PixelShuffle": (lambda: head(nn.Sequential(nn.Conv2d(2, 4, 2), nn.PixelShuffle(2))), IMAGE),
+    "PixelUnshuffle": (lambda: head(nn.Sequential(nn.PixelUnshuffle(2), nn.Conv2d(4, 4, 2))), (1, 8, 6)),
+    "Upsample": (lambda: head(nn.Sequential(nn.Conv2d(2, 3, 2), nn.Upsample(scale_factor=2))), IMAGE),
+    "three channels of one": (does(lambda m, x: m.conv(x.expand(-1, 2, -1, -1)).flatten(1), conv=nn.Conv2d(2, 3, (4, 3))),
+                              (1, 4, 3)),
+    "three channels of one, repeated": (
+        does(lambda m, x: m.conv(x.repeat(1, 2, 1, 1)).flatten(1), conv=nn.Conv2d(2, 3, (4, 3))), (1, 4, 3)
+    ),
+    "transposed image": (does(lambda m, x: m.fc(F.relu(m.conv(x.transpose(2, 3))).flatten(1)), conv=FOUR, fc=WIDE), IMAGE),
+    "global maximum": (does(lambda m, x: m.fc(F.relu(m.conv(x)).amax((2, 3))), conv=FOUR, fc=LAST), IMAGE),
+    "global maximum, flat": (
+        does(lambda m, x: m.fc(F.relu(m.conv(x)).flatten(2).max(-1)[0]), conv=FOUR, fc=LAST), IMAGE
+    ),
+    "adaptive maximum": (lambda: pooled(nn.AdaptiveMaxPool2d((3, 5))), IMAGE),
+    "flat mean": (does(lambda m, x: m.fc(F.relu(m.conv(x)).flatten(2).mean(-1)), conv=FOUR, fc=LAST), IMAGE),
+    "mean of means": (does(lambda m, x: m.fc(F.relu(m.conv(x)).mean(-1).mean(-1)), conv=FOUR, fc=LAST), IMAGE),
+    "mean over height": (does(lambda m, x: m.fc(F.relu(m.conv(x)).mean(2).flatten(1)), conv=FOUR, fc=nn.Linear(24, 3)), IMAGE),
+    "sum over positions": (does(lambda m, x: m.fc(F.relu(m.conv(x)).sum((2, 3))), conv=FOUR, fc=LAST), IMAGE),
+    "BatchNorm1d of a flat image": (
+        lambda: nn.Sequential(nn.Conv2d(2, 3, 2), nn.Flatten(), nn.BatchNorm1d(90), nn.ReLU(), nn.Linear(90, 3)), IMAGE
+    ),
+    "BatchNorm after ReLU and pooling": (
+        lambda: head(nn.Sequential(nn.Conv2d(2, 3, 2), nn.ReLU(), nn.BatchNorm2d(3), nn.MaxPool2d(2))), IMAGE
+    ),
+    "averages as the output": (
+        lambda: nn.Sequential(nn.Conv2d(2, 3, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()), IMAGE
+    ),
+}  # fmt: skip
+"""Networks of nodes that not every bound takes."""
+
+
 UNKNOWN: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...], str]] = {
-    "GELU": (lambda: nn.Sequential(nn.Linear(5, 4), nn.GELU(), nn.Linear(4, 3)), (5,), "gelu"),
-    "LeakyReLU": (lambda: nn.Sequential(nn.Linear(5, 4), nn.LeakyReLU(0.1), nn.Linear(4, 3)), (5,), "leaky_relu"),
-    "ReLU6": (lambda: nn.Sequential(nn.Linear(5, 4), nn.ReLU6(), nn.Linear(4, 3)), (5,), "hardtanh"),
-    "Tanh": (lambda: nn.Sequential(nn.Linear(5, 4), nn.Tanh(), nn.Linear(4, 3)), (5,), "tanh"),
     "LayerNorm": (lambda: nn.Sequential(nn.Linear(5, 4), nn.LayerNorm(4), nn.Linear(4, 3)), (5,), "layer_norm"),
     "GroupNorm": (
         lambda: head(nn.Sequential(nn.Conv2d(2, 4, 2), nn.GroupNorm(2, 4), nn.ReLU())), IMAGE, "group_norm"
     ),
-    "PReLU": (lambda: nn.Sequential(nn.Linear(5, 4), nn.PReLU(), nn.Linear(4, 3)), (5,), "prelu"),
     "ConvTranspose2d": (lambda: head(nn.ConvTranspose2d(2, 2, 2)), IMAGE, "conv_transpose2d"),
     "Conv3d": (lambda: Does(_layers_1d, conv=nn.Conv3d(1, 2, 2), fc=nn.Linear(16, 3)), (1, 3, 3, 3), "conv3d"),
     "attention": (
@@ -260,14 +366,11 @@ UNKNOWN: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...], str]] = {
         IMAGE, "transpose",
     ),
     "LPPool": (lambda: head(nn.LPPool2d(2, 2)), IMAGE, "pow"),
-    "chunk": (lambda: Does(_chunked, a=nn.Linear(5, 4), b=nn.Linear(4, 3)), (5,), "chunk"),
     "gate": (
         lambda: Does(_excited, conv=nn.Conv2d(2, 3, 2), gate=nn.Conv2d(3, 3, 1), fc=nn.Linear(90, 3)), IMAGE, "mul"
     ),
     "softmax inside": (lambda: nn.Sequential(nn.Linear(5, 4), nn.Softmax(1), nn.Linear(4, 3)), (5,), "softmax"),
     "average with divisor": (lambda: pooled(nn.AvgPool2d(2, divisor_override=3)), IMAGE, "avg_pool2d"),
-    "PixelShuffle": (lambda: head(nn.Sequential(nn.Conv2d(2, 4, 2), nn.PixelShuffle(2))), IMAGE, "pixel_shuffle"),
-    "Upsample": (lambda: head(nn.Upsample(scale_factor=2)), IMAGE, "upsample_nearest2d"),
 }  # fmt: skip
 
 

@@ -20,7 +20,6 @@ import torch
 
 from boundcalc.bounds.candidates import Candidates
 from boundcalc.bounds.outcome import Terms
-from boundcalc.bounds.peeling_scale import peeling_scales
 from boundcalc.network.chain import Link, links
 
 TINY = 1e-28
@@ -192,6 +191,12 @@ def _product_of_kernels(candidates: Candidates, terms: Terms) -> torch.Tensor:
     return torch.stack([kernel_frobenius(part).log() for part in parts_of(candidates)]).sum(0)
 
 
+def _node_scale(candidates: Candidates, terms: Terms) -> torch.Tensor:
+    from boundcalc.bounds.peeling.scale import peeling_scales
+
+    return (peeling_scales(candidates, terms) + TINY).log()
+
+
 FROBENIUS = Scale(
     "chains by the product of Frobenius norms of their Toeplitz matrices", _product_of_frobenius
 )
@@ -203,7 +208,7 @@ PATHS = Scale(
 )
 PEELED = Scale(
     "networks with the same connections by their scale rho",
-    lambda candidates, terms: (peeling_scales(candidates, terms) + TINY).log(),
+    _node_scale,
     masked=lambda terms: terms["structure"] == "masked",
 )
 SPECTRAL_ROWS = Balls(

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from boundcalc.norms.rounding import LOG2, log_product
+
 if TYPE_CHECKING:
     from boundcalc.network.network import Network
     from boundcalc.occam.codeword import Codeword, Plan
@@ -18,6 +20,19 @@ EXCESS = "error - margin error"
 
 
 @dataclass(frozen=True)
+class Margins:
+    """R_S of the margins f_y - max_{c != y} f_c of networks whose one homogeneous number is at most rho.
+
+    Attributes:
+        log_rho: log of rho, from above: of the network, or of one with the same margins.
+        log_unit: log of R_S of the margins at rho = 1, from above.
+    """
+
+    log_rho: float
+    log_unit: float
+
+
+@dataclass(frozen=True)
 class Homogeneous:
     """Kind F: R_S(F_rho) = rho * R_S(F_1) with one positively homogeneous number rho of the network.
 
@@ -26,12 +41,22 @@ class Homogeneous:
         log_unit: log of R_S(F_1), from above.
         bits: what was chosen after seeing the sample, in bits of a code fixed before.
         terms: ingredients for the report.
+        margins: the complexity of the class of margins where it is bounded apart (`boundcalc.rademacher.margin`); None where twice
+            R_S(F) stands for it.
+        published: the same bound with the constants that it was published with.
     """
 
     log_rho: float
     log_unit: float
     bits: float = 0.0
     terms: Terms = field(default_factory=dict)
+    margins: Margins | None = None
+    published: Homogeneous | None = None
+
+    @property
+    def of_margins(self) -> Margins:
+        """The complexity that the bound on the error takes."""
+        return self.margins or Margins(self.log_rho, log_product([LOG2, self.log_unit]))
 
 
 @dataclass(frozen=True)
@@ -44,12 +69,14 @@ class PostHoc:
             log gamma; falls with gamma.
         bits: as in `Homogeneous`.
         terms: ingredients for the report.
+        published: as in `Homogeneous`.
     """
 
     numbers: Mapping[str, float]
     log_complexity: Callable[[Mapping[str, float], float], float]
     bits: float = 0.0
     terms: Terms = field(default_factory=dict)
+    published: PostHoc | None = None
 
 
 @dataclass(frozen=True)
@@ -61,12 +88,16 @@ class PostHocClass:
         log_complexity: log R_S of the class of networks whose numbers are at most the given ones, as a function of their logs.
         bits: as in `Homogeneous`.
         terms: ingredients for the report.
+        log_margins: log R_S of the margins, as a function of the same logs; None where twice R_S stands for it.
+        published: as in `Homogeneous`.
     """
 
     numbers: Mapping[str, float]
     log_complexity: Callable[[Mapping[str, float]], float]
     bits: float = 0.0
     terms: Terms = field(default_factory=dict)
+    log_margins: Callable[[Mapping[str, float]], float] | None = None
+    published: PostHocClass | None = None
 
 
 @dataclass(frozen=True)

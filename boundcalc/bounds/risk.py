@@ -1,18 +1,20 @@
-"""The ledger: from a Rademacher complexity to a bound on the 0-1 error (theory section 0).
+"""The ledger: from a Rademacher complexity to a bound on the 0-1 error.
 
-Kind F:    err <= err_gamma(S) + (4/gamma) R_S(F) + 3 sqrt(log(2/share) / (2m)).
-Kind loss: err <= err_gamma(S) + 2 R + 3 sqrt(log(2/share) / (2m)).
+Kind F:    err <= err_gamma(S) + (2/gamma) R_S(margins) + 2 sqrt(log(1/share) / (2m)),    R_S(margins) <= 2 R_S(F).
+Kind loss: err <= err_gamma(S) + 2 R + 2 sqrt(log(1/share) / (2m)).
 `share` is the part of delta that the grid points and choices used have under a prefix code fixed before the sample:
 delta * prod_k w(k) * 2^-bits with w(k) = 2 / (3 (|k|+1)(|k|+2)), whose sum over all integers is 1. Digits of a normalisation
 that was not fixed before the sample are among the bits of every bound (`boundcalc.bounds.normalization`).
-Sources: Bartlett & Mendelson 2002 (symmetrisation, McDiarmid); Maurer 2016 (vector contraction).
+Sources: Bartlett & Mendelson 2002 (symmetrisation, McDiarmid), with the constant of `boundcalc.rademacher.confidence`; margins by
+`boundcalc.rademacher.margin` or Maurer 2016 (vector contraction). What a bound was published with is judged with 4 R_S(F) and
+3 sqrt(log(2/share) / (2m)), and stands among the terms as `as_published`.
 """
 
 from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -32,8 +34,9 @@ from boundcalc.bounds.outcome import (
 )
 from boundcalc.bounds.prices import log2_weight
 from boundcalc.bounds.problem import Problem
-from boundcalc.norms.rounding import exp_up, log_product, log_up, logsumexp, shown, shown_log10, up
+from boundcalc.norms.rounding import LOG2, exp_up, log_product, log_up, logsumexp, shown, shown_log10
 from boundcalc.occam.kl import certificate
+from boundcalc.rademacher.confidence import confidence, confidence_as_published
 
 LOG_STEP = math.log(1.01)
 """log(1 + eta) of every grid r_k = (1 + eta)^k; fixed here, before any sample."""
@@ -70,6 +73,10 @@ class Judged:
 _NO_VALUE = Judged(math.nan, math.nan, None)
 
 
+Confidence = Callable[[float, float, int], float]
+"""(delta, bits, m) -> the confidence term."""
+
+
 @dataclass(frozen=True)
 class _Candidate:
     """A grid point: the log of its margin, margin error, log complexity term and confidence term."""
@@ -82,17 +89,6 @@ class _Candidate:
     @property
     def log_value(self) -> float:
         return logsumexp([self.log_penalty, log_up(self.margin_error + self.confidence, 1)])
-
-
-def confidence(delta: float, bits: float, m: int) -> float:
-    """Return 3 sqrt(log(2 / (delta 2^-bits)) / (2m)).
-
-    Args:
-        delta: failure probability of the whole bound.
-        bits: price of everything chosen after seeing the sample.
-        m: number of samples.
-    """
-    return up(3.0 * math.sqrt(((1.0 + bits) * math.log(2.0) - math.log(delta)) / (2.0 * m)), 16)
 
 
 def grid_above(log_number: float) -> int:
@@ -115,6 +111,21 @@ def judge(outcome: Outcome, problem: Problem) -> Judged:
         outcome: complexity, choices and ingredients.
         problem: sample size, margins, delta and a margin fixed in advance, if any.
     """
+    judged = _judge(outcome, problem, confidence)
+    published = getattr(outcome, "published", None)
+    if published is None or math.isnan(judged.log_value):
+        return judged
+    before = _judge(published, problem, confidence_as_published)
+    as_published = {
+        "complexity": shown(before.log_complexity),
+        "log10_complexity": shown_log10(before.log_complexity),
+        "value": shown(before.log_value),
+        "log10_value": shown_log10(before.log_value),
+    }
+    return replace(judged, terms={**judged.terms, "as_published": as_published})
+
+
+def _judge(outcome: Outcome, problem: Problem, paid: Confidence) -> Judged:
     match outcome:
         case Formula():
             return Judged(
@@ -123,14 +134,14 @@ def judge(outcome: Outcome, problem: Problem) -> Judged:
         case Certificate():
             return _judge_certificate(outcome, problem)
         case Homogeneous():
-            known = outcome.log_rho < math.inf and outcome.log_unit < math.inf
-            return _judge_homogeneous(outcome, problem) if known else _NO_VALUE
+            known = max(outcome.log_rho, outcome.log_unit, outcome.of_margins.log_rho) < math.inf
+            return _judge_homogeneous(outcome, problem, paid) if known else _NO_VALUE
         case PostHoc():
             known = all(number < math.inf for number in outcome.numbers.values())
-            return _judge_post_hoc(outcome, problem) if known else _NO_VALUE
+            return _judge_post_hoc(outcome, problem, paid) if known else _NO_VALUE
         case PostHocClass():
             known = all(number < math.inf for number in outcome.numbers.values())
-            return _judge_post_hoc_class(outcome, problem) if known else _NO_VALUE
+            return _judge_post_hoc_class(outcome, problem, paid) if known else _NO_VALUE
         case Score():
             known = outcome.log_score < math.inf
             return Judged(outcome.log_score, math.inf, None, dict(outcome.terms)) if known else _NO_VALUE
@@ -171,29 +182,31 @@ def _judge_certificate(outcome: Certificate, problem: Problem) -> Judged:
     return Judged(math.inf, log_value, None, {**terms, **outcome.terms}, best, ERROR)
 
 
-def _judge_homogeneous(outcome: Homogeneous, problem: Problem) -> Judged:
+def _judge_homogeneous(outcome: Homogeneous, problem: Problem, paid: Confidence) -> Judged:
     m, delta = problem.energies.m, problem.settings.delta
     price = outcome.bits + problem.settings.normalization.bits
     own_margin = math.log(problem.settings.margin or sys.float_info.min)
+    margins = outcome.of_margins
 
     def at(k: int) -> _Candidate:
-        zero = outcome.log_rho == -math.inf
-        log_margin = own_margin if zero else log_product([outcome.log_rho, -k * LOG_STEP])
-        penalty = log_product([math.log(4.0), k * LOG_STEP, outcome.log_unit])
-        paid = confidence(delta, price + log2_weight(k), m)
-        return _Candidate(log_margin, margin_error(problem, exp_up(log_margin)), penalty, paid)
+        zero = margins.log_rho == -math.inf
+        log_margin = own_margin if zero else log_product([margins.log_rho, -k * LOG_STEP])
+        penalty = log_product([LOG2, k * LOG_STEP, margins.log_unit])
+        doubt = paid(delta, price + log2_weight(k), m)
+        return _Candidate(log_margin, margin_error(problem, exp_up(log_margin)), penalty, doubt)
 
-    if outcome.log_rho == -math.inf:
+    if margins.log_rho == -math.inf:
         best = at(LOWEST)
     else:
-        points = {grid_above(outcome.log_rho - math.log(gamma)) for gamma in _margins(problem)}
+        points = {grid_above(margins.log_rho - math.log(gamma)) for gamma in _margins(problem)}
         best = _choose(at(k) for k in sorted(points | _cheap_points(problem)))
-    return _judged(
-        log_product([outcome.log_rho, outcome.log_unit]), best, outcome.terms, outcome.bits, problem
-    )
+    log_complexity = log_product([outcome.log_rho, outcome.log_unit])
+    own = log_product([margins.log_rho, margins.log_unit])
+    told: Terms = {"margin_complexity": shown(own), "log10_margin_complexity": shown_log10(own)}
+    return _judged(log_complexity, best, {**outcome.terms, **told}, outcome.bits, problem)
 
 
-def _judge_post_hoc(outcome: PostHoc, problem: Problem) -> Judged:
+def _judge_post_hoc(outcome: PostHoc, problem: Problem, paid: Confidence) -> Judged:
     m, delta = problem.energies.m, problem.settings.delta
     points = {name: grid_above(number) for name, number in outcome.numbers.items()}
     rounded = {name: k * LOG_STEP for name, k in points.items()}
@@ -203,10 +216,10 @@ def _judge_post_hoc(outcome: PostHoc, problem: Problem) -> Judged:
     def at(gamma: float) -> _Candidate:
         k = grid_above(-math.log(gamma))
         log_margin = -k * LOG_STEP
-        penalty = log_product([math.log(2.0), outcome.log_complexity(rounded, log_margin)])
-        paid = confidence(delta, price + log2_weight(k), m)
+        penalty = log_product([LOG2, outcome.log_complexity(rounded, log_margin)])
+        doubt = paid(delta, price + log2_weight(k), m)
         reached = margin_error(problem, exp_up(log_product([log_margin])))
-        return _Candidate(log_margin, reached, penalty, paid)
+        return _Candidate(log_margin, reached, penalty, doubt)
 
     cheap = [math.exp(-k * LOG_STEP) for k in sorted(_cheap_points(problem))]
     best = _choose(at(gamma) for gamma in (*_margins(problem), *cheap))
@@ -214,14 +227,21 @@ def _judge_post_hoc(outcome: PostHoc, problem: Problem) -> Judged:
     return _judged(own, best, outcome.terms, bits, problem)
 
 
-def _judge_post_hoc_class(outcome: PostHocClass, problem: Problem) -> Judged:
-    """Judge (2/gamma) R_S as if it were the complexity R of a loss class: 2R = (4/gamma) R_S."""
+def _judge_post_hoc_class(outcome: PostHocClass, problem: Problem, paid: Confidence) -> Judged:
+    """Judge R_S(margins) / gamma as if it were the complexity R of a loss class."""
+
+    def margins(numbers: Mapping[str, float]) -> float:
+        if outcome.log_margins is not None:
+            return outcome.log_margins(numbers)
+        return log_product([LOG2, outcome.log_complexity(numbers)])
 
     def loss_class(numbers: Mapping[str, float], log_gamma: float) -> float:
-        return log_product([math.log(2.0), -log_gamma, outcome.log_complexity(numbers)])
+        return log_product([margins(numbers), -log_gamma])
 
-    scaled = PostHoc(outcome.numbers, loss_class, outcome.bits, outcome.terms)
-    judged = _judge_post_hoc(scaled, problem)
+    own = margins(outcome.numbers)
+    told: Terms = {"margin_complexity": shown(own), "log10_margin_complexity": shown_log10(own)}
+    scaled = PostHoc(outcome.numbers, loss_class, outcome.bits, {**outcome.terms, **told})
+    judged = _judge_post_hoc(scaled, problem, paid)
     return replace(judged, log_complexity=outcome.log_complexity(outcome.numbers))
 
 

@@ -23,12 +23,20 @@ class Energies:
         coordinate: sum_i x_i[coordinate]^2, (channels, height, width) float64, from above.
         largest: max |x|.
         declared: whether these are the declared worst case |x| <= B and not measured.
+        classes: sums of squares over the samples of each label, (labels, channels, height, width) float64, from above; None where
+            they are not known.
+        counts: number of samples of each label, (labels,) int64; None as `classes`.
+        spectrum: squared singular values of the sample as a matrix (m, inputs) in falling order, from above; None where they are
+            not known.
     """
 
     m: int
     coordinate: torch.Tensor
     largest: float
     declared: bool = False
+    classes: torch.Tensor | None = None
+    counts: torch.Tensor | None = None
+    spectrum: tuple[float, ...] | None = None
 
     @property
     def frobenius_squared(self) -> float:

@@ -13,6 +13,7 @@ from boundcalc.empirical.collected import Collected
 from boundcalc.empirical.datasets import Dataset
 from boundcalc.empirical.energies import Energies, energy_of
 from boundcalc.empirical.patches import PatchNorms
+from boundcalc.empirical.second_moments import SecondMoments
 from boundcalc.empirical.split import Split
 from boundcalc.errors import DataError, NotCovered, SampleError
 from boundcalc.network.forward import Evaluate, evaluate_node, run
@@ -110,11 +111,13 @@ def measure(network: Network, data: Dataset, device: str = "cpu", progress: Prog
     count, reason = 0, ""
     train = Collected(data.train.m)
     seen, tally = PatchNorms(network), Tally(network)
+    moments = SecondMoments(network.nodes[0].shape, max(2, network.outputs))
     for x, labels in progress(_batches(network, data.train, data.name), "train", data.train.m):
         energy += x.square().sum(0).reshape(energy.shape)
         peak = torch.maximum(peak, x.abs().amax(0).reshape(peak.shape))
         count += x.shape[0]
         tally.inputs(x, labels)
+        moments.add(x, labels)
         if not reason:
             try:
                 train.add(_margins(network, x, labels, device, tally, seen))
@@ -127,7 +130,8 @@ def measure(network: Network, data: Dataset, device: str = "cpu", progress: Prog
         raise DataError(
             f"{data.name}: the squares of its samples are more than float64 holds: scale them down"
         )
-    energies = Energies(count, energy, float(peak.max()))
+    classes, counts = moments.by_class() or (None, None)
+    energies = Energies(count, energy, float(peak.max()), False, classes, counts, moments.spectrum())
     census = tally.census(run=not reason)
     tests = Tally(network)
     tested, test_reason = _tested(network, data, device, tests, progress)

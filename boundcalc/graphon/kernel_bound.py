@@ -8,7 +8,7 @@ f_c that of Theta_c's space, have
 by Cauchy-Schwarz and Jensen. The minimum-norm interpolant of one-hot labels Y has B^2 = sum_c Y_c^T Theta_c^-1 Y_c and margin 1
 on all of S, so that with the ramp loss of margin 1 and B_k the point of the grid r_k above B
 
-      err <= 4 B_k sqrt(sum_c tr Theta_c) / m + 3 sqrt(log(2 / (delta w(k) 2^-bits)) / (2 m));
+      err <= 4 B_k sqrt(sum_c tr Theta_c) / m + 2 sqrt(log(1 / (delta w(k) 2^-bits)) / (2 m));
 
 with a single output and labels +-1 the 4 is a 2. A mask that saw the data pays its bits, and so does a normalisation that came
 from it: the union bound runs over both, and the kernel is a function of the mask alone. Samples drawn class by class are independent
@@ -34,10 +34,11 @@ import numpy as np
 from scipy.linalg import LinAlgError, cho_factor, cho_solve
 
 from boundcalc.bounds.prices import log2_weight
-from boundcalc.bounds.risk import LOG_STEP, confidence, grid_above
+from boundcalc.bounds.risk import LOG_STEP, grid_above
 from boundcalc.graphon.ntk_maps import Floats, Maps
 from boundcalc.graphon.ntk_spectrum import targets
 from boundcalc.norms.rounding import LOG2, UNIT, log_product, log_up, logsumexp, up
+from boundcalc.rademacher.confidence import confidence
 
 HOELDER = math.pi / math.sqrt(2.0)
 """|arccos a - arccos b| <= HOELDER sqrt(|a - b|) on [-1, 1]."""

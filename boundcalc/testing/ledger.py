@@ -25,16 +25,16 @@ def check_grid_weights(most: int = 2000) -> None:
 
 
 def check_confidence(delta: float, bits: float, m: int) -> None:
-    """Check the confidence term 3 sqrt(log(2 / share) / (2m)) with share = delta 2^-bits, from above.
+    """Check the confidence term 2 sqrt(log(1 / share) / (2m)) with share = delta 2^-bits, from above.
 
     Raises:
         AssertionError: another number.
 
-    Source: Bartlett & Mendelson 2002, by McDiarmid's inequality twice.
+    Source: `boundcalc.rademacher.confidence`, by McDiarmid's inequality once.
     """
     with mpmath.workdps(40):
         share = mpmath.mpf(delta) * mpmath.mpf(2) ** -mpmath.mpf(bits)
-        true = 3 * mpmath.sqrt(mpmath.log(2 / share) / (2 * m))
+        true = 2 * mpmath.sqrt(mpmath.log(1 / share) / (2 * m))
     found = risk.confidence(delta, bits, m)
     assert abs(found - true) <= 1e-12 * true, (
         f"confidence term at delta {delta:g}, {bits:g} bits, m {m}: {found!r}, truly {mpmath.nstr(true, 17)}"

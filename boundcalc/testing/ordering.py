@@ -8,9 +8,9 @@ import torch
 
 from boundcalc.bounds.catalogue import Bound
 from boundcalc.bounds.peeling import dense_structure, masked_structure, positions_for, search
-from boundcalc.bounds.peeling_kernels import Choice, Kernels, Structure
-from boundcalc.bounds.peeling_norms import L2
-from boundcalc.bounds.peeling_walk import Setting, Walk, Walker
+from boundcalc.bounds.peeling.dynamic_program import Setting, Walk, Walker
+from boundcalc.bounds.peeling.kernels import Choice, Kernels, Structure
+from boundcalc.bounds.peeling.norms import L2
 from boundcalc.bounds.problem import Problem
 from boundcalc.network.network import Network
 from boundcalc.network.ops import Affine

@@ -11,8 +11,8 @@ import mpmath
 from mpmath import iv
 
 from boundcalc.bounds.peeling import dense_structure, masked_structure, search
-from boundcalc.bounds.peeling_kernels import Choice, Structure
-from boundcalc.bounds.peeling_walk import Walk
+from boundcalc.bounds.peeling.dynamic_program import Walk
+from boundcalc.bounds.peeling.kernels import Choice, Structure
 from boundcalc.bounds.problem import Problem
 from boundcalc.network.ops import Affine
 from boundcalc.theory.symbolic_interval import Interval, exact, precision

@@ -1,4 +1,4 @@
-"""The ledger in symbols: from a complexity to the bound on the error (theory section 0), evaluated apart from `bounds.risk`."""
+"""The ledger in symbols: from a complexity to the bound on the error evaluated apart from `bounds.risk`."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from boundcalc.theory.symbolic_interval import Interval, exact, exp_of, interval
 e, R, R_1, r_k, gamma, delta, share, m = (
     Symbol(name, positive=True) for name in ("e_gamma", "R", "R_1", "r_k", "gamma", "delta", "share", "m")
 )
-CONFIDENCE = 3 * sqrt(log(2 / share) / (2 * m))
+CONFIDENCE = 2 * sqrt(log(1 / share) / (2 * m))
 VALUES: dict[type, Expr] = {
-    Homogeneous: e + 4 * r_k * R_1 + CONFIDENCE,
+    Homogeneous: e + 2 * r_k * R_1 + CONFIDENCE,
     PostHocClass: e + 4 / gamma * R + CONFIDENCE,
     PostHoc: e + 2 * R + CONFIDENCE,
 }
 MEANINGS: dict[Expr, str] = {
     e: "share of training samples with margin at most gamma",
     R: "the complexity above, its numbers rounded up to their grids",
-    R_1: "the complexity above at scale 1",
+    R_1: "the complexity of the margins at scale 1, at most twice the complexity above",
     r_k: "grid point above scale / gamma",
     share: "part of delta that the grid points and choices have under a prefix code: delta w(k) 2^-bits",
     m: "number of training samples",
@@ -104,8 +104,13 @@ def _law(outcome: Outcome) -> Expr:
 def _homogeneous(form: Form, filled: Filled, evaluation: Evaluation, outcome: Homogeneous) -> Interval:
     if outcome.log_rho == -math.inf or evaluation.judged.log_margin is None:
         raise NotFilled("the network is 0")
-    k = nearest_point(outcome.log_rho - evaluation.judged.log_margin)
-    unit = form.evaluate(filled, form.formula / form.rho)
+    margins = outcome.of_margins
+    k = nearest_point(margins.log_rho - evaluation.judged.log_margin)
+    unit = (
+        form.evaluate(filled, 2 * form.formula / form.rho)
+        if outcome.margins is None
+        else exp_of(margins.log_unit)
+    )
     own = {R_1: unit, r_k: exp_of(k * LOG_STEP), share: _share(evaluation, [k], outcome.bits)}
     return _ledger(evaluation, own)
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from twins import Sketch
 
 from boundcalc.bounds.peeling import dense_structure, masked_structure
-from boundcalc.bounds.peeling_kernels import Choice, Kernels
-from boundcalc.bounds.peeling_norms import NORMS
-from boundcalc.bounds.peeling_walk import Setting, Walker
+from boundcalc.bounds.peeling.dynamic_program import Setting, Walker
+from boundcalc.bounds.peeling.kernels import Choice, Kernels
+from boundcalc.bounds.peeling.norms import NORMS
 from boundcalc.network.nodes import ExactPositions
 
 

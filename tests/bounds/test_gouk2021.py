@@ -212,7 +212,7 @@ def test_norms_and_distances_are_paid_for_one_by_one(name, margin):
     above = math.exp(outcome.log_complexity({number: k * LOG_STEP for number, k in points.items()}))
     error = float((margins <= judged.margin).double().mean())
     total = error + 4 / judged.margin * above
-    total += 3 * math.sqrt((math.log(2 / 0.05) + price * math.log(2)) / 200)
+    total += 2 * math.sqrt((math.log(1 / 0.05) + price * math.log(2)) / 200)
     assert math.exp(judged.log_value) == pytest.approx(total, rel=1e-9)
     assert judged.log_complexity == outcome.log_complexity(outcome.numbers)
     assert (margin is None) or judged.margin <= margin

@@ -19,7 +19,7 @@ from peeling_networks import (
 )
 from twins import PeelingTwin, Sketch, energies_of, mlp, sample
 
-from boundcalc.bounds.peeling_kernels import group_sizes
+from boundcalc.bounds.peeling.kernels import group_sizes
 from boundcalc.empirical.energies import Energies, declared
 from boundcalc.errors import NotCovered
 from boundcalc.network.nodes import GeneralPosition

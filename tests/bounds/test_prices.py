@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from twins import Sketch, mlp, problem_for, sample
 
 from boundcalc.bounds.peeling import dense_structure, masked_structure, price
-from boundcalc.bounds.peeling_kernels import group_sizes
-from boundcalc.bounds.peeling_walk import split_options
+from boundcalc.bounds.peeling.dynamic_program import split_options
+from boundcalc.bounds.peeling.kernels import group_sizes
 from boundcalc.bounds.prices import CONSTANTS, constant_bits, log2_binomial, mask_bits, subset_bits
 
 

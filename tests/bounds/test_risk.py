@@ -12,8 +12,9 @@ from twins import Sketch, energies_of, mlp, problem_for, sample
 from boundcalc.bounds.catalogue import registry
 from boundcalc.bounds.evaluate import evaluate, evaluate_all
 from boundcalc.bounds.outcome import Homogeneous, PostHoc
-from boundcalc.bounds.risk import LOG_STEP, LOWEST, confidence, grid_above, judge, log2_weight, margin_error
+from boundcalc.bounds.risk import LOG_STEP, LOWEST, grid_above, judge, log2_weight, margin_error
 from boundcalc.empirical.energies import Energies
+from boundcalc.rademacher.confidence import confidence
 
 
 def problem(margins=(), m=100, **settings):
@@ -34,7 +35,7 @@ def test_weights_of_the_grid_sum_to_one():
 
 
 def test_confidence_is_the_shared_delta():
-    assert confidence(0.05, 0, 50) == pytest.approx(3 * math.sqrt(math.log(40) / 100))
+    assert confidence(0.05, 0, 50) == pytest.approx(2 * math.sqrt(math.log(20) / 100))
     assert confidence(0.05, 7, 50) == pytest.approx(confidence(0.05 / 2**7, 0, 50))
     assert math.isfinite(confidence(5e-324, 1e9, 1))
     assert confidence(0.999999, 0, 10**12) > 0
@@ -64,7 +65,7 @@ def test_the_value_is_the_sum_of_its_parts(log_rho, margin, bits):
     k = round((log_rho - math.log(judged.margin)) / LOG_STEP)
     assert math.exp(log_rho - k * LOG_STEP) == pytest.approx(judged.margin, rel=1e-9)
     error = sum(value <= judged.margin for value in spread()) / 100
-    price = 3 * math.sqrt((math.log(2 / 0.05) + (bits + log2_weight(k)) * math.log(2)) / 200)
+    price = 2 * math.sqrt((math.log(1 / 0.05) + (bits + log2_weight(k)) * math.log(2)) / 200)
     total = error + 4 / judged.margin * complexity + price
     assert math.exp(judged.log_value) == pytest.approx(total, rel=1e-9)
     assert math.exp(judged.log_value) >= total * (1 - 1e-14)
@@ -105,7 +106,7 @@ def test_post_hoc_numbers_are_rounded_up_and_each_is_paid(margin):
     price = sum(log2_weight(point) for point in points.values()) + log2_weight(k)
     error = sum(value <= judged.margin for value in spread()) / 100
     total = error + 2 * math.exp(-9 + rounded) / judged.margin
-    total += 3 * math.sqrt((math.log(2 / 0.05) + price * math.log(2)) / 200)
+    total += 2 * math.sqrt((math.log(1 / 0.05) + price * math.log(2)) / 200)
     assert math.exp(judged.log_value) == pytest.approx(total, rel=1e-9)
     assert judged.log_complexity == pytest.approx(-9 + 0.25 - math.log(judged.margin))
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from boundcalc import analyze, gntk, load
-from boundcalc.bounds.risk import LOG_STEP, confidence, grid_above, log2_weight
+from boundcalc.bounds.risk import LOG_STEP, grid_above, log2_weight
 from boundcalc.empirical.datasets import open_data
 from boundcalc.errors import NotCovered, UsageError
 from boundcalc.graphon.kernel_bound import (
@@ -26,6 +26,7 @@ from boundcalc.graphon.ntk_maps import from_graphons
 from boundcalc.graphon.ntk_network import exact_maps, maps_of
 from boundcalc.graphon.ntk_spectrum import decompose, residual, spectrum, targets
 from boundcalc.options import Options
+from boundcalc.rademacher.confidence import confidence
 
 
 def kernel(m=20, seed=0):

@@ -15,7 +15,7 @@ from twins import Sketch, sample
 from boundcalc import testing
 from boundcalc.bounds import Bound, Homogeneous
 from boundcalc.bounds.peeling import dense_structure
-from boundcalc.bounds.peeling_norms import L2
+from boundcalc.bounds.peeling.norms import L2
 from boundcalc.testing import ordering
 
 

@@ -10,10 +10,10 @@ from functools import cache
 import pytest
 import torch
 
-from boundcalc.bounds import peeling_norms
 from boundcalc.bounds.catalogue import Bound, registry
 from boundcalc.bounds.classes import FROBENIUS, SPECTRAL_ROWS, Scale, parts_of
 from boundcalc.bounds.outcome import Formula, Homogeneous, PostHoc
+from boundcalc.bounds.peeling import norms as peeling_norms
 from boundcalc.bounds.risk import margin_error
 from boundcalc.errors import DataError
 from boundcalc.norms.toeplitz import Rows

@@ -22,8 +22,8 @@ import torch
 from boundcalc.bounds.catalogue import Bound, register
 from boundcalc.bounds.classes import PEELED
 from boundcalc.bounds.outcome import Homogeneous, Terms
-from boundcalc.bounds.peeling_kernels import Choice, Kernels, Structure
-from boundcalc.bounds.peeling_walk import Setting, Walk, Walker, split_options
+from boundcalc.bounds.peeling.dynamic_program import Setting, Walk, Walker, split_options
+from boundcalc.bounds.peeling.kernels import Choice, Kernels, Structure
 from boundcalc.bounds.prices import CONSTANTS, constant_bits, mask_bits
 from boundcalc.bounds.problem import Problem
 from boundcalc.network.network import Network

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
-from boundcalc.bounds.peeling_norms import NORMS, NodeNorm
+from boundcalc.bounds.peeling.norms import NORMS, NodeNorm
 from boundcalc.network.nodes import Positions, group_sum, ungrouped
 from boundcalc.network.ops import Affine
 from boundcalc.norms.rounding import squared, unit_sized

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from boundcalc.bounds.peeling_norms import NodeNorm
+from boundcalc.bounds.peeling.norms import NodeNorm
 from boundcalc.network.nodes import Field
 from boundcalc.norms.rounding import exponent_of, kept_positive, times_power
 

@@ -9,11 +9,11 @@ from functools import lru_cache
 
 import torch
 
-from boundcalc.bounds.peeling_feed import Feed
-from boundcalc.bounds.peeling_fixed import averaged, pooled, rearranged, relative_paths
-from boundcalc.bounds.peeling_influence import influences
-from boundcalc.bounds.peeling_kernels import Choice, Chosen, Kernels, Structure, group_sizes
-from boundcalc.bounds.peeling_norms import NORMS, NodeNorm
+from boundcalc.bounds.peeling.feed import Feed
+from boundcalc.bounds.peeling.fixed_maps import averaged, pooled, rearranged, relative_paths
+from boundcalc.bounds.peeling.influence import influences
+from boundcalc.bounds.peeling.kernels import Choice, Chosen, Kernels, Structure, group_sizes
+from boundcalc.bounds.peeling.norms import NORMS, NodeNorm
 from boundcalc.empirical.energies import Energies
 from boundcalc.errors import NotCovered
 from boundcalc.network.coverage import operation_name, place_of, require

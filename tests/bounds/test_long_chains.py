@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import boundcalc
-from boundcalc.bounds import peeling_walk
+from boundcalc.bounds.peeling import dynamic_program
 
 
 def chain(layers):
@@ -38,12 +38,12 @@ def calls(work):
 def test_walks_share_what_they_chose_before(monkeypatch):
     copied = []
 
-    class Counted(peeling_walk.State):
+    class Counted(dynamic_program.State):
         def __init__(self, *values, **named):
             super().__init__(*values, **named)
             copied.append(sum(len(value) for value in vars(self).values() if isinstance(value, dict)))
 
-    monkeypatch.setattr(peeling_walk, "State", Counted)
+    monkeypatch.setattr(dynamic_program, "State", Counted)
     report = bounds(40)
     assert len(copied) > 40 and max(copied) <= 4
     assert list(report.to_dict()["bounds"]["peeling"]["terms"]["split"]) == [f"fc{i}" for i in range(40)]

@@ -8,7 +8,7 @@ B^2 = max over paths of A_L prod_{l=2}^{L-1} |pred(l, p_l)| E(p_1),
 
 Source: the technique of Golowich, Rakhlin & Shamir 2018 (Lemma 1) on the node graph of Galanti, Xu, Galanti & Poggio 2023.
 A layer may measure the weights that enter its nodes by an l1 sum over predecessors instead of the l2 norm; then its |pred| is 1, and
-inputs count one by one (`peeling_norms` has the proof). The graph, the split into nodes, these norms and the constant that carries
+inputs count one by one (`norms` has the proof). The graph, the split into nodes, these norms and the constant that carries
 biases are chosen after seeing the sample and paid for in bits.
 """
 

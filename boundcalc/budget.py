@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -56,12 +57,11 @@ class Budget:
         Raises:
             BoundcalcError: the file would take more than its budget; of the kind that `refuse` makes.
         """
+        self.check(size, what)
         self.taken += size
-        if self.taken > self.limit:
-            raise self.error(what)
 
     def check(self, size: int, what: str) -> None:
-        """Refuse what by itself is more than the budget, without counting it: memory that is given back at once.
+        """Refuse what would be more than the budget beside all that was taken, without counting it: memory that is given back.
 
         Args:
             size: in bytes.
@@ -70,16 +70,27 @@ class Budget:
         Raises:
             BoundcalcError: the file would take more than its budget; of the kind that `refuse` makes.
         """
-        if size > self.limit:
-            raise self.error(what)
+        if self.taken + size > self.limit:
+            raise self.error(what, self.taken + size)
 
-    def error(self, what: str) -> BoundcalcError:
+    def settle(self, size: int) -> None:
+        """Count what is left once a file has been read, in the place of all that reading took.
+
+        Args:
+            size: bytes that are still held.
+        """
+        self.taken = size
+
+    def error(self, what: str, needed: int) -> BoundcalcError:
         """Return the error of a file that takes more than its budget.
 
         Args:
             what: needs too much.
+            needed: bytes in all, with it.
         """
+        gigabytes = math.ceil(needed / 1e6) / 1e3
         return self.refuse(
             self.path,
-            f"{what} would take the file above {self.limit / 1e9:.3g} GB of memory; if that is no mistake, raise --max-memory",
+            f"{what} would take the file above {self.limit / 1e9:.3g} GB of memory; if that is no mistake, raise --max-memory, "
+            f"to {gigabytes:.10g} or more",
         )

@@ -5,6 +5,7 @@ For tensors of this size PyTorch's thread pool costs more than the work, a hundr
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,42 @@ def array(tensor: torch.Tensor) -> np.ndarray[Any, Any]:
     return tensor.float().numpy() if tensor.dtype is torch.bfloat16 else tensor.numpy()
 
 
+PIECE = 1 << 18
+"""Entries that are looked at in one go, so that no question needs memory of a tensor's size."""
+
+
+def pieces(*tensors: torch.Tensor) -> Iterator[tuple[np.ndarray[Any, Any], ...]]:
+    """Go through tensors of one shape piece by piece.
+
+    Args:
+        *tensors: of one shape.
+
+    Yields:
+        The same entries of each, at most `PIECE` of them, as `array` shows them; their shape says nothing.
+    """
+    first = tensors[0]
+    if first.numel() <= PIECE:
+        yield tuple(array(tensor) for tensor in tensors)
+        return
+    rows = PIECE * len(first) // first.numel()
+    if rows:
+        for parts in zip(*(tensor.split(rows) for tensor in tensors), strict=True):
+            yield tuple(array(part) for part in parts)
+    else:
+        for number in range(len(first)):
+            yield from pieces(*(tensor[number] for tensor in tensors))
+
+
+def every(test: Callable[..., Any], *tensors: torch.Tensor) -> bool:
+    """Tell whether something holds of all entries.
+
+    Args:
+        test: takes an array a tensor and returns an array of bool.
+        *tensors: of one shape.
+    """
+    return all(bool(test(*parts).all()) for parts in pieces(*tensors))
+
+
 def all_finite(tensor: torch.Tensor) -> bool:
     """Tell whether a tensor has neither infinities nor NaN.
 
@@ -32,9 +69,8 @@ def all_finite(tensor: torch.Tensor) -> bool:
     Returns:
         Whether all entries are finite.
     """
-    values = array(tensor)
     with np.errstate(all="ignore"):
-        return bool(np.isfinite(values.sum(dtype=np.float64)) or np.isfinite(values).all())
+        return every(np.isfinite, tensor)
 
 
 def count_nonzero(tensor: torch.Tensor) -> int:
@@ -46,7 +82,7 @@ def count_nonzero(tensor: torch.Tensor) -> int:
     Returns:
         Their number.
     """
-    return int(np.count_nonzero(array(tensor)))
+    return sum(int(np.count_nonzero(values)) for (values,) in pieces(tensor))
 
 
 def keep_where(keep: torch.Tensor, tensor: torch.Tensor) -> torch.Tensor:

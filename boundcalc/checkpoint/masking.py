@@ -5,17 +5,19 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from boundcalc.checkpoint.arrays import all_finite, array, keep_where
+from boundcalc.checkpoint.arrays import all_finite, every, keep_where
+from boundcalc.checkpoint.conventions.state import State
+from boundcalc.checkpoint.masks.values import is_binary, ones
 from boundcalc.errors import CheckpointError
 
 
 def masked(
-    path: str, key: str, tensor: torch.Tensor, mask: torch.Tensor
+    state: State, key: str, tensor: torch.Tensor, mask: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Set to zero what a mask prunes.
 
     Args:
-        path: the file, for errors.
+        state: of the file; the masked tensor counts in its budget.
         key: of the tensor, for errors.
         tensor: the weights.
         mask: zeros and ones of any type, of the same shape.
@@ -24,26 +26,27 @@ def masked(
         The masked tensor and the mask as bool.
 
     Raises:
-        CheckpointError: when the mask has another shape or other values, or prunes an infinity or a NaN.
+        CheckpointError: when the mask has another shape or other values, prunes an infinity or a NaN, or takes too much memory.
     """
-    keep = as_bool(path, f"the mask of {key}", mask)
+    keep = as_bool(state, f"the mask of {key}", mask)
     if keep.shape != tensor.shape:
         raise CheckpointError(
-            path, f"the mask of {key} has shape {tuple(mask.shape)}, {key} {tuple(tensor.shape)}"
+            state.path, f"the mask of {key} has shape {tuple(mask.shape)}, {key} {tuple(tensor.shape)}"
         )
-    if not all_finite(tensor) and not bool((keep.numpy() | np.isfinite(array(tensor))).all()):
+    if not all_finite(tensor) and not every(lambda kept, values: kept | np.isfinite(values), keep, tensor):
         raise CheckpointError(
-            path,
+            state.path,
             f"{key} is infinite or NaN where its mask is 0, which PyTorch makes NaN; re-save it finite",
         )
+    state.take(tensor.numel() * tensor.element_size(), f"{key}, masked,")
     return keep_where(keep, tensor), keep
 
 
-def as_bool(path: str, what: str, mask: torch.Tensor) -> torch.Tensor:
+def as_bool(state: State, what: str, mask: torch.Tensor) -> torch.Tensor:
     """Check that a mask is made of zeros and ones.
 
     Args:
-        path: the file, for errors.
+        state: of the file; a mask that is not bool yet counts in its budget.
         what: what to call the mask in errors.
         mask: of any type.
 
@@ -51,12 +54,11 @@ def as_bool(path: str, what: str, mask: torch.Tensor) -> torch.Tensor:
         The mask as bool.
 
     Raises:
-        CheckpointError: when it has other values.
+        CheckpointError: when it has other values, or the file takes too much memory.
     """
     if mask.dtype is torch.bool:
         return mask
-    values = array(mask)
-    keep = np.asarray(values == 1)
-    if not bool((keep | (values == 0)).all()):
-        raise CheckpointError(path, f"{what} has values other than 0 and 1")
-    return torch.from_numpy(keep)
+    if not is_binary(mask):
+        raise CheckpointError(state.path, f"{what} has values other than 0 and 1")
+    state.take(mask.numel(), what)
+    return ones(mask)

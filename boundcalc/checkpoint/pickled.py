@@ -32,7 +32,7 @@ def load(source: BinaryIO, path: Path | str, budget: Budget) -> Any:
     """
     if is_zipfile(source):
         with open_zip(source, path) as archive:
-            budget.check(budget.taken + unpacked_size(archive), "what its archive unpacks to")
+            budget.check(unpacked_size(archive), "what its archive unpacks to")
     source.seek(0)
     with warnings.catch_warnings(), _stand_ins():
         warnings.simplefilter("ignore")

@@ -90,7 +90,15 @@ def read(
         before = stamps(files_of(place))
         checkpoint = _read(place, mask, max_memory, mask_from_scores)
         check_unchanged(before)
+    if checkpoint.budget is not None:
+        checkpoint.budget.settle(_held(checkpoint))
     return checkpoint
+
+
+def _held(checkpoint: Checkpoint) -> int:
+    tensors = (*checkpoint.tensors.values(), *checkpoint.masks.values(), *checkpoint.raw.values())
+    storages = {tensor.untyped_storage().data_ptr(): tensor.untyped_storage() for tensor in tensors}
+    return sum(storage.nbytes() for storage in storages.values())
 
 
 def _read(place: Path, mask: Any, max_memory: float | None, density: float | None) -> Checkpoint:
@@ -126,10 +134,10 @@ def _decoded(
 ) -> Checkpoint:
     """Return the content of a state dict and of what lies beside it, without path and digest."""
     quantised.refuse(state)
-    state = lightning.decode(wrappers.strip(validate.usable(state, budget)))
-    state, unpacked = bitmask.decode(state, budget)
+    state = lightning.decode(wrappers.strip(validate.usable(replace(state, budget=budget))))
+    state, unpacked = bitmask.decode(state)
     raw = state.tensors
-    resolved = resolve(state, given, density, ordered=ordered, budget=budget)
+    resolved = resolve(state, given, density, ordered=ordered)
     decoded = decode(masks_applied.without(state, resolved))
     state = masks_applied.apply(decoded, resolved)
     validate.network(state)
@@ -151,6 +159,7 @@ def _decoded(
         networks=state.networks,
         shared=groups(raw),
         metadata=state.metadata,
+        budget=budget,
     )
 
 

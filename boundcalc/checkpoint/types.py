@@ -9,8 +9,13 @@ from typing import Any
 
 import torch
 
+from boundcalc.budget import Budget
 from boundcalc.checkpoint.program import Program
 from boundcalc.checkpoint.shared import Groups
+
+
+_BYTES = 10
+"""A weight in float64, whether it is 0, and whether its mask keeps it."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +62,7 @@ class Checkpoint:
         networks: prefixes of `raw` under which there were state dicts of their own, two or more.
         shared: keys in `raw` that name one tensor in the file.
         metadata: versions of the modules that wrote the state dict, by their names in the file (``_metadata``).
+        budget: memory that the file may still take; None for what is in memory.
     """
 
     path: str
@@ -77,3 +83,14 @@ class Checkpoint:
     networks: tuple[str, ...] = field(default=())
     shared: Groups = field(default=())
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    budget: Budget | None = field(default=None, compare=False, repr=False)
+
+    def check_memory(self) -> None:
+        """Refuse weights that, once more in float64 and with where they are not 0, take more memory than the file may.
+
+        Raises:
+            CheckpointError: they do.
+        """
+        if self.budget is not None:
+            entries = sum(tensor.numel() for tensor in self.tensors.values() if tensor.dim() > 1)
+            self.budget.check(_BYTES * entries, f"its network of {entries:,} weights in float64")

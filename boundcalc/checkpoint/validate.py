@@ -9,7 +9,6 @@ from dataclasses import replace
 
 import torch
 
-from boundcalc.budget import Budget
 from boundcalc.checkpoint.arrays import all_finite
 from boundcalc.checkpoint.conventions.state import State
 from boundcalc.errors import CheckpointError
@@ -18,7 +17,7 @@ _FLOATS = {torch.float16, torch.bfloat16, torch.float32, torch.float64}
 _COUNTS = {torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64}
 
 
-def usable(state: State, budget: Budget | None = None) -> State:
+def usable(state: State) -> State:
     """Check stored tensors before anything is computed with them.
 
     Refused as a `CheckpointError` naming a tensor that is quantised, complex, of a type without arithmetic,
@@ -27,13 +26,12 @@ def usable(state: State, budget: Budget | None = None) -> State:
 
     Args:
         state: as the file has it.
-        budget: of the file; None for tensors that are in memory already.
 
     Returns:
         The state with plain, dense tensors without gradients.
     """
     for key, tensor in (*state.tensors.items(), *state.apart.items()):
-        _check(state, key, tensor.detach(), budget)
+        _check(state, key, tensor.detach())
     tensors = {key: _plain(state, key, tensor) for key, tensor in state.tensors.items()}
     apart = {key: _plain(state, key, tensor) for key, tensor in state.apart.items()}
     return replace(state, tensors=tensors, apart=apart)
@@ -80,7 +78,7 @@ def readable(tensor: torch.Tensor) -> bool:
     return plain and known and not _is_expanded(tensor) and _extent(tensor) <= sys.maxsize
 
 
-def _check(state: State, key: str, tensor: torch.Tensor, budget: Budget | None) -> None:
+def _check(state: State, key: str, tensor: torch.Tensor) -> None:
     for wrong, problem in _WRONG:
         if wrong(tensor):
             raise CheckpointError(state.path, f"{key} is {problem}")
@@ -97,9 +95,8 @@ def _check(state: State, key: str, tensor: torch.Tensor, budget: Budget | None) 
         )
     if tensor.dtype not in _FLOATS | _COUNTS:
         raise CheckpointError(state.path, f"{key} is {_name(tensor)}, a type that weights are not read in")
-    if budget is not None:
-        what = f"{key}, a sparse tensor of shape {shape} made dense," if sparse else f"{key} of shape {shape}"
-        budget.take(math.prod(shape) * tensor.element_size(), what)
+    what = f"{key}, a sparse tensor of shape {shape} made dense," if sparse else f"{key} of shape {shape}"
+    state.take(math.prod(shape) * tensor.element_size(), what)
 
 
 def _plain(state: State, key: str, tensor: torch.Tensor) -> torch.Tensor:

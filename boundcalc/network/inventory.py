@@ -55,10 +55,11 @@ def inventory(checkpoint: Checkpoint, reason: str, prefix: str | None = None) ->
         A network of one operation that is not understood and reads them all; each counts once, also under several names.
 
     Raises:
-        CheckpointError: no key begins with the prefix.
+        CheckpointError: no key begins with the prefix, or the weights take too much memory.
     """
     fitted = fit.under(checkpoint, prefix)
     own = fitted.checkpoint
+    own.check_memory()
     shared = tied.plain(own.shared, own.tensors)
     again = {key for keys in shared for key in keys[1:]}
     aside = {key: why for key in own.tensors if (why := apart.by_name(key)) is not None}

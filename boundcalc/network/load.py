@@ -43,9 +43,11 @@ def from_checkpoint(
     """
     with only_own_errors(checkpoint.path, what="its network cannot be made out"):
         if model is None and checkpoint.program is not None:
+            checkpoint.check_memory()
             return _from_graph(checkpoint, checkpoint.program, input_shape, prefix)
         fitted = fit.under(checkpoint, prefix)
         own = fitted.checkpoint
+        own.check_memory()
         network = infer(own, input_shape) if model is None else _from_model(own, model, input_shape)
         return fit.in_file(network, fitted)
 

@@ -9,6 +9,7 @@ import resource
 import struct
 import subprocess
 import sys
+from pathlib import Path
 from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile
 
 import pytest
@@ -153,13 +154,95 @@ def test_allocations_that_fail_are_one_line(tmp_path):
     assert done.stderr.count("\n") == 1 and "net.pt: " in done.stderr
 
 
+ROWS, COLUMNS = 1 << 10, 1 << 12
+"""2^22 numbers: 17 MB of float32."""
+
+MASKS = {
+    "bool": lambda keep: keep,
+    "uint8": lambda keep: keep.byte(),
+    "int64": lambda keep: keep.long(),
+    "float64": lambda keep: keep.double(),
+    "bfloat16": lambda keep: keep.bfloat16(),
+    "sparse": lambda keep: keep.float().to_sparse(),
+    "rows": lambda keep: keep.any(1),
+    "flat": lambda keep: keep.float().flatten(),
+    "transposed": lambda keep: keep.T.float().contiguous().T,
+}
+
+PEAK = """
+import json, sys
+from pathlib import Path
+from boundcalc.checkpoint import read
+from boundcalc.errors import BoundcalcError
+from boundcalc.network.load import from_checkpoint
+
+def memory(name):
+    return next(int(line.split()[1]) for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(name))
+
+def tried(file, mask, limit):
+    checkpoint = read(file, mask=mask, max_memory=limit)
+    from_checkpoint(checkpoint)
+    return len(checkpoint.masks)
+
+tried(sys.argv[1], None, None)
+for line in sys.stdin:
+    file, mask, limit = json.loads(line)
+    Path("/proc/self/clear_refs").write_text("5")
+    before = memory("VmRSS")
+    try:
+        said = tried(file, mask, limit)
+    except BoundcalcError as refused:
+        said = str(refused)
+    print(json.dumps([said, (memory("VmHWM") - before) / 1e3]), flush=True)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="the peak of memory is Linux's")
+def test_the_peak_of_whatever_is_made_of_masks_is_within_the_budget(tmp_path):
+    keep = torch.arange(ROWS)[:, None].expand(ROWS, COLUMNS) % 3 > 0
+    weight = torch.randn(ROWS, COLUMNS, generator=torch.Generator().manual_seed(0))
+    small = saved(tmp_path / "small.pt", {"fc.weight": weight[:4, :4], "fc.weight_mask": keep[:4, :4]})
+    lone = saved(tmp_path / "lone.pt", {"fc.weight": weight})
+    cases = []
+    for kind, make in MASKS.items():
+        mask = make(keep)
+        dense = mask.to_dense() if mask.is_sparse else mask
+        beside = saved(
+            tmp_path / f"beside-{kind}.pt", {"state_dict": {"fc.weight": weight}, "masks": {"fc": mask}}
+        )
+        alone = saved(tmp_path / f"mask-{kind}.pt", {"fc.weight": mask})
+        cases += [(kind, beside, None), (kind, lone, alone)]
+        if dense.shape == weight.shape:
+            live = saved(tmp_path / f"live-{kind}.pt", {"fc.weight_orig": weight, "fc.weight_mask": mask})
+            inside = saved(tmp_path / f"inside-{kind}.pt", {"fc.weight": weight, "fc.weight_mask": mask})
+            cases += [(kind, live, None), (kind, inside, None)]
+    asked = [
+        json.dumps([str(file), mask and str(mask), limit])
+        for _, file, mask in cases
+        for limit in (0.02, 0.06, 0.15)
+    ]
+    done = subprocess.run(
+        [sys.executable, "-c", PEAK, str(small)],
+        input="\n".join(asked), capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    answers = [json.loads(line) for line in done.stdout.splitlines()]
+    assert len(answers) == len(asked)
+    slack = 5
+    for line, (said, peak) in zip(asked, answers, strict=True):
+        file, mask, limit = json.loads(line)
+        assert peak < 1e3 * limit * (1 if mask is None else 2) + slack, (line, said, peak)
+        assert said == 1 if limit == 0.15 else "GB of memory" in str(said), (line, said)
+
+
 def test_the_rule():
     assert Budget.of("f", 10).limit == LEAST
     assert Budget.of("f", 10**9).limit == TIMES * 10**9
     assert Budget.of("f", 10**9, 0.5).limit == 0.5e9
     budget = Budget("f", 10, DataError.at)
     budget.take(4, "a")
-    budget.check(10, "b")
+    budget.check(6, "b")
+    with pytest.raises(DataError, match=r"f: b would take .*raise --max-memory, to 0\.001 or more"):
+        budget.check(7, "b")
     budget.take(6, "c")
     with pytest.raises(DataError, match="f: d would take"):
         budget.take(1, "d")

@@ -14,7 +14,6 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from boundcalc.budget import Budget
 from boundcalc.checkpoint.arrays import count_nonzero
 from boundcalc.checkpoint.conventions.state import Part, State, listing
 from boundcalc.checkpoint.types import Entry
@@ -25,14 +24,13 @@ _VALUES, _BITS, _SHAPE, _OFFSETS = "compressed", "bitmask", "shape", "row_offset
 _RESAVE = 'save the model decompressed: torch.save(model.state_dict(), "model.pt") after ModelCompressor.decompress_model(model)'
 
 
-def decode(state: State, budget: Budget | None) -> tuple[State, tuple[Entry, ...]]:
+def decode(state: State) -> tuple[State, tuple[Entry, ...]]:
     """Write out weights of which only the surviving values are stored.
 
     Refused as a `CheckpointError` when a part is missing or parts contradict each other.
 
     Args:
-        state: with wrappers cut off.
-        budget: of the file; a weight counts as what it is when written out.
+        state: with wrappers cut off; in its budget a weight counts as what it is when written out.
 
     Returns:
         The state with plain weights and their masks, and what became of the parts of each.
@@ -40,7 +38,7 @@ def decode(state: State, budget: Budget | None) -> tuple[State, tuple[Entry, ...
     layers = [key.removesuffix(_BITS) for key in state.tensors if _is_part(key, _BITS, state.tensors)]
     if not layers:
         return state, ()
-    parts = {f"{layer}weight": _part(state, layer, budget) for layer in layers}
+    parts = {f"{layer}weight": _part(state, layer) for layer in layers}
     sentence = f"{layers[0]}{_VALUES} with {layers[0]}{_BITS}: {listing(parts)} stored by a bitmask"
     before = {new: old for old, new in state.renamed.items()}
     entries = tuple(
@@ -57,7 +55,7 @@ def _is_part(key: str, part: str, tensors: Mapping[str, torch.Tensor]) -> bool:
     return layer != key and (not layer or layer.endswith(".")) and f"{layer}{_VALUES}" in tensors
 
 
-def _part(state: State, layer: str, budget: Budget | None) -> Part:
+def _part(state: State, layer: str) -> Part:
     name, bits, values = (
         f"{layer}weight",
         state.tensors[f"{layer}{_BITS}"],
@@ -67,8 +65,7 @@ def _part(state: State, layer: str, budget: Budget | None) -> Part:
     rows = (*shape[:-1], (shape[-1] + 7) // 8)
     if bits.dtype is not torch.uint8 or bits.numel() != math.prod(rows):
         raise _wrong(state, layer, f"{_BITS} is {tuple(bits.shape)}, not one bit an entry of {shape}")
-    if budget is not None:
-        budget.take(math.prod(shape) * (values.element_size() + 1), f"{name} of shape {shape}")
+    state.take(math.prod(shape) * (values.element_size() + 1), f"{name} of shape {shape}")
     packed = bits.numpy().reshape(rows)
     flags = np.unpackbits(packed, axis=-1, bitorder="little")
     keep = torch.from_numpy(np.ascontiguousarray(flags[..., : shape[-1]])).bool()

@@ -153,5 +153,5 @@ def _apply(
 ) -> tuple[torch.Tensor, torch.Tensor | None]:
     if kind == "spectral_norm":
         return spectral_norm.normed(state, name, tensor, keys["_u"], keys["_v"]), keep
-    tensor, mask = masked(state.path, name, tensor, state.tensors[keys["mask"]])
+    tensor, mask = masked(state, name, tensor, state.tensors[keys["mask"]])
     return tensor, mask if keep is None else mask & keep

@@ -44,5 +44,5 @@ def _part(state: State, name: str) -> Part:
             state.path,
             f"{name} has _orig, _mask and _u: pruned and spectrally normalised in an order that is not told",
         )
-    tensor, keep = masked(state.path, of[0], *(state.tensors[key] for key in of))
+    tensor, keep = masked(state, of[0], *(state.tensors[key] for key in of))
     return Part(tensor, of, keep)

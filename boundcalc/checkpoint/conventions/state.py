@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from boundcalc.budget import Budget
 from boundcalc.errors import CheckpointError
 
 
@@ -44,6 +45,7 @@ class State:
         renamed: key in the file -> key here, where a wrapper's prefix was cut off.
         networks: prefixes of state dicts that lay beside each other, two or more.
         metadata: the state dict's ``_metadata``: module's name in the file -> its version.
+        budget: of the file; None for what is in memory.
     """
 
     path: str
@@ -58,6 +60,20 @@ class State:
     renamed: Mapping[str, str] = field(default_factory=dict)
     networks: tuple[str, ...] = ()
     metadata: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    budget: Budget | None = field(default=None, compare=False, repr=False)
+
+    def take(self, size: int, what: str) -> None:
+        """Count memory in the file's budget before it is allocated.
+
+        Args:
+            size: bytes.
+            what: needs them, for the error.
+
+        Raises:
+            CheckpointError: the file would take more than its budget.
+        """
+        if self.budget is not None:
+            self.budget.take(size, what)
 
     def noting(self, sentence: str, name: str | None = None) -> State:
         """Add evidence.

@@ -55,6 +55,7 @@ def normed(state: State, name: str, magnitude: str, direction: str) -> Part:
     g, v = state.tensors[magnitude], state.tensors[direction]
     axis = _axis(state, magnitude, direction)
     keep = _mask(state, name, magnitude, direction)
+    state.take(v.numel() * v.element_size(), f"{name}, computed from {direction},")
     weight = torch._weight_norm(v, g, axis)
     if keep is not None:
         weight = keep_where(keep, weight)
@@ -83,7 +84,7 @@ def _mask(state: State, name: str, magnitude: str, direction: str) -> torch.Tens
     masks = [state.masks[key].expand(shape) for key in (magnitude, direction) if key in state.masks]
     apart = state.mask_apart(name)
     if apart is not None and apart.shape == shape:
-        masks.append(as_bool(state.path, f"the mask of {name}", apart))
+        masks.append(as_bool(state, f"the mask of {name}", apart))
     return torch.stack(masks).all(0) if masks else None
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+import numpy as np
 import torch
 
-from boundcalc.checkpoint.arrays import count_nonzero, keep_where
+from boundcalc.checkpoint.arrays import keep_where, pieces
 from boundcalc.checkpoint.conventions.state import State
 from boundcalc.checkpoint.masking import masked
 from boundcalc.checkpoint.masks.leaves import spoken
@@ -41,7 +42,7 @@ def apply(state: State, resolved: Resolved) -> State:
     tensors, masks = dict(state.tensors), dict(state.masks)
     for key, mask in resolved.masks.items():
         if key in tensors:
-            tensors[key], keep = masked(state.path, key, tensors[key], mask)
+            tensors[key], keep = masked(state, key, tensors[key], mask)
             masks[key] = keep & masks[key] if key in masks else keep
     state = replace(state, tensors=tensors, masks=masks)
     for sentence, name in resolved.sentences:
@@ -63,7 +64,9 @@ def alive(state: State, resolved: Resolved) -> dict[str, int]:
     for key, mask in resolved.masks.items():
         tensor = state.tensors.get(key)
         if tensor is not None and tensor.shape == mask.shape:
-            found[key] = count_nonzero(tensor) - count_nonzero(keep_where(mask.bool(), tensor))
+            found[key] = sum(
+                int(np.count_nonzero(values[~kept])) for values, kept in pieces(tensor, mask.bool())
+            )
     return found
 
 
@@ -87,7 +90,11 @@ def to_raw(
             continue
         owner = next((name for name in _plain_names(key, raw) if name in masks), None)
         fits = owner is not None and masks[owner].shape == tensor.shape and tensor.is_floating_point()
-        found[key] = keep_where(masks[owner], tensor) if owner is not None and fits else tensor
+        if owner is not None and fits:
+            state.take(tensor.numel() * tensor.element_size(), f"{key}, masked,")
+            found[key] = keep_where(masks[owner], tensor)
+        else:
+            found[key] = tensor
     return found
 
 

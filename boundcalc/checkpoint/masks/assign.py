@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -15,6 +16,7 @@ from boundcalc.checkpoint.masks.fit import Ambiguous, Fitted, Misfit, fit
 from boundcalc.checkpoint.masks.leaves import Leaf, Path
 from boundcalc.checkpoint.masks.order import in_one, in_order
 from boundcalc.checkpoint.masks.targets import Targets
+from boundcalc.checkpoint.masks.values import same
 from boundcalc.checkpoint.masks.words import (
     Says,
     direction,
@@ -89,7 +91,7 @@ def _is_nameless(family: Family) -> bool:
 def _same(one: dict[Path, Fits], other: dict[Path, Fits]) -> bool:
     first, second = list(one.values()), list(other.values())
     return len(first) == len(second) and all(
-        a.keys() == b.keys() and all(torch.equal(a[name].ones, b[name].ones) for name in a)
+        a.keys() == b.keys() and all(same(a[name].ones, b[name].ones) for name in a)
         for a, b in zip(first, second, strict=True)
     )
 
@@ -199,6 +201,7 @@ class _Reading:
 
     def _as_one(self, leaf: Leaf) -> dict[Path, Fits] | Problem:
         assert leaf.tensor is not None
+        self.targets.take(leaf.tensor.numel(), f"the masks in {leaf.name}")
         try:
             return {(): in_one(leaf.tensor, self.targets)}
         except Misfit as misfit:
@@ -270,13 +273,15 @@ class _Reading:
             if len(ways) != 1 or len(shared) != 1:
                 raise Problem(_spoken(leaf, name), str(unsure)) from None
             how = f"{shared[0]}, as its neighbours"
-            found[name] = Fitted(unsure.ways[shared[0]], how, entry=str(leaf.path[0]))
+            found[name] = Fitted(unsure.ways[shared[0]].contiguous(), how, entry=str(leaf.path[0]))
         self._check_positions(pairs, found)
         return found
 
     def _fit(self, leaf: Leaf, name: str) -> Fitted:
         assert leaf.tensor is not None
         shape = tuple(self.targets.tensors[name].shape)
+        if leaf.tensor.dtype is not torch.bool or leaf.tensor.shape != shape:
+            self.targets.take(math.prod(shape), f"the mask {_spoken(leaf, name)} of shape {shape}")
         return fit(leaf.tensor, shape, positions=self.positions, units=self.units)
 
     def _check_positions(self, pairs: list[tuple[str, Leaf]], found: Fits) -> None:

@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 
 import torch
 
-from boundcalc.checkpoint.arrays import count_nonzero
+from boundcalc.checkpoint.arrays import count_nonzero, every
 from boundcalc.checkpoint.conventions.state import listing
 from boundcalc.checkpoint.masks.assign import Problem
 from boundcalc.checkpoint.masks.leaves import Path, spoken
 from boundcalc.checkpoint.masks.orient import Masks
+from boundcalc.checkpoint.masks.values import same
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +61,9 @@ def last_round(name: str, rounds: Mapping[Path, Masks]) -> tuple[Path, str]:
     ]
     last = list(rounds)[numbers.index(max(numbers))]
     for earlier, later in zip(ordered, ordered[1:], strict=False):
-        if earlier.keys() != later.keys() or any(bool((later[key] & ~earlier[key]).any()) for key in later):
+        if earlier.keys() != later.keys() or any(
+            not every(lambda new, old: old | ~new, later[key], earlier[key]) for key in later
+        ):
             raise Problem(
                 name, f"holds several sets of masks ({listing(names)}) of which none is the last of a pruning"
             )
@@ -87,7 +90,7 @@ def combined(sets: list[MaskSet]) -> tuple[Masks, list[str]]:
             if key not in masks:
                 masks[key], owner[key] = keep, one
                 continue
-            if torch.equal(masks[key], keep):
+            if same(masks[key], keep):
                 continue
             if not one.given and not (_all_ones(keep) or _all_ones(masks[key])):
                 raise Problem(one.name, f"and {owner[key].name} are different masks for {key}")

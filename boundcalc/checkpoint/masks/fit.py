@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
-from boundcalc.checkpoint.arrays import array
-from boundcalc.checkpoint.masks.values import is_binary, is_integer, looks_packed, ones
+from boundcalc.checkpoint.arrays import PIECE, array, every
+from boundcalc.checkpoint.masks.values import is_binary, is_integer, looks_packed, ones, same
 
 Shape = tuple[int, ...]
 
@@ -82,15 +83,14 @@ def fit(value: torch.Tensor, shape: Shape, *, positions: bool | None, units: boo
         text = f"has shape {given}, which may be {' or '.join(readings)} of a weight of shape {shape}: save it in the weight's shape"
         raise Ambiguous(text, readings)
     ((how, spread),) = readings.items()
-    return Fitted(spread, how)
+    return Fitted(spread.contiguous(), how)
 
 
 def _may_be_positions(value: torch.Tensor, shape: Shape, units: bool) -> bool:
-    where = array(value).astype(np.int64)
-    if where.ndim != 1:
-        return bool(_grids(where, shape))
+    if value.dim() != 1:
+        return bool(_grids(value, shape))
     try:
-        _flat(where, (shape[0],) if units else shape, shape)
+        _flat(value, (shape[0],) if units else shape, shape)
     except Misfit:
         return False
     return True
@@ -120,8 +120,8 @@ def _readings(where: torch.Tensor, shape: Shape) -> dict[str, torch.Tensor]:
     for how, view in views:
         if not all(size in {1, whole} for size, whole in zip(view, shape, strict=True)) or max(view) == 1:
             continue
-        spread = where.reshape(view).expand(shape).contiguous()
-        if not any(torch.equal(spread, other) for other in found.values()):
+        spread = where.reshape(view).expand(shape)
+        if not any(same(spread, other) for other in found.values()):
             found[how] = spread
     return found
 
@@ -142,47 +142,60 @@ def _at(value: torch.Tensor, shape: Shape, units: bool) -> torch.Tensor:
     Raises:
         Misfit: they are no positions in the shape, or can be read in two ways.
     """
-    where = array(value).astype(np.int64)
-    if where.ndim == 1:
-        return _flat(where, (shape[0],) if units else shape, shape)
-    readings = _grids(where, shape)
+    if value.dim() == 1:
+        return _flat(value, (shape[0],) if units else shape, shape)
+    readings = _grids(value, shape)
     if not readings:
         raise Misfit(f"of shape {tuple(value.shape)} holds no positions in a weight of shape {shape}")
-    if any(not torch.equal(readings[0], other) for other in readings[1:]):
+    if any(not same(readings[0], other) for other in readings[1:]):
         raise Misfit(f"of shape {tuple(value.shape)} can be read row by row or column by column")
     return readings[0]
 
 
-def _grids(where: np.ndarray, shape: Shape) -> list[torch.Tensor]:
+def _grids(value: torch.Tensor, shape: Shape) -> list[torch.Tensor]:
     """Return the readings of positions in several dimensions, a row or a column each, in the weight or its matrix."""
+    if value.dim() != 2:
+        return []
     found = [
         _grid(rows, axes, shape)
         for axes in (shape, (shape[0], math.prod(shape[1:])))
-        for rows in (where, where.T)
+        for rows in (value, value.T)
     ]
     return [pointed for pointed in found if pointed is not None]
 
 
-def _flat(where: np.ndarray, axes: Shape, shape: Shape) -> torch.Tensor:
+def _flat(value: torch.Tensor, axes: Shape, shape: Shape) -> torch.Tensor:
     size = math.prod(axes)
-    if where.size and (where.min() < 0 or where.max() >= size):
+    if not every(lambda positions: (positions >= 0) & (positions < size), value):
         raise Misfit(f"holds positions outside 0..{size - 1}")
-    if np.unique(where).size != where.size:
+    pointed = _pointed((array(part).astype(np.int64) for part in value.split(PIECE)), value.numel(), size)
+    if pointed is None:
         raise Misfit("holds a position twice")
+    return (
+        torch.from_numpy(pointed).reshape(*axes, *(1 for _ in shape[len(axes) :])).expand(shape).contiguous()
+    )
+
+
+def _grid(rows: torch.Tensor, axes: Shape, shape: Shape) -> torch.Tensor | None:
+    if rows.shape[0] != len(axes) or len(axes) < 2:
+        return None
+    if not all(
+        every(lambda row, size=size: (row >= 0) & (row < size), row)
+        for row, size in zip(rows, axes, strict=True)
+    ):
+        return None
+    flat = (
+        np.ravel_multi_index(tuple(array(part).astype(np.int64)), axes) for part in rows.split(PIECE, dim=1)
+    )
+    pointed = _pointed(flat, rows.shape[1], math.prod(shape))
+    return None if pointed is None else torch.from_numpy(pointed.reshape(shape))
+
+
+def _pointed(positions: Iterable[np.ndarray], count: int, size: int) -> np.ndarray | None:
+    """Return where positions point, None where there are more of them than places or one comes twice."""
+    if count > size:
+        return None
     pointed = np.zeros(size, dtype=bool)
-    pointed[where] = True
-    spread = pointed.reshape(*axes, *(1 for _ in shape[len(axes) :]))
-    return torch.from_numpy(np.array(np.broadcast_to(spread, shape)))
-
-
-def _grid(rows: np.ndarray, axes: Shape, shape: Shape) -> torch.Tensor | None:
-    if rows.ndim != 2 or rows.shape[0] != len(axes) or len(axes) < 2:
-        return None
-    if rows.size and ((rows < 0).any() or (rows >= np.array(axes)[:, None]).any()):
-        return None
-    flat = np.ravel_multi_index(tuple(rows), axes)
-    if np.unique(flat).size != flat.size:
-        return None
-    pointed = np.zeros(math.prod(shape), dtype=bool)
-    pointed[flat] = True
-    return torch.from_numpy(pointed.reshape(shape))
+    for part in positions:
+        pointed[part] = True
+    return pointed if np.count_nonzero(pointed) == count else None

@@ -121,7 +121,8 @@ def is_masks_alone(saved: Any, file: str, named: bool) -> bool:
 def _made_plain(leaf: Leaf, given: Given) -> Leaf:
     if leaf.tensor is None:
         return leaf
-    plain = validate.usable(State(given.path, {leaf.name: leaf.tensor}), given.budget).tensors[leaf.name]
+    alone = State(given.path, {leaf.name: leaf.tensor}, budget=given.budget)
+    plain = validate.usable(alone).tensors[leaf.name]
     return Leaf(leaf.path, plain, leaf.is_list)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from boundcalc.checkpoint.arrays import array
+from boundcalc.checkpoint.arrays import pieces
 from boundcalc.checkpoint.masks.assign import Fits, Problem
 from boundcalc.checkpoint.masks.families import Family
 from boundcalc.checkpoint.masks.targets import Targets
@@ -35,18 +35,22 @@ def orient(family: Family, fits: Fits, targets: Targets) -> tuple[Masks, str]:
     says = direction(family.words)
     if not any(bool(one.ones.any()) for one in fits.values()):
         if positions and says is Says.PRUNED:
-            return _inverted(fits), "no position is pruned"
+            return _inverted(fits, targets), "no position is pruned"
         raise Problem(family.name, "would prune every weight", masklike=family.named)
     if all(bool(one.ones.all()) for one in fits.values()) and not positions and says is not Says.PRUNED:
         return _kept(fits), "all ones: it prunes nothing"
     if under_ones == 0 and under_zeros > 0:
         if says is Says.KEPT:
             raise Problem(family.name, "says what is kept, and all weights there are 0 while others are not")
-        return _inverted(fits), "1 means pruned in it: all weights under its ones are 0"
+        return _inverted(fits, targets), "1 means pruned in it: all weights under its ones are 0"
     if under_zeros == 0 and under_ones > 0 and not (positions and says is Says.PRUNED):
         return _kept(fits), ""
     if positions and says in {Says.KEPT, Says.PRUNED}:
-        return (_kept(fits), "") if says is Says.KEPT else (_inverted(fits), "positions that are pruned")
+        return (
+            (_kept(fits), "")
+            if says is Says.KEPT
+            else (_inverted(fits, targets), "positions that are pruned")
+        )
     if positions or not family.named or says in {None, Says.PRUNED}:
         raise Problem(family.name, "does not tell whether 1 means kept or pruned")
     return _kept(fits), ""
@@ -56,9 +60,8 @@ def _alive(fits: Fits, targets: Targets) -> tuple[int, int]:
     """Count nonzero weights under the ones and under the zeros; tensors that are all 0 tell nothing."""
     under_ones = under_zeros = 0
     for name, one in fits.items():
-        alive = array(targets.tensors[name]) != 0
-        if alive.any():
-            where = one.ones.numpy()
+        for values, where in pieces(targets.tensors[name], one.ones):
+            alive = values != 0
             under_ones += int((alive & where).sum())
             under_zeros += int((alive & ~where).sum())
     return under_ones, under_zeros
@@ -68,5 +71,7 @@ def _kept(fits: Fits) -> Masks:
     return {name: one.ones for name, one in fits.items()}
 
 
-def _inverted(fits: Fits) -> Masks:
+def _inverted(fits: Fits, targets: Targets) -> Masks:
+    for name, one in fits.items():
+        targets.take(one.ones.numel(), f"the mask of {name}")
     return {name: ~one.ones for name, one in fits.items()}

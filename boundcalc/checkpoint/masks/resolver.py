@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 
 import torch
 
-from boundcalc.budget import Budget
 from boundcalc.checkpoint import validate
 from boundcalc.checkpoint.arrays import count_nonzero
 from boundcalc.checkpoint.conventions.state import State, listing
+from boundcalc.checkpoint.masking import as_bool
 from boundcalc.checkpoint.masks import scan, scores
 from boundcalc.checkpoint.masks import targets as found_targets
 from boundcalc.checkpoint.masks.assign import Problem, assign
@@ -51,7 +51,6 @@ def resolve(
     density: float | None = None,
     *,
     ordered: bool = True,
-    budget: Budget | None = None,
 ) -> Resolved:
     """Decide about every entry of a file and of what was given with --mask.
 
@@ -60,7 +59,6 @@ def resolve(
         given: further masks.
         density: the share of each layer's scores that is kept, for edge-popup.
         ordered: whether the keys of the state dict are in the order of the layers.
-        budget: of the file.
 
     Returns:
         The masks, where they come from, and what became of every other entry.
@@ -68,16 +66,14 @@ def resolve(
     Raises:
         CheckpointError: an entry may be a mask and cannot be applied as a whole; the line names it and a way on.
     """
-    return _Resolver(state, density, ordered, budget, any(not one.beside for one in given)).resolve(given)
+    return _Resolver(state, density, ordered, any(not one.beside for one in given)).resolve(given)
 
 
 class _Resolver:
     """Collects answers, one entry after the other."""
 
-    def __init__(
-        self, state: State, density: float | None, ordered: bool, budget: Budget | None, given: bool
-    ) -> None:
-        self.state, self.budget = state, budget
+    def __init__(self, state: State, density: float | None, ordered: bool, given: bool) -> None:
+        self.state = state
         self.ranked = scores.keys(state)
         self.live = _live(state)
         skipped = {*self.ranked, *self.live}
@@ -120,7 +116,7 @@ class _Resolver:
         for key, owner in self.live.items():
             mask, target = self.state.tensors[key], self.targets.tensors.get(owner)
             if target is not None and mask.shape == target.shape and is_binary(mask):
-                found.append(MaskSet(key, {owner: ones(mask)}))
+                found.append(MaskSet(key, {owner: as_bool(self.state, key, mask)}))
         return found
 
     def _popup(self) -> list[MaskSet]:
@@ -144,7 +140,7 @@ class _Resolver:
             for leaf in leaves(value, self.state.path, path):
                 home = next((other for other in others if leaf.path[: len(other)] == other), None)
                 if home is None:
-                    found.append(self._checked(leaf, self.budget))
+                    found.append(self._checked(leaf))
                 elif leaf.tensor is not None:
                     if scan.prunes(leaf) and any(says_mask(part) for part in leaf.parts):
                         self.elsewhere.append(leaf)
@@ -176,11 +172,11 @@ class _Resolver:
                 f"{text}: save the one that is meant by itself, or give its masks with --mask",
             )
 
-    def _checked(self, leaf: Leaf, budget: Budget | None) -> Leaf:
+    def _checked(self, leaf: Leaf) -> Leaf:
         """Return an entry with its tensor made plain, where its name says mask; other tensors are looked at as they are."""
         if leaf.tensor is None or leaf.is_list or not any(speaks_of_masks(part) for part in leaf.parts):
             return leaf if leaf.tensor is None else Leaf(leaf.path, leaf.tensor.detach(), leaf.is_list)
-        return Leaf(leaf.path, _plain(self.state.path, leaf, budget))
+        return Leaf(leaf.path, _plain(self.state, leaf))
 
     def _settled(self, family: Family) -> list[MaskSet]:
         """Return the masks of a family; none where it is none, or where it is refused later."""
@@ -312,9 +308,10 @@ def _prunes_nothing(family: Family) -> bool:
     return not family.named and all(is_binary(value) and bool(ones(value).all()) for value in values)
 
 
-def _plain(path: str, leaf: Leaf, budget: Budget | None) -> torch.Tensor:
+def _plain(state: State, leaf: Leaf) -> torch.Tensor:
     assert leaf.tensor is not None
-    return validate.usable(State(path, {leaf.name: leaf.tensor}), budget).tensors[leaf.name]
+    alone = State(state.path, {leaf.name: leaf.tensor}, budget=state.budget)
+    return validate.usable(alone).tensors[leaf.name]
 
 
 def _live(state: State) -> dict[str, str]:

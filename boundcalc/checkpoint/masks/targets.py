@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -28,11 +28,13 @@ class Targets:
             direction, which has the same shape and is zero at the same places.
         ordered: whether that order is the order of the layers.
         renamed: key in the file -> key without prefixes.
+        take: counts bytes in the budget of the file, before a mask is made for what needs them.
     """
 
     tensors: Mapping[str, torch.Tensor]
     ordered: bool
     renamed: Mapping[str, str] = field(default_factory=dict)
+    take: Callable[[int, str], None] = lambda size, what: None
 
     @cached_property
     def matrices(self) -> list[str]:
@@ -116,7 +118,7 @@ def of(state: State, skip: Iterable[str], ordered: bool) -> Targets:
         name = None if key in skipped else _plain(key, state.tensors)
         if name is not None and tensor.is_floating_point():
             found.setdefault(name, tensor)
-    return Targets(found, ordered, state.renamed)
+    return Targets(found, ordered, state.renamed, state.take)
 
 
 def _plain(key: str, keys: Mapping[str, torch.Tensor]) -> str | None:

@@ -8,26 +8,24 @@ from collections.abc import Iterable
 import numpy as np
 import torch
 
-from boundcalc.checkpoint.arrays import array
-
-_FIRST = 256
+from boundcalc.checkpoint.arrays import array, every
 
 
 def is_binary(tensor: torch.Tensor) -> bool:
     """Tell whether a tensor is made of zeros and ones, whatever its type."""
-    if tensor.dtype is torch.bool:
-        return True
-    values = array(tensor)
-    return _binary(values.reshape(-1)[:_FIRST]) and _binary(values)
-
-
-def _binary(values: np.ndarray) -> bool:
-    return bool(((values == 0) | (values == 1)).all())
+    return tensor.dtype is torch.bool or every(lambda values: (values == 0) | (values == 1), tensor)
 
 
 def ones(tensor: torch.Tensor) -> torch.Tensor:
     """Return where a tensor of zeros and ones is 1."""
-    return tensor if tensor.dtype is torch.bool else torch.from_numpy(np.asarray(array(tensor) == 1))
+    if tensor.dtype is torch.bool:
+        return tensor
+    return tensor == 1 if tensor.dtype is torch.bfloat16 else torch.from_numpy(np.asarray(array(tensor) == 1))
+
+
+def same(one: torch.Tensor, other: torch.Tensor) -> bool:
+    """Tell whether two tensors have the same shape and values."""
+    return one.shape == other.shape and every(lambda first, second: first == second, one, other)
 
 
 def is_integer(tensor: torch.Tensor) -> bool:

@@ -13,7 +13,6 @@ from boundcalc.budget import Budget
 from boundcalc.checkpoint.program import Program
 from boundcalc.checkpoint.shared import Groups
 
-
 _BYTES = 10
 """A weight in float64, whether it is 0, and whether its mask keeps it."""
 

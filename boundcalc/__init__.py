@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from boundcalc._version import __version__
 
 if TYPE_CHECKING:
-    from boundcalc.analysis import analyze, load
+    from boundcalc.api import analyze, load
     from boundcalc.comparison import compare
     from boundcalc.graphon.ntk import gntk
     from boundcalc.network.network import Network
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 __all__ = ["Network", "Report", "__version__", "analyze", "compare", "gntk", "load"]
 
 _HOMES = {
-    "analyze": "boundcalc.analysis",
+    "analyze": "boundcalc.api",
     "compare": "boundcalc.comparison",
     "gntk": "boundcalc.graphon.ntk",
-    "load": "boundcalc.analysis",
+    "load": "boundcalc.api",
     "Network": "boundcalc.network.network",
     "Report": "boundcalc.report.tree",
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -20,14 +20,13 @@ from boundcalc.findings import Findings, Reference
 from boundcalc.network.bare import with_layer
 from boundcalc.network.fit import in_names_of
 from boundcalc.network.inventory import known_or_weights
-from boundcalc.network.load import check_independent, from_checkpoint, reference_weights
+from boundcalc.network.load import check_independent, from_checkpoint, reference_weights, rewound
 from boundcalc.network.network import Network
-from boundcalc.options import Options, options_of
+from boundcalc.network.ops import Masked
+from boundcalc.options import Options
 from boundcalc.parts import registry
 from boundcalc.parts.bounds import problem_of as problem_in
 from boundcalc.parts.part import NO_SAMPLE, Given, NotRun, Part, device_of
-from boundcalc.report.assemble import assemble
-from boundcalc.report.tree import Report
 
 if TYPE_CHECKING:
     from boundcalc.empirical.datasets import Dataset
@@ -51,52 +50,6 @@ class Clock:
             self.seconds[part] = round(self.seconds.get(part, 0.0) + spent, 6)
 
 
-def analyze(
-    path_or_module: str | Path | torch.nn.Module | Mapping[str, torch.Tensor],
-    data: Any = None,
-    parts: Sequence[str] | None = None,
-    reference: str | Path | None = None,
-    delta: float = 0.05,
-    **options: Any,
-) -> Report:
-    """Report what theory says about one pruned network.
-
-    Args:
-        path_or_module: a checkpoint (any convention of `boundcalc formats`), a torch module, or a state dict.
-        data: a form of ``--data`` (``"mnist:DIR"``, ``"npz:FILE"``, ``"digits"``, ``"sample"``, ``"module:CALLABLE"``), four
-            arrays, or an opened data set; None without data.
-        parts: names of parts; None for all that the input allows.
-        reference: the initialisation.
-        delta: each bound fails with at most this probability.
-        **options: further fields of `boundcalc.options.Options`: model, input_shape, prefix, mask (a file, or a table or list
-            of tensors), mask_from_scores, samples, input_bound, normalize,
-            normalize_fixed, device, seed, margin, mask_origin, calibration, target_error, encoding, cells,
-            batch, sigma_w2, exact, max_memory, learning_rate.
-
-    Returns:
-        The report.
-
-    Raises:
-        CheckpointError: the checkpoint, mask, reference or model is unreadable or refused.
-        DataError: the data is unreadable or does not fit.
-        UsageError: options that contradict each other.
-    """
-    named = (parts,) if isinstance(parts, str) else parts
-    chosen = options_of(
-        {
-            "data": data,
-            "parts": None if named is None else tuple(named),
-            "reference": reference,
-            "delta": delta,
-            **options,
-        }
-    )
-    checkpoint = checkpoint_of(path_or_module, chosen)
-    if isinstance(path_or_module, torch.nn.Module):
-        chosen = replace(chosen, model=path_or_module)
-    return assemble(find(checkpoint, chosen))
-
-
 def checkpoint_of(
     given: str | Path | torch.nn.Module | Mapping[str, Any], options: Options, name: str = "state dict"
 ) -> Checkpoint:
@@ -115,35 +68,6 @@ def checkpoint_of(
     if isinstance(given, Mapping):
         return from_state_dict(given, name, options.mask, options.mask_from_scores)
     return read(given, options.mask, options.max_memory, options.mask_from_scores)
-
-
-def load(
-    path: str | Path | torch.nn.Module | Mapping[str, Any],
-    model: str | torch.nn.Module | None = None,
-    input_shape: tuple[int, ...] | None = None,
-    mask: Any = None,
-    mask_from_scores: float | None = None,
-    prefix: str | None = None,
-) -> Network:
-    """Read a checkpoint and return its network, masked weights in float64.
-
-    Args:
-        path: a checkpoint of any convention of `boundcalc formats`, a torch module, or a state dict.
-        model: where the architecture is, if not in the file; None to infer it.
-        input_shape: one sample's shape, if neither the file nor the model tells it.
-        mask: masks by which the weights are multiplied: a file, or a table or list of tensors.
-        mask_from_scores: the share of each layer that is kept, for the scores of edge-popup.
-        prefix: of the keys of the network that is meant, in a file of several.
-
-    Returns:
-        The network.
-
-    Raises:
-        CheckpointError: it is unreadable or refused, or the architecture is not understood.
-    """
-    own = path if model is None and isinstance(path, torch.nn.Module) else model
-    options = Options(mask=mask, mask_from_scores=mask_from_scores)
-    return from_checkpoint(checkpoint_of(path, options), own, input_shape, prefix)
 
 
 def find(checkpoint: Checkpoint, options: Options, progress: Progress | None = None) -> Findings:
@@ -280,13 +204,26 @@ def _reference(
     checkpoint: Checkpoint, network: Network, options: Options
 ) -> tuple[Reference | None, dict[str, torch.Tensor]]:
     if options.reference is not None:
-        reference = Reference(str(options.reference), "given")
+        start, how = _start(options), "given"
     elif checkpoint.reference is not None and not network.unplaced:
-        reference = Reference(str(checkpoint.reference), "found beside the checkpoint")
+        start, how = read(checkpoint.reference, max_memory=options.max_memory), "found beside the checkpoint"
     else:
         return None, {}
-    start = with_layer(read(reference.path, max_memory=options.max_memory))
-    start = in_names_of(start, [f"{layer.name}.weight" for layer in network.layers()], options.prefix)
+    start = in_names_of(with_layer(start), [_key(layer) for layer in network.counted()], options.prefix)
     weights = reference_weights(network, start)
-    check_independent(network, checkpoint, start, options.prefix)
-    return replace(reference, tensors=start.tensors), weights
+    if options.needs_a_forward_pass or not rewound(network, start):
+        check_independent(network, checkpoint, start, options.prefix)
+    return Reference(start.path, how, start.tensors), weights
+
+
+def _start(options: Options) -> Checkpoint:
+    given = options.reference
+    if isinstance(given, torch.nn.Module):
+        return from_state_dict(given.state_dict(), type(given).__name__)
+    if isinstance(given, Mapping):
+        return from_state_dict(given, "reference state dict")
+    return read(given, max_memory=options.max_memory)
+
+
+def _key(layer: Masked) -> str:
+    return layer.key or f"{layer.name}.weight"

@@ -12,6 +12,7 @@ from torch import nn
 
 from boundcalc._version import __version__
 from boundcalc.analysis import checkpoint_of, find
+from boundcalc.api import options_from
 from boundcalc.checkpoint.types import Checkpoint
 from boundcalc.errors import CheckpointError, UsageError
 from boundcalc.graphon.compare import LayerDistance, distances
@@ -51,7 +52,7 @@ def compare(
     cells: int = 64,
     seed: int = 0,
     against: str = "first",
-    parts: Sequence[str] | None = None,
+    only: str | Sequence[str] | None = None,
     **options: Any,
 ) -> Comparison:
     """Put two or more networks side by side: their reports, the distances of their masks, and rank correlations.
@@ -63,7 +64,7 @@ def compare(
         cells: most cells a side of a graphon.
         seed: of the search for a cut, of the bootstrap, and of anything else random.
         against: each network is put beside the ``"first"`` or the ``"previous"`` one.
-        parts: of the reports; None for all that the input allows.
+        only: parts of the reports; None for all that the input allows.
         **options: further fields of `boundcalc.options.Options`, as for `boundcalc.analyze`.
 
     Returns:
@@ -73,15 +74,10 @@ def compare(
         CheckpointError: a checkpoint is unreadable or refused, or no network's layers match those they are put beside.
         DataError: the data is unreadable or does not fit.
         UsageError: fewer than two networks, or options out of range.
+        TypeError: an unknown keyword; names the nearest one.
     """
-    chosen = Options(
-        model=model,
-        input_shape=input_shape,
-        cells=cells,
-        seed=seed,
-        parts=None if parts is None else tuple(parts),
-        **options,
-    )
+    own = {"model": model, "input_shape": input_shape, "cells": cells, "seed": seed, "only": only}
+    chosen = options_from("compare", {**own, **options})
     check(len(networks), against)
     data = _resident(chosen)
     read_networks = [_opened(network, chosen) for network in networks]

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from boundcalc.errors import UsageError
+from boundcalc.nearest import hint
 from boundcalc.parts import registry
 from boundcalc.parts.topology import ENCODINGS
 
@@ -34,13 +35,13 @@ class Options:
         data: a form of ``--data``, arrays, or an opened data set; None without data.
         model: ``FILE.py:CALLABLE``, ``package.module:CALLABLE`` or a torch module; None to infer.
         input_shape: one sample's shape; None to take the data's or the model's.
-        reference: path of the initialisation; None to use one found beside the checkpoint.
+        reference: the initialization, a path, a torch module or a state dict; None to use one found beside the checkpoint.
         prefix: of the keys of the network that is meant, in a file of several.
         mask: path of a separate mask file, or a table or list of masks.
         mask_from_scores: share of each layer that is kept, where the masks are the largest scores of edge-popup.
         samples: m, for bounds without data and for the question whether a sample is large enough.
         input_bound: B with |x| <= B in every coordinate, for a bound without data.
-        parts: which parts to compute; None for all that the input allows.
+        only: which parts to compute; None for all that the input allows.
         normalize: means then standard deviations; their digits are paid for in every bound.
         normalize_fixed: whether they were fixed before the sample, so that they cost nothing.
         device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
@@ -68,13 +69,13 @@ class Options:
     data: Any = None
     model: str | torch.nn.Module | None = None
     input_shape: tuple[int, ...] | None = None
-    reference: str | Path | None = None
+    reference: Any = None
     prefix: str | None = None
     mask: Any = None
     mask_from_scores: float | None = None
     samples: int | None = None
     input_bound: float | None = None
-    parts: tuple[str, ...] | None = None
+    only: tuple[str, ...] | None = None
     normalize: tuple[float, ...] | None = None
     normalize_fixed: bool = False
     device: str = "auto"
@@ -100,9 +101,11 @@ class Options:
         self._check_numbers()
         self._check_calibration()
         self._check_kernel()
-        unknown = [part for part in self.parts or () if part not in registry]
+        unknown = [part for part in self.only or () if part not in registry]
         if unknown:
-            raise UsageError(f"unknown part {unknown[0]!r}: choose from {', '.join(registry)}")
+            raise UsageError(
+                f"unknown part {unknown[0]!r}{hint(unknown[0], registry)} (parts: {', '.join(registry)})"
+            )
         self._check_further()
         for name, value, allowed in (
             ("--mask-origin", self.mask_origin, MASK_ORIGINS),
@@ -205,11 +208,11 @@ class Options:
     @property
     def needs_a_forward_pass(self) -> bool:
         """Whether something is asked for that weights alone do not tell."""
-        return any(given is not None for given in (self.data, self.samples, self.reference))
+        return any(given is not None for given in (self.data, self.samples))
 
     def wants(self, part: str) -> bool:
         """Return whether a part was asked for, by name or by default."""
-        return self.parts is None or part in self.parts
+        return self.only is None or part in self.only
 
 
 def further_options() -> tuple[Option, ...]:

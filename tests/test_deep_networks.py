@@ -31,7 +31,7 @@ def pruned(name):
 
 def check(name, shape):
     report = boundcalc.analyze(
-        pruned(name), parts=("bounds",), samples=50_000, input_bound=1.0, input_shape=shape
+        pruned(name), only=("bounds",), samples=50_000, input_bound=1.0, input_shape=shape
     ).to_dict()
     bounds = report["bounds"]
     assert report["checkpoint"]["density"] == pytest.approx(0.1, abs=1e-3)

@@ -22,7 +22,7 @@ OPTIONS = {"samples": 10_000, "input_bound": 1.0, "input_shape": (1, 28, 28)}
 def reports(tickets):
     return {
         name: boundcalc.analyze(
-            tickets / f"{name}.pt", data="sample", parts=("bounds", "empirical"), passes=0
+            tickets / f"{name}.pt", data="sample", only=("bounds", "empirical"), passes=0
         ).to_dict()
         for name in (*PRUNED, "lenet300_dense")
     }

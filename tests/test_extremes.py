@@ -127,7 +127,7 @@ def test_one_huge_weight_subnormal_ones_and_none_at_all():
 @pytest.mark.parametrize("power", [40, 300, -300])
 def test_a_power_of_two_moved_from_layer_to_layer_changes_no_bound(power):
     """ReLU networks are positively homogeneous: the function stays, and so does every product of norms."""
-    options = {"data": data(), "parts": ("bounds",)}
+    options = {"data": data(), "only": ("bounds",)}
     plain = answered(network(), **options)["bounds"]
     moved = answered(network((2.0**power, 2.0**-power, 1.0)), **options)["bounds"]
     for name in (

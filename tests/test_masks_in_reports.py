@@ -17,7 +17,7 @@ from boundcalc.cli.main import main
 from boundcalc.errors import CheckpointError
 
 SMALL = (
-    {"only": ("topology",)} if "only" in boundcalc.analyze.__code__.co_varnames else {"parts": ("topology",)}
+    {"only": ("topology",)} if "only" in boundcalc.analyze.__code__.co_varnames else {"only": ("topology",)}
 )
 
 

@@ -45,7 +45,7 @@ def test_a_ticket_is_not_its_own_reference(tmp_path):
 def test_nor_is_a_pruned_one(tickets):
     path = tickets / "lenet300_density02.pt"
     with pytest.raises(CheckpointError, match="has the checkpoint's own weights"):
-        boundcalc.analyze(path, reference=path, parts=("samples",), input_shape=(1, 28, 28))
+        boundcalc.analyze(path, reference=path, only=("samples",), input_shape=(1, 28, 28))
 
 
 def test_the_state_dict_of_a_single_layer_has_no_layer_name(tmp_path, capsys):
@@ -116,13 +116,13 @@ def test_flat_samples_and_channel_axes_of_one_are_taken(tmp_path):
 
 def test_the_python_words_that_users_try(tmp_path):
     state = chain(5, 4, 3)
-    assert boundcalc.analyze(state, parts="bounds", samples=10, input_bound=1).to_dict()["bounds"]
+    assert boundcalc.analyze(state, only="bounds", samples=10, input_bound=1).to_dict()["bounds"]
     for wrong in (
         {"delta": "0.05"},
         {"margin": True},
         {"input_shape": "1,5"},
         {"normalize": "0.1,0.3"},
-        {"parts": "bound"},
+        {"only": "bound"},
     ):
         with pytest.raises(UsageError):
             boundcalc.analyze(state, **wrong)
@@ -134,7 +134,7 @@ def test_the_python_words_that_users_try(tmp_path):
 
 def test_the_summary_speaks_of_what_was_asked_for(tmp_path):
     state = chain(5, 4, 3)
-    summary = boundcalc.analyze(state, parts=("samples",), data=arrays((5,), 3)).to_dict()["summary"]
+    summary = boundcalc.analyze(state, only=("samples",), data=arrays((5,), 3)).to_dict()["summary"]
     assert summary == [
         "Nothing is proved of your network: bounds were not asked for (--only).",
         "Empirical part skipped (--only).",

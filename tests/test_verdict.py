@@ -81,20 +81,20 @@ def test_no_statement_about_your_network_moves_with_the_certificate_search(train
     else:
         state, data = perceptron(6, 8, 3), arrays()
     parts = ("bounds", "empirical")
-    plain = boundcalc.analyze(state, data=data, parts=parts, passes=0)
+    plain = boundcalc.analyze(state, data=data, only=parts, passes=0)
     known = network_only(plain)
     assert plain.verdict["compression"]["bound"] == "occam"
     assert (plain.verdict["network"]["value"] is not None) == trained
     for changes in ({"passes": 3}, {"passes": 1, "seed": 5}):
-        assert network_only(boundcalc.analyze(state, data=data, parts=parts, **changes)) == known
+        assert network_only(boundcalc.analyze(state, data=data, only=parts, **changes)) == known
     bounds = {name: bound for name, bound in registry.items() if name != "occam"}
     monkeypatch.setattr(registry, "_bounds", bounds)
-    without = boundcalc.analyze(state, data=data, parts=parts)
+    without = boundcalc.analyze(state, data=data, only=parts)
     assert network_only(without) == known
     assert without.verdict["compression"] is None
     for value in (1e-9, 0.2):
         monkeypatch.setattr(registry, "_bounds", {"made_up": certificate_of(value), **bounds})
-        other = boundcalc.analyze(state, data=data, parts=parts)
+        other = boundcalc.analyze(state, data=data, only=parts)
         assert network_only(other) == known
         assert other.verdict["compression"]["bound"] == "made_up"
         assert other.verdict["compression"]["value"] < 0.3
@@ -102,7 +102,7 @@ def test_no_statement_about_your_network_moves_with_the_certificate_search(train
 
 def test_an_untrained_network_gets_nothing_from_its_compression():
     data, parts = clusters(3000), ("bounds", "empirical")
-    report = boundcalc.analyze(perceptron(3, 3, seed=2), data=data, parts=parts, passes=12)
+    report = boundcalc.analyze(perceptron(3, 3, seed=2), data=data, only=parts, passes=12)
     verdict = report.verdict
     own = report.to_dict()["empirical"]["train_error"]
     assert verdict["compression"]["value"] < own, "the search finds another network, which is better"
@@ -134,8 +134,8 @@ def test_margins_survive_a_test_split_that_cannot_be_run(how):
     x, y = clusters(3000)
     x_test, y_test, where = BROKEN[how](x[:40], y[:40])
     state = {"fc.weight": 1e3 * torch.eye(3)}
-    without = boundcalc.analyze(state, data=(x, y), passes=0, parts=("bounds", "empirical")).to_dict()
-    report = boundcalc.analyze(state, data=(x, y, x_test, y_test), passes=0, parts=("bounds", "empirical"))
+    without = boundcalc.analyze(state, data=(x, y), passes=0, only=("bounds", "empirical")).to_dict()
+    report = boundcalc.analyze(state, data=(x, y, x_test, y_test), passes=0, only=("bounds", "empirical"))
     tree = report.to_dict()
     for name, bound in without["bounds"].items():
         assert tree["bounds"][name] == bound
@@ -155,7 +155,7 @@ def test_a_network_that_errs_on_everything_gets_no_bound_below_1_whatever_the_te
     x, y = clusters(50_000)
     state = {"fc.weight": torch.eye(3)[[1, 2, 0]] * 1e3}
     data = (x, y, _with(x[:40], 0, 1.7e308), y[:40])
-    tree = boundcalc.analyze(state, data=data, passes=0, parts=("bounds", "empirical")).to_dict()
+    tree = boundcalc.analyze(state, data=data, passes=0, only=("bounds", "empirical")).to_dict()
     assert tree["empirical"]["train_error"] == 1
     assert tree["verdict"]["network"]["value"] is None
     for bound in tree["bounds"].values():
@@ -167,7 +167,7 @@ def test_where_training_samples_cannot_be_run_nothing_is_a_bound_on_the_error():
     x, y = clusters(50_000)
     state = {"fc.weight": torch.eye(3, dtype=torch.float64) * 1e200}
     bad = _with(x, 17, 1e150)
-    report = boundcalc.analyze(state, data=(bad, y, x[:40], y[:40]), parts=("bounds", "empirical"))
+    report = boundcalc.analyze(state, data=(bad, y, x[:40], y[:40]), only=("bounds", "empirical"))
     tree = report.to_dict()
     assert {b["bounds"] for b in tree["bounds"].values()} <= {EXCESS, None}
     assert tree["verdict"]["network"] is None
@@ -196,7 +196,7 @@ def test_without_data_no_view_calls_a_number_a_bound_on_the_error(format):
 def test_all_at_once_is_over_the_theorems_asked_for_and_comes_first():
     x, y = clusters(5000)
     state, parts = {"fc.weight": 20 * torch.eye(3)}, ("bounds",)
-    report = boundcalc.analyze(state, data=(x, y), parts=parts, passes=0)
+    report = boundcalc.analyze(state, data=(x, y), only=parts, passes=0)
     tree = report.to_dict()
     asked = [
         name for name, bound in registry.items() if bound.status == "theorem" and bound.subject == "network"
@@ -207,7 +207,7 @@ def test_all_at_once_is_over_the_theorems_asked_for_and_comes_first():
         == len(asked)
         > sum(tree["bounds"][name]["status"] == "theorem" for name in asked) - 1
     )
-    shared = boundcalc.analyze(state, data=(x, y), parts=parts, passes=0, delta=0.05 / len(asked)).to_dict()
+    shared = boundcalc.analyze(state, data=(x, y), only=parts, passes=0, delta=0.05 / len(asked)).to_dict()
     values = {
         name: shared["bounds"][name]["value"] for name in asked if shared["bounds"][name]["bounds"] == "error"
     }
@@ -229,16 +229,16 @@ def test_a_theorem_that_takes_delta_itself_is_computed_again(monkeypatch):
     monkeypatch.setattr(registry, "_bounds", {"theirs": theirs, "galanti2023": registry["galanti2023"]})
     x, y = clusters(200)
     state, parts = {"fc.weight": 20 * torch.eye(3)}, ("bounds",)
-    network = boundcalc.analyze(state, data=(x, y), parts=parts).verdict["network"]
+    network = boundcalc.analyze(state, data=(x, y), only=parts).verdict["network"]
     assert network["value"] == pytest.approx(network["all_at_once"], rel=1e-12), (
         "one theorem alone is all of them"
     )
     monkeypatch.setattr(
         registry, "_bounds", {"theirs": theirs, "also": Bound("also", "F", "theorem", "-", (), compute)}
     )
-    network = boundcalc.analyze(state, data=(x, y), parts=parts).verdict["network"]
+    network = boundcalc.analyze(state, data=(x, y), only=parts).verdict["network"]
     assert network["all_at_once"] == pytest.approx(math.sqrt(math.log(2 / 0.05) / 200))
-    paid = boundcalc.analyze(state, data=(x, y), parts=parts, normalize=(0.0, 1.0)).to_dict()
+    paid = boundcalc.analyze(state, data=(x, y), only=parts, normalize=(0.0, 1.0)).to_dict()
     bits = 1 + math.log2(1.5 * 4 * 5) + 1 + 2 * math.log2(10) + math.log2(3) + math.log2(9)
     expected = math.sqrt((math.log(1 / 0.05) + bits * math.log(2)) / 200)
     assert paid["bounds"]["theirs"]["value"] == pytest.approx(expected)
@@ -249,7 +249,7 @@ def test_nothing_compares_a_certificate_with_a_bound_on_the_network(monkeypatch)
     monkeypatch.setattr(
         registry, "_bounds", {"made_up": certificate_of(1e-9), "peeling": registry["peeling"]}
     )
-    report = boundcalc.analyze({"fc.weight": 20 * torch.eye(3)}, data=(x, y), parts=("bounds",))
+    report = boundcalc.analyze({"fc.weight": 20 * torch.eye(3)}, data=(x, y), only=("bounds",))
     slugs = {section.slug: section for section in document(report.to_dict())}
     assert [row[0] for row in slugs["bounds"].grid.rows] == ["peeling"]
     assert [row[0] for row in slugs["compression"].grid.rows] == ["made_up"]
@@ -259,7 +259,7 @@ def test_nothing_compares_a_certificate_with_a_bound_on_the_network(monkeypatch)
 
 def test_a_verdict_says_why_it_is_empty():
     state, data = perceptron(6, 8, 3), arrays()
-    asked = boundcalc.analyze(state, data=data, parts=("samples",)).verdict
+    asked = boundcalc.analyze(state, data=data, only=("samples",)).verdict
     assert asked["network"] is asked["compression"] is None
     assert (
         asked["reasons"]["network"] == asked["reasons"]["compression"] == "bounds were not asked for (--only)"
@@ -268,12 +268,12 @@ def test_a_verdict_says_why_it_is_empty():
     alone = boundcalc.analyze(state).verdict
     assert alone["reasons"]["network"].startswith("no sample: give --data")
     assert alone["reasons"]["test_set"] == "no data: give --data DATA"
-    halves = boundcalc.analyze(state, data=data[:2], parts=("empirical",)).verdict
+    halves = boundcalc.analyze(state, data=data[:2], only=("empirical",)).verdict
     assert halves["reasons"]["test_set"] == "the data has no test split"
 
 
 def test_warnings_stand_beside_the_verdict_in_every_view():
-    report = boundcalc.analyze(perceptron(6, 8, 3), data=arrays(), parts=("empirical",))
+    report = boundcalc.analyze(perceptron(6, 8, 3), data=arrays(), only=("empirical",))
     tree = report.to_dict()
     tree["verdict"]["warnings"] = ["the masks prune nothing"]
     for format in ("table", "markdown", "latex", "html", "json"):

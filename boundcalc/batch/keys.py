@@ -71,8 +71,10 @@ def settings_of(options: Options) -> Settings:
         UsageError: data or a model that is an object in memory, which no other process can open.
     """
     given = {field.name: getattr(options, field.name) for field in fields(options)}
-    for name in ("data", "model", "mask"):
-        if given[name] is not None and not isinstance(given[name], str | Path if name == "mask" else str):
+    for name in ("data", "model", "mask", "reference"):
+        if given[name] is not None and not isinstance(
+            given[name], str | Path if name in {"mask", "reference"} else str
+        ):
             raise UsageError(
                 f"batch takes {name} by name, not {type(given[name]).__name__}: its workers open it"
             )
@@ -89,7 +91,10 @@ def settings_of(options: Options) -> Settings:
     values = {name: _plain(value) for name, value in given.items() if name not in named}
     if not values["further"]:
         del values["further"]  # so that results of boundcalc without further parts are known again
-    values["parts"] = None if options.parts is None else sorted(set(options.parts))
+    del values["only"]
+    values["parts"] = (
+        None if options.only is None else sorted(set(options.only))
+    )  # its name when stores began
     plugins = sorted(
         f"{one.name} = {one.value} {_version(one)}" for one in entry_points(group="boundcalc.bounds")
     )

@@ -56,7 +56,9 @@ def run(words: list[str]) -> int:
 def _fresh(given: argparse.Namespace, options: Options) -> Comparison:
     from boundcalc.comparison import compare
 
-    return compare(*(name for name, _ in _named(given.checkpoints)), against=given.against, **vars(options))
+    named = {**vars(options), **options.further}
+    del named["further"]
+    return compare(*(name for name, _ in _named(given.checkpoints)), against=given.against, **named)
 
 
 def _stored(given: argparse.Namespace, options: Options) -> Comparison:

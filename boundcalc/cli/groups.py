@@ -14,9 +14,6 @@ FORMATS = ("table", "json", "csv", "markdown", "latex", "html")
 BATCH_FORMATS = ("table", "json", "csv", "markdown", "latex", "html")
 EXPLAIN_FORMATS = ("text", "markdown", "latex")
 
-_FIELDS = {"parts": "only"}
-"""Fields of `Options` whose option has another name."""
-
 
 def analysis_options(parser: argparse.ArgumentParser) -> None:
     """Add, in groups, everything that an analysis depends on."""
@@ -147,6 +144,4 @@ def options(given: argparse.Namespace) -> Options:
         UsageError: they contradict each other.
     """
     names = [*(field.name for field in fields(Options)), *(one.name for one in further_options())]
-    return options_of({
-        name: getattr(given, _FIELDS.get(name, name)) for name in names if name != "further"
-    })  # fmt: skip
+    return options_of({name: getattr(given, name) for name in names if name != "further"})

@@ -112,7 +112,8 @@ def check_independent(
     Raises:
         CheckpointError: it has.
     """
-    keys = [f"{layer.name}.weight" for layer in network.layers()]
+    told = network.counted() if network.unplaced else network.layers()
+    keys = [f"{layer.name}.weight" for layer in told]
     checkpoint = fit.in_names_of(with_layer(checkpoint), keys, prefix)
     pairs = [(checkpoint.tensors.get(key), start.tensors.get(key)) for key in keys]
     if keys and all(
@@ -122,6 +123,20 @@ def check_independent(
             start.path,
             "has the checkpoint's own weights; a reference is the initialisation, which did not see the sample",
         )
+
+
+def rewound(network: Network, start: Checkpoint) -> bool:
+    """Tell whether a pruned checkpoint is set beside an initialization that is not pruned, as after rewinding.
+
+    Args:
+        network: the checkpoint's.
+        start: the reference.
+    """
+    found = [start.tensors.get(weight.key or f"{weight.name}.weight") for weight in network.counted()]
+    dense = [
+        int((tensor == 0).sum()) <= 2 + MOST_ZEROS * tensor.numel() for tensor in found if tensor is not None
+    ]
+    return network.surviving < network.parameters and bool(dense) and all(dense)
 
 
 def _same_survivors(own: torch.Tensor, start: torch.Tensor) -> bool:

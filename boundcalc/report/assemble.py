@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from boundcalc._version import __version__
 from boundcalc.network.ops import Affine
+from boundcalc.network.structure import at_reference, structure
 from boundcalc.parts import Part, registry
 from boundcalc.report import tensors_tree
 from boundcalc.report.tree import SCHEMA, Report
@@ -63,23 +64,43 @@ def _tested(findings: Findings) -> tuple[int, int] | str:
 def _checkpoint(findings: Findings) -> dict[str, Any]:
     checkpoint, network = findings.checkpoint, findings.network
     declared = [weight.declared is not None for weight in network.counted()]
-    mask = "declared" if all(declared) else "declared for some layers, inferred from zeros for the others"
     reference = findings.reference
     return {
         "path": checkpoint.path,
         "sha256": checkpoint.sha256,
         "format": checkpoint.format,
         "evidence": list(checkpoint.evidence),
-        "mask": mask if any(declared) else "inferred from exact zeros",
+        "mask": _mask(declared, dense=network.surviving == network.parameters),
         "parameters": network.parameters,
         "surviving": network.surviving,
         "kept": network.kept,
         "density": network.surviving / network.parameters,
         "biases": network.biases,
         "reference": None if reference is None else {"path": reference.path, "how": reference.how},
+        "at_reference": _all_at_reference(findings),
         "ignored": list(checkpoint.ignored),
         "tensors": tensors_tree.tree(checkpoint, network),
     }
+
+
+def _mask(declared: list[bool], *, dense: bool) -> str:
+    """Say where the masks come from."""
+    if all(declared):
+        return "declared"
+    if any(declared):
+        return "declared for some layers, inferred from zeros for the others"
+    return "no mask found: the network is dense" if dense else "inferred from exact zeros"
+
+
+def _all_at_reference(findings: Findings) -> float | None:
+    """Return the share over all layers that the reference has."""
+    counts = [
+        (layer.surviving, share)
+        for layer in findings.network.counted()
+        if (share := _at_reference(layer, findings)) is not None
+    ]
+    survivors = sum(count for count, _ in counts)
+    return sum(count * share for count, share in counts) / survivors if survivors else None
 
 
 def _network(findings: Findings) -> dict[str, Any]:
@@ -92,13 +113,14 @@ def _network(findings: Findings) -> dict[str, Any]:
         "source": network.source,
         "unplaced": network.unplaced or None,
         "assumptions": list(network.assumptions),
-        "layers": list(map(_layer, network.layers() if known else network.counted())),
+        "layers": [_layer(layer, findings) for layer in (network.layers() if known else network.counted())],
         "uncounted": [asdict(weight) for weight in network.uncounted] if known else [],
         "set_aside": [{"key": key, "why": why} for key, why in network.set_aside],
     }
 
 
-def _layer(layer: Masked) -> dict[str, Any]:
+def _layer(layer: Masked, findings: Findings) -> dict[str, Any]:
+    found = structure(layer)
     return {
         "name": layer.name,
         "kind": layer.kind,
@@ -108,7 +130,25 @@ def _layer(layer: Masked) -> dict[str, Any]:
         "surviving": layer.surviving,
         "kept": layer.kept,
         "density": layer.surviving / layer.parameters,
+        "pattern": None if found.pattern is None else asdict(found.pattern),
+        "outputs": found.outputs,
+        "dead": list(found.dead),
+        "silent": list(found.silent),
+        "inputs": found.inputs,
+        "unread": list(found.unread),
+        "at_reference": _at_reference(layer, findings),
     }
+
+
+def _at_reference(layer: Masked, findings: Findings) -> float | None:
+    """Return the share of a layer's survivors that are where the reference has them; None without a reference that has the layer."""
+    if findings.reference is None:
+        return None
+    key = layer.key or f"{layer.name}.weight"
+    own, start = findings.checkpoint.tensors.get(key), findings.reference.tensors.get(key)
+    if own is None or start is None or own.shape != start.shape:
+        return None
+    return at_reference(own, own != 0, start)
 
 
 def _geometry(layer: Masked) -> dict[str, Any]:

@@ -34,7 +34,7 @@ def reference(findings: Findings) -> list[str]:
         size = float(torch.linalg.vector_norm(weight))
         distance = float(torch.linalg.vector_norm(start.double() * (weight != 0) - weight))
         moved.append(distance / size if size else 0.0)
-    if max(moved) > ROUNDED:
+    if not moved or max(moved) > ROUNDED:
         return []
     return [
         f"{findings.reference.path}: its weights are the checkpoint's to {max(moved):.1g}: a reference is "

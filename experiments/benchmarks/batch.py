@@ -24,7 +24,7 @@ from boundcalc.batch.table import render
 from boundcalc.options import Options
 
 PARTS = ("bounds", "samples", "topology")
-OPTIONS = Options(samples=60000, input_bound=1.0, parts=PARTS)
+OPTIONS = Options(samples=60000, input_bound=1.0, only=PARTS)
 DENSITIES = (0.5, 0.2, 0.1, 0.05, 0.02, 0.01)
 WORKERS = (1, 2)
 LEAST_RATIO = 1.7

@@ -115,7 +115,7 @@ def measure(data: str, checkpoint: str) -> None:
 
     start = time.perf_counter()
     with sampled() as peak:
-        report = boundcalc.analyze(checkpoint, data=data, parts=("empirical",)).to_dict()
+        report = boundcalc.analyze(checkpoint, data=data, only=("empirical",)).to_dict()
     spent = time.perf_counter() - start
     print(report["data"]["m"], peak[0], spent)
 

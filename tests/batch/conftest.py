@@ -93,7 +93,7 @@ def analyse(tmp_path):
     """Runs a batch on one store, for the part samples unless told otherwise."""
 
     def run(*paths, store=tmp_path / "store.sqlite", **options):
-        return runner.run(paths, store, Options(**{"parts": ("samples",), **options}), workers=1)
+        return runner.run(paths, store, Options(**{"only": ("samples",), **options}), workers=1)
 
     return run
 

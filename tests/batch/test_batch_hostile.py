@@ -305,5 +305,5 @@ def test_export_tells_of_no_damage(analyse, folder, store, inline):
 
 def test_nothing_is_begun_for_a_path_that_is_not_there(folder, store):
     with pytest.raises(CheckpointError, match="no such file or folder"):
-        runner.run([folder, folder / "none.pt"], store, Options(parts=("samples",)), 1)
+        runner.run([folder, folder / "none.pt"], store, Options(only=("samples",)), 1)
     assert not store.exists()

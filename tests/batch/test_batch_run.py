@@ -36,7 +36,7 @@ def test_one_row_a_checkpoint_and_the_numbers_of_its_report(analyse, folder, sto
     assert (done.paths, done.done, done.known, done.failed, done.copies) == (3, 3, 0, 0, 0)
     assert [row.path for row in rows(store)] == [str(folder / f"t{i}.pt") for i in range(3)]
     assert done.found == {row.path: row.id for row in rows(store)}
-    report = boundcalc.analyze(folder / "t1.pt", parts=("samples",))
+    report = boundcalc.analyze(folder / "t1.pt", only=("samples",))
     expected = [line[1:] for line in csv.reader(io.StringIO(report.to("csv")))][1:]
     with opened(store) as found:
         numbers = [quantity for row, quantity in found.quantities([done.found[str(folder / "t1.pt")]])]
@@ -109,7 +109,7 @@ def test_other_options_and_other_data_make_other_rows(analyse, folder, store, tm
                 if quantity.quantity == "train_error"
             )
 
-    asked = {"parts": ("empirical",), "data": f"npz:{tmp_path / 'data.npz'}"}
+    asked = {"only": ("empirical",), "data": f"npz:{tmp_path / 'data.npz'}"}
     data(0)
     assert analyse(folder, **asked).done == 3
     assert analyse(folder, **asked).done == 0
@@ -196,7 +196,7 @@ def test_nothing_is_begun_for_what_is_wrong_from_the_start(analyse, folder, stor
 
 def test_watch_is_told_how_far_it_is(folder, store, inline):
     told = []
-    runner.run([folder], store, Options(parts=("samples",)), 1, watch=lambda *seen: told.append(seen))
+    runner.run([folder], store, Options(only=("samples",)), 1, watch=lambda *seen: told.append(seen))
     assert told[-1] == (3, 3)
     assert [settled for settled, _ in told] == sorted(settled for settled, _ in told)
 
@@ -204,7 +204,7 @@ def test_watch_is_told_how_far_it_is(folder, store, inline):
 @pytest.fixture
 def claimed(store, folder):
     """Two runs on one store, and the key of a checkpoint."""
-    settings = settings_of(Options(parts=("samples",)))
+    settings = settings_of(Options(only=("samples",)))
     one, other = Claims(store, settings), Claims(store, settings)
     yield one, other, key_of(folder / "t0.pt", settings)
     one.close()
@@ -235,7 +235,7 @@ def test_a_claim_of_a_process_that_is_gone_is_free_at_once(claimed):
 
 
 def test_a_run_that_was_overtaken_waits_for_what_the_other_makes_of_it(folder, store, inline, monkeypatch):
-    settings = settings_of(Options(parts=("samples",)))
+    settings = settings_of(Options(only=("samples",)))
     other = Claims(store, settings)
     finish = Claims.finish
     stolen = []
@@ -250,7 +250,7 @@ def test_a_run_that_was_overtaken_waits_for_what_the_other_makes_of_it(folder, s
         return finish(self, checkpoint, result)
 
     monkeypatch.setattr(Claims, "finish", overtaken)
-    done = runner.run([folder], store, Options(parts=("samples",)), 1)
+    done = runner.run([folder], store, Options(only=("samples",)), 1)
     monkeypatch.setattr(Claims, "finish", finish)
     other.close()
     assert (done.done, done.known) == (2, 1)
@@ -273,5 +273,5 @@ def test_a_store_that_fails_on_the_way_ends_the_batch_in_one_line(folder, store,
 
     monkeypatch.setattr(claims, "insert_quantities", full)
     with pytest.raises(UsageError, match="store.sqlite: cannot be written: database or disk is full"):
-        runner.run([folder], store, Options(parts=("samples",)), 1)
+        runner.run([folder], store, Options(only=("samples",)), 1)
     assert rows(store) == [], "nothing is left half written"

@@ -17,7 +17,7 @@ from boundcalc.batch.frame import LONG_COLUMNS
 from boundcalc.batch.table import CSV_HEADER, FORMATS, render
 from boundcalc.errors import UsageError
 
-BOUNDS = {"parts": ("bounds", "samples"), "samples": 1000, "input_bound": 1.0}
+BOUNDS = {"only": ("bounds", "samples"), "samples": 1000, "input_bound": 1.0}
 
 
 @pytest.fixture
@@ -176,7 +176,7 @@ def test_without_pandas_records_do_and_load_says_so(filled, monkeypatch):
 
 
 def test_long_arrays_are_in_the_report_alone(analyse, folder, tmp_path, inline):
-    analyse(folder / "t0.pt", parts=("graphon",))
+    analyse(folder / "t0.pt", only=("graphon",))
     with opened(tmp_path / "store.sqlite") as store:
         (row,) = store.rows()
         names = {quantity.quantity.partition("[")[0] for _, quantity in store.quantities()}

@@ -30,7 +30,7 @@ from boundcalc.comparison import compare_reports
 from boundcalc.errors import UsageError
 from boundcalc.options import Options
 
-OPTIONS = {"parts": ("bounds", "samples"), "samples": 1000, "input_bound": 1.0}
+OPTIONS = {"only": ("bounds", "samples"), "samples": 1000, "input_bound": 1.0}
 WORDS = ("--only", "bounds,samples", "--samples", "1000", "--input-bound", "1")
 FORMER = Path(__file__).parent / "store_of_report_1.sql.gz"
 

@@ -17,7 +17,7 @@ def chain(layers):
 
 
 def bounds(layers):
-    return boundcalc.analyze(chain(layers), parts=("bounds",), samples=50, input_bound=1.0)
+    return boundcalc.analyze(chain(layers), only=("bounds",), samples=50, input_bound=1.0)
 
 
 def calls(work):

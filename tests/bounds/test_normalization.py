@@ -95,7 +95,7 @@ def test_any_float_has_a_price():
 
 def report(**options):
     data = (*arrays(), *arrays(60, 1))
-    return boundcalc.analyze(STATE, data=data, passes=0, parts=("bounds",), **options).to_dict()
+    return boundcalc.analyze(STATE, data=data, passes=0, only=("bounds",), **options).to_dict()
 
 
 def test_every_bound_pays_unless_the_numbers_were_fixed():
@@ -134,7 +134,7 @@ def test_the_kernel_bound_pays():
         boundcalc.analyze(
             state,
             data=arrays(40),
-            parts=("gntk",),
+            only=("gntk",),
             normalize=GIVEN,
             normalize_fixed=fixed,
             mask_origin="independent",
@@ -161,13 +161,11 @@ def files(tmp_path):
 @pytest.mark.parametrize("fixed", [False, True])
 def test_opening_the_data_once_for_many_networks_does_not_make_it_free(files, fixed):
     options = {"data": f"npz:{files / 'data.npz'}", "normalize": GIVEN, "normalize_fixed": fixed, "passes": 0}
-    alone = boundcalc.analyze(files / "a.pt", parts=("bounds", "graphon"), **options).to_dict()["bounds"][
+    alone = boundcalc.analyze(files / "a.pt", only=("bounds", "graphon"), **options).to_dict()["bounds"][
         "occam"
     ]
     assert (alone["terms"]["normalization_bits"] > 0) != fixed
-    found = boundcalc.compare(
-        files / "a.pt", files / "b.pt", parts=("bounds", "graphon"), **options
-    ).to_dict()
+    found = boundcalc.compare(files / "a.pt", files / "b.pt", only=("bounds", "graphon"), **options).to_dict()
     assert found["tickets"][0]["quantities"]["bounds.occam.log10_value"] == alone["log10_value"]
     words = [
         "batch",

@@ -177,7 +177,7 @@ def test_the_reports_own_energies(tmp_path):
     random = torch.Generator().manual_seed(0)
     x = torch.rand(9, 2, 3, 3, generator=random, dtype=torch.float64)
     network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(18, 3))
-    data = boundcalc.analyze(network, data=(x.numpy(), np.zeros(9, np.int64)), parts=("samples",)).to_dict()[
+    data = boundcalc.analyze(network, data=(x.numpy(), np.zeros(9, np.int64)), only=("samples",)).to_dict()[
         "data"
     ]
     pixels = [sum_of_squares(x[:, :, i, j]) for i in range(3) for j in range(3)]

@@ -111,7 +111,7 @@ def test_cascades(tmp_path, name):
         in message
     )
     density = {
-        prefix: boundcalc.analyze(path, prefix=prefix, parts=()).to_dict()["checkpoint"]["density"]
+        prefix: boundcalc.analyze(path, prefix=prefix, only=()).to_dict()["checkpoint"]["density"]
         for prefix in (first, second)
     }
     weights = torch.cat([tensor.flatten() for key, tensor in state().items() if key.endswith("weight")])

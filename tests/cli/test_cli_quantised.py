@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from boundcalc.analysis import load
+from boundcalc.api import load
 from boundcalc.bounds import decode, describe, encode, lengths
 from boundcalc.cli.main import main
 

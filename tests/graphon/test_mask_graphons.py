@@ -128,7 +128,7 @@ KEYS = {"name", "density", "histogram", "cut_from_constant", "l2_from_constant"}
 )
 def test_every_ticket_has_graphons(path):
     shape = (1, 28, 28) if path.name.startswith("conv") else None
-    report = boundcalc.analyze(path, parts=("graphon",), input_shape=shape).to_dict()
+    report = boundcalc.analyze(path, only=("graphon",), input_shape=shape).to_dict()
     part = report["graphon"]
     assert part["resolution"] == 64 and report["skipped"] == []
     for one, told in zip(part["layers"], report["network"]["layers"], strict=True):
@@ -151,7 +151,7 @@ def test_the_default_report_has_the_part_in_every_view(capsys):
         ("latex", "Mask graphon"),
         ("csv", "graphon,fc1"),
     ):
-        assert main([ticket, "--only", "graphon", "--cells", "8", "--format", view]) == 0
+        assert main([ticket, "--only", "graphon", "--cells", "8", "--format", view, "--full"]) == 0
         assert word in capsys.readouterr().out
     assert main([ticket, "--cells", "8", "--format", "json"]) == 0
     report = json.loads(capsys.readouterr().out)
@@ -176,7 +176,7 @@ def test_a_resnet_has_a_graphon_a_layer():
         for module in model.modules():
             if isinstance(module, torch.nn.Conv2d):
                 module.weight *= torch.rand_like(module.weight) < 0.2
-    report = boundcalc.analyze(model, parts=("graphon",), input_shape=(3, 32, 32)).to_dict()
+    report = boundcalc.analyze(model, only=("graphon",), input_shape=(3, 32, 32)).to_dict()
     part = report["graphon"]
     assert "ordered for itself alone" in part["chain"]["reason"] and "rolled" in part["note"]
     assert len(part["layers"]) == len(report["network"]["layers"])

@@ -314,7 +314,7 @@ def test_what_is_no_chain_is_not_covered():
 
 def test_the_part_in_the_report():
     x, y = data()
-    tree = analyze(masked(), data=(x, y, x, y), parts=["gntk"], input_shape=(12,)).to_dict()
+    tree = analyze(masked(), data=(x, y, x, y), only=["gntk"], input_shape=(12,)).to_dict()
     part = tree["gntk"]
     assert {"cells", "m", "sigma_w2", "alpha", "effective_rank", "gap", "top5_energy", "condition"} <= set(
         part
@@ -327,7 +327,7 @@ def test_the_part_in_the_report():
     assert part["residual"]["share"] == sorted(part["residual"]["share"], reverse=True)
     assert part["kernels"] == 3
     json.dumps(part, allow_nan=False)
-    free = analyze(masked(), data=(x, y, x, y), parts=["gntk"], input_shape=(12,), mask_origin="independent")
+    free = analyze(masked(), data=(x, y, x, y), only=["gntk"], input_shape=(12,), mask_origin="independent")
     assert free.to_dict()["gntk"]["bound"]["mask_bits"] == 0
     assert free.to_dict()["gntk"]["kernel_bound"] < part["kernel_bound"]
 
@@ -335,7 +335,7 @@ def test_the_part_in_the_report():
 def test_the_batch_says_what_the_bound_is_of():
     x, y = data()
     part = analyze(
-        masked(), data=(x, y, x, y), parts=["gntk"], input_shape=(12,), batch=30, exact=True
+        masked(), data=(x, y, x, y), only=["gntk"], input_shape=(12,), batch=30, exact=True
     ).to_dict()["gntk"]
     assert part["m"] == 30
     assert part["bound"]["of"].endswith("class shares")
@@ -346,17 +346,17 @@ def test_the_batch_says_what_the_bound_is_of():
 @pytest.mark.parametrize("view", ["table", "markdown", "csv", "latex", "json"])
 def test_every_view_shows_it(view):
     x, y = data()
-    text = analyze(masked(), data=(x, y, x, y), parts=["gntk"], input_shape=(12,)).to(view)
+    text = analyze(masked(), data=(x, y, x, y), only=["gntk"], input_shape=(12,)).to(view)
     assert "effective" in text
     if view == "table":
         assert max(map(len, text.splitlines())) <= 100
 
 
 def test_what_could_not_run_says_why(tickets):
-    found = analyze(tickets / "lenet300_density02.pt", parts=["gntk"]).to_dict()
+    found = analyze(tickets / "lenet300_density02.pt", only=["gntk"]).to_dict()
     assert found["skipped"] == [{"part": "gntk", "reason": "no data: give --data DATA"}]
     x, y = data()
-    small = analyze(masked(), data=(x, y, x, y), parts=["gntk"], input_shape=(12,), max_memory=1e-6).to_dict()
+    small = analyze(masked(), data=(x, y, x, y), only=["gntk"], input_shape=(12,), max_memory=1e-6).to_dict()
     assert "raise it, or lower --batch" in small["skipped"][0]["reason"]
 
 
@@ -364,7 +364,7 @@ def test_little_memory_leaves_out_the_outputs_kernels():
     x, y = data(400, 12, 3)
     shapes = ((8, 12), (6, 8), (3, 6))
     part = analyze(
-        masked(shapes), data=(x, y), parts=["gntk"], input_shape=(12,), max_memory=0.0155
+        masked(shapes), data=(x, y), only=["gntk"], input_shape=(12,), max_memory=0.0155
     ).to_dict()["gntk"]
     assert part["kernel_bound"] is None
     assert "kernels of all outputs do not fit" in part["bound"]["reason"]

@@ -182,7 +182,7 @@ def test_an_unused_head_is_listed_and_the_rest_is_read(aux, tmp_path):
     found = network(saved(tmp_path, state), Heads(aux))
     assert counts(found) == (66, sum(int((state[f"{n}.weight"] != 0).sum()) for n in "ac"))
     assert [key for key, _ in found.set_aside] == ["aux.weight", "aux.bias"]
-    tree = boundcalc.analyze(tmp_path / "net.pt", model=Heads(aux), parts=("samples",)).to_dict()
+    tree = boundcalc.analyze(tmp_path / "net.pt", model=Heads(aux), only=("samples",)).to_dict()
     roles = {entry["key"]: entry["role"] for entry in tree["checkpoint"]["tensors"]}
     assert (roles["aux.weight"], roles["aux.bias"], roles["a.weight"]) == ("not read", "not read", "weight")
     assert {entry["key"] for entry in tree["network"]["set_aside"]} == {"aux.weight", "aux.bias"}

@@ -99,9 +99,10 @@ def test_a_convolution_without_an_input_size(cnn, capsys):
     assert "give --input-shape 3,H,W" in tree["skipped"][0]["reason"]
     assert main([cnn, "--only", "bounds"]) == 1, "a part that was asked for did not run"
     assert "bounds did not run: a convolution's input size" in capsys.readouterr().err
-    for words in (("--samples", "9", "--input-bound", "1"), ("--reference", cnn)):
-        assert main([cnn, *words]) == 3, "these need the network"
-        assert "give --" in capsys.readouterr().err
+    assert main([cnn, "--samples", "9", "--input-bound", "1"]) == 3, "bounds need the network"
+    assert "give --" in capsys.readouterr().err
+    assert main([cnn, "--reference", cnn]) == 3
+    assert "has the checkpoint's own weights" in capsys.readouterr().err
     with pytest.raises(CheckpointError, match="input size"):
         boundcalc.load(cnn)
 
@@ -118,14 +119,14 @@ def test_a_model_without_an_input_size(cnn, tmp_path, capsys):
 
 @pytest.mark.parametrize("view", FORMATS)
 def test_every_view_takes_it(pruned, view):
-    text = boundcalc.analyze(pruned, parts=("graphon",)).to(view)
+    text = boundcalc.analyze(pruned, only=("graphon",)).to(view)
     assert "grouped" in text and "NaN" not in text
 
 
 def test_losses_and_prefixes(pruned):
     state = {f"net.{key}": tensor for key, tensor in pruned.items()}
     state["criterion.weight"] = torch.ones(2, 2)
-    tree = boundcalc.analyze(state, parts=()).to_dict()
+    tree = boundcalc.analyze(state, only=()).to_dict()
     assert [one["key"] for one in tree["network"]["set_aside"]] == ["criterion.weight"]
-    tree = boundcalc.analyze(state, parts=(), prefix="net").to_dict()
+    tree = boundcalc.analyze(state, only=(), prefix="net").to_dict()
     assert tree["network"]["layers"][0]["name"] == "conv"

@@ -65,7 +65,7 @@ def test_distances_from_a_masked_initialisation_are_those_from_zero(tmp_path):
         if start is not None:
             torch.save(start, tmp_path / f"{name}.pt")
         report = boundcalc.analyze(
-            tmp_path / "ticket.pt", samples=100, input_bound=1.0, parts=("bounds",),
+            tmp_path / "ticket.pt", samples=100, input_bound=1.0, only=("bounds",),
             reference=None if start is None else tmp_path / f"{name}.pt",
         ).to_dict()  # fmt: skip
         complexity[name] = report["bounds"]["bartlett2017"]["complexity"]

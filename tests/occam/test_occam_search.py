@@ -385,7 +385,7 @@ def test_outputs_that_overflow_are_told_and_never_count_as_right():
         "fc2.weight": torch.full((3, 4), 1e200, dtype=torch.float64),
     }
     x, y = torch.rand(20, 6, generator=generator).numpy(), torch.tensor([0, 1, 2, 0] * 5).numpy()
-    report = boundcalc.analyze(state, data=(x, y), parts=("bounds", "empirical"), passes=0).to_dict()
+    report = boundcalc.analyze(state, data=(x, y), only=("bounds", "empirical"), passes=0).to_dict()
     assert report["empirical"] is None
     assert any("float64 does not hold" in item["reason"] for item in report["skipped"])
     assert report["bounds"]["occam"]["status"] == "not_covered"

@@ -42,7 +42,7 @@ NAMES = {
 }  # fmt: skip
 PLAIN = "layer"
 OPTIONS = {
-    "parts": ("bounds", "samples", "topology", "graphon"),
+    "only": ("bounds", "samples", "topology", "graphon"),
     "samples": 100,
     "input_bound": 1.0,
     "cells": 2,

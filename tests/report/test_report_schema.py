@@ -42,7 +42,7 @@ def test_a_full_report(full):
 
 @pytest.mark.parametrize(
     "options",
-    [{}, {"samples": 100, "input_bound": 1.0}, {"parts": ("samples",)}],
+    [{}, {"samples": 100, "input_bound": 1.0}, {"only": ("samples",)}],
     ids=["nothing", "declared", "only"],
 )
 def test_a_report_of_less(options):

@@ -41,8 +41,8 @@ def warned():
     return _warned
 
 
-def _warned(subject, data, parts=("empirical",), **options):
-    options = Options(data=data, parts=parts, **options)
+def _warned(subject, data, only=("empirical",), **options):
+    options = Options(data=data, only=only, **options)
     if isinstance(subject, torch.nn.Module):
         options = replace(options, model=subject)
         checkpoint = from_state_dict(subject.state_dict(), type(subject).__name__)

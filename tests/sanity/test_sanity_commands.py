@@ -41,7 +41,7 @@ def test_the_report_and_standard_error_say_the_same(nets, data, capsys):
     lines = json.loads(out)["verdict"]["warnings"]
     assert any("inputs reach 2" in line for line in lines)
     assert err == "".join(f"boundcalc: warning: {line}\n" for line in lines)
-    report = boundcalc.analyze(nets[0], data=data, parts=("empirical",)).to_dict()
+    report = boundcalc.analyze(nets[0], data=data, only=("empirical",)).to_dict()
     assert report["verdict"]["warnings"] == lines
 
 

@@ -23,7 +23,7 @@ def masked(tmp_path, warned):
         torch.save(weights, tmp_path / "weights.pt")
         torch.save(masks, tmp_path / "mask.pt")
         return warned(
-            tmp_path / "weights.pt", None, parts=PARTS, mask=tmp_path / "mask.pt", input_shape=(1, 28, 28)
+            tmp_path / "weights.pt", None, only=PARTS, mask=tmp_path / "mask.pt", input_shape=(1, 28, 28)
         )
 
     return told
@@ -54,9 +54,9 @@ def test_level_0_of_a_lottery_prunes_nothing_and_a_report_may_say_so(warned, tmp
     torch.save(masks, home / "mask.pth")
     count = float(sum(mask.numel() for mask in masks.values()))
     (home / "sparsity_report.json").write_text(json.dumps({"total": count, "unpruned": count}))
-    assert warned(home, None, parts=PARTS) == ()
+    assert warned(home, None, only=PARTS) == ()
     (home / "sparsity_report.json").unlink()
-    assert any("prune nothing" in line for line in warned(home, None, parts=PARTS)) is (level == "level_2")
+    assert any("prune nothing" in line for line in warned(home, None, only=PARTS)) is (level == "level_2")
 
 
 def test_a_mask_of_its_own_weights(masked, state):
@@ -96,13 +96,13 @@ def test_prune_live_keeps_old_values_under_its_mask(warned, tmp_path, state):
         else:
             live[key] = tensor
     torch.save(live, tmp_path / "live.pt")
-    assert warned(tmp_path / "live.pt", None, parts=PARTS, input_shape=(1, 28, 28)) == ()
+    assert warned(tmp_path / "live.pt", None, only=PARTS, input_shape=(1, 28, 28)) == ()
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_a_reference_that_is_the_checkpoint_in_fewer_digits(warned, ticket, tmp_path, state, dtype):
     torch.save({key: tensor.to(dtype) for key, tensor in state.items()}, tmp_path / "half.pt")
-    (line,) = warned(ticket, None, parts=PARTS, reference=tmp_path / "half.pt", input_shape=(1, 28, 28))
+    (line,) = warned(ticket, None, only=PARTS, reference=tmp_path / "half.pt", input_shape=(1, 28, 28))
     assert line.startswith(str(tmp_path / "half.pt"))
     assert "a reference is the initialisation" in line
 

@@ -150,11 +150,11 @@ def test_a_damaged_ticket_says_nothing(warned, sample, level, text):
 def test_a_report_beside_a_file_that_says_another_density(warned, ticket, tmp_path):
     (tmp_path / "ticket.pt").write_bytes(ticket.read_bytes())
     (tmp_path / "sparsity_report.json").write_text('{"total": 266200.0, "unpruned": 6000.0}')
-    (line,) = warned(tmp_path / "ticket.pt", None, parts=("samples",))
+    (line,) = warned(tmp_path / "ticket.pt", None, only=("samples",))
     assert "says that 6000 of 266200 weights stay" in line
     assert "5324" in line
     (tmp_path / "sparsity_report.json").write_text('{"total": 266200.0, "unpruned": 5324.0}')
-    assert warned(tmp_path / "ticket.pt", None, parts=("samples",)) == ()
+    assert warned(tmp_path / "ticket.pt", None, only=("samples",)) == ()
 
 
 @pytest.mark.parametrize(
@@ -163,7 +163,7 @@ def test_a_report_beside_a_file_that_says_another_density(warned, ticket, tmp_pa
 def test_reports_of_other_networks_and_damaged_ones(warned, ticket, tmp_path, text):
     (tmp_path / "ticket.pt").write_bytes(ticket.read_bytes())
     (tmp_path / "sparsity_report.json").write_text(text)
-    assert warned(tmp_path / "ticket.pt", None, parts=("samples",)) == ()
+    assert warned(tmp_path / "ticket.pt", None, only=("samples",)) == ()
 
 
 def test_a_ticket_json_that_says_another_density(warned, sample, level):

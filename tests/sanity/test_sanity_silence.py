@@ -18,11 +18,11 @@ def test_demo_tickets(warned, sample, tickets, name):
 
 def test_a_ticket_with_its_reference_and_every_part_but_bounds(warned, sample, tickets, ticket):
     parts = ("samples", "topology", "graphon", "empirical")
-    assert warned(ticket, sample, parts=parts, reference=tickets / "lenet300_init.pt") == ()
+    assert warned(ticket, sample, only=parts, reference=tickets / "lenet300_init.pt") == ()
 
 
 def test_without_data(warned, ticket):
-    assert warned(ticket, None, parts=("samples",)) == ()
+    assert warned(ticket, None, only=("samples",)) == ()
 
 
 def test_a_ticket_on_its_test_split_alone(warned, ticket, arrays):
@@ -36,7 +36,7 @@ def test_few_samples_are_no_evidence(warned, ticket, arrays):
 
 
 def test_analyze_warns_nobody_in_python(ticket, arrays, recwarn):
-    boundcalc.analyze(ticket, data=(arrays["x_train"] * 255, arrays["y_train"]), parts=("empirical",))
+    boundcalc.analyze(ticket, data=(arrays["x_train"] * 255, arrays["y_train"]), only=("empirical",))
     assert not recwarn.list
 
 

@@ -77,7 +77,7 @@ def test_the_kept_network_is_the_certified_one(tmp_path):
         place.with_suffix(".safetensors"),
         model=f"{tmp_path / 'net.py'}:make",
         data=f"npz:{tmp_path / 'd.npz'}",
-        parts=("empirical",),
+        only=("empirical",),
     ).to_dict()
     assert report["empirical"]["train_error"] == tree["train_error"]
     assert report["checkpoint"]["surviving"] == tree["surviving"]

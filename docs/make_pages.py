@@ -37,10 +37,10 @@ def help_text(words: list[str]) -> str:
 
 def commands() -> str:
     """Return the page of commands."""
-    from boundcalc.cli.main import COMMANDS
+    from boundcalc.cli.commands import NAMES
 
     parts = ["# Commands\n", "Every command as `--help` prints it.\n"]
-    for words in ([], *([command] for command in sorted(COMMANDS))):
+    for words in ([], *([command] for command in sorted(NAMES))):
         name = " ".join(("boundcalc", *words)) if words else "boundcalc CHECKPOINT"
         parts.append(f"## {name}\n\n```text\n{help_text(words).rstrip()}\n```\n")
     return "\n".join(parts)

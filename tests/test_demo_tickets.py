@@ -1,4 +1,4 @@
-"""The whole job on the tickets that ship: what the README claims holds."""
+"""The whole job on the tickets that ship: what the documentation claims holds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The network of the README's smallest certificate: few weights, shared over positions, so that a short description holds them."""
+"""The network of the smallest certificate (docs/results/certificates.md): few weights, shared over positions."""
 
 from __future__ import annotations
 

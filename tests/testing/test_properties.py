@@ -22,7 +22,7 @@ from boundcalc.network.load import from_checkpoint
 from boundcalc.occam.codeword import plan_of
 from boundcalc.occam.spelling import quantise, spell
 
-README = Path(__file__).parents[2] / "README.md"
+TABLE = Path(__file__).parents[2] / "docs" / "howto" / "check-the-theory.md"
 UNITS = {"peeling", "path_norm"}
 LAYERS = set(registry) - {"occam", "longsedghi2020"}
 """Bounds that do not change when units, or whole layers without biases, are rescaled."""
@@ -48,8 +48,8 @@ def unchanged(check, bound, subject):
 
 
 def test_rescaling_table():
-    """What the README's table says is what is computed."""
-    rows = dict(re.findall(r"^\| `(\w+)` \| (yes \| yes|no \| yes|no \| no) \|", README.read_text(), re.M))
+    """What the table of the documentation says is what is computed."""
+    rows = dict(re.findall(r"^\| `(\w+)` \| (yes \| yes|no \| yes|no \| no) \|", TABLE.read_text(encoding="utf-8"), re.M))
     for name, bound in registry.items():
         if bound.kind == "certificate":
             continue
@@ -202,7 +202,7 @@ def test_codes_of_networks(network, mode):
 
 
 def test_a_users_own_bound():
-    """The README's example."""
+    """The example of the documentation."""
 
     def compute(subject):
         outcome = registry["path_norm"].compute(subject)

@@ -1,0 +1,59 @@
+"""The script that counts, the picture, and the files that speak of a release."""
+
+from __future__ import annotations
+
+import json
+import re
+import runpy
+from pathlib import Path
+
+import pytest
+
+from boundcalc import __version__
+
+ROOT = Path(__file__).parents[2]
+COUNTS = runpy.run_path(str(ROOT / "experiments" / "house" / "counts.py"))
+
+
+def test_counts(tmp_path):
+    COUNTS["main"](["--starts", "1", "-o", str(tmp_path)])
+    counts = json.loads((tmp_path / "results.json").read_text())
+    assert counts["lines of the package"] > 10_000
+    assert counts["bytes of README.md"] <= 6000
+    assert counts["files that cite outside the repository"] == []
+    assert (tmp_path / "results.md").read_text().startswith("# The house in numbers")
+
+
+def test_a_long_function_is_counted_without_its_docstring(tmp_path, monkeypatch):
+    body = "\n".join(f"    x{i} = {i}" for i in range(59))
+    path = tmp_path / "long.py"
+    monkeypatch.setitem(COUNTS["long_functions"].__globals__, "ROOT", tmp_path)
+    path.write_text(f'def f():\n    """One.\n\n    Two."""\n{body}\n')
+    assert COUNTS["long_functions"](path) == []
+    path.write_text(f'def f():\n    """One."""\n{body}\n    y = 1\n')
+    assert COUNTS["long_functions"](path) == [("long.py:f", 61)]
+
+
+def test_picture_of_the_readme(tmp_path):
+    pytest.importorskip("matplotlib")
+    make = runpy.run_path(str(ROOT / "experiments" / "picture" / "make.py"))
+    make["main"](["--passes", "0", "-o", str(tmp_path / "ticket.svg")])
+    drawn = (tmp_path / "ticket.svg").read_text(encoding="utf-8")
+    kept = (ROOT / "docs" / "_static" / "ticket.svg").read_text(encoding="utf-8")
+    labels = re.compile(r"<text[^>]*>([^<]+)</text>")
+    assert {"peeling", "occam", "test error"} <= set(labels.findall(drawn))
+    assert set(labels.findall(drawn)) == set(labels.findall(kept)), "python experiments/picture/make.py"
+
+
+def test_versions_agree():
+    citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    assert re.search(r"^version: (.*)$", citation, re.MULTILINE)[1] == __version__
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert re.search(rf"^## {re.escape(__version__)} \(\d{{4}}-\d\d-\d\d\)$", changelog, re.MULTILINE)
+
+
+def test_links_of_pages_at_the_top_lead_somewhere():
+    for page in (*ROOT.glob("*.md"), ROOT / "docs" / "README.md", ROOT / "data" / "README.md"):
+        for target in re.findall(r"\]\(([^)#]+)", page.read_text(encoding="utf-8")):
+            if not target.startswith(("http:", "https:")):
+                assert (page.parent / target).exists(), f"{page.name}: {target}"

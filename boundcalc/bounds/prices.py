@@ -1,4 +1,4 @@
-"""Code lengths, in bits, of what was chosen after seeing the sample (theory sections 0, 1 and 4)."""
+"""Code lengths, in bits, of what was chosen after seeing the sample (docs/theory/risk.md, docs/theory/occam.md)."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def subset_bits(n: int, chosen: int) -> float:
 def mask_bits(network: Network) -> float:
     """Return the bits that name which weights survive and which biases are nonzero, with a uniform code for each layer.
 
-    One bit a layer is kept for the choice between mask codes (section 4).
+    One bit a layer is kept for the choice between mask codes (docs/theory/occam.md).
     """
     total = 0.0
     for layer in network.stored():

@@ -1,4 +1,4 @@
-"""A bound on the error of a kernel's minimum-norm interpolant (theory.md, section 8).
+"""A bound on the error of a kernel's minimum-norm interpolant (docs/theory/kernel_bound.md).
 
 Let Theta_c be kernels fixed before the sample S of m inputs, one an output. The functions f with sum_c ||f_c||^2 <= B^2, the norm of
 f_c that of Theta_c's space, have

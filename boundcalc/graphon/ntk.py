@@ -5,7 +5,7 @@ masks that converge to graphons Wg^l its tangent kernel converges to
 
       Theta(x, x') = sigma_w^2 sum_v w_v S_L(v) + sum_l sum_u w_u G_l(u) S~_l(u)
 
-(theory.md, section 8, has the recursion). Only surviving weights train. Each output has a kernel of its own where the output
+(docs/theory/pham2025.md has the recursion). Only surviving weights train. Each output has a kernel of its own where the output
 layer is pruned; Theta is the mean over outputs unless all of them are asked for.
 
 Source: Pham, Ta, Jacobs, Burkholz & Tran-Thanh 2025, The Graphon Limit Hypothesis. Kernels of masked convolutions by their

@@ -6,9 +6,10 @@ For inputs i and j let q_i(u) be the square root of S~(x_i, x_i)(u) and rho = S~
       s = q_j (sqrt((1 - rho) (1 + rho)) + rho psi),      t = s + psi B,
       A' = diag(1/q'_i) M diag(q_i) s / (2 pi),           B' = the same of t,      Theta = M_out diag(q_i) t / (2 pi),
 
-M the matrix of `boundcalc.graphon.ntk_maps`. This is section 8's recursion run forward: Theta_{l+1} = M (S_l + Sdot_l Theta_l), so
-that nothing of earlier layers is kept and any number of outputs costs one product. The scales of i are folded into the matrices,
-those of j are products; the diagonal is known in closed form, Theta_l(x, x) = l S~_l(x, x).
+M the matrix of `boundcalc.graphon.ntk_maps`. This is the recursion of docs/theory/pham2025.md run forward:
+Theta_{l+1} = M (S_l + Sdot_l Theta_l), so that nothing of earlier layers is kept and any number of outputs costs one product. The
+scales of i are folded into the matrices, those of j are products; the diagonal is known in closed form,
+Theta_l(x, x) = l S~_l(x, x).
 """
 
 from __future__ import annotations

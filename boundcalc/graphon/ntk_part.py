@@ -111,7 +111,7 @@ def analyse(network: Network, dataset: Dataset, settings: Settings) -> KernelAna
         UsageError: too little memory; says how much is needed.
 
     Source:
-        Pham, Ta, Jacobs, Burkholz & Tran-Thanh 2025; theory.md, section 8.
+        Pham, Ta, Jacobs, Burkholz & Tran-Thanh 2025; docs/theory/gntk.md.
     """
     variance, power = unit_variance(settings.sigma_w2)
     found = exact_maps(network, variance) if settings.exact else maps_of(network, settings.cells, variance)

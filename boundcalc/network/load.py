@@ -73,7 +73,7 @@ def reference_weights(network: Network, reference: Checkpoint) -> dict[str, torc
 
     Keys are ``"fc1.weight"`` and ``"fc1.bias"``. BatchNorm is not folded into a reference: a layer whose BatchNorm was
     folded has none. Nor has a layer whose reference was pruned with the checkpoint, such as the rewound weights of a later level:
-    its zeros are the mask, which may have seen the sample (theory section 2).
+    its zeros are the mask, which may have seen the sample (docs/theory/risk.md).
 
     Raises:
         CheckpointError: a layer is missing, or has another shape.

@@ -1,4 +1,4 @@
-"""The search for a quantised network with a small certificate (theory section 4).
+"""The search for a quantised network with a small certificate (docs/theory/occam.md).
 
 Three stages, each a codeword whose certificate holds: a uniform mask code with k-means of eight values and raw biases; dead units
 removed, masks coded as graphons and codebooks of the best size; everything refined jointly. The union bound is over all codewords, so

@@ -1,4 +1,4 @@
-"""The code itself: one walk that measures, writes or reads, depending on the channel it is given (theory section 4).
+"""The code itself: one walk that measures, writes or reads, depending on the channel it is given (docs/theory/occam.md).
 
 bits = 1 (reference or not) + groups of each axis + for each layer [mask code, codebook, values, biases], where
 - an axis costs log2 16 for its number of groups K, log2 C(n + K - 1, K - 1) for their sizes and, unless its units may be

@@ -52,7 +52,7 @@ def conditioning(weight: torch.Tensor, neurons: int) -> Conditioning:
         The rank is that of a matrix of the same size in doubles: sigma_K counts as 0 up to max(K, inputs) 2^-52 sigma_1.
 
     Source:
-        theory.md, section 5.
+        Zhang, Wang, Liu, Chen & Xiong 2021; docs/theory/zhang2021.md.
 
     Example:
         >>> found = conditioning(torch.diag(torch.tensor([8.0, 4.0, 2.0], dtype=torch.float64))[None], 3)

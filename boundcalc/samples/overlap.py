@@ -36,7 +36,7 @@ def r_tilde(support: Mask) -> float | None:
         live, but may when a dead neuron comes to life, since K grows then.
 
     Source:
-        theory.md, section 5.
+        Zhang, Wang, Liu, Chen & Xiong 2021; docs/theory/zhang2021.md.
 
     Example:
         >>> both_read_everything = np.ones((1, 2, 5), bool)

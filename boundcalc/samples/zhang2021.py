@@ -1,6 +1,6 @@
 """Sample complexity of a pruned network by its mask.
 
-Theorem, as theory.md section 5 states it. A teacher g(x) = (1/K) sum_j relu(w_j . x) with Gaussian inputs is learnt by gradient
+Theorem (docs/theory/zhang2021.md). A teacher g(x) = (1/K) sum_j relu(w_j . x) with Gaussian inputs is learnt by gradient
 descent within a mask that holds its support, with probability at least 1 - K q^(-min_j r_j), from
 
       N(eps0) = c * eps0^-2 * kappa^4 Gamma^2 K^4 * r~ * log q   samples,
@@ -169,7 +169,7 @@ def analyse(
         BoundcalcError: weights that are not finite; the message names the layer.
 
     Source:
-        theory.md, section 5.
+        Zhang, Wang, Liu, Chen & Xiong 2021; docs/theory/zhang2021.md.
     """
     _check(samples, target_error, delta)
     eps0 = target_error or (calibration.eps0 if calibration else None)

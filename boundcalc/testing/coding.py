@@ -31,7 +31,7 @@ def check_code(plan: Plan, word: Codeword) -> None:
     Raises:
         AssertionError: more bytes, or another codeword.
 
-    Source: Rissanen & Langdon 1979 for the coder; theory section 4 for the code.
+    Source: Rissanen & Langdon 1979 for the coder; docs/theory/occam.md for the code.
     """
     bits = math.fsum(transmit.lengths(plan, word).values())
     data = transmit.encode(plan, word)

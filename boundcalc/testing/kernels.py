@@ -25,7 +25,7 @@ def check_gntk_power_law(shapes: Sequence[tuple[int, int]], x: Any, c: float, si
     Raises:
         AssertionError: another kernel.
 
-    Source: Pham, Ta, Jacobs, Burkholz & Tran-Thanh 2025; theory section 8.
+    Source: Pham, Ta, Jacobs, Burkholz & Tran-Thanh 2025; docs/theory/pham2025.md.
     """
     dense = gntk([np.ones(shape) for shape in shapes], x, sigma_w2=sigma_w2)
     pruned = gntk([np.full(shape, c) for shape in shapes], x, sigma_w2=sigma_w2)

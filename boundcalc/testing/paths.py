@@ -1,4 +1,4 @@
-"""The peeling theorem of a multilayer perceptron in exact arithmetic: nodes, predecessors and paths as theory section 1 has them."""
+"""The peeling theorem of a multilayer perceptron in exact arithmetic: nodes and paths as docs/theory/peeling.md has them."""
 
 from __future__ import annotations
 

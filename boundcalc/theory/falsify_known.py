@@ -11,9 +11,10 @@ from boundcalc.theory.falsify_draw import Case
 
 
 def galanti2023() -> Case:
-    """Return theory section 1b: a 1x1 convolution of weight 1, one linear output of norm 1, 40 uniform samples on [0, 1]^256.
+    """Return a 1x1 convolution of weight 1, one linear output of norm 1, 40 uniform samples on [0, 1]^256.
 
-    The class holds all linear maps of norm 1, so that R_S is the mean of ||sum xi_i x_i|| / m.
+    The counter-example of docs/theory/galanti2023.md. The class holds all linear maps of norm 1, so that R_S is the mean
+    of ||sum xi_i x_i|| / m.
     """
     side, m = 16, 40
     draft = Drafter((1, side, side))

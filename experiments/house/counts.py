@@ -20,7 +20,9 @@ from typing import Any
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "boundcalc"
 LONG_FILE, LONG_FUNCTION = 400, 60
-OUTSIDE = re.compile(r"theory[ -]sheet|the sheet\b|(?<![\w-])theory\.md|theory section|\.\./shared", re.IGNORECASE)
+OUTSIDE = re.compile(
+    r"theory[ -]sheet|the sheet\b|(?<![\w-])theory\.md|theory section|\.\./shared", re.IGNORECASE
+)
 """Sources that a reader of the repository would not have."""
 
 STARTS = {

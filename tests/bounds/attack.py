@@ -41,7 +41,7 @@ def node_matrix(shape, group):
 
 
 class PeelingScale:
-    """rho of theory section 1 as a differentiable function of the weights; split as in the twin."""
+    """rho of docs/theory/peeling.md as a differentiable function of the weights; split as in the twin."""
 
     def __init__(self, network, split, t):
         self.network, self.split, self.t = network, split, t

@@ -213,7 +213,7 @@ def test_path_norm(make):
 def test_the_released_formula_of_galanti_is_passed():
     """Theory 1b: 1x1 convolution of weight 1, inputs >= 0, one linear output of norm 1: all linear maps of norm 1.
 
-    The sheet found 0.52 by ascent; the supremum over linear maps of norm 1 is ||sum xi_i x_i|| / m.
+    By ascent 0.52 was found; the supremum over linear maps of norm 1 is ||sum xi_i x_i|| / m.
     """
     s = Sketch((1, 16, 16))
     at = s.relu(s.affine(0, torch.ones(1, 1, 1, 1, dtype=torch.float64), window=_one_by_one(), kind="conv2d"))

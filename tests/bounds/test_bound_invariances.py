@@ -153,7 +153,7 @@ def test_repeating_the_sample_divides_by_the_square_root(name):
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("classes", [1, 2, 10])
 def test_one_node_a_layer_is_never_above_golowich(seed, classes):
-    """Section 2: one node a layer has A_L = N = C, and sqrt(C) (1 + sqrt(2((L-1) log 2 + log C))) <= C (1 + sqrt(2 L log 2))."""
+    """One node a layer has A_L = N = C, and sqrt(C) (1 + sqrt(2((L-1) log 2 + log C))) <= C (1 + sqrt(2 L log 2))."""
     network = mlp((6, 8, 5, classes), seed, 0.7)
     x = sample(network, 9)
     own = complexity(network, x, uniform(network, 0))

@@ -1,4 +1,4 @@
-"""Golowich, Neyshabur and Bartlett against the sheet's formulas on dense Toeplitz matrices."""
+"""Golowich, Neyshabur and Bartlett against their papers' formulas on dense Toeplitz matrices."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ MAKERS = (
 
 
 class Twin:
-    """Formulas of section 2 with matrices; t None without biases."""
+    """The papers' formulas with matrices; t None without biases."""
 
     def __init__(self, network, x):
         self.network, self.energies = network, energies_of(x)
@@ -103,7 +103,7 @@ def test_products_of_norms(name, bias, make):
 
 
 def bartlett(matrices, references, spectral, energy, m, gamma):
-    """The sheet's formula with given spectral norms s~ and matrices A~."""
+    """The paper's formula with given spectral norms s~ and matrices A~."""
     whole = math.prod(spectral)
     total = 0.0
     for matrix, reference, norm in zip(matrices, references, spectral, strict=True):

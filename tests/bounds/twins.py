@@ -178,7 +178,7 @@ class TwinPeeling:
 
 
 class PeelingTwin:
-    """Theory section 1 word for word on units: every node a dictionary entry, every path a number.
+    """docs/theory/peeling.md word for word on units: every node a dictionary entry, every path a number.
 
     `split` is layer -> (channels in a node, "l2" or "l1").
     """

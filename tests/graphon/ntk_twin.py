@@ -1,4 +1,4 @@
-"""The graphon NTK as section 8 of the theory writes it: forward, then backward, all pairs, no trick."""
+"""The graphon NTK as docs/theory/pham2025.md writes it: forward, then backward, all pairs, no trick."""
 
 from __future__ import annotations
 

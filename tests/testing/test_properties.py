@@ -49,7 +49,11 @@ def unchanged(check, bound, subject):
 
 def test_rescaling_table():
     """What the table of the documentation says is what is computed."""
-    rows = dict(re.findall(r"^\| `(\w+)` \| (yes \| yes|no \| yes|no \| no) \|", TABLE.read_text(encoding="utf-8"), re.M))
+    rows = dict(
+        re.findall(
+            r"^\| `(\w+)` \| (yes \| yes|no \| yes|no \| no) \|", TABLE.read_text(encoding="utf-8"), re.M
+        )
+    )
     for name, bound in registry.items():
         if bound.kind == "certificate":
             continue

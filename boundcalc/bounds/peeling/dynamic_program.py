@@ -1,4 +1,4 @@
-"""One walk over the node graph of theory section 1: scales, fan-ins, energies and path counts, splits searched by a beam."""
+"""One walk over the node graph of docs/theory/peeling.md: scales, fan-ins, energies and path counts, splits searched by a beam."""
 
 from __future__ import annotations
 

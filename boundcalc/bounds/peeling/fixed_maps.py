@@ -1,4 +1,4 @@
-"""Nodes behind fixed maps: average pooling, max pooling, cropping and zero padding (theory section 1, other structure)."""
+"""Nodes behind fixed maps: average pooling, max pooling, cropping and zero padding (docs/theory/peeling.md)."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 Let W_p be the weights of a node from its predecessor p, of scale s_p.
 
 - ``l2``: s = (sum_p (s_p ||W_p||_F)^2)^(1/2). A concatenation is at most sqrt(|pred|) times the largest predecessor, so that the
-  fan-in |pred| enters B^2; the inputs of a first layer are one predecessor with their joint energy. This is theory section 1.
+  fan-in |pred| enters B^2; the inputs of a first layer are one predecessor with their joint energy. See docs/theory/peeling.md.
 - ``l1``: s = sum_p s_p ||W_p||_F. By Hoelder a sum over predecessors is at most s times the largest one, and no fan-in enters;
   each input of a first layer is a predecessor with its own energy. The step that replaces a node's rows by a single one still
   holds, for with n_k = sum_p ||w_kp|| the size of row k, (sum_k n_k^2)^(1/2) <= sum_p (sum_k ||w_kp||^2)^(1/2) (Minkowski).

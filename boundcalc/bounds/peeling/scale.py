@@ -1,4 +1,4 @@
-"""The scale rho of the peeling bound (theory section 1) as a differentiable function of the weights of many networks."""
+"""The scale rho of the peeling bound (docs/theory/peeling.md) as a differentiable function of the weights of many networks."""
 
 from __future__ import annotations
 

@@ -27,6 +27,7 @@ from boundcalc.options import Options
 from boundcalc.parts import registry
 from boundcalc.parts.bounds import problem_of as problem_in
 from boundcalc.parts.part import NO_SAMPLE, Given, NotRun, Part, device_of
+from boundcalc.tickets.described import described
 
 if TYPE_CHECKING:
     from boundcalc.empirical.datasets import Dataset
@@ -125,7 +126,7 @@ def _given(
         dataset = _open_data(options)
         shape = options.input_shape or sample_shape(dataset)
         place = known_or_weights if bare and not options.needs_a_forward_pass else from_checkpoint
-        network = place(checkpoint, options.model, shape, options.prefix)
+        network = place(checkpoint, _model(checkpoint, options, shape), shape, options.prefix)
         if dataset is not None:
             _check_shape(network, dataset)
         reference, weights = _reference(checkpoint, network, options)
@@ -133,6 +134,15 @@ def _given(
         measured = None if dataset is None else _measure(network, dataset, options.device, progress)
     energies = _energies(network, measured, options)
     return Given(options, checkpoint, network, dataset, measured, energies, weights), reference
+
+
+def _model(
+    checkpoint: Checkpoint, options: Options, shape: tuple[int, ...] | None
+) -> str | torch.nn.Module | None:
+    """Return the architecture that was given, or the one that ticket.json names where shapes alone do not tell it."""
+    if options.model is not None or shape is None or checkpoint.program is not None:
+        return options.model
+    return described(checkpoint.path, shape)
 
 
 def _looked_over(findings: Findings, clock: Clock) -> Findings:

@@ -60,6 +60,8 @@ class Options:
         max_memory: gigabytes that the content of one file may take (None: 4 times its size or 2, whichever is larger), and that the
             graphon NTK's arrays may take (None: 2).
         learning_rate: of the graphon NTK's residual; None for the inverse of its largest eigenvalue.
+        certificate: a certificate's file, or several with commas or in a list; None for the one beside the checkpoint.
+        unlabelled: a form of ``--data`` that the network did not see, by which a certificate of another network is carried over.
         further: name -> value of the options of parts that have no field here (`boundcalc.parts.part.Option`).
 
     Raises:
@@ -93,6 +95,8 @@ class Options:
     exact: bool = False
     max_memory: float | None = None
     learning_rate: float | None = None
+    certificate: Any = None
+    unlabelled: Any = None
     further: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from boundcalc.bounds.catalogue import Bound, register, registry
     from boundcalc.bounds.outcome import (
+        AtDelta,
         Certificate,
         Coded,
         Formula,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from boundcalc.occam.transmit import decode, encode, lengths
 
 _HOMES = {
+    "AtDelta": "bounds.outcome",
     "Bound": "bounds.catalogue",
     "Certificate": "bounds.outcome",
     "Coded": "bounds.outcome",
@@ -48,6 +50,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "AtDelta",
     "Bound",
     "Certificate",
     "Coded",

@@ -20,6 +20,7 @@ PRIORS = ("none", "data-free", "data-dependent")
 OWN = (
     "peeling", "path_norm", "occam", "golowich2018", "neyshabur2015", "bartlett2017", "graf2022",
     "ledent2021", "lin2019", "gouk2021", "longsedghi2020", "galanti2023",
+    "pick", "holdout", "disagreement",
 )  # fmt: skip
 
 

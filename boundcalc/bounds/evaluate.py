@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from boundcalc.bounds.catalogue import Bound
-from boundcalc.bounds.outcome import ERROR, Formula, Outcome, Score
+from boundcalc.bounds.outcome import ERROR, AtDelta, Formula, Outcome, Score
 from boundcalc.bounds.problem import Problem
 from boundcalc.bounds.risk import Judged, judge
 from boundcalc.errors import NotCovered
@@ -54,7 +54,8 @@ def evaluate(bound: Bound, problem: Problem) -> BoundResult:
         )
     if math.isnan(judged.log_value) or math.isnan(judged.log_complexity):
         return _uncovered(bound, problem, "float64 does not hold a number of its formula for this network")
-    reason = "; ".join(filter(None, (bound.remark, _remark(problem, judged))))
+    said = outcome.remark if isinstance(outcome, AtDelta) else _remark(problem, judged)
+    reason = "; ".join(filter(None, (bound.remark, said)))
     return BoundResult(bound, judged, reason, None, outcome, _assumptions(bound, problem, outcome))
 
 

@@ -164,4 +164,19 @@ class Certificate:
     terms: Terms = field(default_factory=dict)
 
 
-Outcome = Homogeneous | PostHoc | PostHocClass | Score | Formula | Certificate
+@dataclass(frozen=True)
+class AtDelta:
+    """A bound on the error that has no complexity, as a function of its failure probability.
+
+    Attributes:
+        value: delta -> the bound, from above; what a normalisation costs is taken from delta before.
+        terms: ingredients for the report.
+        remark: a sentence printed beside the number.
+    """
+
+    value: Callable[[float], float]
+    terms: Terms = field(default_factory=dict)
+    remark: str = ""
+
+
+Outcome = AtDelta | Homogeneous | PostHoc | PostHocClass | Score | Formula | Certificate

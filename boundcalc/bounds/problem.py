@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -14,6 +15,9 @@ from boundcalc.network.chain import Link, links
 from boundcalc.network.network import Network
 from boundcalc.norms.spectral import spectral_norm
 from boundcalc.norms.toeplitz import Rows, rows_of
+
+if TYPE_CHECKING:
+    from boundcalc.certificates.evidence import Evidence
 
 
 @dataclass(frozen=True)
@@ -78,6 +82,8 @@ class Problem:
             without data.
         split: the training samples, to be streamed; None without data.
         margin_rounding: by how much a margin may be above the true one for rounding of the float64 pass.
+        margins_in_order: the training margins in the order of the samples, (m,) float64; None without data.
+        evidence: certificates and unlabelled examples; None where there are none.
     """
 
     network: Network
@@ -89,6 +95,8 @@ class Problem:
     patches: tuple[float, ...] | None = None
     split: Split | None = None
     margin_rounding: float = 0.0
+    margins_in_order: torch.Tensor | None = None
+    evidence: Evidence | None = None
 
     def toeplitz(self) -> Chain:
         """Return the chain of matrices.

@@ -22,6 +22,7 @@ import torch
 from boundcalc.bounds.outcome import (
     ERROR,
     EXCESS,
+    AtDelta,
     Certificate,
     Coded,
     Formula,
@@ -34,7 +35,7 @@ from boundcalc.bounds.outcome import (
 )
 from boundcalc.bounds.prices import log2_weight
 from boundcalc.bounds.problem import Problem
-from boundcalc.norms.rounding import LOG2, exp_up, log_product, log_up, logsumexp, shown, shown_log10
+from boundcalc.norms.rounding import LOG2, UNIT, exp_up, log_product, log_up, logsumexp, shown, shown_log10
 from boundcalc.occam.kl import certificate
 from boundcalc.rademacher.confidence import confidence, confidence_as_published
 
@@ -131,6 +132,8 @@ def _judge(outcome: Outcome, problem: Problem, paid: Confidence) -> Judged:
             return Judged(
                 outcome.log_complexity, outcome.log_value, None, dict(outcome.terms), bounds=outcome.bounds
             )
+        case AtDelta():
+            return _judge_at_delta(outcome, problem)
         case Certificate():
             return _judge_certificate(outcome, problem)
         case Homogeneous():
@@ -158,6 +161,15 @@ def margin_error(problem: Problem, margin: float) -> float:
     reach = margin + problem.margin_rounding
     reached = torch.searchsorted(margins, torch.tensor(reach, dtype=margins.dtype), right=True)
     return int(reached) / margins.numel()
+
+
+def _judge_at_delta(outcome: AtDelta, problem: Problem) -> Judged:
+    price = problem.settings.normalization.bits
+    left = problem.settings.delta * 2.0**-price * (1 - UNIT if price else 1)
+    value = min(1.0, outcome.value(left)) if left > 0 else 1.0
+    terms = {**outcome.terms, "normalization_bits": price}
+    log_value = min(0.0, log_up(value, 2)) if value < 1 else 0.0
+    return Judged(math.inf, log_value, None, terms, bounds=ERROR)
 
 
 def _judge_certificate(outcome: Certificate, problem: Problem) -> Judged:

@@ -5,18 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-
-import torch
 
 from boundcalc.empirical.split import Split
 from boundcalc.errors import CheckpointError
 from boundcalc.files import read_json
 
-SCHEMA = "boundcalc.certificate/2"
+SCHEMA = "boundcalc.certificate/3"
+METHODS = ("pick", "holdout")
 NAME = "certificate.json"
 """File name beside the checkpoint that is certified."""
 _LARGEST = 1 << 28
@@ -40,9 +39,9 @@ class Certificate:
     """What a certificate claims, and of what.
 
     Attributes:
-        method: ``"pick"``.
+        method: ``"pick"``, or ``"holdout"`` where a part was set aside and nothing was picked.
         subject: ``"network"``: the checkpoint beside which it lies.
-        prior: ``"none"``.
+        prior: ``"none"``; ``"data-dependent"`` where a part of the sample was set aside for the first network.
         data: name of the training data, as given.
         data_sha256: of its samples and labels as stored, see `digest_of_split`.
         m: samples.
@@ -52,7 +51,7 @@ class Certificate:
         rounds: indices of the picked examples, round by round.
         wrong: how many of the others the network gets wrong.
         ledger: what was chosen, and what each choice costs.
-        network_sha256: of its tensors, see `digest_of_tensors`.
+        network_sha256: of its weights and biases, see `boundcalc.network.digest.digest_of_network`.
         made_by: options, seed and versions by which it can be made again.
     """
 
@@ -155,7 +154,7 @@ def _parsed(tree: Mapping[str, Any]) -> Certificate:
         network_sha256=str(tree["network"]["sha256"]),
         made_by=dict(tree["made_by"]),
     )
-    if certificate.method != "pick":
+    if certificate.method not in METHODS:
         raise ValueError(f"method {certificate.method}")
     return certificate
 
@@ -187,19 +186,4 @@ def digest_of_split(split: Split) -> str:
         found.update(x.tobytes())
         labels.update(y.astype("<i8").tobytes())
     found.update(labels.digest())
-    return found.hexdigest()
-
-
-def digest_of_tensors(tensors: Mapping[str, torch.Tensor], keys: Iterable[str] | None = None) -> str:
-    """Return the sha256 of a network's tensors: keys in order, shapes and values as float64; masks multiplied in by the caller.
-
-    Args:
-        tensors: plain state dict.
-        keys: which of them; None for all.
-    """
-    found = hashlib.sha256()
-    for key in sorted(tensors if keys is None else keys):
-        values = tensors[key].detach().cpu().double().contiguous()
-        found.update(f"{key} {tuple(values.shape)}\n".encode())
-        found.update((values + 0.0).numpy().tobytes())  # -0.0 and 0.0 are one weight
     return found.hexdigest()

@@ -29,7 +29,7 @@ _FIRST_STEP = 1e-13
 SMALL = 1e-6
 
 
-def error_bound(errors: int, m: int, delta: float) -> float:
+def error_bound(errors: int, m: int, delta: float, bits: float = 0.0) -> float:
     """Return the largest p with P(Bin(m, p) <= errors) >= delta, from above.
 
     A first guess comes from the incomplete beta function; it is raised until the tail there, with what rounding may add to it, is
@@ -39,12 +39,14 @@ def error_bound(errors: int, m: int, delta: float) -> float:
         errors: test samples in error, 0..m.
         m: test samples, at least 1.
         delta: probability of failure.
+        bits: of a prefix code, fixed before the test set, for what was chosen by it; delta is multiplied by 2^-bits.
 
     Example:
         >>> round(error_bound(292, 10_000, 0.05), 4), error_bound(7, 7, 0.05)
         (0.0321, 1.0)
     """
-    if errors == m:
+    delta *= 2.0**-bits * (1 - 2 * LIBM) if bits else 1.0
+    if errors == m or not delta:
         return 1.0
     guess, step = _guess(errors, m, delta), _FIRST_STEP
     value = guess

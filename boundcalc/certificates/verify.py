@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from boundcalc.certificates.file import Certificate, digest_of_split
+from boundcalc.certificates.file import Certificate, Item, digest_of_split
 from boundcalc.certificates.pick import claim
 from boundcalc.certificates.pick.ledger import ledger
 from boundcalc.empirical.split import Split
+from boundcalc.network.digest import digest_of_network
 from boundcalc.network.network import Network
 
 
@@ -26,7 +27,7 @@ class Verified:
     wrong: int | None
 
 
-def verify(certificate: Certificate, network: Network, network_sha256: str, split: Split) -> Verified:
+def verify(certificate: Certificate, network: Network, split: Split) -> Verified:
     """Check a certificate against the data and the network.
 
     That the network came from the picks by the procedure is checked by `boundcalc verify --replay`, which trains again.
@@ -34,7 +35,6 @@ def verify(certificate: Certificate, network: Network, network_sha256: str, spli
     Args:
         certificate: as loaded.
         network: the checkpoint that it is said to speak of.
-        network_sha256: digest of the checkpoint's tensors.
         split: training samples, normalised as the certificate says.
 
     Returns:
@@ -44,26 +44,57 @@ def verify(certificate: Certificate, network: Network, network_sha256: str, spli
         DataError: the data cannot be run through the network.
     """
     failures = []
-    if network_sha256 != certificate.network_sha256:
+    if digest_of_network(network) != certificate.network_sha256:
         failures.append("the network's weights are not the certified ones")
     if digest_of_split(split) != certificate.data_sha256:
         failures.append("the training data are not the certificate's (samples or labels differ)")
-    if ledger(certificate.normalize, certificate.made_by) != certificate.ledger:
-        failures.append("a line of the ledger is not what its choice costs")
-    if not 0 < certificate.delta < 1:
-        failures.append(f"delta {certificate.delta} is no probability between 0 and 1")
+    failures += _wrong_words(certificate)
     if failures:
         return Verified(tuple(failures), None, None)
     margins = claim.margins_in_order(network, split)
-    try:
-        wrong = claim.wrong_outside(margins, certificate.picked)
-    except ValueError as problem:
-        return Verified((f"picks: {problem}",), None, None)
     if len(margins) != certificate.m:
         failures.append(f"{len(margins)} samples, not {certificate.m}")
-    if wrong != certificate.wrong:
-        failures.append(f"{wrong} of the examples that were not picked are wrong, not {certificate.wrong}")
-    value = claim.value(len(certificate.picked), wrong, len(margins), certificate.delta, certificate.bits)
+    try:
+        counted = claim.counted(
+            margins, certificate.picked, claim.apart_of(len(margins), certificate.made_by)
+        )
+    except ValueError as problem:
+        return Verified((*failures, f"picks: {problem}"), None, None)
+    if counted.wrong != certificate.wrong:
+        failures.append(
+            f"{counted.wrong} of the examples that were not picked are wrong, not {certificate.wrong}"
+        )
+    value = counted.value(certificate.delta, certificate.bits)
     if value > certificate.value:
         failures.append(f"the bound is {value:.6g}, above the claimed {certificate.value:.6g}")
-    return Verified(tuple(failures), value, wrong)
+    return Verified(tuple(failures), value, counted.wrong)
+
+
+def _wrong_words(certificate: Certificate) -> list[str]:
+    """Return what does not hold of the certificate's own entries, the data and the network apart."""
+    failures = []
+    try:
+        lines = ledger(certificate.normalize, certificate.made_by)
+        aside = float(certificate.made_by["plan"]["picking"].get("set_aside", 0.0)) > 0
+    except (KeyError, TypeError, ValueError, AttributeError) as problem:
+        return [f"its options are incomplete: {problem}"]
+    for number in range(max(len(lines), len(certificate.ledger))):
+        due, said = lines[number : number + 1], certificate.ledger[number : number + 1]
+        if due != said:
+            failures.append(f"line {number + 1} of the ledger: {_line(said)}, where {_line(due)} is due")
+    if not 0 < certificate.delta < 1:
+        failures.append(f"delta {certificate.delta} is no probability between 0 and 1")
+    prior = "data-dependent" if aside else "none"
+    method = "pick" if certificate.picked else "holdout"
+    for what, named, wanted in (
+        ("subject", certificate.subject, "network"),
+        ("prior", certificate.prior, prior),
+        ("method", certificate.method, method),
+    ):
+        if named != wanted:
+            failures.append(f"{what} {named}, not {wanted}")
+    return failures
+
+
+def _line(items: tuple[Item, ...]) -> str:
+    return "nothing" if not items else f"{items[0].item}: {items[0].bits:.2f} bits"

@@ -85,6 +85,16 @@ def _run_options(group: argparse._ArgumentGroup) -> None:
         metavar="N",
         help="search epochs of the compression occam (default: up to 40); 0 is quick: k-means alone",
     )
+    group.add_argument(
+        "--certificate",
+        metavar="FILE,...",
+        help="that speaks of this network, or is carried over by --unlabelled (the one beside the checkpoint)",
+    )
+    group.add_argument(
+        "--unlabelled",
+        metavar="DATA",
+        help="examples that the network did not see, by which a certificate of another network bounds its error",
+    )
     group.add_argument("--device", choices=DEVICES, default="auto", help="where the network is run (auto)")
     group.add_argument("--seed", type=int, default=0, help="of anything random (0)")
     group.add_argument(

@@ -12,6 +12,7 @@ from boundcalc.certificates.pick.plan import AUGMENTATION_NAMES, SCORE_NAMES, Pi
 from boundcalc.cli.output import note, write
 from boundcalc.cli.words import Parser, numbers
 from boundcalc.errors import UsageError
+from boundcalc.features.names import FIRST_STAGES
 from boundcalc.options import DEVICES
 from boundcalc.tickets.plan import ARCHITECTURES, PRUNERS, SCOPES, Plan, canonical
 from boundcalc.tickets.recipe import LOSSES, OPTIMIZERS, RATES, SCHEDULES, Recipe, one_of
@@ -200,6 +201,11 @@ def _run_options(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument("--arch", metavar="NAME", help=f"{', '.join(ARCHITECTURES)} (such as conv-4-50)")
     group.add_argument(
+        "--first-stage",
+        metavar="NAME",
+        help=f"a fixed function in front of --arch, without parameters: {', '.join(FIRST_STAGES)}",
+    )
+    group.add_argument(
         "--model",
         metavar="FILE.py:CALLABLE|package.module:CALLABLE",
         help="makes the network; runs your code",
@@ -237,6 +243,21 @@ def _certificate_options(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument(
         "--passes", type=int, metavar="N", help=f"of occam's search over the sample ({PASSES})"
+    )
+    group.add_argument(
+        "--set-aside",
+        type=float,
+        default=0.0,
+        metavar="P",
+        help="share of the sample on which pick's first network is trained; the rest certifies (0). With --pick-rounds 0\n"
+        "nothing is picked: the hold-out bound",
+    )
+    group.add_argument(
+        "--set-aside-steps",
+        type=int,
+        default=PickPlan.set_aside_steps,
+        metavar="N",
+        help=f"of that training ({PickPlan.set_aside_steps})",
     )
 
 
@@ -333,6 +354,7 @@ def _plan(given: argparse.Namespace) -> Plan:
         pruner=given.pruner,
         arch=None if given.arch is None else canonical(given.arch),
         model=given.model,
+        first_stage=given.first_stage,
         normalize=given.normalize,
         normalize_fixed=given.normalize_fixed,
         scope=given.scope,
@@ -360,4 +382,7 @@ def _passes(given: argparse.Namespace) -> int | None:
 def _picking(given: argparse.Namespace) -> PickPlan | None:
     if given.certify != "pick":
         return None
-    return PickPlan(**{field.name: getattr(given, f"pick_{field.name}") for field in fields(PickPlan)})
+    names = [field.name for field in fields(PickPlan)]
+    return PickPlan(
+        **{name: getattr(given, name if name.startswith("set_aside") else f"pick_{name}") for name in names}
+    )

@@ -46,8 +46,7 @@ def run(words: list[str]) -> int:
 
     certificate = file.read_certificate(given.certificate)
     data = open_data(given.data, certificate.normalize)
-    network, digest = _network(given, certificate, data)
-    outcome = verify(certificate, network, digest, data.train)
+    outcome = verify(certificate, _network(given, certificate, data), data.train)
     failures = outcome.failures
     if given.replay and not failures:
         failures = _replayed(certificate, data)
@@ -81,33 +80,32 @@ def make_parser() -> Parser:
     return parser
 
 
-def _network(given: argparse.Namespace, certificate: Certificate, data: Dataset) -> tuple[Network, str]:
+def _network(given: argparse.Namespace, certificate: Certificate, data: Dataset) -> Network:
     from boundcalc.analysis import sample_shape
-    from boundcalc.certificates.file import digest_of_tensors
+    from boundcalc.certificates.held import module_of, own_architecture
     from boundcalc.checkpoint import read
     from boundcalc.network.load import from_checkpoint
-    from boundcalc.tickets.networks import by_name
 
     checkpoint = read(given.checkpoint or given.certificate.parent)
     shape = sample_shape(data)
     assert shape is not None
-    plan = certificate.made_by.get("plan") or {}
-    model = given.model or (by_name(plan["arch"], shape) if plan.get("arch") else None)
-    return from_checkpoint(checkpoint, model, shape), digest_of_tensors(checkpoint.tensors)
+    own = own_architecture(certificate.made_by)
+    model = given.model or (module_of(certificate.made_by, shape) if own else None)
+    return from_checkpoint(checkpoint, model, shape)
 
 
 def _replayed(certificate: Certificate, data: Dataset) -> tuple[str, ...]:
-    from boundcalc.certificates.file import digest_of_tensors
+    from boundcalc.network.digest import digest_of_network
     from boundcalc.tickets.picked import replay
     from boundcalc.tickets.place import place
     from boundcalc.tickets.samples import on_device
 
     where = place("cpu")
-    trained, picked = replay(certificate, on_device(data, where)[0], where)
+    network, picked = replay(certificate, on_device(data, where)[0], where)
     for number, (now, then) in enumerate(zip(picked.rounds, certificate.rounds, strict=True)):
         if tuple(now.tolist()) != then:
             return (f"the replay picks other examples in round {number + 1} of {len(certificate.rounds)}",)
-    if digest_of_tensors(trained) != certificate.network_sha256:
+    if digest_of_network(network) != certificate.network_sha256:
         return (
             "the replay picks the same examples and ends with another network: another machine or version of torch?",
         )

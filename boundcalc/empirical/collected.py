@@ -36,6 +36,10 @@ class Collected:
         self._numbers[self._count : end] = numbers
         self._count = end
 
+    def in_order(self) -> torch.Tensor:
+        """Return all numbers as they came, (m,) float64."""
+        return self._numbers[: self._count].clone()
+
     def sorted(self) -> torch.Tensor:
         """Return all numbers in rising order, (m,) float64."""
         return self._numbers[: self._count].sort().values

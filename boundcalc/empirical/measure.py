@@ -49,6 +49,7 @@ class Measured:
         test_census: as `census`, for the test split; None without one, or where the network cannot be run.
         test_reason: why there are no test margins though there is a test split, or "".
         rounding: by how much a margin may be off, for the float64 pass rounds.
+        in_order: the training margins in the order of the samples; None where there are none.
     """
 
     energies: Energies
@@ -60,6 +61,7 @@ class Measured:
     test_census: Census | None = None
     test_reason: str = ""
     rounding: float = 0.0
+    in_order: torch.Tensor | None = None
 
 
 def error(margins: torch.Tensor) -> float:
@@ -138,7 +140,10 @@ def measure(network: Network, data: Dataset, device: str = "cpu", progress: Prog
     test_census = None if tested is None else tests.census(run=True)
     margins, patches = (None, None) if reason else (train.sorted(), seen.norms())
     rounding = 0.0 if reason else pass_error(network, energies.largest)
-    return Measured(energies, margins, tested, reason, patches, census, test_census, test_reason, rounding)
+    in_order = None if reason else train.in_order()
+    return Measured(
+        energies, margins, tested, reason, patches, census, test_census, test_reason, rounding, in_order
+    )
 
 
 def check_shape(network: Network, split: Split, name: str) -> None:

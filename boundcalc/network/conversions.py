@@ -10,11 +10,12 @@ import torch
 
 from boundcalc.checkpoint.program import Call, Ref
 from boundcalc.checkpoint.pt2_graph import batch_statistics, layer_of_batch_statistics
+from boundcalc.features.names import OPERATION
 from boundcalc.network.draft import Draft, Value, by_channel, image
 from boundcalc.network.entrywise import ENTRYWISE, maximum, scaled
 from boundcalc.network.geometry import Axis, Window
 from boundcalc.network.moving import MOVING
-from boundcalc.network.ops import Affine, AvgPool, ChannelAffine, Input, MaxPool, Shape
+from boundcalc.network.ops import Affine, AvgPool, ChannelAffine, FirstStage, Input, MaxPool, Shape
 from boundcalc.network.pooling import adaptive_rows, average_rows
 from boundcalc.network.reading import BUFFER, NORMALISATION
 
@@ -268,6 +269,15 @@ def _maximum_over_positions(draft: Draft, call: Call) -> Value | None:
     return draft.append(pool, draft.out_shape(call))
 
 
+def _first_stage(draft: Draft, call: Call) -> Value | None:
+    if call.op != OPERATION:
+        return None
+    source, shape = draft.input_of(call), draft.out_shape(call)
+    return draft.append(
+        FirstStage("orientations", (source.node,), image(shape), int(call.args["cells"])), shape
+    )
+
+
 CONVERSIONS: dict[str, Callable[[Draft, Call], Value | list[Value] | None]] = {
     "linear": _linear, "addmm": _matrix_product, "mm": _matrix_product, "matmul": _matrix_product,
     **dict.fromkeys(("conv1d", "conv2d", "convolution", "_convolution"), _convolution),
@@ -281,5 +291,6 @@ CONVERSIONS: dict[str, Callable[[Draft, Call], Value | list[Value] | None]] = {
     **dict.fromkeys(("adaptive_max_pool1d", "adaptive_max_pool2d"), _adaptive_max_pool),
     "mean": _mean, "sum": _sum, "amax": _maximum_over_positions,
     "max": lambda draft, call: _maximum_over_positions(draft, call) if "dim" in call.args else maximum(draft, call),
+    "orientations": _first_stage,
     **ENTRYWISE, **MOVING,
 }  # fmt: skip

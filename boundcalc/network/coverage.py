@@ -13,6 +13,7 @@ from boundcalc.network.ops import (
     AvgPool,
     ChannelAffine,
     Concat,
+    FirstStage,
     Input,
     LeakyReLU,
     MaxPool,
@@ -27,7 +28,7 @@ RELU_NETWORK = (Input, Affine, ReLU, AvgPool, MaxPool, Add, Rearrange)
 """Nodes of ReLU networks with pooling, sums of branches and cropping."""
 
 KNOWN = (*RELU_NETWORK, Concat, ChannelAffine, LeakyReLU, Activation)
-"""Every node but `Unknown`."""
+"""Every node but `Unknown` and `FirstStage`."""
 
 _MOST = 4
 
@@ -68,6 +69,8 @@ def operation_name(node: Node) -> str:
             return "prelu" if node.weights else "leaky_relu"
         case Activation():
             return node.packet
+        case FirstStage():
+            return "a fixed first stage (orientations)"
         case Rearrange():
             return "cropping or padding of values"
         case _:

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 
 from boundcalc.errors import NotCovered
+from boundcalc.features.orientations import orientations
 from boundcalc.network.network import Network
 from boundcalc.network.ops import (
     UNREADABLE,
@@ -17,6 +18,7 @@ from boundcalc.network.ops import (
     AvgPool,
     ChannelAffine,
     Concat,
+    FirstStage,
     Input,
     LeakyReLU,
     MaxPool,
@@ -135,6 +137,8 @@ def evaluate_node(node: Node, values: list[torch.Tensor]) -> torch.Tensor:
             return torch.cat(values, 1)
         case LeakyReLU() | Activation() | ChannelAffine():
             return entrywise(node, x)
+        case FirstStage():
+            return orientations(x, node.cells)
         case _:
             return _unknown(node, values).reshape(x.shape[0], *node.shape)
 

@@ -247,6 +247,17 @@ class ChannelAffine(Node):
 
 
 @dataclass(frozen=True, eq=False)
+class FirstStage(Node):
+    """Histograms of gradient orientations, a function without parameters that was fixed before any sample (`boundcalc.features`).
+
+    Attributes:
+        cells: of its grid, along each side.
+    """
+
+    cells: int
+
+
+@dataclass(frozen=True, eq=False)
 class Weight(Pruned):
     """A weight of an operation that no bound covers.
 

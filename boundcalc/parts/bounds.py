@@ -56,6 +56,7 @@ def problem_of(given: Given, *, spectral: bool) -> Problem:
         spectral: whether certified spectral norms are needed.
     """
     from boundcalc.bounds.problem import Problem, Settings, chain_of
+    from boundcalc.certificates.evidence import gather
 
     assert given.energies is not None
     options, measured = given.options, given.measured
@@ -73,6 +74,8 @@ def problem_of(given: Given, *, spectral: bool) -> Problem:
         None if measured is None else measured.patches,
         None if given.dataset is None else given.dataset.train,
         0.0 if measured is None else measured.rounding,
+        None if measured is None else measured.in_order,
+        gather(given.checkpoint.path, given.network, given.dataset, options),
     )
 
 

@@ -103,6 +103,40 @@ class ConvNet(nn.Module):
         return self.fc(torch.flatten(x, 1))
 
 
+class StridedNet(nn.Module):
+    """strided-W: strided convolutions instead of pooling, then 128 hidden units; dropout before the last layer.
+
+    Images of more than 16 pixels a side go through a 5 x 5 convolution of stride 2 first; then come 3 x 3 convolutions to W
+    and, of stride 2, to 2 W channels. ReLU after every layer but the last.
+
+    Args:
+        width: W, channels of the first convolutions.
+        size: width and height of the input.
+        inputs: channels of the input.
+        classes: number of logits.
+    """
+
+    def __init__(self, width: int, size: int = 28, inputs: int = 1, classes: int = 10) -> None:
+        super().__init__()
+        large = size > 16
+        self.stem = nn.Conv2d(inputs, width, 5, stride=2, padding=2) if large else nn.Identity()
+        inputs, size = (width, (size + 1) // 2) if large else (inputs, size)
+        self.conv1 = nn.Conv2d(inputs, width, 3, padding=1)
+        self.conv2 = nn.Conv2d(width, 2 * width, 3, stride=2, padding=1)
+        self.fc1 = nn.Linear(2 * width * ((size + 1) // 2) ** 2, 128)
+        self.dropout = nn.Dropout(0.3)
+        self.fc2 = nn.Linear(128, classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map `(b, inputs, size, size)` to logits `(b, classes)`."""
+        if isinstance(self.stem, nn.Conv2d):
+            x = functional.relu(self.stem(x))
+        x = functional.relu(self.conv1(x))
+        x = functional.relu(self.conv2(x))
+        x = functional.relu(self.fc1(torch.flatten(x, 1)))
+        return self.fc2(self.dropout(x))
+
+
 class VGG16(nn.Module):
     """VGG-16 for CIFAR: 13 convolutions with BatchNorm, max pooling after each block, one linear layer.
 

@@ -295,6 +295,7 @@ def ticket_of(bench: Bench, standing: Standing) -> dict[str, Any]:
     return {
         "schema": "boundcalc.ticket/1",
         "arch": plan.arch or plan.model,
+        **({} if plan.first_stage is None else {"first_stage": plan.first_stage}),
         "pruner": plan.pruner,
         "scope": plan.scope,
         "level": standing.level,
@@ -302,6 +303,7 @@ def ticket_of(bench: Bench, standing: Standing) -> dict[str, Any]:
         "density": density,
         "surviving": masking.surviving(standing.masks),
         "parameters": masking.size(standing.masks),
+        "classes": bench.classes,
         "collapsed": [key for key, mask in standing.masks.items() if not bool(mask.any())],
         "mask_origin": plan.mask_origin(density),
         "data": plan.data,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import re
 from collections.abc import Iterable, Mapping
 
 import torch
@@ -13,7 +12,7 @@ from torch.nn.utils import parametrize
 from boundcalc.errors import DataError
 from boundcalc.tickets import architectures
 from boundcalc.tickets.masks import apply, weights
-from boundcalc.tickets.plan import ARCHITECTURES, Plan
+from boundcalc.tickets.plan import ARCHITECTURES, FAMILIES, Plan, numbers_in
 
 Weights = dict[str, Tensor]
 """A plain state dict, on the CPU."""
@@ -54,30 +53,45 @@ def _made(plan: Plan, shape: tuple[int, ...], classes: int) -> nn.Module:
 
         return copy.deepcopy(make_module(plan.model))
     assert plan.arch is not None
-    return by_name(plan.arch, shape, classes)
+    return by_name(plan.arch, shape, classes, plan.first_stage)
 
 
-def by_name(arch: str, shape: tuple[int, ...], classes: int = 10) -> nn.Module:
+def by_name(
+    arch: str, shape: tuple[int, ...], classes: int = 10, first_stage: str | None = None
+) -> nn.Module:
     """Make one of boundcalc's own networks.
 
     Args:
-        arch: one of `boundcalc.tickets.plan.ARCHITECTURES`, conv-L-H with numbers.
+        arch: one of `boundcalc.tickets.plan.ARCHITECTURES`, those of `FAMILIES` with numbers.
         shape: of one sample.
-        classes: number of labels, for conv-L-H.
+        classes: number of labels, for networks of `FAMILIES`.
+        first_stage: name of a fixed first stage in front of it; None for none.
 
     Raises:
         DataError: there is no such network, or it does not take such samples.
     """
-    if not re.fullmatch(r"conv-\d+-\d+", arch):
-        if arch not in ARCHITECTURES:
+    if first_stage is not None:
+        from boundcalc.features.stage import shape_after, staged
+
+        try:
+            inner = by_name(arch, shape_after(first_stage, shape), classes)
+        except ValueError as error:
+            raise DataError(str(error)) from error
+        return staged(first_stage, inner)
+    numbers = numbers_in(arch)
+    if numbers is None:
+        if arch not in ARCHITECTURES or arch in FAMILIES:
             raise DataError(f"{arch}: none of boundcalc's networks; give --model")
         module: nn.Module = getattr(architectures, arch)()
         return module
-    depth, channels = (int(word) for word in arch.split("-")[1:])
     if len(shape) != 3 or shape[1] != shape[2]:
         raise DataError(f"{arch} takes square images, not samples of shape {shape}")
+    inputs, size, classes = shape[0], shape[1], max(classes, 2)
+    if arch.startswith("strided"):
+        return architectures.StridedNet(numbers[0], size, inputs, classes)
+    depth, channels = numbers
     try:
-        return architectures.conv(depth, channels, size=shape[1], inputs=shape[0], classes=max(classes, 2))
+        return architectures.conv(depth, channels, size=size, inputs=inputs, classes=classes)
     except ValueError as error:
         raise DataError(f"{arch}: {error}") from error
 

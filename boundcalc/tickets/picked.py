@@ -13,15 +13,18 @@ from torch import nn
 
 from boundcalc._version import __version__
 from boundcalc.certificates import file
-from boundcalc.certificates.file import Certificate, digest_of_split, digest_of_tensors
+from boundcalc.certificates.file import Certificate, digest_of_split
 from boundcalc.certificates.pick import claim
+from boundcalc.certificates.pick.apart import set_apart
 from boundcalc.certificates.pick.learner import NetworkLearner
 from boundcalc.certificates.pick.ledger import ledger
 from boundcalc.certificates.pick.procedure import Picked, pick
 from boundcalc.checkpoint import from_state_dict
 from boundcalc.empirical.split import Split
 from boundcalc.errors import CheckpointError
+from boundcalc.network.digest import digest_of_network
 from boundcalc.network.load import from_checkpoint
+from boundcalc.network.network import Network
 from boundcalc.threads import one_thread
 from boundcalc.tickets import networks, storage
 from boundcalc.tickets.curve import Curve
@@ -111,9 +114,14 @@ def train(
     within = density if plan.pruner == "imp" and density < 1 else None
     module = networks.start(template, initial, masks, normed=False)
     order = np.random.default_rng([bench.seed, 20]).random(bench.train.m)
+    apart = set_apart(bench.train.m, plan.picking.set_aside, bench.seed)
     with one_thread():
-        learner = NetworkLearner(module, masks, bench.train, plan.picking, bench.seed, within)
-        picked = pick(learner, plan.picking.sizes(), order, lambda done: bench.progress(level, done, np.nan))
+        learner = NetworkLearner(module, masks, bench.train, plan.picking, bench.seed, within, apart)
+        if len(apart):
+            learner.start()
+        picked = pick(
+            learner, plan.picking.sizes(), order, lambda done: bench.progress(level, done, np.nan), apart
+        )
     return networks.plain(module, template.state_dict()), learner.masks, picked
 
 
@@ -132,40 +140,52 @@ def certificate(
     """
     plan = bench.plan
     assert plan.picking is not None
-    module = copy.deepcopy(template)
-    module.load_state_dict(trained)
-    network = from_checkpoint(from_state_dict(trained, "ticket"), module, bench.train.shape)
+    network = network_of(template, trained, bench.train.shape)
     margins = claim.margins_in_order(network, split)
     made_by: dict[str, Any] = {
         "plan": plan.tree(),
         "seed": bench.seed,
         "level": level,
+        "classes": bench.classes,
         "versions": {"boundcalc": __version__, "torch": torch.__version__, "numpy": np.__version__},
     }
     lines = ledger(plan.normalize, made_by)
     indices = tuple(tuple(int(index) for index in round) for round in picked.rounds)
-    count = sum(map(len, indices))
-    wrong = claim.wrong_outside(margins, [index for round in indices for index in round])
-    bits = sum(line.bits for line in lines)
+    counted = claim.counted(
+        margins, [index for round in indices for index in round], claim.apart_of(len(margins), made_by)
+    )
     return Certificate(
-        method="pick",
+        method="pick" if indices else "holdout",
         subject="network",
-        prior="none",
+        prior="data-dependent" if plan.picking.set_aside else "none",
         data=plan.data,
         data_sha256=digest_of_split(split),
         m=len(margins),
         normalize=plan.normalize,
         delta=DELTA,
-        value=claim.value(count, wrong, len(margins), DELTA, bits),
+        value=counted.value(DELTA, sum(line.bits for line in lines)),
         rounds=indices,
-        wrong=wrong,
+        wrong=counted.wrong,
         ledger=lines,
-        network_sha256=digest_of_tensors(trained),
+        network_sha256=digest_of_network(network),
         made_by=made_by,
     )
 
 
-def replay(claimed: Certificate, train_samples: Samples, where: Place) -> tuple[Weights, Picked]:
+def network_of(template: nn.Module, trained: Weights, shape: tuple[int, ...]) -> Network:
+    """Return a trained ticket as an analysis sees it, in float64.
+
+    Args:
+        template: the network.
+        trained: its weights, pruned ones zero.
+        shape: of one sample.
+    """
+    module = copy.deepcopy(template)
+    module.load_state_dict(trained)
+    return from_checkpoint(from_state_dict(trained, "ticket"), module, shape)
+
+
+def replay(claimed: Certificate, train_samples: Samples, where: Place) -> tuple[Network, Picked]:
     """Make a certified ticket again, from what its certificate says.
 
     Args:
@@ -174,7 +194,7 @@ def replay(claimed: Certificate, train_samples: Samples, where: Place) -> tuple[
         where: to train.
 
     Returns:
-        Weights, pruned ones zero, and picks.
+        The network and its picks.
 
     Raises:
         CheckpointError: the options are incomplete.
@@ -195,4 +215,4 @@ def replay(claimed: Certificate, train_samples: Samples, where: Place) -> tuple[
         else masks_at_initialisation(bench, template, initial, level)
     )
     trained, masks, picked = train(bench, template, initial, masks, level)
-    return trained, picked
+    return network_of(template, trained, train_samples.shape), picked

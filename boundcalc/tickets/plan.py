@@ -11,10 +11,22 @@ from typing import Any
 
 from boundcalc.certificates.pick.plan import PickPlan
 from boundcalc.errors import UsageError
+from boundcalc.features.names import cells_of
 from boundcalc.files import read_bytes
 from boundcalc.tickets.recipe import Recipe, at_least, one_of, within
 
-ARCHITECTURES = ("lenet300", "lenet5", "vgg16", "resnet20", "resnet20_option_a", "resnet18", "conv-L-H")
+ARCHITECTURES = (
+    "lenet300",
+    "lenet5",
+    "vgg16",
+    "resnet20",
+    "resnet20_option_a",
+    "resnet18",
+    "strided-W",
+    "conv-L-H",
+)
+FAMILIES = {"strided-W": r"strided-(\d+)", "conv-L-H": r"conv-(\d+)-(\d+)"}
+"""Architectures whose names hold numbers, and the form of those names."""
 ALIASES = {"vgg": "vgg16"}
 AT_INITIALISATION = ("random", "magnitude", "snip", "grasp", "synflow")
 PRUNERS = (*AT_INITIALISATION, "imp")
@@ -30,7 +42,7 @@ class Plan:
     Attributes:
         data: a form of `--data`.
         normalize: means then standard deviations, or None.
-        arch: name of an architecture, conv-L-H with numbers in it; None where `model` is given.
+        arch: name of an architecture, those of `FAMILIES` with numbers in them; None where `model` is given.
         model: `FILE.py:CALLABLE` or `package.module:CALLABLE` that makes the network; None where `arch` is.
         pruner: one of `PRUNERS`.
         scope: whether weights compete over all layers or in their own.
@@ -40,6 +52,7 @@ class Plan:
         rewind: epoch whose weights imp goes back to.
         per_class: samples of each class that snip and grasp look at.
         normalize_fixed: whether `normalize` was fixed before the sample, so that certificates do not pay for it.
+        first_stage: name of a fixed first stage in front of `arch`, see `boundcalc.features.names`; None for none.
         picking: how tickets are trained on the examples that they pick; None to train on all.
         certify: passes over the sample that the search of each level's certificate makes; None for no certificates.
         recipe: of the training.
@@ -61,16 +74,20 @@ class Plan:
     per_class: int = 10
     certify: int | None = None
     normalize_fixed: bool = False
+    first_stage: str | None = None
     picking: PickPlan | None = None
     recipe: Recipe = field(default_factory=Recipe)
 
     def __post_init__(self) -> None:
         if (self.arch is None) == (self.model is None):
             raise UsageError("give --arch NAME or --model FILE.py:CALLABLE, one of them")
-        if self.arch is not None and not re.fullmatch(r"conv-\d+-\d+", self.arch):
-            one_of(
-                "--arch", self.arch, ARCHITECTURES[:-1] if self.arch != ARCHITECTURES[-1] else ("conv-4-50",)
-            )
+        if self.arch is not None and numbers_in(self.arch) is None:
+            named = [name for name in ARCHITECTURES if name not in FAMILIES]
+            one_of("--arch", self.arch, (*named, "strided-16", "conv-4-50"))
+        if self.first_stage is not None:
+            if self.model is not None:
+                raise UsageError("--first-stage goes with --arch; of --model it is a part, if it has one")
+            cells_of(self.first_stage)
         one_of("--pruner", self.pruner, PRUNERS)
         one_of("--scope", self.scope, SCOPES)
         at_least("--samples-per-class", self.per_class, 1)
@@ -145,7 +162,7 @@ class Plan:
     def tree(self) -> dict[str, Any]:
         """Return the options as JSON knows them, with a digest of the user's file where there is one."""
         tree = asdict(self)
-        for name in ("normalize_fixed", "picking"):
+        for name in ("normalize_fixed", "first_stage", "picking"):
             if not tree[name]:
                 del tree[name]  # so that a run of an earlier version can go on
         place = (self.model or "").rpartition(":")[0]
@@ -174,6 +191,17 @@ def of_tree(tree: Mapping[str, Any]) -> Plan:
     return Plan(**options, recipe=Recipe(**recipe), picking=None if picking is None else PickPlan(**picking))
 
 
+def numbers_in(arch: str) -> tuple[int, ...] | None:
+    """Return the numbers in the name of an architecture of one of `FAMILIES`; None for any other name.
+
+    Example:
+        >>> numbers_in("conv-4-50"), numbers_in("lenet5")
+        ((4, 50), None)
+    """
+    found = next(filter(None, (re.fullmatch(form, arch) for form in FAMILIES.values())), None)
+    return None if found is None else tuple(int(word) for word in found.groups())
+
+
 def canonical(arch: str) -> str:
     """Return an architecture's one name.
 
@@ -182,4 +210,4 @@ def canonical(arch: str) -> str:
         ('vgg16', 'conv-4-50')
     """
     word = arch.lower()
-    return ALIASES.get(word, word.replace("_", "-") if word.startswith("conv") else word)
+    return ALIASES.get(word, word.replace("_", "-") if word.startswith(("conv", "strided")) else word)

@@ -14,7 +14,11 @@ import torch
 
 from boundcalc.certificates import file
 from boundcalc.certificates.file import Item
+from boundcalc.checkpoint import from_state_dict
 from boundcalc.cli.main import main
+from boundcalc.network.capture import make_module
+from boundcalc.network.digest import digest_of_network
+from boundcalc.network.load import from_checkpoint
 from boundcalc.tickets.samples import Samples
 
 Made = Callable[..., Path]
@@ -99,6 +103,16 @@ CHANGES: dict[str, Callable[[file.Certificate], file.Certificate]] = {
     "other data": lambda c: replace(c, data_sha256="0" * 64),
     "another network": lambda c: replace(c, network_sha256="0" * 64),
     "another delta": lambda c: replace(c, delta=0.01),
+    "another prior": lambda c: replace(c, prior="data-dependent"),
+    "another subject": lambda c: replace(c, subject="compression"),
+    "another method": lambda c: replace(c, method="holdout"),
+    "a part set aside that was not": lambda c: replace(
+        c,
+        made_by={
+            **c.made_by,
+            "plan": {**c.made_by["plan"], "picking": {**c.made_by["plan"]["picking"], "set_aside": 0.5}},
+        },
+    ),
 }
 
 
@@ -130,7 +144,10 @@ def test_training_on_more_than_the_picks_is_caught_by_the_replay(made: Made, cap
     weights = torch.load(ticket / "model_ep1_it0.pth", weights_only=True)
     weights["1.bias"] += 1e-4
     torch.save(weights, ticket / "model_ep1_it0.pth")
-    place.write_text(replace(claimed, network_sha256=file.digest_of_tensors(weights)).text())
+    module = make_module(f"{ticket.parents[3] / 'net.py'}:make")
+    module.load_state_dict(weights)
+    network = from_checkpoint(from_state_dict(weights, "changed"), module, (1, 6, 6))
+    place.write_text(replace(claimed, network_sha256=digest_of_network(network)).text())
     assert verified(ticket, capsys)[0] == 0, "nothing but a replay can tell"
     status, _, err = verified(ticket, capsys, "--replay")
     assert status == 4

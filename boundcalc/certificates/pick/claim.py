@@ -1,12 +1,18 @@
-"""What a pick certificate claims, computed from a network's margins; the search has no part in it."""
+"""What the certificate of a picked network claims, computed from a network's margins; the search has no part in it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
-from boundcalc.certificates.pick.theorem import error_bound
+from boundcalc.certificates import test_set
+from boundcalc.certificates.pick import theorem
+from boundcalc.certificates.pick.apart import set_apart
 from boundcalc.empirical.measure import margins_of
 from boundcalc.empirical.split import Split
 from boundcalc.errors import DataError
@@ -14,6 +20,34 @@ from boundcalc.network.forward import run
 from boundcalc.network.network import Network
 
 BATCH = 500
+
+
+@dataclass(frozen=True)
+class Counted:
+    """What a bound follows from.
+
+    Attributes:
+        picked: |T|.
+        wrong: examples outside T, and outside what was set aside, that the network gets wrong.
+        samples: N, examples outside what was set aside.
+    """
+
+    picked: int
+    wrong: int
+    samples: int
+
+    def value(self, delta: float, bits: float) -> float:
+        """Return the bound on the network's error: of picking, or the exact binomial tail where nothing was picked.
+
+        Without a pick, c(S) is the set of errors of a network that is independent of S, whose number is binomial.
+
+        Args:
+            delta: failure probability.
+            bits: price of what was chosen after seeing the sample.
+        """
+        if self.picked:
+            return theorem.error_bound(self.picked + self.wrong, self.samples, delta, bits)
+        return test_set.error_bound(self.wrong, self.samples, delta, bits)
 
 
 def margins_in_order(network: Network, split: Split, device: str = "cpu") -> torch.Tensor:
@@ -35,26 +69,38 @@ def margins_in_order(network: Network, split: Split, device: str = "cpu") -> tor
     return torch.cat(found)
 
 
-def wrong_outside(margins: torch.Tensor, picked: Sequence[int]) -> int:
-    """Return how many of the examples that were not picked have a margin of at most 0; ties are errors.
+def apart_of(samples: int, made_by: Mapping[str, Any]) -> NDArray[np.int64]:
+    """Return the rows that were set aside, by the options of a run.
+
+    Args:
+        samples: of the whole sample.
+        made_by: options of the run.
+
+    Raises:
+        KeyError: an option is missing.
+        TypeError: one is not of its type.
+        ValueError: a share outside [0, 1).
+    """
+    share = float(made_by["plan"]["picking"].get("set_aside", 0.0))
+    if not 0 <= share < 1:
+        raise ValueError(f"set_aside {share}")
+    return set_apart(samples, share, int(made_by["seed"]))
+
+
+def counted(margins: torch.Tensor, picked: Sequence[int], apart: NDArray[np.int64]) -> Counted:
+    """Count the errors outside the picks and outside what was set aside; a margin of 0 is an error.
 
     Args:
         margins: of every example, in the sample's order.
         picked: indices, each once.
+        apart: rows that were set aside.
 
     Raises:
-        ValueError: an index twice, or outside the sample.
+        ValueError: an index twice, outside the sample, or among those set aside.
     """
-    chosen = torch.tensor(list(picked), dtype=torch.int64)
-    if len(set(picked)) < len(picked) or (
-        len(chosen) and not 0 <= int(chosen.min()) <= int(chosen.max()) < len(margins)
-    ):
-        raise ValueError("an index is there twice, or lies outside the sample")
+    taken = [*picked, *apart.tolist()]
+    if len(set(taken)) < len(taken) or not all(0 <= index < len(margins) for index in taken):
+        raise ValueError("an index is there twice, was set aside, or lies outside the sample")
     wrong = margins <= 0
-    wrong[chosen] = False
-    return int(wrong.sum())
-
-
-def value(picked: int, wrong: int, samples: int, delta: float, bits: float) -> float:
-    """Return the bound on the network's error from its picks, its other errors and the price of what was chosen."""
-    return error_bound(picked + wrong, samples, delta, bits)
+    wrong[torch.tensor(taken, dtype=torch.int64)] = False
+    return Counted(len(picked), int(wrong.sum()), len(margins) - len(apart))

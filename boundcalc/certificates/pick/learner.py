@@ -20,6 +20,7 @@ from boundcalc.certificates.pick.plan import PickPlan
 from boundcalc.certificates.pick.procedure import Indices
 from boundcalc.certificates.pick.scores import SCORES
 from boundcalc.errors import UsageError
+from boundcalc.features.stage import FirstStage
 from boundcalc.tickets.masks import Masks, apply, keep_best, weights
 from boundcalc.tickets.samples import Samples
 
@@ -38,6 +39,7 @@ class NetworkLearner:
         seed: of the order of training and its augmentation.
         density: to which the last training prunes by magnitude, rewinding to the weights at its beginning; None for
             masks as they are.
+        apart: rows that were set aside, on which every training may look; empty for none.
 
     Raises:
         UsageError: a layer uses the statistics of a batch.
@@ -51,6 +53,7 @@ class NetworkLearner:
         plan: PickPlan,
         seed: int,
         density: float | None = None,
+        apart: Indices | None = None,
     ) -> None:
         if any(isinstance(part, nn.modules.batchnorm._BatchNorm) for part in module.modules()):
             raise UsageError(
@@ -62,6 +65,7 @@ class NetworkLearner:
         self._plan = plan
         self._seed = seed
         self._density = density
+        self._apart = np.zeros(0, dtype=np.int64) if apart is None else apart
 
     def scores(self) -> NDArray[np.float64]:
         """Return the score of every example, (N,) float64."""
@@ -73,12 +77,20 @@ class NetworkLearner:
                 found.append(score(self.module(filled)[: len(x)], y))
         return torch.cat(found).numpy(force=True)
 
+    def start(self) -> None:
+        """Train the first network on what was set aside, and prune it where there are no rounds to do so."""
+        plan = self._plan
+        self._learn(self._apart, plan.set_aside_steps, -1, last=not plan.rounds)
+
     def learn(self, picked: Indices, round: int) -> None:
-        """Train on the picked examples; in the last round also prune, where a density was asked for."""
-        rows = torch.from_numpy(picked)
-        x, y = self._samples.x[rows], self._samples.y[rows]
+        """Train on the picked examples and what was set aside; in the last round also prune, where a density was asked for."""
         last = round == self._plan.rounds - 1
         steps = self._plan.last_steps if last else self._plan.steps
+        self._learn(np.concatenate([picked, self._apart]), steps, round, last=last)
+
+    def _learn(self, chosen: Indices, steps: int, round: int, *, last: bool) -> None:
+        rows = torch.from_numpy(chosen)
+        x, y = self._samples.x[rows], self._samples.y[rows]
         if not last or self._density is None:
             self._train(x, y, steps, round, 0)
             return
@@ -101,28 +113,82 @@ class NetworkLearner:
     def _train(self, x: Tensor, y: Tensor, steps: int, round: int, number: int) -> None:
         generator = _generator(self._seed, round, number)
         parameters = [parameter for parameter in self.module.parameters() if parameter.requires_grad]
-        optimizer = torch.optim.AdamW(parameters, lr=self._plan.lr, weight_decay=self._plan.weight_decay)
+        optimizer = torch.optim.AdamW(
+            parameters, lr=self._plan.lr, weight_decay=self._plan.weight_decay, fused=True
+        )
+        feed = Feed(self.module, x, self._plan, steps, generator)
+        pruned = [key for key, mask in self.masks.items() if not bool(mask.all())]
+        owned = {
+            key: (weight, self.masks[key]) for key, weight in weights(self.module).items() if key in pruned
+        }
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(generator.initial_seed())  # of dropout
             self.module.train()
             for step in range(steps):
                 for group in optimizer.param_groups:
                     group["lr"] = self._plan.lr * 0.5 * (1 + math.cos(math.pi * step / steps))
-                self._step(optimizer, x, y, generator)
+                chosen = torch.randint(len(y), (self._plan.batch,), generator=generator)
+                optimizer.zero_grad()
+                nn.functional.cross_entropy(feed.logits(chosen), y[chosen]).backward()
+                optimizer.step()
+                with torch.no_grad():
+                    for weight, mask in owned.values():
+                        weight.mul_(mask)
 
-    def _step(
-        self, optimizer: torch.optim.Optimizer, x: Tensor, y: Tensor, generator: torch.Generator
+
+class Feed:
+    """Augmented examples on their way into a network.
+
+    Where each example is drawn often, a number of augmented versions of all of them is made once, and what a fixed first stage
+    makes of these, too; else every draw is augmented afresh.
+
+    Args:
+        module: the network.
+        x: (n, ...) the examples.
+        plan: its augmentation and batch.
+        steps: of the training.
+        generator: on the CPU.
+    """
+
+    def __init__(
+        self, module: nn.Module, x: Tensor, plan: PickPlan, steps: int, generator: torch.Generator
     ) -> None:
-        chosen = torch.randint(len(y), (self._plan.batch,), generator=generator)
-        optimizer.zero_grad()
-        logits = self.module(AUGMENTATIONS[self._plan.augmentation](x[chosen], generator))
-        nn.functional.cross_entropy(logits, y[chosen]).backward()
-        optimizer.step()
-        with torch.no_grad():
-            for key, weight in weights(self.module).items():
-                weight.mul_(self.masks[key])
+        self._x, self._generator = x, generator
+        self._augment = AUGMENTATIONS[plan.augmentation]
+        stage = getattr(module, "first_stage", None)
+        self._stage = stage if isinstance(stage, FirstStage) else None
+        self._network = module if self._stage is None else module.get_submodule("network")
+        self._versions = self._made(1 if plan.augmentation == "off" else VERSIONS, steps * plan.batch)
+
+    def _made(self, wanted: int, draws: int) -> Tensor | None:
+        """Return (versions, n, ...) inputs of the network behind the first stage, or None where they do not pay."""
+        count = min(wanted, MOST_NUMBERS // (self._inputs(self._x[:1]).numel() * len(self._x)))
+        if count < min(wanted, LEAST_VERSIONS) or 2 * count * len(self._x) > draws:
+            return None
+        return torch.stack(
+            [torch.cat([self._inputs(piece) for piece in self._x.split(SCORED)]) for _ in range(count)]
+        )
+
+    def _inputs(self, x: Tensor) -> Tensor:
+        x = self._augment(x, self._generator)
+        return x if self._stage is None else self._stage(x)
+
+    def logits(self, chosen: Tensor) -> Tensor:
+        """Return the network's outputs on augmented examples.
+
+        Args:
+            chosen: (b,) rows.
+        """
+        if self._versions is None:
+            return self._network(self._inputs(self._x[chosen]))
+        versions = torch.randint(len(self._versions), (len(chosen),), generator=self._generator)
+        return self._network(self._versions[versions, chosen])
 
 
+VERSIONS, LEAST_VERSIONS = 64, 16
+"""Augmented versions of every example that are made once, and the fewest that will do."""
+MOST_NUMBERS = 10**8
+"""Numbers that they may hold."""
 REWINDS = 4
 """Prunings within the last training, each followed by a return to the weights at its beginning."""
 

@@ -16,7 +16,7 @@ def ledger(normalize: tuple[float, ...] | None, made_by: Mapping[str, Any]) -> t
     Args:
         normalize: means then deviations that the network's inputs are normalised by, or None.
         made_by: options of the run; of its plan's ``"picking"`` ``"tried"``, how many settings were tried before this one was
-            kept, this one included, and ``"normalize_fixed"``.
+            kept, this one included, its ``"set_aside"``, and ``"normalize_fixed"``.
 
     Raises:
         KeyError: an option is missing.
@@ -27,8 +27,12 @@ def ledger(normalize: tuple[float, ...] | None, made_by: Mapping[str, Any]) -> t
     if type(tried) is not int or tried < 1:
         raise ValueError(f"tried {tried!r}: give a whole number of settings, at least 1")
     normalization = Normalization(normalize or (), bool(made_by["plan"].get("normalize_fixed")))
+    share = float(picking.get("set_aside", 0.0))
+    seeded = f"the part set aside: {share:g} of the sample by a permutation of seed {made_by['seed']}"
+    apart = (Item(seeded, 0.0),) if share else ()
     return (
         Item(normalization.assumption(paid=True), normalization.bits),
         Item(f"the setting kept among {tried}", math.log2(tried)),
+        *apart,
         Item("picks: none, they are counted in the size of the compression", 0.0),
     )

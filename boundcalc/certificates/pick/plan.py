@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from boundcalc.tickets.recipe import at_least, one_of, within
 
 SCORE_NAMES = ("nearest-wrong", "highest-loss")
-AUGMENTATION_NAMES = ("off", "digits", "photos")
+AUGMENTATION_NAMES = ("off", "digits", "garments", "photos")
 
 
 @dataclass(frozen=True)
@@ -15,6 +15,9 @@ class PickPlan:
     """The options of picking; all of them are fixed before the sample is seen.
 
     Attributes:
+        set_aside: share of the sample on which a first network is trained; picks come from the rest, which certifies. 0 for
+            none; with 0 rounds its errors on the rest are the hold-out bound.
+        set_aside_steps: of the first network's training.
         first: examples that the first round picks.
         growth: of the number of picked examples, from round to round.
         rounds: R, how many rounds.
@@ -32,6 +35,8 @@ class PickPlan:
         UsageError: a value out of range.
     """
 
+    set_aside: float = 0.0
+    set_aside_steps: int = 10_000
     first: int = 100
     growth: float = 1.25
     rounds: int = 10
@@ -47,13 +52,17 @@ class PickPlan:
     def __post_init__(self) -> None:
         for option, value in (
             ("--pick-first", self.first),
-            ("--pick-rounds", self.rounds),
+            ("--set-aside-steps", self.set_aside_steps),
             ("--pick-steps", self.steps),
             ("--pick-last-steps", self.last_steps),
             ("--pick-batch", self.batch),
             ("--pick-tried", self.tried),
         ):
             at_least(option, value, 1)
+        within(
+            "--set-aside", self.set_aside, 0 <= self.set_aside < 1, "a share of the sample, from 0 to below 1"
+        )
+        at_least("--pick-rounds", self.rounds, 0 if self.set_aside else 1)
         within("--pick-growth", self.growth, 1 <= self.growth <= 100, "a factor from 1 to 100")
         within("--pick-lr", self.lr, 0 < self.lr < 100, "a positive number")
         within("--pick-weight-decay", self.weight_decay, 0 <= self.weight_decay < 100, "0 or more")
@@ -68,4 +77,6 @@ class PickPlan:
             (100, 50, 75, 113)
         """
         totals = [round(self.first * self.growth**number) for number in range(self.rounds)]
+        if not totals:
+            return ()
         return (totals[0], *(later - earlier for earlier, later in zip(totals, totals[1:], strict=False)))

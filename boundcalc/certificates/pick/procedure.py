@@ -50,14 +50,19 @@ def pick(
     sizes: Sequence[int],
     order: NDArray[np.float64],
     after: Callable[[int], None] | None = None,
+    apart: Indices | None = None,
 ) -> Picked:
-    """Run the rounds. The first picks by the random numbers alone: an untrained network has no opinion worth following.
+    """Run the rounds.
+
+    Where nothing is set aside the first round picks by the random numbers alone: an untrained network has no opinion worth
+    following.
 
     Args:
         learner: at its initial network.
         sizes: b_r, how many examples each round adds; fixed before the sample.
         order: the examples' own random numbers, (N,); among equal scores the smallest goes first.
         after: told the number of rounds done, after each.
+        apart: rows that were set aside for the first network and are never picked; None for none.
 
     Returns:
         The picks. `learner` is left with the last network.
@@ -65,13 +70,15 @@ def pick(
     Raises:
         ValueError: the rounds ask for more examples than there are, or a score is NaN.
     """
-    samples = len(order)
-    if sum(sizes) > samples or min(sizes, default=0) < 0:
-        raise ValueError(f"{sum(sizes)} picks from {samples} examples")
+    samples, aside = len(order), 0 if apart is None else len(apart)
+    if sum(sizes) > samples - aside or min(sizes, default=0) < 0:
+        raise ValueError(f"{sum(sizes)} picks from {samples - aside} examples")
     left = np.ones(samples, dtype=bool)
+    if apart is not None:
+        left[apart] = False
     rounds: list[Indices] = []
     for number, size in enumerate(sizes):
-        scores = learner.scores() if number else np.zeros(samples)
+        scores = learner.scores() if number or aside else np.zeros(samples)
         rounds.append(highest(scores, order, left, size))
         left[rounds[-1]] = False
         learner.learn(np.concatenate(rounds), number)

@@ -10,6 +10,7 @@ from boundcalc.theory.symbolic import Form
 PAPERS = (
     "peeling", "path_norm", "occam", "golowich2018", "neyshabur2015", "bartlett2017", "graf2022",
     "ledent2021", "lin2019", "gouk2021", "longsedghi2020", "galanti2023",
+    "certified",
 )  # fmt: skip
 
 

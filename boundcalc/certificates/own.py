@@ -1,0 +1,93 @@
+"""What the certificate beside a checkpoint says of its network, checked and counted afresh."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import torch
+
+from boundcalc.certificates.file import Certificate, digest_of_split
+from boundcalc.certificates.pick import claim
+from boundcalc.certificates.pick.claim import Counted
+from boundcalc.certificates.pick.ledger import ledger
+from boundcalc.errors import NotCovered
+
+if TYPE_CHECKING:
+    from boundcalc.bounds.problem import Problem
+    from boundcalc.empirical.split import Split
+
+
+def checked(problem: Problem, method: str) -> tuple[Certificate, Counted]:
+    """Return the certificate of the problem's network and what its bound follows from.
+
+    Args:
+        problem: with the certificates that were found.
+        method: that the certificate must have.
+
+    Raises:
+        NotCovered: there is none, or something that it says does not hold.
+    """
+    evidence = problem.evidence
+    if evidence is None or not evidence.held:
+        raise NotCovered(
+            (evidence and evidence.problem)
+            or "no certificate lies beside the checkpoint; boundcalc train --certify makes one"
+        )
+    mine = [held for held in evidence.held if not held.differs]
+    if not mine:
+        first = evidence.held[0]
+        raise NotCovered(
+            f"{first.path.name} speaks of another network: {first.differs}; --unlabelled DATA carries it over"
+        )
+    certificate = mine[0].certificate
+    if certificate.method != method:
+        raise NotCovered(f"the certificate beside the checkpoint is by {certificate.method}")
+    return certificate, recounted(
+        certificate, problem.margins_in_order, problem.split, problem.settings.normalization.numbers
+    )
+
+
+def recounted(
+    certificate: Certificate, margins: torch.Tensor | None, split: Split | None, numbers: tuple[float, ...]
+) -> Counted:
+    """Count a certificate's errors afresh.
+
+    Args:
+        certificate: of the network that has the margins.
+        margins: of the training samples in their order, or None.
+        split: the training samples, or None.
+        numbers: by which they are normalised: means, then deviations.
+
+    Raises:
+        NotCovered: there are no data, or they are not those of the certificate, or an entry of it does not hold.
+    """
+    try:
+        lines = ledger(certificate.normalize, certificate.made_by)
+    except (KeyError, TypeError, ValueError, AttributeError) as problem:
+        raise NotCovered(f"the certificate's options are incomplete ({problem})") from None
+    if lines != certificate.ledger:
+        raise NotCovered(
+            "a line of the certificate's ledger is not what its choice costs: see boundcalc verify"
+        )
+    if split is None or margins is None:
+        raise NotCovered(
+            "the certificate is this network's and its ledger adds up; that the network makes no more errors than it says"
+            " is not known without the training data: give --data"
+        )
+    if numbers != (certificate.normalize or ()):
+        shown = "none" if certificate.normalize is None else ",".join(map(repr, certificate.normalize))
+        raise NotCovered(
+            f"the certified network takes inputs under another normalisation: --normalize {shown}"
+        )
+    if len(margins) != certificate.m or digest_of_split(split) != certificate.data_sha256:
+        raise NotCovered("the certificate's training data are not those of --data (samples or labels differ)")
+    try:
+        return claim.counted(margins, certificate.picked, claim.apart_of(len(margins), certificate.made_by))
+    except (KeyError, TypeError, ValueError) as problem:
+        raise NotCovered(f"the certificate's picks do not hold ({problem})") from None
+
+
+def paid(certificate: Certificate) -> float:
+    """Return the bits of a certificate's choices, those of the normalisation left out: every bound of a report pays for these."""
+    return math.fsum(item.bits for item in certificate.ledger[1:])

@@ -1,0 +1,32 @@
+"""Names of first stages, ``orientations`` or ``orientations-CELLS``; no torch here."""
+
+from __future__ import annotations
+
+import re
+
+from boundcalc.errors import UsageError
+
+FIRST_STAGES = ("orientations", "orientations-CELLS")
+OPERATION = "torch.ops.boundcalc.orientations.default"
+"""Its operation's name in a captured program."""
+CELLS, MOST = 14, 64
+"""Of the grid, along each side: where the name does not say, and at most."""
+
+
+def cells_of(name: str) -> int:
+    """Return the number of cells along each side of a first stage's grid.
+
+    Raises:
+        UsageError: there is no first stage of this name.
+
+    Example:
+        >>> cells_of("orientations"), cells_of("orientations-7")
+        (14, 7)
+    """
+    found = re.fullmatch(r"orientations(?:-(\d{1,2}))?", name)
+    cells = 0 if found is None else int(found[1] or CELLS)
+    if not 2 <= cells <= MOST:
+        raise UsageError(
+            f"--first-stage {name}: give orientations, or orientations-CELLS with 2 to {MOST} cells a side"
+        )
+    return cells

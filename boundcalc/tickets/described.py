@@ -1,0 +1,53 @@
+"""The architecture that ticket.json names beside a checkpoint, where shapes alone do not tell it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from boundcalc.errors import CheckpointError, DataError, UsageError
+from boundcalc.files import read_json
+from boundcalc.tickets import paths
+
+if TYPE_CHECKING:
+    import torch
+
+_CLASSES = 10
+
+
+def described(checkpoint: str, shape: tuple[int, ...]) -> torch.nn.Module | None:
+    """Return the network of a ticket that boundcalc train wrote, if its strides or its first stage cannot be inferred.
+
+    Args:
+        checkpoint: a file, a ticket's folder, or the folder of its level.
+        shape: of one sample, an image with its channels.
+
+    Returns:
+        The network, or None where there is no ticket.json, or inference serves.
+    """
+    place = Path(checkpoint)
+    for folder in (place, place / "main") if place.is_dir() else (place.parent,):
+        if (folder / paths.TICKET).is_file():
+            return _made(folder / paths.TICKET, shape)
+    return None
+
+
+def _made(file: Path, shape: tuple[int, ...]) -> torch.nn.Module | None:
+    try:
+        ticket: Any = read_json(file)
+    except CheckpointError:
+        return None
+    if not isinstance(ticket, dict):
+        return None
+    arch, stage = ticket.get("arch"), ticket.get("first_stage")
+    if not isinstance(arch, str) or not (stage or arch.startswith("strided-")):
+        return None
+    import torch
+
+    from boundcalc.tickets.networks import by_name
+
+    try:
+        with torch.random.fork_rng(devices=[]):
+            return by_name(arch, shape, int(ticket.get("classes") or _CLASSES), stage)
+    except (DataError, UsageError, ValueError, TypeError):
+        return None

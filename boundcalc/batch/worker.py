@@ -35,7 +35,7 @@ _ONE_AT_A_TIME = threading.Lock()
 
 @dataclass(frozen=True)
 class Task:
-    """A checkpoint to analyse.
+    """A checkpoint to analyze.
 
     Attributes:
         checkpoint: id of its row.

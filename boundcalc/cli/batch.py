@@ -46,10 +46,10 @@ def run(words: list[str]) -> int:
         return 1 if found.damage else 0
 
     check(given.store)
-    from boundcalc.batch.runner import run as analyse
+    from boundcalc.batch.runner import run as analyze
 
     with _watched(given.quiet) as watch:
-        done = analyse(given.paths, given.store, options, given.workers, given.scheduler, watch)
+        done = analyze(given.paths, given.store, options, given.workers, given.scheduler, watch)
     with opened(given.store) as store:
         missing = 0 if given.only is None else _missing(store, done)
         found = export(store, given.format, done.ids, given.csv_raw)

@@ -67,14 +67,14 @@ def _stored(given: argparse.Namespace, options: Options) -> Comparison:
     Raises:
         CheckpointError: a checkpoint failed.
     """
-    from boundcalc.batch.runner import run as analyse
+    from boundcalc.batch.runner import run as analyze
     from boundcalc.batch.store import opened
     from boundcalc.comparison import check as check_comparable
     from boundcalc.comparison import compare_reports
 
     places = _named(given.checkpoints)
     check_comparable(len(places), given.against)
-    done = analyse([place for _, place in places], given.store, options, given.workers)
+    done = analyze([place for _, place in places], given.store, options, given.workers)
     with opened(given.store) as store:
         rows = {row.id: row for row in store.rows(done.ids)}
         for row in rows.values():

@@ -95,7 +95,7 @@ class KernelAnalysis:
     exponent: int = 0
 
 
-def analyse(network: Network, dataset: Dataset, settings: Settings) -> KernelAnalysis:
+def analyze(network: Network, dataset: Dataset, settings: Settings) -> KernelAnalysis:
     """Return the kernel's analysis on a stratified batch of the training split.
 
     Inputs and sigma_w^2 are brought to size 1 by powers of two, of which the kernel is homogeneous: Theta(c x, c x') is

@@ -1,133 +1,100 @@
-"""Mask graphons of a network (Pham, Ta, Jacobs, Burkholz & Tran-Thanh 2025, The Graphon Limit Hypothesis).
+"""The graphon NTK of Pham, Ta, Jacobs, Burkholz & Tran-Thanh 2025 (The Graphon Limit Hypothesis), as their recursion stands.
 
-Each layer's mask becomes a step graphon on a grid of cells (Chan & Airoldi 2014). Its distance from the constant graphon of
-the same density says how far the mask is from a random one: masks of random and of magnitude pruning at initialisation
-tend to the constant as layers grow wide. The cells are those of units sorted by degree, or spectral ones where these
-predict held-out entries better. No number here bounds an error; the cut norm is an interval that is proved.
+An MLP without biases, h = (sigma_w / sqrt(fan_in)) (W * M) z with W of independent standard Gaussians, has a ReLU between each two
+layers, and masks that converge to graphons Wg^l. Its tangent kernel converges to Theta (docs/theory/pham2025.md):
+
+    S~_1(u) = s/d sum_j Wg^1(u, j) x_j x'_j              s = sigma_w^2
+    S_l(u)  = k1(S~_l(u)),    Sdot_l(u) = k0(S~_l(u))
+    S~_{l+1}(u) = s sum_v w_v Wg^{l+1}(u, v) S_l(v)
+    G_L(u) = s Sdot_L(u),     G_l(u) = s Sdot_l(u) sum_u' w_u' Wg^{l+1}(u', u) G_{l+1}(u')
+    Theta(x, x') = s sum_v w_v S_L(v) + sum_l sum_u w_u G_l(u) S~_l(u)
+
+This file is the recursion to read. It keeps all layers of all pairs, K m^2 numbers each; `boundcalc.gntk` computes the same kernel
+in blocks (`boundcalc.graphon.ntk_numpy`), and tests hold the two equal.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped,unused-ignore]
+from numpy.typing import NDArray
 
-from boundcalc.graphon.counts import Counts
-from boundcalc.graphon.cut import cut_norm
-from boundcalc.graphon.estimate import Chain, chain, estimate
-from boundcalc.graphon.held_out import HeldOut, hold_out, singular_cells, sorted_cells, whole
-from boundcalc.graphon.homomorphisms import Homomorphisms, of_mask, of_step
-from boundcalc.graphon.ordering import layer_counts, not_a_chain
-from boundcalc.graphon.refine import from_constant
-from boundcalc.graphon.step import StepGraphon
-from boundcalc.network.network import Network
+Floats = NDArray[np.float64]
+
+NEARLY = 1.0 + 16 * np.finfo(float).eps
+"""Correlations are multiplied by this before they are cut at +-1, so that those that are +-1 but for rounding become exact: arccos
+turns 1e-16 into 1e-8."""
 
 
-@dataclass(frozen=True, eq=False)
-class LayerGraphon:
-    """The graphon of a layer's mask.
-
-    Attributes:
-        name: of the layer.
-        shape: (outputs, inputs); convolutions rolled.
-        taps: kernel entries between an output and an input.
-        density: share of surviving entries; between groups of channels nothing survives.
-        graphon: the step graphon.
-        used: how its cells were found, ``"sorted"`` or ``"spectral"``.
-        held_out: the comparison by which; None where the layer is too small for one.
-        l2_from_constant: L2 distance from the constant graphon of the same density.
-        cut_from_constant: (low, high) of the cut norm of the same difference.
-        mask: homomorphism densities of the mask itself.
-        step: homomorphism densities of the step graphon.
-    """
-
-    name: str
-    shape: tuple[int, int]
-    taps: int
-    density: float
-    graphon: StepGraphon
-    used: str
-    held_out: HeldOut | None
-    l2_from_constant: float
-    cut_from_constant: tuple[float, float]
-    mask: Homomorphisms
-    step: Homomorphisms
+def k0(cosine: Floats) -> Floats:
+    """Return E[relu'(a) relu'(b)] = (pi - theta) / (2 pi) for Gaussians a, b whose correlation is cos theta."""
+    return (np.pi - np.arccos(cosine)) / (2 * np.pi)
 
 
-@dataclass(frozen=True, eq=False)
-class MaskGraphons:
-    """The graphons of a network's masks.
-
-    Attributes:
-        layers: in execution order, each with its rows and columns ordered for itself.
-        cells: resolution: most cells a side.
-        chain: the graphons with every hidden layer ordered once; None where layers do not follow one upon the other.
-        reason: why there is no chain.
-        grouped: whether a convolution has groups of channels.
-    """
-
-    layers: tuple[LayerGraphon, ...]
-    cells: int
-    chain: Chain | None
-    reason: str | None
-    grouped: bool = False
-
-
-def analyse(network: Network, cells: int = 64, seed: int = 0) -> MaskGraphons:
-    """Estimate the graphons of a network's masks.
+def k1(scale: Floats, cosine: Floats) -> Floats:
+    """Return E[relu(a) relu(b)] = scale (sin theta + (pi - theta) cos theta) / (2 pi).
 
     Args:
-        network: its layers' `mask` are the masks.
-        cells: most cells a side; a layer with fewer units has a cell for each.
-        seed: of the held-out entries and the search for a cut; the layer is mixed in.
-
-    Returns:
-        The graphons, their densities and distances.
-
-    Raises:
-        ValueError: fewer than one cell.
-
-    Source: Pham, Ta, Jacobs, Burkholz & Tran-Thanh 2025.
+        scale: product of the two standard deviations.
+        cosine: correlation of a and b, of the same shape.
     """
-    if cells < 1:
-        raise ValueError(f"{cells} cells: at least 1 is needed")
-    reason = not_a_chain(network)
-    with threadpool_limits(limits=1, user_api="blas"):
-        layers = tuple(
-            of_layer(layer.name, counts, cells, [seed, index])
-            for index, (layer, counts) in enumerate(zip(network.masked(), layer_counts(network), strict=True))
-        )
-        ordered = chain(network, cells) if reason is None else None
-    grouped = any(layer.groups > 1 for layer in network.masked())
-    return MaskGraphons(layers, cells, ordered, reason, grouped)
+    theta = np.arccos(cosine)
+    return scale * (np.sin(theta) + (np.pi - theta) * cosine) / (2 * np.pi)
 
 
-def of_layer(name: str, counts: Counts, cells: int, seed: list[int]) -> LayerGraphon:
-    """Return the graphon of one mask; arguments and seed as in `analyse`."""
-    held_out = hold_out(counts, cells, np.random.default_rng(seed))
-    graphon, used = _estimate(counts, cells, held_out)
-    excess = from_constant(graphon)
-    return LayerGraphon(
-        name,
-        counts.shape,
-        counts.taps,
-        counts.density,
-        graphon,
-        used,
-        held_out,
-        excess.l2,
-        cut_norm(excess, seed),
-        of_mask(counts),
-        of_step(graphon),
-    )
+def relu_moments(covariance: Floats) -> tuple[Floats, Floats]:
+    """Return S = k1(S~) and Sdot = k0(S~) of every cell; both are 0 where an input's variance is.
+
+    Args:
+        covariance: S~, (K, m, m).
+    """
+    variance = np.einsum("uii->ui", covariance)
+    scale = np.sqrt(variance[:, :, None] * variance[:, None, :])
+    alive = scale > 0
+    ratio = np.divide(covariance, scale, out=np.zeros_like(covariance), where=alive)
+    cosine = np.clip(ratio * NEARLY, -1, 1)
+    return k1(scale, cosine) * alive, k0(cosine) * alive
 
 
-def _estimate(counts: Counts, cells: int, held_out: HeldOut | None) -> tuple[StepGraphon, str]:
-    """Return the estimate that predicts better, found again from all entries, and its name."""
-    sample = whole(counts)
-    if held_out is not None and held_out.best == "spectral":
-        singular = singular_cells(sample, cells)
-        if singular is not None:
-            return estimate(counts, *singular), "spectral"
-    return estimate(counts, *sorted_cells(sample, cells)), "sorted"
+def theta(
+    graphons: Sequence[Floats],
+    weights: Sequence[Floats],
+    x: Floats,
+    sigma_w2: float = 1.0,
+    output: Floats | None = None,
+) -> Floats:
+    """Return the graphon NTK of a sample, (m, m), symmetric.
+
+    Args:
+        graphons: Wg^1 .. Wg^L of the hidden layers, (K_1, d) and (K_l, K_{l-1}), entries in [0, 1].
+        weights: w of each hidden layer's cells, (K_l,), summing to 1.
+        x: (m, d) inputs.
+        sigma_w2: s.
+        output: Wg^{L+1}(c, .) of one output, (K_L,); None for an output layer that is not pruned.
+
+    Source:
+        Pham, Ta, Jacobs, Burkholz & Tran-Thanh 2025; k0 and k1 after Cho & Saul 2009.
+
+    Example:
+        >>> theta([np.ones((1, 2))], [np.ones(1)], np.eye(2)).round(4).tolist()
+        [[0.5, 0.0796], [0.0796, 0.5]]
+    """
+    s, depth = sigma_w2, len(graphons)
+    last = np.ones(len(weights[-1])) if output is None else output
+    covariances = [s / x.shape[1] * np.einsum("uj,ij,kj->uik", graphons[0], x, x)]
+    moments, slopes = [], []
+    for index in range(depth):
+        moment, slope = relu_moments(covariances[index])
+        moments.append(moment)
+        slopes.append(slope)
+        if index + 1 < depth:
+            covariances.append(s * np.einsum("uv,v,vik->uik", graphons[index + 1], weights[index], moment))
+    gradient = s * last[:, None, None] * slopes[-1]
+    kernel: Floats = s * np.einsum("v,v,vik->ik", weights[-1], last, moments[-1])
+    for index in reversed(range(depth)):
+        kernel = kernel + np.einsum("u,uik,uik->ik", weights[index], gradient, covariances[index])
+        if index:
+            back = np.einsum("t,tu,tik->uik", weights[index], graphons[index], gradient)
+            gradient = s * slopes[index - 1] * back
+    return kernel

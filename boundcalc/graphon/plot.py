@@ -11,7 +11,7 @@ from matplotlib import rc_context
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from boundcalc.graphon.pham2025 import LayerGraphon, MaskGraphons
+from boundcalc.graphon.mask_graphons import LayerGraphon, MaskGraphons
 
 ACROSS = 5
 """Panels in a row."""

@@ -54,7 +54,7 @@ def run(given: Given) -> KernelAnalysis:
         options.mask_origin, options.delta, options.seed, given.device(), given.normalization(),
     )  # fmt: skip
     try:
-        return ntk_part.analyse(given.network, given.dataset, settings)
+        return ntk_part.analyze(given.network, given.dataset, settings)
     except UsageError as error:
         raise NotRun(str(error)) from error
     except NotCovered as error:

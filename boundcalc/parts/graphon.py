@@ -13,7 +13,7 @@ from boundcalc.report.origin import Origin, note_of, of_source
 
 if TYPE_CHECKING:
     from boundcalc.graphon.held_out import HeldOut
-    from boundcalc.graphon.pham2025 import LayerGraphon, MaskGraphons
+    from boundcalc.graphon.mask_graphons import LayerGraphon, MaskGraphons
 
 Tree = dict[str, Any]
 
@@ -32,9 +32,9 @@ SOURCE = "Pham, Ta, Jacobs, Burkholz & Tran-Thanh 2025; Chan & Airoldi 2014"
 
 def run(given: Given) -> MaskGraphons:
     """Estimate the graphon of every layer's mask."""
-    from boundcalc.graphon.pham2025 import analyse
+    from boundcalc.graphon.mask_graphons import analyze
 
-    return analyse(given.network, given.options.cells, given.options.seed)
+    return analyze(given.network, given.options.cells, given.options.seed)
 
 
 def to_dict(found: MaskGraphons) -> Tree:

@@ -13,7 +13,7 @@ from boundcalc.report.origin import Origin, of_source
 
 if TYPE_CHECKING:
     from boundcalc.samples.calibration import Calibration
-    from boundcalc.samples.zhang2021 import LayerSamples, SampleComplexity
+    from boundcalc.samples.complexity import LayerSamples, SampleComplexity
 
 Tree = dict[str, Any]
 
@@ -24,19 +24,19 @@ PUBLISHED = frozenset({"ratio", "N", "radius_loss_ratio"})
 def run(given: Given) -> SampleComplexity:
     """Compute the sample complexity of every hidden layer and, where a constant is known, the number of samples."""
     from boundcalc.samples.calibration import Calibration
-    from boundcalc.samples.zhang2021 import analyse
+    from boundcalc.samples.complexity import analyze
 
     options = given.options
     calibration = None if options.calibration is None else Calibration.load(options.calibration)
     m = options.samples if given.energies is None else given.energies.m
-    return analyse(given.network, calibration, m, options.target_error)
+    return analyze(given.network, calibration, m, options.target_error)
 
 
 def to_dict(result: SampleComplexity) -> Tree:
     """Return the report's part: the keys of schema ``boundcalc.report/2`` and further ones.
 
     Args:
-        result: of `boundcalc.samples.zhang2021.analyse`.
+        result: of `boundcalc.samples.complexity.analyze`.
 
     Returns:
         Numbers that overflow a double are null, with log10 or log beside them.
@@ -107,7 +107,7 @@ def _calibration(calibration: Calibration) -> Tree:
 
 
 def _number(log_value: float | None) -> float | None:
-    from boundcalc.samples.zhang2021 import LARGEST_LOG
+    from boundcalc.samples.complexity import LARGEST_LOG
 
     return None if log_value is None or log_value > LARGEST_LOG else math.exp(log_value)
 

@@ -12,7 +12,7 @@ from boundcalc.report.numbers import plain, show
 from boundcalc.report.origin import Origin, note_of, of_source
 
 if TYPE_CHECKING:
-    from boundcalc.topology.hoang2023 import LayerTopology, Topology
+    from boundcalc.topology.coordinate import LayerTopology, Topology
     from boundcalc.topology.random_masks import Chance
     from boundcalc.topology.spectra import Leading
 
@@ -38,9 +38,9 @@ COMPARED = SCORES[:-1]
 
 def run(given: Given) -> Topology:
     """Compute the scores of every layer's mask and of random masks of its density."""
-    from boundcalc.topology.hoang2023 import analyse
+    from boundcalc.topology.coordinate import analyze
 
-    return analyse(given.network, given.start, given.options.encoding, given.options.seed)
+    return analyze(given.network, given.start, given.options.encoding, given.options.seed)
 
 
 def to_dict(topology: Topology) -> Tree:

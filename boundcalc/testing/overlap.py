@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from boundcalc.samples.overlap import r_tilde
+from boundcalc.samples.zhang2021 import r_tilde
 
 
 def check_r_tilde(support: np.ndarray, tolerance: float = 1e-12) -> None:

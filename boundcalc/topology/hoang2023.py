@@ -1,173 +1,174 @@
-"""Topology of a network's masks (Hoang, Kundu, Liu & Wang 2023, Don't just prune by magnitude!).
+"""The scores of a mask as a bipartite graph (docs/theory/hoang2023.md): formulas first, then `score`, which measures a graph.
 
-Every layer's mask is a bipartite graph; its scores are those of `boundcalc.topology.scores`. The network's coordinate is
-the mean of four of them over the layers, and its distance from the coordinate of the dense initialisation is the
-authors' predictor of accuracy. Cunegatti et al. 2024 (Understanding sparse neural networks from their topology via
-multipartite graph representations) found such scores no better a predictor than density; therefore each stands
-beside the scores of random masks of the same density. No score here is a bound.
-
-The matrices are small and many: they get one BLAS thread, since waiting for a second one costs up to a thousand times
-the work on a busy machine.
+Sources: Hoang, Kundu, Liu & Wang 2023, Don't just prune by magnitude! Your mask topology is a secret weapon; Hoang, Liu,
+Marculescu & Wang 2023, Revisiting pruning at initialization through the lens of Ramanujan graph, ICLR.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
-import torch
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped,unused-ignore]
 
-from boundcalc.network.network import Network
-from boundcalc.network.ops import Masked
 from boundcalc.norms.rounding import mean
-from boundcalc.topology.bipartite import Layout, build, of_layer
-from boundcalc.topology.random_masks import Chance, baseline
-from boundcalc.topology.scores import SCORES, Scores, score
+from boundcalc.topology.bipartite import Bipartite
+from boundcalc.topology.spectra import Leading
 
-COORDINATE = SCORES[:4]
-
-Coordinate = tuple[float | None, ...]
+SCORES = ("delta_r", "delta_r_imdb", "lambda_", "lambda_imsg", "narc")
+"""The fields of `Scores` that a random mask is compared in; the first four make the coordinate."""
 
 
-@dataclass(frozen=True)
-class LayerTopology:
-    """A layer's scores beside those of random masks.
-
-    Attributes:
-        name: of the layer.
-        scores: of its mask and weights.
-        chance: score -> its comparison with random masks; empty without draws.
-        folded: whether a BatchNorm is folded into the weights that `lambda_` and `lambda_imsg` are of.
-    """
-
-    name: str
-    scores: Scores
-    chance: Mapping[str, Chance]
-    folded: bool
-
-
-@dataclass(frozen=True)
-class Topology:
-    """The topology of a network's masks.
-
-    Attributes:
-        layers: in execution order.
-        coordinate: means of (delta_r, delta_r_imdb, lambda, lambda_imsg), each over the layers that have it; None where none has.
-        distance: l2 distance of the coordinate from that of the dense network, each entry averaged over the layers that have it in
-            both; entries without such a layer are left out, None where all are.
-        distance_from: what the distance is measured from, and which entries enter.
-        encoding: ``"unrolled"`` or ``"rolled"``.
-        draws: random masks a layer.
-    """
-
-    layers: tuple[LayerTopology, ...]
-    coordinate: Coordinate
-    distance: float | None
-    distance_from: str
-    encoding: str
-    draws: int
-
-    @property
-    def ramanujan_layers(self) -> int:
-        """Number of layers whose graph is Ramanujan."""
-        return sum(layer.scores.ramanujan for layer in self.layers)
-
-
-def analyse(
-    network: Network,
-    reference: Mapping[str, torch.Tensor],
-    encoding: str = "unrolled",
-    seed: int = 0,
-    draws: int = 5,
-) -> Topology:
-    """Score the masks of a network.
+def ramanujan_gap(d_l: float, d_r: float, sigma_2: float) -> float:
+    """Return the Ramanujan gap ``sqrt(d_l - 1) + sqrt(d_r - 1) - sigma_2``; the graph is Ramanujan where it is >= 0.
 
     Args:
-        network: its layers' `mask` are the masks, its `weight` (BatchNorm folded) the weights.
-        reference: ``"fc1.weight"`` -> (out, in / groups, kh, kw) float64, the dense initialisation; may be empty. Those of
-            a layer with a folded BatchNorm are not used: they would be compared with weights of another scale.
-        encoding: ``"unrolled"``, a left vertex for each entry of an input channel's kernel, or ``"rolled"``, one for the channel.
-        seed: of the random masks; layer and draw are mixed in.
-        draws: random masks a layer.
+        d_l: mean degree of the left vertices, at least 1, isolated ones dropped.
+        d_r: mean degree of the right vertices, likewise.
+        sigma_2: second singular value of the biadjacency matrix.
+    """
+    return math.sqrt(d_l - 1) + math.sqrt(d_r - 1) - sigma_2
+
+
+def ramanujan_gap_of_one_degree(sigma_1: float, sigma_2: float) -> float:
+    """Return the variant ``2 sqrt(sigma_1 - 1) - sigma_2``."""
+    return 2 * math.sqrt(sigma_1 - 1) - sigma_2
+
+
+def weighted_spectral_gap(sigma_1: float, sigma_2: float) -> float:
+    """Return ``lambda = sigma_1 - sigma_2`` of the absolute weights of the edges."""
+    return sigma_1 - sigma_2
+
+
+def random_coefficient(n: tuple[int, int], full: tuple[int, int], edges: int, sigma_2: float) -> float:
+    """Return the normalized random coefficient, at most 0 for a random-like graph.
+
+    Args:
+        n: (n_l, n_r), vertices without isolated ones.
+        full: (n_in, n_out), vertices before dropping the isolated ones.
+        edges: E.
+        sigma_2: second singular value of the biadjacency matrix.
 
     Returns:
-        The scores, the coordinate and the distance.
-
-    Raises:
-        ValueError: no such encoding, or a negative number of draws.
-
-    Source: Hoang, Kundu, Liu & Wang 2023; random masks after Cunegatti et al. 2024.
+        ``((sigma_2^2/4 + 1) sqrt(n_l n_r) - |2E - d_l n_l n_r / n_out|) / (n_in n_out)`` with d_l = E / n_l; 2E as released by
+        the authors, whose adjacency holds each edge twice.
     """
-    if draws < 0:
-        raise ValueError(f"{draws} draws: at least 0 are needed")
-    with threadpool_limits(limits=1, user_api="blas"):
-        layers = tuple(
-            _layer(layer, encoding, [[seed, number, index] for index in range(draws)])
-            for number, layer in enumerate(network.masked())
-        )
-        dense = [_dense(layer, encoding, reference) for layer in network.masked()]
-    own = [layer.scores for layer in layers]
-    distance, entries = _distance(own, dense)
-    weighted = sum(one.lambda_ is not None for one in dense)
-    origin = _origin(bool(reference), weighted, len(dense), entries)
-    coordinate = tuple(_mean(own, key) for key in COORDINATE)
-    return Topology(layers, coordinate, distance, origin, encoding, draws)
+    (n_l, n_r), (n_in, n_out) = n, full
+    d_l = edges / n_l
+    spread = (sigma_2**2 / 4 + 1) * math.sqrt(n_l * n_r)
+    return (spread - abs(2 * edges - d_l * n_l * n_r / n_out)) / (n_in * n_out)
 
 
-def _layer(layer: Masked, encoding: str, seeds: list[list[int]]) -> LayerTopology:
-    layout = Layout.of(layer, encoding)
-    scores = score(of_layer(layer, layout))
-    sizes = layer.weight[layer.mask].abs().numpy()
-    return LayerTopology(layer.name, scores, baseline(scores, layout, sizes, seeds), layer.folded)
+@dataclass(frozen=True)
+class Scores:
+    """What Hoang et al. 2023 measure of a mask; a score that is not defined is None and has its reason.
+
+    Attributes:
+        edges: number of edges.
+        degrees: mean degrees (left, right) without isolated vertices.
+        collapsed: whether a mean degree is below 3.
+        sigma: two leading singular values of the biadjacency matrix, given for collapsed graphs too; None without edges.
+        weighted: those of the absolute weights; None without edges, or where float64 does not hold them.
+        delta_r: Ramanujan gap ``sqrt(d_l - 1) + sqrt(d_r - 1) - sigma_2``; the graph is Ramanujan where it is >= 0.
+        delta_s: the variant ``2 sqrt(sigma_1 - 1) - sigma_2``.
+        delta_r_imdb: mean Ramanujan gap of the subgraphs of one left degree.
+        lambda_: weighted spectral gap.
+        lambda_imsg: mean weighted spectral gap of the same subgraphs.
+        narc: normalised random coefficient, at most 0 for a random-like graph.
+        subgraphs: how many subgraphs the means run over.
+        reasons: field name -> why it is None.
+    """
+
+    edges: int
+    degrees: tuple[float, float]
+    collapsed: bool
+    sigma: Leading | None = None
+    weighted: Leading | None = None
+    delta_r: float | None = None
+    delta_s: float | None = None
+    delta_r_imdb: float | None = None
+    lambda_: float | None = None
+    lambda_imsg: float | None = None
+    narc: float | None = None
+    subgraphs: int = 0
+    reasons: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def ramanujan(self) -> bool:
+        """Whether the graph has a Ramanujan gap, and it is >= 0."""
+        return self.delta_r is not None and self.delta_r >= 0
 
 
-def _dense(layer: Masked, encoding: str, reference: Mapping[str, torch.Tensor]) -> Scores:
-    """Return the scores of the layer's complete graph, with the reference's weights if it has them."""
-    layout = Layout.of(layer, encoding)
-    weight = None if layer.folded else reference.get(f"{layer.name}.weight")
-    if weight is None:
-        return _complete(layout)
-    return score(
-        build(layout, np.arange(layout.positions), layout.by_position(weight.numpy()).astype(np.float64))
-    )
+def score(graph: Bipartite) -> Scores:
+    """Return the scores of a graph.
+
+    Args:
+        graph: all its vertices, isolated ones included.
+
+    Returns:
+        The scores. A graph without edges has none; a collapsed one has those of its subgraphs only, as in the authors' code.
+
+    Source: Hoang, Kundu, Liu & Wang 2023, Don't just prune by magnitude! Your mask topology is a secret weapon; Hoang, Liu,
+        Marculescu & Wang 2023, Revisiting pruning at initialization through the lens of Ramanujan graph, ICLR.
+    """
+    if graph.edges == 0:
+        reasons = dict.fromkeys(("sigma", "delta_s", *SCORES), "no weight survives")
+        return Scores(0, (0.0, 0.0), True, reasons=reasons)
+    core = graph.connected_only()
+    sigma, weighted = core.spectrum(), _weighted(core)
+    gaps, lambdas, reasons = _of_subgraphs(core, sigma, weighted)
+    if weighted is None:
+        finite = bool(np.isfinite(core.weights).all())
+        why = "float64 does not hold the weights' singular values" if finite else "a weight is not finite"
+        reasons |= dict.fromkeys(("lambda_", "lambda_imsg"), why)
+    whole: dict[str, float | None] = {}
+    if core.collapsed:
+        left, right = core.degrees
+        reason = f"collapsed: mean degrees {left:.3g} and {right:.3g}, one below 3"
+        reasons |= dict.fromkeys(("delta_r", "delta_s", "lambda_", "narc"), reason)
+    else:
+        whole = {
+            "delta_r": ramanujan_gap(*core.degrees, sigma.sigma2),
+            "delta_s": ramanujan_gap_of_one_degree(sigma.sigma1, sigma.sigma2),
+            "lambda_": None if weighted is None else _gap(weighted),
+            "narc": random_coefficient(core.shape, graph.shape, core.edges, sigma.sigma2),
+        }
+    return Scores(
+        graph.edges, core.degrees, core.collapsed, sigma, weighted,
+        delta_r_imdb=mean(gaps) if gaps else None, lambda_imsg=mean(lambdas) if lambdas else None,
+        subgraphs=len(gaps), reasons=reasons, **whole,
+    )  # fmt: skip
 
 
-def _complete(layout: Layout) -> Scores:
-    """Return the structural scores of one complete graph a group, in closed form: sigma_2 = sigma_1 from two groups on."""
-    left, right = layout.left / layout.groups, layout.right / layout.groups
-    if min(left, right) < 3:
-        return Scores(layout.positions, (right, left), True)
-    sigma2 = math.sqrt(left * right) if layout.groups > 1 else 0.0
-    gap = math.sqrt(left - 1) + math.sqrt(right - 1) - sigma2
-    return Scores(layout.positions, (right, left), False, delta_r=gap, delta_r_imdb=gap)
+def _of_subgraphs(
+    core: Bipartite, sigma: Leading, weighted: Leading | None
+) -> tuple[list[float], list[float], dict[str, str]]:
+    """Return the gaps and weighted gaps of the subgraphs that are not collapsed, and why there are none."""
+    gaps: list[float] = []
+    lambdas: list[float] = []
+    any_degree = False
+    for part in core.regular_subgraphs():
+        any_degree = True
+        if part.collapsed:
+            continue
+        whole = part.edges == core.edges
+        gaps.append(ramanujan_gap(*part.degrees, (sigma if whole else part.spectrum()).sigma2))
+        of_part = weighted if whole else _weighted(part)
+        if of_part is not None:
+            lambdas.append(_gap(of_part))
+    if gaps:
+        return gaps, lambdas, {}
+    reason = "every regular subgraph is collapsed" if any_degree else "no degree is that of 3 inputs"
+    return gaps, lambdas, dict.fromkeys(("delta_r_imdb", "lambda_imsg"), reason)
 
 
-def _mean(layers: list[Scores], key: str) -> float | None:
-    values = [value for one in layers if (value := getattr(one, key)) is not None]
-    return mean(values) if values else None
+def _gap(weighted: Leading) -> float:
+    return weighted_spectral_gap(weighted.sigma1, weighted.sigma2)
 
 
-def _distance(own: list[Scores], dense: list[Scores]) -> tuple[float | None, list[str]]:
-    """Return the distance and the entries of the coordinate that enter it."""
-    steps: dict[str, float] = {}
-    for key in COORDINATE:
-        pairs = [(getattr(a, key), getattr(b, key)) for a, b in zip(own, dense, strict=True)]
-        both = [a - b for a, b in pairs if a is not None and b is not None]
-        if both:
-            steps[key.strip("_")] = mean(both)
-    whole = math.hypot(*steps.values())
-    return (whole if steps and math.isfinite(whole) else None), list(steps)
-
-
-def _origin(given: bool, weighted: int, layers: int, entries: list[str]) -> str:
-    if not entries:
-        return "no layer is scored both here and in the dense graph"
-    over = f"over {', '.join(entries)}"
-    if not given:
-        return f"the dense graph, structure alone, {over}: no reference was given"
-    if weighted == layers:
-        return f"the reference's weights on the dense graph, {over}"
-    return f"the reference's weights on the dense graph ({weighted} of {layers} layers, structure alone for the others), {over}"
+def _weighted(graph: Bipartite) -> Leading | None:
+    try:
+        return graph.spectrum(weighted=True)
+    except ValueError:
+        return None

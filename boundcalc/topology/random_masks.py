@@ -11,7 +11,7 @@ from scipy import special
 
 from boundcalc.norms.rounding import mean, scaled
 from boundcalc.topology.bipartite import Bipartite, Floats, Layout, build
-from boundcalc.topology.scores import SCORES, Scores, score
+from boundcalc.topology.hoang2023 import SCORES, Scores, score
 
 SAME = 1e-9
 """Relative spread below which random masks count as equal: rounding, not chance."""

@@ -17,7 +17,7 @@ import numpy as np
 
 from boundcalc.graphon.counts import Counts
 from boundcalc.graphon.cut import cut_norm
-from boundcalc.graphon.pham2025 import of_layer
+from boundcalc.graphon.mask_graphons import of_layer
 from boundcalc.graphon.refine import Kernel
 
 DENSITY = 0.05
@@ -65,9 +65,9 @@ def tightness_of_gaussians(side: int = 64, rounds: int = 5) -> float:
 
 def tightness_of_ticket() -> float:
     import boundcalc
-    from boundcalc.graphon.pham2025 import analyse
+    from boundcalc.graphon.mask_graphons import analyze
 
-    found = [layer.cut_from_constant for layer in analyse(boundcalc.load(TICKET)).layers]
+    found = [layer.cut_from_constant for layer in analyze(boundcalc.load(TICKET)).layers]
     return max(high / low for low, high in found)
 
 

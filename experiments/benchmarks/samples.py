@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from boundcalc.samples.overlap import r_tilde
+from boundcalc.samples.zhang2021 import r_tilde
 
 
 @dataclass(frozen=True)

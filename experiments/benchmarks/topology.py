@@ -32,11 +32,11 @@ TARGETS = (
 
 
 def resnet18_case() -> dict[str, float]:
-    from boundcalc.topology import analyse
+    from boundcalc.topology import analyze
 
     network = masked_resnet18(DENSITY)
     start = time.perf_counter()
-    topology = analyse(network, {})
+    topology = analyze(network, {})
     seconds = time.perf_counter() - start
     return {"seconds": seconds, "gigabytes": gigabytes(), "layers": len(topology.layers)}
 
@@ -46,7 +46,7 @@ def ratio_case(left: int = LEFT, right: int = RIGHT, rounds: int = 3) -> dict[st
     from threadpoolctl import threadpool_limits
 
     from boundcalc.topology.bipartite import Layout, build
-    from boundcalc.topology.scores import score
+    from boundcalc.topology.hoang2023 import score
 
     rng = np.random.default_rng(1)
     mask = rng.random((left, right)) < DENSITY

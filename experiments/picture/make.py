@@ -91,7 +91,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--samples", default="sample", help="data, as --data takes it")
     parser.add_argument("-o", "--output", type=Path, default=PICTURE)
     given = parser.parse_args(argv)
-    report = boundcalc.analyze(TICKET, data=given.samples, parts=("bounds", "empirical"), passes=given.passes)
+    report = boundcalc.analyze(TICKET, data=given.samples, only=("bounds", "empirical"), passes=given.passes)
     draw(report.to_dict(), given.output)
 
 

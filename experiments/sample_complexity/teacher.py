@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from boundcalc.samples.conditioning import conditioning
-from boundcalc.samples.overlap import r_tilde
+from boundcalc.samples.zhang2021 import r_tilde
 
 POLISHING = 300
 

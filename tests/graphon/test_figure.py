@@ -9,7 +9,7 @@ from graphon.test_estimate import linear_chain
 
 from boundcalc.cli import figure
 from boundcalc.cli.main import main
-from boundcalc.graphon.pham2025 import analyse
+from boundcalc.graphon.mask_graphons import analyze
 
 TICKET = str(Path(__file__).parents[2] / "data" / "tickets" / "lenet300_density10.pt")
 MAGIC = {"png": b"\x89PNG", "pdf": b"%PDF", "svg": b"<?xml"}
@@ -32,7 +32,7 @@ def test_one_figure_in_every_kind(tmp_path, capsys, kind):
 def test_the_same_graphons_give_the_same_bytes(kind):
     from boundcalc.graphon.plot import render
 
-    found = analyse(linear_chain(np.eye(6) > 0, np.ones((4, 6)) > 0), 4)
+    found = analyze(linear_chain(np.eye(6) > 0, np.ones((4, 6)) > 0), 4)
     assert render(found, "a", kind) == render(found, "a", kind)
 
 
@@ -41,7 +41,7 @@ def test_panels_share_a_colour_scale_and_have_profiles_at_their_margins():
     from boundcalc.graphon.plot import _figure
 
     masks = [np.random.default_rng(seed).random((9, 9)) < 0.1 * (seed + 1) for seed in range(7)]
-    made = _figure(analyse(linear_chain(*masks), 3), "$_{odd}^name\x1b")
+    made = _figure(analyze(linear_chain(*masks), 3), "$_{odd}^name\x1b")
     images = [
         axes.collections[0]
         for axes in made.axes
@@ -60,7 +60,7 @@ def test_panels_share_a_colour_scale_and_have_profiles_at_their_margins():
 def test_a_fully_pruned_network_can_be_drawn():
     from boundcalc.graphon.plot import render
 
-    assert render(analyse(linear_chain(np.zeros((3, 3)) > 0)), "dead \u5c42\x1b\n", "png").startswith(
+    assert render(analyze(linear_chain(np.zeros((3, 3)) > 0)), "dead \u5c42\x1b\n", "png").startswith(
         MAGIC["png"]
     )
 

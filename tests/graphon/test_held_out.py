@@ -19,7 +19,7 @@ from boundcalc.graphon.held_out import (
     sorted_cells,
     whole,
 )
-from boundcalc.graphon.pham2025 import of_layer
+from boundcalc.graphon.mask_graphons import of_layer
 from boundcalc.graphon.spectral_cells import halved
 
 

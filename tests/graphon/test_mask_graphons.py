@@ -14,7 +14,7 @@ from topology.graphs import layer, network, random_weight
 import boundcalc
 from boundcalc.cli.main import main
 from boundcalc.errors import UsageError
-from boundcalc.graphon.pham2025 import analyse, of_layer
+from boundcalc.graphon.mask_graphons import analyze, of_layer
 from boundcalc.options import Options
 from boundcalc.parts.graphon import to_dict as tree
 
@@ -35,7 +35,7 @@ LEVELS = sorted(
 )
 def test_degenerate_masks_have_finite_graphons(rows, columns, density, cells, seed):
     mask = np.random.default_rng(seed).random((rows, columns)) < density
-    part = tree(analyse(linear_chain(mask), cells, seed))
+    part = tree(analyze(linear_chain(mask), cells, seed))
     text = json.dumps(part, allow_nan=False)
     (one,) = json.loads(text)["layers"]
     low, high = one["cut_from_constant"]
@@ -89,25 +89,25 @@ def test_permuting_units_changes_neither_densities_of_small_graphs_nor_profiles(
 
 
 def test_a_residual_network_is_ordered_layer_by_layer_and_says_so():
-    part = tree(analyse(linear_chain(np.eye(4) > 0, skip=True)))
+    part = tree(analyze(linear_chain(np.eye(4) > 0, skip=True)))
     assert part["chain"]["l2_from_constant"] is None
     assert part["chain"]["reason"] == "each layer is ordered for itself alone: residual sum at add after fc1"
-    assert tree(analyse(linear_chain(np.eye(4) > 0)))["chain"]["reason"] is None
+    assert tree(analyze(linear_chain(np.eye(4) > 0)))["chain"]["reason"] is None
 
 
 def test_groups_and_kernels_are_told():
     conv = layer(random_weight(2, (6, 2, 3, 3), 0.5), groups=2, name="conv")
-    note = tree(analyse(network(conv)))["note"]
+    note = tree(analyze(network(conv)))["note"]
     assert "rolled" in note and "Between groups" in note
-    assert "rolled" not in tree(analyse(linear_chain(np.eye(3) > 0)))["note"]
+    assert "rolled" not in tree(analyze(linear_chain(np.eye(3) > 0)))["note"]
 
 
 def test_the_seed_decides():
     net = linear_chain(np.random.default_rng(3).random((60, 80)) < 0.3)
-    assert tree(analyse(net, 16, 5)) == tree(analyse(net, 16, 5))
+    assert tree(analyze(net, 16, 5)) == tree(analyze(net, 16, 5))
     assert (
-        tree(analyse(net, 16, 5))["layers"][0]["held_out"]
-        != tree(analyse(net, 16, 6))["layers"][0]["held_out"]
+        tree(analyze(net, 16, 5))["layers"][0]["held_out"]
+        != tree(analyze(net, 16, 6))["layers"][0]["held_out"]
     )
 
 
@@ -117,7 +117,7 @@ def test_a_number_of_cells_that_is_none_is_refused(cells):
         Options(cells=cells)
     if isinstance(cells, int) and cells < 1:
         with pytest.raises(ValueError, match="at least 1"):
-            analyse(linear_chain(np.eye(3) > 0), cells)
+            analyze(linear_chain(np.eye(3) > 0), cells)
 
 
 KEYS = {"name", "density", "histogram", "cut_from_constant", "l2_from_constant"}
@@ -162,7 +162,7 @@ def test_the_default_report_has_the_part_in_every_view(capsys):
 def test_a_conv_net_with_a_declared_mask_of_whole_filters():
     weight = random_weight(4, (8, 3, 3, 3), 0.5)
     weight[2:5] = 0
-    (found,) = analyse(network(layer(torch.from_numpy(weight), name="conv"))).layers
+    (found,) = analyze(network(layer(torch.from_numpy(weight), name="conv"))).layers
     assert found.graphon.row_degrees[-3:] == pytest.approx([0, 0, 0])
     assert found.taps == 9
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from boundcalc import gntk
 from boundcalc.errors import UsageError
-from boundcalc.graphon import ntk_numpy, ntk_torch
+from boundcalc.graphon import ntk_numpy, ntk_torch, pham2025
 from boundcalc.graphon.ntk import kernels
 from boundcalc.graphon.ntk_maps import Maps, from_graphons, merged, overlaps
 from boundcalc.graphon.ntk_products import Dense, Grouped, Sparse, best_form
@@ -78,6 +78,16 @@ def test_the_twin_agrees(seed, depth, density):
     expected = ntk_twin.theta(graphons, x, equal(graphons), 1.7, output)
     found = gntk(graphons, x, sigma_w2=1.7, output=output[None])
     np.testing.assert_allclose(found, expected, rtol=1e-10, atol=1e-12 * np.abs(expected).max())
+    plain = pham2025.theta(graphons, equal(graphons), x, 1.7, output)
+    np.testing.assert_allclose(plain, expected, rtol=1e-7, atol=1e-8 * np.abs(expected).max())
+
+
+def test_the_recursion_as_it_is_written_has_units_that_an_input_does_not_reach():
+    x, graphons = sample(6, 8), chain((5, 4), 8, density=0.2)
+    x[0], graphons[0][2] = 0.0, 0.0
+    plain = pham2025.theta(graphons, equal(graphons), x)
+    np.testing.assert_allclose(plain, gntk(graphons, x), rtol=1e-7, atol=1e-9)
+    assert not plain[0].any()
 
 
 def test_blocks_and_threads_do_not_matter(monkeypatch):

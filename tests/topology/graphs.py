@@ -13,7 +13,7 @@ from boundcalc.network.geometry import Axis, Window
 from boundcalc.network.network import Network
 from boundcalc.network.ops import Affine, Input
 from boundcalc.topology.bipartite import Layout, of_layer
-from boundcalc.topology.scores import score
+from boundcalc.topology.hoang2023 import score
 
 KEYS = ("delta_r", "delta_r_imdb", "lambda_", "lambda_imsg", "narc")
 

@@ -75,13 +75,17 @@ class NotCovered(BoundcalcError):
         operation: what is not covered, e.g. ``"max_pool2d"``.
         layer: the layer where it stands.
         every: the sentence that names this and all other operations that are not covered, where there are others.
+        blockers: operation and layer of each of them; by default this one.
     """
 
-    def __init__(self, operation: str, layer: str = "", every: str = "") -> None:
+    def __init__(
+        self, operation: str, layer: str = "", every: str = "", blockers: tuple[tuple[str, str], ...] = ()
+    ) -> None:
         super().__init__(every or (f"{operation} at {layer}" if layer else operation))
         self.operation = operation
         self.layer = layer
         self.every = every
+        self.blockers = blockers or ((operation, layer),)
 
 
 @contextmanager

@@ -141,7 +141,8 @@ def refuse(blockers: list[Blocker]) -> None:
         named.setdefault(one.operation, []).append(one)
     ordered = sorted(named.values(), key=lambda found: not any(one.weights for one in found))
     every = "; ".join(_said(found) for found in ordered) if len(blockers) > 1 or first.weights else ""
-    raise NotCovered(first.operation, first.place, every)
+    named_places = tuple((one.operation, one.place) for one in blockers)
+    raise NotCovered(first.operation, first.place, every, named_places)
 
 
 def _said(found: list[Blocker]) -> str:
@@ -168,6 +169,16 @@ def require(network: Network, covered: tuple[type, ...] = RELU_NETWORK) -> None:
     Raises:
         NotCovered: naming every other operation.
     """
-    refuse([
+    refuse(blockers(network, covered))
+
+
+def blockers(network: Network, covered: tuple[type, ...] = RELU_NETWORK) -> list[Blocker]:
+    """Return every node that is of none of the covered kinds, in execution order.
+
+    Args:
+        network: the network.
+        covered: kinds of nodes.
+    """
+    return [
         blocker(network, index) for index, node in enumerate(network.nodes) if not isinstance(node, covered)
-    ])  # fmt: skip
+    ]

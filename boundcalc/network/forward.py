@@ -31,9 +31,9 @@ from boundcalc.network.ops import (
 
 Evaluate = Callable[[Node, list[torch.Tensor]], torch.Tensor]
 
-SAFE_ELEMENTWISE = frozenset({
-    "cat", "div", "elu", "gelu", "group_norm", "hardsigmoid", "hardswish", "hardtanh", "layer_norm",
-    "leaky_relu", "log_softmax", "mish", "mul", "neg", "relu6", "selu", "sigmoid", "silu", "softmax",
+EVALUATED = frozenset({
+    "bmm", "cat", "conv3d", "conv_transpose1d", "conv_transpose2d", "div", "elu", "gelu", "group_norm", "hardsigmoid", "hardswish", "hardtanh", "layer_norm",
+    "leaky_relu", "linear", "log_softmax", "matmul", "mish", "mul", "neg", "relu6", "selu", "sigmoid", "silu", "softmax",
     "softplus", "sub", "tanh",
 })  # fmt: skip
 """Operations outside the theory that are still evaluated, so that the empirical gap can be measured."""
@@ -97,7 +97,7 @@ def _unknown(node: Node, values: list[torch.Tensor]) -> torch.Tensor:
         raise NotCovered(type(node).__name__.lower(), node.name)
     packet, _, overload = node.op.partition(".")
     unreadable = any(argument is UNREADABLE for argument in node.args.values())
-    if node.packet not in SAFE_ELEMENTWISE or unreadable:
+    if node.packet not in EVALUATED or unreadable:
         raise NotCovered(node.packet, node.name)
 
     def fill(argument: object) -> object:

@@ -25,6 +25,7 @@ class BoundResult:
             missing.
         outcome: what the bound itself computed, so that it can be judged again at another delta.
         assumptions: what must hold, with what is assumed of the normalisation.
+        blockers: operation and layer of all that the bound does not take; empty where it covers the network.
     """
 
     bound: Bound
@@ -33,6 +34,7 @@ class BoundResult:
     log_ratio: float | None = None
     outcome: Outcome | None = None
     assumptions: tuple[str, ...] = ()
+    blockers: tuple[tuple[str, str], ...] = ()
 
 
 def evaluate(bound: Bound, problem: Problem) -> BoundResult:
@@ -45,7 +47,7 @@ def evaluate(bound: Bound, problem: Problem) -> BoundResult:
         outcome = _computed(bound, problem)
         judged = judge(outcome, problem)
     except NotCovered as error:
-        return _uncovered(bound, problem, str(error))
+        return replace(_uncovered(bound, problem, str(error)), blockers=error.blockers)
     except Exception as error:
         if bound.compute.__module__.startswith("boundcalc."):
             raise

@@ -105,7 +105,7 @@ class Problem:
             NotCovered: the network is none.
         """
         if isinstance(self.chain, NotCovered):
-            raise NotCovered(self.chain.operation, self.chain.layer, self.chain.every)
+            raise NotCovered(self.chain.operation, self.chain.layer, self.chain.every, self.chain.blockers)
         return self.chain
 
 

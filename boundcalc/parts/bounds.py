@@ -107,6 +107,7 @@ def bound_tree(result: BoundResult) -> Tree:
         "source": bound.source,
         "assumptions": list(result.assumptions),
         "reason": result.reason or None,
+        "blockers": [{"operation": operation, "layer": layer or None} for operation, layer in result.blockers],
     }
 
 

@@ -125,10 +125,11 @@ def example(module: torch.nn.Module, shapes: Sequence[tuple[int, ...]]) -> torch
             x = torch.zeros(2, *shape, dtype=kind)
             try:
                 with torch.no_grad(), quiet():
-                    module(x)
+                    output = module(x)
             except Exception:
                 continue
-            return x
+            if not isinstance(output, torch.Tensor) or output.shape[:1] == x.shape[:1]:
+                return x
     return torch.zeros(2, *shapes[0])
 
 

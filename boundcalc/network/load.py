@@ -179,12 +179,18 @@ def _from_model(
     named = model if isinstance(model, str) else type(model).__name__
     module = capture.make_module(model) if isinstance(model, str) else capture.own_copy(model)
     fitted = fit.load(module, checkpoint, named)
-    shapes = [input_shape, (math.prod(input_shape),)] if input_shape else [_first_width(named, module)]
+    shapes = _ways_to_give(input_shape) if input_shape else [_first_width(named, module)]
     example = capture.example(module, shapes)
     program, state = capture.export(module, example, named)
     network = _built(named, program, fitted.checkpoint, dict(state), f"captured by running {named}")
     _check_against(named, network, module, example)
     return fit.in_file(network, fitted)
+
+
+def _ways_to_give(shape: tuple[int, ...]) -> list[tuple[int, ...]]:
+    """Return the shapes in which a model may take a sample: as it is, as rows where it is one channel, as a vector."""
+    rows = [shape[1:]] if len(shape) == 3 and shape[0] == 1 else []
+    return [shape, *rows, (math.prod(shape),)]
 
 
 _OTHER_INPUTS = (

@@ -42,3 +42,9 @@ def test_the_zoo_is_as_published_at_full_width():
         with torch.device("meta"):
             module = ZOO[name].full()
         assert sum(parameter.numel() for parameter in module.parameters()) == count, name
+
+
+def test_rows_of_data_are_given_to_the_model_as_it_takes_them():
+    module = pruned(ZOO["Conv1d"].small)
+    network = from_checkpoint(from_state_dict(module.state_dict(), "rows"), module, (1, 3, 64))
+    assert network.input_shape == (3, 64)

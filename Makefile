@@ -45,5 +45,6 @@ bench:           ## benchmarks, ratios in one run
 tickets:         ## train the demo tickets again
 	python experiments/demo_tickets/make.py
 
-golden:          ## rewrite the golden reports
-	BOUNDCALC_REWRITE_GOLDEN=1 python -m pytest tests/report
+golden:          ## rewrite the golden reports from runs of the demo tickets, then what the views make of them
+	BOUNDCALC_REWRITE_GOLDEN=1 python -m pytest -q tests/golden -k report
+	BOUNDCALC_REWRITE_GOLDEN=1 python -m pytest -q tests/golden -k view

@@ -137,7 +137,7 @@ MUTATIONS = (
              "0.5 * whole - math.fsum(parts)", kraft),
     Mutation("log2(n + 1) shortened", "occam.coder:Meter.uniform", "1 + LIBM", "0.9", bytes_taken),
     Mutation("an index of the codebook too cheap", "occam.coder:Meter.uniform", "1 + LIBM", "0.99", kraft),
-    Mutation("4 for 8 in r~", "samples.overlap:r_tilde", "** 2 / 8", "** 2 / 4", overlap),
+    Mutation("4 for 8 in r~", "samples.zhang2021:r_tilde", "** 2 / 8", "** 2 / 4", overlap),
     Mutation("8 for 4 in the cut norm's dual", "graphon.cut:_semidefinite", "/ 4, 1", "/ 8, 1", cuts),
     Mutation("the corner of the bordered matrix forgotten", "graphon.cut:border", "columns.sum(axis=1, keepdims=True)",
              "0 * columns.sum(axis=1, keepdims=True)", cuts),

@@ -271,13 +271,17 @@ def _picking_options(group: argparse._ArgumentGroup) -> None:
         ("batch", "B", "picked examples of a step"),
         ("lr", "RATE", "largest learning rate of AdamW, whatever --lr says"),
         ("weight_decay", "D", "of AdamW"),
+        ("half", None, "round the last network to float16, for small files"),
         ("score", "NAME", ", ".join(SCORE_NAMES)),
         ("augmentation", "NAME", ", ".join(AUGMENTATION_NAMES)),
         ("tried", "N", "settings tried on this sample before this one, itself included: paid for"),
     ):
-        default = getattr(PickPlan, name)
+        default, option = getattr(PickPlan, name), f"--pick-{name.replace('_', '-')}"
+        if isinstance(default, bool):
+            group.add_argument(option, action="store_true", help=what)
+            continue
         group.add_argument(
-            f"--pick-{name.replace('_', '-')}",
+            option,
             type=type(default),
             default=default,
             metavar=metavar,

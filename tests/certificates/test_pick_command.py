@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 
@@ -19,51 +18,9 @@ from boundcalc.cli.main import main
 from boundcalc.network.capture import make_module
 from boundcalc.network.digest import digest_of_network
 from boundcalc.network.load import from_checkpoint
-from boundcalc.tickets.samples import Samples
 
 Made = Callable[..., Path]
 Capture = pytest.CaptureFixture[str]
-MODEL = """
-import torch
-from torch import nn
-
-def make():
-    return nn.Sequential(nn.Flatten(), nn.Linear(36, 12), nn.ReLU(), nn.Linear(12, 3))
-"""
-FEW = [
-    "--pick-first",
-    "20",
-    "--pick-rounds",
-    "3",
-    "--pick-steps",
-    "30",
-    "--pick-last-steps",
-    "60",
-    "--pick-batch",
-    "16",
-]
-
-
-@pytest.fixture
-def made(tmp_path: Path, blobs: Samples) -> Made:
-    """Train in a folder of its own; returns the ticket's folder."""
-    half = blobs.m // 2
-    np.savez(
-        tmp_path / "blobs.npz",
-        x_train=blobs.x[:half].numpy(), y_train=blobs.y[:half].numpy(), x_test=blobs.x[half:].numpy(),
-        y_test=blobs.y[half:].numpy(),
-    )  # fmt: skip
-    (tmp_path / "net.py").write_text(MODEL)
-
-    def train(*more: str) -> Path:
-        data, model = f"npz:{tmp_path / 'blobs.npz'}", f"{tmp_path / 'net.py'}:make"
-        words = ["train", "--data", data, "--model", model, "--certify", "pick", *FEW]
-        assert main([*words, "--out", str(tmp_path / "run"), *more]) == 0
-        return tmp_path / "run" / "replicate_0" / "level_0" / "main"
-
-    return train
-
-
 def verified(ticket: Path, capsys: Capture, *more: str) -> tuple[int, dict[str, Any], str]:
     capsys.readouterr()
     root = ticket.parents[3]

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from boundcalc.analysis import load
+from boundcalc import load
 from boundcalc.network.digest import digest_of_network, wiring
 
 

@@ -93,8 +93,12 @@ class NetworkLearner:
         x, y = self._samples.x[rows], self._samples.y[rows]
         if not last or self._density is None:
             self._train(x, y, steps, round, 0)
-            return
-        self._prune_by_magnitude(x, y, steps, round)
+        else:
+            self._prune_by_magnitude(x, y, steps, round)
+        if last and self._plan.half:
+            with torch.no_grad():
+                for parameter in self.module.parameters():
+                    parameter.copy_(parameter.half().float())
 
     def _prune_by_magnitude(self, x: Tensor, y: Tensor, steps: int, round: int) -> None:
         """Train, remove the smallest weights of all layers, rewind, and again, to the density asked for in `REWINDS`

@@ -26,6 +26,7 @@ class PickPlan:
         batch: examples of a step, drawn from the picked ones with replacement.
         lr: largest learning rate of AdamW; it falls to zero within every round along a cosine.
         weight_decay: of AdamW.
+        half: whether the last network's weights and biases are rounded to float16, for small files.
         score: one of `SCORE_NAMES`.
         augmentation: one of `AUGMENTATION_NAMES`.
         tried: how many settings (of these options, the architecture, the seed) were tried on the sample before this one
@@ -45,6 +46,7 @@ class PickPlan:
     batch: int = 64
     lr: float = 0.003
     weight_decay: float = 0.02
+    half: bool = False
     score: str = "nearest-wrong"
     augmentation: str = "off"
     tried: int = 1

@@ -77,7 +77,7 @@ def analyze(
         normalize: means, then standard deviations, applied to inputs in [0, 1].
         normalize_fixed: whether these did not come from the sample, so that bounds do not pay for them.
         margin: fixed before the sample was seen; None to search it and pay for the search.
-        passes: search epochs of the compression; None for up to 40, 0 for k-means alone.
+        passes: search epochs of the compression; None for up to 20, 0 for k-means alone.
         device: where the network is run: ``"auto"``, ``"cpu"`` or ``"cuda"``.
         seed: of anything random.
         max_memory: gigabytes that the content of one file may take, and the graphon NTK.

@@ -52,7 +52,7 @@ class Options:
         calibration: path of a calibrated constant of the sample complexity.
         target_error: eps0, for which the sample complexity is asked; needs `calibration`.
         encoding: how a convolution's mask becomes a graph, ``"unrolled"`` or ``"rolled"``.
-        passes: how often the occam search trains on the sample; 0 for k-means alone; None for as often as is quick, at most 40.
+        passes: how often the occam search trains on the sample; 0 for k-means alone; None for as often as is quick, at most 20.
         cells: most cells a side of a graphon.
         batch: most samples of the graphon NTK.
         sigma_w2: variance of the graphon NTK's weights times fan-in.

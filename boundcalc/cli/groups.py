@@ -83,7 +83,10 @@ def _run_options(group: argparse._ArgumentGroup) -> None:
         "--passes",
         type=int,
         metavar="N",
-        help="search epochs of the compression occam (default: up to 40); 0 is quick: k-means alone",
+        help="search epochs of the compression occam (default: up to 20; more give smaller certificates)",
+    )
+    group.add_argument(
+        "--quick", dest="passes", action="store_const", const=0, help="no search for occam: k-means alone"
     )
     group.add_argument(
         "--certificate",

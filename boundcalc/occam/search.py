@@ -32,7 +32,7 @@ JOINT_SIZES, MANY = (4, 3), 200
 """Codebook sizes of the joint refinement: the first one, or all of them with a share of the passes each, from so many passes on."""
 HOPELESS = 8.0
 """Nats a sample of the plain code above which nothing further is tried: the certificate is above 0.999."""
-MOST_PASSES, LEAST_PASSES = 40, 3
+MOST_PASSES, LEAST_PASSES = 20, 3
 """Passes of the joint refinement where their number is not given: at most so many, and none where fewer are affordable."""
 SETTLE, CYCLE, ROUNDS = 0.25, 2, 50
 """Share of them that only settles the result; of the others fewest between two rounds of pruning, and rounds from which on

@@ -40,7 +40,10 @@ def test_each_part_has_its_share_of_delta() -> None:
 
 def best_of(rng: np.random.Generator, candidates: int, paid: int) -> bool:
     """Whether the best of several candidates breaks the bound on P(f != h): all differ from f on a fifth of what there is."""
-    found = [Pair("h", Counted(0, 0, 10**6), 0.0, int(rng.binomial(UNLABELLED, 0.2)), UNLABELLED) for _ in range(candidates)]
+    found = [
+        Pair("h", Counted(0, 0, 10**6), 0.0, int(rng.binomial(UNLABELLED, 0.2)), UNLABELLED)
+        for _ in range(candidates)
+    ]
     return min(one.parts(DELTA, paid)[1] for one in found) < 0.2
 
 

@@ -27,7 +27,7 @@ def test_the_split_is_a_part_drawn_by_the_seed(samples: int, share: float, seed:
     assert len(rows) == round(share * samples)
     assert len(np.unique(rows)) == len(rows)
     assert np.array_equal(rows, set_apart(samples, share, seed))
-    assert not len(rows) or (0 <= rows[0] and rows[-1] < samples)
+    assert not len(rows) or (rows[0] >= 0 and rows[-1] < samples)
 
 
 def test_the_split_does_not_follow_the_order_of_the_file() -> None:
@@ -47,9 +47,7 @@ def nearest(x: np.ndarray, y: np.ndarray, at: np.ndarray) -> np.ndarray:
 def run(rng: np.random.Generator, *, peeks: bool) -> bool:
     """Whether the hold-out bound of a nearest neighbour is below its true error; `peeks`: it also learns from what certifies."""
     x, fresh = rng.random(120), rng.random(4_000)
-    y, truth = (
-        (at > 0.5).astype(np.int64) ^ (rng.random(len(at)) < 0.2) for at in (x, fresh)
-    )
+    y, truth = ((at > 0.5).astype(np.int64) ^ (rng.random(len(at)) < 0.2) for at in (x, fresh))
     aside = set_apart(120, 0.5, int(rng.integers(10**6)))
     rest = np.setdiff1d(np.arange(120), aside)
     learned = np.arange(120) if peeks else aside
@@ -95,10 +93,14 @@ PLAN = PickPlan(
 )  # fmt: skip
 
 
-def outcome(samples: Samples, order: np.ndarray, apart: np.ndarray) -> tuple[np.ndarray, dict[str, torch.Tensor], np.ndarray]:
+def outcome(
+    samples: Samples, order: np.ndarray, apart: np.ndarray
+) -> tuple[np.ndarray, dict[str, torch.Tensor], np.ndarray]:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(3)
-        module = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(36, 8), torch.nn.ReLU(), torch.nn.Linear(8, 3))
+        module = torch.nn.Sequential(
+            torch.nn.Flatten(), torch.nn.Linear(36, 8), torch.nn.ReLU(), torch.nn.Linear(8, 3)
+        )
     learner = NetworkLearner(module, ones(module), samples, PLAN, 0, apart=apart)
     learner.start()
     chosen = pick(learner, PLAN.sizes(), order, apart=apart).until(PLAN.rounds)

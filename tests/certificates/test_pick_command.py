@@ -21,6 +21,8 @@ from boundcalc.network.load import from_checkpoint
 
 Made = Callable[..., Path]
 Capture = pytest.CaptureFixture[str]
+
+
 def verified(ticket: Path, capsys: Capture, *more: str) -> tuple[int, dict[str, Any], str]:
     capsys.readouterr()
     root = ticket.parents[3]

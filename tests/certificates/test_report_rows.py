@@ -23,7 +23,12 @@ PRUNER = ("--pruner", "random", "--density", "0.5")
 
 def inputs(ticket: Path) -> dict[str, Any]:
     root = ticket.parents[3]
-    return {"data": f"npz:{root / 'blobs.npz'}", "model": f"{root / 'net.py'}:make", "only": ["bounds"], "passes": 0}
+    return {
+        "data": f"npz:{root / 'blobs.npz'}",
+        "model": f"{root / 'net.py'}:make",
+        "only": ["bounds"],
+        "passes": 0,
+    }
 
 
 def rows(ticket: Path, **more: Any) -> dict[str, Any]:
@@ -36,7 +41,12 @@ def test_the_row_is_the_certificates_value_and_the_verdict_takes_it(made: Made) 
     claimed = file.read_certificate(ticket / file.NAME)
     tree = rows(ticket)
     row = tree["bounds"]["pick"]
-    assert (row["status"], row["kind"], row["subject"], row["prior"]) == ("theorem", "certificate", "network", "none")
+    assert (row["status"], row["kind"], row["subject"], row["prior"]) == (
+        "theorem",
+        "certificate",
+        "network",
+        "none",
+    )
     assert claimed.value <= row["value"] <= claimed.value * (1 + 1e-12)
     assert row["terms"]["choice_bits"] == 2.0
     assert row["terms"]["wrong"] == claimed.wrong
@@ -90,9 +100,30 @@ def test_another_wiring_of_the_same_weights_gets_nothing(tmp_path: Path, blobs: 
         y_train=np.arange(300) % 3, x_test=np.zeros((9, 1, 28, 28), np.uint8), y_test=np.zeros(9, int),
     )  # fmt: skip
     data = np.load(tmp_path / "b.npz")
-    np.savez(tmp_path / "b.npz", **{key: data[key].astype(np.uint8) if key[0] == "x" else data[key] for key in data})
-    words = ["train", "--data", f"npz:{tmp_path / 'b.npz'}", "--arch", "lenet300", "--certify", "pick", *PRUNER]
-    few = ["--pick-first", "5", "--pick-rounds", "1", "--pick-last-steps", "2", "--out", str(tmp_path / "run")]
+    np.savez(
+        tmp_path / "b.npz",
+        **{key: data[key].astype(np.uint8) if key[0] == "x" else data[key] for key in data},
+    )
+    words = [
+        "train",
+        "--data",
+        f"npz:{tmp_path / 'b.npz'}",
+        "--arch",
+        "lenet300",
+        "--certify",
+        "pick",
+        *PRUNER,
+    ]
+    few = [
+        "--pick-first",
+        "5",
+        "--pick-rounds",
+        "1",
+        "--pick-last-steps",
+        "2",
+        "--out",
+        str(tmp_path / "run"),
+    ]
     assert main([*words, *few]) == 0
     ticket = tmp_path / "run" / "replicate_0" / "level_0" / "main"
     (tmp_path / "net.py").write_text(
@@ -122,7 +153,9 @@ def test_a_certificate_that_does_not_hold_is_no_bound(made: Made, what: str) -> 
     assert what in reason(rows(ticket))
 
 
-def test_a_damaged_certificate_beside_it_is_told_and_one_that_is_named_refused(made: Made, tmp_path: Path) -> None:
+def test_a_damaged_certificate_beside_it_is_told_and_one_that_is_named_refused(
+    made: Made, tmp_path: Path
+) -> None:
     ticket = made(*PRUNER)
     text = (ticket / file.NAME).read_text()
     (ticket / file.NAME).write_text(text.replace('"wrong": ', '"wrong": 1'))
@@ -137,7 +170,9 @@ def test_a_certificate_that_lies_elsewhere_can_be_named(made: Made, tmp_path: Pa
     alone.mkdir()
     shutil.copy(ticket / "model.safetensors", alone / "net.safetensors")
     given = inputs(ticket)
-    assert "no certificate lies beside" in reason(boundcalc.analyze(alone / "net.safetensors", **given).to_dict())
+    assert "no certificate lies beside" in reason(
+        boundcalc.analyze(alone / "net.safetensors", **given).to_dict()
+    )
     named = boundcalc.analyze(alone / "net.safetensors", certificate=ticket / file.NAME, **given).to_dict()
     assert named["bounds"]["pick"]["status"] == "theorem"
 
@@ -151,7 +186,16 @@ def test_verify_names_the_line_of_the_ledger(made: Made, capsys: pytest.CaptureF
             ledger = (*honest.ledger[:number], planted, *honest.ledger[number + 1 :])
             place.write_text(replace(honest, ledger=ledger).text())
             capsys.readouterr()
-            words = ["verify", str(place), "--data", given["data"], "--model", given["model"], "--format", "json"]
+            words = [
+                "verify",
+                str(place),
+                "--data",
+                given["data"],
+                "--model",
+                given["model"],
+                "--format",
+                "json",
+            ]
             assert main(words) == 4
             tree = json.loads(capsys.readouterr().out)
             assert any(f"line {number + 1} of the ledger" in failure for failure in tree["failures"])

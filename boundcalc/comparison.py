@@ -30,6 +30,7 @@ MASKS_CUT = {
         "unit": "number",
         "subject": "",
         "status": "",
+        "kind": "",
         "origin": "computed",
         "source": "boundcalc compare",
         "note": "Mean over layers of a proved upper end.",

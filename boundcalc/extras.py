@@ -7,7 +7,7 @@ def install(extra: str) -> str:
     """Return the command that installs an extra of ``setup.cfg``, from a clone of boundcalc.
 
     Args:
-        extra: its name, such as ``"plot"``.
+        extra: its name, such as ``"pandas"``.
 
     Example:
         >>> install("pandas")

@@ -40,9 +40,10 @@ def run(words: list[str]) -> int:
             note(f"warning: {line}")
     unsaved = _save(findings, given.save_quantised)
     saved = None if unsaved is not None else given.save_quantised
-    write(assemble(findings, saved).to(given.format, given.csv_raw, given.full), given.output)
+    report = assemble(findings, saved)
+    write(report.to(given.format, given.csv_raw, given.full), given.output)
     if given.figure is not None:
-        figure.draw(findings, given.figure)
+        figure.draw(report.to_dict(), given.figure)
     if given.save_plain is not None:
         plain.save(findings, given.save_plain)
     if unsaved is not None:

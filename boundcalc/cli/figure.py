@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 from boundcalc.cli import output
 from boundcalc.errors import UsageError
-from boundcalc.extras import install
 from boundcalc.options import Options
-
-if TYPE_CHECKING:
-    from boundcalc.findings import Findings
 
 KINDS = ("png", "pdf", "svg")
 
@@ -25,7 +20,7 @@ def check(place: str, options: Options) -> None:
         options: of the analysis.
 
     Raises:
-        UsageError: an unknown ending, no graphons asked for, no matplotlib, or a place that cannot be written.
+        UsageError: an unknown ending, no graphons asked for, or a place that cannot be written.
     """
     if _kind(place) not in KINDS:
         raise UsageError(
@@ -33,20 +28,23 @@ def check(place: str, options: Options) -> None:
         )
     if not options.wants("graphon"):
         raise UsageError("--figure draws the part graphon: name it in --only")
-    if find_spec("matplotlib") is None:
-        raise UsageError(f"--figure needs matplotlib: {install('plot')}")
     output.check(place)
 
 
-def draw(findings: Findings, place: str) -> None:
-    """Draw the graphons of an analysis into a file.
+def draw(tree: dict[str, Any], place: str) -> None:
+    """Draw the graphons of a report into a file.
 
     Raises:
-        UsageError: it cannot be written.
+        UsageError: it cannot be written, or the network has no masks to draw.
     """
-    from boundcalc.graphon.plot import render
+    from boundcalc.figures.files import render
+    from boundcalc.figures.graphons import PICTURE
+    from boundcalc.figures.picture import tickets_of
 
-    output.write_bytes(render(findings.results["graphon"], findings.checkpoint.path, _kind(place)), place)
+    drawn = PICTURE.of(tickets_of([tree]))
+    if drawn is None:
+        raise UsageError(f"--figure {place}: nothing to draw: no layer has a graphon")
+    output.write_bytes(render(drawn, _kind(place)), place)
 
 
 def _kind(place: str) -> str:

@@ -125,9 +125,7 @@ def output_options(group: argparse._ActionsContainer, formats: tuple[str, ...] =
 
 def picture_options(group: argparse._ArgumentGroup) -> None:
     """Add what is written beside the report."""
-    group.add_argument(
-        "--figure", metavar="FILE.png|pdf|svg", help="draw the graphons of all layers (needs matplotlib)"
-    )
+    group.add_argument("--figure", metavar="FILE.png|pdf|svg", help="draw the graphons of all layers")
     group.add_argument(
         "--save-plain",
         metavar="FILE",

@@ -107,7 +107,9 @@ def bound_tree(result: BoundResult) -> Tree:
         "source": bound.source,
         "assumptions": list(result.assumptions),
         "reason": result.reason or None,
-        "blockers": [{"operation": operation, "layer": layer or None} for operation, layer in result.blockers],
+        "blockers": [
+            {"operation": operation, "layer": layer or None} for operation, layer in result.blockers
+        ],
     }
 
 
@@ -146,6 +148,7 @@ def _quantity(name: str, bound: Tree) -> Quantity:
         "log10 bound",
         subject=subject_of(bound),
         status=bound["status"],
+        kind=str(bound.get("kind") or ""),
     )
 
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from boundcalc.empirical.datasets import Dataset
     from boundcalc.empirical.energies import Energies
     from boundcalc.empirical.measure import Measured
+    from boundcalc.figures.picture import Picture
     from boundcalc.network.network import Network
     from boundcalc.options import Options
 
@@ -153,6 +154,7 @@ class Quantity:
         shown: whether the page on many tickets has it as a column and a figure.
         subject: whose error it speaks of, for a bound: ``"network"``, ``"compression"`` or ``"interpolant"``; else empty.
         status: of a bound; else empty.
+        kind: of a bound: ``"F"``, ``"loss"``, ``"certificate"`` or ``"score"``; else empty.
     """
 
     key: str
@@ -164,6 +166,7 @@ class Quantity:
     shown: bool = False
     subject: str = ""
     status: str = ""
+    kind: str = ""
 
 
 def nothing(*_: Any) -> tuple[()]:
@@ -185,6 +188,7 @@ class Part:
         sections: the part of a report's tree as sections for readers.
         place: where its sections stand in the document (10: what was read, 30: the data, 50: the bounds, 90: the run).
         quantities: the numbers of a report's tree by which tickets are compared.
+        pictures: makes the figures that it brings with it (`boundcalc.figures.picture.Picture`).
         options: that only this part reads.
         needs_order: whether it needs to know in which order the layers feed each other.
         absent: what stands in the tree where it did not run.
@@ -199,6 +203,7 @@ class Part:
     sections: Callable[[Tree], tuple[Section, ...]] = nothing
     place: int = 80
     quantities: Callable[[Tree], tuple[Quantity, ...]] = nothing
+    pictures: Callable[[], tuple[Picture, ...]] = nothing
     options: tuple[Option, ...] = ()
     needs_order: bool = False
     absent: Callable[[], Tree | None] = lambda: None

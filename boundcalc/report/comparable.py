@@ -43,7 +43,7 @@ def described(trees: Sequence[Tree]) -> dict[str, dict[str, str]]:
         trees: of schema ``boundcalc.report/2``.
 
     Returns:
-        Key -> ``label``, ``unit``, ``subject``, ``status`` (of a bound), and its origin: ``origin`` (a status),
+        Key -> ``label``, ``unit``, ``subject``, ``status`` and ``kind`` (of a bound), and its origin: ``origin`` (a status),
         ``source`` and ``note``.
         Of a bound that some reports do not cover, the entry is of one that does.
     """
@@ -65,6 +65,7 @@ def _about(one: Quantity) -> dict[str, str]:
         "unit": one.unit,
         "subject": one.subject,
         "status": one.status,
+        "kind": one.kind,
         "origin": one.origin.status,
         "source": one.origin.source,
         "note": one.origin.note,

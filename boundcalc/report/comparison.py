@@ -13,6 +13,7 @@ from boundcalc.report.document import Cell, Column, Grid, Section
 from boundcalc.report.names import short_names
 from boundcalc.report.numbers import interval, percent, plain, show, sizes
 from boundcalc.report.origin import Origin
+from boundcalc.report.quantity import SLACK
 from boundcalc.report.ranking_sections import ACROSS, correlation_sections, ticket_sections
 from boundcalc.report.tree import frozen, thawed
 from boundcalc.report.views import FORMATS
@@ -24,6 +25,7 @@ NOTE = (
     " proved, and bounds their cut distance from above."
 )
 
+LARGEST_LOG10 = 300.0
 GIVEN = Origin("given", "options of this run")
 PROVED = Origin("theorem", "boundcalc compare", "Both ends of the interval are proved.")
 
@@ -79,9 +81,12 @@ class Comparison:
             from boundcalc.report.json_view import render
 
             return render(tree)
-        page = import_module(f"boundcalc.report.{format}").page
-        across = None if format == "html" else ACROSS
-        return str(page(f"boundcalc {tree.get('version', '')} compare", sections(tree, across)))
+        heading = f"boundcalc {tree.get('version', '')} compare"
+        if format == "html":
+            from boundcalc.report.html import page
+
+            return page(heading, sections(tree, None), drawable(tree))
+        return str(import_module(f"boundcalc.report.{format}").page(heading, sections(tree)))
 
     def __str__(self) -> str:
         """Return the table view."""
@@ -111,6 +116,34 @@ def sections(tree: Tree, across: int | None = ACROSS) -> tuple[Section, ...]:
         *correlation_sections(tree["correlations"], about),
         *(_pair(tree, names, index) for index in range(len(tree["pairs"]))),
     )
+
+
+def drawable(tree: Tree) -> list[Tree]:
+    """Return the tickets of a comparison as reports, as far as its quantities tell: enough for the figures across tickets."""
+    about = tree.get("quantities") or {}
+    return [_report(tree["checkpoints"][one["checkpoint"]], one, about) for one in tree["tickets"]]
+
+
+def _report(checkpoint: Tree, ticket: Tree, about: Tree) -> Tree:
+    bounds: Tree = {}
+    parts: Tree = {}
+    for key, value in ticket["quantities"].items():
+        part, _, rest = key.partition(".")
+        own = about.get(key) or {}
+        if part == "bounds" and own:
+            log10 = value if own["status"] != "score" else None
+            known = None if log10 is None or log10 > LARGEST_LOG10 else 10.0**log10 * (1 + SLACK)
+            bounds[own["label"]] = {
+                "status": own["status"], "kind": own["kind"], "subject": own["subject"], "source": own["source"],
+                "log10_value": log10, "value": known, "vacuous": log10 is None or log10 >= 0,
+            }  # fmt: skip
+        elif "." not in rest:
+            parts.setdefault(part, {})[rest] = value
+    return {
+        "checkpoint": {**checkpoint, "density": ticket["density"]},
+        "bounds": bounds,
+        **parts,
+    }
 
 
 def _checkpoints(tree: Tree, names: Sequence[str]) -> Section:

@@ -11,34 +11,33 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
-from boundcalc.report import html_curves, html_figures
-from boundcalc.report.bound_rows import SLUGS
+from boundcalc.figures import pictures
+from boundcalc.figures.picture import tickets_of
 from boundcalc.report.document import Section
-from boundcalc.report.html_block import Block, Cell, block
-from boundcalc.report.html_origin import References
+from boundcalc.report.html_block import Block, Cell, References, block, figures_of
+from boundcalc.report.html_store import FEWEST_RANKED, TOO_FEW
 from boundcalc.report.html_store import blocks as store_blocks
 from boundcalc.report.numbers import percent, plain, show
 from boundcalc.report.origin import STATUS_MEANS, Origin, of_file, of_program
 from boundcalc.report.rows import document, title, told
-from boundcalc.report.svg import SHAPES
 from boundcalc.report.text import one_line
 
 Tree = dict[str, Any]
 
-ORDER = (
-    "summary", "warnings", "bounds", "compression", "interpolant", "reference", "reasons", "best", "best-compression",
-    "empirical", "read", "skipped", "layers", "uncounted", "data",
-    "samples", "topology", "graphon", "gntk", "run",
-)  # fmt: skip
-BOUNDS = {slug: group for group, slug in SLUGS.items()}
-"""Slug of a table of bounds -> its group."""
-DRAWN = {
-    "layers": html_figures.layers,
-    "topology": html_figures.topology,
-    "samples": html_curves.samples,
-    "graphon": html_curves.graphon,
-    "gntk": html_curves.gntk,
-}
+FIRST = (
+    "summary",
+    "warnings",
+    "bounds",
+    "compression",
+    "interpolant",
+    "reference",
+    "reasons",
+    "best",
+    "best-compression",
+    "empirical",
+)
+"""Slugs of the sections that stand first; the others follow in the document's order."""
+LAST = ("run",)
 
 
 def render(tree: Tree) -> str:
@@ -51,18 +50,38 @@ def render(tree: Tree) -> str:
         The page.
     """
     ref = References()
-    sections = sorted(
-        document(tree), key=lambda one: ORDER.index(one.slug) if one.slug in ORDER else len(ORDER) - 1.5
+    tickets = tickets_of([tree])
+    above: dict[str, list[Any]] = {}
+    for picture in pictures().values():
+        above.setdefault(picture.section, []).append(picture)
+    sections = sorted(document(tree), key=lambda one: _place(one.slug))
+    blocks = tuple(
+        block(
+            _of_verdict(tree, section),
+            of_program(tree),
+            figures_of(above.get(section.slug, ()), tickets, ref),
+        )
+        for section in sections
     )
-    blocks = tuple(_block(tree, section, ref) for section in sections)
     return _page(title(tree), _lead(tree), blocks, ref)
 
 
-def page(heading: str, sections: tuple[Section, ...]) -> str:
-    """Render any document as a self-contained page; its numbers' source is the heading."""
+def page(heading: str, sections: Sequence[Section], reports: Sequence[Tree] = ()) -> str:
+    """Render any document as a self-contained page; numbers of unknown origin have the heading for a source.
+
+    Args:
+        heading: title of the page.
+        sections: of the document.
+        reports: trees whose bounds and errors are drawn above it.
+    """
+    ref = References()
     otherwise = Origin("computed", one_line(heading))
-    blocks = tuple(block(one, otherwise) for one in sections)
-    return _page(heading, (), blocks, References())
+    drawn = figures_of(
+        [one for one in pictures().values() if one.name in {"bounds", "gap"}], tickets_of(reports), ref
+    )
+    overview = (Block("overview", "Overview", drawn),) if drawn else ()
+    ranked = _enough(sections, len(reports)) if reports else sections
+    return _page(heading, (), (*overview, *(block(one, otherwise) for one in ranked)), ref)
 
 
 def store_page(
@@ -84,24 +103,30 @@ def store_page(
     """
     ref = References()
     otherwise = Origin("computed", one_line(heading))
-    others = tuple(block(one, otherwise) for one in sections)
+    others = tuple(block(one, otherwise) for one in _enough(sections, len(reports)))
     return _page(heading, (), (*store_blocks(reports, failed, ref), *others), ref)
 
 
-def _block(tree: Tree, section: Section, ref: References) -> Block:
-    if section.slug in BOUNDS:
-        return block(section, of_program(tree), html_figures.bounds(tree, BOUNDS[section.slug], ref))
-    if section.slug == "summary":
-        return _summary(tree, section)
-    draw = DRAWN.get(section.slug)
-    return block(section, of_program(tree), draw(tree, ref) if draw else ())
+def _enough(sections: Sequence[Section], tickets: int) -> list[Section]:
+    """Return the sections, one sentence in the place of rank correlations of too few tickets."""
+    ranked = [section for section in sections if section.slug.startswith("correlation-")]
+    if not ranked or tickets >= FEWEST_RANKED:
+        return list(sections)
+    rest = [section for section in sections if section not in ranked]
+    return [*rest, Section("Rank correlations", "correlations", notes=(f"{TOO_FEW} Here are {tickets}.",))]
 
 
-def _summary(tree: Tree, section: Section) -> Block:
-    """Show the sentences of the verdict as facts, each below its topic."""
+def _place(slug: str) -> int:
+    return FIRST.index(slug) if slug in FIRST else len(FIRST) + (slug in LAST)
+
+
+def _of_verdict(tree: Tree, section: Section) -> Section:
+    """Show the sentences of the verdict as facts, each below its topic; any other section as it is."""
+    if section.slug != "summary":
+        return section
     facts = told(tree)
     rest = tuple(note for note in section.notes if note not in {words for _, words in facts})
-    return block(Section("Verdict", section.slug, facts, notes=rest), of_program(tree))
+    return Section("Verdict", section.slug, facts, notes=rest)
 
 
 def _lead(tree: Tree) -> tuple[tuple[str, Cell], ...]:
@@ -134,7 +159,6 @@ def _page(
         script=script,
         policy=f"default-src 'none'; img-src data:; style-src '{_digest(style)}'; script-src '{_digest(script)}'",
         means=STATUS_MEANS,
-        shapes=SHAPES,
     )
     return text.rstrip("\n") + "\n"
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from boundcalc.figures.files import element
+from boundcalc.figures.picture import Picture, Ticket
 from boundcalc.report.document import Cell as Words
 from boundcalc.report.document import Grid, Section
+from boundcalc.report.numbers import NULL
 from boundcalc.report.origin import Origin
 from boundcalc.report.text import one_line
 
@@ -53,15 +56,12 @@ class Table:
 
 @dataclass(frozen=True)
 class Figure:
-    """A picture, or several side by side, with a title and what it says; maps keep their size."""
+    """A picture with a title, what it says, and where its numbers come from."""
 
     title: str
-    pictures: tuple[Markup, ...]
+    picture: Markup
     caption: str
     origin: Origin
-    legend: tuple[tuple[str, str, str], ...] = ()
-    wide: bool = False
-    maps: bool = False
 
 
 @dataclass(frozen=True)
@@ -74,6 +74,31 @@ class Block:
     tables: tuple[Table, ...] = ()
     facts: tuple[tuple[str, Cell], ...] = ()
     notes: tuple[str, ...] = ()
+
+
+class References:
+    """Ids of origins, in the order in which a page first names them."""
+
+    def __init__(self) -> None:
+        self._ids: dict[Origin, str] = {}
+
+    def __call__(self, origin: Origin) -> str:
+        """Return the id of an origin."""
+        return self._ids.setdefault(origin, f"o{len(self._ids) + 1}")
+
+    def listed(self) -> list[tuple[str, Origin]]:
+        """Return all ids with their origins."""
+        return [(name, origin) for origin, name in self._ids.items()]
+
+
+def figures_of(pictures: Iterable[Picture], tickets: Sequence[Ticket], ref: References) -> tuple[Figure, ...]:
+    """Draw pictures of tickets; those that have nothing to show are left out."""
+    drawn = ((picture, picture.of(tickets)) for picture in pictures)
+    return tuple(
+        Figure(picture.title, Markup(element(one, picture.name, ref)), one.caption, one.origin)  # noqa: S704
+        for picture, one in drawn
+        if one is not None
+    )
 
 
 def block(section: Section, otherwise: Origin, figures: tuple[Figure, ...] = ()) -> Block:
@@ -89,7 +114,7 @@ def block(section: Section, otherwise: Origin, figures: tuple[Figure, ...] = ())
     """
     facts = tuple((label, _fact(words, otherwise)) for label, words in section.facts)
     tables = (table(section.title, section.grid, otherwise),) if section.grid is not None else ()
-    return Block(section.slug, section.title, figures, tables, facts, merged(section.notes))
+    return Block(section.slug, section.title, figures, tables, facts, section.notes)
 
 
 def table(caption: str, grid: Grid, otherwise: Origin) -> Table:
@@ -105,30 +130,16 @@ def table(caption: str, grid: Grid, otherwise: Origin) -> Table:
 
 def cell_of(words: str, otherwise: Origin) -> Cell:
     """Return the page's cell of a text: sorted by its number, with the origin and the look of its status."""
-    if not isinstance(words, Words):
-        return Cell(words, origin=otherwise if _has_digit(words) else None)
-    return Cell(words, words.number, words.origin, words.status)
-
-
-def _has_digit(words: str) -> bool:
-    return any(char.isdigit() for char in words)
-
-
-def merged(notes: Sequence[str]) -> tuple[str, ...]:
-    """Return notes, those that say the same of several names as one.
-
-    Example:
-        >>> merged(["a: too few", "b: too few", "Else."])
-        ('a, b: too few', 'Else.')
-    """
-    found: dict[str, list[str]] = {}
-    for note in notes:
-        name, colon, says = note.partition(": ")
-        found.setdefault(says if colon else note, []).extend([name] if colon else [])
-    return tuple(f"{', '.join(names)}: {says}" if names else says for says, names in found.items())
+    if isinstance(words, Words):
+        return Cell(words, words.number, words.origin, words.status)
+    return Cell(words, origin=otherwise if _has_digit(words) and words != NULL else None)
 
 
 def _fact(words: str, otherwise: Origin) -> Cell:
     shown = one_line(words)
     origin = words.origin if isinstance(words, Words) else otherwise
     return Cell(shown, origin=origin if _has_digit(shown) else None)
+
+
+def _has_digit(words: str) -> bool:
+    return any(char.isdigit() for char in words)

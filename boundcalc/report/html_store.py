@@ -1,26 +1,32 @@
-"""The parts of a page on many tickets: tables of them, and pictures across them."""
+"""The page on many tickets: an overlay of their bounds first, then tables of them, and pictures across them."""
 
 from __future__ import annotations
 
-import re
+import math
 from collections.abc import Sequence
+from statistics import median
 from typing import Any
 
-from boundcalc.report import html_planes
+from boundcalc.figures import pictures
+from boundcalc.figures.picture import Ticket, tickets_of
+from boundcalc.parts import Quantity, registry
 from boundcalc.report.bound_order import log10_value, proved
 from boundcalc.report.bound_rows import marked_value
-from boundcalc.report.html_block import Block, Cell, Head, Table
-from boundcalc.report.html_origin import References
-from boundcalc.report.html_ticket import DENSITY, QUANTITIES, Quantity, Ticket, value_of
-from boundcalc.report.names import short_names
-from boundcalc.report.numbers import NULL, plain, show
-from boundcalc.report.origin import Origin, of_bound
-from boundcalc.report.subjects import EXCESS, is_excess, named
+from boundcalc.report.html_block import Block, Cell, Head, References, Table, figures_of
+from boundcalc.report.numbers import NULL, percent, plain, show
+from boundcalc.report.origin import Origin, of_bound, of_file
+from boundcalc.report.quantity import UNITS
+from boundcalc.report.subjects import EXCESS, GROUPS, group_of, is_excess, named
 from boundcalc.report.text import one_line
 
 Tree = dict[str, Any]
 
 MOST_REASONS = 3
+FEWEST_RANKED = 8
+"""Tickets below which no rank correlation is shown: its interval would be as wide as its range."""
+TOO_FEW = f"Rank correlations are shown from {FEWEST_RANKED} tickets on."
+FIRST = ("bounds", "gap")
+"""Pictures that stand first, over all others."""
 PROVED = (("your network: smallest theorem", "network"), ("its compression: certificate", "compression"))
 """Header of a column of the tickets, and the subject that it is about."""
 
@@ -34,32 +40,22 @@ def blocks(reports: Sequence[Tree], failed: Sequence[tuple[str, str]], ref: Refe
         ref: gives ids to origins.
 
     Returns:
-        Tickets, bounds, quantities against density, and what failed.
+        The overlay, the tickets, their bounds, masks and kernels, and what failed.
     """
-    tickets = _tickets(reports)
-    names = sorted({name for one in tickets for name in one.tree.get("bounds") or {}})
-    covered = [name for name in names if any(value_of(one, name) is not None for one in tickets)]
+    tickets = tickets_of(reports)
+    known = [one for one in pictures().values() if one.across]
+    first = figures_of([one for one in known if one.name in FIRST], tickets, ref)
+    rest = figures_of([one for one in known if one.name not in FIRST], tickets, ref)
     parts = [
+        Block("overview", "Overview", first),
         Block("tickets", "Tickets", tables=(_table(tickets),), facts=_facts(tickets, failed)),
-        _bounds(tickets, names, covered, ref),
-        Block("density", "Quantities against density", figures=html_planes.quantities(tickets, ref)),
-        Block("masks", "Masks and kernels", figures=html_planes.parts(tickets, ref)),
+        _bounds(tickets),
+        Block("masks", "Masks, samples and kernels", rest),
     ]
     if failed:
         facts = tuple((path, Cell(reason.removeprefix(f"{path}: "))) for path, reason in failed)
         parts.append(Block("failed", "Not analysed", facts=facts))
     return tuple(part for part in parts if part.tables or part.figures or part.facts)
-
-
-def _tickets(reports: Sequence[Tree]) -> tuple[Ticket, ...]:
-    names = short_names([show((tree.get("checkpoint") or {}).get("path")) for tree in reports])
-    found = sorted(zip(reports, names, strict=True), key=lambda one: _natural(one[1]))
-    return tuple(Ticket(tree, name, f"t{index}") for index, (tree, name) in enumerate(found, 1))
-
-
-def _natural(name: str) -> list[tuple[str, int]]:
-    """Return a key by which level_4 stands before level_12."""
-    return [(letters, int(digits or 0)) for letters, digits in re.findall(r"([^0-9]*)([0-9]{0,18})", name)]
 
 
 def _facts(tickets: Sequence[Ticket], failed: Sequence[tuple[str, str]]) -> tuple[tuple[str, Cell], ...]:
@@ -69,24 +65,45 @@ def _facts(tickets: Sequence[Ticket], failed: Sequence[tuple[str, str]]) -> tupl
 
 
 def _table(tickets: Sequence[Ticket]) -> Table:
-    shown = (DENSITY, *(one for one in QUANTITIES if any(one.find(t.tree) is not None for t in tickets)))
+    """Build the table of tickets: density, what was measured, what is proved, then the other quantities of the parts."""
+    known = [_shown(ticket.tree) for ticket in tickets]
+    keys = list(dict.fromkeys(key for one in known for key in one))
+    labels = {key: one[key].label for one in known for key in one}
+    measured = [key for key in keys if key.startswith("empirical.")]
+    others = [key for key in keys if key not in measured]
     proofs = [(head, subject) for head, subject in PROVED if any(proved(t.tree, subject) for t in tickets)]
     heads = (
         "ticket",
         "density",
+        *(labels[key] for key in measured),
         *(name for head, _ in proofs for name in (head, "by")),
-        *(one.name for one in shown[1:]),
+        *(labels[key] for key in others),
     )
-    return Table("Tickets", tuple(Head(name, index > 0) for index, name in enumerate(heads)),
-                 tuple(_ticket_row(ticket, shown, proofs) for ticket in tickets))  # fmt: skip
+    rows = tuple(
+        (
+            Cell(ticket.name, anchor=f"t{index}"),
+            _density(ticket.tree),
+            *(_cell(own.get(key)) for key in measured),
+            *(cell for _, subject in proofs for cell in _least_proved(ticket.tree, subject)),
+            *(_cell(own.get(key)) for key in others),
+        )
+        for index, (ticket, own) in enumerate(zip(tickets, known, strict=True), 1)
+    )
+    return Table("Tickets", tuple(Head(name, index > 0) for index, name in enumerate(heads)), rows)
 
 
-def _ticket_row(
-    ticket: Ticket, shown: Sequence[Quantity], proofs: Sequence[tuple[str, str]]
-) -> tuple[Cell, ...]:
-    density, *others = (_cell(ticket.tree, quantity) for quantity in shown)
-    least = (cell for _, subject in proofs for cell in _least_proved(ticket.tree, subject))
-    return (Cell(ticket.name, anchor=ticket.row), density, *least, *others)
+def _shown(tree: Tree) -> dict[str, Quantity]:
+    found = (one for part in registry.values() for one in part.quantities(tree))
+    return {one.key: one for one in found if one.shown and one.value is not None}
+
+
+def _density(tree: Tree) -> Cell:
+    density = (tree.get("checkpoint") or {}).get("density")
+    return Cell(NULL) if density is None else Cell(percent(density), density, of_file(tree))
+
+
+def _cell(one: Quantity | None) -> Cell:
+    return Cell(NULL) if one is None else Cell(UNITS[one.unit](one.value), one.value, one.origin)
 
 
 def _least_proved(tree: Tree, subject: str) -> tuple[Cell, Cell]:
@@ -97,11 +114,6 @@ def _least_proved(tree: Tree, subject: str) -> tuple[Cell, Cell]:
     name, bound = found[0]
     words = f"{name}, of {EXCESS}" if is_excess(bound) else name
     return _bound_cell(tree, name), Cell(words, origin=of_bound(name, bound))
-
-
-def _cell(tree: Tree, quantity: Quantity) -> Cell:
-    value = quantity.find(tree)
-    return Cell(NULL) if value is None else Cell(quantity.words(value), value, quantity.origin(tree))
 
 
 def _bound_cell(tree: Tree, name: str) -> Cell:
@@ -118,32 +130,34 @@ def _has_value(bound: Tree) -> bool:
     return bound["status"] != "not_covered" and marked_value(bound) != NULL
 
 
-def _bounds(tickets: Sequence[Ticket], names: list[str], covered: list[str], ref: References) -> Block:
-    found = [
-        (name, [t.tree["bounds"][name] for t in tickets if name in (t.tree.get("bounds") or {})])
-        for name in names
-    ]
-    shown = [name for name, bounds in found if any(map(_has_value, bounds))]
-    facts = tuple((name, _why(name, bounds)) for name, bounds in found if name not in shown)
-    of = {
-        name: named(name, found)
-        for ticket in tickets
-        for name, found in (ticket.tree.get("bounds") or {}).items()
-    }
-    heads = (Head("ticket"), *(Head(of[name], right=True) for name in shown))
+def _bounds(tickets: Sequence[Ticket]) -> Block:
+    """Build the table of bounds: what is proved of the ticket, of its compression, what is not proved; the smallest first."""
+    found: dict[str, list[Tree]] = {}
+    for ticket in tickets:
+        for name, bound in (ticket.tree.get("bounds") or {}).items():
+            found.setdefault(name, []).append(bound)
+    shown = sorted(
+        (name for name in found if any(map(_has_value, found[name]))),
+        key=lambda name: _place(name, found[name]),
+    )
+    heads = (Head("ticket"), *(Head(named(name, found[name][0]), right=True) for name in shown))
     rows = tuple(
-        (Cell(ticket.name, link=ticket.row), *(_bound_cell(ticket.tree, name) for name in shown))
-        for ticket in tickets
+        (Cell(ticket.name, link=f"t{index}"), *(_bound_cell(ticket.tree, name) for name in shown))
+        for index, ticket in enumerate(tickets, 1)
     )
     notes = (
-        "Bounds are rounded up. Shaded: vacuous, 1 or more. ( ): not a proved bound.",
-        "no value: not covered, or without a value; why stands there.",
+        "Bounds are rounded up. Shaded: vacuous, 1 or more. ( ): not a proved bound. no value: pointing at it tells why.",
         "(compression): of the error of another network, which was found from the ticket; the others are of the ticket itself.",
         *_excess(tickets),
     )
     tables = (Table("Bounds", heads, rows),) if shown else ()
-    figures = html_planes.bounds(tickets, covered, ref)
-    return Block("bounds", "Bounds", figures, tables, facts, notes)
+    return Block("bounds", "Bounds", (), tables, _reasons(found, shown), notes if shown else ())
+
+
+def _place(name: str, bounds: Sequence[Tree]) -> tuple[int, float, str]:
+    group = min((group_of(bound) for bound in bounds if _has_value(bound)), key=GROUPS.index)
+    values = [at for bound in bounds if (at := log10_value(bound)) is not None and math.isfinite(at)]
+    return GROUPS.index(group), median(values) if values else 0.0, name
 
 
 def _excess(tickets: Sequence[Ticket]) -> tuple[str, ...]:
@@ -154,9 +168,19 @@ def _excess(tickets: Sequence[Ticket]) -> tuple[str, ...]:
     return (told,) if count else ()
 
 
-def _why(name: str, bounds: Sequence[Tree]) -> Cell:
-    """Say why no ticket has a value of a bound."""
+def _reasons(found: dict[str, list[Tree]], shown: Sequence[str]) -> tuple[tuple[str, Cell], ...]:
+    """Say why no ticket has a value of a bound, once for all bounds that have the reason."""
+    names: dict[str, list[str]] = {}
+    for name, bounds in found.items():
+        if name not in shown:
+            names.setdefault(_why(bounds), []).append(name)
+    return tuple(
+        (", ".join(those), Cell(why, origin=of_bound(those[0], found[those[0]][0])))
+        for why, those in names.items()
+    )
+
+
+def _why(bounds: Sequence[Tree]) -> str:
     reasons = dict.fromkeys(one_line(show(bound.get("reason") or bound["status"])) for bound in bounds)
     more = f"; and {len(reasons) - MOST_REASONS} other reasons" if len(reasons) > MOST_REASONS else ""
-    words = f"no value of any ticket: {'; '.join([*reasons][:MOST_REASONS])}{more}"
-    return Cell(words, origin=of_bound(name, bounds[0]))
+    return f"no value of any ticket: {'; '.join([*reasons][:MOST_REASONS])}{more}"

@@ -23,9 +23,9 @@ function overflow() {
 
 function overlaps() {
   const found = [];
-  for (const picture of all("svg.chart, svg.heat, svg.scale")) {
+  for (const picture of all("svg.chart")) {
     const texts = all("text", picture);
-    const marks = all(".mark path", picture);
+    const marks = all(".mark use", picture);
     texts.forEach((one, index) => {
       for (const other of texts.slice(index + 1))
         if (meet(box(one), box(other), 1)) found.push(`${called(one)} / ${called(other)} in ${picture.getAttribute("aria-label")}`);
@@ -43,20 +43,6 @@ function headings() {
   return all("h1, h2, h3, h4, h5, h6").map((node) => [Number(node.tagName[1]), node.textContent.trim()]);
 }
 
-// Marks are stood in lanes where there are rows; there no two of them may touch.
-function touching() {
-  const found = [];
-  for (const picture of all("svg.chart")) {
-    if (!picture.querySelector(".track")) continue;
-    const marks = all(".mark path", picture);
-    marks.forEach((one, index) => {
-      for (const other of marks.slice(index + 1))
-        if (meet(box(one), box(other), 1)) found.push(picture.getAttribute("aria-label"));
-    });
-  }
-  return found;
-}
-
 function colour(words) {
   const found = words.match(/[\d.]+/g);
   if (words.startsWith("color(")) throw new Error(words);
@@ -69,9 +55,6 @@ function background(node) {
   const layers = [];
   for (let one = node; one; one = one.parentElement) layers.push(colour(getComputedStyle(one).backgroundColor));
   let found = layers.reverse().reduce((under, top) => over(top, under), [255, 255, 255, 1]);
-  const picture = node.closest("svg");
-  const shade = picture && picture.querySelector(".vacuous");
-  if (shade && meet(box(node), box(shade), 0)) found = over(colour(getComputedStyle(shade).fill), found);
   return found;
 }
 
@@ -94,7 +77,7 @@ function pale(least) {
     const own = over(colour(node.closest("svg") ? style.fill : style.color), under);
     if (ratio(own, under) < least) found.push(`${called(node)} ${ratio(own, under).toFixed(2)}`);
   }
-  for (const node of all(".mark path, .sign path, .level, .curve")) {
+  for (const node of all(".mark use")) {
     const under = background(node);
     const own = over(colour(getComputedStyle(node).stroke), under);
     if (ratio(own, under) < 3) found.push(`${called(node.closest("svg"))} ${ratio(own, under).toFixed(2)}`);
@@ -138,8 +121,7 @@ function watch() {
   const before = new Set();
   window.reached = [];
   document.addEventListener("focusin", ({ target }) => {
-    const hit = target.querySelector(":scope > .hit");
-    const ring = hit ? getComputedStyle(hit).stroke : getComputedStyle(target).outlineStyle;
+    const ring = getComputedStyle(target).outlineStyle;
     if (!before.has(target)) window.reached.push([called(target), target.matches(":focus-visible") && ring !== "none"]);
     before.add(target);
   });

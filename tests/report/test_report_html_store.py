@@ -19,13 +19,39 @@ def test_a_store_page_has_every_ticket(tickets):
     correlations = Grid((Column("quantity"), Column("tau", right=True)), (("peeling", "0.35"),))
     extra = Section("Rank correlations", "tau", grid=correlations)
     found = check(store_page(tickets, "runs", [extra], [("runs/broken.pt", "not a checkpoint")]))
-    assert {"tickets", "bounds", "density", "tau", "failed"} <= set(found.ids())
+    assert {"overview", "tickets", "bounds", "masks", "tau", "failed"} <= set(found.ids())
+    assert next(iter(found.all("section"))).attributes["id"] == "overview", "the overlay stands first"
     names = [node.text for node in found.all("th") if node.attributes.get("id", "").startswith("t")]
     assert names == [f"level_{index}/main" for index in range(12)]
-    bounds = [n for n in found.ids()["bounds"] if "mark" in n.classes and "proved" in n.classes]
-    proved = [name for name, bound in tickets[0]["bounds"].items() if bound["status"] == "theorem"]
-    assert len(bounds) == (12 + 11) * len(proved)
-    assert "Gaps of 0 or less are not drawn: 1 of 12 tickets." in found.ids()["bounds"].text
+    marks = [node.attributes["aria-label"] for node in found.ids()["overview"] if "mark" in node.classes]
+    proved = [
+        name
+        for name, bound in tickets[0]["bounds"].items()
+        if bound["status"] == "theorem" and bound["value"]
+    ]
+    for name in proved:
+        assert sum(f": {name} " in label for label in marks) == 12
+    assert sum(": gap" in label for label in marks) == 12
+
+
+def test_correlations_of_few_tickets_are_not_shown(tickets):
+    extra = Section("Rank correlation with the gap", "correlation-gap", notes=("peeling: 0.35",))
+    assert "correlation-gap" in check(store_page(tickets[:8], "runs", [extra])).ids()
+    few = check(store_page(tickets[:7], "runs", [extra]))
+    assert "correlation-gap" not in few.ids()
+    assert "from 8 tickets on. Here are 7." in few.ids()["correlations"].text
+
+
+def test_a_reason_is_said_once_for_all_bounds_that_have_it(tickets):
+    for ticket in tickets:
+        for name in ("graf2022_norms", "lin2019"):
+            ticket["bounds"][name] = {
+                "status": "not_covered",
+                "value": None,
+                "reason": "not covered: bias at fc1",
+            }
+    text = check(store_page(tickets, "runs")).ids()["bounds"].text
+    assert text.count("bias at fc1") == 1 and "graf2022_norms, lin2019" in text
 
 
 def test_an_empty_store_makes_a_page():
@@ -111,9 +137,3 @@ def test_what_is_not_proved_looks_so_in_a_comparison():
     assert refuted.text == "(10^6.8)" and "refuted" in refuted.classes
     assert proved.text == "10^7.7" and "refuted" not in proved.classes
     assert "Golowich" in found.ids()[proved.attributes["data-o"]].text
-
-
-def test_notes_that_say_the_same_are_one():
-    notes = tuple(f"{name}: 3 tickets have both" for name in "ab")
-    found = check(page("heading", (Section("Only", "only", notes=notes),)))
-    assert "a, b: 3 tickets have both" in found.ids()["only"].text

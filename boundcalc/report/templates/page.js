@@ -68,7 +68,7 @@
     const target = named(event);
     if (!target?.matches(".mark")) return target;
     const far = (one) => {
-      const box = one.querySelector(".hit").getBoundingClientRect();
+      const box = one.getBoundingClientRect();
       return Math.hypot(box.left + box.width / 2 - event.clientX, box.top + box.height / 2 - event.clientY);
     };
     return all(target.closest("svg.chart"), ".mark").reduce((best, one) => (far(one) <= far(best) ? one : best));

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 from importlib import import_module
+from pkgutil import iter_modules
 
 from boundcalc.theory.symbolic import Form
 
@@ -12,14 +13,15 @@ PAPERS = (
     "ledent2021", "lin2019", "gouk2021", "longsedghi2020", "galanti2023",
     "certified",
 )  # fmt: skip
+"""The order of forms of one bound; every other module of the folder with ``FORMS`` follows."""
 
 
 @cache
 def all_forms() -> dict[str, tuple[Form, ...]]:
     """Return the forms of every bound that has one, the main one first."""
     found: dict[str, tuple[Form, ...]] = {}
-    for paper in PAPERS:
-        for form in import_module(f"boundcalc.theory.forms.{paper}").FORMS:
+    for paper in dict.fromkeys((*PAPERS, *(one.name for one in iter_modules(__path__)))):
+        for form in getattr(import_module(f"{__name__}.{paper}"), "FORMS", ()):
             found[form.bound] = (*found.get(form.bound, ()), form)
     return found
 

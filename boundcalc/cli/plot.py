@@ -1,0 +1,153 @@
+"""`boundcalc plot STORE|CHECKPOINT... --what NAME -o FILE`: figures for a paper."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from boundcalc.cli import groups
+from boundcalc.cli.output import check, note, write_bytes
+from boundcalc.cli.progress import progress_bar
+from boundcalc.cli.words import Parser
+from boundcalc.errors import UsageError
+from boundcalc.figures import pictures
+from boundcalc.nearest import hint
+from boundcalc.options import Options
+
+if TYPE_CHECKING:
+    from boundcalc.figures.picture import Picture, Ticket
+
+SUFFIXES = ("pdf", "svg", "png")
+STORE = b"SQLite format 3\0"
+EPILOG = """\
+examples:
+  boundcalc plot runs.sqlite --what bounds -o bounds.pdf
+  boundcalc plot lottery_x/replicate_1/level_* --what gap --data mnist:DIR -o gap.png
+  boundcalc plot ticket.pt --what graphons -o masks.svg
+"""
+
+
+def make_parser() -> Parser:
+    """Return the parser of the command."""
+    drawn = "\n".join(f"  {name:<12}{one.title}" for name, one in pictures().items())
+    parser = Parser(
+        prog="boundcalc plot",
+        usage="boundcalc plot STORE|CHECKPOINT... --what NAME -o FILE.{pdf,svg,png} [OPTION...]",
+        description="Draw a figure, one column of a paper wide, that can be printed in grey. A store of boundcalc batch is drawn as\n"
+        f"it is; of checkpoints the parts that the figure needs are computed first.\n\nfigures:\n{drawn}",
+        epilog=EPILOG,
+    )
+    parser.add_argument("sources", metavar="STORE|CHECKPOINT", nargs="+", help="stores, files or folders")
+    group = parser.add_argument_group("the figure")
+    group.add_argument("--what", metavar="NAME", required=True, help=f"one of {', '.join(pictures())}")
+    group.add_argument("-o", "--output", metavar="FILE", required=True, help="ends in .pdf, .svg or .png")
+    group.add_argument("--quiet", action="store_true", help="no progress and no notes on standard error")
+    groups.analysis_options(parser)
+    return parser
+
+
+def run(words: list[str]) -> int:
+    """Draw a figure into a file, and say beside it what a reader of the figure has to know.
+
+    Args:
+        words: the command line after the command.
+
+    Returns:
+        0.
+
+    Raises:
+        UsageError: an unknown figure, another kind of file, or nothing to draw.
+        CheckpointError: a checkpoint is unreadable or refused.
+    """
+    given = make_parser().parse_all(words)
+    options = groups.options(given)
+    picture = _picture(given.what)
+    kind = Path(given.output).suffix.lower().removeprefix(".")
+    if kind not in SUFFIXES:
+        raise UsageError(
+            f"-o {given.output}: name a file that ends in {', '.join(f'.{one}' for one in SUFFIXES)}"
+        )
+    check(given.output)
+    sources = [Path(word).expanduser() for word in given.sources]
+    if any(os.path.realpath(given.output) == os.path.realpath(source) for source in sources):
+        raise UsageError(f"-o {given.output}: is what is drawn; name another file")
+
+    from boundcalc.figures.files import render
+
+    tickets = _tickets(sources, picture, options, quiet=given.quiet)
+    drawn = picture.of(tickets)
+    if drawn is None:
+        raise UsageError(_nothing(picture, tickets))
+    write_bytes(render(drawn, kind), given.output)
+    if not given.quiet:
+        note(drawn.caption)
+    return 0
+
+
+def _picture(name: str) -> Picture:
+    known = pictures()
+    if name not in known:
+        raise UsageError(f"--what {name}: unknown figure{hint(name, known)} (figures: {', '.join(known)})")
+    return known[name]
+
+
+def _tickets(
+    sources: Sequence[Path], picture: Picture, options: Options, *, quiet: bool
+) -> tuple[Ticket, ...]:
+    from boundcalc.figures.picture import tickets_of
+
+    trees = [tree for source in sources for tree in _reports(source, picture, options, quiet=quiet)]
+    folders = [_folder(tree["checkpoint"]["path"]) for tree in trees]
+    return tickets_of(trees, folders)
+
+
+def _folder(path: str) -> str:
+    return path if os.path.isdir(path) else os.path.dirname(path) or "."
+
+
+def _reports(source: Path, picture: Picture, options: Options, *, quiet: bool) -> Iterator[dict[str, Any]]:
+    """Yield the reports of a store, or those of the checkpoints at a path."""
+    if _is_store(source):
+        from boundcalc.batch.store import opened
+
+        with opened(source) as store:
+            for row in store.rows():
+                if row.state == "done":
+                    tree = store.report(row.id)
+                    tree["checkpoint"]["path"] = row.path
+                    yield tree
+        return
+    from boundcalc.analysis import checkpoint_of, find
+    from boundcalc.batch.discover import discover
+    from boundcalc.report.assemble import assemble
+
+    own = options if options.only is not None else replace(options, only=picture.parts)
+    for place in discover([source]):
+        tree = assemble(find(checkpoint_of(place, own), own, None if quiet else progress_bar())).to_dict()
+        tree["checkpoint"]["path"] = str(place)
+        yield tree
+
+
+def _is_store(source: Path) -> bool:
+    try:
+        with open(source, "rb") as file:
+            return file.read(len(STORE)) == STORE
+    except OSError:
+        return False
+
+
+def _nothing(picture: Picture, tickets: Sequence[Ticket]) -> str:
+    """Say why there is nothing to draw: what a part said, or that it is missing."""
+    if not tickets:
+        return f"--what {picture.name}: nothing to draw, no ticket was analysed"
+    if not picture.parts:
+        return f"--what {picture.name}: nothing to draw, no ticket has what it shows"
+    part = picture.parts[0]
+    told = (
+        item["reason"] for one in tickets for item in one.tree.get("skipped") or () if item["part"] == part
+    )
+    why = next(told, f"no ticket has the part {part}")
+    return f"--what {picture.name}: nothing to draw: {why}"

@@ -1,0 +1,276 @@
+"""Bounds of your network, certificates and measured errors in one figure, whatever speaks of another network apart.
+
+Above: what the norm-based bounds say of your network, on a logarithmic axis, shaded from 1 on. Below, on an axis of its own
+from 0 to 1 (logarithmic for many tickets): certificates, each with the network that it speaks of, and what was measured.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from boundcalc.figures.picture import Drawn, Picture, Ticket, Tree, lotteries
+from boundcalc.figures.rows import ROW, Dot, Row, draw_rows
+from boundcalc.figures.style import (
+    INK,
+    PAPER,
+    SERIES,
+    SHADE,
+    SOFT,
+    STATUS_LOOKS,
+    Marks,
+    canvas,
+    density_axis,
+    legend_of_two,
+    log_axis,
+    look,
+    share_of_power,
+    spread,
+)
+from boundcalc.report.bound_order import log10_value
+from boundcalc.report.bound_rows import marked_value
+from boundcalc.report.numbers import percent, upper
+from boundcalc.report.origin import Origin, of_bound, of_file, of_measurement
+from boundcalc.report.subjects import EXCESS, group_of, is_excess, named
+from boundcalc.report.values import number
+
+ERRORS = (("train_error", "training error"), ("test_error", "test error"))
+LEAST = 1e-4
+"""The smallest error that the axis of many tickets goes down to."""
+MOST_LINES = 8
+"""Bounds of your network that are drawn against density; the others are in the table."""
+CAPTION = "Shaded: 1 or more, which says nothing. Hollow: not a proved bound."
+APART = (
+    "Below: certificates and measured errors, each of the network that its name says; a compression is another network,"
+    " found from yours."
+)
+
+
+def draw(tickets: Sequence[Ticket]) -> Drawn | None:
+    """Draw one ticket as rows, many against density."""
+    known = [ticket for ticket in tickets if _upper_rows(ticket.tree) or _lower_rows(ticket.tree)]
+    if not known:
+        return None
+    return _one(known[0]) if len(known) == 1 else _many(known)
+
+
+def _upper_rows(tree: Tree) -> list[tuple[str, Tree, float]]:
+    """Return the bounds by norms with a value, the least first; what is not proved after the theorems."""
+    found = [
+        (name, bound, at)
+        for name, bound in (tree.get("bounds") or {}).items()
+        if group_of(bound) in {"network", "reference"}
+        and bound.get("kind") != "certificate"
+        and (at := log10_value(bound)) is not None
+        and math.isfinite(at)
+    ]
+    return sorted(found, key=lambda one: (group_of(one[1]) != "network", one[2], one[0]))
+
+
+def _lower_rows(tree: Tree) -> list[tuple[str, float, str, Origin, str]]:
+    """Return what lies between 0 and 1: name, value, text, origin and look, the certificates first."""
+    rows = [
+        (named(name, bound), bound["value"], marked_value(bound), of_bound(name, bound), bound["status"])
+        for name, bound in (tree.get("bounds") or {}).items()
+        if bound.get("kind") == "certificate"
+        and group_of(bound) in {"network", "compression", "interpolant"}
+        and number(bound.get("value"))
+        and bound["value"] >= 0
+    ]
+    test = (tree.get("verdict") or {}).get("test_set") or {}
+    if number(test.get("value")):
+        origin = Origin(
+            "theorem",
+            str(test.get("source") or "boundcalc"),
+            "Of your network, if nothing was chosen by the test set.",
+        )
+        rows.append(("test-set bound", test["value"], upper(test["value"]), origin, "test"))
+    measured = tree.get("empirical") or {}
+    rows += [
+        (label, measured[key], percent(measured[key]), of_measurement(tree), key)
+        for key, label in ERRORS
+        if number(measured.get(key)) and measured[key] >= 0
+    ]
+    return [(name, min(value, 1.0), text, origin, kind) for name, value, text, origin, kind in rows]
+
+
+def _look(kind: str) -> tuple[str, str, bool]:
+    own = {
+        "test": ("s", INK, False),
+        "train_error": ("v", SERIES[0], True),
+        "test_error": ("^", SERIES[1], True),
+    }
+    return own.get(kind) or STATUS_LOOKS[kind]
+
+
+def _shade(axes: Any, low: float, high: float, *, along: str) -> None:
+    (axes.axvspan if along == "x" else axes.axhspan)(0.0, high, color=SHADE, linewidth=0, zorder=-1)
+    (axes.axvline if along == "x" else axes.axhline)(0.0, color=SOFT, linewidth=0.8, zorder=0)
+
+
+def _one(ticket: Ticket) -> Drawn:
+    tree, marks = ticket.tree, Marks()
+    above, below = _upper_rows(tree), _lower_rows(tree)
+    heights = [ROW * len(rows) + 0.55 for rows in (above, below) if rows]
+    figure, axes = canvas(sum(heights) + 0.1, len(heights), heights)
+    if above:
+        top = axes[0]
+        low, high = spread(min(-1.0, *(at for _, _, at in above)), max(0.0, *(at for _, _, at in above)))
+        top.set_xlim(low, high)
+        log_axis(top.xaxis, low, high)
+        _shade(top, low, high, along="x")
+        draw_rows(top, [_bound_row(name, bound, at, marks) for name, bound, at in above])
+        excess = any(is_excess(bound) for _, bound, _ in above if group_of(bound) == "network")
+        top.set_title(f"your network: bounds on {EXCESS if excess else 'the error'}")
+    if below:
+        bottom = axes[-1]
+        bottom.set_xlim(0.0, 1.0)
+        draw_rows(
+            bottom,
+            [
+                Row(name, text, (Dot(value, *_look(kind), marks(f"{name}: {text}", origin)),))
+                for name, value, text, origin, kind in below
+            ],
+        )
+        bottom.set_title("certificates and measured errors")
+    label = f"{len(above)} bounds of the network on a logarithmic axis, {len(below)} certificates and errors from 0 to 1."
+    missing = [name for name, bound in (tree.get("bounds") or {}).items() if bound["status"] == "not_covered"]
+    told = f" Without a value: {', '.join(missing)}." if missing else ""
+    return Drawn(
+        figure,
+        label,
+        f"{CAPTION if above else ''} {APART if below else ''}{told}".strip(),
+        of_file(tree),
+        marks.kept(),
+    )
+
+
+def _bound_row(name: str, bound: Tree, at: float, marks: Marks) -> Row:
+    value, status = marked_value(bound), bound["status"].replace("_", " ")
+    vacuous = ", vacuous" if bound.get("vacuous") else ""
+    gid = marks(f"{name}: {value}, {status}{vacuous}", of_bound(name, bound))
+    return Row(name, value, (Dot(at, *STATUS_LOOKS[bound["status"]], gid),))
+
+
+def _many(tickets: Sequence[Ticket]) -> Drawn:
+    marks = Marks()
+    groups = lotteries(tickets)
+    placed = [ticket for group in groups for ticket in group]
+    if not placed:
+        return _one(tickets[0])
+    names = _chosen(placed)
+    lower = list(dict.fromkeys(row[0] for ticket in placed for row in _lower_rows(ticket.tree)))
+    ratios = [2.0] * bool(names) + [1.7] * bool(lower)
+    figure, axes = canvas(sum(ratios) + 0.9 + 0.16 * max(len(names), len(lower)), len(ratios), ratios)
+    above: dict[str, Any] = {}
+    below: dict[str, Any] = {}
+    densities = [ticket.density for ticket in placed if ticket.density is not None]
+    if names:
+        above = _lines_above(axes[0], groups, names, marks)
+        density_axis(axes[0], densities, labelled=not lower)
+        axes[0].set_title("your network: bounds on the error")
+    if lower:
+        below = _lines_below(axes[-1], groups, lower, marks)
+        density_axis(axes[-1], densities)
+        axes[-1].set_title("certificates and measured errors")
+    legend_of_two(figure, above, below)
+    left_out = sum(ticket.density is None for ticket in tickets)
+    caption = f"{CAPTION} Levels of one lottery are joined, the sparser to the right. {APART} An error of 0 stands at the lower edge."
+    caption += f" {left_out} of {len(tickets)} tickets have no density." if left_out else ""
+    label = (
+        f"{len(names)} bounds, {len(lower)} certificates and errors of {len(placed)} tickets against density."
+    )
+    return Drawn(figure, label, caption, of_file(placed[0].tree), marks.kept())
+
+
+def _chosen(tickets: Sequence[Ticket]) -> list[str]:
+    """Return the bounds to draw: the least theorems at the sparsest ticket, with peeling among them where it has a value."""
+    rows = [row for ticket in tickets for row in _upper_rows(ticket.tree) if row[1]["status"] == "theorem"]
+    least: dict[str, float] = {}
+    for name, _, at in rows:
+        least[name] = min(at, least.get(name, math.inf))
+    ordered = sorted(least, key=lambda name: (name != "peeling", least[name], name))
+    return ordered[:MOST_LINES]
+
+
+def _lines_above(
+    axes: Any, groups: Sequence[Sequence[Ticket]], names: Sequence[str], marks: Marks
+) -> dict[str, Any]:
+    handles: dict[str, Any] = {}
+    heights = [0.0, -1.0]
+    for index, name in enumerate(names):
+        for group in groups:
+            points = [
+                (math.log10(ticket.density or 1.0), at, ticket, bound)
+                for ticket in group
+                for own, bound, at in _upper_rows(ticket.tree)
+                if own == name
+            ]
+            heights += [at for _, at, _, _ in points]
+            line = _joined(axes, [(x, y) for x, y, _, _ in points], **look(index))
+            handles.setdefault(name, line)
+            for x, y, ticket, bound in points:
+                label = f"{ticket.name}: {name} {marked_value(bound)}, density {percent(ticket.density)}"
+                _mark(axes, x, y, marks(label, of_bound(name, bound)), look(index), filled=True)
+    low, high = spread(min(heights), max(heights))
+    axes.set_ylim(low, high)
+    log_axis(axes.yaxis, low, high)
+    _shade(axes, low, high, along="y")
+    return handles
+
+
+def _lines_below(
+    axes: Any, groups: Sequence[Sequence[Ticket]], names: Sequence[str], marks: Marks
+) -> dict[str, Any]:
+    handles: dict[str, Any] = {}
+    values = [row[1] for group in groups for ticket in group for row in _lower_rows(ticket.tree)]
+    floor = max(min((value for value in values if value > 0), default=0.1) / 1.5, LEAST)
+    for index, name in enumerate(names):
+        for group in groups:
+            points = [
+                (math.log10(ticket.density or 1.0), row, ticket)
+                for ticket in group
+                for row in _lower_rows(ticket.tree)
+                if row[0] == name
+            ]
+            if not points:
+                continue
+            marker, colour, filled = _look(points[0][1][4])
+            style = {"color": colour, "marker": marker, "linestyle": ("-", "--", ":", "-.")[index % 4]}
+            handles.setdefault(
+                name,
+                _joined(axes, [(x, _height(row[1], floor)) for x, row, _ in points], filled=filled, **style),
+            )
+            for x, row, ticket in points:
+                label = f"{ticket.name}: {name} {row[2]}, density {percent(ticket.density)}"
+                _mark(axes, x, _height(row[1], floor), marks(label, row[3]), style, filled=filled)
+    axes.set_ylim(math.log10(floor) - 0.05, 0.06)
+    log_axis(axes.yaxis, math.log10(floor), 0.0, share_of_power)
+    return handles
+
+
+def _height(value: float, floor: float) -> float:
+    """Return the logarithm of a share; what is below the axis, as 0 is, stands at its lower end."""
+    return math.log10(max(value, floor))
+
+
+def _joined(axes: Any, points: Sequence[tuple[float, float]], *, filled: bool = True, **style: Any) -> Any:
+    """Draw the line of one lottery; the marks on it are drawn one by one."""
+    face = style["color"] if filled else PAPER
+    xs, ys = [x for x, _ in points], [y for _, y in points]
+    (line,) = axes.plot(xs, ys, markerfacecolor=face, markersize=4, linewidth=1.1, **style)
+    return line
+
+
+def _mark(axes: Any, x: float, y: float, gid: str, style: dict[str, Any], *, filled: bool) -> None:
+    colour = style["color"]
+    axes.plot(
+        [x], [y], marker=style["marker"], color=colour, linestyle="none", gid=gid, markersize=4,
+        markerfacecolor=colour if filled else PAPER, clip_on=False,
+    )  # fmt: skip
+
+
+PICTURE = Picture(
+    "bounds", 10, "Bounds, certificates and measured errors", ("bounds", "empirical"), draw, "bounds"
+)

@@ -1,0 +1,57 @@
+"""A number of every ticket against the density of its network: the levels of a lottery joined, each mark with its origin."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from boundcalc.figures.picture import Ticket
+from boundcalc.figures.style import Marks, look
+from boundcalc.report.numbers import percent
+from boundcalc.report.origin import Origin
+
+Read = Callable[[Ticket], tuple[float, str, Origin] | None]
+
+
+def against_density(
+    axes: Any,
+    groups: Sequence[Sequence[Ticket]],
+    name: str,
+    read: Read,
+    marks: Marks,
+    index: int,
+    *,
+    log: bool = False,
+) -> tuple[Any, list[float]]:
+    """Draw one number of every ticket, a line a lottery.
+
+    Args:
+        axes: the axes; x is log10 of the density.
+        groups: the tickets by lottery.
+        name: of the number.
+        read: from a ticket to the number, its text and its origin; None where it has none.
+        marks: takes the marks.
+        index: of the series, which decides how it looks.
+        log: draw log10 of the number; it is left out where it is not positive.
+
+    Returns:
+        The first line, for a legend (None where nothing is drawn), and the heights.
+    """
+    style, first, heights = look(index), None, []
+    for group in groups:
+        points = []
+        for ticket in group:
+            found = read(ticket)
+            if found is None or ticket.density is None or (log and found[0] <= 0):
+                continue
+            height = math.log10(found[0]) if log else found[0]
+            points.append((math.log10(ticket.density), height))
+            heights.append(height)
+            gid = marks(f"{ticket.name}: {name} {found[1]}, density {percent(ticket.density)}", found[2])
+            axes.plot(*zip(points[-1], strict=False), gid=gid, linestyle="none", color=style["color"], marker=style["marker"],
+                      markersize=4, clip_on=False)  # fmt: skip
+        if points:
+            (line,) = axes.plot([x for x, _ in points], [y for _, y in points], markersize=4, **style)
+            first = first or line
+    return first, heights

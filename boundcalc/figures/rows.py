@@ -1,0 +1,56 @@
+"""Axes with a row a name: a mark on a scale, its name to the left, its number to the right; nothing stands on a line."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from boundcalc.figures.style import INK, LINE, PAPER, named
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+ROW = 0.2
+"""Inches a row."""
+
+
+@dataclass(frozen=True)
+class Dot:
+    """A mark in a row: where, how it looks (marker, colour, filled), its id, and how far below the row's line it stands."""
+
+    at: float
+    marker: str
+    colour: str
+    filled: bool
+    gid: str
+    lane: float = 0.0
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row: its name, what stands to the right, and its marks."""
+
+    name: str
+    says: str
+    dots: tuple[Dot, ...]
+
+
+def draw_rows(axes: Axes, rows: Sequence[Row]) -> None:
+    """Draw rows from top to bottom on axes whose x scale is set."""
+    axes.set_ylim(len(rows) - 0.4, -0.6)
+    axes.yaxis.set_ticks(range(len(rows)), [named(row.name) for row in rows])
+    axes.tick_params(axis="y", length=0, labelcolor=INK)
+    axes.spines["left"].set_visible(False)
+    right = axes.twinx()
+    right.set_ylim(axes.get_ylim())
+    right.yaxis.set_ticks(range(len(rows)), [row.says for row in rows])
+    right.tick_params(axis="y", length=0, labelcolor=INK)
+    right.spines[["left", "right", "top", "bottom"]].set_visible(False)
+    for index, row in enumerate(rows):
+        axes.axhline(index, color=LINE, linewidth=0.6, zorder=0)
+        for dot in row.dots:
+            axes.plot(
+                [dot.at], [index + dot.lane], marker=dot.marker, color=dot.colour, gid=dot.gid or None, linestyle="none",
+                markerfacecolor=dot.colour if dot.filled else PAPER, clip_on=False,
+            )  # fmt: skip

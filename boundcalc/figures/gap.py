@@ -15,7 +15,7 @@ from boundcalc.report.values import number
 LINES = (
     ("train_error", "training error"),
     ("test_error", "test error"),
-    ("gap", "gap: test error less training error"),
+    ("gap", "gap (test less training)"),
 )
 
 

@@ -166,7 +166,7 @@ class Cluster:
     def __init__(self, address: str) -> None:
         try:
             from distributed import Client
-            from distributed.comm import parse_host_port
+            from distributed.comm.addressing import parse_host_port
         except ImportError as error:
             raise UsageError(f"--scheduler needs dask.distributed: {install('distributed')}") from error
         self._address = address

@@ -38,7 +38,7 @@ class _Recorder(TorchDispatchMode):
     """Names every tensor that it sees; holds them all, so that no two share an id."""
 
     def __init__(self, state: Mapping[str, torch.Tensor], example: torch.Tensor) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call,unused-ignore]
         self.keys: dict[str, str] = {}
         self.calls: list[Call] = []
         self.constants: dict[str, torch.Tensor] = {}

@@ -63,7 +63,8 @@ class Layer:
 
     def rounded(self) -> torch.Tensor:
         """Return the numbers after rounding and pruning, (n,) with straight-through gradients."""
-        return _Round.apply(self.latent, self.book) * self.alive
+        found: torch.Tensor = _Round.apply(self.latent, self.book)  # type: ignore[no-untyped-call,unused-ignore]
+        return found * self.alive
 
     def tensors(self, numbers: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
         """Return weight and bias made of these numbers."""

@@ -6,8 +6,9 @@ from fractions import Fraction
 
 import mpmath
 
-from boundcalc.bounds import risk
+from boundcalc.bounds.prices import log2_weight
 from boundcalc.occam import kl
+from boundcalc.rademacher.confidence import confidence
 from boundcalc.theory.symbolic_interval import precision
 
 
@@ -19,7 +20,7 @@ def check_grid_weights(most: int = 2000) -> None:
     Raises:
         AssertionError: the shares found and the remainder sum to more than 1.
     """
-    shares = [mpmath.mpf(2) ** -risk.log2_weight(k) for k in range(-most, most + 1)]
+    shares = [mpmath.mpf(2) ** -log2_weight(k) for k in range(-most, most + 1)]
     total = mpmath.fsum(shares) + mpmath.mpf(4) / (3 * (most + 2))
     assert total <= 1 + 1e-12, f"the grid's shares sum to {mpmath.nstr(total, 15)}"
 
@@ -35,7 +36,7 @@ def check_confidence(delta: float, bits: float, m: int) -> None:
     with mpmath.workdps(40):
         share = mpmath.mpf(delta) * mpmath.mpf(2) ** -mpmath.mpf(bits)
         true = 2 * mpmath.sqrt(mpmath.log(1 / share) / (2 * m))
-    found = risk.confidence(delta, bits, m)
+    found = confidence(delta, bits, m)
     assert abs(found - true) <= 1e-12 * true, (
         f"confidence term at delta {delta:g}, {bits:g} bits, m {m}: {found!r}, truly {mpmath.nstr(true, 17)}"
     )

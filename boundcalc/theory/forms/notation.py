@@ -11,7 +11,10 @@ from sympy import Expr, IndexedBase, Rational, Symbol, sqrt
 from boundcalc.bounds.outcome import PostHoc, PostHocClass
 from boundcalc.bounds.problem import Problem
 from boundcalc.theory.symbolic import DEPTH, INDEX, Evaluation, NotFilled, Promise
-from boundcalc.theory.symbolic_interval import Interval, exact, exp_of, root_of
+from boundcalc.theory.symbolic_interval import Interval
+from boundcalc.theory.symbolic_interval import exact as exact  # noqa: PLC0414 (handed on to the forms)
+from boundcalc.theory.symbolic_interval import exp_of as exp_of  # noqa: PLC0414 (handed on to the forms)
+from boundcalc.theory.symbolic_interval import root_of as root_of  # noqa: PLC0414 (handed on to the forms)
 
 m = Symbol("m", positive=True)
 C = Symbol("C", positive=True)

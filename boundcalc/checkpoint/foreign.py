@@ -43,21 +43,28 @@ def message_pack(head: bytes) -> str | None:
     )
 
 
-def protocol_buffer(path: Path, head: bytes) -> str | None:
+def is_protocol_buffer(head: bytes) -> bool:
     """Tell a model that is one protocol buffer, whose first field is a version: ONNX, Core ML or TensorFlow.
+
+    Args:
+        head: the first bytes.
+    """
+    numbered = len(head) > 2 and head[0] == 0x08 and 1 <= head[1] <= 32
+    return numbered and head[2] in {0x12, 0x1A, 0x22, 0x2A, 0x3A, 0x42}
+
+
+def protocol_buffer(path: Path, head: bytes) -> str | None:
+    """Tell the protocol buffers that are not read; None for ONNX.
 
     Args:
         path: of the file; the bytes of Core ML and of ONNX begin alike, so its name decides.
         head: the first bytes.
     """
-    numbered = len(head) > 2 and head[0] == 0x08 and 1 <= head[1] <= 32
-    if not numbered or head[2] not in {0x12, 0x1A, 0x22, 0x2A, 0x3A}:
-        return None
     if path.suffix == ".mlmodel":
         return "a Core ML model; pass the PyTorch file that it was converted from"
     if path.suffix == ".pb" or b"serve" in head:
         return f"a TensorFlow SavedModel. {_TO_TORCH}"
-    return "an ONNX model; ONNX support is not in this version: pass the PyTorch file it was exported from"
+    return None
 
 
 def tensorflow_index(tail: bytes) -> str | None:

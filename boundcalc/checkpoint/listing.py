@@ -100,6 +100,12 @@ _FORMATS: tuple[tuple[str, str, str, str], ...] = (
         "torch.export of PyTorch 2.13 and of before 2.8",
     ),
     (
+        "onnx",
+        "ONNX model (.onnx), weights in it or in files beside it (extra onnx)",
+        "same key rules under the file's own names; the forward pass gives the exact architecture; mask inferred from exact zeros",
+        "torch.onnx.export of PyTorch 2.13 (opset 11 to 20), onnx 1.23",
+    ),
+    (
         "mask-file",
         "--mask FILE: masks in any of these forms (.pt, .safetensors, .npz), or a state dict that carries masks",
         "weights multiplied by it",
@@ -133,7 +139,7 @@ _FORMATS: tuple[tuple[str, str, str, str], ...] = (
         "refused",
         "whole modules and other pickled classes, TorchScript, plain pickles, quantised and packed weights, lazy parameters, "
         "torch's 2:4 tensors; folders of torch.distributed.checkpoint, "
-        "DeepSpeed, Orbax, TensorFlow, Core ML; ONNX, HDF5, MessagePack, GGUF",
+        "DeepSpeed, Orbax, TensorFlow, Core ML; HDF5, MessagePack, GGUF",
         "nothing is executed; the line says what it is and how to save its weights and masks so that they are read",
         "PyTorch 2.13 (torch.jit, torch.ao, torch.distributed.checkpoint, torch.sparse); first bytes and names of the others",
     ),

@@ -37,6 +37,7 @@ from boundcalc.files import Refuse, check_unchanged, is_folder, look, open_file,
 _CHUNK = 1 << 20
 _BY_PRECEDENCE = (
     "pt2",
+    "onnx",
     "open_lth",
     "compressed-tensors",
     "prune-live",
@@ -177,7 +178,12 @@ def files_of(path: str | Path) -> tuple[Path, ...]:
     if ticket is not None:
         return ticket.files if is_folder(place) else (ticket.model,)
     file, _ = _file_at(place)
-    return shards.shard_files(file) if container(file) is Container.SHARD_INDEX else (file,)
+    kind = container(file)
+    if kind is Container.ONNX:
+        from boundcalc.checkpoint import onnx_file
+
+        return onnx_file.files_of(file)
+    return shards.shard_files(file) if kind is Container.SHARD_INDEX else (file,)
 
 
 def from_state_dict(
@@ -235,6 +241,11 @@ def _open(path: Path, max_memory: float | None) -> _Opened:
 
         program, tensors = pt2.load(path, budget)
         return _Opened(tensors, kind, files, budget, program)
+    if kind is Container.ONNX:
+        from boundcalc.checkpoint import onnx_file
+
+        program, tensors, files = onnx_file.load(path, budget)
+        return _Opened(tensors, kind, files, budget, program)
     with open_file(path) as file:
         return _Opened(pickled.load(file, path, budget), kind, files, budget)
 
@@ -244,6 +255,8 @@ def _note_container(state: State, opened: _Opened, ticket: open_lth.Ticket | Non
         state = state.noting(f"{ticket.model.name} in an open_lth result folder", "open_lth")
     if opened.container is Container.PT2:
         return state.noting("a torch.export archive, with the forward pass", "pt2")
+    if opened.container is Container.ONNX:
+        return state.noting("an ONNX model, with the forward pass", "onnx")
     if opened.container is Container.SAFETENSORS:
         order = "in the order that boundcalc wrote" if opened.ordered else "sorted, not in layer order"
         return state.noting(f"a safetensors file; its keys are {order}", "safetensors")

@@ -22,6 +22,7 @@ class Container(Enum):
     SAFETENSORS = "safetensors file"
     SHARD_INDEX = "safetensors index"
     PT2 = "torch.export archive"
+    ONNX = "ONNX model"
 
 
 RESAVE = 'torch.save(model.state_dict(), "model.pt")'
@@ -191,11 +192,14 @@ def _is_text(head: bytes) -> bool:
 
 
 def _judge_foreign(path: Path, head: bytes, size: int) -> Container:
-    raise CheckpointError(path, foreign.message_pack(head) or foreign.protocol_buffer(path, head) or "")
+    said = foreign.message_pack(head) or foreign.protocol_buffer(path, head)
+    if said:
+        raise CheckpointError(path, said)
+    return Container.ONNX
 
 
 def _is_foreign(head: bytes) -> bool:
-    return foreign.message_pack(head) is not None or foreign.protocol_buffer(Path(), head) is not None
+    return foreign.message_pack(head) is not None or foreign.is_protocol_buffer(head)
 
 
 _Judge = Callable[[Path, bytes, int], Container]

@@ -62,7 +62,8 @@ def _from_graph(
     shared = tied.plain(checkpoint.shared, checkpoint.tensors)
     own = tied.agreed(checkpoint, shared)
     state = tied.in_one_memory(own.raw, own.shared, own.tensors)
-    network = _built(checkpoint.path, program, own, state, "graph in the .pt2 file")
+    where = "ONNX" if checkpoint.format == "onnx" else ".pt2"
+    network = _built(checkpoint.path, program, own, state, f"graph in the {where} file")
     network = replace(network, assumptions=(*tied.notes(shared), *network.assumptions))
     _check_input(checkpoint.path, network, input_shape)
     return network

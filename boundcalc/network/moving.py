@@ -15,6 +15,9 @@ from boundcalc.network.weights import references
 _SAMPLES = 2
 """Samples on which an operation is watched: what it does must be the same to each of them."""
 
+_MOST = 1 << 28
+"""Entries of a value at most."""
+
 Change = Callable[[Draft, Call, torch.Tensor], torch.Tensor | list[torch.Tensor] | None]
 
 
@@ -52,6 +55,7 @@ def _copying(change: Change) -> Callable[[Draft, Call], Value | list[Value] | No
     def convert(draft: Draft, call: Call) -> Value | list[Value] | None:
         source = draft.input_of(call)
         size = math.prod(source.shape)
+        _check_size(draft, call, change, source)
         places = torch.arange(1, _SAMPLES * size + 1, dtype=torch.float64).reshape(_SAMPLES, *source.shape)
         try:
             moved = change(draft, call, places)
@@ -64,6 +68,21 @@ def _copying(change: Change) -> Callable[[Draft, Call], Value | list[Value] | No
         return None if moved is None else _copied(draft, call, source, moved)
 
     return convert
+
+
+def _check_size(draft: Draft, call: Call, change: Change, source: Value) -> None:
+    """Refuse a value that a damaged graph makes too large, before it is made.
+
+    Raises:
+        ValueError: it would have more than `_MOST` entries.
+    """
+    try:
+        outline = change(draft, call, torch.empty(_SAMPLES, *source.shape, device="meta"))
+    except (RuntimeError, TypeError, IndexError, NotImplementedError):
+        return
+    parts = outline if isinstance(outline, list) else [outline]
+    if any(part is not None and part.numel() > _MOST for part in parts):
+        raise ValueError(f"{call.op} makes a value of more than {_MOST} entries")
 
 
 def _copied(draft: Draft, call: Call, source: Value, moved: torch.Tensor) -> Value | None:

@@ -1,0 +1,170 @@
+"""ONNX models: the protobuf is parsed by the package `onnx` and read as data; no runtime, no optimiser and no checker sees it.
+
+Weights lie in the file or in files beside it that it names (external data); these are opened only inside its folder.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from boundcalc.budget import Budget
+from boundcalc.checkpoint.onnx_graph import translate
+from boundcalc.checkpoint.program import Program
+from boundcalc.errors import CheckpointError
+from boundcalc.extras import install
+from boundcalc.files import check_inside, look, open_file, read_bytes
+
+_TYPES: dict[int, torch.dtype] = {
+    1: torch.float32, 2: torch.uint8, 3: torch.int8, 5: torch.int16, 6: torch.int32, 7: torch.int64, 9: torch.bool,
+    10: torch.float16, 11: torch.float64, 16: torch.bfloat16,
+}  # fmt: skip
+"""`TensorProto.DataType` of the types that are read."""
+
+_FIELDS = {
+    torch.float32: "float_data", torch.float64: "double_data", torch.int64: "int64_data",
+}  # fmt: skip
+"""Where numbers lie that are not raw bytes; those of all other types are in ``int32_data``."""
+
+_EXTERNAL = 1
+_MOST_NUMBERS = 1 << 40
+
+
+def load(path: Path, budget: Budget) -> tuple[Program, dict[str, torch.Tensor], tuple[Path, ...]]:
+    """Read an ONNX file.
+
+    Args:
+        path: the file.
+        budget: of the file.
+
+    Returns:
+        The program, its weights by the names that the file gives them, and the files that were read.
+
+    Raises:
+        CheckpointError: it is damaged, is no straight-line forward pass with one input and one output, names a file outside its
+            folder, or the package `onnx` is missing.
+    """
+    model = _parsed(path)
+    read = _Tensors(path, budget)
+    found = translate(model, read.tensor, lambda problem: CheckpointError(path, problem))
+    return found.program, found.state, (path, *_beside(path, model))
+
+
+def files_of(path: Path) -> tuple[Path, ...]:
+    """Return an ONNX file and the files with weights that it names.
+
+    Args:
+        path: the file.
+
+    Raises:
+        CheckpointError: as `load` does.
+    """
+    return (path, *_beside(path, _parsed(path)))
+
+
+def _parsed(path: Path) -> Any:
+    try:
+        from onnx import ModelProto
+    except ImportError:
+        raise CheckpointError(
+            path, f"an ONNX model, which needs the package onnx: {install('onnx')}"
+        ) from None
+    from google.protobuf.message import DecodeError
+
+    model = ModelProto()
+    try:
+        model.ParseFromString(read_bytes(path))
+    except (DecodeError, RecursionError, ValueError) as problem:
+        raise CheckpointError(path, f"damaged ONNX model ({type(problem).__name__})") from None
+    if not model.graph.node:
+        raise CheckpointError(path, "an ONNX model without a graph")
+    return model
+
+
+def _tensors(model: Any) -> Iterator[Any]:
+    yield from model.graph.initializer
+    for node in model.graph.node:
+        for attribute in node.attribute:
+            if attribute.HasField("t"):
+                yield attribute.t
+
+
+def _beside(path: Path, model: Any) -> tuple[Path, ...]:
+    places = {_place(path, tensor) for tensor in _tensors(model) if tensor.data_location == _EXTERNAL}
+    return tuple(sorted(places))
+
+
+def _entries(tensor: Any) -> dict[str, str]:
+    return {entry.key: entry.value for entry in tensor.external_data}
+
+
+def _place(path: Path, tensor: Any) -> Path:
+    location = _entries(tensor).get("location", "")
+    if not location:
+        raise CheckpointError(path, f"{tensor.name}: its external data has no location")
+    return check_inside(path.parent / location, path.parent)
+
+
+class _Tensors:
+    """Makes tensors of the numbers in a file and beside it, each counted before it is made."""
+
+    def __init__(self, path: Path, budget: Budget) -> None:
+        self.path, self.budget = path, budget
+
+    def tensor(self, proto: Any) -> torch.Tensor:
+        """Return a tensor of the file.
+
+        Args:
+            proto: a ``TensorProto``.
+
+        Raises:
+            CheckpointError: it is of a type that is not read, or its bytes are not as many as its sizes say.
+        """
+        name, sizes = proto.name or "a constant", tuple(proto.dims)
+        dtype = _TYPES.get(proto.data_type)
+        if dtype is None:
+            raise self._error(name, f"numbers of type {proto.data_type} are not read")
+        count = math.prod(sizes)
+        if min((*sizes, 0)) < 0 or count > _MOST_NUMBERS:
+            raise self._error(name, f"its sizes {list(sizes)[:8]} make no tensor")
+        self.budget.take(count * dtype.itemsize, name)
+        raw = self._raw(proto, name, count * dtype.itemsize)
+        if raw is not None:
+            if len(raw) != count * dtype.itemsize:
+                raise self._error(name, f"{len(raw)} bytes for {count} numbers of {dtype.itemsize}")
+            flat = torch.frombuffer(bytearray(raw), dtype=dtype) if count else torch.empty(0, dtype=dtype)
+            return flat.reshape(sizes)
+        return self._written_out(proto, name, dtype, count).reshape(sizes)
+
+    def _raw(self, proto: Any, name: str, size: int) -> bytes | None:
+        if proto.data_location == _EXTERNAL:
+            return self._external(proto, name, size)
+        return proto.raw_data if proto.HasField("raw_data") else None
+
+    def _external(self, proto: Any, name: str, size: int) -> bytes:
+        entries, file = _entries(proto), _place(self.path, proto)
+        try:
+            offset, length = int(entries.get("offset", 0)), int(entries.get("length", size))
+        except ValueError:
+            raise self._error(name, "offset or length of its external data is no number") from None
+        if length != size or offset < 0 or offset + size > look(file).size:
+            raise self._error(name, f"{file.name} does not hold its {size} bytes at {offset}")
+        with open_file(file) as opened:
+            opened.seek(offset)
+            return opened.read(size)
+
+    def _written_out(self, proto: Any, name: str, dtype: torch.dtype, count: int) -> torch.Tensor:
+        numbers = getattr(proto, _FIELDS.get(dtype, "int32_data"))
+        if len(numbers) != count:
+            raise self._error(name, f"{len(numbers)} numbers where its sizes say {count}")
+        if dtype in {torch.float16, torch.bfloat16}:
+            bits = [number & 0xFFFF for number in numbers]
+            return torch.tensor(bits, dtype=torch.int32).to(torch.uint16).view(dtype)
+        return torch.tensor(list(numbers), dtype=dtype)
+
+    def _error(self, name: str, problem: str) -> CheckpointError:
+        return CheckpointError(self.path, f"damaged ONNX model: {name}: {problem}")

@@ -1,0 +1,188 @@
+"""A node of an ONNX graph, as the handlers of operations see it, and the arithmetic of sizes that some graphs do."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from boundcalc.checkpoint.program import Ref
+
+if TYPE_CHECKING:
+    from boundcalc.checkpoint.onnx_graph import Translator
+
+Shape = tuple[int, ...]
+
+
+_TENSOR = 4
+_FIELDS = {1: "f", 2: "i", 3: "s", 6: "floats", 7: "ints", 8: "strings"}
+"""Fields of an attribute by ``AttributeProto.AttributeType``."""
+
+
+def _decimal(number: float) -> float:
+    return float(str(np.float32(number)))
+
+
+class Step:
+    """One node of the graph, with its attributes by name.
+
+    Args:
+        translator: what it adds to.
+        node: a ``NodeProto``.
+    """
+
+    def __init__(self, translator: Translator, node: Any) -> None:
+        self.translator, self.node = translator, node
+        self.inputs, self.outputs = list(node.input), [name for name in node.output if name]
+        self.attributes = {attribute.name: self._value(attribute) for attribute in node.attribute}
+
+    def _value(self, attribute: Any) -> Any:
+        """Return an attribute; a real number as the shortest decimal of its 32 bits, which is what the exporter was given."""
+        if attribute.type == _TENSOR:
+            return attribute.t
+        value = getattr(attribute, _FIELDS[attribute.type])
+        if isinstance(value, bytes):
+            return value.decode("utf-8", "replace")
+        if isinstance(value, float):
+            return _decimal(value)
+        return (
+            value if isinstance(value, int) else [_decimal(v) if isinstance(v, float) else v for v in value]
+        )
+
+    def has(self, index: int) -> bool:
+        """Whether an input is given."""
+        return index < len(self.inputs) and bool(self.inputs[index])
+
+    def ref(self, index: int) -> Ref | None:
+        """Return an input, or None where it is left out."""
+        return Ref(self.inputs[index]) if self.has(index) else None
+
+    def shape(self, index: int = 0) -> Shape:
+        """Return the shape of an input, the batch first."""
+        return self.translator.shapes[self.inputs[index]]
+
+    def numbers(self, index: int, attribute: str = "", default: Any = None) -> Any:
+        """Return numbers that are an attribute in old files and an input in new ones; None where they are not known."""
+        if attribute in self.attributes:
+            return self.attributes[attribute]
+        if not self.has(index):
+            return default
+        known = self.translator.numbers[self.inputs[index]]
+        return known.tolist()
+
+    def emit(self, op: str, args: dict[str, Any], *shapes: Shape) -> bool:
+        """Add a call that makes this node's outputs; the first of them alone where one shape is given."""
+        self.translator.emit(op, args, tuple(self.outputs[: len(shapes)]), list(shapes))
+        return True
+
+    def between(self, op: str, args: dict[str, Any], shape: Shape) -> Ref:
+        """Add a call whose value this node needs, and return that."""
+        name = f"{self.outputs[0]}/{len(self.translator.calls)}"
+        self.translator.emit(op, args, (name,), [shape])
+        return Ref(name)
+
+
+def arithmetic(step: Step) -> bool:
+    """Compute numbers from numbers, such as the sizes for a reshape; nothing that weights or the input enter."""
+    translator, op, result = step.translator, step.node.op_type, None
+    if op == "Shape":
+        result = torch.tensor(step.shape())[step.attributes.get("start", 0) : step.attributes.get("end")]
+    elif op == "Constant":
+        result = _constant(step)
+    elif op in _NUMBERS and step.inputs and all(name in translator.numbers for name in step.inputs if name):
+        given = [translator.numbers[name] for name in step.inputs if name]
+        result = _NUMBERS[op](step, given)
+    if result is None:
+        return False
+    translator.constant(step.outputs[0], result)
+    return True
+
+
+def _constant(step: Step) -> torch.Tensor:
+    (name, value), *_ = step.attributes.items()
+    if name == "value":
+        return step.translator.tensor_of(value)
+    if name.startswith(("value_int", "value_float")):
+        return torch.tensor(value)
+    raise ValueError("a constant that is no number")
+
+
+def _filled(step: Step, given: list[torch.Tensor]) -> torch.Tensor | None:
+    sizes = given[0].tolist()
+    value = (
+        step.translator.tensor_of(step.attributes["value"]) if "value" in step.attributes else torch.zeros(1)
+    )
+    return value.reshape(()).expand(sizes) if math.prod(sizes) <= 4096 else None
+
+
+def _sliced_numbers(step: Step, given: list[torch.Tensor]) -> torch.Tensor:
+    starts, ends = step.numbers(1, "starts"), step.numbers(2, "ends")
+    axes = step.numbers(3, "axes", list(range(len(starts))))
+    steps = step.numbers(4, "", [1] * len(starts))
+    picked = [slice(None)] * given[0].dim()
+    for axis, start, end, by in zip(axes, starts, ends, steps, strict=True):
+        picked[axis] = slice(start, end, by)
+    return torch.from_numpy(given[0].numpy()[tuple(picked)].copy())
+
+
+def _quotient(_: Step, given: list[torch.Tensor]) -> torch.Tensor:
+    return given[0] / given[1] if given[0].is_floating_point() else torch.div(*given, rounding_mode="trunc")
+
+
+_NUMBERS: dict[str, Callable[[Step, list[torch.Tensor]], torch.Tensor | None]] = {
+    "Add": lambda _, given: given[0] + given[1], "Sub": lambda _, given: given[0] - given[1],
+    "Mul": lambda _, given: given[0] * given[1], "Div": _quotient, "Identity": lambda _, given: given[0],
+    "Cast": lambda step, given: given[0].long() if step.attributes["to"] in {6, 7} else given[0],
+    "Concat": lambda step, given: torch.cat(given, step.attributes["axis"]),
+    "Gather": lambda step, given: _gathered(given[0], given[1], step.attributes.get("axis", 0)),
+    "Unsqueeze": lambda step, given: given[0].reshape(unsqueezed(tuple(given[0].shape), step.numbers(1, "axes"))),
+    "Squeeze": lambda step, given: given[0].reshape(squeezed(tuple(given[0].shape), step.numbers(1, "axes"))),
+    "Reshape": lambda step, given: given[0].reshape(given[1].tolist()), "ConstantOfShape": _filled, "Slice": _sliced_numbers,
+}  # fmt: skip
+
+
+def _gathered(values: torch.Tensor, index: torch.Tensor, axis: int) -> torch.Tensor:
+    sizes = [*values.shape[:axis], *index.shape, *values.shape[axis + 1 :]]
+    return values.index_select(axis, index.flatten()).reshape(sizes)
+
+
+def unsqueezed(shape: Shape, axes: list[int]) -> Shape:
+    """Return a shape with axes of size 1 put in."""
+    found = list(shape)
+    for axis in sorted(axis % (len(shape) + len(axes)) for axis in axes):
+        found.insert(axis, 1)
+    return tuple(found)
+
+
+def squeezed(shape: Shape, axes: list[int] | None) -> Shape:
+    """Return a shape without some of its axes; None for all of size 1."""
+    gone = (
+        {axis for axis, size in enumerate(shape) if size == 1}
+        if axes is None
+        else {axis % len(shape) for axis in axes}
+    )
+    return tuple(size for axis, size in enumerate(shape) if axis not in gone)
+
+
+def unknown(step: Step, known: dict[str, Any]) -> None:
+    """Add an operation that has no handler; no bound covers it, and its weights count.
+
+    Args:
+        step: the node.
+        known: shapes that the file tells, by the value's name.
+
+    Raises:
+        ValueError: the file does not tell its output's shape.
+    """
+    output, node = step.outputs[0], step.node
+    if output not in known:
+        raise ValueError("it is not known, and the file does not tell the shape of what it makes")
+    dims = [dim.dim_value for dim in known[output].type.tensor_type.shape.dim]
+    if not dims or min(dims[1:], default=1) < 1:
+        raise ValueError("it is not known, and the file does not tell the shape of what it makes")
+    args = {f"input_{place}": Ref(name) for place, name in enumerate(step.inputs) if name}
+    alive = any(name in step.translator.live for name in step.inputs)
+    step.emit(node.op_type, args, (step.translator.batch, *dims[1:]) if alive else tuple(dims))

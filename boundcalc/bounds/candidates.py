@@ -171,11 +171,11 @@ class Candidates:
         """Return (B, m, outputs)."""
         return self.values(x)[-1]
 
-    def path_norms(self) -> torch.Tensor:
-        """Return the l1 path norms, (B,): absolute weights, pooling windows summed, every input 1."""
+    def path_norms(self, t: float = 1.0) -> torch.Tensor:
+        """Return the l1 path norms, (B,): absolute weights, biases over t, pooling windows summed, every input 1."""
         ones = torch.ones(1, 1, units(self.architecture.network.nodes[0]), dtype=torch.float64)
         matrices = {index: matrix.abs() for index, matrix in self.matrices.items()}
-        biases = {index: None if bias is None else bias.abs() for index, bias in self.biases.items()}
+        biases = {index: None if bias is None else bias.abs() / t for index, bias in self.biases.items()}
         last = self._walk(ones, matrices, biases, lambda windows: windows.clamp(min=0).sum(-1))[-1]
         return last.sum((1, 2))
 

@@ -204,7 +204,7 @@ L1_INF = Scale("chains by the product of l1-inf norms of their Toeplitz matrices
 KERNELS = Scale("chains by the product of their kernels' Frobenius norms", _product_of_kernels, biases=False)
 PATHS = Scale(
     "networks of the architecture by their l1 path norm",
-    lambda candidates, terms: (candidates.path_norms() + TINY).log(),
+    lambda candidates, terms: (candidates.path_norms(terms["constant"] or 1.0) + TINY).log(),
 )
 PEELED = Scale(
     "networks with the same connections by their scale rho",

@@ -1,87 +1,145 @@
-"""Bound by the l1 path norm (theory section 3).
+"""Bound by the l1 path norm.
 
-Without max pooling, by l1 peeling, with L-1 the most ReLUs on a path, one more if raw inputs are added past a ReLU:
+||Phi||_1 is one forward pass with absolute weights on the all-ones input, outputs and pooling windows summed; a bias starts a path
+from a constant input of value t with weight |b| / t. The unit class is the l1 hull of the single paths, so that l1 peeling leaves the
+coordinates, K by `boundcalc.bounds.path_lengths.log_factor`, and z over the C coordinates (and the constant) of all classes:
 
-    R_S <= ||Phi||_1 S sqrt(2 ((L-1) log 2 + log(2 (d_in + 1) C))) / m,    S^2 = max(m, max_coordinate sum_i x_i[coordinate]^2).
+    R_S(F) <= ||Phi||_1 z / m,    R_S(margins) <= ||Phi||_1 min( z_own + sqrt(pi/2) z,  sqrt(pi) z ) / m
 
-With max pooling, Gonon, Brisebarre, Riccietti & Gribonval 2024 (A path-norm toolkit for modern networks), Theorem 3.1:
+(`boundcalc.rademacher.second_moment`, `boundcalc.rademacher.margin`; two classes are one output). The mask's structure is not used,
+so that no mask is paid for; t is paid for where there are biases.
+
+As published, without max pooling, L - 1 the most ReLUs on a path, one more if raw inputs are added past a ReLU:
+
+    R_S <= ||Phi||_1 S sqrt(2 ((L-1) log 2 + log(2 (d_in + 1) C))) / m,    S^2 = max(m, max_coordinate sum_i x_i[coordinate]^2);
+
+with max pooling Gonon, Brisebarre, Riccietti & Gribonval 2024 (A path-norm toolkit for modern networks), Theorem 3.1:
 
     R_S <= ||Phi||_1 max(1, max|x|) sqrt(2 (D log((3+2P) K) + log((3+2P)/(1+P) (d_in+1) C))) / sqrt m.
-
-It does not use the mask's structure, so that no mask is paid for.
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
+
+import torch
 
 from boundcalc.bounds.catalogue import Bound, register
 from boundcalc.bounds.classes import PATHS
-from boundcalc.bounds.outcome import Homogeneous, Terms
+from boundcalc.bounds.margin_networks import is_two_classes, same_margins
+from boundcalc.bounds.outcome import Homogeneous, Margins, Terms
+from boundcalc.bounds.path_lengths import input_skips_relu, log_factor, longest, neurons_deep
+from boundcalc.bounds.peeling.input_sets import Family, Sample
+from boundcalc.bounds.prices import CONSTANTS, constant_bits
 from boundcalc.bounds.problem import Problem
+from boundcalc.errors import NotCovered
+from boundcalc.network.coverage import require
 from boundcalc.network.network import Network
-from boundcalc.network.ops import Add, Affine, MaxPool, Node, Rearrange, ReLU
+from boundcalc.network.ops import Affine, ChannelAffine, MaxPool, ReLU
 from boundcalc.norms.path import log_path_norm
-from boundcalc.norms.rounding import LOG2, log_product, log_up, shown_log10
+from boundcalc.norms.rounding import LOG2, log_product, log_up, logsumexp, shown, shown_log10
+from boundcalc.rademacher.margin import margins_summed
 
 
-def longest(network: Network, *kinds: type[Node]) -> int:
-    """Return the largest number of nodes of the given kinds on a path from input to output."""
-    lengths: list[int] = []
-    for node in network.nodes:
-        lengths.append(max((lengths[i] for i in node.inputs), default=0) + isinstance(node, kinds))
-    return lengths[-1]
+def has_constant(network: Network) -> bool:
+    """Return whether the architecture has biases or shifts."""
+    return any(
+        (isinstance(node, Affine) and node.bias is not None) or isinstance(node, ChannelAffine)
+        for node in network.nodes
+    )
 
 
-def input_skips_relu(network: Network) -> bool:
-    """Return whether a linear image of the raw input is added to a value that has passed a ReLU.
+@dataclass(frozen=True)
+class PathNorms:
+    """The two parts of the path norm.
 
-    Units that skip ReLUs are in the hull of the next level's units, since relu(relu(h)) = relu(h); only raw inputs, which have
-    signs, are not. With T_k the moment after k ReLUs they give T_k <= 2 T_{k-1} + T_0, hence T_k < 2^{k+1} T_0: one ReLU more.
+    Attributes:
+        log_weights: log of the sum over paths that start at an input.
+        log_biases: log of the sum over paths that start at a bias; -inf without biases.
     """
-    raw, deep = [True], [False]
-    skipping = False
-    for node in network.nodes[1:]:
-        raw_here, deep_here = any(raw[i] for i in node.inputs), any(deep[i] for i in node.inputs)
-        skipping |= raw_here and deep_here
-        rectified = isinstance(node, ReLU)
-        raw.append(raw_here and not rectified)
-        deep.append(deep_here or rectified)
-    return skipping
+
+    log_weights: float
+    log_biases: float
+
+    @classmethod
+    def of(cls, network: Network) -> PathNorms:
+        """Measure a network.
+
+        Raises:
+            NotCovered: an operation outside ReLU networks with pooling and sums.
+        """
+        biased = has_constant(network)
+        weights = log_path_norm(network, biases=False)
+        return cls(weights, log_path_norm(network, inputs=False) if biased else -math.inf)
+
+    def log_total(self, t: float) -> float:
+        """Return log(rho_w + rho_b / t), from above."""
+        return logsumexp([self.log_weights, log_product([self.log_biases, -math.log(t)])])
 
 
-def neurons_deep(network: Network) -> int:
-    """Return D of Gonon et al. 2024: the most neurons on a path, a sum belonging to the neuron that it is the argument of."""
-    depth, open_sum = [0], [False]
-    for node in network.nodes[1:]:
-        below = [depth[i] for i in node.inputs]
-        if isinstance(node, Add):
-            own = max(d + (not open_sum[i]) for d, i in zip(below, node.inputs, strict=True))
-        elif isinstance(node, Rearrange):
-            own = below[0]
-        else:
-            own = below[0] + (not (isinstance(node, ReLU) and open_sum[node.inputs[0]]))
-        depth.append(own)
-        kept = isinstance(node, Rearrange) and open_sum[node.inputs[0]]
-        open_sum.append(isinstance(node, Affine | Add) or kept)
-    return depth[-1]
+def coordinates(network: Network) -> Family:
+    """Return the inputs, each a set of its own, and the constant where there are biases."""
+    biased = has_constant(network)
+    constant = torch.zeros(network.inputs + biased, dtype=torch.float64)
+    constant[network.inputs :] = 1.0
+
+    def measure(energies: torch.Tensor) -> torch.Tensor:
+        return torch.cat([energies.flatten(), torch.zeros(int(biased), dtype=torch.float64)])
+
+    return Family("coordinates", measure, constant, 1)
 
 
 def compute(problem: Problem) -> Homogeneous:
-    """Evaluate the form that fits the network.
+    """Evaluate the bound, and the published form that fits the network.
 
     Raises:
         NotCovered: an operation outside ReLU networks with pooling and sums.
     """
+    network, log_m = problem.network, math.log(problem.energies.m)
+    own, alike = PathNorms.of(network), PathNorms.of(same_margins(network, "median"))
+    family, cost, classes = coordinates(network), log_factor(network), network.outputs
+    remaining = 1 if is_two_classes(network) else classes
+
+    def at(t: float) -> tuple[float, float]:
+        """Return log m R_S of margins and of outputs at path norm 1."""
+        sample = Sample(problem.energies, t)
+        of_margins = margins_summed(remaining, sample.summed(family, cost, remaining))
+        return of_margins, sample.summed(family, cost, classes).whole
+
+    biased = own.log_biases > -math.inf
+    grid = CONSTANTS if biased else (1.0,)
+    found = {t: at(t) for t in grid}
+    t = min(grid, key=lambda t: log_product([alike.log_total(t), found[t][0]]))
+    z_margins, z = found[t]
+    try:
+        published, form = _published(problem), None
+    except NotCovered as error:
+        published, form = None, f"not covered: {error}"
+    terms: Terms = {
+        "log10_path_norm": shown_log10(own.log_total(t)),
+        "path_norm_of_weights": shown(own.log_weights),
+        "path_norm_of_biases": shown(own.log_biases),
+        "log10_path_norm_of_margins": shown_log10(alike.log_total(t)),
+        "constant": t if biased else None,
+        "log_relu_factor": cost,
+        "root_second_moment": shown(z),
+        "log_moment": z if z > -math.inf else None,
+        "bits": {"constant": constant_bits(biased)},
+        "published_form": form if published is None else published.terms,
+    }
+    return Homogeneous(
+        own.log_total(t), log_product([z, -log_m]), constant_bits(biased), terms,
+        margins=Margins(alike.log_total(t), log_product([z_margins, -log_m])), published=published,
+    )  # fmt: skip
+
+
+def _published(problem: Problem) -> Homogeneous:
     network, m = problem.network, problem.energies.m
-    log_norm = log_path_norm(network)
+    require(network)
     pools = [node for node in network.nodes if isinstance(node, MaxPool)]
     log_unit, terms = _with_max_pooling(problem, pools) if pools else _without_max_pooling(problem)
-    return Homogeneous(
-        log_norm,
-        log_product([log_unit, -math.log(m)]),
-        terms={"log10_path_norm": shown_log10(log_norm), **terms},
-    )
+    return Homogeneous(log_path_norm(network), log_product([log_unit, -math.log(m)]), terms=terms)
 
 
 def _without_max_pooling(problem: Problem) -> tuple[float, Terms]:
@@ -116,7 +174,8 @@ register(
         "path_norm",
         "F",
         "theorem",
-        "l1 peeling of the path norm; with max pooling Gonon, Brisebarre, Riccietti & Gribonval 2024, Theorem 3.1",
+        "l1 peeling of the path norm with the lemmas of boundcalc.rademacher; as published also Gonon, Brisebarre, Riccietti &"
+        " Gribonval 2024, Theorem 3.1",
         ("iid sample; the architecture is fixed before the sample", "the mask's structure is not used"),
         compute,
         hypotheses=PATHS,

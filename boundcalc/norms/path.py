@@ -47,17 +47,22 @@ class Scaled:
     exponent: torch.Tensor
 
 
-def log_path_norm(network: Network) -> float:
+def log_path_norm(network: Network, *, inputs: bool = True, biases: bool = True) -> float:
     """Return log ||Phi||_1, from above: max pooling adds its window up, since every entry starts a path.
 
+    Args:
+        network: the network.
+        inputs: whether paths that start at an input count.
+        biases: whether paths that start at a bias count.
+
     Raises:
-        NotCovered: an operation outside ReLU networks with pooling and sums.
+        NotCovered: an operation that is not positively homogeneous or not known.
     """
-    require(network)
-    return log_absolute_pass(network)
+    require(network, tuple(kind for kind in KNOWN if kind is not Activation))
+    return log_absolute_pass(network, inputs=inputs, biases=biases)
 
 
-def log_absolute_pass(network: Network) -> float:
+def log_absolute_pass(network: Network, *, inputs: bool = True, biases: bool = True) -> float:
     """Return the log of the sum of the outputs where every weight and bias is absolute and every input is 1, from above.
 
     Activations count with their Lipschitz constants, so that it bounds the l1 size of what a change of 1 in every input and of
@@ -65,6 +70,8 @@ def log_absolute_pass(network: Network) -> float:
 
     Args:
         network: of any operations but unknown ones.
+        inputs: whether what starts at an input counts.
+        biases: whether what starts at a bias or shift counts.
 
     Raises:
         NotCovered: an operation that is not known.
@@ -74,10 +81,13 @@ def log_absolute_pass(network: Network) -> float:
     for node in network.nodes:
         if isinstance(node, Input):
             values.append(
-                Scaled(torch.ones(node.shape, dtype=torch.float64), torch.zeros(node.shape[0]).double())
+                Scaled(
+                    torch.full(node.shape, float(inputs), dtype=torch.float64),
+                    torch.zeros(node.shape[0]).double(),
+                )
             )
         else:
-            values.append(_absolute(node, [values[i] for i in node.inputs]))
+            values.append(_absolute(node, [values[i] for i in node.inputs], biases=biases))
     last = _normalised(values[-1])
     totals = last.x.sum((1, 2)).tolist()
     logs = [
@@ -94,11 +104,11 @@ def _terms(network: Network) -> int:
     return layers + sum(sum(node.shape) + 8 for node in network.nodes) + network.inputs
 
 
-def _absolute(node: Node, inputs: list[Scaled]) -> Scaled:
+def _absolute(node: Node, inputs: list[Scaled], *, biases: bool) -> Scaled:
     value = inputs[0]
     match node:
         case Affine():
-            return _normalised(_affine(node, value))
+            return _normalised(_affine(node, value, biases=biases))
         case ReLU():
             return value
         case AvgPool():
@@ -114,7 +124,8 @@ def _absolute(node: Node, inputs: list[Scaled]) -> Scaled:
         case Activation():
             return _normalised(_times(value, torch.tensor([node.lipschitz], dtype=torch.float64)))
         case ChannelAffine():
-            shift = Scaled(node.shift.abs()[:, None, None].expand(node.shape), torch.zeros_like(node.shift))
+            shifts = node.shift.abs() * float(biases)
+            shift = Scaled(shifts[:, None, None].expand(node.shape), torch.zeros_like(node.shift))
             return _sum(_times(value, node.scale.abs()), shift)
         case _:
             return _sum(value, inputs[1])
@@ -151,12 +162,12 @@ def _normalised(value: Scaled) -> Scaled:
     return Scaled(x, torch.where(top == _NOTHING, top, value.exponent + top))
 
 
-def _affine(node: Affine, value: Scaled) -> Scaled:
+def _affine(node: Affine, value: Scaled, *, biases: bool) -> Scaled:
     out, width = node.weight.shape[:2]
     own = value.exponent.reshape(node.groups, 1, width).expand(-1, out // node.groups, -1)
     source = own.reshape(out, width)[:, :, None, None]
     weight = node.weight.abs()
-    bias = torch.zeros(out, dtype=torch.float64) if node.bias is None else node.bias.abs()
+    bias = torch.zeros(out, dtype=torch.float64) if node.bias is None or not biases else node.bias.abs()
     top = torch.maximum((_exponents(weight) + source).amax((1, 2, 3)), _exponents(bias))
     kernel = _times_power(weight, source - top[:, None, None, None])
     x = affine(node, value.x[None], kernel, _times_power(bias, -top))[0]

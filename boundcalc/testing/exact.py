@@ -104,7 +104,7 @@ def _products(
 
 
 def _path(evaluation: Evaluation) -> dict[Expr, Interval]:
-    return {Phi: exact(path_norm(evaluation.problem.network))}
+    return {Phi: exact(path_norm(evaluation.problem.network, _constant(evaluation) or Fraction(1)))}
 
 
 INPUTS: dict[str, Callable[[Evaluation], dict[Expr, Interval]]] = {

@@ -134,7 +134,12 @@ def check_repeated_sample(bound: Bound, problem: Problem, copies: int = 4, toler
         AssertionError: another ratio.
     """
     energies = problem.energies
-    more = replace(energies, m=energies.m * copies, coordinate=energies.coordinate * copies)
+    more = replace(
+        energies, m=energies.m * copies, coordinate=energies.coordinate * copies,
+        classes=None if energies.classes is None else energies.classes * copies,
+        counts=None if energies.counts is None else energies.counts * copies,
+        spectrum=None if energies.spectrum is None else tuple(value * copies for value in energies.spectrum),
+    )  # fmt: skip
     other = replace(problem, energies=more, margins=None, split=None)
     before, after = complexity(bound, replace(problem, margins=None, split=None)), complexity(bound, other)
     expected = before - 0.5 * math.log(copies)

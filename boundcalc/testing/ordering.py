@@ -7,10 +7,12 @@ from dataclasses import replace
 import torch
 
 from boundcalc.bounds.catalogue import Bound
-from boundcalc.bounds.peeling import dense_structure, masked_structure, positions_for, search
-from boundcalc.bounds.peeling.dynamic_program import Setting, Walk, Walker
+from boundcalc.bounds.peeling import dense_structure, masked_structure, positions_for, search_published
+from boundcalc.bounds.peeling.dynamic_program import Setting, Walker
 from boundcalc.bounds.peeling.kernels import Choice, Kernels, Structure
 from boundcalc.bounds.peeling.norms import L2
+from boundcalc.bounds.peeling.search import PublishedRules
+from boundcalc.bounds.peeling.theorem import Walk
 from boundcalc.bounds.problem import Problem
 from boundcalc.network.network import Network
 from boundcalc.network.ops import Affine
@@ -49,7 +51,7 @@ def check_mask_inclusion(bound: Bound, problem: Problem, share: float = 0.5, see
 def _walk(problem: Problem, structure: Structure, split: dict[str, Choice]) -> Walk:
     positions = positions_for(problem.network)
     setting = Setting(structure, positions, problem.energies)
-    return Walker(problem.network, setting, Kernels(structure, positions), 1.0).best(split)
+    return Walker(problem.network, setting, Kernels(structure, positions), 1.0, PublishedRules()).best(split)
 
 
 def one_node_a_position(network: Network) -> dict[str, Choice]:
@@ -95,7 +97,8 @@ def check_peeling_dominance(problem: Problem) -> None:
     Source: Galanti, Xu, Galanti & Poggio 2023, with the constants of `boundcalc.bounds.peeling`.
     """
     structure, m = masked_structure(problem.settings.mask_origin), problem.energies.m
-    found = search(problem, structure)[0].log_complexity(m)
+    kernels = Kernels(structure, positions_for(problem.network))
+    found = search_published(problem, structure, kernels)[0].log_complexity(m)
     plain = _walk(problem, structure, one_node_a_position(problem.network)).log_complexity(m)
     assert found <= plain + 1e-12, (
         f"peeling: the search gives {found:.12g}, one node per position {plain:.12g} (logs of R_S)"

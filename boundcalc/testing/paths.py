@@ -1,4 +1,4 @@
-"""The peeling theorem of a multilayer perceptron in exact arithmetic: nodes and paths as docs/theory/peeling.md has them."""
+"""The published peeling theorem of a multilayer perceptron in exact arithmetic: nodes, predecessors and paths."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from fractions import Fraction
 import mpmath
 from mpmath import iv
 
-from boundcalc.bounds.peeling import dense_structure, masked_structure, search
-from boundcalc.bounds.peeling.dynamic_program import Walk
-from boundcalc.bounds.peeling.kernels import Choice, Structure
+from boundcalc.bounds.peeling import dense_structure, masked_structure, positions_for, search_published
+from boundcalc.bounds.peeling.kernels import Choice, Kernels, Structure
+from boundcalc.bounds.peeling.theorem import Walk
 from boundcalc.bounds.problem import Problem
 from boundcalc.network.ops import Affine
 from boundcalc.theory.symbolic_interval import Interval, exact, precision
@@ -45,7 +45,7 @@ class Theorem:
 
 
 def check_peeling_paths(problem: Problem, tolerance: float = 1e-9) -> None:
-    """Check the peeling bound of a multilayer perceptron against exact arithmetic, for masked and dense node graphs.
+    """Check the published peeling bound of a multilayer perceptron against exact arithmetic, for masked and dense node graphs.
 
     Scales, fan-ins, energies and path counts of the split that the search chose are computed anew with fractions and
     intervals; the printed logarithm must lie in [true, true + tolerance].
@@ -56,7 +56,8 @@ def check_peeling_paths(problem: Problem, tolerance: float = 1e-9) -> None:
     Source: theory of `boundcalc.bounds.peeling`.
     """
     for structure in (masked_structure("data"), dense_structure()):
-        walk, t = search(problem, structure)
+        kernels = Kernels(structure, positions_for(problem.network))
+        walk, t = search_published(problem, structure, kernels)
         true = theorem(problem, structure, walk.split, Fraction(t))
         found = walk.log_complexity(problem.energies.m)
         with precision():

@@ -108,8 +108,8 @@ def check_path_norm(network: Network, tolerance: float = 1e-10) -> None:
     assert exact - 1e-13 <= closed <= exact + tolerance, f"log path norm: {closed!r}, exactly {exact!r}"
 
 
-def path_norm(network: Network) -> Fraction:
-    """Return ||Phi||_1 exactly: from the outputs back to ones, each unit's reach added to what it reads."""
+def path_norm(network: Network, t: Fraction = Fraction(1)) -> Fraction:
+    """Return ||Phi||_1 exactly: from the outputs back to ones, each unit's reach added to what it reads; biases over t."""
     reach = [[Fraction(0)] * math.prod(node.shape) for node in network.nodes]
     reach[-1] = [Fraction(1)] * len(reach[-1])
     total = Fraction(0)
@@ -117,7 +117,9 @@ def path_norm(network: Network) -> Fraction:
         node = network.nodes[index]
         if isinstance(node, Affine) and node.bias is not None:
             area = math.prod(node.shape[1:])
-            total += sum(abs(Fraction(float(node.bias[u // area]))) * r for u, r in enumerate(reach[index]))
+            total += sum(
+                abs(Fraction(float(node.bias[u // area]))) / t * r for u, r in enumerate(reach[index])
+            )
         for source in node.inputs:
             for unit, below, weight in _edges(network, index, source):
                 reach[source][below] += weight * reach[index][unit]

@@ -67,7 +67,7 @@ def interval_of(expr: Expr, values: Values) -> Interval:
     """Return an interval that contains an expression's value.
 
     Args:
-        expr: of sums, products, powers, log, exp, ceiling, Max, harmonic numbers and the symbols of `values`.
+        expr: of sums, products, powers, pi, log, exp, ceiling, Max, harmonic numbers and the symbols of `values`.
         values: symbol -> interval.
 
     Raises:
@@ -83,6 +83,8 @@ def _value(expr: Expr, values: Values) -> Interval:
         return values[expr]
     if isinstance(expr, sympy.Rational):
         return iv.mpf(int(expr.p)) / iv.mpf(int(expr.q))
+    if expr is sympy.pi:
+        return iv.pi + iv.mpf(0)
     if isinstance(expr, sympy.Pow):
         return _power(_value(expr.base, values), expr.exp, values)
     arguments = [_value(argument, values) for argument in expr.args]

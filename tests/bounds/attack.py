@@ -115,14 +115,14 @@ class Total:
         return (self.sizes.sum() + TINY).sqrt() if norm == "l2" else self.sizes.sum()
 
 
-def path_norm_of(network):
-    """The l1 path norm as a differentiable function of the weights."""
+def path_norm_of(network, t=1.0):
+    """The l1 path norm, biases over t, as a differentiable function of the weights."""
     places = {id(node): index for index, node in layers_of(network).items()}
 
     def evaluate(node, values):
         if isinstance(node, Affine):
             weight, bias = weights_now[0][places[id(node)]]
-            return forward.affine(node, values[0], weight.abs(), None if bias is None else bias.abs())
+            return forward.affine(node, values[0], weight.abs(), None if bias is None else bias.abs() / t)
         if isinstance(node, MaxPool):
             return ExactPositions.window_sum(values[0][0], node.window)[None]
         return forward.evaluate_node(node, values)

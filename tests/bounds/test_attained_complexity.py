@@ -202,8 +202,8 @@ def test_path_norm(make):
         else make(0)
     )
     for x in (sample(network, 8), sample(network, 1).repeat(8, 1, 1, 1)):
-        claimed, _ = unit("path_norm", network, x)
-        found, _ = attained(network, x, path_norm_of(network), **QUICK)
+        claimed, t = unit("path_norm", network, x)
+        found, _ = attained(network, x, path_norm_of(network, t or 1.0), **QUICK)
         assert 0 < found <= claimed
 
 

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from twins import Sketch, mlp, problem_for, sample
 
 from boundcalc.bounds.peeling import dense_structure, masked_structure, price
-from boundcalc.bounds.peeling.dynamic_program import split_options
 from boundcalc.bounds.peeling.kernels import group_sizes
+from boundcalc.bounds.peeling.search import sharp_options, split_options
 from boundcalc.bounds.prices import CONSTANTS, constant_bits, log2_binomial, mask_bits, subset_bits
 
 
@@ -78,7 +78,10 @@ def test_the_whole_grid_of_choices_is_paid():
     prices = price(given_problem, masked_structure("data"))
     options = len(group_sizes(10)) * len(group_sizes(7)) * 2**3
     assert split_options(network) == options == 5 * 4 * 8
-    assert prices["split"] == pytest.approx(math.log2(options))
+    published = price(given_problem, masked_structure("data"), published=True)
+    assert published["split"] == pytest.approx(math.log2(options))
+    assert sharp_options(network) == 5 * 4 * 2 * 3
+    assert prices["split"] == pytest.approx(math.log2(120))
     assert prices["constant"] == constant_bits(True) == pytest.approx(math.log2(len(CONSTANTS)))
     assert prices["mask"] == mask_bits(network)
     assert price(given_problem, dense_structure())["mask"] == 0.0

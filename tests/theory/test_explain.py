@@ -165,7 +165,7 @@ def test_numbers_beyond_a_double():
 
 def test_command(tickets, tmp_path, capsys):
     assert main(["explain", "peeling"]) == 0
-    assert "log(N)" in capsys.readouterr().out
+    assert "√C⋅ρ⋅z" in capsys.readouterr().out
     out = tmp_path / "p.tex"
     sample = ["--samples", "60000", "--input-bound", "1", "--quiet"]
     words = [

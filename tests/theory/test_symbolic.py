@@ -103,8 +103,8 @@ def test_promises_on_a_grid(form, promise):
 )
 def test_kind_f_vanishes_like_one_over_root_m(name):
     """With an energy of e per sample, sqrt(m) R_S does not depend on m."""
-    e, P = sympy.symbols("e P", positive=True)
-    formula = forms_of(name)[0].formula.subs({E: e * m, P: e * m})
+    e, P, z = sympy.symbols("e P z", positive=True)
+    formula = forms_of(name)[0].formula.subs({E: e * m, P: e * m, z: sympy.sqrt(e * m)})
     assert sympy.limit(formula, m, sympy.oo) == 0
     assert not sympy.simplify(formula * sympy.sqrt(m)).has(m)
 

@@ -1,46 +1,37 @@
-"""Sparse bound by peeling over a partition of the neurons into nodes.
+"""Sparse bound by peeling over a partition of the neurons into nodes: what it computes and what it pays for.
 
-Statement (theory section 1). Let F_rho be the networks of a given node graph whose forward-normalised output scale is at most
-rho. With L layers, N paths from a class to the first layer's nodes, and
-B^2 = max over paths of A_L prod_{l=2}^{L-1} |pred(l, p_l)| E(p_1),
-
-    R_S(F_rho) <= (rho B / m) (1 + sqrt(2 ((L-1) log 2 + log N))),      L = 1: (rho / m) sqrt(C sum_i ||x_i||^2).
-
-Source: the technique of Golowich, Rakhlin & Shamir 2018 (Lemma 1) on the node graph of Galanti, Xu, Galanti & Poggio 2023.
-A layer may measure the weights that enter its nodes by an l1 sum over predecessors instead of the l2 norm; then its |pred| is 1, and
-inputs count one by one (`norms` has the proof). The graph, the split into nodes, these norms and the constant that carries
-biases are chosen after seeing the sample and paid for in bits.
+`theorem` has the statement, `dynamic_program` the walk over the node graph, `search` the choice of nodes, norms and the constant that
+carries biases. All of these are chosen after seeing the sample from a grid fixed before, and paid for in bits, as is a mask that saw
+it.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 
 from boundcalc.bounds.catalogue import Bound, register
 from boundcalc.bounds.classes import PEELED
-from boundcalc.bounds.outcome import Homogeneous, Terms
-from boundcalc.bounds.peeling.dynamic_program import Setting, Walk, Walker, split_options
-from boundcalc.bounds.peeling.kernels import Choice, Kernels, Structure
-from boundcalc.bounds.prices import CONSTANTS, constant_bits, mask_bits
+from boundcalc.bounds.outcome import Homogeneous, Margins, Terms
+from boundcalc.bounds.peeling.kernels import Kernels, Structure
+from boundcalc.bounds.peeling.search import (
+    SEARCHED_APART,
+    Found,
+    SharpSearch,
+    positions_for,
+    search_published,
+    sharp_options,
+    split_options,
+)
+from boundcalc.bounds.peeling.theorem import Walk, output_norm
+from boundcalc.bounds.prices import constant_bits, mask_bits
 from boundcalc.bounds.problem import Problem
-from boundcalc.network.network import Network
-from boundcalc.network.nodes import ExactPositions, GeneralPosition, Positions
+from boundcalc.errors import NotCovered
 from boundcalc.network.ops import Affine
 from boundcalc.norms.rounding import log_product, shown, shown_log10
-
-EXACT_WORK = 3e7
-"""Connections (weights times positions) up to which every position of an image is walked."""
-
-
-def positions_for(network: Network) -> Positions:
-    """Return exact positions for small images, one general position for large ones."""
-    work = sum(
-        layer.weight.numel() * layer.groups * math.prod(layer.window.out) for layer in network.layers()
-    )
-    return ExactPositions() if work <= EXACT_WORK else GeneralPosition()
 
 
 def dense_structure() -> Structure:
@@ -72,80 +63,70 @@ def _declared(layer: Affine) -> torch.Tensor:
     return layer.support if layer.declared is None else layer.declared
 
 
-def search(problem: Problem, structure: Structure) -> tuple[Walk, float]:
-    """Return the best walk and constant t found for a structure: splits by beam, t by descent along its grid."""
-    network = problem.network
-    positions = positions_for(network)
-    setting, kernels = Setting(structure, positions, problem.energies), Kernels(structure, positions)
-
-    def walk(t: float, fixed: dict[str, Choice] | None = None) -> Walk:
-        return Walker(network, setting, kernels, t).best(fixed)
-
-    def size(found: Walk) -> float:
-        return found.log_complexity(problem.energies.m)
-
-    best = walk(1.0)
-    if not any(layer.bias is not None for layer in network.layers()) or best.log_rho == -math.inf:
-        return best, 1.0
-    split = best.split
-    constant = descend(CONSTANTS, CONSTANTS.index(1.0), lambda t: size(walk(t, split)))
-    return min((walk(constant), walk(constant, split)), key=size), constant
-
-
-def descend(grid: Sequence[float], start: int, height: Callable[[float], float]) -> float:
-    """Walk downhill along a grid from `start` and return the point where no neighbour is lower.
-
-    Example:
-        >>> descend([1.0, 2.0, 3.0, 4.0], 0, lambda t: (t - 3) ** 2)
-        3.0
-    """
-    heights = {start: height(grid[start])}
-    here = start
-    while True:
-        near = [k for k in (here - 1, here + 1) if 0 <= k < len(grid)]
-        heights |= {k: height(grid[k]) for k in near if k not in heights}
-        lowest = min([here, *near], key=lambda k: heights[k])
-        if heights[lowest] >= heights[here]:
-            return grid[here]
-        here = lowest
-
-
-def price(problem: Problem, structure: Structure) -> Terms:
+def price(problem: Problem, structure: Structure, *, published: bool = False) -> Terms:
     """Return what the choices cost, in bits: structure, split, constant, mask."""
     masked_by_data = structure.name == "masked" and problem.settings.mask_origin == "data"
     biased = any(layer.bias is not None for layer in problem.network.layers())
+    options = split_options(problem.network) if published else sharp_options(problem.network)
     return {
         "structure": 1.0,
-        "split": math.log2(split_options(problem.network)),
+        "split": math.log2(options),
         "constant": constant_bits(biased),
         "mask": mask_bits(problem.network) if masked_by_data else 0.0,
     }
 
 
-def outcome_for(problem: Problem, structure: Structure) -> Homogeneous:
-    """Return the theorem for one structure with everything it chose."""
-    walk, constant = search(problem, structure)
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def sharp_outcome(problem: Problem, structure: Structure, found: Found) -> Homogeneous:
+    """Return the sharper theorem for one structure with everything it chose."""
     prices = price(problem, structure)
-    m = problem.energies.m
+    outputs, margins = found.outputs, found.margins
+    classes, z = problem.network.outputs, found.sharp_outputs
     terms: Terms = {
         "structure": structure.name,
         "positions": positions_for(problem.network).name,
+        "rho": shown(outputs.log_rho),
+        "log10_rho": shown_log10(outputs.log_rho),
+        "output_norm": output_norm(outputs.last, classes),
+        "rho_of_margins": shown(margins.log_rho),
+        "log10_rho_of_margins": shown_log10(margins.log_rho),
+        "output_norm_of_margins": output_norm(margins.last, 1 if classes == 2 else classes),
+        "input_sets": found.sharp_margins.family,
+        "log_relu_factor": found.log_factor,
+        "root_second_moment": shown(z.log_z),
+        "log_moments": {"z": _finite(z.log_z), "z_top": _finite(z.log_top), "w": _finite(z.log_width)},
+        "output_pairs": z.pairs,
+        "split": {name: choice.group for name, choice in outputs.split.items()},
+        "norms": {name: choice.norm.name for name, choice in outputs.split.items()},
+        "constant": found.constant,
+        "bits": prices,
+        "mask_origin": problem.settings.mask_origin,
+    }
+    return Homogeneous(
+        outputs.log_rho, found.sharp_outputs.log_outputs, sum(prices.values()), terms,
+        margins=Margins(margins.log_rho, found.sharp_margins.log_margins),
+    )  # fmt: skip
+
+
+def published_outcome(problem: Problem, structure: Structure, walk: Walk, constant: float) -> Homogeneous:
+    """Return the published theorem for one structure with everything it chose."""
+    prices = price(problem, structure, published=True)
+    terms: Terms = {
+        "structure": structure.name,
         "rho": shown(walk.log_rho),
-        "log10_rho": shown_log10(walk.log_rho),
         "B": shown(walk.log_b),
-        "log10_B": shown_log10(walk.log_b),
         "output_pairs": shown(walk.log_output_pairs),
-        "log10_path_product": shown_log10(walk.log_energy),
         "paths": shown(walk.log_paths),
-        "log_paths": walk.log_paths if walk.log_paths > -math.inf else None,
         "log_relu_factor": walk.log_factor,
         "split": {name: choice.group for name, choice in walk.split.items()},
         "norms": {name: choice.norm.name for name, choice in walk.split.items()},
         "constant": constant,
         "bits": prices,
-        "mask_origin": problem.settings.mask_origin,
     }
-    return Homogeneous(walk.log_rho, walk.log_unit(m), sum(prices.values()), terms)
+    return Homogeneous(walk.log_rho, walk.log_unit(problem.energies.m), sum(prices.values()), terms)
 
 
 def compute(problem: Problem) -> Homogeneous:
@@ -156,21 +137,43 @@ def compute(problem: Problem) -> Homogeneous:
     """
     from boundcalc.bounds.risk import judge
 
+    structures = dense_structure(), masked_structure(problem.settings.mask_origin)
+    positions = positions_for(problem.network)
+    kernels = [Kernels(structure, positions) for structure in structures]
+    dense = SharpSearch(problem, structures[0], kernels[0]).run()
+    found = [dense, SharpSearch(problem, structures[1], kernels[1]).run(dense)]
     candidates = [
-        outcome_for(problem, structure)
-        for structure in (masked_structure(problem.settings.mask_origin), dense_structure())
+        sharp_outcome(problem, structure, each) for structure, each in zip(structures, found, strict=True)
     ]
-    masked, dense = candidates
-    chosen = min(candidates, key=lambda outcome: judge(outcome, problem).log_value)
-    other = dense if chosen is masked else masked
+    chosen, other = sorted(candidates, key=lambda outcome: judge(outcome, problem).log_value)
     alternative = {
         "structure": other.terms["structure"],
         "log10_complexity": shown_log10(log_product([other.log_rho, other.log_unit])),
         "bits": other.bits,
     }
-    return Homogeneous(
-        chosen.log_rho, chosen.log_unit, chosen.bits, {**chosen.terms, "alternative": alternative}
-    )
+    published, reason = _published(problem, structures, kernels, found)
+    terms = {**chosen.terms, "alternative": alternative}
+    if published is None:
+        terms["as_published"] = reason
+    return replace(chosen, terms=terms, published=published)
+
+
+def _published(
+    problem: Problem, structures: Sequence[Structure], kernels: list[Kernels], found: list[Found]
+) -> tuple[Homogeneous | None, str]:
+    """Return the better structure of the published form, or why it does not cover the network."""
+    from boundcalc.bounds.risk import judge
+
+    outcomes = []
+    large = problem.network.parameters > SEARCHED_APART
+    try:
+        for structure, grouped, sharp in zip(structures, kernels, found, strict=True):
+            given = (sharp.outputs.split, sharp.constant) if large else None
+            walk, constant = search_published(problem, structure, grouped, given)
+            outcomes.append(published_outcome(problem, structure, walk, constant))
+    except NotCovered as error:
+        return None, f"not covered: {error}"
+    return min(outcomes, key=lambda outcome: judge(outcome, problem).log_value), ""
 
 
 PEELING = register(
@@ -178,11 +181,13 @@ PEELING = register(
         name="peeling",
         kind="F",
         status="theorem",
-        source="Peeling over a node partition, after Galanti, Xu, Galanti & Poggio 2023 and Golowich, Rakhlin & Shamir 2018, Lemma 1",
+        source="Peeling over a node partition, after Galanti, Xu, Galanti & Poggio 2023 and Golowich, Rakhlin & Shamir 2018, Lemma 1,"
+        " with the lemmas of boundcalc.rademacher",
         assumptions=(
             "iid sample; the architecture is fixed before the sample",
             "ReLU (or no) activations; BatchNorm in evaluation mode, folded",
             "a mask that saw the sample is paid for in bits; --mask-origin independent says that it did not",
+            "split, norms and t are chosen from a grid that was fixed before, and paid for",
         ),
         compute=compute,
         hypotheses=PEELED,

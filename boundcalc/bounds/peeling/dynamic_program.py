@@ -1,11 +1,16 @@
-"""One walk over the node graph of docs/theory/peeling.md: scales, fan-ins, energies and path counts, splits searched by a beam."""
+"""One walk over the node graph: scales, fan-ins, energies and path counts of the nodes, splits searched by a beam.
+
+Logarithms and powers of two keep products over layers in range. What a walk may choose, and which walks are promising, say its rules
+(`boundcalc.bounds.peeling.theorem`).
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import Protocol
 
 import torch
 
@@ -14,6 +19,7 @@ from boundcalc.bounds.peeling.fixed_maps import averaged, pooled, rearranged, re
 from boundcalc.bounds.peeling.influence import influences
 from boundcalc.bounds.peeling.kernels import Choice, Chosen, Kernels, Structure, group_sizes
 from boundcalc.bounds.peeling.norms import NORMS, NodeNorm
+from boundcalc.bounds.peeling.theorem import Walk
 from boundcalc.empirical.energies import Energies
 from boundcalc.errors import NotCovered
 from boundcalc.network.coverage import operation_name, place_of, require
@@ -59,6 +65,30 @@ class Sum:
     place: str
 
 
+class Rules(Protocol):
+    """What a walk may choose, and which walks are promising.
+
+    Attributes:
+        signed_pools: whether a maximum may be taken over values of any sign.
+        of_copies: norm of a sum of copies alone.
+    """
+
+    signed_pools: bool
+    of_copies: NodeNorm
+
+    def norms(self, value: Sum) -> Sequence[NodeNorm]:
+        """Return the norms that the nodes of a hidden value may take."""
+        ...
+
+    def last(self, value: Sum, fixed: dict[str, Choice] | None) -> list[Choice]:
+        """Return how the output may be measured."""
+        ...
+
+    def promise(self, field: Field, reach: torch.Tensor, energies: Energies) -> float:
+        """Return the log of a guess of the bound that a walk leads to: it steers, and proves nothing."""
+        ...
+
+
 @dataclass(frozen=True, eq=False)
 class State:
     """A partial walk: the values still needed and the choices made."""
@@ -66,45 +96,6 @@ class State:
     values: dict[int, Field | InputField | Sum]
     chosen: Chosen | None
     score: float = 0.0
-
-
-@dataclass(frozen=True)
-class Walk:
-    """The ingredients of the theorem for one split, all from above, natural logs.
-
-    Attributes:
-        log_rho: scale of the output.
-        log_output_pairs: log A_L.
-        log_energy: largest log of prod |pred| * E over paths, without A_L.
-        log_paths: log N.
-        log_factor: (L - 1) log 2 and the poolings' share.
-        split: layer -> node size and norm.
-        single_layer: whether there is no hidden layer, where the theorem has its own form.
-    """
-
-    log_rho: float
-    log_output_pairs: float
-    log_energy: float
-    log_paths: float
-    log_factor: float
-    split: dict[str, Choice]
-    single_layer: bool
-
-    @property
-    def log_b(self) -> float:
-        """Log B."""
-        return 0.5 * (self.log_output_pairs + self.log_energy)
-
-    def log_unit(self, m: int) -> float:
-        """Return the log of R_S at rho = 1 for m samples."""
-        if self.log_energy == -math.inf:
-            return -math.inf
-        spread = 0.0 if self.single_layer else math.sqrt(max(0.0, 2 * (self.log_factor + self.log_paths)))
-        return log_product([self.log_b, math.log1p(spread), -math.log(m)])
-
-    def log_complexity(self, m: int) -> float:
-        """Return the log of R_S at the network's own rho; -inf for a network that is 0."""
-        return log_product([self.log_rho, self.log_unit(m)])
 
 
 class Walker:
@@ -115,10 +106,14 @@ class Walker:
         setting: structure, positions and energies.
         kernels: grouped kernels, shared by the walks of a search.
         constant: t.
+        rules: what a walk may choose, and which walks are promising.
     """
 
-    def __init__(self, network: Network, setting: Setting, kernels: Kernels, constant: float) -> None:
+    def __init__(
+        self, network: Network, setting: Setting, kernels: Kernels, constant: float, rules: Rules
+    ) -> None:
         self.network = network
+        self.rules = rules
         self.setting = setting
         self.kernels = kernels
         self.influences = influences(network)
@@ -128,8 +123,8 @@ class Walker:
         self._biases = lru_cache(KEPT)(self._biases_of)
         self._reach = lru_cache(KEPT)(self._reach_of)
 
-    def best(self, fixed: dict[str, Choice] | None = None) -> Walk:
-        """Return the walk with the smallest bound.
+    def walks(self, fixed: dict[str, Choice] | None = None) -> list[Walk]:
+        """Return the most promising walks, each with every norm of the output that the rules have.
 
         Args:
             fixed: node sizes and norms to use instead of searching.
@@ -143,8 +138,18 @@ class Walker:
         for index, node in enumerate(self.network.nodes[1:], start=1):
             states = self._step(states, index, node, fixed)
             states = [self._forget(state, index, needed) for state in states]
-        walks = [walk for state in states for walk in self._finish(state, fixed)]
-        return min(walks, key=lambda walk: walk.log_complexity(self.setting.energies.m))
+        return [walk for state in states for walk in self._finish(state, fixed)]
+
+    def best(self, fixed: dict[str, Choice] | None = None) -> Walk:
+        """Return the walk with the smallest published bound.
+
+        Args:
+            fixed: as in `walks`.
+
+        Raises:
+            NotCovered: as `walks`.
+        """
+        return min(self.walks(fixed), key=lambda walk: walk.log_complexity(self.setting.energies.m))
 
     def _last_uses(self) -> dict[int, int]:
         return {source: index for index, node in enumerate(self.network.nodes) for source in node.inputs}
@@ -220,7 +225,7 @@ class Walker:
             case AvgPool():
                 return averaged(source, node, positions)
             case MaxPool():
-                if not source.rectified:
+                if not source.rectified and not self.rules.signed_pools:
                     raise NotCovered("max pooling of a value that is not a ReLU's", place)
                 return pooled(source, node, positions)
             case Rearrange():
@@ -244,22 +249,20 @@ class Walker:
         for choice in self._options(value, fixed):
             field = self._field(value, choice, rectified)
             chosen = Chosen(tuple(layer for layer, _ in value.layers), choice, state.chosen)
-            yield State(
-                {**state.values, target: field}, chosen, _promise(field, self._reach(target, choice.group))
-            )
+            score = self.rules.promise(field, self._reach(target, choice.group), self.setting.energies)
+            yield State({**state.values, target: field}, chosen, score)
 
-    @staticmethod
-    def _options(value: Sum, fixed: dict[str, Choice] | None) -> list[Choice]:
+    def _options(self, value: Sum, fixed: dict[str, Choice] | None) -> list[Choice]:
         forced = {skip.group for skip in value.skips}
         if len(forced) > 1:
             raise NotCovered("residual sum of values split differently", value.place)
         if not value.layers:
-            return [Choice(forced.pop(), NORMS[0])]
+            return [Choice(forced.pop(), self.rules.of_copies)]
         layer = value.layers[0][0]
         if fixed is not None:
             return [Choice(forced.pop() if forced else fixed[layer.name].group, fixed[layer.name].norm)]
         sizes = list(forced) or group_sizes(layer.shape[0])
-        return [Choice(size, norm) for size in sizes for norm in NORMS]
+        return [Choice(size, norm) for size in sizes for norm in self.rules.norms(value)]
 
     def _field(self, value: Sum, choice: Choice, rectified: bool) -> Field:
         channels = value.layers[0][0].shape[0] if value.layers else value.skips[0].channels
@@ -351,12 +354,13 @@ class Walker:
             )
         if value.skips:
             raise NotCovered("residual sum on the outputs", value.place)
-        for norm in NORMS if fixed is None else [fixed[value.layers[0][0].name].norm]:
-            last = Chosen(tuple(layer for layer, _ in value.layers), Choice(1, norm), state.chosen)
-            yield self._output(value, norm, last.split())
+        for choice in self.rules.last(value, fixed):
+            last = Chosen(tuple(layer for layer, _ in value.layers), choice, state.chosen)
+            yield self._output(value, choice, last.split())
 
-    def _output(self, value: Sum, norm: NodeNorm, split: dict[str, Choice]) -> Walk:
-        feed = Feed.joined([self._through(layer, source, Choice(1, norm)) for layer, source in value.layers])
+    def _output(self, value: Sum, choice: Choice, split: dict[str, Choice]) -> Walk:
+        norm = choice.norm
+        feed = Feed.joined([self._through(layer, source, choice) for layer, source in value.layers])
         outputs = math.prod(self.network.nodes[-1].shape)
         if self.setting.positions.name != "exact":
             feed = feed.repeated(outputs // feed.sizes.numel())
@@ -376,6 +380,7 @@ class Walker:
             log_factor=feed.log_factor * (1 + slack(steps)),
             split=split,
             single_layer=single,
+            fan_ins=tuple(feed.fan_in.flatten().tolist()),
         )
 
     def _work(self, outputs: int) -> tuple[int, int, float]:
@@ -396,20 +401,3 @@ class Walker:
         layer = value.layers[0][0]
         feed = self._through(layer, InputField(), Choice(layer.shape[0], NORMS[0]))
         return float(feed.log_energy.max())
-
-
-def _log(value: float) -> float:
-    return math.log(value) if value > 0 else -math.inf
-
-
-def _promise(field: Field, reach: torch.Tensor) -> float:
-    size = _log(float((field.squares.sqrt() * reach).sum())) + field.exponent * LOG2
-    paths = float(field.log_paths.flatten().logsumexp(0))
-    spread = math.sqrt(max(0.0, 2 * (field.log_factor + paths)))
-    return size + 0.5 * float(field.log_energy.max()) + math.log1p(spread)
-
-
-def split_options(network: Network) -> int:
-    """Return the size of the whole fixed grid: node sizes of all layers but the last, norms of all layers."""
-    layers = list(network.layers())
-    return math.prod(len(group_sizes(layer.shape[0])) for layer in layers[:-1]) * len(NORMS) ** len(layers)

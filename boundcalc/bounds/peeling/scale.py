@@ -68,9 +68,8 @@ class _Scaling:
         last = self.found[-1]
         if not isinstance(last, _Sum):
             raise NotCovered("an output that is no layer's", place_of(self.network, len(self.found) - 1))
-        norm = self.split[self.network.nodes[last.layers[0][0]].name].norm
-        sizes = self._sizes(last, self.network.nodes[-1], _Split(1, norm))
-        return _scale(sizes.sum(1), norm)
+        chosen = self.split[self.network.nodes[last.layers[0][0]].name]
+        return _scale(self._sizes(last, self.network.nodes[-1], chosen).sum(1), chosen.norm)
 
     def _value(self, index: int, node: Node) -> _Nodes | _Sum:
         if isinstance(node, Input):
@@ -99,7 +98,7 @@ class _Scaling:
     def _chosen(self, value: _Sum) -> _Split:
         groups = [skip.group for skip in value.skips]
         if not value.layers:
-            return _Split(groups[0], "l2")
+            return _Split(groups[0], "l1")
         own = self.split[self.network.nodes[value.layers[0][0]].name]
         return _Split(groups[0] if groups else own.group, own.norm)
 

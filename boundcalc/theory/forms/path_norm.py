@@ -1,100 +1,47 @@
-"""Forms of the l1 path norm."""
+"""Form of the bound by the l1 path norm."""
 
 from __future__ import annotations
 
-from sympy import Symbol, log, sqrt
+import math
+
+from sympy import Symbol
 
 from boundcalc.bounds.outcome import Homogeneous
-from boundcalc.bounds.path_norm import input_skips_relu
-from boundcalc.network.network import Network
-from boundcalc.network.ops import ReLU
-from boundcalc.theory.forms.notation import (
-    FALLS_IN_M,
-    C,
-    E,
-    d,
-    exact,
-    exp_of,
-    grows,
-    m,
-    meanings,
-)  # fmt: skip
-from boundcalc.theory.symbolic import Evaluation, Filled, Form, Promise
+from boundcalc.theory.forms.notation import exact, exp_of, grows, m, meanings
+from boundcalc.theory.symbolic import Evaluation, Filled, Form, NotFilled, Promise
 
-Phi, q, depth, P, K, xmax = (Symbol(name, positive=True) for name in ("Phi", "q", "D", "P", "K", "x_max"))
+Phi, z = (Symbol(name, positive=True) for name in ("Phi", "z"))
 
 
 def fill(evaluation: Evaluation) -> Filled:
-    """Take the path norm and the sizes of the form that was used."""
-    outcome, energies, network = evaluation.outcome, evaluation.problem.energies, evaluation.problem.network
+    """Take the path norm at the chosen t and the second moment.
+
+    Raises:
+        NotFilled: no input has energy.
+    """
+    outcome = evaluation.outcome
     assert isinstance(outcome, Homogeneous)
-    terms = outcome.terms
-    values = {
-        m: exact(energies.m), C: exact(network.outputs), d: exact(network.inputs), Phi: exp_of(outcome.log_rho),
-    }  # fmt: skip
-    if terms["form"] == "l1 peeling":
-        values |= {
-            q: exact(most_relus(network) + input_skips_relu(network)),
-            E: exact(max(float(energies.m), energies.max_coordinate)),
-        }
-    else:
-        values |= {
-            depth: exact(terms["depth"]), P: exact(terms["pooling_kinds"]), K: exact(terms["window"]),
-            xmax: exact(max(1.0, energies.largest)),
-        }  # fmt: skip
-    return Filled((), values)
+    log_z = outcome.terms["log_moment"]
+    if log_z is None or outcome.log_rho == -math.inf:
+        raise NotFilled("the network is 0, and so is the bound")
+    values = {m: exact(evaluation.problem.energies.m), Phi: exp_of(outcome.log_rho), z: exp_of(log_z)}
+    t = outcome.terms["constant"]
+    return Filled((), values, notes=() if t is None else (f"t = {t:g}",))
 
-
-def most_relus(network: Network) -> int:
-    """Return the most ReLUs on a path, counted from the output back."""
-    ahead = [0] * len(network.nodes)
-    for index in range(len(network.nodes) - 1, 0, -1):
-        here = ahead[index] + isinstance(network.nodes[index], ReLU)
-        for source in network.nodes[index].inputs:
-            ahead[source] = max(ahead[source], here)
-    return ahead[0]
-
-
-def _plain(evaluation: Evaluation) -> bool:
-    return evaluation.outcome.terms["form"] == "l1 peeling"
-
-
-def _pooled(evaluation: Evaluation) -> bool:
-    return not _plain(evaluation)
-
-
-_MEANINGS = {
-    **meanings(m, C),
-    d: "number of inputs",
-    Phi: "l1 path norm: one pass of ones through absolute weights and biases, outputs summed",
-}
 
 FORMS = (
     Form(
-        "path_norm", "R_S(F)", Phi * sqrt(E) * sqrt(2 * (q * log(2) + log(2 * (d + 1) * C))) / m,
+        "path_norm", "R_S(F)", Phi * z / m,
         {
-            **_MEANINGS,
-            E: "the larger of m (the constant's energy) and the largest energy of an input coordinate",
-            q: "most ReLUs on a path, one more where a raw input is added past a ReLU",
+            **meanings(m),
+            Phi: "l1 path norm: one pass of ones through absolute weights, biases over t, outputs and pooling windows summed",
+            z: "root of the second moment of the largest sum of signs over coordinates (and the constant) of all classes, log(3/2) a"
+            " ReLU",
         },
         (
-            "A maximum over units carries the supremum: E sup g(|sum xi relu(w.v)|) <= 2 E g(max_p |sum xi v_p|).",
-            "q steps leave 2^q; a maximum over C outputs, d + 1 coordinates and two signs is left (Massart).",
+            "The class is the l1 hull of its paths: E sup G(|sum xi relu(w.v)|) <= (3/2) E sup G(max_p |sum xi v_p|).",
+            "C (d + 1) coordinates are left: E cosh(lambda |sum xi_i x_i|) <= exp(lambda^2 sum x_i^2 / 2) for each.",
         ),
-        fill, promises=(FALLS_IN_M, grows(Phi), grows(E), grows(q), grows(d), grows(C)), applies=_plain, rho=Phi,
-        condition="without max pooling",
-    ),
-    Form(
-        "path_norm", "R_S(F)",
-        Phi * xmax * sqrt(2 * (depth * log((3 + 2 * P) * K) + log((3 + 2 * P) / (1 + P) * (d + 1) * C))) / sqrt(m),
-        {
-            **_MEANINGS, depth: "most neurons on a path", P: "kinds of pooling windows", K: "entries of the largest window",
-            xmax: "the larger of 1 and the largest absolute input",
-        },
-        ("Published: Gonon, Brisebarre, Riccietti & Gribonval 2024, Theorem 3.1; not derived again here.",),
-        fill, promises=(
-            Promise(m, "falls", "grid"), *(grows(symbol, "grid") for symbol in (Phi, xmax, depth, d, C)),
-        ), applies=_pooled, rho=Phi,
-        condition="with max pooling",
+        fill, promises=(Promise(m, "falls", "derivative"), grows(Phi), grows(z)), rho=Phi,
     ),
 )  # fmt: skip

@@ -4,80 +4,104 @@ from __future__ import annotations
 
 import math
 
-from sympy import Symbol, log, sqrt
+from sympy import Expr, Symbol, pi, sqrt
 
 from boundcalc.bounds.outcome import Homogeneous
 from boundcalc.theory.forms.notation import C, exact, exp_of, grows, m, meanings
 from boundcalc.theory.symbolic import Evaluation, Filled, Form, NotFilled, Promise
 from boundcalc.theory.symbolic_interval import Interval
 
-rho, A, P, N, f = (Symbol(name, positive=True) for name in ("rho", "A", "P", "N", "f"))
+rho, z, z_top, w, n = (Symbol(name, positive=True) for name in ("rho", "z", "z_top", "w", "n"))
 _FALLS = Promise(m, "falls", "derivative")
 
 
 def fill(evaluation: Evaluation) -> Filled:
-    """Take scale, path product, number of paths and factors from the walk that was chosen.
+    """Take the scale of the output and the moments from the walk that was chosen.
 
     Raises:
-        NotFilled: the network is 0.
+        NotFilled: the network is 0, or no input has energy.
     """
     terms, problem = evaluation.outcome.terms, evaluation.problem
     outcome = evaluation.outcome
     assert isinstance(outcome, Homogeneous)
-    if terms["log10_path_product"] is None or outcome.log_rho == -math.inf:
+    moments = terms["log_moments"]
+    if moments["z"] is None or outcome.log_rho == -math.inf:
         raise NotFilled("the network is 0, and so is the bound")
-    pairs = terms["output_pairs"]
     values: dict[object, Interval] = {
-        m: exact(problem.energies.m), C: exact(problem.network.outputs), rho: exp_of(outcome.log_rho), A: exact(pairs),
-        P: exp_of(terms["log10_path_product"] * math.log(10)), f: exact(terms["log_relu_factor"]),
-        N: exp_of(terms["log_paths"]),
+        m: exact(problem.energies.m), C: exact(problem.network.outputs), rho: exp_of(outcome.log_rho),
+        z: exp_of(moments["z"]), z_top: exp_of(moments["z_top"]), n: exact(terms["output_pairs"]),
+        w: exp_of(moments["w"] if moments["w"] is not None else 0.0),
     }  # fmt: skip
     split = (
         f"{name}: nodes of {size} channels, {terms['norms'][name]} norm"
         for name, size in terms["split"].items()
     )
-    chosen = f"{terms['structure']} structure, {terms['positions']} positions, t = {terms['constant']:g}"
+    chosen = (
+        f"{terms['structure']} structure, {terms['positions']} positions, t = {terms['constant']:g},"
+        f" output measured by {terms['output_norm']}, sets of inputs by {terms['input_sets']}"
+    )
     bits = ", ".join(f"{name} {value:.1f}" for name, value in terms["bits"].items())
     return Filled((), values, notes=(chosen, *split, f"bits paid: {bits}"))
 
 
-def _deep(evaluation: Evaluation) -> bool:
-    return evaluation.outcome.terms["log_relu_factor"] > 0 or evaluation.problem.network.depth > 1
+def _norm(name: str, evaluation: Evaluation) -> bool:
+    return bool(evaluation.outcome.terms["output_norm"] == name)
 
 
-def _flat(evaluation: Evaluation) -> bool:
-    return not _deep(evaluation)
+def _by_moment(evaluation: Evaluation) -> bool:
+    return _norm("l1 over units", evaluation) and not _by_comparison(evaluation)
 
 
-_SCALE = {
+def _by_comparison(evaluation: Evaluation) -> bool:
+    """Whether Chevet's inequality gives less than the second moment."""
+    if not _norm("l1 over units", evaluation):
+        return False
+    moments, classes = evaluation.outcome.terms["log_moments"], evaluation.problem.network.outputs
+    if moments["w"] is None:
+        return False
+    chevet = math.sqrt(classes) * math.exp(moments["w"] - moments["z"]) + math.exp(
+        moments["z_top"] - moments["z"]
+    )
+    return math.sqrt(math.pi / 2) * chevet < math.sqrt(classes)
+
+
+_MEANINGS = {
     **meanings(m),
     rho: "scale of the output: each node's scale is the norm of its weights times its predecessors' scales",
+    z: "root of the second moment of the largest sum of signs over the sets of inputs, with log(3/2) a ReLU",
 }
+_STEPS = (
+    "Split each layer into nodes. The supremum over the last weights leaves rho times the largest unit's sum of signs.",
+    "A ReLU is half its argument and half an absolute value: a step costs 3/2, for the supremum over all nodes of a layer at once,"
+    " so neither nodes nor paths are counted.",
+    "At layer 1 sums over sets of inputs are left: E cosh(lambda ||sum xi_i v_i||) <= exp(lambda^2 sum ||v_i||^2 / 2).",
+    "Sharing weights over positions only shrinks the class, so no Toeplitz matrix appears.",
+)
+
+
+def _form(formula: Expr, norm: str, applies: object, more: dict[Expr, str], moves: tuple[Expr, ...]) -> Form:
+    return Form(
+        "peeling", "R_S(F_rho)", formula, {**_MEANINGS, **more}, _STEPS, fill,
+        promises=(_FALLS, *(grows(symbol) for symbol in (rho, *moves))), applies=applies, rho=rho, condition=norm,  # type: ignore[arg-type]
+    )  # fmt: skip
+
 
 FORMS = (
-    Form(
-        "peeling", "R_S(F_rho)", rho * sqrt(A * P) / m * (1 + sqrt(2 * (f + log(N)))),
-        {
-            **_SCALE,
-            A: "connected pairs of a class and a node of the last hidden layer; 1 with an l1 norm",
-            P: "largest product of fan-ins and first-layer energy over the paths",
-            N: "number of paths from a class to a node of the first layer",
-            f: "(L - 1) log 2, and log 1.5 for each halving of a max-pooling window",
-        },
-        (
-            "Split each layer into nodes. Cauchy-Schwarz at the output leaves sqrt(A) times the largest node's sum of signs.",
-            "Jensen with exp(lambda .): the maximum becomes a sum, Lemma 1 of Golowich, Rakhlin & Shamir 2018 removes each ReLU for a"
-            " factor 2, and a concatenation is at most sqrt(fan-in) times its largest part, again a sum: one term a path.",
-            "No supremum is left at layer 1; E exp(lambda M ||sum xi_i v_i||) is sub-Gaussian in the energy of what the node reads.",
-            "Sharing weights over positions only shrinks the class, so no Toeplitz matrix appears.",
-        ),
-        fill, promises=(_FALLS, grows(rho), grows(A), grows(P), grows(N), grows(f)), applies=_deep, rho=rho,
-        condition="at least one hidden layer",
+    _form(
+        rho * sqrt(C) * z / m, "output measured by l1 over units of l2 over classes, by second moments", _by_moment,
+        meanings(C), (C, z),
     ),
-    Form(
-        "peeling", "R_S(F_rho)", rho * sqrt(C * P) / m,
-        {**_SCALE, **meanings(C), P: "energy of the inputs that any class reads"},
-        ("Cauchy-Schwarz: rho times the norm of C sums of signed inputs, each of mean square P.",),
-        fill, promises=(_FALLS, grows(rho), grows(C), grows(P)), applies=_flat, rho=rho, condition="no hidden layer",
+    _form(
+        rho * sqrt(pi / 2) * (sqrt(C) * w + z_top) / m,
+        "output measured by l1 over units of l2 over classes, by Gaussian comparison (Chevet)", _by_comparison,
+        {**meanings(C), w: "largest root of a unit's squares over the sample", z_top: "as z, one step less"}, (C, w, z_top),
+    ),
+    _form(
+        rho * z / m, "output measured by l1 over units and classes", lambda each: _norm("l1", each),
+        {z: "root of the second moment of the largest sum of signs over sets of inputs and classes"}, (z,),
+    ),
+    _form(
+        rho * sqrt(n) * z / m, "output measured by l2", lambda each: _norm("l2", each),
+        {n: "predecessors of the classes, added up"}, (n, z),
     ),
 )  # fmt: skip

@@ -1,0 +1,257 @@
+"""The sets of inputs that a peeling ends in: which inputs a node of a first layer reads, and their energies.
+
+Three families cover the same class: the distinct sets of the nodes, one set a position (all channels of the layer together),
+and one set of all inputs that are read. Fewer and larger sets are a bound for more and smaller ones, so the smallest value
+is taken, at no price.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from boundcalc.bounds.peeling.kernels import Choice, Structure
+from boundcalc.empirical.energies import Energies
+from boundcalc.network.network import Network
+from boundcalc.network.nodes import ExactPositions, group_sum, ungrouped
+from boundcalc.network.ops import Affine
+from boundcalc.norms.rounding import log_product, logsumexp, slack
+from boundcalc.rademacher.margin import Moments
+from boundcalc.rademacher.relu_cost import LOG_STEP
+from boundcalc.rademacher.second_moment import Array, log_root_second_moment
+
+MOST_CLASSES = 64
+MOST_SETS = 2**21
+"""Classes, and sets times classes, up to which energies are taken class by class."""
+
+_Measure = Callable[[torch.Tensor], torch.Tensor]
+
+
+@dataclass(frozen=True, eq=False)
+class Family:
+    """Sets of inputs.
+
+    Attributes:
+        name: ``"nodes"``, ``"positions"`` or ``"all inputs"``.
+        measure: sums of squares of the coordinates -> energies of the sets, the constant left out.
+        constant: (sets,) whether the constant belongs to a set.
+        terms: inputs that a set has at most.
+    """
+
+    name: str
+    measure: _Measure
+    constant: torch.Tensor
+    terms: int
+
+    def log_energies(self, coordinate: torch.Tensor, constant_energy: float) -> Array:
+        """Return the logs of the sets' energies, from above, -inf for none."""
+        energies = self.measure(coordinate) + self.constant * constant_energy
+        logs = np.full(energies.numel(), -math.inf)
+        values = energies.double().numpy()
+        alive = values > 0
+        logs[alive] = np.log(values[alive]) + slack(self.terms + 8)
+        return logs
+
+
+def families(network: Network, structure: Structure, split: dict[str, Choice]) -> list[Family]:
+    """Return the families for the node sizes and norms of the layers that read the input.
+
+    Args:
+        network: the network.
+        structure: which connections exist.
+        split: layer -> node size and norm; ``"l2"`` takes a node's inputs together, ``"l1"`` each by itself.
+    """
+    readers = [node for node in network.layers() if node.inputs[0] == 0]
+    biased = _constant_enters(network, structure)
+    distinct = [_of_layer(layer, structure, split[layer.name], apart=True) for layer in readers]
+    found = [_united("nodes", distinct, biased)]
+    if any(split[layer.name].norm.name == "l2" for layer in readers):
+        joined = [_of_layer(layer, structure, split[layer.name], apart=False) for layer in readers]
+        if sum(len(each[1]) for each in joined) < sum(len(each[1]) for each in distinct):
+            found.append(_united("positions", joined, biased))
+    used = torch.stack([_read(layer, structure.connections(layer)) for layer in readers]).any(0)
+    found.append(
+        Family(
+            "all inputs", lambda energies: (energies * used).sum().reshape(1),
+            torch.tensor([biased], dtype=torch.float64), network.inputs,
+        )
+    )  # fmt: skip
+    return found
+
+
+def _constant_enters(network: Network, structure: Structure) -> bool:
+    for layer in network.layers():
+        fed = structure.biases(layer)
+        if fed is not None and bool(fed.any()):
+            return True
+    return False
+
+
+_Part = tuple[_Measure, torch.Tensor, int]
+
+
+def _united(name: str, parts: list[_Part], biased: bool) -> Family:
+    constant = torch.cat([part[1] for part in parts])
+    lonely = biased and not bool(constant.any())
+    if lonely:
+        constant = torch.cat([constant, torch.ones(1, dtype=torch.float64)])
+
+    def measure(energies: torch.Tensor) -> torch.Tensor:
+        found = [part[0](energies) for part in parts]
+        return torch.cat([*found, torch.zeros(int(lonely), dtype=torch.float64)])
+
+    return Family(name, measure, constant, max(part[2] for part in parts))
+
+
+def _of_layer(layer: Affine, structure: Structure, choice: Choice, *, apart: bool) -> _Part:
+    links, fed = structure.connections(layer), structure.biases(layer)
+    if choice.norm.name == "l1":
+        used = _read(layer, links)
+        alone = torch.zeros(int(used.sum()), dtype=torch.float64)
+        return lambda energies: energies[used], alone, 1
+    rows = ungrouped(links.double(), layer.groups)
+    nodes = group_sum(rows, choice.group, 0) > 0
+    bias = torch.zeros(layer.shape[0]) if fed is None else fed.double()
+    flags = group_sum(bias.double(), choice.group, 0) > 0
+    if not apart:
+        nodes, flags = nodes.any(0, keepdim=True), flags.any().reshape(1)
+    keyed = torch.cat([nodes.flatten(1), flags[:, None]], 1)
+    unique = torch.unique(keyed, dim=0)
+    kernel = unique[:, :-1].reshape(-1, *nodes.shape[1:]).double()
+    constant = unique[:, -1].double()[:, None].expand(-1, math.prod(layer.window.out)).flatten()
+
+    def measure(energies: torch.Tensor) -> torch.Tensor:
+        return ExactPositions.total(energies, kernel, layer).flatten()
+
+    return measure, constant, kernel[0].numel()
+
+
+def _read(layer: Affine, links: torch.Tensor) -> torch.Tensor:
+    """Return which inputs an unpruned weight of the layer reads."""
+    kernel = ungrouped(links.double(), layer.groups).sum(0, keepdim=True)
+    window = layer.window
+    shape = (kernel.shape[1], window.height.size, window.width.size)
+    marks = torch.ones(shape, dtype=torch.float64, requires_grad=True)
+    with torch.enable_grad():
+        ExactPositions.total(marks, kernel, layer).sum().backward()
+    assert marks.grad is not None
+    return marks.grad > 0
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """What a moment takes of the sample.
+
+    Attributes:
+        energies: of the sample.
+        constant: t, the value of the constant unit.
+    """
+
+    energies: Energies
+    constant: float
+
+    def moments(
+        self, family: Family, log_factor: float, *, inner: float, log_weights: Array | None = None
+    ) -> Moments:
+        """Return the moments of a family, K = `log_factor`.
+
+        Args:
+            family: sets of inputs.
+            log_factor: K.
+            inner: K without the outermost step where that is free, else K.
+            log_weights: logs of the weights n_c of the classes in `own` and `others`; None for weights 1.
+        """
+        e = self.energies
+        logs = family.log_energies(e.coordinate, e.m * self.constant**2)
+        spectrum = self._spectrum(family, logs)
+        whole = log_root_second_moment(logs, log_factor, spectrum)
+        top = whole if inner == log_factor else log_root_second_moment(logs, inner, spectrum)
+        own, others = self._by_class(family, log_factor, whole, log_weights)
+        return Moments(whole, top, own, others, self._width(family, logs))
+
+    def summed(self, family: Family, log_factor: float, classes: int) -> Moments:
+        """Return the moments of the largest of all classes' sums, for the norm "l1"."""
+        e = self.energies
+        logs = family.log_energies(e.coordinate, e.m * self.constant**2)
+        whole = log_root_second_moment(logs, log_factor + math.log(classes) * (1 + 2.0**-50))
+        parts = self._class_energies(family, classes)
+        if parts is None:
+            return Moments(whole, whole)
+        own, others = (log_root_second_moment(np.concatenate(each), log_factor) for each in parts)
+        return Moments(whole, whole, own, others)
+
+    def _class_energies(self, family: Family, classes: int) -> tuple[list[Array], list[Array]] | None:
+        """Return for every class the logs of the sets' energies over its samples, and over all others."""
+        e = self.energies
+        if e.classes is None or e.counts is None or classes != len(e.counts):
+            return None
+        if classes > MOST_CLASSES or classes * family.constant.numel() > MOST_SETS:
+            return None
+        square = self.constant**2
+        own, others = [], []
+        for c in range(classes):
+            rest = torch.cat([e.classes[:c], e.classes[c + 1 :]]).sum(0)
+            own.append(family.log_energies(e.classes[c], float(e.counts[c]) * square))
+            others.append(family.log_energies(rest, float(e.m - e.counts[c]) * square) + slack(classes))
+        return own, others
+
+    def _by_class(
+        self, family: Family, log_factor: float, whole: float, log_weights: Array | None
+    ) -> tuple[float, float]:
+        """Return z_own and z_others; energies of declared samples are in proportion to the number of samples."""
+        e = self.energies
+        if e.declared:
+            return (
+                whole if log_weights is None else log_product([whole, 0.5 * float(log_weights.max())])
+            ), math.inf
+        parts = None if e.counts is None else self._class_energies(family, len(e.counts))
+        if parts is None:
+            return math.inf, math.inf
+        weights = np.zeros(len(parts[0])) if log_weights is None else log_weights
+        if len(weights) != len(parts[0]):
+            return math.inf, math.inf
+        own, others = (
+            0.5
+            * logsumexp(
+                [
+                    2 * log_root_second_moment(logs, log_factor) + float(weight)
+                    for logs, weight in zip(each, weights, strict=True)
+                ]
+            )
+            for each in parts
+        )
+        return own, others
+
+    def _spectrum(self, family: Family, logs: Array) -> Array | None:
+        """Return the squared singular values of the sample over the largest energy, for the family of all inputs."""
+        e = self.energies
+        top = float(logs.max())
+        if e.spectrum is None or family.name != "all inputs" or top == -math.inf:
+            return None
+        values = np.array(e.spectrum)
+        values[0] += float(family.constant[0]) * e.m * self.constant**2 * (1 + 2.0**-50)
+        with np.errstate(divide="ignore"):
+            logs_of_values = np.log(values) - top
+        if float(logs_of_values.max()) > 1.0:
+            return None
+        return np.asarray(np.exp(logs_of_values) * (1 + 2.0**-40))[None]
+
+    def _width(self, family: Family, logs: Array) -> float:
+        e = self.energies
+        width = 0.5 * float(logs.max())
+        if e.spectrum is None or width == -math.inf:
+            return width
+        constant = e.m * self.constant**2 if bool(family.constant.any()) else 0.0
+        largest = e.spectrum[0] + constant
+        if largest <= 0:
+            return width
+        return min(width, log_product([0.5 * (math.log(largest) + slack(4))]))
+
+
+def without_outermost(log_factor: float) -> float:
+    """Return K less one step, at least 0."""
+    return max(0.0, log_factor - LOG_STEP * (1 - 2.0**-50))

@@ -1,0 +1,301 @@
+"""The search for node sizes, norms and the constant t; whatever it finds is in a grid that was fixed before and paid for."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from boundcalc.bounds.margin_networks import is_two_classes, same_margins
+from boundcalc.bounds.path_lengths import log_factor, output_reads_rectified
+from boundcalc.bounds.peeling.dynamic_program import InputField, Rules, Setting, Sum, Walker
+from boundcalc.bounds.peeling.input_sets import Family, Sample, families
+from boundcalc.bounds.peeling.kernels import Choice, Kernels, Structure, group_sizes
+from boundcalc.bounds.peeling.norms import L1, L2, NORMS, NodeNorm
+from boundcalc.bounds.peeling.theorem import Sharp, Walk, sharp
+from boundcalc.bounds.prices import CONSTANTS
+from boundcalc.bounds.problem import Problem
+from boundcalc.empirical.energies import Energies
+from boundcalc.network.network import Network
+from boundcalc.network.nodes import ExactPositions, Field, GeneralPosition, Positions
+from boundcalc.norms.rounding import LOG2, log_product
+
+EXACT_WORK = 3e7
+"""Connections (weights times positions) up to which every position of an image is walked."""
+SEARCHED_APART = 2**22
+"""Weights up to which the published form has a search of its own; beyond, it takes the split found for the sharper one."""
+
+
+def positions_for(network: Network) -> Positions:
+    """Return exact positions for small images, one general position for large ones."""
+    work = sum(
+        layer.weight.numel() * layer.groups * math.prod(layer.window.out) for layer in network.layers()
+    )
+    return ExactPositions() if work <= EXACT_WORK else GeneralPosition()
+
+
+def _log(value: float) -> float:
+    return math.log(value) if value > 0 else -math.inf
+
+
+def _size(field: Field, reach: torch.Tensor) -> float:
+    return _log(float((field.squares.sqrt() * reach).sum())) + field.exponent * LOG2
+
+
+class PublishedRules:
+    """The theorem as published: both norms everywhere, paths are counted."""
+
+    signed_pools = False
+    of_copies: NodeNorm = L2()
+
+    def norms(self, value: Sum) -> Sequence[NodeNorm]:
+        """Both."""
+        return NORMS
+
+    def last(self, value: Sum, fixed: dict[str, Choice] | None) -> list[Choice]:
+        """One node a class."""
+        if fixed is not None:
+            return [Choice(1, fixed[value.layers[0][0].name].norm)]
+        return [Choice(1, norm) for norm in NORMS]
+
+    def promise(self, field: Field, reach: torch.Tensor, energies: Energies) -> float:
+        """The formula with the l1 size of the paths that are left."""
+        paths = float(field.log_paths.flatten().logsumexp(0))
+        spread = math.sqrt(max(0.0, 2 * (field.log_factor + paths)))
+        return _size(field, reach) + 0.5 * float(field.log_energy.max()) + math.log1p(spread)
+
+
+class SharpRules:
+    """The sharper theorem: l1 hidden nodes; l2 where a node reads inputs alone, and at the output.
+
+    Args:
+        log_factor: K.
+    """
+
+    signed_pools = True
+    of_copies: NodeNorm = L1()
+
+    def __init__(self, log_factor: float) -> None:
+        self._log_factor = log_factor
+
+    def norms(self, value: Sum) -> Sequence[NodeNorm]:
+        """L1, and l2 for a node that one layer feeds from the input."""
+        return (L2(), L1()) if reads_input_alone(value) else (L1(),)
+
+    def last(self, value: Sum, fixed: dict[str, Choice] | None) -> list[Choice]:
+        """Over units l2, over classes and units l1 or l2."""
+        layer = value.layers[0][0]
+        if fixed is not None:
+            return [fixed[layer.name]]
+        mixed = any(isinstance(source, InputField) for _, source in value.layers)
+        found = [Choice(1, L1())]
+        if not mixed or reads_input_alone(value):
+            found.append(Choice(1, L2()))
+        if not mixed and layer.shape[1:] == (1, 1) and layer.shape[0] > 1:
+            found.append(Choice(layer.shape[0], L1()))
+        return found
+
+    def promise(self, field: Field, reach: torch.Tensor, energies: Energies) -> float:
+        """The l1 size of the paths that are left, times z of as many sets as the energy of the sample holds."""
+        energy = float(field.log_energy.max())
+        if energy == -math.inf:
+            return -math.inf
+        sets = max(0.0, _log(energies.frobenius_squared) - energy)
+        few, many = self._log_factor + sets, math.log(2 * (self._log_factor + sets + LOG2))
+        return _size(field, reach) + 0.5 * (energy + min(few, many))
+
+
+def reads_input_alone(value: Sum) -> bool:
+    """Return whether one layer, reading the input, is all that a value is made of."""
+    return len(value.layers) == 1 and not value.skips and isinstance(value.layers[0][1], InputField)
+
+
+def split_options(network: Network) -> int:
+    """Return the size of the grid as published: node sizes of all layers but the last, norms of all layers."""
+    layers = list(network.layers())
+    return math.prod(len(group_sizes(layer.shape[0])) for layer in layers[:-1]) * len(NORMS) ** len(layers)
+
+
+def sharp_options(network: Network) -> int:
+    """Return the size of the grid of the sharper theorem.
+
+    Node sizes of all layers but the last, two norms of those that read the input, three of the output.
+    """
+    layers = list(network.layers())
+    sizes = math.prod(len(group_sizes(layer.shape[0])) for layer in layers[:-1])
+    return sizes * 2 ** sum(layer.inputs[0] == 0 for layer in layers[:-1]) * 3
+
+
+def descend(grid: Sequence[float], start: int, height: Callable[[float], float]) -> float:
+    """Walk downhill along a grid from `start` and return the point where no neighbour is lower.
+
+    Example:
+        >>> descend([1.0, 2.0, 3.0, 4.0], 0, lambda t: (t - 3) ** 2)
+        3.0
+    """
+    heights = {start: height(grid[start])}
+    here = start
+    while True:
+        near = [k for k in (here - 1, here + 1) if 0 <= k < len(grid)]
+        heights |= {k: height(grid[k]) for k in near if k not in heights}
+        lowest = min([here, *near], key=lambda k: heights[k])
+        if heights[lowest] >= heights[here]:
+            return grid[here]
+        here = lowest
+
+
+def _biased(network: Network) -> bool:
+    return any(layer.bias is not None for layer in network.layers())
+
+
+def search_published(
+    problem: Problem,
+    structure: Structure,
+    kernels: Kernels,
+    given: tuple[dict[str, Choice], float] | None = None,
+) -> tuple[Walk, float]:
+    """Return the best walk and constant t for the published form: splits by beam, t by descent along its grid.
+
+    Args:
+        problem: network and sample.
+        structure: which connections exist.
+        kernels: grouped kernels of the structure.
+        given: split and t to take instead of searching.
+
+    Raises:
+        NotCovered: an operation outside the theorem.
+    """
+    network, positions, m = problem.network, positions_for(problem.network), problem.energies.m
+    setting, rules = Setting(structure, positions, problem.energies), PublishedRules()
+
+    def walk(t: float, fixed: dict[str, Choice] | None = None) -> Walk:
+        return Walker(network, setting, kernels, t, rules).best(fixed)
+
+    if given is not None:
+        return walk(given[1], given[0]), given[1]
+    best = walk(1.0)
+    if not _biased(network) or best.log_rho == -math.inf:
+        return best, 1.0
+    split = best.split
+    constant = descend(CONSTANTS, CONSTANTS.index(1.0), lambda t: walk(t, split).log_complexity(m))
+    return min((walk(constant), walk(constant, split)), key=lambda found: found.log_complexity(m)), constant
+
+
+@dataclass(frozen=True)
+class Found:
+    """The sharper theorem for what a search found.
+
+    Attributes:
+        outputs: walk of the network itself.
+        margins: walk of the network with the same margins, by which the search chose.
+        sharp_outputs: theorem for the former.
+        sharp_margins: theorem for the latter.
+        constant: t.
+        log_factor: K.
+    """
+
+    outputs: Walk
+    margins: Walk
+    sharp_outputs: Sharp
+    sharp_margins: Sharp
+    constant: float
+    log_factor: float
+
+    @property
+    def log_outputs(self) -> float:
+        """Log R_S of the outputs at the network's own rho."""
+        return log_product([self.outputs.log_rho, self.sharp_outputs.log_outputs])
+
+    @property
+    def log_margins(self) -> float:
+        """Log R_S of the margins at the network's own rho."""
+        return log_product([self.margins.log_rho, self.sharp_margins.log_margins])
+
+
+_Judged = tuple[float, Walk, Sharp]
+
+
+class SharpSearch:
+    """Searches one structure of one network.
+
+    Args:
+        problem: network and sample.
+        structure: which connections exist.
+        kernels: grouped kernels of the structure.
+    """
+
+    def __init__(self, problem: Problem, structure: Structure, kernels: Kernels) -> None:
+        self._problem = problem
+        self._structure = structure
+        self._kernels = kernels
+        self._setting = Setting(structure, positions_for(problem.network), problem.energies)
+        self._k = log_factor(problem.network)
+        self._rules: Rules = SharpRules(self._k)
+        self._top_free = output_reads_rectified(problem.network)
+        self._families: dict[tuple[tuple[str, int, str], ...], list[Family]] = {}
+
+    def run(self, given: Found | None = None) -> Found:
+        """Return the best that was found.
+
+        Args:
+            given: what was found for another structure, whose split is taken instead of searching.
+
+        Raises:
+            NotCovered: an operation outside the theorem.
+        """
+        network = self._problem.network
+        first = given.constant if given else 1.0
+        by_mean = same_margins(network, "mean")
+        _, walk, _ = self._best(by_mean, first, None if given is None else given.margins.split)
+        split, constant = walk.split, first
+        if _biased(network) and walk.log_rho > -math.inf:
+            fixed = dict(split)
+            constant = descend(
+                CONSTANTS, CONSTANTS.index(first), lambda t: self._best(by_mean, t, fixed, last=True)[0]
+            )
+        found = [self._best(by_mean, constant, split)]
+        if network.outputs > 1 and not is_two_classes(network):
+            by_median = self._best(same_margins(network, "median"), constant, split)
+            found.append(by_median)
+        if given is None and constant != 1.0:
+            found.append(self._best(by_mean, constant, None))
+        _, margins, sharp_margins = min(found, key=lambda each: each[0])
+        outputs, sharp_outputs = self._outputs(constant, margins.split)
+        return Found(outputs, margins, sharp_outputs, sharp_margins, constant, self._k)
+
+    def _best(
+        self, network: Network, t: float, split: dict[str, Choice] | None, *, last: bool = False
+    ) -> _Judged:
+        """Return the best walk by the complexity of the margins, over all norms of the output unless `last` is given."""
+        judged = [self._judge(network, walk, t) for walk in self._walks(network, t, split, last=last)]
+        return min(judged, key=lambda each: each[0])
+
+    def _outputs(self, t: float, split: dict[str, Choice]) -> tuple[Walk, Sharp]:
+        network = self._problem.network
+        judged = [self._judge(network, walk, t)[1:] for walk in self._walks(network, t, split)]
+        return min(judged, key=lambda each: log_product([each[0].log_rho, each[1].log_outputs]))
+
+    def _walks(
+        self, network: Network, t: float, split: dict[str, Choice] | None, *, last: bool = False
+    ) -> list[Walk]:
+        rules = self._rules if split is None or last else _FreeOutput(self._k)
+        return Walker(network, self._setting, self._kernels, t, rules).walks(split)
+
+    def _judge(self, network: Network, walk: Walk, t: float) -> _Judged:
+        sample = Sample(self._problem.energies, t)
+        readers = [layer.name for layer in network.layers() if layer.inputs[0] == 0]
+        key = tuple((name, walk.split[name].group, walk.split[name].norm.name) for name in readers)
+        if key not in self._families:
+            self._families[key] = families(network, self._structure, walk.split)
+        theorem = sharp(walk, self._families[key], sample, self._k, network.outputs, top_free=self._top_free)
+        return log_product([walk.log_rho, theorem.log_margins]), walk, theorem
+
+
+class _FreeOutput(SharpRules):
+    """A fixed split whose output is measured in every way."""
+
+    def last(self, value: Sum, fixed: dict[str, Choice] | None) -> list[Choice]:
+        """As without a fixed split."""
+        return super().last(value, None)

@@ -12,6 +12,7 @@ import torch
 
 from boundcalc.archive import open_zip, unpacked_size
 from boundcalc.budget import Budget
+from boundcalc.checkpoint.refusal import explain
 from boundcalc.checkpoint.stand_ins import STAND_INS, made_plain
 from boundcalc.errors import CheckpointError
 
@@ -39,21 +40,7 @@ def load(source: BinaryIO, path: Path | str, budget: Budget) -> Any:
         try:
             return made_plain(torch.load(source, map_location="cpu", weights_only=True))
         except Exception as problem:
-            from boundcalc.checkpoint.refusal import explain
-
             raise CheckpointError(path, explain(source, problem)) from None
-
-
-def harmless(name: str) -> bool:
-    """Tell whether a global of a pickle is one that something stands for.
-
-    Args:
-        name: with its module, e.g. ``"numpy.dtype"``.
-
-    Returns:
-        Whether a file that needs it is read.
-    """
-    return name in STAND_INS
 
 
 def _stand_ins() -> AbstractContextManager[Any]:

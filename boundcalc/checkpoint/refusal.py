@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import pickletools
-from collections.abc import Iterator
-from dataclasses import dataclass
 from io import BytesIO
-from typing import IO, Any, BinaryIO
+from typing import BinaryIO
 from zipfile import ZipFile, is_zipfile
 
 from boundcalc.checkpoint import special_tensors
 from boundcalc.checkpoint.masks.advice import keep_masks
-from boundcalc.checkpoint.pickled import harmless
+from boundcalc.checkpoint.pickle_scan import LEGACY_MAGIC, PickleContent, scan
 from boundcalc.checkpoint.sniff import RESAVE
+from boundcalc.checkpoint.stand_ins import STAND_INS
 
 AS_IT_IS = 'torch.save(pickle.load(open(FILE, "rb")), "model.pt")'
-_LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
-_MOST_PICKLES = 3
-_MOST_OPERATIONS = 5_000_000
 _TENSOR_GLOBALS = (
     "torch._utils._rebuild",
     "torch.storage.",
@@ -25,25 +20,6 @@ _TENSOR_GLOBALS = (
     "torch._tensor.",
 )
 _PLAIN_GLOBALS = frozenset({"collections.OrderedDict", "torch.Size", "torch.device", "_codecs.encode"})
-
-
-@dataclass(frozen=True)
-class PickleContent:
-    """What a pickle mentions, without running it.
-
-    Attributes:
-        names: classes and functions, with their modules, in order.
-        strings: all strings, dictionary keys among them.
-        integers: all integers.
-        protocol: of the pickle.
-        complete: whether it ends as a pickle does.
-    """
-
-    names: tuple[str, ...]
-    strings: frozenset[str]
-    integers: frozenset[int]
-    protocol: int
-    complete: bool
 
 
 def explain(source: BinaryIO, problem: Exception) -> str:
@@ -60,7 +36,7 @@ def explain(source: BinaryIO, problem: Exception) -> str:
     if content is None or not content.complete:
         return f"truncated or damaged ({_first_line(problem)})"
     offending = _offending(source, content)
-    if not offending and not _is_zip(source) and _LEGACY_MAGIC not in content.integers:
+    if not offending and not _is_zip(source) and LEGACY_MAGIC not in content.integers:
         return f"a plain pickle (pickle.dump), not a torch.save file; save it with {AS_IT_IS}, masks and weights alike"
     special = special_tensors.told([*offending, *content.names])
     if special is not None and not {"_parameters", "_modules"} <= content.strings:
@@ -87,7 +63,7 @@ def _convention(source: BinaryIO, content: PickleContent) -> str:
         return "a Lightning checkpoint with pickled hyper-parameters"
     if {"model_state_dict", "optimizer_state_dict", "logger"} <= strings:
         return "a training state of open_lth"
-    if not _is_zip(source) and _LEGACY_MAGIC not in content.integers:
+    if not _is_zip(source) and LEGACY_MAGIC not in content.integers:
         return "a plain pickle (pickle.dump)"
     return "a pickle with code"
 
@@ -117,7 +93,7 @@ def _offending(source: BinaryIO, content: PickleContent) -> list[str]:
 
         try:
             found = get_unsafe_globals_in_checkpoint(_rewound(source))
-            return sorted(name for name in found if not harmless(name))
+            return sorted(name for name in found if name not in STAND_INS)
         except Exception:
             return _suspicious(content)
     return _suspicious(content)
@@ -129,7 +105,7 @@ def _suspicious(content: PickleContent) -> list[str]:
 
 def _usual(name: str) -> bool:
     storage = name.startswith("torch.") and name.endswith("Storage")
-    return name in _PLAIN_GLOBALS or harmless(name) or storage or name.startswith(_TENSOR_GLOBALS)
+    return name in _PLAIN_GLOBALS or name in STAND_INS or storage or name.startswith(_TENSOR_GLOBALS)
 
 
 def _content(source: BinaryIO) -> PickleContent | None:
@@ -141,64 +117,3 @@ def _content(source: BinaryIO) -> PickleContent | None:
             return scan(BytesIO(archive.read(member)))
     except Exception:
         return None
-
-
-def scan(file: IO[bytes]) -> PickleContent:
-    """List what a stream of pickles mentions, without running any of it.
-
-    Args:
-        file: at the start of the first pickle.
-
-    Returns:
-        The content of the first pickles: a legacy torch.save file has a magic number, a version and
-        the machine's sizes before the object.
-    """
-    names: list[str] = []
-    strings: set[str] = set()
-    integers: set[int] = set()
-    protocol, complete = 0, False
-    for _ in range(_MOST_PICKLES + 1):
-        try:
-            for kind, value in _mentions(file):
-                if kind == "global":
-                    names.append(value)
-                elif kind == "string":
-                    strings.add(value)
-                elif kind == "int":
-                    integers.add(value)
-                elif kind == "PROTO":
-                    protocol = max(protocol, value)
-            complete = True
-        except (ValueError, LookupError, ArithmeticError, MemoryError):
-            break
-        if _LEGACY_MAGIC not in integers:
-            break
-    return PickleContent(tuple(names), frozenset(strings), frozenset(integers), protocol, complete)
-
-
-def _mentions(file: IO[bytes]) -> Iterator[tuple[str, Any]]:
-    recent: list[str] = []
-    memo: dict[int, str] = {}
-    places, last = 0, None
-    for count, (opcode, argument, _) in enumerate(pickletools.genops(file)):
-        name = opcode.name
-        if count > _MOST_OPERATIONS:
-            return
-        if name in {"MEMOIZE", "PUT", "BINPUT", "LONG_BINPUT"}:
-            if last is not None:
-                memo[places if argument is None else argument] = last
-            places += 1
-            continue
-        last = argument if isinstance(argument, str) and name not in {"GLOBAL", "INST"} else None
-        if name in {"GLOBAL", "INST"}:
-            yield "global", str(argument).replace(" ", ".", 1)
-        elif name == "STACK_GLOBAL":
-            yield "global", ".".join(recent[-2:])
-        elif isinstance(argument, str):
-            recent.append(argument)
-            yield "string", argument
-        elif "GET" in name and argument in memo:
-            last = memo[argument]
-            recent.append(last)
-        elif isinstance(argument, int):
-            yield ("PROTO" if name == "PROTO" else "int"), argument

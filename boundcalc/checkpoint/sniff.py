@@ -10,6 +10,7 @@ from pathlib import Path
 
 from boundcalc.archive import OLD_EXPORT, SMALL, open_zip
 from boundcalc.checkpoint import foreign
+from boundcalc.checkpoint.pickle_scan import scan
 from boundcalc.errors import CheckpointError
 from boundcalc.files import is_folder, look, open_file
 
@@ -169,8 +170,6 @@ def _judge_text(path: Path, head: bytes, size: int) -> Container:
 
 
 def _refuse_bare_pickle(path: Path, size: int) -> None:
-    from boundcalc.checkpoint.refusal import scan
-
     if size > SMALL:
         return
     with open_file(path) as file:

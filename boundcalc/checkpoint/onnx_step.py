@@ -140,6 +140,7 @@ _NUMBERS: dict[str, Callable[[Step, list[torch.Tensor]], torch.Tensor | None]] =
     "Gather": lambda step, given: _gathered(given[0], given[1], step.attributes.get("axis", 0)),
     "Unsqueeze": lambda step, given: given[0].reshape(unsqueezed(tuple(given[0].shape), step.numbers(1, "axes"))),
     "Squeeze": lambda step, given: given[0].reshape(squeezed(tuple(given[0].shape), step.numbers(1, "axes"))),
+    "Transpose": lambda step, given: given[0].permute(step.attributes.get("perm", list(range(given[0].dim()))[::-1])),
     "Reshape": lambda step, given: given[0].reshape(given[1].tolist()), "ConstantOfShape": _filled, "Slice": _sliced_numbers,
 }  # fmt: skip
 

@@ -268,7 +268,7 @@ def _another_name(draw: Random, file: Path, files: list[Path]) -> None:
             b"model_ep999999999999_it0.pth",
             b"mask.pth",
             b"\x1b[31m.pth",
-            file.name.encode() + b"x",
+            os.fsencode(file.name) + b"x",
         )
     )
     os.replace(file, os.path.join(os.fsencode(file.parent), name))

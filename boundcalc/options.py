@@ -8,7 +8,9 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from boundcalc.errors import UsageError
+from boundcalc.data.holdout import with_holdout
+from boundcalc.data.normalizations import parsed
+from boundcalc.errors import DataError, UsageError
 from boundcalc.nearest import hint
 from boundcalc.parts import registry
 from boundcalc.parts.topology import ENCODINGS
@@ -39,10 +41,12 @@ class Options:
         prefix: of the keys of the network that is meant, in a file of several.
         mask: path of a separate mask file, or a table or list of masks.
         mask_from_scores: share of each layer that is kept, where the masks are the largest scores of edge-popup.
+        holdout: share of the samples of a form of data without a test split that is drawn as its test, by `seed`; it becomes part of
+            `data`.
         samples: m, for bounds without data and for the question whether a sample is large enough.
         input_bound: B with |x| <= B in every coordinate, for a bound without data.
         only: which parts to compute; None for all that the input allows.
-        normalize: means then standard deviations; their digits are paid for in every bound.
+        normalize: means then standard deviations, or text as ``--normalize`` takes it; their digits are paid for in every bound.
         normalize_fixed: whether they were fixed before the sample, so that they cost nothing.
         device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
         seed: of anything random.
@@ -75,6 +79,7 @@ class Options:
     prefix: str | None = None
     mask: Any = None
     mask_from_scores: float | None = None
+    holdout: float | None = None
     samples: int | None = None
     input_bound: float | None = None
     only: tuple[str, ...] | None = None
@@ -100,6 +105,7 @@ class Options:
     further: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        self._settle_data()
         self._check_types()
         self._check_sample()
         self._check_numbers()
@@ -133,6 +139,24 @@ class Options:
         for name, value in filled.items():
             known[name].check(value)
         object.__setattr__(self, "further", filled)
+
+    def _settle_data(self) -> None:
+        """Put numbers in the place of a name, and what is held out into the form of the data.
+
+        Raises:
+            UsageError: there is no form of data, or no such normalisation.
+        """
+        if isinstance(self.normalize, str):
+            try:
+                object.__setattr__(self, "normalize", parsed(self.normalize))
+            except DataError as error:
+                raise UsageError(str(error)) from error
+        if self.holdout is None:
+            return
+        if not isinstance(self.data, str):
+            raise UsageError("--holdout needs --data, in a form that has no test split")
+        object.__setattr__(self, "data", with_holdout(self.data, self.holdout, self.seed))
+        object.__setattr__(self, "holdout", None)
 
     def _check_types(self) -> None:
         for name, value in (

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 from dataclasses import fields
 
-from boundcalc.cli.words import margin, numbers, parts, shape
+from boundcalc.cli.words import margin, normalization, parts, shape
+from boundcalc.data.normalizations import NAMED
 from boundcalc.errors import UsageError
 from boundcalc.options import DEVICES, MASK_ORIGINS, Options, further_options, options_of
 from boundcalc.parts import registry
@@ -59,11 +60,10 @@ def _sample_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--data",
         metavar="DATA",
-        help="mnist:DIR, npz:FILE, digits, sample, package.module:CALLABLE or FILE.py:CALLABLE",
+        help="mnist:DIR, cifar10:DIR, folder:DIR (images by class), parquet:FILE, npz:FILE, digits, sample, "
+        "package.module:CALLABLE or FILE.py:CALLABLE",
     )
-    group.add_argument(
-        "--normalize", type=numbers, metavar="MEAN,STD", help="applied to inputs in [0, 1], as in training"
-    )
+    data_options(group)
     group.add_argument(
         "--normalize-fixed",
         action="store_true",
@@ -71,6 +71,23 @@ def _sample_options(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument("--samples", type=int, metavar="M", help="sample size, for bounds without data")
     group.add_argument("--input-bound", type=float, metavar="B", help="|x| <= B in every coordinate")
+
+
+def data_options(group: argparse._ActionsContainer) -> None:
+    """Add what is said of the data beside their form."""
+    group.add_argument(
+        "--normalize",
+        type=normalization,
+        metavar="MEAN,STD",
+        help="applied to inputs in [0, 1], as in training: two numbers, one of each a channel (MEAN/MEAN/MEAN,STD/STD/STD), "
+        f"or {', '.join(NAMED)}",
+    )
+    group.add_argument(
+        "--holdout",
+        type=float,
+        metavar="P",
+        help="share of the samples, drawn by --seed, that is the test where the data has none: the network must not have seen it",
+    )
 
 
 def _run_options(group: argparse._ArgumentGroup) -> None:

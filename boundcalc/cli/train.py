@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from boundcalc.certificates.pick.plan import AUGMENTATION_NAMES, SCORE_NAMES, PickPlan
+from boundcalc.cli.groups import data_options
 from boundcalc.cli.output import note, write
 from boundcalc.cli.words import Parser, numbers
+from boundcalc.data.holdout import with_holdout
 from boundcalc.errors import UsageError
 from boundcalc.features.names import FIRST_STAGES
 from boundcalc.options import DEVICES
@@ -195,7 +197,7 @@ def make_parser() -> Parser:
 
 def _run_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--data", required=True, metavar="DATA", help="as for boundcalc CHECKPOINT")
-    group.add_argument("--normalize", type=numbers, metavar="MEAN,STD", help="applied to inputs in [0, 1]")
+    data_options(group)
     group.add_argument(
         "--normalize-fixed", action="store_true", help="--normalize did not come from the sample (--certify)"
     )
@@ -354,7 +356,7 @@ def _plan(given: argparse.Namespace) -> Plan:
         weight_norm=given.weight_norm,
     )
     return Plan(
-        data=given.data,
+        data=given.data if given.holdout is None else with_holdout(given.data, given.holdout, given.seed[0]),
         pruner=given.pruner,
         arch=None if given.arch is None else canonical(given.arch),
         model=given.model,

@@ -7,7 +7,8 @@ import shutil
 from collections.abc import Iterable
 from typing import Any, NoReturn
 
-from boundcalc.errors import UsageError
+from boundcalc.data.normalizations import parsed
+from boundcalc.errors import DataError, UsageError
 from boundcalc.nearest import hint
 from boundcalc.parts import registry
 
@@ -99,9 +100,19 @@ def numbers(text: str) -> tuple[float, ...]:
     try:
         return tuple(float(word) for word in text.split(","))
     except ValueError as error:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is not a list of numbers such as 0.1307,0.3081"
-        ) from error
+        raise argparse.ArgumentTypeError(f"{text!r} is not a list of numbers such as 0.1,0.05") from error
+
+
+def normalization(text: str) -> tuple[float, ...]:
+    """Read what --normalize takes.
+
+    Raises:
+        ArgumentTypeError: neither numbers nor a name.
+    """
+    try:
+        return parsed(text)
+    except DataError as error:
+        raise argparse.ArgumentTypeError(str(error).removeprefix("--normalize ")) from error
 
 
 def shape(text: str) -> tuple[int, ...]:

@@ -6,13 +6,19 @@ import difflib
 import importlib.resources
 import importlib.util
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from boundcalc.data import normalizations
+from boundcalc.data.cifar10 import find_cifar10
+from boundcalc.data.folder import find_folder
+from boundcalc.data.holdout import told
+from boundcalc.data.parquet import find_parquet
+from boundcalc.data.streams import held_out
 from boundcalc.empirical import callables, objects
 from boundcalc.empirical.arrays import as_array, is_array
 from boundcalc.empirical.columns import ArrayColumn, ChannelColumn, Column
@@ -22,10 +28,18 @@ from boundcalc.empirical.split import Normalization, Split, split_of_columns
 from boundcalc.errors import DataError
 from boundcalc.extras import install
 
-FORMS = ("mnist:DIR", "npz:FILE", "digits", "sample", "package.module:CALLABLE", "FILE.py:CALLABLE")
+WORDS = {
+    "mnist": "mnist:DIR",
+    "cifar10": "cifar10:DIR",
+    "folder": "folder:DIR",
+    "parquet": "parquet:FILE",
+    "npz": "npz:FILE",
+    "digits": "digits",
+    "sample": "sample",
+}
+FORMS = (*WORDS.values(), "package.module:CALLABLE", "FILE.py:CALLABLE")
 """What ``--data`` takes."""
 
-WORDS = {"mnist": "mnist:DIR", "npz": "npz:FILE", "digits": "digits", "sample": "sample"}
 DOTTED = r"[^\W\d]\w*(\.[^\W\d]\w*)*"
 SAMPLE_FILE = "mnist_sample.npz"
 
@@ -49,7 +63,7 @@ class Dataset:
 
 def open_data(
     spec: Any,
-    normalize: Sequence[float] | None = None,
+    normalize: str | Sequence[float] | None = None,
     max_memory: float | None = None,
 ) -> Dataset:
     """Open a data set; headers are read, samples are not.
@@ -62,7 +76,10 @@ def open_data(
         spec: a data set, a form, or what a callable may return.
 
             Forms:
-            `mnist:DIR`: the four IDX files, gzipped or not, or the root of torchvision's `MNIST/raw`;
+            `mnist:DIR`: the four IDX files, gzipped or not, or the root of torchvision's `MNIST/raw` or `FashionMNIST/raw`;
+            `cifar10:DIR`: the python or the binary batches, or the root of torchvision's `cifar-10-batches-py`;
+            `folder:DIR`: images by class, `train/CLASS/...` and `test/CLASS/...`, or classes alone;
+            `parquet:FILE`: columns image and label as the Hugging Face hub stores them, a folder of such files, or several;
             `npz:FILE`: an archive of x_train, y_train, x_test, y_test, or a folder of those four as .npy;
             `digits`: scikit-learn's 1,797 images `(1, 8, 8)` in [0, 1], a fixed stratified split, 3 to 1;
             `sample`: 10,000 + 2,000 images `(1, 28, 28)` of MNIST that come with boundcalc;
@@ -78,8 +95,11 @@ def open_data(
             arguments that does; batches may differ in length;
             a `Dataset`.
             Arrays are numpy arrays, memmaps or torch tensors.
+
+            A form that ends in `@holdout=P,seed=S` has the share P of its training samples, drawn by seed S, as its test.
         normalize: means, then standard deviations: two numbers, or 2 c numbers for samples of c channels
-            (axis 1 of a batch); x becomes (x - mean) / std.
+            (axis 1 of a batch); x becomes (x - mean) / std. Or a name of `boundcalc.data.normalizations.NAMED`, or text as
+            ``--normalize`` takes it.
         max_memory: gigabytes that a batch of a file may take; None for 4 times its size or 2 GB, whichever is larger.
 
     Returns:
@@ -102,12 +122,23 @@ def open_data(
     """
     step = None if normalize is None else _normalization(normalize)
     name = spec if isinstance(spec, str) else objects.described(spec)
-    data = _matched(_open_form(spec, max_memory) if isinstance(spec, str) else _interpret(spec, name))
+    data = _matched(_with_test(spec, max_memory) if isinstance(spec, str) else _interpret(spec, name))
     if step is None:
         return data
     test = None if data.test is None else data.test.normalized(step)
     numbers = (*data.normalized, *step[0], *step[1])
     return replace(data, train=data.train.normalized(step), test=test, normalized=numbers)
+
+
+def _with_test(spec: str, max_memory: float | None) -> Dataset:
+    form, share, seed = told(spec)
+    data = _open_form(form, max_memory)
+    if share is None:
+        return data
+    if data.test is not None:
+        raise DataError(f"{form}: has a test split: leave out --holdout")
+    train, test = held_out(data.train, share, seed)
+    return replace(data, name=spec, train=train, test=test)
 
 
 def _open_form(spec: str, max_memory: float | None) -> Dataset:
@@ -116,6 +147,9 @@ def _open_form(spec: str, max_memory: float | None) -> Dataset:
         return _from_columns(spec, find_mnist(Path(rest).expanduser(), max_memory))
     if form == "npz" and rest:
         return _from_columns(spec, *find_npz(Path(rest).expanduser(), max_memory), where=rest)
+    if form in _SPLITS and rest:
+        train, test = _SPLITS[form](rest, max_memory)
+        return Dataset(spec, train, test)
     if spec == "digits":
         return _digits()
     if spec == "sample":
@@ -128,6 +162,13 @@ def _open_form(spec: str, max_memory: float | None) -> Dataset:
     raise DataError(f"{spec!r} is not a form of data; {_nearest(spec)}the forms are {', '.join(FORMS)}")
 
 
+_SPLITS: dict[str, Callable[[str, float | None], tuple[Split, Split | None]]] = {
+    "cifar10": lambda place, most: find_cifar10(Path(place).expanduser(), most),
+    "folder": lambda place, most: find_folder(Path(place).expanduser(), most),
+    "parquet": find_parquet,
+}
+
+
 def _slip(word: str) -> bool:
     """Return whether a word before a colon is a misspelt form rather than a module."""
     return bool(difflib.get_close_matches(word.lower(), WORDS)) and importlib.util.find_spec(word) is None
@@ -138,11 +179,24 @@ def _nearest(spec: str) -> str:
     if path.suffix in {".npz", ".npy"}:
         return f"did you mean npz:{spec}? "
     if path.is_dir():
-        return f"did you mean {'npz' if list(path.glob('*.npy')) else 'mnist'}:{spec}? "
+        return f"did you mean {_form_of(path)}:{spec}? "
+    if path.suffix == ".parquet":
+        return f"did you mean parquet:{spec}? "
     if path.suffix == ".py":
         return f"did you mean {spec}:CALLABLE? "
     near = difflib.get_close_matches(spec.partition(":")[0].lower(), WORDS, n=1, cutoff=0.5)
     return f"did you mean {WORDS[near[0]]}? " if near else ""
+
+
+def _form_of(folder: Path) -> str:
+    """Return the form that a folder is of, by what lies in it."""
+    for pattern, form in (
+        ("*.npy", "npz"), ("*.parquet", "parquet"), ("data/*.parquet", "parquet"), ("*_batch*", "cifar10"),
+        ("cifar-10-batches-*", "cifar10"), ("train", "folder"),
+    ):  # fmt: skip
+        if next(folder.glob(pattern), None) is not None:
+            return form
+    return "mnist"
 
 
 def _from_columns(
@@ -219,19 +273,12 @@ def _columns(arrays: Mapping[str, Any], name: str) -> dict[str, Column]:
     return {key: ArrayColumn(labels[key], as_array(value, labels[key])) for key, value in arrays.items()}
 
 
-def _normalization(numbers: Sequence[float]) -> Normalization:
-    values = tuple(float(number) for number in numbers)
-    text = ",".join(f"{value:g}" for value in values)
-    if not values or len(values) % 2:
-        raise DataError(
-            f"--normalize {text}: give MEAN,STD, or all channels' means and then their standard deviations"
-        )
-    if not np.isfinite(values).all():
-        raise DataError(f"--normalize {text}: every number must be finite")
-    means, deviations = values[: len(values) // 2], values[len(values) // 2 :]
-    if min(deviations) <= 0:
-        raise DataError(f"--normalize {text}: a standard deviation must be above 0, not {min(deviations):g}")
-    return means, deviations
+def _normalization(given: str | Sequence[float]) -> Normalization:
+    if isinstance(given, str):
+        values = normalizations.parsed(given)
+    else:
+        values = normalizations.checked(tuple(float(number) for number in given))
+    return values[: len(values) // 2], values[len(values) // 2 :]
 
 
 def _digits() -> Dataset:

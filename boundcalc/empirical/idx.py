@@ -25,8 +25,8 @@ from boundcalc.errors import DataError, only_own_errors
 from boundcalc.files import is_file, is_folder, look, open_file
 from boundcalc.nearest import path_hint
 
-FOLDERS = ("", "MNIST/raw", "raw")
-"""Where below the given folder the files may lie; torchvision puts them under MNIST/raw."""
+FOLDERS = ("", "MNIST/raw", "FashionMNIST/raw", "KMNIST/raw", "raw")
+"""Where below the given folder the files may lie; torchvision puts them under MNIST/raw, or its look-alike's name."""
 
 
 @dataclass(frozen=True)
@@ -107,6 +107,10 @@ def find_mnist(folder: Path, max_memory: float | None = None) -> dict[str, Colum
         raise DataError(
             f"{folder}: no such folder; mnist:DIR wants the folder of the four IDX files{path_hint(folder)}"
         )
+    homes = [folder / below for below in FOLDERS if _named(folder / below, "train-images", 3)]
+    if len(homes) > 1:
+        raise DataError(f"{folder}: holds {' and '.join(map(str, homes))}: name the folder that is meant")
+    folder = homes[0] if homes else folder
     return {
         "x_train": ChannelColumn(open_idx(_find(folder, "train-images", 3), 3, max_memory)),
         "y_train": open_idx(_find(folder, "train-labels", 1), 1, max_memory),
@@ -116,20 +120,22 @@ def find_mnist(folder: Path, max_memory: float | None = None) -> dict[str, Colum
 
 
 def _find(folder: Path, stem: str, dimensions: int) -> Path:
-    names = [
-        folder / below / f"{stem}{joint}idx{dimensions}-ubyte{ending}"
-        for below in FOLDERS
-        for joint in "-."
-        for ending in ("", ".gz")
-    ]
-    there = [path for path in names if is_file(path)] or [
-        path for path in names if os.path.lexists(path) and not is_folder(path)
-    ]
+    there = _named(folder, stem, dimensions)
     if there:
         return there[0]
     raise DataError(
         f"{folder}: {stem}-idx{dimensions}-ubyte(.gz) is missing; mnist:DIR wants the four IDX files"
     )
+
+
+def _named(folder: Path, stem: str, dimensions: int) -> list[Path]:
+    """Return what has the name of one of the four files, regular files before all else."""
+    names = [
+        folder / f"{stem}{joint}idx{dimensions}-ubyte{ending}" for joint in "-." for ending in ("", ".gz")
+    ]
+    return [path for path in names if is_file(path)] or [
+        path for path in names if os.path.lexists(path) and not is_folder(path)
+    ]
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from boundcalc.data.normalizations import NAMED, name_of
 from boundcalc.empirical.measure import margins_of
 from boundcalc.errors import NotCovered
 from boundcalc.network.forward import run
@@ -57,7 +58,11 @@ class Normalization:
     def option(self) -> str:
         """How to ask for it on the command line."""
         plain = set(self.means) == {0.0} and set(self.deviations) == {1.0}
-        return "without --normalize" if plain else f"with --normalize {shown(self.numbers)}"
+        return (
+            "without --normalize"
+            if plain
+            else f"with --normalize {name_of(self.numbers) or shown(self.numbers)}"
+        )
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
         """Apply it to (n, channels, height, width)."""
@@ -96,13 +101,13 @@ class Normalization:
 
 PLAIN = Normalization((0.0,), (1.0,), "plain samples")
 COMMON = (
-    Normalization((0.1307,), (0.3081,), "MNIST"),
-    Normalization((0.2860,), (0.3530,), "Fashion-MNIST"),
+    Normalization.of(NAMED["mnist"], "MNIST"),
+    Normalization.of(NAMED["fashion"], "Fashion-MNIST"),
     Normalization((0.5,), (0.5,), "[-1, 1]"),
-    Normalization((0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616), "CIFAR-10"),
+    Normalization.of(NAMED["cifar10"], "CIFAR-10"),
     Normalization((0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010), "CIFAR-10, the older constants"),
     Normalization((0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762), "CIFAR-100"),
-    Normalization((0.485, 0.456, 0.406), (0.229, 0.224, 0.225), "ImageNet"),
+    Normalization.of(NAMED["imagenet"], "ImageNet"),
 )
 """Normalisations that the tutorials and tools of the field give, for inputs in [0, 1]."""
 

@@ -182,7 +182,7 @@ def test_only(capsys, ticket, arrays):
         (["x.pt", "--target-error", "0.1"], "--target-error needs --calibration"),
         (["x.pt", "--data", "sample", *NO_DATA], "not both"),
         (["x.pt", "--normalize", "0.1,0.3"], "--normalize needs --data"),
-        (["x.pt", "--normalize", "a,b", "--data", "sample"], "not a list of numbers"),
+        (["x.pt", "--normalize", "a,b", "--data", "sample"], "give MEAN,STD"),
         (["x.pt", "--input-shape", "1,0,28"], "sizes are positive"),
         (["x.pt", "--samples", "0", "--input-bound", "1"], "--samples 0"),
         (["x.pt", "--samples", "10", "--input-bound", "inf"], "--input-bound inf"),

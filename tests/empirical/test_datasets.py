@@ -451,9 +451,10 @@ def test_nothing_heavy_is_imported():
         ("samples", "did you mean sample?"),
         ("some/where.npz", "did you mean npz:some/where.npz?"),
         ("load.py", "did you mean load.py:CALLABLE?"),
+        ("cifar10", "did you mean cifar10:DIR?"),
         (
-            "cifar10",
-            "the forms are mnist:DIR, npz:FILE, digits, sample, package.module:CALLABLE, FILE.py:CALLABLE",
+            "elsewhere",
+            "the forms are mnist:DIR, cifar10:DIR, folder:DIR, parquet:FILE, npz:FILE, digits, sample, package.module:CALLABLE, ",
         ),
         ("", "the forms are"),
         ("a b:c d", "the forms are"),

@@ -1,0 +1,209 @@
+"""Images by class, as torchvision's ImageFolder reads them: ``train/CLASS/...`` and ``test/CLASS/...``, or classes alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from boundcalc.budget import Budget
+from boundcalc.data.images import ENDINGS, Kind, Unlike, Unreadable, decoded, kind_of, pillow
+from boundcalc.data.streams import Stream
+from boundcalc.empirical.split import Split
+from boundcalc.errors import DataError, SampleError
+from boundcalc.files import check_inside, entries, is_file, is_folder, look, read_bytes
+from boundcalc.nearest import path_hint
+
+TRAIN, TESTS = "train", ("test", "val")
+MOST_BYTES = 1 << 28
+"""Of one image file."""
+
+DEEPEST = 8
+NEIGHBOURS = frozenset({"Thumbs.db", "desktop.ini"})
+"""Files that systems put beside images; those whose names begin with a dot are passed over, too."""
+
+PIECE = 256
+"""Images that are decoded before they are passed on."""
+
+
+@dataclass(frozen=True)
+class Item:
+    """One image file.
+
+    Attributes:
+        path: of the file.
+        label: of its class.
+    """
+
+    path: Path
+    label: int
+
+
+def find_folder(folder: Path, max_memory: float | None = None) -> tuple[Split, Split | None]:
+    """Find the images in a folder; only the first of each split is decoded.
+
+    Classes are numbered in the order of their names, images are in the order of theirs, both as torchvision has them.
+
+    Args:
+        folder: holds `train` and `test` (or `val` where there is no `test`), a folder a class in each; or classes alone.
+        max_memory: gigabytes that an image may take; None for the rule of `Budget`.
+
+    Returns:
+        Training and test samples; no test where there is none.
+
+    Raises:
+        DataError: the folder or a class is missing, a file in it is no image, or Pillow is not installed.
+    """
+    if not is_folder(folder):
+        raise DataError(
+            f"{folder}: no such folder; folder:DIR wants a folder of images by class{path_hint(folder)}"
+        )
+    pillow()
+    if not is_folder(folder / TRAIN):
+        alone = next((name for name in TESTS if is_folder(folder / name)), None)
+        if alone is not None:
+            raise DataError(
+                f"{folder}: holds {alone} and no {TRAIN}; folder:DIR wants both, or classes alone"
+            )
+        classes = _classes(folder)
+        return _split(folder, folder, classes, max_memory), None
+    classes = _classes(folder / TRAIN)
+    train = _split(folder / TRAIN, folder, classes, max_memory)
+    test = next((folder / name for name in TESTS if is_folder(folder / name)), None)
+    return train, None if test is None else _split(test, folder, classes, max_memory)
+
+
+def _classes(home: Path) -> dict[str, int]:
+    names = [
+        path.name for path in entries(home, DataError.at) if is_folder(path) and not _is_passed_over(path)
+    ]
+    if not names:
+        raise DataError(
+            f"{home}: no folder in it; folder:DIR wants the images of each class in a folder of its own"
+        )
+    return {name: number for number, name in enumerate(sorted(names))}
+
+
+def _split(home: Path, whole: Path, classes: dict[str, int], max_memory: float | None) -> Split:
+    items: list[Item] = []
+    odd: list[Path] = []
+    for place in entries(home, DataError.at):
+        if _is_passed_over(place):
+            continue
+        if not is_folder(place):
+            odd.append(place)
+        elif place.name not in classes:
+            known = ", ".join(list(classes)[:4])
+            raise DataError(
+                f"{place}: a class that {TRAIN} does not have (it has {known}{', ...' if len(classes) > 4 else ''})"
+            )
+        else:
+            found = len(items)
+            items += [Item(path, classes[place.name]) for path in _files(place, whole, odd)]
+            if len(items) == found and not odd:
+                raise DataError(
+                    f"{place}: a class without an image; remove the folder, or put its images there"
+                )
+    if odd:
+        raise DataError(
+            f"{odd[0]}: no image ({', '.join(ENDINGS)}){_counted(len(odd), 'file')}; move such files away"
+        )
+    first = _read(items[0], None, max_memory) if items else None
+    if first is None:
+        raise DataError(f"{home}: no images")
+    kind = kind_of(first)
+
+    def pieces(batch_size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        size = min(batch_size, PIECE)
+        for start in range(0, len(items), size):
+            some = items[start : start + size]
+            images = [read_or_count(items, start + place, kind, max_memory) for place in range(len(some))]
+            yield np.stack(images), np.array([item.label for item in some], dtype=np.int64)
+
+    return Stream(str(home), kind.shape, len(items), pieces).split()
+
+
+def _files(place: Path, whole: Path, odd: list[Path], depth: int = 1) -> Iterator[Path]:
+    """Yield the images of a class, those directly in it before those in its folders; note what is no image.
+
+    Raises:
+        DataError: folders without end, or a link that leads out.
+    """
+    if depth > DEEPEST:
+        raise DataError(f"{place}: folders within folders, more than {DEEPEST} deep")
+    inner = []
+    for path in entries(place, DataError.at):
+        if _is_passed_over(path):
+            continue
+        if path.is_symlink():
+            check_inside(path, whole, DataError.at)
+        if is_folder(path):
+            inner.append(path)
+        elif path.suffix.lower() in ENDINGS and is_file(path):
+            yield path
+        else:
+            odd.append(path)
+    for path in inner:
+        yield from _files(path, whole, odd, depth + 1)
+
+
+def _is_passed_over(path: Path) -> bool:
+    return path.name.startswith(".") or path.name in NEIGHBOURS
+
+
+def _read(item: Item, like: Kind | None, max_memory: float | None) -> np.ndarray:
+    size = look(item.path, DataError.at).size
+    try:
+        image = decoded(read_bytes(item.path, DataError.at, most=MOST_BYTES), like)
+    except Unreadable as problem:
+        raise SampleError(f"{item.path}: {problem}") from None
+    except Unlike as problem:
+        raise DataError(f"{item.path}: {problem}; {AS_SEEN}") from None
+    Budget.of(item.path, size, max_memory, DataError.at).check(8 * image.size, "the image in float64")
+    return image
+
+
+AS_SEEN = "save all images as the network saw them (torchvision's Resize, Grayscale), or give --data FILE.py:CALLABLE"
+
+
+def read_or_count(items: list[Item], place: int, kind: Kind, max_memory: float | None) -> np.ndarray:
+    """Read an image; where it is damaged, count how many of those that follow are, too.
+
+    Args:
+        items: all images of the split.
+        place: of the one that is read; those before it are sound.
+        kind: what they have in common.
+        max_memory: gigabytes that an image may take.
+
+    Raises:
+        SampleError: it is damaged; the line names it and says how many are.
+        DataError: it is of another kind than the first.
+    """
+    try:
+        return _read(items[place], kind, max_memory)
+    except SampleError as problem:
+        more = count_damaged(partial(_read, item, kind, max_memory) for item in items[place + 1 :])
+        raise SampleError(f"{problem}{_counted(more + 1, 'image')} of {len(items)}; {REPAIR}") from None
+
+
+REPAIR = "repair or remove them: none is left out in silence"
+
+
+def count_damaged(readings: Iterable[Callable[[], object]]) -> int:
+    """Return how many of the readings of an image say that it is damaged; one of another kind is not."""
+    count = 0
+    for read in readings:
+        try:
+            read()
+        except SampleError:
+            count += 1
+        except DataError:
+            continue
+    return count
+
+
+def _counted(count: int, what: str) -> str:
+    return f", the first of {count} such {what}s" if count > 1 else f", the only such {what}"

@@ -1,0 +1,129 @@
+"""Image files as arrays, by Pillow: what torchvision's ToTensor sees, before it is divided by 255."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from dataclasses import dataclass
+from types import ModuleType
+from typing import BinaryIO
+
+import numpy as np
+
+from boundcalc.errors import DataError
+from boundcalc.extras import install
+
+ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".ppm", ".pgm", ".tif", ".tiff", ".webp")
+"""Of the files that are images, as torchvision's ImageFolder has them."""
+
+FORMATS = ("PNG", "JPEG", "BMP", "PPM", "TIFF", "WEBP")
+MOST_PIXELS = 1 << 26
+"""Of one image."""
+
+GREY, COLOUR = 1, 3
+
+
+class Unreadable(Exception):
+    """A file that is no image, or a damaged one; the text says what is wrong."""
+
+
+class Unlike(Exception):
+    """An image that is whole, and unlike the first of its data set; the text says how."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What all images of a data set have in common.
+
+    Attributes:
+        channels: 1 for grey images, 3 for colour.
+        height: in pixels.
+        width: in pixels.
+    """
+
+    channels: int
+    height: int
+    width: int
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Of a sample."""
+        return self.channels, self.height, self.width
+
+
+def pillow() -> ModuleType:
+    """Import Pillow.
+
+    Raises:
+        DataError: it is not installed.
+    """
+    try:
+        from PIL import Image
+    except ImportError as error:
+        raise DataError(f"images need Pillow: {install('images')}") from error
+    return Image
+
+
+def decoded(source: bytes | BinaryIO, like: Kind | None = None) -> np.ndarray:
+    """Read an image.
+
+    Grey images (modes 1 and L) have one channel, palettes and colours three; a grey one among colours becomes one of three equal
+    channels, as torchvision's ImageFolder makes it. Transparency that shows is refused: no rule says what is behind it.
+
+    Args:
+        source: the file or its bytes.
+        like: what the image must be; None for the first.
+
+    Returns:
+        (channels, height, width) uint8.
+
+    Raises:
+        Unreadable: no image of 8 bits a channel, or a damaged one.
+        Unlike: another size than the first, or colour where that is grey.
+    """
+    image_module = pillow()
+    file = io.BytesIO(source) if isinstance(source, bytes) else source
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            with image_module.open(file, formats=FORMATS) as image:
+                if image.width * image.height > MOST_PIXELS:
+                    raise Unreadable(f"{image.width} x {image.height} pixels, more than are read")
+                if getattr(image, "n_frames", 1) > 1:
+                    raise Unreadable("several images in one file")
+                _check_size(image.width, image.height, like)
+                return _array(image, like)
+        except (Unreadable, Unlike):
+            raise
+        except Exception as problem:
+            said = str(problem).splitlines()[:1] or [type(problem).__name__]
+            known = "cannot identify image file" not in said[0]
+            raise Unreadable(
+                f"damaged or truncated: {said[0]}" if known else "no image, or a damaged one"
+            ) from None
+
+
+def _check_size(width: int, height: int, like: Kind | None) -> None:
+    if like is not None and (height, width) != (like.height, like.width):
+        raise Unlike(f"{width} x {height} pixels, where the first image has {like.width} x {like.height}")
+
+
+def _array(image, like: Kind | None) -> np.ndarray:  # type: ignore[no-untyped-def]
+    if image.mode not in {"1", "L", "P", "RGB", "RGBA", "LA", "PA"}:
+        raise Unreadable(f"an image of mode {image.mode}, not of 8 bits a channel, grey or RGB")
+    if image.mode in {"RGBA", "LA", "PA"} or "transparency" in image.info:
+        whole = image.convert("RGBA")
+        if whole.getextrema()[3][0] < 255:
+            raise Unreadable("an image with transparent parts; save it without")
+        image = image.convert("L" if image.mode == "LA" else "RGB") if image.mode != "L" else image
+    grey = image.mode in {"1", "L"}
+    if like is not None and like.channels == GREY and not grey:
+        raise Unlike("a colour image, where the first one is grey")
+    wanted = "L" if grey and (like is None or like.channels == GREY) else "RGB"
+    pixels = np.asarray(image.convert(wanted), dtype=np.uint8)
+    return pixels[None] if wanted == "L" else np.ascontiguousarray(pixels.transpose(2, 0, 1))
+
+
+def kind_of(image: np.ndarray) -> Kind:
+    """Return what the other images must be, given the first."""
+    return Kind(*image.shape)

@@ -1,0 +1,268 @@
+"""Images in Parquet files as the Hugging Face hub stores them: a column of images, {bytes, path} or bytes, and one of labels."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from boundcalc.budget import Budget
+from boundcalc.data.folder import AS_SEEN, REPAIR, count_damaged
+from boundcalc.data.images import Kind, Unlike, Unreadable, decoded, kind_of, pillow
+from boundcalc.data.streams import Stream
+from boundcalc.empirical.split import Split
+from boundcalc.errors import DataError, SampleError, only_own_errors
+from boundcalc.extras import install
+from boundcalc.files import check_inside, entries, is_file, is_folder, look, open_file
+from boundcalc.nearest import path_hint
+
+ENDING = ".parquet"
+IMAGES, LABELS = ("image", "img"), ("label", "labels")
+"""What the columns are called."""
+
+TRAIN, TESTS = "train", ("test", "validation", "valid", "val")
+"""What the files of a split begin with; the first of the tests that is there is used."""
+
+PIECE = 256
+_SHARD = re.compile(r"(?P<name>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})(?:-[0-9a-f]+)?")
+_SPLIT = re.compile(r"(?P<split>[a-z]+)(?:[-_.]|$)")
+
+
+@dataclass(frozen=True)
+class Table:
+    """One Parquet file of images.
+
+    Attributes:
+        path: of the file.
+        image: name of the column of images.
+        label: name of the column of labels.
+        rows: how many there are.
+    """
+
+    path: Path
+    image: str
+    label: str
+    rows: int
+
+
+def find_parquet(place: str, max_memory: float | None = None) -> tuple[Split, Split | None]:
+    """Find the files of a data set; only the first image of each split is decoded.
+
+    Args:
+        place: a file, whose samples are the training split unless it is called after another; several, with commas; or a folder
+            in which (or in whose `data`) they are called `train-00000-of-00001.parquet`, `test-...` and so on.
+        max_memory: gigabytes that a group of rows may take; None for the rule of `Budget`.
+
+    Returns:
+        Training and test samples; no test where there is none.
+
+    Raises:
+        DataError: a file or a column is missing or of another type, or pyarrow or Pillow is not installed.
+    """
+    pyarrow()
+    pillow()
+    splits = _by_split(_paths(place), place)
+    test = next((splits[name] for name in TESTS if name in splits), None)
+    train = _split(splits[TRAIN], place, max_memory)
+    return train, None if test is None else _split(test, place, max_memory)
+
+
+def pyarrow() -> Any:
+    """Import pyarrow.parquet.
+
+    Raises:
+        DataError: it is not installed.
+    """
+    try:
+        import pyarrow.parquet
+    except ImportError as error:
+        raise DataError(f"parquet: needs pyarrow: {install('parquet')}") from error
+    return pyarrow.parquet
+
+
+def _paths(place: str) -> list[Path]:
+    path = Path(place).expanduser()
+    if is_folder(path):
+        found = [file for home in (path, path / "data") if is_folder(home) for file in _parquets(home)]
+        if not found:
+            raise DataError(f"{path}: no {ENDING} file in it, nor in its data")
+        return [check_inside(file, path, DataError.at) for file in found]
+    if is_file(path) or "," not in place:
+        if not is_file(path):
+            raise DataError(
+                f"{path}: no such file or folder; parquet:FILE wants Parquet files{path_hint(path)}"
+            )
+        return [path]
+    return [Path(one.strip()).expanduser() for one in place.split(",")]
+
+
+def _parquets(home: Path) -> list[Path]:
+    return [path for path in entries(home, DataError.at) if path.suffix == ENDING]
+
+
+def _by_split(paths: list[Path], place: str) -> dict[str, list[Path]]:
+    """Return split -> its files in order, all of them.
+
+    Raises:
+        DataError: names that tell no split, or files that are missing.
+    """
+    found: dict[str, list[Path]] = {}
+    for path in paths:
+        match = _SPLIT.match(path.name.removesuffix(ENDING))
+        name = match["split"] if match is not None else ""
+        found.setdefault(name if name in {TRAIN, *TESTS} else "", []).append(path)
+    odd = found.pop("", [])
+    if odd and (found or len(odd) > 1):
+        raise DataError(
+            f"{odd[0]}: its name does not tell its split: call the files train-*{ENDING} and test-*{ENDING}, or give one file"
+        )
+    if odd:
+        return {TRAIN: odd}
+    for files in found.values():
+        _check_shards(files)
+    if TRAIN not in found:
+        if len(found) == 1:
+            return {TRAIN: next(iter(found.values()))}
+        raise DataError(f"{place}: no train-*{ENDING}; it holds {', '.join(found)}")
+    return found
+
+
+def _check_shards(files: list[Path]) -> None:
+    shards = [_SHARD.fullmatch(path.name.removesuffix(ENDING)) for path in files]
+    for path, shard in zip(files, shards, strict=True):
+        if shard is None:
+            continue
+        there = {one["number"] for one in shards if one is not None and one["count"] == shard["count"]}
+        lacking = [f"{number:05d}" for number in range(int(shard["count"])) if f"{number:05d}" not in there]
+        if lacking:
+            name = f"{shard['name']}-{lacking[0]}-of-{shard['count']}{ENDING}"
+            raise DataError(
+                f"{path.parent / name}: missing; all {int(shard['count'])} files of a split are needed"
+            )
+
+
+def _split(paths: list[Path], place: str, max_memory: float | None) -> Split:
+    tables = [_table(path, max_memory) for path in paths]
+    first = next((content for table in tables for content, _ in _rows(table, 1)), None)
+    if first is None:
+        raise DataError(f"{paths[0]}: no samples")
+    kind = kind_of(_image(first, tables[0].path, 0, None))
+    total = sum(table.rows for table in tables)
+
+    def pieces(batch_size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        held: list[tuple[np.ndarray, int]] = []
+        for number, table in enumerate(tables):
+            for row, (content, label) in enumerate(_rows(table, min(batch_size, PIECE))):
+                try:
+                    image = _image(content, table.path, row, kind)
+                except SampleError as problem:
+                    more = _damaged(tables[number:], row + 1, kind)
+                    counted = f"the first of {more + 1} such images" if more else "the only such image"
+                    raise SampleError(f"{problem}, {counted} of {total}; {REPAIR}") from None
+                held.append((image, _number(label, table, row)))
+                if len(held) == min(batch_size, PIECE):
+                    yield _stacked(held)
+                    held = []
+        if held:
+            yield _stacked(held)
+
+    label = str(paths[0]) if len(paths) == 1 else f"{place}: {paths[0].name} and {len(paths) - 1} more"
+    return Stream(label, kind.shape, total, pieces).split()
+
+
+def _damaged(tables: list[Table], start: int, kind: Kind) -> int:
+    """Count damaged images from a row of the first table on."""
+    readings = (
+        partial(_image, content, table.path, row, kind)
+        for number, table in enumerate(tables)
+        for row, (content, _) in enumerate(_rows(table, PIECE))
+        if number or row >= start
+    )
+    return count_damaged(readings)
+
+
+def _stacked(held: list[tuple[np.ndarray, int]]) -> tuple[np.ndarray, np.ndarray]:
+    return np.stack([image for image, _ in held]), np.array([label for _, label in held], dtype=np.int64)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    with (
+        only_own_errors(path, DataError.at),
+        open_file(path, DataError.at) as file,
+        pyarrow().ParquetFile(file) as table,
+    ):
+        yield table
+
+
+def _table(path: Path, max_memory: float | None) -> Table:
+    with _opened(path) as table:
+        schema, described = table.schema_arrow, table.metadata
+        image, label = _column(path, schema, IMAGES), _column(path, schema, LABELS)
+        _check_types(path, schema, image, label)
+        budget = Budget.of(path, look(path, DataError.at).size, max_memory, DataError.at)
+        for number in range(described.num_row_groups):
+            budget.check(described.row_group(number).total_byte_size, f"group {number} of its rows")
+        return Table(path, image, label, described.num_rows)
+
+
+def _column(path: Path, schema: Any, names: tuple[str, ...]) -> str:
+    found = [name for name in names if name in schema.names]
+    if len(found) != 1:
+        has = ", ".join(schema.names[:8])
+        raise DataError(
+            f"{path}: {'no' if not found else 'more than one'} column {' or '.join(names)}; its columns are {has}"
+        )
+    return found[0]
+
+
+def _check_types(path: Path, schema: Any, image: str, label: str) -> None:
+    import pyarrow
+
+    types = pyarrow.types
+    kind, content = schema.field(label).type, schema.field(image).type
+    if not types.is_integer(kind):
+        raise DataError(
+            f"{path}: column {label} is {kind}; labels are integers from 0 (ClassLabel): number the classes first"
+        )
+    if types.is_struct(content):
+        place = content.get_field_index("bytes")
+        content = content.field(place).type if place >= 0 else content
+    if not types.is_binary(content) and not types.is_large_binary(content):
+        raise DataError(
+            f"{path}: column {image} is {schema.field(image).type}, not image files (bytes, or {{bytes, path}})"
+        )
+
+
+def _rows(table: Table, size: int) -> Iterator[tuple[bytes | None, int | None]]:
+    with _opened(table.path) as file:
+        for batch in file.iter_batches(
+            batch_size=size, columns=[table.image, table.label], use_threads=False
+        ):
+            for image, label in zip(batch.column(table.image), batch.column(table.label), strict=True):
+                content = image.as_py()
+                yield content["bytes"] if isinstance(content, dict) else content, label.as_py()
+
+
+def _image(content: bytes | None, path: Path, row: int, like: Kind | None) -> np.ndarray:
+    if content is None:
+        raise SampleError(f"{path}: row {row}: no image (its bytes are not in the file)")
+    try:
+        return decoded(content, like)
+    except Unreadable as problem:
+        raise SampleError(f"{path}: row {row}: {problem}") from None
+    except Unlike as problem:
+        raise DataError(f"{path}: row {row}: {problem}; {AS_SEEN}") from None
+
+
+def _number(label: int | None, table: Table, row: int) -> int:
+    if label is None or label < 0:
+        said = "no label" if label in {None, -1} else f"label {label}"
+        raise SampleError(f"{table.path}: row {row}: {said}; labels are integers from 0")
+    return label

@@ -306,18 +306,14 @@ def _pad(step: Step) -> bool:
     mode, value = step.attributes.get("mode", "constant"), step.numbers(2, "value", 0.0)
     value = value[0] if isinstance(value, list) else value
     axes = len(shape)
-    if (
-        step.has(3)
-        or len(pads) != 2 * axes
-        or min(pads) < 0
-        or any(pads[:2])
-        or any(pads[axes : axes + 2])
-        and axes > 2
-    ):
+    if step.has(3) or len(pads) != 2 * axes or min(pads) < 0 or pads[0] or pads[axes]:
         return False
-    before, after = pads[2:axes], pads[axes + 2 :]
+    first = 1 if mode == "constant" else 2
+    before, after = pads[first:axes], pads[axes + first :]
+    if first == 2 and (pads[1] or pads[axes + 1]):
+        return False
     sides = [int(side) for pair in zip(reversed(before), reversed(after), strict=True) for side in pair]
-    out = (*shape[:2], *(int(n + a + b) for n, a, b in zip(shape[2:], before, after, strict=True)))
+    out = (*shape[:first], *(int(n + a + b) for n, a, b in zip(shape[first:], before, after, strict=True)))
     names = {"constant": "constant", "reflect": "reflect", "edge": "replicate", "wrap": "circular"}
     args = {"self": step.ref(0), "pad": sides, "mode": names[mode], "value": value or None}
     return step.emit("pad.default", args, out)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     )
     from boundcalc.occam.codeword import plan_of
     from boundcalc.occam.exact import describe
-    from boundcalc.occam.spelling import realise
+    from boundcalc.occam.spelling import dequantize
     from boundcalc.occam.transmit import decode, encode, lengths
 
 _HOMES = {
@@ -44,7 +44,7 @@ _HOMES = {
     "encode": "occam.transmit",
     "lengths": "occam.transmit",
     "plan_of": "occam.codeword",
-    "realise": "occam.spelling",
+    "dequantize": "occam.spelling",
     "register": "bounds.catalogue",
     "registry": "bounds.catalogue",
 }
@@ -64,7 +64,7 @@ __all__ = [
     "encode",
     "lengths",
     "plan_of",
-    "realise",
+    "dequantize",
     "register",
     "registry",
 ]

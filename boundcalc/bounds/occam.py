@@ -17,7 +17,7 @@ from boundcalc.bounds.outcome import Certificate, Coded
 from boundcalc.bounds.problem import Problem
 from boundcalc.errors import NotCovered
 from boundcalc.network.coverage import require
-from boundcalc.occam.search import Task, search
+from boundcalc.occam.search import SearchTask, search
 
 
 def compute(problem: Problem) -> Certificate:
@@ -32,7 +32,7 @@ def compute(problem: Problem) -> Certificate:
         raise NotCovered("no training samples to measure the error on: give --data")
     if problem.margins is None:
         raise NotCovered("no error to certify: the network cannot be run on the data")
-    task = Task(
+    task = SearchTask(
         problem.network, problem.split, problem.energies.m, settings.delta, problem.reference, settings.device,
         settings.seed, settings.passes, settings.normalization.bits,
     )  # fmt: skip

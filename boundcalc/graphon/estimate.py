@@ -23,7 +23,7 @@ EXACT_SINGLE = 2**24
 
 
 @dataclass(frozen=True, eq=False)
-class Chain:
+class GraphonChain:
     """Step graphons of a chain of layers, consistently ordered.
 
     Attributes:
@@ -73,7 +73,7 @@ def by_sorting(counts: Counts, cells: int) -> StepGraphon:
     return estimate(counts, cut(by_degree(counts.row_sums), cells), cut(by_degree(counts.column_sums), cells))
 
 
-def chain(network: Network, cells: int = 64) -> Chain:
+def chain(network: Network, cells: int = 64) -> GraphonChain:
     """Return the graphons of a network whose layers follow one upon the other.
 
     Args:
@@ -94,4 +94,4 @@ def chain(network: Network, cells: int = 64) -> Chain:
     graphons = tuple(
         estimate(layer, partitions[index + 1], partitions[index]) for index, layer in enumerate(counts)
     )
-    return Chain(graphons, partitions)
+    return GraphonChain(graphons, partitions)

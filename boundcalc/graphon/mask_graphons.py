@@ -15,7 +15,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped,unuse
 
 from boundcalc.graphon.counts import Counts
 from boundcalc.graphon.cut import cut_norm
-from boundcalc.graphon.estimate import Chain, chain, estimate
+from boundcalc.graphon.estimate import GraphonChain, chain, estimate
 from boundcalc.graphon.held_out import HeldOut, hold_out, singular_cells, sorted_cells, whole
 from boundcalc.graphon.homomorphisms import Homomorphisms, of_mask, of_step
 from boundcalc.graphon.ordering import layer_counts, not_a_chain
@@ -69,7 +69,7 @@ class MaskGraphons:
 
     layers: tuple[LayerGraphon, ...]
     cells: int
-    chain: Chain | None
+    chain: GraphonChain | None
     reason: str | None
     grouped: bool = False
 

@@ -32,7 +32,7 @@ SQUARES = 5
 
 
 @dataclass(frozen=True)
-class Settings:
+class KernelSettings:
     """What the user fixed before the data was seen.
 
     Attributes:
@@ -81,7 +81,7 @@ class KernelAnalysis:
         exponent: the kernel is 2^exponent times the one whose eigenvalues `spectrum` has.
     """
 
-    settings: Settings
+    settings: KernelSettings
     m: int
     whole: bool
     layers: tuple[int, ...]
@@ -95,7 +95,7 @@ class KernelAnalysis:
     exponent: int = 0
 
 
-def analyze(network: Network, dataset: Dataset, settings: Settings) -> KernelAnalysis:
+def analyze(network: Network, dataset: Dataset, settings: KernelSettings) -> KernelAnalysis:
     """Return the kernel's analysis on a stratified batch of the training split.
 
     Inputs and sigma_w^2 are brought to size 1 by powers of two, of which the kernel is homogeneous: Theta(c x, c x') is
@@ -172,7 +172,7 @@ def _bound(
     which: np.ndarray,
     batch: Batch,
     error: float,
-    settings: Settings,
+    settings: KernelSettings,
     exponent: int,
 ) -> KernelBound | Unproved:
     if int(batch.y.max()) >= max(2, network.outputs):

@@ -50,7 +50,7 @@ def halves(levels: np.ndarray) -> np.ndarray:
     return rounded if rounded.size else np.array([np.finfo(np.float16).tiny], dtype=np.float16)
 
 
-def quantised(numbers: np.ndarray, size: int) -> Values:
+def quantized(numbers: np.ndarray, size: int) -> Values:
     """Quantise numbers to a codebook of at most `size` values of their own.
 
     Args:

@@ -10,7 +10,7 @@ from boundcalc.occam.blocks import counts_of, find_groups
 from boundcalc.occam.codebooks import assigned, nearest_half
 from boundcalc.occam.codeword import MAX_VALUES, BiasWord, Codeword, LayerPlan, Plan, Values, plan_of
 from boundcalc.occam.skeleton import flattened
-from boundcalc.occam.spelling import Quantised, shared, spell
+from boundcalc.occam.spelling import Quantized, shared, spell
 
 
 def describe(network: Network) -> tuple[Plan, Codeword]:
@@ -20,7 +20,7 @@ def describe(network: Network) -> tuple[Plan, Codeword]:
         network: each layer's weights and nonzero biases take at most 64 values, each of them a float16.
 
     Returns:
-        What `encode` takes. What `decode` and `realise` make of it is the network up to the order of its hidden units.
+        What `encode` takes. What `decode` and `dequantize` make of it is the network up to the order of its hidden units.
 
     Raises:
         NotCovered: the network has an operation with parameters that the code does not describe.
@@ -34,29 +34,29 @@ def describe(network: Network) -> tuple[Plan, Codeword]:
     return plan, spell(plan, layers, groups)
 
 
-def _exact(plan: LayerPlan, layer: Affine) -> Quantised:
+def _exact(plan: LayerPlan, layer: Affine) -> Quantized:
     weight = layer.weight.reshape(plan.shape).numpy(force=True)
     mask = weight != 0
     own = _codebook(weight[mask], plan.name)
     values = assigned(weight[mask], own)
     if layer.bias is None:
-        return Quantised(mask, values, None)
+        return Quantized(mask, values, None)
     offsets = layer.bias.numpy(force=True)
     coded = offsets != 0
     apart = _codebook(offsets[coded], plan.name)
     together = np.union1d(own, apart)
     if own.size and together.size <= min(MAX_VALUES, own.size + apart.size - 1):
-        return Quantised(mask, *shared(weight[mask], offsets, together))
+        return Quantized(mask, *shared(weight[mask], offsets, together))
     if not apart.size:
-        return Quantised(mask, values, BiasWord("none", coded, Values(apart, np.zeros(0, dtype=np.int64))))
-    return Quantised(mask, values, BiasWord("own", coded, assigned(offsets[coded], apart)))
+        return Quantized(mask, values, BiasWord("none", coded, Values(apart, np.zeros(0, dtype=np.int64))))
+    return Quantized(mask, values, BiasWord("own", coded, assigned(offsets[coded], apart)))
 
 
 def _codebook(numbers: np.ndarray, name: str) -> np.ndarray:
     levels = np.unique(numbers)
     halves = nearest_half(levels)
     if not np.array_equal(halves.astype(np.float64), levels):
-        raise ValueError(f"{name} holds values that float16 does not: quantise it first")
+        raise ValueError(f"{name} holds values that float16 does not: quantize it first")
     if levels.size > MAX_VALUES:
-        raise ValueError(f"{name} takes {levels.size} values, more than {MAX_VALUES}: quantise it first")
+        raise ValueError(f"{name} takes {levels.size} values, more than {MAX_VALUES}: quantize it first")
     return halves

@@ -22,7 +22,7 @@ from boundcalc.network.ops import Affine, AvgPool, Node
 from boundcalc.occam.axes import Axes, axes_of
 from boundcalc.occam.codebooks import codebook_of, halves
 from boundcalc.occam.codeword import Plan
-from boundcalc.occam.spelling import Quantised, shared, unshared
+from boundcalc.occam.spelling import Quantized, shared, unshared
 
 BATCH = 500
 RATE = 3e-3
@@ -193,7 +193,7 @@ class Trainer:
             halved = {name: _halved(layer) for name, layer in self.layers.items()}
         return self.sample._count(lambda x: self._outputs(x, halved))
 
-    def quantised(self, plan: Plan, kept: tuple[torch.Tensor, ...], whole: Plan) -> list[Quantised]:
+    def quantized(self, plan: Plan, kept: tuple[torch.Tensor, ...], whole: Plan) -> list[Quantized]:
         """Return the rounded layers in the coordinates of the whole network.
 
         Args:
@@ -213,7 +213,7 @@ class Trainer:
             mask[np.ix_(rows, columns)] = weights != 0
             all_offsets = np.zeros(full.shape[0])
             all_offsets[rows] = offsets
-            found.append(_as_quantised(mask, weights[weights != 0], all_offsets, book, full.biased))
+            found.append(_as_quantized(mask, weights[weights != 0], all_offsets, book, full.biased))
         return found
 
     def snapshot(self) -> dict[str, tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
@@ -302,14 +302,14 @@ def _plain(layer: Layer, shape: tuple[int, int, int]) -> tuple[np.ndarray, np.nd
     return weight.reshape(shape).numpy(force=True), offsets, halves(layer.book.numpy(force=True))
 
 
-def _as_quantised(
+def _as_quantized(
     mask: np.ndarray, numbers: np.ndarray, offsets: np.ndarray, book: np.ndarray, biased: bool
-) -> Quantised:
+) -> Quantized:
     if numbers.size == 0:
         values, bias = unshared(numbers, offsets, max(1, book.size))
     else:
         values, bias = shared(numbers, offsets, book)
-    return Quantised(mask, values, bias if biased else None)
+    return Quantized(mask, values, bias if biased else None)
 
 
 def _bury_once(axes: Axes, layers: dict[str, Layer]) -> None:

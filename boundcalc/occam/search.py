@@ -23,7 +23,7 @@ from boundcalc.occam.codeword import Codeword, Plan, plan_of
 from boundcalc.occam.kl import certificate
 from boundcalc.occam.refine import RATE, TRIM, Sample, Trainer, errors_of
 from boundcalc.occam.skeleton import compacted, flattened, simplified
-from boundcalc.occam.spelling import Reference, masks_of, quantise, realise, spell
+from boundcalc.occam.spelling import Reference, dequantize, masks_of, quantize, spell
 from boundcalc.occam.transmit import lengths
 
 SIZES = (2, 3, 4, 6, 8, 16)
@@ -48,7 +48,7 @@ BATCH_ENTRIES = 2**22
 
 
 @dataclass(frozen=True)
-class Task:
+class SearchTask:
     """What is asked for.
 
     Attributes:
@@ -117,7 +117,7 @@ class Found:
         return min(self.stages, key=lambda stage: stage.value)
 
 
-def search(task: Task) -> Found:
+def search(task: SearchTask) -> Found:
     """Search a codeword with a small certificate.
 
     Raises:
@@ -125,9 +125,9 @@ def search(task: Task) -> Found:
     """
     base = flattened(task.network)
     plan = plan_of(base)
-    words = {"uniform": spell(plan, quantise(plan, base, 8, "raw"), None)}
+    words = {"uniform": spell(plan, quantize(plan, base, 8, "raw"), None)}
     if task.reference:
-        changes = quantise(plan, base, 8, "own", task.reference)
+        changes = quantize(plan, base, 8, "own", task.reference)
         words["relative"] = spell(plan, changes, None, relative=True)
     shortest = min(math.fsum(lengths(plan, word).values()) for word in words.values())
     if not task.passes and shortest * math.log(2) > HOPELESS * task.m:
@@ -140,7 +140,7 @@ def search(task: Task) -> Found:
     return Found(plan, _measured(task, plan, base, words), passes, remark)
 
 
-def _search_further(task: Task, plan: Plan, base: Network, words: dict[str, Codeword]) -> int:
+def _search_further(task: SearchTask, plan: Plan, base: Network, words: dict[str, Codeword]) -> int:
     simple = simplified(base)
     compact, kept = compacted(simple)
     sample = _load(task, base, compact, kept[plan.axes.nodes[0]])
@@ -155,7 +155,7 @@ def _search_further(task: Task, plan: Plan, base: Network, words: dict[str, Code
 
 
 def _best_by_k_means(
-    task: Task, plan: Plan, simple: Network, compact: Network, sample: Sample, groups: Groups
+    task: SearchTask, plan: Plan, simple: Network, compact: Network, sample: Sample, groups: Groups
 ) -> Codeword:
     small = plan_of(compact)
     tried = max(TRIAL_SAMPLES, math.floor(TRIAL_WORK / _work_of(compact)))
@@ -163,14 +163,14 @@ def _best_by_k_means(
     found: list[tuple[float, Codeword]] = []
     for size in SIZES:
         for mode in ("own", "shared"):
-            word = spell(plan, quantise(plan, simple, size, mode), groups)
-            trial = realise(small, spell(small, quantise(small, compact, size, mode), None), compact)
+            word = spell(plan, quantize(plan, simple, size, mode), groups)
+            trial = dequantize(small, spell(small, quantize(small, compact, size, mode), None), compact)
             found.append((_value(task, plan, word, sample.errors(trial), sample), word))
     return min(found, key=lambda pair: pair[0])[1]
 
 
 def _joint(
-    task: Task,
+    task: SearchTask,
     plan: Plan,
     compact: Network,
     kept: tuple[torch.Tensor, ...],
@@ -185,7 +185,7 @@ def _joint(
 
     def judge() -> tuple[float, Codeword]:
         nonlocal groups
-        layers = trainer.quantised(small, kept, plan)
+        layers = trainer.quantized(small, kept, plan)
         groups = refine_groups(plan, counts_of([layer.mask for layer in layers]), False, groups)
         word = spell(plan, layers, groups)
         return _value(task, plan, word, trainer.errors(), sample), word
@@ -206,14 +206,14 @@ def _joint(
     return best_value, best_word
 
 
-def _value(task: Task, plan: Plan, word: Codeword, errors: int, sample: Sample) -> float:
+def _value(task: SearchTask, plan: Plan, word: Codeword, errors: int, sample: Sample) -> float:
     bits = math.fsum(lengths(plan, word).values())
     scaled = round(errors * task.m / sample.y.numel())
     return certificate(scaled, task.m, bits + task.price, task.delta)
 
 
-def _measured(task: Task, plan: Plan, base: Network, words: dict[str, Codeword]) -> tuple[Stage, ...]:
-    networks = {name: realise(plan, word, base, task.reference or None) for name, word in words.items()}
+def _measured(task: SearchTask, plan: Plan, base: Network, words: dict[str, Codeword]) -> tuple[Stage, ...]:
+    networks = {name: dequantize(plan, word, base, task.reference or None) for name, word in words.items()}
     errors = dict.fromkeys(words, 0)
     with torch.no_grad():
         for x, y in _batches(task, base):
@@ -228,13 +228,13 @@ def _measured(task: Task, plan: Plan, base: Network, words: dict[str, Codeword])
     return tuple(stages)
 
 
-def _batches(task: Task, network: Network) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+def _batches(task: SearchTask, network: Network) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
     widest = max(math.prod(node.shape) for node in network.nodes)
     for x, y in task.split.batches(max(1, min(4096, BATCH_ENTRIES // widest))):
         yield torch.from_numpy(x), torch.from_numpy(y)
 
 
-def _load(task: Task, base: Network, compact: Network, kept: torch.Tensor) -> Sample:
+def _load(task: SearchTask, base: Network, compact: Network, kept: torch.Tensor) -> Sample:
     """Read as many samples as have room, into one block of memory: pieces that are put together afterwards take twice as much."""
     room = min(task.m, max(1, SAMPLE_BYTES // (4 * compact.inputs)))
     images = torch.empty(room, *compact.nodes[0].shape, dtype=torch.float32)
@@ -250,7 +250,7 @@ def _load(task: Task, base: Network, compact: Network, kept: torch.Tensor) -> Sa
     return Sample(images[:count].to(task.device), labels[:count].to(task.device))
 
 
-def _passes(network: Network, task: Task) -> int:
+def _passes(network: Network, task: SearchTask) -> int:
     if task.passes is not None:
         return task.passes
     possible = math.floor(WORK / (3 * task.m * _work_of(network)))

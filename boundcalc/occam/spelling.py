@@ -9,7 +9,7 @@ import torch
 
 from boundcalc.network.network import Network
 from boundcalc.occam.blocks import Groups, one_group
-from boundcalc.occam.codebooks import assigned, nearest_half, quantised
+from boundcalc.occam.codebooks import assigned, nearest_half, quantized
 from boundcalc.occam.codeword import BiasWord, Codeword, LayerPlan, LayerWord, Plan, Values
 from boundcalc.occam.skeleton import with_weights
 from boundcalc.occam.transmit import lengths
@@ -19,7 +19,7 @@ _NONE = Values(np.zeros(0, dtype=np.float16), np.zeros(0, dtype=np.int64))
 
 
 @dataclass(frozen=True, eq=False)
-class Quantised:
+class Quantized:
     """A layer's numbers after quantisation, in the network's own order.
 
     Attributes:
@@ -39,9 +39,9 @@ def masks_of(plan: Plan, network: Network) -> list[np.ndarray]:
     return [(stored[layer.name].weight != 0).reshape(layer.shape).numpy(force=True) for layer in plan.layers]
 
 
-def quantise(
+def quantize(
     plan: Plan, network: Network, size: int, bias_mode: str, reference: Reference | None = None
-) -> list[Quantised]:
+) -> list[Quantized]:
     """Quantise every layer to codebooks of at most `size` values by k-means.
 
     Args:
@@ -53,28 +53,28 @@ def quantise(
     """
     stored = {layer.name: layer for layer in network.stored()}
     return [
-        _quantised_layer(
+        _quantized_layer(
             layer, stored[layer.name].weight, stored[layer.name].bias, size, bias_mode, reference
         )
         for layer in plan.layers
     ]
 
 
-def _quantised_layer(
+def _quantized_layer(
     plan: LayerPlan,
     weight: torch.Tensor,
     bias: torch.Tensor | None,
     size: int,
     bias_mode: str,
     reference: Reference | None,
-) -> Quantised:
+) -> Quantized:
     mask = (weight != 0).reshape(plan.shape).numpy(force=True)
     start_weight, start_bias = starts(plan, reference)
     numbers = (weight.reshape(plan.shape).numpy(force=True) - start_weight)[mask]
     if bias is None:
-        return Quantised(mask, quantised(numbers, size), None)
+        return Quantized(mask, quantized(numbers, size), None)
     offsets = bias.numpy(force=True) - start_bias
-    return Quantised(mask, *_with_bias(numbers, offsets, size, bias_mode))
+    return Quantized(mask, *_with_bias(numbers, offsets, size, bias_mode))
 
 
 def _with_bias(numbers: np.ndarray, offsets: np.ndarray, size: int, mode: str) -> tuple[Values, BiasWord]:
@@ -82,10 +82,10 @@ def _with_bias(numbers: np.ndarray, offsets: np.ndarray, size: int, mode: str) -
     if mode == "raw":
         halves = nearest_half(offsets)
         everyone = np.ones_like(coded)
-        return quantised(numbers, size), BiasWord("raw", everyone, Values(halves, np.arange(halves.size)))
+        return quantized(numbers, size), BiasWord("raw", everyone, Values(halves, np.arange(halves.size)))
     if mode == "own" or numbers.size == 0:
         return unshared(numbers, offsets, size)
-    together = quantised(np.concatenate([numbers, offsets[coded]]), size)
+    together = quantized(np.concatenate([numbers, offsets[coded]]), size)
     return shared(numbers, offsets, together.codebook)
 
 
@@ -99,8 +99,8 @@ def unshared(numbers: np.ndarray, offsets: np.ndarray, size: int) -> tuple[Value
     """
     coded = offsets != 0
     if not coded.any():
-        return quantised(numbers, size), BiasWord("none", coded, _NONE)
-    return quantised(numbers, size), BiasWord("own", coded, quantised(offsets[coded], size))
+        return quantized(numbers, size), BiasWord("none", coded, _NONE)
+    return quantized(numbers, size), BiasWord("own", coded, quantized(offsets[coded], size))
 
 
 def shared(numbers: np.ndarray, offsets: np.ndarray, codebook: np.ndarray) -> tuple[Values, BiasWord]:
@@ -130,7 +130,7 @@ def starts(plan: LayerPlan, reference: Reference | None) -> tuple[np.ndarray, np
     return weight, bias
 
 
-def spell(plan: Plan, layers: list[Quantised], groups: Groups | None, *, relative: bool = False) -> Codeword:
+def spell(plan: Plan, layers: list[Quantized], groups: Groups | None, *, relative: bool = False) -> Codeword:
     """Write a quantised network as a codeword, each mask in the shorter of its two codes.
 
     Args:
@@ -147,8 +147,8 @@ def spell(plan: Plan, layers: list[Quantised], groups: Groups | None, *, relativ
     arranged = tuple(g[order] for g, order in zip(chosen, orders, strict=True))
     sizes = tuple(np.bincount(g).tolist() for g in arranged)
     words = [
-        _arranged(quantised_layer, orders[layer.rows], orders[layer.columns])
-        for layer, quantised_layer in zip(plan.layers, layers, strict=True)
+        _arranged(quantized_layer, orders[layer.rows], orders[layer.columns])
+        for layer, quantized_layer in zip(plan.layers, layers, strict=True)
     ]
     uniform = Codeword(relative, arranged, sizes, tuple(words))
     if groups is None:
@@ -163,7 +163,7 @@ def spell(plan: Plan, layers: list[Quantised], groups: Groups | None, *, relativ
     )
 
 
-def _arranged(layer: Quantised, rows: np.ndarray, columns: np.ndarray) -> LayerWord:
+def _arranged(layer: Quantized, rows: np.ndarray, columns: np.ndarray) -> LayerWord:
     place = np.full(layer.mask.shape, -1, dtype=np.int64)
     place[layer.mask] = layer.values.indices
     moved = place[rows][:, columns]
@@ -189,7 +189,7 @@ def _layer_costs(plan: Plan, word: Codeword) -> list[float]:
     ]
 
 
-def realise(plan: Plan, word: Codeword, network: Network, reference: Reference | None = None) -> Network:
+def dequantize(plan: Plan, word: Codeword, network: Network, reference: Reference | None = None) -> Network:
     """Return the network that a codeword describes.
 
     Args:

@@ -49,7 +49,7 @@ def run(given: Given) -> KernelAnalysis:
 
     options = given.options
     memory = ntk.MEMORY if options.max_memory is None else options.max_memory * 1e9
-    settings = ntk_part.Settings(
+    settings = ntk_part.KernelSettings(
         options.cells, options.batch, options.sigma_w2, options.exact, memory, options.learning_rate,
         options.mask_origin, options.delta, options.seed, given.device(), given.normalization(),
     )  # fmt: skip

@@ -20,7 +20,7 @@ from boundcalc.checkpoint import read
 from boundcalc.empirical.split import Split
 from boundcalc.files import read_json
 from boundcalc.network.load import from_checkpoint
-from boundcalc.occam.search import Task, search
+from boundcalc.occam.search import SearchTask, search
 from boundcalc.occam.state import state_dict
 from boundcalc.tickets import paths, storage
 
@@ -75,7 +75,7 @@ def certify(home: Path, level: int, module: nn.Module, examiner: Examiner) -> Ma
     network = from_checkpoint(checkpoint, module, examiner.shape)
     price = examiner.normalization.bits
     found = search(
-        Task(
+        SearchTask(
             network, examiner.split, examiner.m, DELTA, {}, examiner.device, examiner.seed, examiner.passes, price
         )
     )  # fmt: skip

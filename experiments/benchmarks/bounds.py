@@ -53,11 +53,11 @@ def resnet18_case() -> dict[str, float]:
 def occam_case() -> dict[str, float]:
     import boundcalc
     from boundcalc.empirical.datasets import open_data
-    from boundcalc.occam.search import Task, search
+    from boundcalc.occam.search import SearchTask, search
 
     folder = os.environ.get("MNIST")
     data = open_data(f"mnist:{folder}" if folder else _images())
-    task = Task(boundcalc.load(TICKET), data.train, 60_000, 0.05, {}, "cpu", 0, None)
+    task = SearchTask(boundcalc.load(TICKET), data.train, 60_000, 0.05, {}, "cpu", 0, None)
     seconds, found = timed(lambda: search(task))
     return {
         "seconds": seconds,

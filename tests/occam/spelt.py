@@ -16,7 +16,7 @@ from boundcalc.network.load import from_checkpoint
 from boundcalc.network.network import Network
 from boundcalc.network.ops import ChannelAffine
 from boundcalc.occam.codeword import BiasWord, Codeword, Plan, Values
-from boundcalc.occam.spelling import quantise, spell
+from boundcalc.occam.spelling import quantize, spell
 
 
 def _projected(m: nn.Module, x: Tensor) -> Tensor:
@@ -136,12 +136,12 @@ def words_of(plan: Plan, network: Network, seed: int = 0) -> list[tuple[Codeword
     generator = np.random.default_rng(seed)
     found: list[tuple[Codeword, dict[str, Tensor] | None]] = []
     for mode in ("raw", "own", "shared"):
-        layers = quantise(plan, network, 5, mode)
+        layers = quantize(plan, network, 5, mode)
         groups = random_groups(plan, generator)
         found += [(spell(plan, layers, None), None), (blockwise(spell(plan, layers, groups)), None)]
         found.append((spell(plan, layers, groups), None))
     reference = reference_of(network)
-    changes = quantise(plan, network, 4, "own", reference)
+    changes = quantize(plan, network, 4, "own", reference)
     found.append((spell(plan, changes, None, relative=True), reference))
     relative_groups = random_groups(plan, generator)
     found.append((blockwise(spell(plan, changes, relative_groups, relative=True)), reference))

@@ -11,7 +11,7 @@ from torch import nn
 from boundcalc.occam.blocks import _Search, counts_of, find_groups, one_group, refine_groups
 from boundcalc.occam.codeword import MAX_GROUPS, plan_of
 from boundcalc.occam.skeleton import flattened
-from boundcalc.occam.spelling import masks_of, quantise, spell
+from boundcalc.occam.spelling import masks_of, quantize, spell
 from boundcalc.occam.transmit import lengths
 
 
@@ -45,7 +45,7 @@ def test_the_search_counts_the_bits_of_the_code(name, relative):
     generator = np.random.default_rng(5)
     for _ in range(4):
         groups = random_groups(plan, generator)
-        word = blockwise(spell(plan, quantise(plan, base, 2, "own"), groups, relative=relative))
+        word = blockwise(spell(plan, quantize(plan, base, 2, "own"), groups, relative=relative))
         constant = 4 * len(plan.axes.axes) + len(plan.layers)
         assert search.bits(groups) + constant == pytest.approx(mask_and_axis_bits(plan, word), abs=1e-6)
 
@@ -82,7 +82,7 @@ def test_a_planted_partition_is_found():
     axis, inputs = plan.layers[0].rows, plan.layers[0].columns
     assert not set(groups[axis][hidden == 0]) & set(groups[axis][hidden == 1])
     assert np.array_equal(groups[inputs] == groups[inputs][0], pixels == 0)
-    layers = quantise(plan, base, 2, "own")
+    layers = quantize(plan, base, 2, "own")
     uniform, found = spell(plan, layers, None), spell(plan, layers, groups)
     assert mask_and_axis_bits(plan, found) < 0.8 * mask_and_axis_bits(plan, uniform)
     true = list(one_group(plan))
@@ -100,14 +100,14 @@ def test_degenerate_masks(fill, shape):
         groups = find_groups(plan, counts, relative)
         search = _Search(plan, counts, relative)
         assert search.bits(groups) <= search.bits(one_group(plan))
-        word = spell(plan, quantise(plan, base, 2, "own"), groups, relative=relative)
+        word = spell(plan, quantize(plan, base, 2, "own"), groups, relative=relative)
         assert np.isfinite(list(lengths(plan, word).values())).all()
 
 
 def test_a_word_takes_the_shorter_code_of_each_mask():
     generator = np.random.default_rng(2)
     base, plan, _ = network_of(generator.random((20, 30)) < 0.5, generator.random((5, 20)) < 0.5)
-    layers = quantise(plan, base, 2, "own")
+    layers = quantize(plan, base, 2, "own")
     word = spell(plan, layers, random_groups(plan, generator))
     plain = lengths(plan, spell(plan, layers, None))
     blocks = lengths(plan, blockwise(word))

@@ -33,7 +33,7 @@ from boundcalc.occam.coder import Meter, Writer
 from boundcalc.occam.codeword import Codeword, LayerPlan, Plan, plan_of
 from boundcalc.occam.exact import describe
 from boundcalc.occam.skeleton import flattened
-from boundcalc.occam.spelling import quantise, realise, spell
+from boundcalc.occam.spelling import dequantize, quantize, spell
 from boundcalc.occam.transmit import decode, encode, lengths
 
 
@@ -215,8 +215,8 @@ def test_order_of_hidden_units_does_not_change_the_function(name):
     x = inputs(network)
     generator = np.random.default_rng(7)
     for mode in ("raw", "own", "shared"):
-        layers = quantise(plan, base, 5, mode)
-        own = realise(plan, spell(plan, layers, None), base)
+        layers = quantize(plan, base, 5, mode)
+        own = dequantize(plan, spell(plan, layers, None), base)
         for layer, made in zip(layers, own.stored(), strict=True):
             weight = made.weight.numpy().reshape(layer.mask.shape)
             assert np.array_equal(weight != 0, layer.mask)
@@ -225,7 +225,7 @@ def test_order_of_hidden_units_does_not_change_the_function(name):
         for _ in range(3):
             word = spell(plan, layers, random_groups(plan, generator))
             for version in (word, blockwise(word)):
-                outputs = run(realise(plan, decode(plan, encode(plan, version)), base), x)
+                outputs = run(dequantize(plan, decode(plan, encode(plan, version)), base), x)
                 assert torch.allclose(outputs, plain, rtol=1e-12, atol=1e-12 * float(plain.abs().max()))
 
 
@@ -235,10 +235,10 @@ def test_hidden_units_really_are_reordered(name):
     base = flattened(network)
     plan = plan_of(base)
     assert any(axis.free for axis in plan.axes.axes)
-    layers = quantise(plan, base, 5, "own")
-    own = realise(plan, spell(plan, layers, None), base)
+    layers = quantize(plan, base, 5, "own")
+    own = dequantize(plan, spell(plan, layers, None), base)
     groups = tuple(np.arange(axis.size)[::-1] % 2 for axis in plan.axes.axes)
-    other = realise(plan, spell(plan, layers, tuple(np.ascontiguousarray(g) for g in groups)), base)
+    other = dequantize(plan, spell(plan, layers, tuple(np.ascontiguousarray(g) for g in groups)), base)
     assert any(not torch.equal(a.weight, b.weight) for a, b in zip(own.stored(), other.stored(), strict=True))
 
 
@@ -263,16 +263,16 @@ def test_differences_from_a_reference(name):
     base = flattened(network)
     plan = plan_of(base)
     reference = reference_of(base)
-    layers = quantise(plan, base, 4, "own", reference)
+    layers = quantize(plan, base, 4, "own", reference)
     word = spell(plan, layers, None, relative=True)
-    made = {layer.name: layer for layer in realise(plan, word, base, reference).stored()}
+    made = {layer.name: layer for layer in dequantize(plan, word, base, reference).stored()}
     for layer, changes in zip(plan.layers, layers, strict=True):
         start = reference[f"{layer.name}.weight"].numpy().reshape(layer.shape)
         exact = np.where(changes.mask, start, 0)
         exact[changes.mask] += changes.values.numbers
         assert np.array_equal(made[layer.name].weight.numpy().reshape(layer.shape), exact.astype(np.float32))
     with pytest.raises(ValueError, match="reference"):
-        realise(plan, word, base)
+        dequantize(plan, word, base)
 
 
 @given(st.binary(max_size=200))
@@ -310,7 +310,7 @@ def test_degenerate_masks():
         plan = plan_of(base)
         for word, reference in words_of(plan, base):
             assert same_word(decode(plan, encode(plan, word)), word)
-            assert torch.isfinite(run(realise(plan, word, base, reference), inputs(base))).all()
+            assert torch.isfinite(run(dequantize(plan, word, base, reference), inputs(base))).all()
 
 
 def test_bits_of_a_network_counted_by_hand():
@@ -321,7 +321,7 @@ def test_bits_of_a_network_counted_by_hand():
         module[2].weight.copy_(torch.tensor([[1.0, 0.0, 0.0]]))
     base = flattened(captured(module, (2,)))
     plan = plan_of(base)
-    found = lengths(plan, spell(plan, quantise(plan, base, 2, "own"), None))
+    found = lengths(plan, spell(plan, quantize(plan, base, 2, "own"), None))
     first = 6 + 32 + math.log2(math.comb(4, 1)) + math.log2(3)
     expected = {
         "reference": 1.0,
@@ -339,9 +339,9 @@ def test_quantised_networks_are_described_without_loss(name):
     _, network = ready(name)
     base = flattened(network)
     plan = plan_of(base)
-    made = realise(plan, spell(plan, quantise(plan, base, 4, "shared"), None), base)
+    made = dequantize(plan, spell(plan, quantize(plan, base, 4, "shared"), None), base)
     own_plan, word = describe(made)
-    back = realise(own_plan, decode(own_plan, encode(own_plan, word)), flattened(made))
+    back = dequantize(own_plan, decode(own_plan, encode(own_plan, word)), flattened(made))
     x = inputs(network)
     assert torch.allclose(run(back, x), run(made, x), rtol=1e-12, atol=1e-12)
 
@@ -378,6 +378,6 @@ def test_sections_add_up_to_the_bytes():
     _, network = ready("deep")
     base = flattened(network)
     plan = plan_of(base)
-    word = spell(plan, quantise(plan, base, 3, "own"), None)
+    word = spell(plan, quantize(plan, base, 3, "own"), None)
     changed = replace(word, layers=(replace(word.layers[0], blockwise=True), *word.layers[1:]))
     assert sum(lengths(plan, changed).values()) == pytest.approx(sum(lengths(plan, word).values()), abs=1e-9)

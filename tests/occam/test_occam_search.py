@@ -25,17 +25,17 @@ from boundcalc.occam import search as searching
 from boundcalc.occam.coder import log2_binomial
 from boundcalc.occam.codeword import plan_of
 from boundcalc.occam.kl import certificate
-from boundcalc.occam.search import Task, search
+from boundcalc.occam.search import SearchTask, search
 from boundcalc.occam.skeleton import flattened
-from boundcalc.occam.spelling import quantise, realise, spell
+from boundcalc.occam.spelling import dequantize, quantize, spell
 from boundcalc.occam.transmit import decode, encode, lengths
 
 DELTA = 0.05
 
 
-def task(network, data, passes: int | None = 0, reference=None, seed: int = 0) -> Task:
+def task(network, data, passes: int | None = 0, reference=None, seed: int = 0) -> SearchTask:
     split = open_data(data).train
-    return Task(network, split, split.m, DELTA, reference or {}, "cpu", seed, passes)
+    return SearchTask(network, split, split.m, DELTA, reference or {}, "cpu", seed, passes)
 
 
 def arrays(m: int, inputs: int, classes: int, seed: int = 0):
@@ -77,7 +77,7 @@ def trained(
     return module
 
 
-def digits_task(module, **changes) -> Task:
+def digits_task(module, **changes) -> SearchTask:
     x, y = digits()
     return task(captured(module, (64,)), (x, y, x[:5], y[:5]), **changes)
 
@@ -104,7 +104,7 @@ def test_every_stage_states_what_its_codeword_says():
     assert found.passes == 8
     for stage in found.stages:
         data = encode(found.plan, stage.word)
-        again = realise(
+        again = dequantize(
             found.plan, decode(found.plan, data), flattened(captured(trained(24, density=0.2), (64,)))
         )
         assert all(
@@ -302,7 +302,7 @@ def test_images(name):
     generator = np.random.default_rng(0)
     x, y = generator.random((6000, *shape)).astype(np.float32), generator.integers(0, 3, 6000)
     split = open_data((x, y, x[:4], y[:4])).train
-    found = search(Task(network, split, 6000, DELTA, {}, "cpu", 0, 3))
+    found = search(SearchTask(network, split, 6000, DELTA, {}, "cpu", 0, 3))
     for stage in found.stages:
         assert stage.errors == recounted(stage.network, x, y)
     assert {"uniform", "graphon"} <= {stage.name for stage in found.stages}
@@ -359,8 +359,8 @@ def test_coverage_of_a_tiny_class_of_networks():
             module[0].weight.copy_(torch.tensor([digits_of[:3]]))
             module[0].bias.fill_(digits_of[3])
         own = flattened(captured(module, (3,)))
-        word = spell(plan, quantise(plan, own, 2, "shared"), None)
-        outputs = run(realise(plan, decode(plan, encode(plan, word)), base), torch.from_numpy(x))[
+        word = spell(plan, quantize(plan, own, 2, "shared"), None)
+        outputs = run(dequantize(plan, decode(plan, encode(plan, word)), base), torch.from_numpy(x))[
             :, 0
         ].numpy()
         wrong.append(~(outputs * (2 * y - 1) > 0))

@@ -14,14 +14,14 @@ from boundcalc.errors import BoundcalcError
 from boundcalc.network.forward import run
 from boundcalc.occam.codeword import plan_of
 from boundcalc.occam.skeleton import flattened
-from boundcalc.occam.spelling import quantise, realise, spell
+from boundcalc.occam.spelling import dequantize, quantize, spell
 from boundcalc.occam.state import state_dict
 
 
 def certified_of(network, mode="own"):
     base = flattened(network)
     plan = plan_of(base)
-    return realise(plan, spell(plan, quantise(plan, base, 5, mode), None), base)
+    return dequantize(plan, spell(plan, quantize(plan, base, 5, mode), None), base)
 
 
 def loaded(module: nn.Module, network, certified) -> nn.Module:

@@ -20,7 +20,7 @@ from boundcalc.bounds import Bound, Homogeneous, registry
 from boundcalc.errors import NotCovered
 from boundcalc.network.load import from_checkpoint
 from boundcalc.occam.codeword import plan_of
-from boundcalc.occam.spelling import quantise, spell
+from boundcalc.occam.spelling import quantize, spell
 
 TABLE = Path(__file__).parents[2] / "docs" / "howto" / "check-the-theory.md"
 UNITS = {"peeling", "path_norm"}
@@ -145,7 +145,7 @@ def test_drawn_modules(drawn, data):
     testing.check_masked_structure(subject)
     with suppress(NotCovered):
         testing.check_toeplitz(network)
-    word = spell(plan_of(network), quantise(plan_of(network), network, 4, "own"), None)
+    word = spell(plan_of(network), quantize(plan_of(network), network, 4, "own"), None)
     testing.check_code(plan_of(network), word)
 
 
@@ -202,7 +202,7 @@ def test_kraft(sizes):
 def test_codes_of_networks(network, mode):
     subject = problem(network).network
     plan = plan_of(subject)
-    testing.check_code(plan, spell(plan, quantise(plan, subject, 4, mode), None))
+    testing.check_code(plan, spell(plan, quantize(plan, subject, 4, mode), None))
 
 
 def test_a_users_own_bound():

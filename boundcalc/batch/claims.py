@@ -65,7 +65,7 @@ class Failure:
     """Why nothing came of one checkpoint.
 
     Attributes:
-        error: one line.
+        error: the reason, one line without the checkpoint's path, which is the row's.
         refused: whether another try would end in the same way.
         seconds: of work.
     """
@@ -205,7 +205,7 @@ class Claims:
             raise UsageError(f"{self.path}: cannot be written: {error}") from error
 
     def _seen(self, key: Key) -> None:
-        """Note where a content is now; results of a file that was moved follow it, with the message of a failure."""
+        """Note where a content is now; results of a file that was moved follow it, and so does its failure."""
         query = (
             "SELECT path FROM paths WHERE sha256 = ?1 UNION SELECT path FROM checkpoints WHERE sha256 = ?1"
         )
@@ -214,8 +214,8 @@ class Claims:
         gone = [one for one in known if not os.path.exists(on_disk(one))]
         self.connection.executemany("DELETE FROM paths WHERE path = ?", [(one,) for one in gone])
         self.connection.executemany(
-            "UPDATE checkpoints SET error = replace(error, path, ?), path = ? WHERE sha256 = ? AND path = ?",
-            [(path, path, key.sha256, one) for one in gone],
+            "UPDATE checkpoints SET path = ? WHERE sha256 = ? AND path = ?",
+            [(path, key.sha256, one) for one in gone],
         )
         self.connection.execute("INSERT OR REPLACE INTO paths VALUES (?, ?)", (path, key.sha256))
         # a file that was broken and has other content now is no failure any more, nor is a folder that could not be listed

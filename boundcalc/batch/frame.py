@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from boundcalc.batch.store import opened
 from boundcalc.batch.subjects import subject_finder
-from boundcalc.report.csv_view import row_subject
 from boundcalc.report.frames import need_pandas
+from boundcalc.report.number_rows import row_subject
 
 if TYPE_CHECKING:
     import pandas
@@ -45,7 +45,7 @@ def records(store: str | Path) -> Iterator[dict[str, Any]]:
         subject = subject_finder(found)
         for row, quantity in found.quantities():
             part, name = quantity.part, quantity.name
-            of = subject(row.id, name) if part == "bounds" else row_subject(part, name, quantity.quantity)
+            of = subject(row.id, name) if part == "bounds" else row_subject(part, name, quantity.entry)
             cells = (*(getattr(row, name) for name in ROW_COLUMNS), *quantity, of)
             yield dict(zip(LONG_COLUMNS, cells, strict=True))
 

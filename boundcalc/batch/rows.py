@@ -29,7 +29,7 @@ class Row:
         surviving: of them, not zero.
         density: surviving / parameters.
         seconds: of work.
-        error: why it failed, one line.
+        error: why it failed, one line without the path.
         refused: whether the checkpoint or data was refused, so that another try would end in the same way.
         finished: seconds since the epoch, UTC.
     """
@@ -62,9 +62,16 @@ class Quantity(NamedTuple):
     source: str
     reason: str
 
+    @property
+    def entry(self) -> str:
+        """The entry of the part that the number lies in."""
+        return self.quantity.partition(".")[0]
+
 
 COLUMNS = ", ".join(f"checkpoints.{field.name}" for field in fields(Row))
-_REFUSED = [field.name for field in fields(Row)].index("refused")
+_REFUSED, _ERROR, _PATH = (
+    [field.name for field in fields(Row)].index(name) for name in ("refused", "error", "path")
+)
 QUANTITY_COLUMNS = ", ".join(f"quantities.{name}" for name in Quantity._fields)
 
 
@@ -90,6 +97,8 @@ def row_of(cells: tuple[Any, ...]) -> Row:
     """Return the row of columns `COLUMNS`."""
     values = list(cells)
     values[_REFUSED] = bool(values[_REFUSED])
+    if isinstance(values[_ERROR], str):  # stores of version 0.1 have the path in front
+        values[_ERROR] = values[_ERROR].removeprefix(f"{values[_PATH]}: ")
     return Row(*values)
 
 

@@ -16,7 +16,6 @@ from multiprocessing.process import BaseProcess
 from typing import Protocol
 
 from boundcalc.batch.claims import Failure, Result
-from boundcalc.batch.names import stored
 from boundcalc.batch.worker import Task, told, work
 from boundcalc.errors import UsageError
 from boundcalc.extras import install
@@ -72,12 +71,12 @@ def outcome(task: Task, future: Future[Outcome]) -> Outcome:
     try:
         return future.result()
     except (BrokenProcessPool, CancelledError):
-        return Failure(f"{stored(task.path)}: {KILLED}", refused=False)
+        return Failure(KILLED, refused=False)
     except KeyboardInterrupt:
         raise
     except BaseException as problem:
         lost = type(problem).__name__ == "KilledWorker"
-        return Failure(f"{stored(task.path)}: {KILLED}" if lost else told(task.path, problem), refused=False)
+        return Failure(KILLED if lost else told(task.path, problem), refused=False)
 
 
 def cores() -> int:

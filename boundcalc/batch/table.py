@@ -21,8 +21,9 @@ from boundcalc.batch.store import Store
 from boundcalc.batch.subjects import subject_finder
 from boundcalc.errors import UsageError
 from boundcalc.report import csv_cells
-from boundcalc.report.csv_view import HEADER, row_subject
+from boundcalc.report.csv_view import HEADER
 from boundcalc.report.document import Column, Grid, Section
+from boundcalc.report.number_rows import row_subject
 from boundcalc.report.numbers import NULL, percent, plain, upper
 from boundcalc.report.subjects import ERROR, EXCESS
 from boundcalc.report.text import one_line
@@ -153,8 +154,7 @@ def failures(store: Store, rows: Iterable[Row], damage: Iterable[Damage] = ()) -
     """Yield a path and a reason for every path without a result, then for every damaged row."""
     for row in rows:
         if row.state == "failed":
-            reason = (row.error or "").removeprefix(f"{row.path}: ")
-            yield from ((path, reason) for path in _places(store, row))
+            yield from ((path, row.error or "") for path in _places(store, row))
     yield from ((one.path, one.reason) for one in damage)
 
 
@@ -267,9 +267,10 @@ def _common(paths: Sequence[str]) -> str:
 
 def _csv_rows(store: Store, ids: Sequence[int] | None, damage: Sequence[Damage]) -> Iterator[tuple[str, ...]]:
     subject = subject_finder(store)
-    for row, (part, name, quantity, value, *origin) in store.quantities(ids):
+    for row, found in store.quantities(ids):
+        part, name, quantity, value, *origin = found
         number = "" if value is None else repr(value)
-        of = subject(row.id, name) if part == "bounds" else row_subject(part, name, quantity)
+        of = subject(row.id, name) if part == "bounds" else row_subject(part, name, found.entry)
         texts = (row.path, *map(_text, (part, name, quantity)), number, *map(_text, origin))
         yield (*texts, row.sha256, row.settings, row.version, of)
     for row in store.rows(ids):
@@ -299,6 +300,10 @@ def _json(store: Store, ids: Sequence[int] | None, damage: Sequence[Damage]) -> 
     return f'{opening}, "checkpoints": [\n{_JOIN.join(items)}\n]}}\n'
 
 
+def _told(row: Row) -> str | None:
+    return None if row.error is None else f"{row.path}: {row.error}"
+
+
 def _item(store: Store, row: Row, damage: Damage | None) -> str:
     facts = {
         "path": row.path,
@@ -307,7 +312,7 @@ def _item(store: Store, row: Row, damage: Damage | None) -> str:
         "settings": row.settings,
         "version": row.version,
         "state": row.state if damage is None else DAMAGED,
-        "error": row.error if damage is None else damage.reason,
+        "error": _told(row) if damage is None else damage.reason,
         "seconds": row.seconds,
     }
     report = store.report_text(row.id) if row.state == "done" and damage is None else "null"

@@ -83,9 +83,7 @@ def _analysed(task: Task, start: float) -> Result | Failure:
     from boundcalc.report.assemble import assemble
 
     if task.version != __version__:
-        return Failure(
-            f"{stored(task.path)}: the worker has boundcalc {__version__}, not {task.version}", refused=False
-        )
+        return Failure(f"the worker has boundcalc {__version__}, not {task.version}", refused=False)
     limit_threads(task.threads)
     options = task.options
     if isinstance(options.data, str):
@@ -94,7 +92,7 @@ def _analysed(task: Task, start: float) -> Result | Failure:
         )
     checkpoint = checkpoint_of(task.path, options)
     if checkpoint.sha256 != task.sha256 or _has_changed(task):
-        return Failure(f"{stored(task.path)}: {CHANGED}", refused=False)
+        return Failure(CHANGED, refused=False)
     findings = find(checkpoint, options)
     tree = assemble(replace(findings, options=task.options)).to_dict()
     tree["checkpoint"]["path"] = stored(task.path)
@@ -119,20 +117,20 @@ def quantities(tree: dict[str, Any]) -> Iterator[Quantity]:
     Yields:
         A row each.
     """
-    from boundcalc.report.csv_view import cells
+    from boundcalc.report.number_rows import number_rows
 
-    rows = list(cells(tree))
-    lengths = Counter((part, name, quantity.partition("[")[0]) for part, name, quantity, *_ in rows)
-    for part, name, quantity, value, status, source, reason, _ in rows:
-        if lengths[part, name, quantity.partition("[")[0]] <= LONGEST_ARRAY:
-            yield Quantity(part, name, quantity, _number(value), status, source, reason)
+    rows = list(number_rows(tree))
+    lengths = Counter((row.part, row.name, row.array) for row in rows if row.array)
+    for row in rows:
+        if lengths[row.part, row.name, row.array] <= LONGEST_ARRAY:
+            yield Quantity(
+                row.part, row.name, row.quantity, _storable(row.value), row.status, row.source, row.reason
+            )
 
 
-def _number(text: str) -> int | float | None:
-    if not text:
-        return None
-    value = float(text)
-    return int(text) if text.lstrip("-").isdigit() and abs(value) < 2**63 else value
+def _storable(value: int | float | None) -> int | float | None:
+    """Return a number as SQLite holds it: an integer of at most 64 bits, else a float."""
+    return value if not isinstance(value, int) or abs(value) < 2**63 else float(value)
 
 
 @lru_cache(maxsize=1)
@@ -156,22 +154,21 @@ def limit_threads(threads: int) -> None:
 
 
 def told(path: str, problem: BaseException) -> str:
-    """Return the one line that a store keeps of a failure: the checkpoint as the store calls it, then what happened.
+    """Return the one line that a store keeps of a failure: what happened, without the checkpoint's path.
 
     Args:
         path: of the checkpoint.
         problem: what was raised.
     """
-    text = str(problem) if isinstance(problem, BoundcalcError) else first_line(problem)
     if isinstance(problem, CheckpointError) and problem.path == path:
-        text = message(problem.problem)
-    return f"{stored(path)}: {text}"
+        return message(problem.problem)
+    return str(problem) if isinstance(problem, BoundcalcError) else first_line(problem)
 
 
 def _failure(task: Task, problem: BaseException, seconds: float) -> Failure:
     """Return what is filed; final where the same content would be refused again: at fault itself, read without code of the user."""
     if os.path.lexists(task.path) and _has_changed(task):
-        return Failure(f"{stored(task.path)}: {CHANGED}", refused=False, seconds=seconds)
+        return Failure(CHANGED, refused=False, seconds=seconds)
     refused = isinstance(problem, CheckpointError | DataError) and task.options.model is None
     final = refused and os.path.exists(task.path) and task.sha256 != by_path(Path(task.path))
     return Failure(told(task.path, problem), final, seconds)

@@ -82,8 +82,7 @@ def _tell(store: Store, done: Summary, missing: int) -> None:
     for path, number in done.found.items():
         if number in failed:
             row = failed[number]
-            reason = (row.error or "").removeprefix(f"{row.path}: ")
-            note(f"{short_path(stored(path))}: {reason}")
+            note(f"{short_path(stored(path))}: {row.error or ''}")
     counts = [
         f"{done.paths} paths",
         f"{done.done} analysed",

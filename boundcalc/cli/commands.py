@@ -23,7 +23,7 @@ class Command:
 ALL = (
     Command("compare", "A B...", "networks side by side, and how far their masks are apart"),
     Command("batch", "PATH...", "checkpoints by the hundred into one store"),
-    Command("plot", "STORE|CHECKPOINT...", "figures for a paper: pdf, svg or png"),
+    Command("plot", "SOURCE...", "figures for a paper: pdf, svg or png"),
     Command("explain", "BOUND", "what a bound says, and why it holds"),
     Command("bounds", "", "every bound with its status, source and assumptions"),
     Command("formats", "", "which checkpoints can be read"),

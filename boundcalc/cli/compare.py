@@ -79,7 +79,7 @@ def _stored(given: argparse.Namespace, options: Options) -> Comparison:
         rows = {row.id: row for row in store.rows(done.ids)}
         for row in rows.values():
             if row.error is not None:
-                raise CheckpointError(row.path, row.error.removeprefix(f"{row.path}: "))
+                raise CheckpointError(row.path, row.error)
         reports = [store.report(done.found[str(place)]) for _, place in places]
     names = [name for name, _ in places]
     for name, report in zip(names, reports, strict=True):

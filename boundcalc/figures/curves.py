@@ -45,13 +45,22 @@ def against_density(
             found = read(ticket)
             if found is None or ticket.density is None or (log and found[0] <= 0):
                 continue
-            height = math.log10(found[0]) if log else found[0]
-            points.append((math.log10(ticket.density), height))
-            heights.append(height)
-            gid = marks(f"{ticket.name}: {name} {found[1]}, density {percent(ticket.density)}", found[2])
-            axes.plot(*zip(points[-1], strict=False), gid=gid, linestyle="none", color=style["color"], marker=style["marker"],
-                      markersize=4, clip_on=False)  # fmt: skip
+            place = math.log10(ticket.density), math.log10(found[0]) if log else found[0]
+            label = f"{ticket.name}: {name} {found[1]}, density {percent(ticket.density)}"
+            points.append((*place, marks(label, found[2])))
+        heights += [y for _, y, _ in points]
         if points:
-            (line,) = axes.plot([x for x, _ in points], [y for _, y in points], markersize=4, **style)
+            (line,) = axes.plot([x for x, _, _ in points], [y for _, y, _ in points], markersize=4, **style)
             first = first or line
+        for x, y, gid in points:
+            axes.plot(
+                [x],
+                [y],
+                gid=gid,
+                linestyle="none",
+                color=style["color"],
+                marker=style["marker"],
+                markersize=4,
+                clip_on=False,
+            )
     return first, heights

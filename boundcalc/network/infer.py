@@ -77,6 +77,7 @@ def _read(given: Checkpoint, input_shape: tuple[int, ...] | None, shared: Groups
         "inferred from shapes and keys",
         shape,
         tuple(assumptions),
+        inferred=True,
     )
 
 

@@ -55,6 +55,7 @@ class Network:
         set_aside: key of every other tensor of the file, and why it is not part of this network.
         unplaced: why the architecture is not known, and what to do; empty where it is. Such a network is its weights and no more:
             input, outputs and depth say nothing.
+        inferred: whether the architecture was inferred from shapes and keys, as the assumptions say.
 
     Raises:
         ValueError: nodes out of order, no input, or no weights.
@@ -67,6 +68,7 @@ class Network:
     roles: tuple[tuple[str, str], ...] = field(default=())
     set_aside: tuple[tuple[str, str], ...] = field(default=())
     unplaced: str = ""
+    inferred: bool = False
 
     def __post_init__(self) -> None:
         if not self.nodes or not isinstance(self.nodes[0], Input):

@@ -10,7 +10,7 @@ from boundcalc.parts.layer_grid import cell
 from boundcalc.parts.part import NO_DATA, Given, NotRun, Option, Part, Quantity
 from boundcalc.report.document import Section
 from boundcalc.report.numbers import plain, show, upper
-from boundcalc.report.origin import Origin, note_of, of_source
+from boundcalc.report.origin import Origin, of_source
 from boundcalc.report.text import one_line
 
 if TYPE_CHECKING:
@@ -149,11 +149,10 @@ def _residual(found: Residual | None, own: bool) -> Tree | None:
 
 def origin(part: Tree, key: str = "") -> Origin:
     """Return the origin of a number of the part by its key."""
-    note = note_of(part)
     if key == "kernel_bound" and part.get("kernel_bound") is not None:
         of = one_line(show((part.get("bound") or {}).get("of") or ""))
-        return of_source("theorem", part, f"Bounds the {of}. {note}" if of else note)
-    return of_source("computed", part, note)
+        return of_source("theorem", part, f"Bounds the {of}." if of else "")
+    return of_source("computed", part)
 
 
 def sections(tree: Tree) -> tuple[Section, ...]:

@@ -9,7 +9,7 @@ from boundcalc.parts.layer_grid import Field, cell, layer_grid, mean_over_layers
 from boundcalc.parts.part import Given, Option, Part, Quantity
 from boundcalc.report.document import Section
 from boundcalc.report.numbers import interval, percent, show
-from boundcalc.report.origin import Origin, note_of, of_source
+from boundcalc.report.origin import Origin, of_source
 
 if TYPE_CHECKING:
     from boundcalc.graphon.held_out import HeldOut
@@ -99,15 +99,15 @@ def _chain(found: MaskGraphons) -> Tree:
 
 def of_cut(part: Tree) -> Origin:
     """Return the origin of a cut norm's interval."""
-    return of_source("theorem", part, f"Both ends of the interval are proved. {note_of(part)}")
+    return of_source("theorem", part, "Both ends of the interval are proved.")
 
 
 def _exact(part: Tree) -> Origin:
-    return of_source("exact", part, note_of(part))
+    return of_source("exact", part)
 
 
 def _computed(part: Tree) -> Origin:
-    return of_source("computed", part, note_of(part))
+    return of_source("computed", part)
 
 
 def _held_out_bits(part: Tree) -> Origin:

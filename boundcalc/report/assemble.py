@@ -111,6 +111,7 @@ def _network(findings: Findings) -> dict[str, Any]:
         "outputs": network.outputs if known else None,
         "depth": network.depth if known else None,
         "source": network.source,
+        "inferred": network.inferred,
         "unplaced": network.unplaced or None,
         "assumptions": list(network.assumptions),
         "layers": [_layer(layer, findings) for layer in (network.layers() if known else network.counted())],

@@ -126,7 +126,7 @@ def _network(tree: Tree) -> Section | None:
         notes.append("Margins are not known: a value bounds the error less the margin error, not the error.")
     notes += _at_once(tree)
     notes += _explained(named)
-    if str((tree.get("network") or {}).get("source", "")).startswith("inferred"):
+    if (tree.get("network") or {}).get("inferred"):
         notes.append("The architecture is inferred: every line speaks of the network as assumed above.")
     return Section(f"Your network: bounds on {what}", "bounds", grid=Grid(COLUMNS, rows), notes=tuple(notes))
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from boundcalc.errors import UsageError
 from boundcalc.extras import install
-from boundcalc.report.csv_view import HEADER, cells, is_graphon_cell
+from boundcalc.report.csv_view import HEADER
+from boundcalc.report.number_rows import number_rows
 
 if TYPE_CHECKING:
     import pandas
@@ -27,9 +28,8 @@ def numbers(tree: Tree) -> pandas.DataFrame:
         UsageError: pandas is not installed.
     """
     path = str((tree.get("checkpoint") or {}).get("path", ""))
-    rows = [(path, *row) for row in cells(tree) if not is_graphon_cell(row[0], row[2])]
+    rows = [(path, *row[:-1]) for row in number_rows(tree) if not row.of_graphon]
     frame = need_pandas().DataFrame(rows, columns=list(HEADER))
-    frame["value"] = [float(value) if value else None for value in frame["value"]]
     return frame.astype({"value": "float64"})
 
 

@@ -77,14 +77,25 @@ class Block:
 
 
 class References:
-    """Ids of origins, in the order in which a page first names them."""
+    """Ids of origins and of assumptions, in the order in which a page first names them; each is told once."""
 
     def __init__(self) -> None:
         self._ids: dict[Origin, str] = {}
+        self._assumptions: dict[str, str] = {}
 
     def __call__(self, origin: Origin) -> str:
         """Return the id of an origin."""
         return self._ids.setdefault(origin, f"o{len(self._ids) + 1}")
+
+    def assumed(self, origin: Origin) -> list[str]:
+        """Return the ids of what an origin assumes."""
+        return [
+            self._assumptions.setdefault(one, f"a{len(self._assumptions) + 1}") for one in origin.assumptions
+        ]
+
+    def assumptions(self) -> list[tuple[str, str]]:
+        """Return all ids with the assumptions that `assumed` has been asked for."""
+        return [(name, words) for words, name in self._assumptions.items()]
 
     def listed(self) -> list[tuple[str, Origin]]:
         """Return all ids with their origins."""

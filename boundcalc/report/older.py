@@ -61,6 +61,9 @@ def upgraded(tree: Mapping[str, Any], schema: str) -> Tree:
         "verdict": verdict,
         "summary": [sentence, *lines],
     }
+    network = tree.get("network")
+    if isinstance(network, Mapping):
+        found["network"] = {**network, "inferred": str(network.get("source")).startswith("inferred")}
     if isinstance(bounds, Mapping):
         found["bounds"] = {name: _bound(bound, assumed) for name, bound in bounds.items()}
     return found

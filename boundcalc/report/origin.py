@@ -34,11 +34,12 @@ STATUS_MEANS = {
 
 @dataclass(frozen=True)
 class Origin:
-    """A status (a key of `STATUS_MEANS`), a source, and a remark."""
+    """A status (a key of `STATUS_MEANS`), a source, a remark, and what a bound assumes."""
 
     status: str
     source: str
     note: str = ""
+    assumptions: tuple[str, ...] = ()
 
 
 def of_bound(name: str, bound: Tree) -> Origin:
@@ -46,12 +47,11 @@ def of_bound(name: str, bound: Tree) -> Origin:
     remarks = [show(bound["reason"])] if bound.get("reason") else []
     if bound["status"] != "not_covered":
         remarks.insert(0, speaks_of(bound))
-    assumed = [show(one) for one in bound.get("assumptions") or []]
     remarks = [one if one.endswith((".", "?", "!")) else one + "." for one in remarks]
-    remarks += [f"Assumes: {'; '.join(assumed)}."] if assumed else []
+    assumed = tuple(one_line(show(one)) for one in bound.get("assumptions") or [])
     status = SHOWN_STATUS[bound["status"]].lower()
     source = one_line(show(bound.get("source") or name)).strip() or NULL
-    return Origin(status, source, one_line(" ".join(remarks)))
+    return Origin(status, source, one_line(" ".join(remarks)), assumed)
 
 
 def of_term(name: str, bound: Tree) -> Origin:
@@ -74,7 +74,9 @@ def of_file(tree: Tree) -> Origin:
 
 def of_measurement(tree: Tree) -> Origin:
     """Return the origin of errors and margins."""
-    data = tree.get("data") or {}
+    data = tree.get("data")
+    if not data:
+        return Origin("measured", "training and test sample of this run")
     sizes = f"{plain(data.get('m'))} training and {plain(data.get('m_test'))} test samples"
     return Origin("measured", one_line(f"{show(data.get('name'))}: {sizes}"))
 

@@ -27,7 +27,7 @@ def upper_of_log10(log10: float | None) -> str:
     """
     if log10 is None or log10 > LARGEST_SPELLED:
         return upper(None, log10=log10)
-    return upper(10.0**log10 * (1 + SLACK))
+    return upper(10.0**log10 * (1 + SLACK if log10 else 1))
 
 
 UNITS: dict[str, Callable[[float | None], str]] = {

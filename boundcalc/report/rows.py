@@ -257,8 +257,8 @@ def _of_topic(tree: Tree, topic: str) -> Origin:
         return of_bound(*best[0])
     if topic == "test set":
         found = (tree.get("verdict") or {}).get("test_set") or {}
-        assumed = "; ".join(map(show, found.get("assumptions") or []))
-        return Origin("theorem", show(found.get("source") or "boundcalc"), f"Assumes: {assumed}.")
+        assumed = tuple(map(show, found.get("assumptions") or []))
+        return Origin("theorem", show(found.get("source") or "boundcalc"), assumptions=assumed)
     if topic.startswith("sparse") and "peeling" in bounds:
         return of_term("peeling", bounds["peeling"])
     return of_measurement(tree) if topic == "measured" else of_program(tree)

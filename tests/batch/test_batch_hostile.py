@@ -40,7 +40,7 @@ def hostility(folder):
 
 def failed(store):
     with opened(store) as found:
-        return {row.path: row.error for row in found.rows() if row.state == "failed"}
+        return {row.path: f"{row.path}: {row.error}" for row in found.rows() if row.state == "failed"}
 
 
 def test_every_entry_fails_under_its_own_name_and_the_rest_are_done(
@@ -53,7 +53,9 @@ def test_every_entry_fails_under_its_own_name_and_the_rest_are_done(
         text = render(found, "json")
     assert [row.path for row in rows if row.state == "done"] == [str(folder / f"t{i}.pt") for i in range(3)]
     assert {placed[name].state for name in hostility} == {"failed"}
-    assert all(row.error.startswith(f"{row.path}: ") for row in rows if row.state == "failed")
+    assert all(
+        row.error and not row.error.startswith(f"{row.path}: ") for row in rows if row.state == "failed"
+    ), [row.error for row in rows if row.state == "failed"]
     assert done.done == 3
     assert done.failed == done.paths - 3 >= len(hostility)
     assert {one["state"] for one in json.loads(text)["checkpoints"]} == {"done", "failed"}
@@ -207,7 +209,8 @@ def test_a_file_that_vanishes_is_tried_again(analyse, folder, ticket, store, inl
         patched.setattr(worker, "work", vanishing)
         done = analyse(folder)
     assert (done.done, done.failed) == (2, 1)
-    assert failed(store) == {str(folder / "t1.pt"): f"{folder / 't1.pt'}: no such file or folder"}
+    ((path, told),) = failed(store).items()
+    assert path == str(folder / "t1.pt") and told.startswith(f"{path}: no such file or folder")
     ticket(folder / "t1.pt", 1)
     assert analyse(folder).failed == 0
 

@@ -148,15 +148,15 @@ def test_what_fails_is_recorded_and_counted_and_the_rest_is_done(analyse, folder
     assert (done.done, done.failed) == (3, 2)
     errors = {row.path: row.error for row in rows(store) if row.state == "failed"}
     assert errors == {
-        str(folder / "broken.pt"): f"{folder / 'broken.pt'}: a text file, not a checkpoint",
-        str(folder / "empty.pt"): f"{folder / 'empty.pt'}: empty file",
+        str(folder / "broken.pt"): "a text file, not a checkpoint",
+        str(folder / "empty.pt"): "empty file",
     }
     assert analyse(folder).failed == 2
     assert len(inline) == 5, "a file that is refused would be refused again"
     os.rename(folder / "broken.pt", folder / "moved.pt")
     analyse(folder)
     assert [row.error for row in rows(store) if row.path.endswith("moved.pt")] == [
-        f"{folder / 'moved.pt'}: a text file, not a checkpoint"
+        "a text file, not a checkpoint"
     ]
 
 

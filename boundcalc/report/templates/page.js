@@ -3,7 +3,7 @@
   const tip = document.getElementById("tip");
   const all = (root, query) => Array.from(root.querySelectorAll(query));
   const groups = all(document, "tbody, dl, svg.chart");
-  const means = new Map(all(document, "#sources dt").map((one) => [one.textContent, one.nextElementSibling.textContent]));
+  const means = new Map(all(document, "#means dt").map((one) => [one.textContent, one.nextElementSibling.textContent]));
 
   for (const group of groups) {
     const first = group.querySelector("[data-o]");
@@ -27,6 +27,8 @@
     if (said) tip.append(line("span", said));
     tip.append(line("strong", "Status: " + words[0]), line("div", means.get(words[0])), line("div", "Source: " + words[1]));
     if (words[2]) tip.append(line("div", words[2]));
+    const assumed = all(origin, "a").map((one) => document.getElementById(one.hash.slice(1)).textContent);
+    if (assumed.length) tip.append(line("div", "Assumes: " + assumed.join("; ") + "."));
     tip.hidden = false;
     place(target.getBoundingClientRect());
     target.setAttribute("aria-describedby", "tip");

@@ -27,9 +27,9 @@ from boundcalc.report.number_rows import row_subject
 from boundcalc.report.numbers import NULL, percent, plain, upper
 from boundcalc.report.subjects import ERROR, EXCESS
 from boundcalc.report.text import one_line
+from boundcalc.report.views import FORMATS
 
 SCHEMA = "boundcalc.batch/1"
-FORMATS = ("table", "json", "csv", "markdown", "latex", "html")
 PAGES = ("table", "markdown", "latex")
 CSV_HEADER = (*HEADER[:-1], "sha256", "settings", "version", HEADER[-1])
 COLUMNS = (

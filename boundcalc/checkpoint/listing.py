@@ -1,4 +1,4 @@
-"""What can be read, for `boundcalc formats`; imports nothing heavy."""
+"""What can be read, for `boundcalc formats`."""
 
 from __future__ import annotations
 
@@ -153,4 +153,6 @@ def formats() -> list[tuple[str, str, str, str]]:
         For each its short name, what it looks like, how weight and mask are obtained, and the tools whose files, or whose
         layout, were tried.
     """
-    return list(_FORMATS)
+    from boundcalc.checkpoint.conventions import registry
+
+    return [*_FORMATS, *((name, *one.told) for name, one in registry.items() if one.told)]

@@ -10,9 +10,8 @@ from boundcalc.data.normalizations import NAMED
 from boundcalc.errors import UsageError
 from boundcalc.options import DEVICES, MASK_ORIGINS, Options, further_options, options_of
 from boundcalc.parts import registry
+from boundcalc.report.views import FORMATS
 
-FORMATS = ("table", "json", "csv", "markdown", "latex", "html")
-BATCH_FORMATS = ("table", "json", "csv", "markdown", "latex", "html")
 EXPLAIN_FORMATS = ("text", "markdown", "latex")
 
 

@@ -130,7 +130,7 @@ def make_batch() -> Parser:
         "--scheduler", metavar="ADDRESS", help="of a Dask cluster, in place of processes of this machine"
     )
     groups.analysis_options(parser)
-    groups.output_options(parser.add_argument_group("output"), groups.BATCH_FORMATS)
+    groups.output_options(parser.add_argument_group("output"))
     return parser
 
 

@@ -13,6 +13,7 @@ from boundcalc.certificates.pick.plan import PickPlan
 from boundcalc.errors import UsageError
 from boundcalc.features.names import cells_of
 from boundcalc.files import read_bytes
+from boundcalc.tickets.pruners import registry
 from boundcalc.tickets.recipe import Recipe, at_least, one_of, within
 
 ARCHITECTURES = (
@@ -28,10 +29,10 @@ ARCHITECTURES = (
 FAMILIES = {"strided-W": r"strided-(\d+)", "conv-L-H": r"conv-(\d+)-(\d+)"}
 """Architectures whose names hold numbers, and the form of those names."""
 ALIASES = {"vgg": "vgg16"}
-AT_INITIALISATION = ("random", "magnitude", "snip", "grasp", "synflow")
+AT_INITIALISATION = tuple(registry)
 PRUNERS = (*AT_INITIALISATION, "imp")
 SCOPES = ("global", "layerwise")
-BLIND = ("random", "magnitude", "synflow")
+BLIND = tuple(name for name, pruner in registry.items() if pruner.blind)
 """Pruners that look at the initial weights at most, never at a sample."""
 
 

@@ -70,7 +70,7 @@ def joined(scores):
 
 def test_snip_is_what_the_loss_loses_to_first_order(network, sight):
     """|dL/dc| at c = 1 for every connection's switch c: by central differences."""
-    scores = pruners.snip(network, sight)
+    scores = pruners.registry["snip"].score(network, sight)
     for key, weight in masking.weights(network).items():
         for place in range(0, weight.numel(), 3):
             losses = []
@@ -85,7 +85,9 @@ def test_snip_is_what_the_loss_loses_to_first_order(network, sight):
 
 def test_grasp_is_minus_the_papers_score_by_the_full_hessian(network, sight):
     expected = hessian_twin(network, sight, temperature=200.0)
-    assert torch.allclose(-joined(pruners.grasp(network, sight)), expected, rtol=1e-8, atol=1e-18)
+    assert torch.allclose(
+        -joined(pruners.registry["grasp"].score(network, sight)), expected, rtol=1e-8, atol=1e-18
+    )
 
 
 def test_grasp_removes_where_the_papers_score_is_highest(network, sight):
@@ -116,7 +118,9 @@ def test_synflow_sums_the_products_over_all_paths():
                     s2[c, b] += path
                     s3[d, c] += path
     sight = Sight(torch.randn(5, 3), torch.zeros(5, dtype=torch.long), "cross-entropy", torch.Generator())
-    for found, expected in zip(pruners.synflow(network, sight).values(), (s1, s2, s3), strict=True):
+    for found, expected in zip(
+        pruners.registry["synflow"].score(network, sight).values(), (s1, s2, s3), strict=True
+    ):
         assert torch.allclose(found, expected, rtol=1e-12)
 
 
@@ -126,14 +130,15 @@ def test_synflow_is_conserved_and_blind(network, sight):
     network = conv(4, 3, size=6, bias=False)
     x = torch.randn(4, 1, 6, 6)
     sight = Sight(x, torch.tensor([0, 1, 2, 0]), "cross-entropy", torch.Generator())
-    scores = list(pruners.synflow(network, sight).values())
+    scores = list(pruners.registry["synflow"].score(network, sight).values())
     totals = torch.stack([score.sum() for score in scores])
     assert torch.allclose(totals, totals[:1].expand_as(totals), rtol=1e-10)
     for before, after in zip(scores[:2], scores[1:3], strict=True):
         assert torch.allclose(before.sum((1, 2, 3)), after.sum((0, 2, 3)), rtol=1e-10)
     other = Sight(-x, sight.y.flip(0), "mse", torch.Generator())
     assert all(
-        torch.equal(a, b) for a, b in zip(scores, pruners.synflow(network, other).values(), strict=True)
+        torch.equal(a, b)
+        for a, b in zip(scores, pruners.registry["synflow"].score(network, other).values(), strict=True)
     )
 
 
@@ -147,7 +152,9 @@ def test_synflow_in_rounds_never_cuts_the_network():
     kept = pruners.prune(network, "synflow", density, "global", sight)
     assert masking.surviving(kept) == 12
     assert all(bool(mask.any()) for mask in kept.values())
-    once = masking.keep_best(pruners.synflow(network, sight), masking.ones(network), density, "global")
+    once = masking.keep_best(
+        pruners.registry["synflow"].score(network, sight), masking.ones(network), density, "global"
+    )
     assert not all(bool(mask.any()) for mask in once.values())
 
 
@@ -161,7 +168,7 @@ def test_random_looks_at_neither_weights_nor_samples(network, sight):
     assert int(mask(network, sight.x).sum()) == round(0.3 * mask(network, sight.x).numel())
 
 
-@pytest.mark.parametrize("pruner", sorted(pruners.SCORES))
+@pytest.mark.parametrize("pruner", sorted(pruners.registry))
 @pytest.mark.parametrize("scope", ["global", "layerwise"])
 def test_density_is_met_and_the_network_is_left_alone(network, sight, pruner, scope):
     before = copy.deepcopy(network.state_dict())
@@ -174,7 +181,7 @@ def test_density_is_met_and_the_network_is_left_alone(network, sight, pruner, sc
     assert set(found) == {"conv.weight", "fc1.weight", "fc2.weight"}
 
 
-@pytest.mark.parametrize("pruner", sorted(pruners.SCORES))
+@pytest.mark.parametrize("pruner", sorted(pruners.registry))
 def test_batch_norm_statistics_are_left_alone(pruner):
     torch.manual_seed(0)
     network = ResNet((1, 1), 2)

@@ -1,17 +1,17 @@
-"""One file a convention: what it is known by, and how weights and masks come out of it."""
+"""One file a convention: what it is known by, and how weights and masks come out of it.
+
+A convention of keys is one `Convention` in a file of this folder, or under the entry-point group ``boundcalc.conventions``. The other
+files are of what a state dict lies in: a nested file, a wrapper, a tool's dict.
+"""
 
 from __future__ import annotations
 
-from boundcalc.checkpoint.conventions import (
-    parametrizations,
-    plain,
-    prune,
-    spectral_norm,
-    weight_norm,
-)
-from boundcalc.checkpoint.conventions.state import State
+from boundcalc.checkpoint.conventions.state import Convention, State
+from boundcalc.registry import Registry
 
-_IN_ORDER = (prune, parametrizations, weight_norm, spectral_norm, plain)
+registry: Registry[Convention] = Registry(
+    Convention, __name__, "boundcalc.conventions", lambda one: (one.rank, one.name)
+)
 
 
 def decode(state: State) -> State:
@@ -23,6 +23,6 @@ def decode(state: State) -> State:
     Returns:
         Plain weights and declared masks, with the evidence.
     """
-    for convention in _IN_ORDER:
+    for convention in registry.values():
         state = convention.decode(state)
     return state

@@ -16,7 +16,7 @@ import torch
 
 from boundcalc.checkpoint.arrays import keep_where
 from boundcalc.checkpoint.conventions import spectral_norm, weight_norm
-from boundcalc.checkpoint.conventions.state import Part, State, listing
+from boundcalc.checkpoint.conventions.state import Convention, Part, State, listing
 from boundcalc.checkpoint.masking import masked
 from boundcalc.errors import CheckpointError
 
@@ -155,3 +155,6 @@ def _apply(
         return spectral_norm.normed(state, name, tensor, keys["_u"], keys["_v"]), keep
     tensor, mask = masked(state, name, tensor, state.tensors[keys["mask"]])
     return tensor, mask if keep is None else mask & keep
+
+
+CONVENTION = Convention(NAME, 20, decode)

@@ -12,7 +12,7 @@ from dataclasses import replace
 import torch
 
 from boundcalc.checkpoint.arrays import count_nonzero
-from boundcalc.checkpoint.conventions.state import State, listing
+from boundcalc.checkpoint.conventions.state import Convention, State, listing
 from boundcalc.errors import CheckpointError
 
 NAME = "dense-zeros"
@@ -73,3 +73,6 @@ def note_inferred_masks(state: State) -> State:
 
 def _is_counter(key: str, tensor: torch.Tensor) -> bool:
     return not tensor.is_floating_point() and key.rpartition(".")[2] not in {"weight", "bias"}
+
+
+CONVENTION = Convention(NAME, 50, decode)

@@ -7,7 +7,7 @@ pruning (the old spectral_norm writes it).
 
 from __future__ import annotations
 
-from boundcalc.checkpoint.conventions.state import Part, State, listing
+from boundcalc.checkpoint.conventions.state import Convention, Part, State, listing
 from boundcalc.checkpoint.masking import masked
 from boundcalc.errors import CheckpointError
 
@@ -46,3 +46,6 @@ def _part(state: State, name: str) -> Part:
         )
     tensor, keep = masked(state, of[0], *(state.tensors[key] for key in of))
     return Part(tensor, of, keep)
+
+
+CONVENTION = Convention(NAME, 10, decode)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import torch
 
-from boundcalc.checkpoint.conventions.state import Part, State, listing
+from boundcalc.checkpoint.conventions.state import Convention, Part, State, listing
 from boundcalc.errors import CheckpointError
 
 NAME = "spectral-norm"
@@ -101,3 +101,6 @@ def _inconsistency(matrix: torch.Tensor, u: torch.Tensor, v: torch.Tensor) -> fl
 
 def _angle(image: torch.Tensor, unit: torch.Tensor) -> float:
     return float(1 - torch.dot(image, unit) / (image.norm() * unit.norm()).clamp_min(1e-30))
+
+
+CONVENTION = Convention(NAME, 40, decode)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -128,6 +128,24 @@ class State:
         if key not in self.apart and key.endswith(".weight"):
             return self.apart.get(key.removesuffix(".weight"))
         return self.apart.get(key)
+
+
+@dataclass(frozen=True)
+class Convention:
+    """How some tool stores a layer's weight under keys of its own.
+
+    Attributes:
+        name: short, in the report's ``checkpoint.format``.
+        rank: conventions are undone in this order; one that reads what another leaves has the higher rank.
+        decode: turns the keys into plain weights and declared masks; returns the state as it is where it does not show.
+        told: for `boundcalc formats`: what it looks like, how weight and mask are obtained, what it was tried with; empty where
+            `boundcalc.checkpoint.listing` has them.
+    """
+
+    name: str
+    rank: int
+    decode: Callable[[State], State]
+    told: tuple[str, str, str] | tuple[()] = ()
 
 
 def listing(names: Iterable[str], most: int = 4) -> str:

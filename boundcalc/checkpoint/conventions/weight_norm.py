@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 
 from boundcalc.checkpoint.arrays import all_finite, keep_where
-from boundcalc.checkpoint.conventions.state import Part, State, listing
+from boundcalc.checkpoint.conventions.state import Convention, Part, State, listing
 from boundcalc.checkpoint.masking import as_bool
 from boundcalc.errors import CheckpointError
 
@@ -96,3 +96,6 @@ def _refuse_zero_direction(state: State, key: str, v: torch.Tensor, weight: torc
             f"the filter of {key} around {where} is all zeros, so weight_norm divides by zero; "
             "give a mask that prunes the whole filter, or save after remove_weight_norm",
         )
+
+
+CONVENTION = Convention(NAME, 30, decode)

@@ -1,0 +1,32 @@
+"""Random scores: the pruner that knows nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from boundcalc.tickets.pruner import Pruner
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from boundcalc.tickets.pruner import Scores, Sight
+
+
+def score(module: nn.Module, sight: Sight) -> Scores:
+    """Score weights by independent uniform numbers.
+
+    Args:
+        module: the masked network.
+        sight: its generator is used.
+    """
+    import torch
+
+    from boundcalc.tickets.masks import weights
+
+    return {
+        key: torch.rand(weight.shape, generator=sight.generator, dtype=torch.float64).to(weight.device)
+        for key, weight in weights(module).items()
+    }
+
+
+PRUNER = Pruner("random", 1, score, blind=True)

@@ -1,0 +1,38 @@
+"""SNIP (Lee et al. 2019): connection sensitivity."""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING
+
+from boundcalc.tickets.pruner import Pruner
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from boundcalc.tickets.pruner import Scores, Sight
+
+
+def score(module: nn.Module, sight: Sight) -> Scores:
+    """Score weights by connection sensitivity |w dL/dw|, without its normalisation (Lee et al. 2019).
+
+    Args:
+        module: the masked network; BatchNorm uses the batch's statistics.
+        sight: the batch and the loss L, a mean over it.
+    """
+    import torch
+
+    from boundcalc.tickets.losses import LOSSES
+    from boundcalc.tickets.masks import weights
+
+    module = copy.deepcopy(module).train()
+    parameters = weights(module)
+    loss = LOSSES[sight.loss](module(sight.x), sight.y)
+    gradients = torch.autograd.grad(loss, list(parameters.values()), materialize_grads=True)
+    return {
+        key: (weight * gradient).detach().abs()
+        for (key, weight), gradient in zip(parameters.items(), gradients, strict=True)
+    }
+
+
+PRUNER = Pruner("snip", 3, score)

@@ -1,7 +1,16 @@
-"""What can be read, for `boundcalc formats`."""
+"""What can be read, for `boundcalc formats`; imports nothing heavy."""
 
 from __future__ import annotations
 
+from importlib.metadata import entry_points
+from importlib.util import find_spec
+from pkgutil import iter_modules
+
+_TOLD_HERE = frozenset({
+    "bitmask", "empty", "galanti", "lightning", "nested", "parametrizations", "plain", "prune", "quantised", "ramanujan",
+    "spectral_norm", "state", "weight_norm", "wrappers",
+})  # fmt: skip
+"""Files of `boundcalc.checkpoint.conventions` that the list below tells of; any other tells of itself."""
 _FORMATS: tuple[tuple[str, str, str, str], ...] = (
     (
         "prune-live",
@@ -153,6 +162,16 @@ def formats() -> list[tuple[str, str, str, str]]:
         For each its short name, what it looks like, how weight and mask are obtained, and the tools whose files, or whose
         layout, were tried.
     """
+    return [*_FORMATS, *_further()]
+
+
+def _further() -> list[tuple[str, str, str, str]]:
+    """Return the conventions that tell of themselves; they are imported, and torch with them, only where there are some."""
+    spec = find_spec("boundcalc.checkpoint.conventions")
+    places = [] if spec is None else spec.submodule_search_locations
+    files = {module.name for module in iter_modules(places)}
+    if files <= _TOLD_HERE and not entry_points(group="boundcalc.conventions"):
+        return []
     from boundcalc.checkpoint.conventions import registry
 
-    return [*_FORMATS, *((name, *one.told) for name, one in registry.items() if one.told)]
+    return [(name, *one.told) for name, one in registry.items() if one.told]

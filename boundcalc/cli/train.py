@@ -313,6 +313,13 @@ def _training_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--momentum", type=float, default=0.9, metavar="M", help="of sgd (0.9)")
     group.add_argument("--weight-decay", type=float, default=0.0, metavar="D", help="(0)")
     group.add_argument(
+        "--regularise",
+        "--regularize",
+        dest="regularize",
+        metavar="NAME",
+        help="peeling: D times the norm of that bound in place of weight decay, its special case",
+    )
+    group.add_argument(
         "--schedule", default="constant", metavar="NAME", help=f"{', '.join(SCHEDULES)} (constant)"
     )
     group.add_argument("--milestones", type=_epochs, default=(), metavar="E,...", help="of the step schedule")
@@ -354,6 +361,7 @@ def _plan(given: argparse.Namespace) -> Plan:
         batch_size=given.batch_size,
         loss=given.loss,
         weight_norm=given.weight_norm,
+        regularize=given.regularize,
     )
     return Plan(
         data=given.data if given.holdout is None else with_holdout(given.data, given.holdout, given.seed[0]),

@@ -227,7 +227,12 @@ def _begun(bench: Bench, template: nn.Module, standing: Standing) -> tuple[Stand
 def _trainer(bench: Bench, template: nn.Module, weights: Weights, masks: Masks) -> Trainer:
     recipe = bench.plan.recipe
     module = networks.start(template, weights, masks, recipe.weight_norm)
-    return Trainer(bench.place.network(module), masks, recipe, bench.place)
+    placed, penalty = bench.place.network(module), None
+    if recipe.regularize:
+        from boundcalc.tickets.regularizer import Penalty
+
+        penalty = Penalty(placed, tuple(bench.train.x.shape[1:]), recipe.weight_decay)
+    return Trainer(placed, masks, recipe, bench.place, penalty)
 
 
 def _train(bench: Bench, template: nn.Module, trainer: Trainer, standing: Standing) -> Standing:

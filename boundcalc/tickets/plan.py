@@ -166,6 +166,8 @@ class Plan:
         for name in ("normalize_fixed", "first_stage", "picking"):
             if not tree[name]:
                 del tree[name]  # so that a run of an earlier version can go on
+        if tree["recipe"]["regularize"] is None:
+            del tree["recipe"]["regularize"]
         place = (self.model or "").rpartition(":")[0]
         if place.endswith(".py") and Path(place).is_file():
             tree["model_sha256"] = hashlib.sha256(read_bytes(place)).hexdigest()

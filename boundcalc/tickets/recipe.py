@@ -12,6 +12,7 @@ from boundcalc.nearest import hint
 OPTIMIZERS = ("sgd", "adam")
 SCHEDULES = ("constant", "cosine", "step")
 LOSSES = ("cross-entropy", "mse")
+REGULARIZERS = ("peeling",)
 RATES = {"sgd": 0.1, "adam": 0.0012}
 """Learning rate of each optimiser where none is given."""
 
@@ -34,6 +35,8 @@ class Recipe:
         loss: `"cross-entropy"`, or `"mse"`, the mean square distance from one-hot labels.
         weight_norm: whether weights are trained as length times direction, one length an output (Salimans &
             Kingma 2016).
+        regularize: `"peeling"` adds `weight_decay` times the scale of the peeling bound to the loss in place of weight decay;
+            None for weight decay.
 
     Raises:
         UsageError: a value out of range, or options that contradict each other.
@@ -50,11 +53,18 @@ class Recipe:
     batch_size: int = 128
     loss: str = "cross-entropy"
     weight_norm: bool = False
+    regularize: str | None = None
 
     def __post_init__(self) -> None:
         one_of("--optimizer", self.optimizer, OPTIMIZERS)
         one_of("--schedule", self.schedule, SCHEDULES)
         one_of("--loss", self.loss, LOSSES)
+        if self.regularize is not None:
+            one_of("--regularise", self.regularize, REGULARIZERS)
+            if self.weight_norm or not self.weight_decay:
+                raise UsageError(
+                    "--regularise peeling takes its strength from --weight-decay D, and goes without --weight-norm"
+                )
         at_least("--epochs", self.epochs, 1)
         at_least("--batch-size", self.batch_size, 1)
         within("--lr", self.lr, 0 < self.lr < math.inf, "a positive number")

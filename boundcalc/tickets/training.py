@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -29,10 +29,19 @@ class Trainer:
         masks: key -> bool mask; a key that is missing is not masked.
         recipe: of the training.
         place: of module and samples.
+        penalty: added to the loss of each step; None for none.
     """
 
-    def __init__(self, module: nn.Module, masks: Mapping[str, Tensor], recipe: Recipe, place: Place) -> None:
+    def __init__(
+        self,
+        module: nn.Module,
+        masks: Mapping[str, Tensor],
+        recipe: Recipe,
+        place: Place,
+        penalty: Callable[[], Tensor] | None = None,
+    ) -> None:
         self.module = module
+        self.penalty = penalty
         self.recipe = recipe
         self.place = place
         self.optimizer = _optimizer(module, recipe)
@@ -68,6 +77,8 @@ class Trainer:
             with self.place.autocast():
                 logits = module(samples.x[rows])
                 loss = loss_of(logits.float(), y)
+            if self.penalty is not None:
+                loss = loss + self.penalty().float()
             self.scaler.scale(loss).backward()
             self.scaler.step(self.optimizer)
             self.scaler.update()
@@ -118,11 +129,10 @@ def measure(module: nn.Module, samples: Samples, loss: str, place: Place) -> tup
 
 def _optimizer(module: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
+    decay = 0.0 if recipe.regularize else recipe.weight_decay
     if recipe.optimizer == "adam":
-        return torch.optim.Adam(parameters, lr=recipe.lr, weight_decay=recipe.weight_decay, fused=True)
-    return torch.optim.SGD(
-        parameters, lr=recipe.lr, momentum=recipe.momentum, weight_decay=recipe.weight_decay, fused=True
-    )
+        return torch.optim.Adam(parameters, lr=recipe.lr, weight_decay=decay, fused=True)
+    return torch.optim.SGD(parameters, lr=recipe.lr, momentum=recipe.momentum, weight_decay=decay, fused=True)
 
 
 def _layout(tensor: Tensor) -> torch.memory_format:

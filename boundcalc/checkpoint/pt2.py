@@ -63,12 +63,15 @@ def load(path: Path, budget: Budget) -> tuple[Program, dict[str, torch.Tensor]]:
         return _read(_Archive(archive, budget), path)
 
 
-def program_from_bytes(data: bytes, path: Path | str) -> tuple[Program, dict[str, torch.Tensor]]:
+def program_from_bytes(
+    data: bytes, path: Path | str, state: _Tensors | None = None
+) -> tuple[Program, dict[str, torch.Tensor]]:
     """Read what torch.export.save wrote to memory.
 
     Args:
         data: the archive.
         path: named in errors.
+        state: weights that stand for those in the archive, which are not read then.
 
     Returns:
         The program and the state dict it was exported with.
@@ -79,15 +82,15 @@ def program_from_bytes(data: bytes, path: Path | str) -> tuple[Program, dict[str
     with open_zip(BytesIO(data), path) as archive:
         if not is_pt2(archive.namelist()):
             raise CheckpointError(path, "not a torch.export archive")
-        return _read(_Archive(archive, Budget.of(path, len(data))), path)
+        return _read(_Archive(archive, Budget.of(path, len(data))), path, state)
 
 
-def _read(archive: _Archive, path: Path | str) -> tuple[Program, _Tensors]:
+def _read(archive: _Archive, path: Path | str, state: _Tensors | None = None) -> tuple[Program, _Tensors]:
     names = archive.names
     try:
         if OLD_EXPORT in names:
-            return _read_old(archive, names, path)
-        return _read_new(archive, names, path)
+            return _read_old(archive, names, path, state)
+        return _read_new(archive, names, path, state)
     except MalformedError as problem:
         raise CheckpointError(path, str(problem)) from None
     except (
@@ -104,25 +107,30 @@ def _read(archive: _Archive, path: Path | str) -> tuple[Program, _Tensors]:
         raise CheckpointError(path, f"not as torch.export writes it ({problem!r})") from None
 
 
-def _read_old(archive: _Archive, names: set[str], path: Path | str) -> tuple[Program, _Tensors]:
+def _read_old(
+    archive: _Archive, names: set[str], path: Path | str, state: _Tensors | None
+) -> tuple[Program, _Tensors]:
     graph = parse(_json(archive, OLD_EXPORT))
-    state = _pickled_table(archive, "serialized_state_dict.pt", path)
+    if state is None:
+        state = _pickled_table(archive, "serialized_state_dict.pt", path)
     constants: _Tensors = {}
     if graph.constants and "serialized_constants.pt" in names:
         constants = _pickled_table(archive, "serialized_constants.pt", path)
     return _complete(graph, state, constants), state
 
 
-def _read_new(archive: _Archive, names: set[str], path: Path | str) -> tuple[Program, _Tensors]:
+def _read_new(
+    archive: _Archive, names: set[str], path: Path | str, state: _Tensors | None
+) -> tuple[Program, _Tensors]:
     root = next(name for name in sorted(names) if name.endswith("/archive_format")).removesuffix(
         "archive_format"
     )
     model = _model_name(names, root)
     _check_byte_order(archive, names, root)
     graph = parse(_json(archive, f"{root}models/{model}.json"))
-    state = _payload(
-        archive, names, f"{root}data/weights/", f"{model}_weights_config.json", f"{model}.pt", path
-    )
+    if state is None:
+        weights = f"{model}_weights_config.json"
+        state = _payload(archive, names, f"{root}data/weights/", weights, f"{model}.pt", path)
     constants: _Tensors = {}
     if graph.constants:
         folder = f"{root}data/constants/"

@@ -187,8 +187,23 @@ def _by_export(
 
     buffer = io.BytesIO()
     with quiet():
-        torch.export.save(torch.export.export(module, (example,)), buffer)
-    return program_from_bytes(buffer.getvalue(), spec)
+        exported = torch.export.export(module, (example,))
+        state = {key: tensor.detach() for key, tensor in exported.state_dict.items()}
+        _leave_weights_out(exported)
+        torch.export.save(exported, buffer)
+    return program_from_bytes(buffer.getvalue(), spec, state)
+
+
+def _leave_weights_out(exported: torch.export.ExportedProgram) -> None:
+    """Put single numbers in the place of the weights, so that saving the graph does not copy them."""
+    held = exported.state_dict
+    for key, tensor in list(held.items()):
+        empty = torch.zeros((), dtype=tensor.dtype).expand(tensor.shape)
+        held[key] = (
+            torch.nn.Parameter(empty, requires_grad=False)
+            if isinstance(tensor, torch.nn.Parameter)
+            else empty
+        )
 
 
 def _by_tracing(

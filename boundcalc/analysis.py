@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -71,13 +71,19 @@ def checkpoint_of(
     return read(given, options.mask, options.max_memory, options.mask_from_scores)
 
 
-def find(checkpoint: Checkpoint, options: Options, progress: Progress | None = None) -> Findings:
+def find(
+    checkpoint: Checkpoint,
+    options: Options,
+    progress: Progress | None = None,
+    tell: Callable[[str], None] | None = None,
+) -> Findings:
     """Run every part that the options and the input allow.
 
     Args:
         checkpoint: what was read.
         options: what is asked for.
         progress: shows how far a pass over the data is; None for silence.
+        tell: is told what is computed now; None for silence.
 
     Returns:
         The findings, with a reason for every part that did not run.
@@ -89,10 +95,13 @@ def find(checkpoint: Checkpoint, options: Options, progress: Progress | None = N
     """
     clock = Clock()
     given, reference = _given(checkpoint, options, progress, clock)
+    given = replace(given, tell=tell)
     results, skipped = {}, {}
     for name, part in registry.items():
         if not options.wants(name):
             continue
+        if tell is not None:
+            tell(f"{part.title}: {part.does}")
         with clock.time(name):
             try:
                 results[name] = _run(part, given)

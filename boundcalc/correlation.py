@@ -85,7 +85,7 @@ def correlate(
     rows = complete(x, y, z)
     n, left_out = len(rows), len(x) - len(rows)
     if n < FEWEST:
-        nothing = Coefficient(None, None, f"{n} tickets have both; {FEWEST} are needed")
+        nothing = Coefficient(None, None, f"too few tickets for a correlation ({n}; {FEWEST} are needed)")
         return Correlation(n, left_out, nothing, nothing)
     signs = [_signs(column) for column in rows.T]
     products = {(a, b): signs[a] * signs[b] for a, b in ((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2))}

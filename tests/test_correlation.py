@@ -75,7 +75,7 @@ def test_who_lacks_one_of_them_is_left_out():
     found = correlate(x, y, z)
     assert (found.n, found.left_out) == (3, 3)
     assert found.plain.tau is found.partial.tau is found.plain.interval is None
-    assert found.plain.reason == "3 tickets have both; 4 are needed"
+    assert found.plain.reason == "too few tickets for a correlation (3; 4 are needed)"
     more = [*x, 7.0, 8.0], [*y, 3.0, 9.0], [*z, 1.0, 4.0]
     whole = [row for row in zip(*more, strict=True) if None not in row]
     assert correlate(*more) == _but(correlate(*map(list, zip(*whole, strict=True))), left_out=3)

@@ -75,7 +75,7 @@ def test_every_quantity_is_ranked_with_gap_and_accuracy():
     some, few = (entry(found, f"bounds.{name}.log10_value", "gap") for name in ("some", "few"))
     assert (some["n"], some["left_out"], some["tau"]) == (4, 2, 1)
     assert (few["n"], few["left_out"], few["tau"], few["interval"]) == (3, 3, None, None)
-    assert few["reason"] == "3 tickets have both; 4 are needed"
+    assert few["reason"] == "too few tickets for a correlation (3; 4 are needed)"
     assert {one["status"] for one in found} == {"theorem", ""}
     assert not [one for one in found if one["quantity"].startswith("empirical.")]
 

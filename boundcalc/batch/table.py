@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from boundcalc._version import __version__
 from boundcalc.batch import long_table
@@ -24,10 +24,13 @@ from boundcalc.report import csv_cells
 from boundcalc.report.csv_view import HEADER
 from boundcalc.report.document import Column, Grid, Section
 from boundcalc.report.number_rows import row_subject
-from boundcalc.report.numbers import NULL, percent, plain, upper
+from boundcalc.report.numbers import NULL, percent, upper
 from boundcalc.report.subjects import ERROR, EXCESS
 from boundcalc.report.text import one_line
 from boundcalc.report.views import FORMATS
+
+if TYPE_CHECKING:
+    from boundcalc.report.table import Style
 
 SCHEMA = "boundcalc.batch/1"
 PAGES = ("table", "markdown", "latex")
@@ -38,10 +41,8 @@ COLUMNS = (
     Column("your network", right=True),
     Column("by"),
     Column("its compression", right=True),
-    Column("by"),
-    Column("N ratio", right=True),
     Column("test error", right=True),
-    Column("gap", right=True),
+    Column("test - training", right=True),
 )
 DAMAGED = "damaged"
 """The state, in JSON, of a row that is not whole."""
@@ -76,7 +77,13 @@ def render(store: Store, format: str, ids: Sequence[int] | None = None, csv_raw:
     return export(store, format, ids, csv_raw).text
 
 
-def export(store: Store, format: str, ids: Sequence[int] | None = None, csv_raw: bool = False) -> Export:
+def export(
+    store: Store,
+    format: str,
+    ids: Sequence[int] | None = None,
+    csv_raw: bool = False,
+    style: Style | None = None,
+) -> Export:
     """Render checkpoints of a store, what is damaged in it beside.
 
     Args:
@@ -85,6 +92,7 @@ def export(store: Store, format: str, ids: Sequence[int] | None = None, csv_raw:
             without a report; ``json``: schema ``boundcalc.batch/1``, with whole reports.
         ids: of the rows; None for all of the store.
         csv_raw: leave text that a spreadsheet would run as it is; see `boundcalc.report.csv_cells`.
+        style: width and colours of the table; 100 columns without colours where None.
 
     Returns:
         The text, in which a damaged row stands among the failed ones, and the damage.
@@ -105,6 +113,10 @@ def export(store: Store, format: str, ids: Sequence[int] | None = None, csv_raw:
         heading, found = f"boundcalc {__version__} batch", sections(store, ids, damage)
         if format == "table" and long_table.is_long(found):
             return Export(long_table.page(heading, found), damage)
+        if format == "table":
+            from boundcalc.report.table import PLAIN, page
+
+            return Export(page(heading, found, style or PLAIN), damage)
         return Export(str(import_module(f"boundcalc.report.{format}").page(heading, found)), damage)
 
 
@@ -239,8 +251,7 @@ def _line(row: Row, found: Figures, folder: str) -> tuple[str, ...]:
         one_line(row.path.removeprefix(f"{folder}{os.sep}") if folder else row.path),
         _share(row.density),
         *_smallest(found.network),
-        *_smallest(found.compression),
-        plain(found.ratio),
+        _smallest(found.compression)[0],
         _share(found.test_error),
         _share(found.gap),
     )

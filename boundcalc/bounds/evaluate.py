@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from boundcalc.bounds.catalogue import Bound
@@ -87,13 +87,24 @@ def _assumptions(bound: Bound, problem: Problem, outcome: Outcome | None) -> tup
     return (*bound.assumptions, problem.settings.normalization.assumption(paid=paid))
 
 
-def evaluate_all(bounds: Iterable[Bound], problem: Problem) -> dict[str, BoundResult]:
+def evaluate_all(
+    bounds: Iterable[Bound], problem: Problem, tell: Callable[[str], None] | None = None
+) -> dict[str, BoundResult]:
     """Compute all bounds and compare each with the best Toeplitz-norm bound.
+
+    Args:
+        bounds: of the registry.
+        problem: what they are computed from.
+        tell: is told which bound is computed now.
 
     Returns:
         Name -> result, in the order given.
     """
-    results = {bound.name: evaluate(bound, problem) for bound in bounds}
+    results = {}
+    for bound in bounds:
+        if tell is not None:
+            tell(f"bounds: {bound.name}")
+        results[bound.name] = evaluate(bound, problem)
     toeplitz = [_log_at_margin_one(r) for r in results.values() if r.bound.toeplitz and r.bound.kind == "F"]
     known = [value for value in toeplitz if value is not None and value > -math.inf]
     if not known:

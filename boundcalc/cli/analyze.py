@@ -6,14 +6,15 @@ import argparse
 from typing import TYPE_CHECKING
 
 from boundcalc.cli import figure, groups, plain, quantised
-from boundcalc.cli.output import check, note, write
+from boundcalc.cli.output import check, note, style, write
 from boundcalc.cli.parser import make as make_parser
-from boundcalc.cli.progress import progress_bar
+from boundcalc.cli.progress import Stages
 from boundcalc.errors import BoundcalcError
 from boundcalc.options import Options
 
 if TYPE_CHECKING:
     from boundcalc.findings import Findings
+    from boundcalc.report.tree import Report
 
 
 def run(words: list[str]) -> int:
@@ -33,15 +34,16 @@ def run(words: list[str]) -> int:
     from boundcalc.analysis import checkpoint_of, find
     from boundcalc.report.assemble import assemble
 
-    checkpoint = checkpoint_of(given.checkpoint, options)
-    findings = find(checkpoint, options, None if given.quiet else progress_bar())
+    with Stages(given.quiet) as stages:
+        checkpoint = checkpoint_of(given.checkpoint, options)
+        findings = find(checkpoint, options, stages.passing, stages.tell)
     if not given.quiet:
         for line in findings.warnings:
             note(f"warning: {line}")
     unsaved = _save(findings, given.save_quantised)
     saved = None if unsaved is not None else given.save_quantised
     report = assemble(findings, saved)
-    write(report.to(given.format, given.csv_raw, given.full), given.output)
+    _write(report, given)
     if given.figure is not None:
         figure.draw(report.to_dict(), given.figure)
     if given.save_plain is not None:
@@ -53,6 +55,15 @@ def run(words: list[str]) -> int:
     for part, reason in findings.skipped.items():
         note(f"{part} did not run: {reason}")
     return 1 if findings.skipped else 0
+
+
+def _write(report: Report, given: argparse.Namespace) -> None:
+    if given.format == "table":
+        from boundcalc.report.table import render
+
+        write(render(report.to_dict(), style(given.output, given.full)), given.output, laid_out=True)
+    else:
+        write(report.to(given.format, given.csv_raw, given.full), given.output)
 
 
 def _save(findings: Findings, place: str | None) -> BoundcalcError | None:

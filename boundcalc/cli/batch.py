@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from boundcalc.cli import groups
-from boundcalc.cli.output import check, note, write
+from boundcalc.cli.output import check, note, style, write
 from boundcalc.cli.parser import make_batch as make_parser
 from boundcalc.errors import UsageError
 from boundcalc.plain_text import short_path
@@ -40,9 +40,9 @@ def run(words: list[str]) -> int:
 
     if not given.paths:
         with opened(given.store) as store:
-            found = export(store, given.format, csv_raw=given.csv_raw)
+            found = export(store, given.format, csv_raw=given.csv_raw, style=style(given.output))
             _tell_damage(store, found.damage)
-            write(found.text, given.output)
+            write(found.text, given.output, laid_out=given.format == "table")
         return 1 if found.damage else 0
 
     check(given.store)
@@ -52,11 +52,11 @@ def run(words: list[str]) -> int:
         done = analyze(given.paths, given.store, options, given.workers, given.scheduler, watch)
     with opened(given.store) as store:
         missing = 0 if given.only is None else _missing(store, done)
-        found = export(store, given.format, done.ids, given.csv_raw)
+        found = export(store, given.format, done.ids, given.csv_raw, style(given.output))
         _tell_damage(store, found.damage)
         if not given.quiet:
             _tell(store, done, missing)
-        write(found.text, given.output)
+        write(found.text, given.output, laid_out=given.format == "table")
     return 1 if done.failed or missing or found.damage else 0
 
 

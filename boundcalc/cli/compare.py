@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from boundcalc.cli import groups
 from boundcalc.cli.batch import check_apart
-from boundcalc.cli.output import check, note, write
+from boundcalc.cli.output import check, note, style, write
 from boundcalc.cli.parser import make_compare as make_parser
 from boundcalc.errors import CheckpointError, UsageError
 from boundcalc.options import Options
@@ -49,7 +49,10 @@ def run(words: list[str]) -> int:
     if not given.quiet:
         for pair in found.tree["unmatched"]:
             note(str(pair["reason"]))
-    write(found.to(given.format, given.csv_raw), given.output)
+    if given.format == "table":
+        write(found.table(style(given.output)), given.output, laid_out=True)
+    else:
+        write(found.to(given.format, given.csv_raw), given.output)
     return 0
 
 

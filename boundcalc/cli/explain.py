@@ -5,7 +5,7 @@ from __future__ import annotations
 from boundcalc.cli import groups
 from boundcalc.cli.output import check, write
 from boundcalc.cli.parser import make_explain as make_parser
-from boundcalc.cli.progress import progress_bar
+from boundcalc.cli.progress import Stages
 from boundcalc.errors import UsageError
 
 
@@ -37,8 +37,8 @@ def run(words: list[str]) -> int:
     if given.checkpoint is not None:
         from boundcalc.analysis import checkpoint_of, problem_of
 
-        progress = None if given.quiet else progress_bar()
-        checkpoint = checkpoint_of(given.checkpoint, options)
-        problem = problem_of(checkpoint, options, progress, spectral=bound.spectral)
+        with Stages(given.quiet) as stages:
+            checkpoint = checkpoint_of(given.checkpoint, options)
+            problem = problem_of(checkpoint, options, stages.passing, spectral=bound.spectral)
     write(render(explain(bound, problem), given.format), given.output)
     return 0

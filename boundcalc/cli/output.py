@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from boundcalc.errors import UsageError
 from boundcalc.plain_text import message as as_message
 from boundcalc.plain_text import visible
+
+if TYPE_CHECKING:
+    from boundcalc.report.table import Style
 
 
 def check(place: str | None) -> None:
@@ -32,7 +37,21 @@ def check(place: str | None) -> None:
         raise UsageError(f"{place}: cannot be written: permission denied")
 
 
-def write(text: str, place: str | None) -> None:
+def style(place: str | None, verbose: bool = False) -> Style:
+    """Return how tables are laid out: as wide as the terminal, in colour where somebody sees it and NO_COLOR is not set.
+
+    Args:
+        place: the file that they go to, or None for standard output.
+        verbose: whether all is told.
+    """
+    from boundcalc.report.table import WIDTH, Style
+
+    seen = place is None and getattr(sys.stdout, "isatty", bool)() and os.environ.get("TERM") != "dumb"
+    width = shutil.get_terminal_size((WIDTH, 24)).columns if place is None else WIDTH
+    return Style(width, verbose, colour=seen and not os.environ.get("NO_COLOR"))
+
+
+def write(text: str, place: str | None, *, laid_out: bool = False) -> None:
     """Print a result, or put it into a file by way of a temporary one; links, pipes and devices are written through.
 
     What a terminal would act on or hide is escaped: names come from files.
@@ -40,12 +59,14 @@ def write(text: str, place: str | None) -> None:
     Args:
         text: the result.
         place: the file, or None for standard output.
+        laid_out: a table, whose texts are escaped already; its colours stay.
 
     Raises:
         UsageError: it cannot be written.
         BrokenPipeError: nobody reads standard output any more.
     """
-    text = visible(text if text.endswith("\n") else text + "\n")
+    text = text if text.endswith("\n") else text + "\n"
+    text = text if laid_out else visible(text)
     if place is not None:
         write_bytes(text.encode(), place)
         return

@@ -68,9 +68,11 @@ def make() -> Parser:
     group = parser.add_argument_group("output")
     groups.output_options(group)
     group.add_argument(
+        "--verbose",
         "--full",
+        dest="full",
         action="store_true",
-        help="csv: with the entries of the graphons; latex: every table, not those of the bounds alone",
+        help="all of it: evidence, terms and timings in the table, entries of graphons in csv, every table in latex",
     )
     groups.picture_options(parser.add_argument_group("files beside the report"))
     return parser

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from boundcalc.cli import groups
 from boundcalc.cli.output import check, note, write_bytes
-from boundcalc.cli.progress import progress_bar
+from boundcalc.cli.progress import Stages
 from boundcalc.cli.words import Parser
 from boundcalc.errors import UsageError
 from boundcalc.figures import pictures
@@ -126,7 +126,8 @@ def _reports(source: Path, picture: Picture, options: Options, *, quiet: bool) -
 
     own = options if options.only is not None else replace(options, only=picture.parts)
     for place in discover([source]):
-        tree = assemble(find(checkpoint_of(place, own), own, None if quiet else progress_bar())).to_dict()
+        with Stages(quiet) as stages:
+            tree = assemble(find(checkpoint_of(place, own), own, stages.passing, stages.tell)).to_dict()
         tree["checkpoint"]["path"] = str(place)
         yield tree
 

@@ -44,7 +44,7 @@ def run(given: Given) -> BoundsFound:
     from boundcalc.bounds.evaluate import evaluate_all, together
 
     problem = problem_of(given, spectral=any(bound.spectral for bound in registry.values()))
-    results = evaluate_all(registry.values(), problem)
+    results = evaluate_all(registry.values(), problem, given.tell)
     return BoundsFound(results, together(results.values(), problem))
 
 
@@ -154,6 +154,6 @@ def _quantity(name: str, bound: Tree) -> Quantity:
 
 PART = Part(
     "bounds", 10, "bounds", "generalization bounds, each with its status and the network that it speaks of",
-    run, to_dict, sections, 50, quantities,
+    run, to_dict, sections, 5, quantities,
     needs_order=True, absent=dict,
 )  # fmt: skip

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from boundcalc.parts.layer_grid import cell
 from boundcalc.parts.part import NO_DATA, Given, NotRun, Part, Quantity
-from boundcalc.report.document import Section
+from boundcalc.report.document import Detail, Section
 from boundcalc.report.numbers import plain, show
 from boundcalc.report.origin import of_measurement
 
@@ -55,15 +55,18 @@ def sections(tree: Tree) -> tuple[Section, ...]:
         return ()
     quantiles = (part.get("margin_quantiles") or {}).items()
     facts = (
-        ("train error", plain(part.get("train_error"))),
+        ("training error", plain(part.get("train_error"))),
         ("test error", plain(part.get("test_error"))),
         *([("no test error", show(part["test_reason"]))] if part.get("test_reason") else []),
-        ("gap", plain(part.get("gap"))),
-        ("margin quantiles", ", ".join(f"{share}: {plain(margin)}" for share, margin in quantiles) or "-"),
+        ("test - training error", plain(part.get("gap"))),
+        (
+            Detail("margin quantiles"),
+            ", ".join(f"{share}: {plain(margin)}" for share, margin in quantiles) or "-",
+        ),
     )
     origin = of_measurement(tree)
     shown = tuple((label, cell(text, None, origin)) for label, text in facts)
-    return (Section("Empirical gap", "empirical", facts=shown),)
+    return (Section("Measured errors", "empirical", facts=shown),)
 
 
 def quantities(tree: Tree) -> tuple[Quantity, ...]:

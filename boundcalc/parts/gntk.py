@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from boundcalc.errors import NotCovered, UsageError
 from boundcalc.parts.layer_grid import cell
 from boundcalc.parts.part import NO_DATA, Given, NotRun, Option, Part, Quantity
-from boundcalc.report.document import Section
+from boundcalc.report.document import Detail, Section
 from boundcalc.report.numbers import plain, show, upper
 from boundcalc.report.origin import Origin, of_source
 from boundcalc.report.text import one_line
@@ -34,6 +34,9 @@ SOURCE = "Pham, Ta, Jacobs, Burkholz & Tran-Thanh 2025"
 COMPARED = ("alpha", "effective_rank", "gap", "top5_energy", "condition", "kernel_bound")
 LABELS = {"alpha": "NTK decay alpha", "effective_rank": "NTK effective rank"}
 """Names for readers of those that the page on many tickets shows."""
+TOLD = frozenset({"cells", "m", "alpha", "effective_rank", "gap", "top5_energy", "condition", "kernel_bound"})
+"""What is told first; the rest is for experts."""
+SYMBOLS = "Symbols: docs/theory/gntk.md."
 APART = frozenset({"bound", "residual", "note", "source", "extension"})
 
 
@@ -162,7 +165,7 @@ def sections(tree: Tree) -> tuple[Section, ...]:
         return ()
     facts = [
         (
-            key.replace("_", " "),
+            (str if key in TOLD else Detail)(key.replace("_", " ")),
             cell(upper(value) if key == "kernel_bound" else show(value), None, origin(part, key)),
         )
         for key, value in part.items()
@@ -180,8 +183,8 @@ def sections(tree: Tree) -> tuple[Section, ...]:
             ("learning rate", f"{plain(curve['learning_rate'])} ({curve['chosen']})"),
             ("y^T Theta y / |y|^2", plain(curve["rate"])),
         )
-        facts += [(label, cell(text, None, origin(part))) for label, text in told]
-    notes = (part["note"],) if part.get("note") else ()
+        facts += [(Detail(label), cell(text, None, origin(part))) for label, text in told]
+    notes = (f"{part['note']} {SYMBOLS}",) if part.get("note") else (SYMBOLS,)
     return (Section("Graphon NTK", "gntk", tuple(facts), notes=notes),)
 
 

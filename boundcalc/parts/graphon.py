@@ -26,6 +26,7 @@ ROLLED = (
     " Convolutions are rolled: two channels are joined by the share of their kernel that survives; a linear layer after"
     " them reads channels."
 )
+SYMBOLS = "Symbols: docs/theory/pham2025.md."
 GROUPED = " Between groups of channels nothing survives, so that the density is of all pairs of channels."
 SOURCE = "Pham, Ta, Jacobs, Burkholz & Tran-Thanh 2025; Chan & Airoldi 2014"
 
@@ -135,10 +136,10 @@ def sections(tree: Tree) -> tuple[Section, ...]:
     chain = part.get("chain")
     if chain:
         l2 = chain.get("l2_from_constant")
-        text = f"L2 from constant {show(l2)}" if l2 else show(chain.get("reason"))
-        facts.append(("ordered once", cell(text, None, _computed(part))))
+        text = show(l2) if l2 else show(chain.get("reason"))
+        facts.append(("L2 distance, sorted once", cell(text, None, _computed(part))))
     grid = layer_grid(part, (*FIELDS, *present(part, FURTHER)))
-    notes = (part["note"],) if part.get("note") else ()
+    notes = (f"{part['note']} {SYMBOLS}",) if part.get("note") else (SYMBOLS,)
     return (Section("Mask graphon", "graphon", tuple(facts), grid, notes),)
 
 

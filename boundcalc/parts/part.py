@@ -47,6 +47,7 @@ class Given:
         measured: its pass through the network; None without data.
         energies: of the data, or declared; None without a sample.
         start: the weights of the initialisation by layer; empty where it is not known.
+        tell: is told what is computed now, for whoever waits; None where nobody does.
     """
 
     options: Options
@@ -56,6 +57,7 @@ class Given:
     measured: Measured | None
     energies: Energies | None
     start: Mapping[str, torch.Tensor]
+    tell: Callable[[str], None] | None = None
 
     def device(self) -> str:
         """Return where the network is run, ``"cpu"`` or ``"cuda"``.
@@ -186,7 +188,7 @@ class Part:
         run: computes the result; raises `NotRun`.
         to_dict: makes the plain tree of a result.
         sections: the part of a report's tree as sections for readers.
-        place: where its sections stand in the document (10: what was read, 30: the data, 50: the bounds, 90: the run).
+        place: where its sections stand in the document (1: the verdict, 5: the bounds, 10: what was read, 30: the data, 90: the run).
         quantities: the numbers of a report's tree by which tickets are compared.
         pictures: makes the figures that it brings with it (`boundcalc.figures.picture.Picture`).
         options: that only this part reads.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from boundcalc.parts.layer_grid import Field, cell, layer_grid, present
 from boundcalc.parts.part import Given, Option, Part, Quantity
 from boundcalc.report.document import Cell, Section
-from boundcalc.report.numbers import interval, plain, show
+from boundcalc.report.numbers import NULL, interval, plain, show
 from boundcalc.report.origin import Origin, of_source
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 Tree = dict[str, Any]
 
+SYMBOLS = "K, r~, radius loss, kappa and Gamma are defined in docs/theory/zhang2021.md."
 EXACT = frozenset({"K", "r_tilde", "r_tilde_dense", "surviving"})
 PUBLISHED = frozenset({"ratio", "N", "radius_loss_ratio"})
 
@@ -147,7 +148,7 @@ def sections(tree: Tree) -> tuple[Section, ...]:
     verdict = part.get("verdict")
     if verdict and part.get("calibration"):
         facts.append(("large enough?", _fact(part, "verdict", show(verdict.get("sentence")))))
-    notes = tuple(f"Violated: {line}." for line in part.get("violated") or [])
+    notes = (*(f"Violated: {line}." for line in part.get("violated") or []), SYMBOLS)
     grid = layer_grid(part, (*FIELDS, *present(part, FURTHER)))
     return (Section("Sample complexity", "samples", facts=tuple(facts), grid=grid, notes=notes),)
 
@@ -159,7 +160,7 @@ def _fact(part: Tree, key: str, text: str) -> Cell:
 def _needed_samples(part: Tree) -> str:
     """Return N with its interval, as a power where it overflows a double; why there is none, if that is known."""
     if part.get("log10_N") is None:
-        return show(part.get("reason") or part.get("N"))
+        return f"not computed: {show(part['reason'])}" if part.get("reason") else NULL
     middle = f"10^{part['log10_N']:.1f}" if part.get("N") is None else plain(part["N"])
     ends = part.get("N_interval") or [None]
     within = "" if None in ends else f" {interval(ends)}"

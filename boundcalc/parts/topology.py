@@ -31,6 +31,7 @@ ROLLED = (
 SOURCE = "Hoang, Kundu, Liu & Wang 2023"
 
 
+SYMBOLS = "Dr, Dr imdb, lambda, imsg and narc are defined in docs/theory/hoang2023.md."
 ENCODINGS = ("unrolled", "rolled")
 SCORES = ("delta_r", "delta_r_imdb", "lambda", "lambda_imsg", "narc")
 COMPARED = SCORES[:-1]
@@ -169,7 +170,7 @@ def sections(tree: Tree) -> tuple[Section, ...]:
         collapsed = [show(layer.get("name")) for layer in compared if layer.get("collapsed")]
         facts.append(("collapsed layers", cell(", ".join(collapsed) or "none", None, _computed(part))))
     grid = _scores_and_z(part) if compared else layer_grid(part, FIELDS)
-    notes = (part["note"],) if part.get("note") else ()
+    notes = (f"{part['note']} {SYMBOLS}",) if part.get("note") else (SYMBOLS,)
     return (Section("Mask topology", "topology", tuple(facts), grid, notes),)
 
 

@@ -33,6 +33,8 @@ CERTIFICATE_COLUMNS = (
     Column("weights", right=True),
     Column("bits", right=True),
 )
+NOT_COVERED, BIAS = "not covered: ", "bias at "
+"""How a reason begins."""
 CERTIFIED = ("compression", "interpolant")
 """Subjects of certificates that are not the checkpoint's network."""
 SLUGS = {
@@ -68,10 +70,30 @@ def not_covered(tree: Tree) -> Section | None:
         if bound.get("reason") or bound["status"] == "not_covered":
             reasons.setdefault(show(bound.get("reason")), []).append(name)
     facts = tuple(
-        (", ".join(names), Cell(reason, origin=of_bound(names[0], tree["bounds"][names[0]])))
+        (label, Cell(text, origin=of_bound(names[0], tree["bounds"][names[0]])))
         for reason, names in reasons.items()
+        for label, text in [_reason(names, reason)]
     )
     return Section("Reasons and remarks", "reasons", facts=facts) if facts else None
+
+
+def _reason(names: list[str], reason: str) -> tuple[str, str]:
+    """Return a reason that several bounds share, said once: how many, what they need, which they are.
+
+    Example:
+        >>> _reason(["a", "b"], "not covered: bias at fc1")
+        ('2 bounds', 'need a network without biases (fc1 has one): a, b')
+        >>> _reason(["a", "b"], "not covered: max_pool2d at pool"), _reason(["a"], "refuted: a term is missing")
+        (('2 bounds', 'do not cover max_pool2d at pool: a, b'), ('a', 'refuted: a term is missing'))
+    """
+    if len(names) == 1:
+        return names[0], reason
+    what, listed = reason.removeprefix(NOT_COVERED), ", ".join(names)
+    if what == reason:
+        return f"{len(names)} bounds", f"{reason}: {listed}"
+    layer = what.removeprefix(BIAS)
+    needed = f"do not cover {what}" if layer == what else f"need a network without biases ({layer} has one)"
+    return f"{len(names)} bounds", f"{needed}: {listed}"
 
 
 def smallest(tree: Tree) -> tuple[Section, ...]:
@@ -90,13 +112,23 @@ def smallest(tree: Tree) -> tuple[Section, ...]:
 def _best(title: str, slug: str, name: str, bound: Tree) -> Section:
     facts = [
         ("bounds", what_of(bound)),
-        *((term, show(value)) for term, value in _told(bound.get("terms") or {})),
+        *((_worded(term), show(value)) for term, value in _told(bound.get("terms") or {})),
         ("source", show(bound.get("source"))),
         *(("assumes", line) for line in bound.get("assumptions") or []),
     ]
     value = Cell(upper(bound.get("value"), log10=bound.get("log10_value")), None, of_bound(name, bound))
     terms = tuple((label, Cell(text, origin=of_term(name, bound))) for label, text in facts)
-    return Section(title, slug, facts=(("value", value), *terms))
+    return Section(title, slug, facts=(("value", value), *terms), detail=True)
+
+
+def _worded(term: str) -> str:
+    """Return the name of a term in words.
+
+    Example:
+        >>> _worded("found_by"), _worded("log10_path_product")
+        ('found by', 'log10 of path product')
+    """
+    return term.replace("log10_", "log10 of ").replace("_", " ")
 
 
 def what_of(bound: Tree) -> str:

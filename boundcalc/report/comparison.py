@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from boundcalc.errors import UsageError
 from boundcalc.report import csv_cells
@@ -13,10 +13,12 @@ from boundcalc.report.document import Cell, Column, Grid, Section
 from boundcalc.report.names import short_names
 from boundcalc.report.numbers import interval, percent, plain, show, sizes
 from boundcalc.report.origin import Origin
-from boundcalc.report.quantity import SLACK
 from boundcalc.report.ranking_sections import ACROSS, correlation_sections, ticket_sections
 from boundcalc.report.tree import frozen, thawed
 from boundcalc.report.views import FORMATS
+
+if TYPE_CHECKING:
+    from boundcalc.report.table import Style
 
 SCHEMA = "boundcalc.compare/1"
 CSV_HEADER = ("checkpoint", "other", "layer", "other_layer", "quantity", "value")
@@ -81,12 +83,25 @@ class Comparison:
             from boundcalc.report.json_view import render
 
             return render(tree)
+        if format == "table":
+            return self.table()
         heading = f"boundcalc {tree.get('version', '')} compare"
         if format == "html":
             from boundcalc.report.html import page
 
             return page(heading, sections(tree, None), drawable(tree))
         return str(import_module(f"boundcalc.report.{format}").page(heading, sections(tree)))
+
+    def table(self, style: Style | None = None) -> str:
+        """Return the table view.
+
+        Args:
+            style: its width and colours; 100 columns without colours where None.
+        """
+        from boundcalc.report.table import PLAIN, page
+
+        tree = self.to_dict()
+        return page(f"boundcalc {tree.get('version', '')} compare", sections(tree, ACROSS), style or PLAIN)
 
     def __str__(self) -> str:
         """Return the table view."""
@@ -132,7 +147,7 @@ def _report(checkpoint: Tree, ticket: Tree, about: Tree) -> Tree:
         own = about.get(key) or {}
         if part == "bounds" and own:
             log10 = value if own["status"] != "score" else None
-            known = None if log10 is None or log10 > LARGEST_LOG10 else 10.0**log10 * (1 + SLACK)
+            known = None if log10 is None or log10 > LARGEST_LOG10 else 10.0**log10 * (1 + 1e-12)
             bounds[own["label"]] = {
                 "status": own["status"], "kind": own["kind"], "subject": own["subject"], "source": own["source"],
                 "log10_value": log10, "value": known, "vacuous": log10 is None or log10 >= 0,

@@ -41,6 +41,12 @@ class Cell(str):
         return made
 
 
+class Detail(str):
+    """A label of a fact that only an expert asks for: the table shows it where all is asked for."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True)
 class Column:
     """A column of a grid: its header, and whether it holds numbers and stands to the right."""
@@ -72,6 +78,7 @@ class Section:
         facts: pairs of a label and a text.
         grid: a table, if any.
         notes: sentences, one a line.
+        detail: whether only an expert asks for it: the table shows it where all is asked for.
     """
 
     title: str
@@ -79,3 +86,4 @@ class Section:
     facts: tuple[tuple[str, str], ...] = ()
     grid: Grid | None = None
     notes: tuple[str, ...] = ()
+    detail: bool = False

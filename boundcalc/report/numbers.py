@@ -1,4 +1,4 @@
-"""Numbers as text: bounds rounded up and never below the number, counts, shares, powers of ten.
+"""Numbers as text: 0.640, 95.6, 2.0e5, and powers of ten from 1e7 on; bounds rounded up and never below the number, counts, shares.
 
 Rounding is exact: it is done on the double's exact decimal value, and a power ``10^7.3`` shown for an upper
 bound v satisfies 10^73 >= v^10 in integers.
@@ -13,10 +13,19 @@ from fractions import Fraction
 from typing import Any
 
 NULL = "-"
-LARGEST_PLAIN = 10_000
+LARGEST_SPELLED = 10_000
+LARGEST_PLAIN = 10_000_000
+"""From here on a power of ten is shown."""
+ROUGH = 2
+"""Digits of a number between the two."""
 SMALLEST_PLAIN = Decimal("0.0001")
+LEAST_LOG10 = -300.0
+"""Logarithm below which a number that is known by it alone is a power of ten."""
 LARGEST_COUNT = 10**15
 LONGEST_LIST = 12
+_WORKING = Context(prec=40)
+_ABOVE = _WORKING.add(1, Decimal("1e-37"))
+"""Raises a rounded power above the true one."""
 
 
 def upper(value: float | None, digits: int = 3, log10: float | None = None) -> str:
@@ -24,49 +33,78 @@ def upper(value: float | None, digits: int = 3, log10: float | None = None) -> s
 
     Args:
         value: the bound, or None where it overflows a double.
-        digits: significant digits, for values up to 1e4; above, a power with one decimal is shown.
-        log10: its logarithm to base 10, where known; used where `value` is None or above 1e4.
+        digits: significant digits, for values up to 1e4; two are shown up to 1e7, and a power with one decimal above.
+        log10: its logarithm to base 10, where known; used where `value` is None or a power is shown.
 
     Returns:
-        Text that denotes a number never below `value` nor, where a power is shown, below 10^`log10`;
+        Text that denotes a number never below `value` nor, where a power is shown or `value` is None, below 10^`log10`;
         ``"-"`` where both are None.
 
     Example:
-        >>> upper(0.1231), upper(12345.0), upper(None, log10=340.13)
-        ('0.124', '10^4.1', '10^340.2')
+        >>> upper(0.1231), upper(12345.0), upper(None, log10=340.13), upper(None, log10=0.0)
+        ('0.124', '1.3e4', '10^340.2', '1.00')
     """
-    if value is not None and value <= LARGEST_PLAIN:
-        return _significant(Decimal(value), digits, ROUND_CEILING)
+    if value is None and log10 is not None and LEAST_LOG10 <= log10 < math.log10(LARGEST_PLAIN):
+        known = _WORKING.power(10, Decimal(log10))
+        return _upper(known if log10 == int(log10) else _WORKING.multiply(known, _ABOVE), digits)
+    if value is not None and value < LARGEST_PLAIN:
+        return _upper(Decimal(value), digits)
     tenths = [] if log10 is None else [math.ceil(Fraction(log10) * 10)]
     if value is not None:
         tenths.append(_tenths_above(value))
     return _power(max(tenths)) if tenths else NULL
 
 
+def _upper(value: Decimal, digits: int) -> str:
+    text = _significant(value, _digits(value, digits), ROUND_CEILING)
+    return text if Decimal(text) < LARGEST_PLAIN else _power(_tenths_above(float(text)))
+
+
 def lower(value: float | None, digits: int = 3) -> str:
     """Format a lower bound, rounded down: never above `value`; ``"-"`` for None.
 
     Example:
-        >>> lower(0.1239), lower(12345.0)
-        ('0.123', '1.23e+4')
+        >>> lower(0.1239), lower(12345.0), lower(2.5e7)
+        ('0.123', '1.2e4', '10^7.3')
     """
-    return NULL if value is None else _significant(Decimal(value), digits, ROUND_FLOOR)
+    if value is None:
+        return NULL
+    if value < LARGEST_PLAIN:
+        return _significant(Decimal(value), _digits(value, digits), ROUND_FLOOR)
+    above = _tenths_above(value)
+    exact = 10**above * Fraction(1) == Fraction(value) ** 10
+    return _power(above if exact else above - 1)
 
 
 def plain(value: float | None, digits: int = 3) -> str:
-    """Format a number that is no bound, rounded to nearest; integers as counts, above 1e4 as a power.
+    """Format a number that is no bound, rounded to nearest; integers as counts.
 
     Example:
-        >>> plain(0.12345), plain(266200), plain(2.5e7), plain(None)
-        ('0.123', '266,200', '10^7.4', '-')
+        >>> plain(0.12345), plain(266200), plain(2.5e4), plain(2.5e7), plain(None)
+        ('0.123', '266,200', '2.5e4', '10^7.4', '-')
     """
     if value is None:
         return NULL
     if isinstance(value, int) and abs(value) < LARGEST_COUNT:
         return f"{value:,}"
-    if value > LARGEST_PLAIN:
+    if value >= LARGEST_PLAIN:
         return _power(round(math.log10(value) * 10))
-    return _significant(Decimal(value), digits, ROUND_HALF_EVEN)
+    return _significant(Decimal(value), _digits(value, digits), ROUND_HALF_EVEN)
+
+
+def upper_percent(share: float, digits: int = 3) -> str:
+    """Format an upper bound on a share in percent, rounded up.
+
+    Example:
+        >>> upper_percent(0.63442), upper_percent(0.048)
+        ('63.5 %', '4.81 %')
+    """
+    return f"{_significant(Decimal(share) * 100, digits, ROUND_CEILING)} %"
+
+
+def _digits(value: float | Decimal, digits: int) -> int:
+    spelled = -LARGEST_SPELLED <= value <= LARGEST_SPELLED
+    return digits if spelled else min(digits, ROUGH)
 
 
 def percent(share: float | None, digits: int = 3) -> str:
@@ -158,11 +196,11 @@ def _tenths_above(value: float) -> int:
 
 
 def _significant(value: Decimal, digits: int, rounding: str) -> str:
-    """Round to significant digits; scientific below 1e-4 and above 1e4."""
+    """Round to significant digits; scientific below 1e-4 and above 1e4: 2.0e5, 1.24e-5."""
     if not value:
         return "0"
     context = Context(prec=digits, rounding=rounding)
     rounded = context.plus(value)
     padded = rounded.quantize(Decimal(1).scaleb(rounded.adjusted() - digits + 1), context=context)
-    spelled = SMALLEST_PLAIN <= abs(padded) <= LARGEST_PLAIN
-    return f"{padded:f}" if spelled else f"{padded:.{digits - 1}e}"
+    spelled = SMALLEST_PLAIN <= abs(padded) <= LARGEST_SPELLED
+    return f"{padded:f}" if spelled else f"{padded:.{digits - 1}e}".replace("e+", "e")

@@ -10,11 +10,6 @@ from boundcalc.report.numbers import NULL, percent, plain, upper
 from boundcalc.report.origin import Origin
 from boundcalc.report.statuses import UNPROVED
 
-LARGEST_SPELLED = 4.0
-"""Logarithm up to which a bound is written as a number; above, as a power of ten."""
-SLACK = 1e-12
-"""Relative error of 10^x in float64, with room, by which a bound is raised before it is rounded up."""
-
 Tree = Mapping[str, Any]
 
 
@@ -25,9 +20,7 @@ def upper_of_log10(log10: float | None) -> str:
         >>> upper_of_log10(-0.19382), upper_of_log10(7.02), upper_of_log10(None)
         ('0.641', '10^7.1', '-')
     """
-    if log10 is None or log10 > LARGEST_SPELLED:
-        return upper(None, log10=log10)
-    return upper(10.0**log10 * (1 + SLACK if log10 else 1))
+    return upper(None, log10=log10)
 
 
 UNITS: dict[str, Callable[[float | None], str]] = {

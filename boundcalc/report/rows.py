@@ -8,7 +8,9 @@ from typing import Any
 from boundcalc.parts import registry
 from boundcalc.parts.layer_grid import cell
 from boundcalc.report.bound_order import proved
-from boundcalc.report.document import Cell, Column, Grid, Section
+from boundcalc.report.document import Cell, Column, Detail, Grid, Section
+from boundcalc.report.layer_rows import kept as _kept
+from boundcalc.report.layer_rows import layers
 from boundcalc.report.numbers import given, percent, plain, show, sizes
 from boundcalc.report.origin import (
     Origin,
@@ -31,17 +33,6 @@ UNCOUNTED_COLUMNS = (
     Column("density", right=True),
 )
 
-LAYER_COLUMNS = (
-    Column("layer"),
-    Column("kind"),
-    Column("shape", right=True),
-    Column("stride", right=True),
-    Column("padding", right=True),
-    Column("parameters", right=True),
-    Column("surviving", right=True),
-    Column("density", right=True),
-)
-
 
 def document(tree: Tree) -> tuple[Section, ...]:
     """Build the sections of a report, in reading order.
@@ -50,21 +41,21 @@ def document(tree: Tree) -> tuple[Section, ...]:
         tree: a tree of schema ``boundcalc.report/2``; absent parts are left out.
 
     Returns:
-        What was read, what was not, the layers, the data, the sections of the parts, the run, what looks wrong, and the summary last.
+        The verdict, what looks wrong, what is proved, what was read and what was not, the layers, the data, the other parts, the run.
 
     Example:
         >>> [section.slug for section in document({"schema": "boundcalc.report/2"})]
         ['read', 'run']
     """
     own = {
+        1: _summary,
+        2: _warnings,
         10: _read,
         15: _skipped,
-        20: _layers,
+        20: layers,
         25: _uncounted,
         30: _data,
         90: _run,
-        95: _warnings,
-        99: _summary,
     }
     placed = [(place, make(tree)) for place, make in own.items()]
     placed += [(part.place, one) for part in registry.values() for one in part.sections(tree)]
@@ -81,16 +72,20 @@ def _read(tree: Tree) -> Section:
     checkpoint, network = tree.get("checkpoint") or {}, tree.get("network") or {}
     reference = checkpoint.get("reference")
     facts = [
-        ("file", show(checkpoint.get("path"))),
-        ("sha256", show(checkpoint.get("sha256"))),
+        (Detail("file"), show(checkpoint.get("path"))),
+        (Detail("sha256"), show(checkpoint.get("sha256"))),
         ("format", show(checkpoint.get("format"))),
-        *(("evidence", line) for line in checkpoint.get("evidence") or []),
+        *((Detail("evidence"), line) for line in checkpoint.get("evidence") or []),
         ("mask", show(checkpoint.get("mask"))),
-        ("reference", f"{show(reference.get('path'))} ({show(reference.get('how'))})" if reference else "-"),
-        ("parameters", plain(checkpoint.get("parameters"))),
-        ("surviving", plain(checkpoint.get("surviving"))),
+        *(
+            [("reference", f"{show(reference.get('path'))} ({show(reference.get('how'))})")]
+            if reference
+            else []
+        ),
+        (Detail("parameters"), plain(checkpoint.get("parameters"))),
+        (Detail("surviving"), plain(checkpoint.get("surviving"))),
         *_kept(checkpoint),
-        ("density", percent(checkpoint.get("density"))),
+        (Detail("density"), percent(checkpoint.get("density"))),
         ("biases", plain(checkpoint.get("biases"))),
         ("network", _network_line(network)),
         *(("assumed", line) for line in network.get("assumptions") or []),
@@ -101,16 +96,6 @@ def _read(tree: Tree) -> Section:
 def _from(origin: Origin, facts: Iterable[tuple[str, str]]) -> tuple[tuple[str, Cell], ...]:
     """Return facts whose numbers all have one origin."""
     return tuple((label, cell(text, None, origin)) for label, text in facts)
-
-
-def _kept(counted: Tree) -> list[tuple[str, str]]:
-    """Return what the masks keep, where that is not what is nonzero."""
-    kept, nonzero = counted.get("kept"), counted.get("surviving")
-    return (
-        []
-        if kept in {None, nonzero}
-        else [("kept by the masks", f"{plain(kept)}, of which {plain(nonzero)} are not 0")]
-    )
 
 
 def _network_line(network: Tree) -> str:
@@ -164,28 +149,6 @@ def _uncounted(tree: Tree) -> Section | None:
     )
 
 
-def _layers(tree: Tree) -> Section | None:
-    layers = (tree.get("network") or {}).get("layers") or []
-    if not layers:
-        return None
-    told = any(_kept(layer) for layer in layers)
-    origin = of_file(tree)
-    rows = tuple(
-        (
-            show(layer.get("name")),
-            show(layer.get("kind")),
-            *(cell(sizes(layer.get(key)), None, origin) for key in ("shape", "stride", "padding")),
-            *_counts(
-                origin, layer, ("parameters", "kept", "surviving") if told else ("parameters", "surviving")
-            ),
-            _share(origin, layer.get("density")),
-        )
-        for layer in layers
-    )
-    columns = (*LAYER_COLUMNS[:6], Column("kept", right=True), *LAYER_COLUMNS[6:]) if told else LAYER_COLUMNS
-    return Section("Layers", "layers", grid=Grid(columns, rows))
-
-
 def _counts(origin: Origin, counted: Tree, keys: Iterable[str]) -> tuple[Cell, ...]:
     return tuple(cell(plain(counted.get(key)), counted.get(key), origin) for key in keys)
 
@@ -224,7 +187,7 @@ def _run(tree: Tree) -> Section:
         ("seconds", ", ".join(f"{part} {plain(time)}" for part, time in seconds) or "-"),
     ]
     shown = tuple((label, cell(text, None, of_run(label))) for label, text in facts)
-    return Section("Run", "run", facts=shown)
+    return Section("Run", "run", facts=shown, detail=True)
 
 
 def _warnings(tree: Tree) -> Section | None:
@@ -233,8 +196,9 @@ def _warnings(tree: Tree) -> Section | None:
 
 
 def _summary(tree: Tree) -> Section | None:
-    lines = tuple(tree.get("summary") or ())
-    return Section("Summary", "summary", notes=lines) if lines else None
+    facts = told(tree)
+    others = tuple(line for line in tree.get("summary") or () if line not in {words for _, words in facts})
+    return Section("Verdict", "summary", facts, notes=others) if facts or others else None
 
 
 def told(tree: Tree) -> tuple[tuple[str, Cell], ...]:

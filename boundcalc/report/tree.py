@@ -81,7 +81,7 @@ class Report:
         Args:
             format: one of ``boundcalc.report.FORMATS``: table, json, csv, markdown, latex, html.
             csv_raw: leave text that a spreadsheet would run as it is; see `boundcalc.report.csv_cells`.
-            full: csv with the entries of the graphons; latex with every table, not those of the bounds alone.
+            full: the table with evidence, terms and timings; csv with the entries of the graphons; latex with every table.
 
         Returns:
             The text, ending in one newline.
@@ -94,6 +94,10 @@ class Report:
             from boundcalc.report import latex
 
             return latex.render(self.to_dict(), full)
+        if format == "table":
+            from boundcalc.report import table
+
+            return table.render(self.to_dict(), table.Style(verbose=full))
         return view(format)(self.to_dict())
 
     def to_pandas(self, graphons: bool = False) -> pandas.DataFrame:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from boundcalc.report.bound_order import log10_value, proved
-from boundcalc.report.numbers import percent, plain, upper
+from boundcalc.report.numbers import LEAST_LOG10, lower, percent, plain, upper, upper_percent
 from boundcalc.report.subjects import is_excess
 
 if TYPE_CHECKING:
@@ -138,7 +138,7 @@ def sentences(tree: Tree) -> dict[str, str]:
         "your network": _of_network(tree),
         "its compression": _of_compression(tree),
         "test set": _by_test(tree),
-        "sparse against dense": _sparse(tree),
+        "sparse against Toeplitz": _sparse(tree),
         "measured": _measured(tree),
     }
     return {topic: sentence for topic, sentence in found.items() if sentence}
@@ -152,11 +152,11 @@ def _of_network(tree: Tree) -> str:
         )
     if found["value"] is None:
         return f"For your network itself {found['reason']}."
-    alone, sure = f"{_size(tree['bounds'][found['bound']])} by {found['bound']}", f"probability {_sure(tree)}"
-    many = f"all {found['statements']} bounds at once"
+    alone, sure = f"{upper_percent(found['value'])} by {found['bound']}", f"probability {_sure(tree)}"
+    many = f"with all {found['statements']} bounds holding at once"
     if found["all_at_once"] is None:
-        return f"Your network: {many}: nothing below 1; alone: error at most {alone} ({sure})."
-    return f"Your network: error at most {upper(found['all_at_once'])} ({many}, {sure}); alone: {alone}."
+        return f"Your network has error at most {alone} alone ({sure}); {many}: nothing below 100 %."
+    return f"Your network has error at most {upper_percent(found['all_at_once'])} {many} ({sure}); at most {alone} alone."
 
 
 def _of_excess(tree: Tree) -> str:
@@ -184,9 +184,9 @@ def _of_compression(tree: Tree) -> str:
     what = f"{plain(found['surviving'])} weights, training error {percent(found['train_error'])}"
     if found["value"] is None:
         return f"Nothing is proved of a compressed version ({what}): {found['reason']}."
-    bound = tree["bounds"][found["bound"]]
     saved = f" It is in {found['saved']}." if found["saved"] else ""
-    return f"A compressed version ({what}) has error at most {_size(bound)} ({found['bound']}, probability {_sure(tree)}).{saved}"
+    value = upper_percent(found["value"])
+    return f"A compressed version ({what}) has error at most {value} ({found['bound']}, probability {_sure(tree)}).{saved}"
 
 
 def _by_test(tree: Tree) -> str:
@@ -195,7 +195,7 @@ def _by_test(tree: Tree) -> str:
         return ""
     return (
         f"By the test set ({plain(found['errors'])} errors of {plain(found['m'])}) your network's error is at most"
-        f" {upper(found['value'])} (probability {_sure(tree)}), if nothing was chosen by it."
+        f" {upper_percent(found['value'])} (probability {_sure(tree)}), if nothing was chosen by it."
     )
 
 
@@ -210,9 +210,7 @@ def _sparse(tree: Tree) -> str:
         return "The complexity of the sparse bound is 0."
     if log10 >= 0:
         return "Using the mask does not make the complexity smaller than the best Toeplitz-norm one."
-    times = (
-        plain(math.floor(10**-log10 * 100) / 100) if log10 > -4 else f"10^{math.floor(-log10 * 10) / 10:.1f}"
-    )
+    times = lower(10**-log10, 2) if log10 > LEAST_LOG10 else f"10^{math.floor(-log10 * 10) / 10:.1f}"
     masked = bound["terms"].get("structure") == "masked" and tree["checkpoint"]["density"] < 1
     how = "Using the mask" if masked else "Following which unit feeds which"
     still = (
@@ -229,13 +227,17 @@ def _measured(tree: Tree) -> str:
         return f"Nothing was measured: {why}." if why else "Empirical part skipped (--only)."
     train, test = found["train_error"], found["test_error"]
     if train is None:
-        return f"Measured: test error {test:.4g}; no training error: {reasons.get('empirical')}."
+        return f"Measured: test error {percent(test)}; no training error: {reasons.get('empirical')}."
     if test is None:
         why = found.get("test_reason")
-        return f"Measured: training error {train:.4g}" + (
+        return f"Measured: training error {percent(train)}" + (
             f"; no test error: {why}." if why else "; there is no test data."
         )
-    return f"Measured: training error {train:.4g}, test error {test:.4g}; test error minus training error {test - train:+.4g}."
+    sign = "+" if test >= train else ""
+    return (
+        f"Measured: training error {percent(train)}, test error {percent(test)}; test error minus training error"
+        f" {sign}{percent(test - train)}."
+    )
 
 
 def _size(bound: Tree) -> str:

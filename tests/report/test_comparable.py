@@ -26,7 +26,7 @@ def test_columns_name_bounds_with_their_status():
     about = {"bounds.a.log10_value": {"label": "a", "status": "refuted", "unit": "log10 bound"}}
     (section,) = ticket_sections(tickets, ["t.pt"], about)
     assert [column.header for column in section.grid.columns][2:] == ["a (refuted)", "samples.ratio"]
-    assert section.grid.rows == (("t.pt", "50.0 %", "(10.1)", "0.500"),)
+    assert section.grid.rows == (("t.pt", "50.0 %", "(10.0)", "0.500"),)
     assert section.grid.rows[0][2].number == 1.0 and section.grid.rows[0][2].status == "refuted"
 
 
@@ -43,7 +43,7 @@ def test_a_certificate_is_named_with_the_network_that_it_speaks_of():
     assert [column.header for column in section.grid.columns][2:] == [
         "c (theorem, of the compression)", "a (theorem)", "NTK kernel bound (interpolant)",
     ]  # fmt: skip
-    assert section.grid.rows[0][2:4] == ("0.631", "10.1")
+    assert section.grid.rows[0][2:4] == ("0.631", "10.0")
     assert section.grid.rows[0][2].origin.source == "A 2020"
 
 

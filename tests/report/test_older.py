@@ -91,8 +91,10 @@ def test_a_store_of_older_reports_has_every_view_and_its_columns_apart(older, tm
         line = figures(store)[1]
         assert (line.network.name, line.network.value) == ("peeling", older["bounds"]["peeling"]["value"])
         assert (line.compression.name, line.compression.value) == ("occam", 0.25)
-        for format in ("table", "markdown", "latex", "html", "json"):
+        for format in ("html", "json"):
             assert "occam" in render(store, format)
+        for format in ("table", "markdown", "latex"):
+            assert "0.250" in render(store, format)
         found = list(csv.DictReader(io.StringIO(render(store, "csv"))))
         subjects = {row["name"]: row["subject"] for row in found if row["part"] == "bounds"}
         assert subjects["occam"] == "compression"

@@ -136,7 +136,7 @@ def test_values_that_overflow_are_drawn():
 
 
 def test_tables_sort_by_exact_values():
-    values = {"a": 20001.0, "b": 20000.0}
+    values = {"a": 20001.0, "b": 20000.5}
     bounds = {
         n: {"status": "theorem", "value": v, "complexity": v, "vacuous": True} for n, v in values.items()
     }

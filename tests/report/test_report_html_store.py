@@ -125,7 +125,7 @@ def test_what_is_not_proved_looks_so_in_a_comparison():
         "b": {"label": "peeling", "status": "theorem", "origin": "theorem", **bound},
         "c": {"label": "gap", "unit": "share", "origin": "measured", "source": "a sample"},
     }
-    tickets = [{"checkpoint": 0, "density": None, "quantities": {"a": 6.75, "b": 7.65, "c": 0.034}}]
+    tickets = [{"checkpoint": 0, "density": None, "quantities": {"a": 7.75, "b": 7.65, "c": 0.034}}]
     found = check(page("boundcalc compare", ticket_sections(tickets, ["t.pt"], about)))
     _, *cells = found.all("td")
     refuted, proved, gap = cells
@@ -134,6 +134,6 @@ def test_what_is_not_proved_looks_so_in_a_comparison():
         for cell in (refuted, proved, gap)
     ]
     assert statuses == ["refuted", "theorem", "measured"]
-    assert refuted.text == "(10^6.8)" and "refuted" in refuted.classes
+    assert refuted.text == "(10^7.8)" and "refuted" in refuted.classes
     assert proved.text == "10^7.7" and "refuted" not in proved.classes
     assert "Golowich" in found.ids()[proved.attributes["data-o"]].text

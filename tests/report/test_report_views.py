@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from boundcalc.report import SCHEMA, Report
 from boundcalc.report.latex import escaped
 from boundcalc.report.rows import document
+from boundcalc.report.table import Style, render
 
 HOSTILE = st.one_of(
     st.text(max_size=30),
@@ -88,9 +89,40 @@ def test_the_table_fits_100_columns(tree):
         assert not unicodedata.category(char).startswith("M")
 
 
-def test_the_table_ends_with_the_summary(tree):
-    words = " ".join(Report(tree).to("table").split("\nSummary\n=======\n")[1].split())
-    assert words == " ".join(tree["summary"])
+@pytest.mark.parametrize("width", [60, 80, 200])
+def test_the_verdict_comes_first(tree, width):
+    first, rest = render(tree, Style(width)).split("\n\n", 1)
+    words = " ".join(first.split())
+    for line in tree["summary"]:
+        assert set(line.removeprefix("Measured: ").split()) <= set(words.split())
+    assert "read " in first and "sparsity " in first and "looks wrong" in first
+    assert "Verdict" not in rest
+
+
+@given(TREES, st.integers(1, 300), st.booleans())
+@views
+def test_the_table_is_as_wide_as_the_terminal(tree, width, verbose):
+    shown = min(max(width, 60), 200)
+    text = render(tree, Style(width, verbose))
+    assert max(map(len, text.splitlines())) <= shown
+    coloured = render(tree, Style(width, verbose, colour=True))
+    assert re.sub(r"\x1b\[[0-9]*m", "", coloured) == text
+
+
+def test_what_only_experts_ask_for_is_told_on_request(lenet300):
+    brief, whole = (Report(lenet300).to("table", full=full) for full in (False, True))
+    for word in ("sha256", "seconds", "Smallest bound of your network"):
+        assert word in whole and word not in brief
+    assert "--verbose" in brief and "--verbose" not in whole
+    assert len(brief) < len(whole)
+
+
+def test_a_grid_that_is_too_wide_is_split_between_its_columns():
+    layers = [
+        {"name": "a_layer_with_a_name", **dict.fromkeys(("K", "r_tilde", "ratio", "surviving"), 123456)}
+    ]
+    text = render({"schema": SCHEMA, "samples": {"layers": layers}}, Style(60))
+    assert text.count("a_layer_with_a_name") == 2
 
 
 def test_the_table_shows_long_reasons_whole(declared):
@@ -117,7 +149,10 @@ def test_bounds_that_are_not_covered_for_one_reason_share_a_line(declared):
     for name in ("bartlett2017", "neyshabur2015_fro"):
         declared["bounds"][name]["reason"] = "not covered: bias at fc1"
     (reasons,) = [section for section in document(declared) if section.slug == "reasons"]
-    assert reasons.facts[0] == ("bartlett2017, neyshabur2015_fro", "not covered: bias at fc1")
+    assert reasons.facts[0] == (
+        "2 bounds",
+        "need a network without biases (fc1 has one): bartlett2017, neyshabur2015_fro",
+    )
 
 
 def test_bounds_of_equal_value_are_sorted_by_name():
@@ -268,7 +303,7 @@ def test_markdown_keeps_names(tree):
     [("- a", r"- \- a"), ("1. a", r"- 1\. a"), ("94.9 % of", "- 94.9 % of"), ("a_b|c", r"- a\_b\|c")],
 )
 def test_markdown_notes_do_not_become_lists(line, shown):
-    assert Report({"schema": SCHEMA, "summary": [line]}).to("markdown").splitlines()[-1] == shown
+    assert shown in Report({"schema": SCHEMA, "summary": [line]}).to("markdown").splitlines()
 
 
 # -- latex ------------------------------------------------------------------------------------------------
@@ -358,6 +393,8 @@ def test_latex_escapes(text, latex):
 
 
 def test_latex_numbers():
-    layers = [{"name": "a", "delta_r": -1.25, "narc": -1.23e-7, "lambda": 1.5e6}]
+    layers = [{"name": "a", "delta_r": -1.25, "narc": -1.23e-7, "lambda": 1.5e6, "sigma1": 1.5e7}]
     text = Report({"schema": SCHEMA, "topology": {"layers": layers}}).to("latex", full=True)
-    assert r"a & $-1.25$ & - & $10^{6.2}$ & - & $-1.23 \times 10^{-7}$ & - & - & - \\" in text
+    assert (
+        r"a & $-1.25$ & - & $1.5 \times 10^{6}$ & - & $-1.23 \times 10^{-7}$ & $10^{7.2}$ & - & - \\" in text
+    )

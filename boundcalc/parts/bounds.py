@@ -15,6 +15,7 @@ from boundcalc.report.subjects import subject_of
 if TYPE_CHECKING:
     from boundcalc.bounds.evaluate import BoundResult, Together
     from boundcalc.bounds.problem import Problem
+    from boundcalc.report.types import BoundTree
 
 Tree = dict[str, Any]
 
@@ -79,21 +80,20 @@ def problem_of(given: Given, *, spectral: bool) -> Problem:
     )
 
 
-def to_dict(found: BoundsFound) -> Tree:
+def to_dict(found: BoundsFound) -> dict[str, BoundTree]:
     """Return the report's entry: name -> bound."""
     return {name: bound_tree(result) for name, result in found.results.items()}
 
 
-def bound_tree(result: BoundResult) -> Tree:
+def bound_tree(result: BoundResult) -> BoundTree:
     """Return the report's entry for one bound."""
     bound, judged = result.bound, result.judged
     log_value = None if judged is None else judged.log_value
     log_complexity = None if judged is None or bound.kind == "certificate" else judged.log_complexity
-    return {
+    made: BoundTree = {
         "status": bound.status if judged is not None else "not_covered",
         "kind": bound.kind,
         "subject": bound.subject,
-        **({"prior": bound.prior} if bound.kind == "certificate" else {}),
         "bounds": None if judged is None else judged.bounds,
         "complexity": _number(log_complexity),
         "log10_complexity": _log10(log_complexity),
@@ -111,6 +111,9 @@ def bound_tree(result: BoundResult) -> Tree:
             {"operation": operation, "layer": layer or None} for operation, layer in result.blockers
         ],
     }
+    if bound.kind == "certificate":
+        made["prior"] = bound.prior
+    return made
 
 
 def _number(log_value: float | None) -> float | None:

@@ -12,6 +12,7 @@ from boundcalc.report.origin import of_measurement
 
 if TYPE_CHECKING:
     from boundcalc.empirical.measure import Measured
+    from boundcalc.report.types import EmpiricalTree
 
 Tree = dict[str, Any]
 
@@ -33,7 +34,7 @@ def run(given: Given) -> Measured:
     return measured
 
 
-def to_dict(measured: Measured) -> Tree:
+def to_dict(measured: Measured) -> EmpiricalTree:
     """Return the report's entry: errors, their gap, quantiles of the margins, and why there is no test error."""
     from boundcalc.empirical.measure import error, quantiles
 

@@ -201,7 +201,7 @@ class Part:
     title: str
     does: str
     run: Callable[[Given], Any]
-    to_dict: Callable[[Any], Tree]
+    to_dict: Callable[[Any], Mapping[str, Any]]
     sections: Callable[[Tree], tuple[Section, ...]] = nothing
     place: int = 80
     quantities: Callable[[Tree], tuple[Quantity, ...]] = nothing

@@ -15,8 +15,17 @@ from boundcalc.report.tree import SCHEMA, Report
 from boundcalc.report.verdict import sentences, verdict
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from boundcalc.findings import Findings
     from boundcalc.network.ops import Masked
+    from boundcalc.report.types import (
+        CheckpointTree,
+        DataTree,
+        Geometry,
+        LayerTree,
+        NetworkTree,
+    )
 
 
 def assemble(findings: Findings, saved: str | None = None) -> Report:
@@ -61,7 +70,7 @@ def _tested(findings: Findings) -> tuple[int, int] | str:
     return int((measured.test_margins <= 0).sum()), measured.test_margins.numel()
 
 
-def _checkpoint(findings: Findings) -> dict[str, Any]:
+def _checkpoint(findings: Findings) -> CheckpointTree:
     checkpoint, network = findings.checkpoint, findings.network
     declared = [weight.declared is not None for weight in network.counted()]
     reference = findings.reference
@@ -103,7 +112,7 @@ def _all_at_reference(findings: Findings) -> float | None:
     return sum(count * share for count, share in counts) / survivors if survivors else None
 
 
-def _network(findings: Findings) -> dict[str, Any]:
+def _network(findings: Findings) -> NetworkTree:
     network = findings.network
     known = not network.unplaced
     return {
@@ -120,7 +129,7 @@ def _network(findings: Findings) -> dict[str, Any]:
     }
 
 
-def _layer(layer: Masked, findings: Findings) -> dict[str, Any]:
+def _layer(layer: Masked, findings: Findings) -> LayerTree:
     found = structure(layer)
     return {
         "name": layer.name,
@@ -152,11 +161,11 @@ def _at_reference(layer: Masked, findings: Findings) -> float | None:
     return at_reference(own, own != 0, start)
 
 
-def _geometry(layer: Masked) -> dict[str, Any]:
+def _geometry(layer: Masked) -> Geometry:
     """Return how a kernel moves over its input; nulls for a linear layer, and where the architecture is not known."""
     axes = {"conv1d": 1, "conv2d": 2}.get(layer.kind, 0)
     if not isinstance(layer, Affine) or not axes:
-        return dict.fromkeys(("stride", "padding", "dilation", "groups"))
+        return {"stride": None, "padding": None, "dilation": None, "groups": None}
     window = layer.window
     return {
         "stride": list(window.stride)[-axes:],
@@ -166,7 +175,7 @@ def _geometry(layer: Masked) -> dict[str, Any]:
     }
 
 
-def _data(findings: Findings) -> dict[str, Any] | None:
+def _data(findings: Findings) -> DataTree | None:
     energies, measured, options = findings.energies, findings.measured, findings.options
     if energies is None:
         return None
@@ -186,6 +195,6 @@ def _data(findings: Findings) -> dict[str, Any] | None:
     }
 
 
-def _part(part: Part, findings: Findings) -> dict[str, Any] | None:
+def _part(part: Part, findings: Findings) -> Mapping[str, Any] | None:
     found = findings.results.get(part.name)
     return part.absent() if found is None else part.to_dict(found)

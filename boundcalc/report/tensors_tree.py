@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from boundcalc.checkpoint.types import Checkpoint, Entry
 from boundcalc.network import apart
 from boundcalc.network.network import Network
 from boundcalc.network.weights import plain_key
+from boundcalc.report.types import TensorEntry
 
 _ROLES = {
     "bias": ("bias", "as stored"),
@@ -17,7 +16,7 @@ _ROLES = {
 """Roles of tensors that the reader, which knows names and shapes only, takes for weights."""
 
 
-def tree(checkpoint: Checkpoint, network: Network) -> list[dict[str, Any]]:
+def tree(checkpoint: Checkpoint, network: Network) -> list[TensorEntry]:
     """Return the report's ``checkpoint.tensors``: key, role and reason of every tensor of the file once.
 
     Args:
@@ -28,7 +27,7 @@ def tree(checkpoint: Checkpoint, network: Network) -> list[dict[str, Any]]:
     return [_entry(entry, aside, roles) for entry in checkpoint.entries]
 
 
-def _entry(entry: Entry, aside: dict[str, str], roles: dict[str, str]) -> dict[str, Any]:
+def _entry(entry: Entry, aside: dict[str, str], roles: dict[str, str]) -> TensorEntry:
     role, why = entry.role, entry.why
     name = entry.tensor if entry.tensor in aside else plain_key(entry.tensor)
     if role in {"weight", "bias"} and name in aside:

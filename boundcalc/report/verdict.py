@@ -12,6 +12,7 @@ from boundcalc.report.subjects import is_excess
 
 if TYPE_CHECKING:
     from boundcalc.bounds.evaluate import Together
+    from boundcalc.report.types import CompressionVerdict, NetworkVerdict, TestSetVerdict, VerdictTree
 
 Tree = dict[str, Any]
 
@@ -24,7 +25,7 @@ def verdict(
     tested: tuple[int, int] | str,
     warnings: Sequence[str],
     saved: str | None,
-) -> Tree:
+) -> VerdictTree:
     """Return the report's entry ``verdict``.
 
     Args:
@@ -53,7 +54,7 @@ def verdict(
     }
 
 
-def _network(tree: Tree, together: Together | None) -> tuple[Tree | None, str | None]:
+def _network(tree: Tree, together: Together | None) -> tuple[NetworkVerdict | None, str | None]:
     """Return the smallest theorem about the checkpoint's own error, or why there is none."""
     found = proved(tree, "network")
     if not tree["bounds"]:
@@ -77,7 +78,7 @@ def _network(tree: Tree, together: Together | None) -> tuple[Tree | None, str | 
     }, None
 
 
-def _compression(tree: Tree, saved: str | None) -> tuple[Tree | None, str | None]:
+def _compression(tree: Tree, saved: str | None) -> tuple[CompressionVerdict | None, str | None]:
     if not tree["bounds"]:
         return None, _not_run(tree)
     found = proved(tree, "compression")
@@ -99,7 +100,7 @@ def _compression(tree: Tree, saved: str | None) -> tuple[Tree | None, str | None
     }, None
 
 
-def _test_set(errors: int, m: int, delta: float) -> Tree:
+def _test_set(errors: int, m: int, delta: float) -> TestSetVerdict:
     from boundcalc.certificates.test_set import ASSUMPTIONS, SOURCE, error_bound
 
     return {

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from boundcalc.figures.picture import Drawn, Picture, Ticket, Tree, lotteries
@@ -22,6 +23,7 @@ from boundcalc.figures.style import (
     Marks,
     canvas,
     density_axis,
+    draw_mark,
     legend_of_two,
     log_axis,
     look,
@@ -38,6 +40,8 @@ from boundcalc.report.values import number
 ERRORS = (("train_error", "training error"), ("test_error", "test error"))
 LEAST = 1e-4
 """The smallest error that the axis of many tickets goes down to."""
+LowerRow = tuple[str, float, str, Origin, str]
+"""Name, value, text, origin and look of what lies between 0 and 1."""
 MOST_LINES = 8
 """Bounds of your network that are drawn against density; the others are in the table."""
 CAPTION = "Shaded: 1 or more, which says nothing. Hollow: not a proved bound."
@@ -68,7 +72,7 @@ def _upper_rows(tree: Tree) -> list[tuple[str, Tree, float]]:
     return sorted(found, key=lambda one: (group_of(one[1]) != "network", one[2], one[0]))
 
 
-def _lower_rows(tree: Tree) -> list[tuple[str, float, str, Origin, str]]:
+def _lower_rows(tree: Tree) -> list[LowerRow]:
     """Return what lies between 0 and 1: name, value, text, origin and look, the certificates first."""
     rows = [
         (named(name, bound), bound["value"], marked_value(bound), of_bound(name, bound), bound["status"])
@@ -142,7 +146,7 @@ def _one(ticket: Ticket) -> Drawn:
         label,
         f"{CAPTION if above else ''} {APART if below else ''}{told}".strip(),
         of_file(tree),
-        marks.kept(),
+        marks.told,
     )
 
 
@@ -153,19 +157,35 @@ def _bound_row(name: str, bound: Tree, at: float, marks: Marks) -> Row:
     return Row(name, value, (Dot(at, *STATUS_LOOKS[bound["status"]], gid),))
 
 
+@dataclass(frozen=True, eq=False)
+class _Placed:
+    """A ticket at its density, with its rows of both axes by name."""
+
+    ticket: Ticket
+    x: float
+    upper: dict[str, tuple[Tree, float]]
+    lower: dict[str, LowerRow]
+
+
+def _placed(ticket: Ticket) -> _Placed:
+    upper = {name: (bound, at) for name, bound, at in _upper_rows(ticket.tree)}
+    lower = {row[0]: row for row in _lower_rows(ticket.tree)}
+    return _Placed(ticket, math.log10(ticket.density or 1.0), upper, lower)
+
+
 def _many(tickets: Sequence[Ticket]) -> Drawn:
-    marks = Marks()
-    groups = lotteries(tickets)
-    placed = [ticket for group in groups for ticket in group]
+    marks = Marks(len(tickets))
+    groups = [[_placed(ticket) for ticket in group] for group in lotteries(tickets)]
+    placed = [one for group in groups for one in group]
     if not placed:
         return _one(tickets[0])
     names = _chosen(placed)
-    lower = list(dict.fromkeys(row[0] for ticket in placed for row in _lower_rows(ticket.tree)))
+    lower = list(dict.fromkeys(name for one in placed for name in one.lower))
     ratios = [2.0] * bool(names) + [1.7] * bool(lower)
     figure, axes = canvas(sum(ratios) + 0.9 + 0.16 * max(len(names), len(lower)), len(ratios), ratios)
     above: dict[str, Any] = {}
     below: dict[str, Any] = {}
-    densities = [ticket.density for ticket in placed if ticket.density is not None]
+    densities = [10.0**one.x for one in placed]
     if names:
         above = _lines_above(axes[0], groups, names, marks)
         density_axis(axes[0], densities, labelled=not lower)
@@ -181,38 +201,37 @@ def _many(tickets: Sequence[Ticket]) -> Drawn:
     label = (
         f"{len(names)} bounds, {len(lower)} certificates and errors of {len(placed)} tickets against density."
     )
-    return Drawn(figure, label, caption, of_file(placed[0].tree), marks.kept())
+    return Drawn(figure, label, caption, of_file(placed[0].ticket.tree), marks.told)
 
 
-def _chosen(tickets: Sequence[Ticket]) -> list[str]:
-    """Return the bounds to draw: the least theorems at the sparsest ticket, with peeling among them where it has a value."""
-    rows = [row for ticket in tickets for row in _upper_rows(ticket.tree) if row[1]["status"] == "theorem"]
+def _chosen(placed: Sequence[_Placed]) -> list[str]:
+    """Return the theorems to draw, those with the least values, peeling first among them where it has one."""
     least: dict[str, float] = {}
-    for name, _, at in rows:
-        least[name] = min(at, least.get(name, math.inf))
-    ordered = sorted(least, key=lambda name: (name != "peeling", least[name], name))
-    return ordered[:MOST_LINES]
+    for one in placed:
+        for name, (bound, at) in one.upper.items():
+            if bound["status"] == "theorem":
+                least[name] = min(at, least.get(name, math.inf))
+    return sorted(least, key=lambda name: (name != "peeling", least[name], name))[:MOST_LINES]
 
 
 def _lines_above(
-    axes: Any, groups: Sequence[Sequence[Ticket]], names: Sequence[str], marks: Marks
+    axes: Any, groups: Sequence[Sequence[_Placed]], names: Sequence[str], marks: Marks
 ) -> dict[str, Any]:
     handles: dict[str, Any] = {}
     heights = [0.0, -1.0]
     for index, name in enumerate(names):
         for group in groups:
-            points = [
-                (math.log10(ticket.density or 1.0), at, ticket, bound)
-                for ticket in group
-                for own, bound, at in _upper_rows(ticket.tree)
-                if own == name
-            ]
-            heights += [at for _, at, _, _ in points]
-            line = _joined(axes, [(x, y) for x, y, _, _ in points], **look(index))
+            points = [(one, *one.upper[name]) for one in group if name in one.upper]
+            heights += [at for _, _, at in points]
+            line = _joined(axes, [(one.x, at) for one, _, at in points], **look(index))
             handles.setdefault(name, line)
-            for x, y, ticket, bound in points:
-                label = f"{ticket.name}: {name} {marked_value(bound)}, density {percent(ticket.density)}"
-                _mark(axes, x, y, marks(label, of_bound(name, bound)), look(index), filled=True)
+            for one, bound, at in points:
+                label = (
+                    f"{one.ticket.name}: {name} {marked_value(bound)}, density {percent(one.ticket.density)}"
+                )
+                draw_mark(
+                    axes, one.x, at, marks(label, of_bound(name, bound)), line.get_marker(), line.get_color()
+                )
     low, high = spread(min(heights), max(heights))
     axes.set_ylim(low, high)
     log_axis(axes.yaxis, low, high)
@@ -221,30 +240,23 @@ def _lines_above(
 
 
 def _lines_below(
-    axes: Any, groups: Sequence[Sequence[Ticket]], names: Sequence[str], marks: Marks
+    axes: Any, groups: Sequence[Sequence[_Placed]], names: Sequence[str], marks: Marks
 ) -> dict[str, Any]:
     handles: dict[str, Any] = {}
-    values = [row[1] for group in groups for ticket in group for row in _lower_rows(ticket.tree)]
+    values = [row[1] for group in groups for one in group for row in one.lower.values()]
     floor = max(min((value for value in values if value > 0), default=0.1) / 1.5, LEAST)
     for index, name in enumerate(names):
         for group in groups:
-            points = [
-                (math.log10(ticket.density or 1.0), row, ticket)
-                for ticket in group
-                for row in _lower_rows(ticket.tree)
-                if row[0] == name
-            ]
+            points = [(one, one.lower[name]) for one in group if name in one.lower]
             if not points:
                 continue
             marker, colour, filled = _look(points[0][1][4])
             style = {"color": colour, "marker": marker, "linestyle": ("-", "--", ":", "-.")[index % 4]}
-            handles.setdefault(
-                name,
-                _joined(axes, [(x, _height(row[1], floor)) for x, row, _ in points], filled=filled, **style),
-            )
-            for x, row, ticket in points:
-                label = f"{ticket.name}: {name} {row[2]}, density {percent(ticket.density)}"
-                _mark(axes, x, _height(row[1], floor), marks(label, row[3]), style, filled=filled)
+            places = [(one.x, _height(row[1], floor)) for one, row in points]
+            handles.setdefault(name, _joined(axes, places, filled=filled, **style))
+            for (x, y), (one, row) in zip(places, points, strict=True):
+                label = f"{one.ticket.name}: {name} {row[2]}, density {percent(one.ticket.density)}"
+                draw_mark(axes, x, y, marks(label, row[3]), marker, colour, filled=filled)
     axes.set_ylim(math.log10(floor) - 0.05, 0.06)
     log_axis(axes.yaxis, math.log10(floor), 0.0, share_of_power)
     return handles
@@ -261,14 +273,6 @@ def _joined(axes: Any, points: Sequence[tuple[float, float]], *, filled: bool = 
     xs, ys = [x for x, _ in points], [y for _, y in points]
     (line,) = axes.plot(xs, ys, markerfacecolor=face, markersize=4, linewidth=1.1, **style)
     return line
-
-
-def _mark(axes: Any, x: float, y: float, gid: str, style: dict[str, Any], *, filled: bool) -> None:
-    colour = style["color"]
-    axes.plot(
-        [x], [y], marker=style["marker"], color=colour, linestyle="none", gid=gid, markersize=4,
-        markerfacecolor=colour if filled else PAPER, clip_on=False,
-    )  # fmt: skip
 
 
 PICTURE = Picture(

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from boundcalc.figures.picture import Ticket
-from boundcalc.figures.style import Marks, look
+from boundcalc.figures.style import Marks, draw_mark, look
 from boundcalc.report.numbers import percent
 from boundcalc.report.origin import Origin
 
@@ -53,14 +53,5 @@ def against_density(
             (line,) = axes.plot([x for x, _, _ in points], [y for _, y, _ in points], markersize=4, **style)
             first = first or line
         for x, y, gid in points:
-            axes.plot(
-                [x],
-                [y],
-                gid=gid,
-                linestyle="none",
-                color=style["color"],
-                marker=style["marker"],
-                markersize=4,
-                clip_on=False,
-            )
+            draw_mark(axes, x, y, gid, style["marker"], style["color"])
     return first, heights

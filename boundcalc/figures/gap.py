@@ -30,7 +30,7 @@ def draw(tickets: Sequence[Ticket]) -> Drawn | None:
     known = [one for group in groups for one in group if any(_read(key, one) for key, _ in LINES)]
     if not known:
         return None
-    marks = Marks()
+    marks = Marks(len(tickets))
     figure, (axes,) = canvas(2.9)
     handles, all_heights = {}, [0.0]
     for index, (key, label) in enumerate(LINES):
@@ -46,7 +46,7 @@ def draw(tickets: Sequence[Ticket]) -> Drawn | None:
     legend_below(figure, list(handles.values()), list(handles), 1)
     label = f"Training error, test error and gap of {len(known)} tickets against density."
     caption = "Levels of one lottery are joined, the sparser to the right."
-    return Drawn(figure, label, caption, of_measurement(known[0].tree), marks.kept())
+    return Drawn(figure, label, caption, of_measurement(known[0].tree), marks.told)
 
 
 PICTURE = Picture("gap", 20, "Measured errors and gap", ("empirical",), draw)

@@ -39,7 +39,7 @@ def draw(tickets: Sequence[Ticket]) -> Drawn | None:
     figure, scale = _figure([(title, layer) for title, _, layer in shown])
     told = "; ".join(f"{named(title)}: {_told(layer)}" for title, _, layer in shown)
     count = f" {len(shown)} of {len(maps)} are drawn." if len(shown) < len(maps) else ""
-    caption = f"{what}; white: no connection; one {scale} scale for all.{count} {told}."
+    caption = f"{what}; blank: no connection; one {scale} scale for all.{count} {told}."
     label = f"Graphons of {', '.join(named(title) for title, _, _ in shown)}."
     return Drawn(figure, label, caption, of_cut(known[0].tree["graphon"]), {})
 

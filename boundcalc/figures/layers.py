@@ -82,7 +82,7 @@ def _one(ticket: Ticket) -> Drawn:
         f"Density of {len(rows)} layers.",
         f"Share of the weights that survives.{told}",
         origin,
-        marks.kept(),
+        marks.told,
     )
 
 
@@ -93,7 +93,7 @@ def _many(tickets: Sequence[Ticket]) -> Drawn:
         if len(names) <= MOST_LINES
         else [names[round(k * (len(names) - 1) / (MOST_LINES - 1))] for k in range(MOST_LINES)]
     )
-    marks, handles, heights = Marks(), {}, []
+    marks, handles, heights = Marks(len(tickets)), {}, []
     figure, (axes,) = canvas(2.7 + 0.14 * ((len(chosen) + 1) // 2))
     for index, name in enumerate(chosen):
 
@@ -124,7 +124,7 @@ def _many(tickets: Sequence[Ticket]) -> Drawn:
         label,
         f"On the dashed line a layer is as dense as its network.{count}",
         of_file(tickets[0].tree),
-        marks.kept(),
+        marks.told,
     )
 
 

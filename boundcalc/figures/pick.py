@@ -62,7 +62,7 @@ def draw(tickets: Sequence[Ticket]) -> Drawn | None:
     legend_below(figure, handles, [f"{ticket.name}: bound {upper(one.value)}" for ticket, one in shown], 1)
     more = f" {len(shown)} of {len(found)} tickets." if len(shown) < len(found) else ""
     label = f"Picked examples over rounds of {len(shown)} tickets."
-    return Drawn(figure, label, CAPTION + more, Origin("measured", "certificate.json"), marks.kept())
+    return Drawn(figure, label, CAPTION + more, Origin("measured", "certificate.json"), marks.told)
 
 
 PICTURE = Picture("pick", 90, "Picked and wrong", (), draw, across=False)

@@ -43,7 +43,7 @@ def draw(tickets: Sequence[Ticket]) -> Drawn | None:
     keys = [key for key, found in counts.items() if len(found) > 1]
     if not keys:
         return None
-    marks, down = Marks(), math.ceil(len(keys) / ACROSS)
+    marks, down = Marks(len(tickets)), math.ceil(len(keys) / ACROSS)
     figure = Figure(figsize=(WIDTH, HEIGHT * down + 0.2))
     FigureCanvasAgg(figure)
     axes = figure.subplots(down, ACROSS, squeeze=False)
@@ -73,7 +73,7 @@ def draw(tickets: Sequence[Ticket]) -> Drawn | None:
         density_axis(place, densities, labelled=index >= len(keys) - ACROSS, apart=0.3)
     caption = "A mark a ticket; levels of one lottery are joined, the sparser to the right; each quantity has an axis of its own."
     label = f"{len(keys)} quantities of {len(densities)} tickets against density."
-    return Drawn(figure, label, caption, of_file(tickets[0].tree), marks.kept())
+    return Drawn(figure, label, caption, of_file(tickets[0].tree), marks.told)
 
 
 PICTURE = Picture(

@@ -58,7 +58,7 @@ def draw(tickets: Sequence[Ticket]) -> Drawn | None:
         f"Decay of the residual of {len(known)} tickets.",
         caption,
         origin(known[0][0].tree["gntk"]),
-        marks.kept(),
+        marks.told,
     )
 
 

@@ -71,11 +71,11 @@ def _layers(ticket: Ticket) -> Drawn:
     axes.set(xlim=(low, high), ylim=(low, high), xlabel="density", ylabel="N / N dense")
     label = f"Samples needed against density of {len(points) - 1} layers and the network."
     caption = f"Samples that a layer (circle) and the network (square) need, relative to the same unpruned. {ON_THE_LINE}"
-    return Drawn(figure, label, caption, origin(part, "ratio"), marks.kept())
+    return Drawn(figure, label, caption, origin(part, "ratio"), marks.told)
 
 
 def _tickets(tickets: Sequence[Ticket]) -> Drawn:
-    marks = Marks()
+    marks = Marks(len(tickets))
     figure, (axes,) = canvas(2.6)
     _, heights = against_density(axes, lotteries(tickets), "N / N dense", _ratio, marks, 0, log=True)
     logs = [math.log10(one.density) for one in tickets if one.density is not None]
@@ -89,7 +89,7 @@ def _tickets(tickets: Sequence[Ticket]) -> Drawn:
     density_axis(axes, [one.density for one in tickets if one.density is not None])
     label = f"Samples needed against density of {len(tickets)} tickets."
     caption = f"Samples that a network needs, relative to itself unpruned. {ON_THE_LINE}"
-    return Drawn(figure, label, caption, origin(_part(tickets[0]), "ratio"), marks.kept())
+    return Drawn(figure, label, caption, origin(_part(tickets[0]), "ratio"), marks.told)
 
 
 PICTURE = Picture("samples", 30, "Samples needed against density", ("samples",), draw, "samples")

@@ -79,8 +79,8 @@ RC: Any = {
 }
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 LONGEST_NAME = 30
-MOST_MARKS = 600
-"""Marks of a figure that tell where they come from; in a figure of more, none does: a page of thousands would be slow."""
+MOST_TICKETS = 40
+"""Tickets up to which every mark of a figure tells where it comes from; a page of thousands of such marks would be slow."""
 
 
 @contextmanager
@@ -94,20 +94,23 @@ def styled() -> Iterator[None]:
 
 
 class Marks:
-    """Ids of the marks of a figure, with what they say."""
+    """Ids of the marks of a figure, with what they say.
 
-    def __init__(self) -> None:
+    Args:
+        tickets: of the figure; of more than `MOST_TICKETS` no mark has an id.
+    """
+
+    def __init__(self, tickets: int = 1) -> None:
         self.told: dict[str, Mark] = {}
+        self._crowded = tickets > MOST_TICKETS
 
     def __call__(self, label: str, origin: Origin) -> str:
-        """Return the id of a new mark."""
+        """Return the id of a new mark; empty where there are too many."""
+        if self._crowded:
+            return ""
         gid = f"mark{len(self.told) + 1}"
         self.told[gid] = Mark(one_line(label), origin)
         return gid
-
-    def kept(self) -> dict[str, Mark]:
-        """Return the marks, none where there are too many."""
-        return self.told if len(self.told) <= MOST_MARKS else {}
 
 
 def canvas(
@@ -214,6 +217,17 @@ def spread(low: float, high: float, share: float = 0.05, least: float = 0.1) -> 
     """Return the ends of an axis with room around what it shows."""
     room = max(share * (high - low), least)
     return low - room, high + room
+
+
+def draw_mark(
+    axes: Axes, x: float, y: float, gid: str, marker: str, colour: str, *, filled: bool = True
+) -> None:
+    """Draw one mark on a line that is drawn already; nothing where it has no id."""
+    if gid:
+        axes.plot(
+            [x], [y], marker=marker, color=colour, linestyle="none", gid=gid, markersize=4, clip_on=False,
+            markerfacecolor=colour if filled else PAPER,
+        )  # fmt: skip
 
 
 def look(index: int) -> dict[str, Any]:

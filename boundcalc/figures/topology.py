@@ -83,7 +83,7 @@ def _one(ticket: Ticket) -> Drawn:
         for index in present
     ]
     legend_below(figure, handles, [LABELS[SCORES[index]] for index in present], 5)
-    return Drawn(figure, f"z-scores of {len(rows)} layers.", CAPTION, of_z(part), marks.kept())
+    return Drawn(figure, f"z-scores of {len(rows)} layers.", CAPTION, of_z(part), marks.told)
 
 
 def _read(key: str, ticket: Ticket) -> tuple[float, str, Origin] | None:
@@ -92,7 +92,7 @@ def _read(key: str, ticket: Ticket) -> tuple[float, str, Origin] | None:
 
 
 def _many(tickets: Sequence[Ticket]) -> Drawn:
-    marks, handles, all_heights = Marks(), {}, [0.0]
+    marks, handles, all_heights = Marks(len(tickets)), {}, [0.0]
     figure, (axes,) = canvas(2.8)
     for index, key in enumerate(SCORES):
         line, heights = against_density(
@@ -107,7 +107,7 @@ def _many(tickets: Sequence[Ticket]) -> Drawn:
     density_axis(axes, [one.density for one in tickets if one.density is not None])
     legend_below(figure, list(handles.values()), list(handles), 3)
     label = f"Mean z-scores of {len(tickets)} tickets against density."
-    return Drawn(figure, label, CAPTION, of_z(_part(tickets[0])), marks.kept())
+    return Drawn(figure, label, CAPTION, of_z(_part(tickets[0])), marks.told)
 
 
 PICTURE = Picture("topology", 40, "Topology against random masks", ("topology",), draw, "topology")

@@ -16,7 +16,9 @@ _LEAST = (
     f"SELECT checkpoint, name, min(value) FROM quantities {_THEOREMS}"
     " AND name IN (SELECT value FROM json_each(?)) {} GROUP BY checkpoint"
 )
-_MEASURED = f"SELECT DISTINCT checkpoint FROM quantities {_THEOREMS} {{}}"
+_MEASURED = f"SELECT DISTINCT checkpoint FROM quantities {_THEOREMS.replace('= ?', 'IN (SELECT value FROM json_each(?))')} {{}}"
+_OF_ERROR = ("terms.margin_error", "terms.samples", "terms.unlabelled")
+"""Terms that only a bound on the error itself has: with margins, by errors on the sample, by disagreements."""
 _PLAIN = "SELECT checkpoint, value FROM quantities WHERE part = ? AND name = '' AND quantity = ? {}"
 
 
@@ -82,7 +84,7 @@ def figures(store: Store, ids: Iterable[int] | None = None) -> dict[int, Figures
                     one = getattr(found.setdefault(checkpoint, Figures()), subject)
                     one.name = one.name or str(name)
                     setattr(one, key, value)
-    for (checkpoint,) in execute(_MEASURED.format(condition), ("terms.margin_error", *numbers)):
+    for (checkpoint,) in execute(_MEASURED.format(condition), (json.dumps(_OF_ERROR), *numbers)):
         found.setdefault(checkpoint, Figures()).measured = True
     for part, quantity in _FIELDS:
         for checkpoint, value in execute(_PLAIN.format(condition), (part, quantity, *numbers)):

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from boundcalc.batch.names import stored
+from boundcalc.certificates.beside import beside as certificate_beside
 from boundcalc.checkpoint import open_lth
 from boundcalc.checkpoint.masks import folder
 from boundcalc.checkpoint.reader import digest, files_of
@@ -71,15 +72,17 @@ def settings_of(options: Options) -> Settings:
         UsageError: data or a model that is an object in memory, which no other process can open.
     """
     given = {field.name: getattr(options, field.name) for field in fields(options)}
-    for name in ("data", "model", "mask", "reference"):
+    for name in ("data", "model", "unlabelled", "mask", "reference", "certificate"):
         if given[name] is not None and not isinstance(
-            given[name], str | Path if name in {"mask", "reference"} else str
+            given[name], str | Path if name in {"mask", "reference", "certificate"} else str
         ):
             raise UsageError(
                 f"batch takes {name} by name, not {type(given[name]).__name__}: its workers open it"
             )
     identities: dict[str, Callable[[str], Any]] = {
         "data": _data,
+        "unlabelled": _data,
+        "certificate": _certificates,
         "model": _code,
         "reference": _checkpoint,
         "mask": _checkpoint,
@@ -89,8 +92,9 @@ def settings_of(options: Options) -> Settings:
         name: identify(str(given[name])) for name, identify in identities.items() if given[name] is not None
     }
     values = {name: _plain(value) for name, value in given.items() if name not in named}
-    if not values["further"]:
-        del values["further"]  # so that results of boundcalc without further parts are known again
+    for name in ("further", "certificate", "unlabelled"):
+        if not values.get(name, True):
+            del values[name]  # so that results of a boundcalc without them are known again
     del values["only"]
     values["parts"] = (
         None if options.only is None else sorted(set(options.only))
@@ -119,6 +123,8 @@ def key_of(path: Path, settings: Settings) -> Key:
         beside["masks"] = [_readable(file) for file in ticket.files if file != ticket.model]
     if ticket is None and settings.options.mask is None and (masks := _masks_beside(path)):
         beside["masks"] = masks
+    if settings.options.certificate is None and (certificate := certificate_beside(path)) is not None:
+        beside["certificate"] = _readable(certificate)
     return Key(content_of(path), _hash(beside), str(path))
 
 
@@ -174,6 +180,10 @@ def _data(form: str) -> Any:
     if form == "digits":
         return ["digits", _installed("scikit-learn")]
     return _code(form)
+
+
+def _certificates(words: str) -> Any:
+    return [_file(CheckpointError, word) for word in words.split(",")]
 
 
 def _labels(form: str) -> list[str]:

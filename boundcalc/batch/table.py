@@ -19,6 +19,7 @@ from boundcalc.batch.figures import Figures, Smallest, figures
 from boundcalc.batch.rows import Row
 from boundcalc.batch.store import Store
 from boundcalc.batch.subjects import subject_finder
+from boundcalc.batch.tested import best_tested
 from boundcalc.errors import UsageError
 from boundcalc.report import csv_cells
 from boundcalc.report.csv_view import HEADER
@@ -152,13 +153,26 @@ def sections(
         for row in done
     )
     columns = (*COLUMNS, *([EXCESS_COLUMN] if excess else []), *([Column("settings")] if apart else []))
-    notes = (NOTE, *([EXCESS_NOTE] if excess else []))
+    notes = (NOTE, *([EXCESS_NOTE] if excess else []), *_by_test(store, done, folder))
     failed = tuple((one_line(f"{path}: {why}"),) for path, why in failures(store, rows, damage))
     return (
         Section("Checkpoints", "checkpoints", (*facts, *apart), Grid(columns, lines), notes)
         if done
         else Section("Checkpoints", "checkpoints", notes=("none",)),
         *([Section("Failed", "failed", grid=Grid((Column("why"),), failed))] if failed else []),
+    )
+
+
+def _by_test(store: Store, rows: Sequence[Row], folder: str) -> tuple[str, ...]:
+    """Say what is known of the ticket with the smallest test error, once it was chosen for that."""
+    best = best_tested(store, [row.id for row in rows]) if len(rows) > 1 else None
+    if best is None:
+        return ()
+    path = next(row.path for row in rows if row.id == best.id)
+    return (
+        f"Choosing the best of these {best.tickets} by the test set costs delta / {best.tickets}: the error of"
+        f" {one_line(path.removeprefix(folder).lstrip(os.sep) or path)} is at most {upper(best.chosen)} then (probability"
+        f" {1 - best.delta:g}), and {upper(best.alone)} had it been chosen without it.",
     )
 
 

@@ -1,4 +1,5 @@
-"""A bound on any network through one that has a certificate ("disagreement").
+"""A bound on any network through one that has a certificate ("disagreement"; "disagreement_holdout" for a
+certificate whose first network was trained on a part that was set aside).
 
 Let h have a certificate from the sample S, and let U be n unlabelled examples of the same distribution, independent of f and
 of h. Where f errs, h errs or the two disagree, so
@@ -33,6 +34,13 @@ from boundcalc.errors import BoundcalcError, NotCovered
 from boundcalc.network.forward import run
 from boundcalc.network.network import Network
 
+ASSUMPTIONS = (
+    "sample and unlabelled examples are iid from one distribution",
+    "neither this network nor a certified one was chosen by the unlabelled examples: no early stopping, no choice of a level,"
+    " no distillation and no normalisation by them",
+    "the certified network is its procedure's, which boundcalc verify --replay checks",
+    "classes are decided in float64, whose rounding is not bounded; a tie counts as a disagreement",
+)
 FIRST = 0.1
 """Share of delta for the certificate of h; the rest is for the disagreement."""
 
@@ -73,22 +81,33 @@ class Pair:
 
 
 def compute(problem: Problem) -> AtDelta:
-    """Count where the network and certified ones differ.
+    """Count where the network and those with certificates without a prior differ.
 
     Raises:
         NotCovered: there are no unlabelled examples, no certificate of another network, or one that does not hold.
     """
+    return _through(problem, "none")
+
+
+def compute_holdout(problem: Problem) -> AtDelta:
+    """Count where the network and those whose certificates set a part aside differ.
+
+    Raises:
+        NotCovered: as `compute`.
+    """
+    return _through(problem, "data-dependent")
+
+
+def _through(problem: Problem, prior: str) -> AtDelta:
     evidence = problem.evidence
     if evidence is None or evidence.unlabelled is None:
         raise NotCovered("no unlabelled examples: give --unlabelled DATA")
-    others = [held for held in evidence.held if held.differs]
+    others = [held for held in evidence.held if held.differs and held.certificate.prior == prior]
     if not others:
-        found = (
-            "the certificate is this network's own"
-            if evidence.held
-            else "no certificate: give --certificate FILE"
+        raise NotCovered(
+            evidence.problem
+            or f"no certificate of another network with prior {prior}: give --certificate FILE"
         )
-        raise NotCovered(evidence.problem or found)
     own = evidence.unlabelled(problem.settings.normalization.numbers or None)
     _check_apart(own.split, problem.split)
     pairs = [_pair(problem, evidence, held, own.split) for held in others]
@@ -193,21 +212,19 @@ def _decided(network: Network, x: object) -> tuple[torch.Tensor, torch.Tensor]:
     return top.indices[:, 0], top.values[:, 0] == top.values[:, 1]
 
 
-register(
-    Bound(
-        "disagreement",
-        "certificate",
-        "theorem",
-        "err(f) <= err(h) + P(f != h) (Bazinet, Zantedeschi & Germain 2026); exact binomial tail (Langford 2005)",
-        (
-            "sample and unlabelled examples are iid from one distribution",
-            "neither this network nor a certified one was chosen by the unlabelled examples: no early stopping, no choice of a"
-            " level, no distillation and no normalisation by them",
-            "the certified network is its procedure's, which boundcalc verify --replay checks",
-            "classes are decided in float64, whose rounding is not bounded; a tie counts as a disagreement",
-        ),
-        compute,
-        subject="network",
-        prior="none",
+for _name, _compute, _prior in (
+    ("disagreement", compute, "none"),
+    ("disagreement_holdout", compute_holdout, "data-dependent"),
+):
+    register(
+        Bound(
+            _name,
+            "certificate",
+            "theorem",
+            "err(f) <= err(h) + P(f != h) (Bazinet, Zantedeschi & Germain 2026); exact binomial tail (Langford 2005)",
+            ASSUMPTIONS,
+            _compute,
+            subject="network",
+            prior=_prior,
+        )
     )
-)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from boundcalc.certificates.beside import beside
 from boundcalc.errors import CheckpointError, UsageError
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def gather(
         UsageError: unlabelled examples without data.
     """
     from boundcalc.certificates.file import digest_of_split
-    from boundcalc.certificates.held import beside, hold, shipped
+    from boundcalc.certificates.held import hold, shipped
     from boundcalc.empirical.datasets import open_data
 
     shape = network.input_shape

@@ -10,14 +10,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from boundcalc.certificates import beside
 from boundcalc.empirical.split import Split
 from boundcalc.errors import CheckpointError
 from boundcalc.files import read_json
 
 SCHEMA = "boundcalc.certificate/3"
 METHODS = ("pick", "holdout")
-NAME = "certificate.json"
-"""File name beside the checkpoint that is certified."""
+NAME = beside.NAME
 _LARGEST = 1 << 28
 
 

@@ -55,19 +55,6 @@ class Held:
         return network
 
 
-def beside(checkpoint: str | Path) -> Path | None:
-    """Return the certificate that lies beside a checkpoint, if any.
-
-    Args:
-        checkpoint: a file, a ticket's folder, or the folder of its level.
-    """
-    place = Path(checkpoint)
-    for folder in (place, place / "main") if place.is_dir() else (place.parent,):
-        if (folder / file.NAME).is_file():
-            return folder / file.NAME
-    return None
-
-
 def hold(paths: Iterable[Path], network: Network, model: Any, shape: tuple[int, ...]) -> tuple[Held, ...]:
     """Read certificates and compare what they speak of with a network.
 
@@ -126,11 +113,15 @@ def module_of(made_by: Mapping[str, Any], shape: tuple[int, ...]) -> torch.nn.Mo
 
 
 def shipped(data_sha256: str) -> list[Path]:
-    """Return the certificates that come with boundcalc for a training sample: one, or none.
+    """Return the certificates that come with boundcalc for a training sample: at most one of each prior.
 
     Args:
         data_sha256: of the sample, see `boundcalc.certificates.file.digest_of_split`.
     """
     root = Path(str(resources.files("boundcalc.sample"))) / "certificates"
-    found = sorted(root.glob(f"*/{file.NAME}"))
-    return [path for path in found if file.read_certificate(path).data_sha256 == data_sha256][:1]
+    found: dict[str, Path] = {}
+    for path in sorted(root.glob(f"*/{file.NAME}")):
+        certificate = file.read_certificate(path)
+        if certificate.data_sha256 == data_sha256:
+            found.setdefault(certificate.prior, path)
+    return list(found.values())

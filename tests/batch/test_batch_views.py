@@ -8,6 +8,7 @@ import json
 import math
 import sys
 
+import numpy as np
 import pytest
 
 import boundcalc
@@ -15,6 +16,8 @@ from boundcalc.batch import load, load_wide, long_table, opened, records
 from boundcalc.batch.figures import figures
 from boundcalc.batch.frame import LONG_COLUMNS
 from boundcalc.batch.table import CSV_HEADER, FORMATS, render
+from boundcalc.batch.tested import best_tested
+from boundcalc.certificates.test_set import error_bound
 from boundcalc.errors import UsageError
 
 BOUNDS = {"only": ("bounds", "samples"), "samples": 1000, "input_bound": 1.0}
@@ -183,3 +186,21 @@ def test_long_arrays_are_in_the_report_alone(analyse, folder, tmp_path, inline):
         assert "histogram" not in names
         assert len(store.report(row.id)["graphon"]["layers"][0]["histogram"]) > 1
         assert "l2_from_constant" in names
+
+
+def test_choosing_the_best_by_the_test_set_is_paid(analyse, folder, tmp_path, inline):
+    rng = np.random.default_rng(0)
+    arrays = {"x_train": rng.random((40, 12)), "y_train": rng.integers(0, 3, 40)}
+    np.savez(tmp_path / "d.npz", **arrays, x_test=rng.random((50, 12)), y_test=rng.integers(0, 3, 50))
+    analyse(folder, only=("bounds",), passes=0, data=f"npz:{tmp_path / 'd.npz'}")
+    with opened(tmp_path / "store.sqlite") as store:
+        rows = [row for row in store.rows() if row.state == "done"]
+        found = best_tested(store, [row.id for row in rows])
+        tests = {row.id: store.report(row.id)["verdict"]["test_set"] for row in rows}
+        text = " ".join(render(store, "table").split())
+        assert best_tested(store, [rows[0].id]) is None
+    errors = min(one["errors"] for one in tests.values())
+    assert tests[found.id]["errors"] == errors
+    assert found.tickets == len(rows) == 3
+    assert found.alone == error_bound(errors, 50, 0.05) < found.chosen == error_bound(errors, 50, 0.05 / 3)
+    assert "Choosing the best of these 3 by the test set costs delta / 3" in text

@@ -11,7 +11,7 @@ from boundcalc.certificates.file import Item
 
 
 def ledger(normalize: tuple[float, ...] | None, made_by: Mapping[str, Any]) -> tuple[Item, ...]:
-    """Return the lines.
+    """Return the lines. Their texts are part of the certificate's schema: another text is another line.
 
     Args:
         normalize: means then deviations that the network's inputs are normalised by, or None.
@@ -28,11 +28,12 @@ def ledger(normalize: tuple[float, ...] | None, made_by: Mapping[str, Any]) -> t
         raise ValueError(f"tried {tried!r}: give a whole number of settings, at least 1")
     normalization = Normalization(normalize or (), bool(made_by["plan"].get("normalize_fixed")))
     share = float(picking.get("set_aside", 0.0))
-    seeded = f"the part set aside: {share:g} of the sample by a permutation of seed {made_by['seed']}"
+    seeded = f"part set aside: {share:g} of the sample by a permutation of seed {made_by['seed']}"
     apart = (Item(seeded, 0.0),) if share else ()
+    digits = "fixed before the sample" if normalization.fixed else ", ".join(map(repr, normalization.numbers))
     return (
-        Item(normalization.assumption(paid=True), normalization.bits),
-        Item(f"the setting kept among {tried}", math.log2(tried)),
+        Item(f"normalization of the inputs: {digits or 'none'}", normalization.bits),
+        Item(f"setting (options, architecture, seed) kept among {tried}", math.log2(tried)),
         *apart,
-        Item("picks: none, they are counted in the size of the compression", 0.0),
+        Item("picks: counted in the size of the compression", 0.0),
     )

@@ -83,8 +83,8 @@ FORMS = (
         ),
         fill_holdout, promises=(Promise(N, "falls", "grid"), grows(bits)),
     ),
-    Form(
-        "disagreement", "err(f)", certified + differing,
+    *(Form(
+        name, "err(f)", certified + differing,
         {
             certified: "bound on the error of a certified network h, at a tenth of delta",
             differing: "exact binomial bound on P(f != h), at nine tenths of delta",
@@ -94,5 +94,5 @@ FORMS = (
             "Both parts hold at once by the union bound; the best of J certificates has delta / J for each.",
         ),
         fill_disagreement, promises=(grows(certified), grows(differing)),
-    ),
+    ) for name in ("disagreement", "disagreement_holdout")),
 )  # fmt: skip

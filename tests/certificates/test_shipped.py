@@ -1,0 +1,54 @@
+"""The certificates that ship: small, whole, and what they claim follows from their counts; in full where MNIST is there."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from boundcalc.certificates import file
+from boundcalc.certificates.held import Held
+from boundcalc.certificates.pick import claim
+from boundcalc.certificates.pick.claim import Counted
+from boundcalc.certificates.pick.ledger import ledger
+from boundcalc.cli.main import main
+from boundcalc.empirical.datasets import open_data
+
+ROOT = Path(__file__).parents[2] / "data" / "certificates"
+SHIPPED = sorted(path.parent.name for path in ROOT.glob("*/certificate.json"))
+MNIST = os.environ.get("BOUNDCALC_MNIST", "")
+
+
+def test_they_are_there() -> None:
+    assert SHIPPED == ["mnist_holdout", "mnist_pick"]
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_the_value_follows_from_the_counts_and_the_ledger(name: str) -> None:
+    folder = ROOT / name
+    certificate = file.read_certificate(folder / file.NAME)
+    assert sum(path.stat().st_size for path in folder.iterdir()) < 400_000
+    assert certificate.ledger == ledger(certificate.normalize, certificate.made_by)
+    aside = claim.apart_of(certificate.m, certificate.made_by)
+    counted = Counted(len(certificate.picked), certificate.wrong, certificate.m - len(aside))
+    assert counted.value(certificate.delta, certificate.bits) <= certificate.value * (1 + 1e-12)
+    assert not set(certificate.picked) & set(aside.tolist())
+    assert certificate.data == "mnist:DIR"
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_the_network_is_the_certified_one_and_as_good_on_a_sample(name: str) -> None:
+    certificate = file.read_certificate(ROOT / name / file.NAME)
+    network = Held(ROOT / name / file.NAME, certificate, "").network((1, 28, 28))
+    test = open_data("sample").test
+    assert test is not None
+    wrong = int((claim.margins_in_order(network, test) <= 0).sum())
+    assert wrong <= 25, "of 2,000 test images"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not MNIST, reason="BOUNDCALC_MNIST names no folder of MNIST's four files")
+@pytest.mark.parametrize("name", SHIPPED)
+def test_they_hold_on_all_of_mnist(name: str) -> None:
+    assert main(["verify", str(ROOT / name / file.NAME), "--data", f"mnist:{MNIST}"]) == 0

@@ -3,8 +3,8 @@
     python experiments/certificates/ship.py TICKET DATA OUT
 
 TICKET is a folder that `boundcalc train --certify pick` wrote. Trained with --pick-half, its weights are float16 numbers already.
-Else they are rounded here, which is what --pick-half does at the end of the last training, so that the certificate is that of the same
-command with --pick-half: its errors are counted anew.
+Else they are rounded here, which is what --pick-half does at the end of the last training, so that the certificate is that of
+the same command with --pick-half: its errors are counted anew.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from boundcalc.report.document import Grid, Section
 from boundcalc.report.rows import document, title
 from boundcalc.report.text import one_line
 
-OPEN = frozenset({"verdict", "layers", "bounds", "compression"})
+OPEN = frozenset({"summary", "warnings", "layers", "bounds", "compression"})
 """Slugs of the sections that are not folded."""
 
 

@@ -1,4 +1,4 @@
-.PHONY: help dev lint docs numbers counts format test slow fuzz bench tickets golden
+.PHONY: help dev lint docs numbers picture counts format test slow fuzz bench tickets golden
 
 help:            ## what can be made
 	@grep -E '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -14,6 +14,9 @@ docs:            ## the documentation site, every warning an error: docs/_build/
 
 numbers:         ## the numbers in docs/theory, from the demo tickets
 	python docs/theory_numbers.py
+
+picture:         ## the picture of the README
+	boundcalc plot data/tickets/lenet300_density02.pt --what bounds --data sample --only bounds,empirical --quiet -o docs/_static/ticket.svg
 
 counts:          ## the house in numbers: experiments/house/results.md
 	python experiments/house/counts.py

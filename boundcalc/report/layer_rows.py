@@ -145,7 +145,7 @@ def _read(checkpoint: Tree, network: Tree) -> str:
         depth = network.get("depth")
         found.append(f"{plain(depth)} layer{'' if depth == 1 else 's'}")
         found.append(f"input {sizes(network.get('input_shape'))}, outputs {plain(network.get('outputs'))}")
-    if str(network.get("source") or "").startswith("inferred"):
+    if network.get("inferred"):
         found.append("architecture inferred")
     mask = show(checkpoint.get("mask"))
     found.append(mask if mask.startswith("no mask") else f"mask {mask}")

@@ -166,7 +166,7 @@ def _of_excess(tree: Tree) -> str:
     if not found:
         return ""
     name, bound = found[0]
-    why = tree["verdict"]["reasons"]["network"].partition(":")[0]
+    why = _unmeasured(tree)
     if bound["vacuous"]:
         return (
             f"Nothing is proved of your network's error ({why}); for error - margin error every bound is 1 or more (smallest:"

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from boundcalc.batch.store import opened
+from boundcalc.batch.store import Store, opened
 from boundcalc.batch.subjects import subject_finder
 from boundcalc.report.frames import need_pandas
 from boundcalc.report.number_rows import row_subject
@@ -42,12 +42,25 @@ def records(store: str | Path) -> Iterator[dict[str, Any]]:
         UsageError: there is no such store.
     """
     with opened(store) as found:
-        subject = subject_finder(found)
-        for row, quantity in found.quantities():
-            part, name = quantity.part, quantity.name
-            of = subject(row.id, name) if part == "bounds" else row_subject(part, name, quantity.entry)
-            cells = (*(getattr(row, name) for name in ROW_COLUMNS), *quantity, of)
-            yield dict(zip(LONG_COLUMNS, cells, strict=True))
+        yield from rows_of(found)
+
+
+def rows_of(store: Store, ids: Sequence[int] | None = None) -> Iterator[dict[str, Any]]:
+    """Yield the records of an opened store.
+
+    Args:
+        store: opened.
+        ids: of its rows; None for all.
+
+    Yields:
+        As `records`.
+    """
+    subject = subject_finder(store)
+    for row, quantity in store.quantities(ids):
+        part, name = quantity.part, quantity.name
+        of = subject(row.id, name) if part == "bounds" else row_subject(part, name, quantity.entry)
+        cells = (*(getattr(row, name) for name in ROW_COLUMNS), *quantity, of)
+        yield dict(zip(LONG_COLUMNS, cells, strict=True))
 
 
 def load(store: str | Path) -> pandas.DataFrame:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -9,7 +10,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from boundcalc.cli import groups
-from boundcalc.cli.output import check, note, style, write
+from boundcalc.cli.groups import PARQUET
+from boundcalc.cli.output import check, note, style, write, write_bytes
 from boundcalc.cli.parser import make_batch as make_parser
 from boundcalc.errors import UsageError
 from boundcalc.plain_text import short_path
@@ -28,6 +30,9 @@ def run(words: list[str]) -> int:
 
     Returns:
         0; 1 when a checkpoint failed, a part asked for by --only did not run on one, or the store is damaged.
+
+    Raises:
+        UsageError: options that contradict each other.
     """
     given = make_parser().parse_all(words)
     options = groups.options(given)
@@ -35,15 +40,14 @@ def run(words: list[str]) -> int:
     check(given.output)
     check_apart(given.output, given.store)
 
+    if given.format == PARQUET and given.output is None:
+        raise UsageError("--format parquet is no text: give -o FILE.parquet")
+
     from boundcalc.batch.store import opened
-    from boundcalc.batch.table import export
 
     if not given.paths:
         with opened(given.store) as store:
-            found = export(store, given.format, csv_raw=given.csv_raw, style=style(given.output))
-            _tell_damage(store, found.damage)
-            write(found.text, given.output, laid_out=given.format == "table")
-        return 1 if found.damage else 0
+            return 1 if _export(store, given) else 0
 
     check(given.store)
     from boundcalc.batch.runner import run as analyze
@@ -52,12 +56,28 @@ def run(words: list[str]) -> int:
         done = analyze(given.paths, given.store, options, given.workers, given.scheduler, watch)
     with opened(given.store) as store:
         missing = 0 if given.only is None else _missing(store, done)
-        found = export(store, given.format, done.ids, given.csv_raw, style(given.output))
-        _tell_damage(store, found.damage)
         if not given.quiet:
             _tell(store, done, missing)
-        write(found.text, given.output, laid_out=given.format == "table")
-    return 1 if done.failed or missing or found.damage else 0
+        damaged = _export(store, given, done.ids)
+    return 1 if done.failed or missing or damaged else 0
+
+
+def _export(store: Store, given: argparse.Namespace, ids: Sequence[int] | None = None) -> bool:
+    """Write the part of a store that was asked for, and tell whether it is damaged."""
+    if given.format == PARQUET:
+        from boundcalc.batch.damage import damaged
+        from boundcalc.batch.parquet_file import parquet
+
+        damage = damaged(store, ids)
+        _tell_damage(store, damage)
+        write_bytes(parquet(store, ids), given.output)
+        return bool(damage)
+    from boundcalc.batch.table import export
+
+    found = export(store, given.format, ids, given.csv_raw, style(given.output))
+    _tell_damage(store, found.damage)
+    write(found.text, given.output, laid_out=given.format == "table")
+    return bool(found.damage)
 
 
 def check_apart(output: str | None, store: str | None) -> None:

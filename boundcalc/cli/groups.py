@@ -12,6 +12,8 @@ from boundcalc.options import DEVICES, MASK_ORIGINS, Options, further_options, o
 from boundcalc.parts import registry
 from boundcalc.report.views import FORMATS
 
+PARQUET = "parquet"
+"""The format of a store that is no text."""
 EXPLAIN_FORMATS = ("text", "markdown", "latex")
 
 

@@ -6,6 +6,7 @@ from boundcalc._version import __version__
 from boundcalc.cli import commands, groups
 from boundcalc.cli.words import Parser
 from boundcalc.options import AGAINST
+from boundcalc.report.views import FORMATS
 
 DESCRIPTION = f"""\
 What theory says about a pruned neural network: how sparse it is, what is
@@ -41,6 +42,7 @@ examples:
   boundcalc batch 'lottery_*/replicate_*/level_*' --store lth.sqlite --samples 60000 --input-bound 1 --workers 8
   boundcalc batch runs/ --store runs.sqlite --data mnist:DIR --scheduler tcp://host:8786
   boundcalc batch --store runs.sqlite --format csv -o runs.csv
+  boundcalc batch --store runs.sqlite --format parquet -o runs.parquet
 
 exit status: 0 done, 1 a checkpoint failed (the others are in the store) or a part of --only did not run,
 2 wrong usage, 3 nothing at a path, or unreadable data
@@ -132,7 +134,7 @@ def make_batch() -> Parser:
         "--scheduler", metavar="ADDRESS", help="of a Dask cluster, in place of processes of this machine"
     )
     groups.analysis_options(parser)
-    groups.output_options(parser.add_argument_group("output"))
+    groups.output_options(parser.add_argument_group("output"), (*FORMATS, groups.PARQUET))
     return parser
 
 

@@ -9,6 +9,7 @@ import math
 import sys
 
 import numpy as np
+import pyarrow.parquet
 import pytest
 
 import boundcalc
@@ -168,6 +169,25 @@ def test_load_wide_has_a_row_a_checkpoint(filled, folder):
         chosen = long[(long["part"] == part) & (long["name"] == bound) & (long["quantity"] == quantity)]
         assert list(frame[name]) == list(chosen["value"]), name
     assert frame["checkpoint.surviving"].dtype == "float64"
+
+
+def test_parquet_is_the_long_table(filled, tmp_path, capsys):
+    from boundcalc.cli.main import main
+
+    place = tmp_path / "store.parquet"
+    assert main(["batch", "--store", str(filled), "--format", "parquet", "-o", str(place)]) == 0
+    read = pyarrow.parquet.read_table(place).to_pylist()
+    expected = [
+        {**row, "value": None if row["value"] is None else float(row["value"])} for row in records(filled)
+    ]
+    assert len(read) == len(expected) > 100
+    for found, row in zip(read, expected, strict=True):
+        assert {key: found[key] for key in ("checkpoint", "part", "name", "quantity", "value")} == {
+            key: row[key] for key in ("checkpoint", "part", "name", "quantity", "value")
+        }
+    capsys.readouterr()
+    assert main(["batch", "--store", str(filled), "--format", "parquet"]) == 2
+    assert "give -o FILE.parquet" in capsys.readouterr().err
 
 
 def test_without_pandas_records_do_and_load_says_so(filled, monkeypatch):

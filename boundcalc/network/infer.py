@@ -42,15 +42,18 @@ def infer(given: Checkpoint, input_shape: tuple[int, ...] | None) -> Network:
     if _told_apart(given, networks):
         _refuse_several(given, networks)
     errors: list[CheckpointError] = []
-    for why in apart.choices(given.tensors):
-        try:
-            found = _read(_without(given, why), input_shape, shared)
-        except CheckpointError as error:
-            errors.append(error)
-        else:
-            return replace(found, set_aside=tuple(why.items()))
-    _refuse_several(given, networks)
-    raise errors[0]
+    try:
+        for why in apart.choices(given.tensors):
+            try:
+                found = _read(_without(given, why), input_shape, shared)
+            except CheckpointError as error:
+                errors.append(error)
+            else:
+                return replace(found, set_aside=tuple(why.items()))
+        _refuse_several(given, networks)
+        raise errors[0]
+    finally:
+        errors.clear()  # an error that its own frame holds stays until garbage is collected, and the weights with it
 
 
 def _read(given: Checkpoint, input_shape: tuple[int, ...] | None, shared: Groups) -> Network:

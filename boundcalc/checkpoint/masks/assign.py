@@ -48,6 +48,11 @@ class Problem(Exception):
     text: str
     masklike: bool = True
 
+    def forget(self) -> None:
+        """Let go of the frames that it went through, which hold it and tensors until garbage is collected."""
+        for name in ("__traceback__", "__context__"):
+            object.__setattr__(self, name, None)
+
 
 def assign(family: Family, targets: Targets) -> dict[Path, Fits]:
     """Tell which weights the entries of a family are for.
@@ -262,7 +267,7 @@ class _Reading:
             try:
                 found[name] = replace(self._fit(leaf, name), entry=str(leaf.path[0]))
             except Ambiguous as misfit:
-                open_ones.append((name, leaf, misfit))
+                open_ones.append((name, leaf, misfit.with_traceback(None)))
             except Misfit as misfit:
                 raise Problem(
                     _spoken(leaf, name), str(misfit), masklike=_is_masklike(leaf, self.family)

@@ -90,6 +90,7 @@ def masks_of(given: Given, read: Callable[[Family], MaskSet | None]) -> Found:
             raise CheckpointError(given.path, "no masks in it: no tensor of zeros and ones")
         masks, _ = combined([MaskSet(one.name, one.masks) for one in sets])
     except Problem as problem:
+        problem.forget()
         raise CheckpointError(given.path, f"the mask {problem.entry} {problem.text}") from None
     notes = "; ".join(dict.fromkeys(one.note for one in sets if one.note))
     note = f" ({notes})" if notes else ""

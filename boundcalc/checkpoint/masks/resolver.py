@@ -183,6 +183,7 @@ class _Resolver:
         try:
             one = self._read(family)
         except Problem as problem:
+            problem.forget()
             if problem.masklike and not _prunes_nothing(family):
                 self.refused.append((family, problem))
             else:
@@ -255,6 +256,7 @@ class _Resolver:
                 if one.beside:
                     combined([*own, found.masks])
             except Problem as problem:
+                problem.forget()
                 self._does_not_fit(one, f"{problem.entry} {problem.text}")
             except HoldsWeights as error:
                 self.sentences.append((f"{one.what} is not used: {error.problem}", ""))

@@ -23,7 +23,7 @@ RUNS: dict[str, dict[str, Any]] = {
     "lenet300_density02": {"data": "sample", "reference": "lenet300_init", **QUICK},
     "conv_density10": {"samples": 10_000, "input_bound": 1.0, "input_shape": (1, 28, 28), **QUICK},
 }
-VIEWS = ("table", "markdown", "latex", "csv")
+VIEWS = ("table", "markdown", "latex")
 VOLATILE = ("seconds", "version")
 """Keys of a report that differ from run to run, or from version to version."""
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import pkgutil
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
-from importlib.metadata import entry_points
+from pathlib import Path
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -39,15 +41,21 @@ class Registry(Mapping[str, T], Generic[T]):
             for one in vars(import_module(module.name)).values():
                 if isinstance(one, self._kind):
                     self._add(found, one)
-        for entry in entry_points(group=self._group) if self._group else ():
+        if self._group and _is_named(self._group):
+            self._load_entry_points(found)
+        self._found = dict(sorted(found.items(), key=lambda item: self._order(item[1])))  # type: ignore[arg-type, return-value]
+        return self._found
+
+    def _load_entry_points(self, found: dict[str, T]) -> None:
+        from importlib.metadata import entry_points
+
+        for entry in entry_points(group=self._group):
             one = entry.load()
             if not isinstance(one, self._kind):
                 raise TypeError(
                     f"entry point {entry.name} of group {self._group}: {type(one).__name__} is no {self._kind.__name__}"
                 )
             self._add(found, one)
-        self._found = dict(sorted(found.items(), key=lambda item: self._order(item[1])))  # type: ignore[arg-type, return-value]
-        return self._found
 
     def _add(self, found: dict[str, T], one: T) -> None:
         name = str(getattr(one, "name", ""))
@@ -63,3 +71,20 @@ class Registry(Mapping[str, T], Generic[T]):
 
     def __len__(self) -> int:
         return len(self._load())
+
+
+def _is_named(group: str) -> bool:
+    """Return whether some installed package may name an entry-point group; importlib.metadata takes longer to import than to ask.
+
+    Whatever is no folder on the path, such as an archive, may hold anything.
+    """
+    line = f"[{group}]"
+    for place in dict.fromkeys(sys.path):
+        folder = Path(place or os.curdir)
+        if folder.is_file():
+            return True
+        for suffix in ("dist-info", "egg-info"):
+            for file in folder.glob(f"*.{suffix}/entry_points.txt"):
+                if line in file.read_text("utf-8", "replace"):
+                    return True
+    return False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from statistics import fmean
+from math import fsum
 from typing import Any
 
 from boundcalc.report.document import Cell, Column, Grid
@@ -50,7 +50,7 @@ def cell(text: str, value: Any, origin: Origin) -> Cell:
 def mean_over_layers(part: Tree, find: Callable[[Tree], Any]) -> float | None:
     """Return the mean of a number over the layers that have it."""
     values = [value for layer in part.get("layers") or [] if number(value := find(layer))]
-    return fmean(values) if values else None
+    return fsum(values) / len(values) if values else None
 
 
 def _cell(part: Tree, layer: Tree, field: Field) -> Cell:

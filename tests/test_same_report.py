@@ -18,6 +18,7 @@ def stripped(report):
     del (
         tree["seconds"],
         tree["network"]["source"],
+        tree["network"]["inferred"],
         tree["network"]["assumptions"],
         tree["network"]["input_shape"],
     )

@@ -97,8 +97,8 @@ def layer_norm(layer: Affine) -> SpectralNorm:
     kernel = layer.weight.numpy().reshape(layer.groups, out // layer.groups, width, high, wide)
     if layer.window.out == (1, 1) and not layer.circular:
         rows, columns = (axis.taps()[0].numpy() for axis in (layer.window.height, layer.window.width))
-        inside = kernel[:, :, :, rows][..., columns].reshape(layer.groups, out // layer.groups, -1, 1, 1)
-        return _measured(inside, SINGLE, SINGLE)[0]
+        read = kernel if rows.all() and columns.all() else kernel[:, :, :, rows][..., columns]
+        return _measured(read.reshape(layer.groups, out // layer.groups, -1, 1, 1), SINGLE, SINGLE)[0]
     everywhere = _samplings(layer, (1, 1))
     strided = _samplings(layer, layer.window.stride)
     norm, peak = _measured(kernel, *strided)
@@ -122,7 +122,10 @@ def _measured(kernel: np.ndarray, height: Sampling, width: Sampling) -> tuple[Sp
         return SpectralNorm(0.0, 0.0), NONE
     exponent = math.frexp(largest)[1]
     half = exponent // 2
-    symbol = symbol_of(kernel * 2.0**-half * 2.0 ** (half - exponent), height, width)
+    scaled = kernel * 2.0**-half
+    scaled *= 2.0 ** (half - exponent)
+    symbol = symbol_of(scaled, height, width)
+    del scaled
     peak = certified_peak(symbol.batches(), symbol.error)
     upper = math.sqrt(peak.upper) * symbol.factor * (1 + 4 * UNIT)
     lower = math.sqrt(peak.lower) / symbol.factor * (1 - 4 * UNIT)

@@ -6,7 +6,7 @@ Every channel carries its own power of two, so that no product over layers overf
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -30,6 +30,8 @@ from boundcalc.network.ops import (
 )
 from boundcalc.norms.rounding import LEAST, LOG2, log_error, logsumexp
 
+_BLOCK = 2**22
+"""Weights of a layer that are scaled at once."""
 _NOTHING = -(2.0**40)
 """The exponent of a channel that is zero everywhere."""
 
@@ -164,6 +166,10 @@ def _normalised(value: Scaled) -> Scaled:
 
 def _affine(node: Affine, value: Scaled, *, biases: bool) -> Scaled:
     out, width = node.weight.shape[:2]
+    if node.groups == 1 and node.window.out == (1, 1) and node.weight.numel() > _BLOCK:
+        rows = max(1, _BLOCK // node.weight[0].numel())
+        parts = [_rows(node, value, slice(k, k + rows), biases=biases) for k in range(0, out, rows)]
+        return Scaled(torch.cat([part.x for part in parts]), torch.cat([part.exponent for part in parts]))
     own = value.exponent.reshape(node.groups, 1, width).expand(-1, out // node.groups, -1)
     source = own.reshape(out, width)[:, :, None, None]
     weight = node.weight.abs()
@@ -172,6 +178,18 @@ def _affine(node: Affine, value: Scaled, *, biases: bool) -> Scaled:
     kernel = _times_power(weight, source - top[:, None, None, None])
     x = affine(node, value.x[None], kernel, _times_power(bias, -top))[0]
     return Scaled(x, top)
+
+
+def _rows(node: Affine, value: Scaled, part: slice, *, biases: bool) -> Scaled:
+    weight = node.weight[part]
+    own = replace(
+        node,
+        weight=weight,
+        bias=None if node.bias is None else node.bias[part],
+        support=node.support[part],
+        shape=(len(weight), 1, 1),
+    )
+    return _affine(own, value, biases=biases)
 
 
 def _rearranged(node: Rearrange, value: Scaled) -> Scaled:

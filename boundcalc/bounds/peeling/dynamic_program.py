@@ -30,6 +30,8 @@ from boundcalc.norms.rounding import LOG2, log_error, log_product, log_up, slack
 from boundcalc.norms.rounding import squared as squares_of
 
 BEAM = 12
+FEW = 3
+"""Walks that are kept where a layer is made block by block."""
 SHARED = 4
 """Sources whose connections are remembered: both norms of a choice have the same."""
 KEPT = 64
@@ -119,6 +121,7 @@ class Walker:
         self.influences = influences(network)
         self.constant = constant
         self.constant_energy = setting.energies.m * constant**2
+        self._beam = FEW if any(map(kernels.large, network.layers())) else BEAM
         self._connected = lru_cache(SHARED)(self._connected_nodes)
         self._biases = lru_cache(KEPT)(self._biases_of)
         self._reach = lru_cache(KEPT)(self._reach_of)
@@ -172,7 +175,7 @@ class Walker:
         if not reached:
             assert refused is not None
             raise refused
-        return sorted(reached, key=lambda state: state.score)[:BEAM]
+        return sorted(reached, key=lambda state: state.score)[: self._beam]
 
     def _successors(
         self, state: State, index: int, node: Node, fixed: dict[str, Choice] | None
@@ -261,7 +264,8 @@ class Walker:
         layer = value.layers[0][0]
         if fixed is not None:
             return [Choice(forced.pop() if forced else fixed[layer.name].group, fixed[layer.name].norm)]
-        sizes = list(forced) or group_sizes(layer.shape[0])
+        whole = [1, layer.shape[0]] if self.kernels.large(layer) else group_sizes(layer.shape[0])
+        sizes = list(forced) or whole
         return [Choice(size, norm) for size in sizes for norm in self.rules.norms(value)]
 
     def _field(self, value: Sum, choice: Choice, rectified: bool) -> Field:
@@ -288,12 +292,13 @@ class Walker:
 
     def _from_nodes(self, layer: Affine, source: Field, choice: Choice) -> Feed:
         norm = choice.norm
-        weights, _ = self.kernels.between_nodes(layer, choice.group, source.group, norm)
+        positions, scales = self.setting.positions, norm.scales(source.squares)
+        pieces = self.kernels.pieces(layer, choice.group, source.group, norm)
         fan_in, log_energy, log_paths = self._connected(layer, source, choice.group)
         return Feed(
             norm=norm,
             exponent=source.exponent + self.kernels.exponent(layer),
-            sizes=self.setting.positions.total(norm.scales(source.squares), weights, layer),
+            sizes=torch.cat([positions.total(scales, weights, layer) for weights, _ in pieces]),
             fan_in=fan_in,
             log_energy=log_energy,
             log_paths=log_paths,
@@ -303,13 +308,26 @@ class Walker:
     def _connected_nodes(self, layer: Affine, source: Field, group: int) -> tuple[torch.Tensor, ...]:
         """Return fan-in, largest log energy and log of the number of paths, which no norm changes."""
         positions = self.setting.positions
-        _, links = self.kernels.between_nodes(layer, group, source.group, NORMS[0])
         relative, top = relative_paths(source)
-        return (
-            positions.total(source.alive.double(), links, layer),
-            positions.largest(source.log_energy, links, layer),
-            positions.total(relative, links, layer).log() + top,
-        )
+        alive = source.alive.double()
+        if (
+            self.kernels.large(layer)
+            and self.setting.structure.name == "dense"
+            and layer.window.out == (1, 1)
+        ):
+            taps = 1 if positions.name == "exact" else math.prod(layer.window.kernel)
+            nodes = -(-layer.shape[0] // group)
+            same = (alive.sum() * taps, source.log_energy.max(), (relative.sum() * taps).log() + top)
+            return tuple(value.expand(nodes, 1, 1) for value in same)
+        found = [
+            (
+                positions.total(alive, links, layer),
+                positions.largest(source.log_energy, links, layer),
+                positions.total(relative, links, layer).log() + top,
+            )
+            for _, links in self.kernels.pieces(layer, group, source.group, NORMS[0])
+        ]
+        return tuple(torch.cat([each[k] for each in found]) for k in range(3))
 
     def _from_input(self, layer: Affine, choice: Choice) -> Feed:
         norm, exact, energies = choice.norm, ExactPositions, self.setting.energies.coordinate

@@ -10,7 +10,7 @@ import torch
 from boundcalc.bounds.peeling.norms import NORMS, NodeNorm
 from boundcalc.network.nodes import Positions, group_sum, ungrouped
 from boundcalc.network.ops import Affine
-from boundcalc.norms.rounding import squared, unit_sized
+from boundcalc.norms.rounding import exponent_of, squared, times_power, unit_sized
 
 
 @dataclass(frozen=True)
@@ -75,6 +75,12 @@ def group_sizes(channels: int) -> list[int]:
     return [2**k for k in range(channels.bit_length()) if 2**k < channels] + [channels]
 
 
+LARGE = 2**20
+"""Weights of a layer from which on its nodes are made block by block and not kept."""
+BLOCK = 2**21
+"""Weights of a block."""
+
+
 class Kernels:
     """Weights and connections of each layer, grouped into nodes; all groupings of a layer are made once for a search.
 
@@ -92,7 +98,7 @@ class Kernels:
     def exponent(self, layer: Affine) -> int:
         """Return the exponent of the power of two that was taken out of a layer's weights."""
         if layer not in self._exponents:
-            self._exponents[layer] = unit_sized(layer.weight)[1]
+            self._exponents[layer] = exponent_of(layer.weight)
         return self._exponents[layer]
 
     def between_nodes(
@@ -103,6 +109,44 @@ class Kernels:
         if key not in self._between:
             self._group(layer, group, below)
         return self._between[key]
+
+    @staticmethod
+    def large(layer: Affine) -> bool:
+        """Return whether the nodes of a layer are made block by block."""
+        return layer.groups == 1 and layer.weight.numel() > LARGE
+
+    def pieces(
+        self, layer: Affine, group: int, below: int, norm: NodeNorm
+    ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """Yield what `between_nodes` returns for consecutive nodes, in as many blocks as memory asks for."""
+        if not self.large(layer):
+            yield self.between_nodes(layer, group, below, norm)
+            return
+        rows = max(1, BLOCK // layer.weight[0].numel())
+        if group > rows:
+            for start in range(0, layer.weight.shape[0], group):
+                parts = [self._block(layer, k, min(k + rows, start + group, layer.weight.shape[0]))
+                         for k in range(start, min(start + group, layer.weight.shape[0]), rows)]  # fmt: skip
+                squares, links = (
+                    torch.stack([part[i].sum(0) for part in parts]).sum(0)[None] for i in (0, 1)
+                )
+                yield self._measured(squares, links, below, norm)
+            return
+        step = rows - rows % group
+        for start in range(0, layer.weight.shape[0], step):
+            squares, links = self._block(layer, start, min(start + step, layer.weight.shape[0]))
+            yield self._measured(group_sum(squares, group, 0), group_sum(links, group, 0), below, norm)
+
+    def _block(self, layer: Affine, start: int, stop: int) -> tuple[torch.Tensor, torch.Tensor]:
+        weight = times_power(layer.weight[start:stop], -self.exponent(layer))
+        return squared(weight), self._structure.connections(layer)[start:stop].double()
+
+    def _measured(
+        self, squares: torch.Tensor, links: torch.Tensor, below: int, norm: NodeNorm
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        kernel = self._positions.kernel
+        connected = (group_sum(links, below, 1) > 0).double()
+        return kernel(norm.weights(group_sum(squares, below, 1))), kernel(connected)
 
     def from_inputs(self, layer: Affine, group: int, norm: NodeNorm) -> tuple[torch.Tensor, torch.Tensor]:
         """Return (weights as the norm sums them, connections), (nodes, channels below, kernel height, kernel width)."""

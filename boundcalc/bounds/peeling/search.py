@@ -28,6 +28,10 @@ SEARCHED_APART = 2**22
 """Weights up to which the published form has a search of its own; beyond, it takes the split found for the sharper one."""
 
 
+DESCENDED = 2**25
+"""Weights up to which t is searched; beyond, it is 1. The whole grid is paid for in any case."""
+
+
 def positions_for(network: Network) -> Positions:
     """Return exact positions for small images, one general position for large ones."""
     work = sum(
@@ -250,7 +254,8 @@ class SharpSearch:
         by_mean = same_margins(network, "mean")
         _, walk, _ = self._best(by_mean, first, None if given is None else given.margins.split)
         split, constant = walk.split, first
-        if _biased(network) and walk.log_rho > -math.inf:
+        few = network.parameters <= DESCENDED
+        if _biased(network) and walk.log_rho > -math.inf and few:
             fixed = dict(split)
             constant = descend(
                 CONSTANTS, CONSTANTS.index(first), lambda t: self._best(by_mean, t, fixed, last=True)[0]
@@ -259,7 +264,7 @@ class SharpSearch:
         if network.outputs > 1 and not is_two_classes(network):
             by_median = self._best(same_margins(network, "median"), constant, split)
             found.append(by_median)
-        if given is None and constant != 1.0:
+        if given is None and constant != 1.0 and few:
             found.append(self._best(by_mean, constant, None))
         _, margins, sharp_margins = min(found, key=lambda each: each[0])
         outputs, sharp_outputs = self._outputs(constant, margins.split)

@@ -49,9 +49,9 @@ class Setting:
 SETTINGS = (
     Setting("0 against 1, perceptron", "two_classes_30", (0, 1), 0.17, 0.3, 10),
     Setting("0 against 1, convolution", "two_classes_conv", (0, 1), 0.5, 0.3, 6),
-    Setting("0, 1 and 2, perceptron", "three_classes_60", (0, 1, 2), 0.2, 0.3, 10),
-    Setting("ten classes, perceptron", "ten_classes_100", tuple(range(10)), 0.2, 0.2, 8),
-    Setting("ten classes, perceptron, stronger", "ten_classes_100", tuple(range(10)), 0.2, 0.5, 8),
+    Setting("0, 1 and 2, perceptron", "three_classes_60", (0, 1, 2), 0.2, 0.1, 10),
+    Setting("ten classes, perceptron", "ten_classes_100", tuple(range(10)), 0.2, 0.03, 6),
+    Setting("ten classes, perceptron, stronger", "ten_classes_100", tuple(range(10)), 0.2, 0.07, 6),
 )
 
 

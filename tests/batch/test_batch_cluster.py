@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -18,8 +19,39 @@ from boundcalc.errors import UsageError
 pytest.importorskip("distributed")
 
 
+GATED_MODEL = """
+import time
+from pathlib import Path
+from torch import nn
+
+GATE = Path({gate!r})
+
+def make():
+    drawn = GATE.with_name("gate.begun")
+    with drawn.open("a") as file:
+        file.write("x")
+    while drawn.stat().st_size > {free} and not GATE.exists():
+        time.sleep(0.05)
+    return nn.Sequential(nn.Linear(12, 6), nn.ReLU(), nn.Linear(6, 3))
+"""
+"""The first few tickets are analysed at once, the others when a file is there: however busy the machine is, some are left."""
+
+ENDING_WITH_ITS_PARENT = """
+import os, runpy, sys, threading
+
+def watch():
+    sys.stdin.buffer.read()
+    os._exit(1)
+
+threading.Thread(target=watch, daemon=True).start()
+sys.argv = sys.argv[1:]
+runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+"""
+"""Runs a module; its standard input ends when the process that started it does, however that one ends."""
+
+
 class Local:
-    """A scheduler and its workers, each a process."""
+    """A scheduler and its workers, each a process that does not outlive this one."""
 
     def __init__(self, place):
         self.place, self.told = place, place / "scheduler.json"
@@ -31,7 +63,8 @@ class Local:
         common = ("--no-dashboard", "--scheduler-file", str(self.told))
         self.processes.append(
             subprocess.Popen(
-                [sys.executable, "-m", f"distributed.cli.{name}", *words, *common], stdout=self.log, stderr=self.log,
+                [sys.executable, "-c", ENDING_WITH_ITS_PARENT, f"distributed.cli.{name}", *words, *common],
+                stdin=subprocess.PIPE, stdout=self.log, stderr=self.log,
                 env={**os.environ, "OMP_NUM_THREADS": "1"}, cwd=self.place,
             )
         )  # fmt: skip
@@ -50,6 +83,7 @@ class Local:
         for process in self.processes:
             process.kill()
             process.wait()
+            process.stdin.close()
         self.log.close()
 
 
@@ -80,16 +114,42 @@ def test_a_batch_is_complete_though_a_worker_is_killed(
     assert contents(store) == contents(calm)
 
 
+def test_what_is_started_ends_with_its_parent(tmp_path, until):
+    script = (
+        "import sys, time; from pathlib import Path; import test_batch_cluster as own\n"
+        "local = own.Local(Path(sys.argv[1])); local.worker()\n"
+        "print(*(process.pid for process in local.processes), flush=True); time.sleep(600)"
+    )
+    parent = subprocess.Popen(
+        [sys.executable, "-c", script, str(tmp_path)], stdout=subprocess.PIPE, text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+    )  # fmt: skip
+    children = [Path(f"/proc/{pid}") for pid in parent.stdout.readline().split()]
+    assert len(children) == 2 and all(child.exists() for child in children)
+    parent.kill()
+    parent.communicate()
+    until(lambda: not any(alive(child) for child in children))
+
+
+def alive(process):
+    try:
+        return (process / "stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
 def test_a_scheduler_that_dies_ends_the_batch_and_leaves_what_is_done(
     command, cluster, slow, tmp_path, count, until
 ):
     address, scheduler = cluster.address(), cluster.scheduler
     tickets, options = slow
+    (tmp_path / "net.py").write_text(GATED_MODEL.format(gate=str(tmp_path / "gate"), free=4))
     store = tmp_path / "store.sqlite"
     started = command(tickets, "--store", store, "--scheduler", address, *options)
     until(lambda: count(store) >= 2 or started.process.poll() is not None)
     scheduler.kill()
-    status, err = started.wait(60)
+    (tmp_path / "gate").write_text("")
+    status, err = started.wait(240)
     assert status == 2, err
     assert (
         err == f"boundcalc: --scheduler {address}: the scheduler is gone; what was analysed is in the store\n"

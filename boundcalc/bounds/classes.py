@@ -19,8 +19,10 @@ from dataclasses import dataclass
 import torch
 
 from boundcalc.bounds.candidates import Candidates
+from boundcalc.bounds.class_sizes import unit_sizes
 from boundcalc.bounds.outcome import Terms
-from boundcalc.network.chain import Link, links
+from boundcalc.bounds.toeplitz.steps import Layer, steps_of
+from boundcalc.network.chain import Link
 
 TINY = 1e-28
 
@@ -52,7 +54,8 @@ class Part:
         kernel: weights, or weights less the reference, (B, out, in / groups, kh, kw).
         matrix: the same as a matrix with the pooling multiplied in, (B, output units, input units).
         bias: (B, output units) divided by the bound's constant, or None.
-        last: whether it is the last layer.
+        last: whether it gives the network's output.
+        source: index of the node that the matrix reads.
     """
 
     link: Link
@@ -60,6 +63,7 @@ class Part:
     matrix: torch.Tensor
     bias: torch.Tensor | None
     last: bool
+    source: int = 0
 
 
 @dataclass(frozen=True)
@@ -85,25 +89,31 @@ Hypotheses = Scale | Balls
 
 
 def parts_of(candidates: Candidates, constant: float = 1.0) -> list[Part]:
-    """Return the layers of a chain with the pooling before them.
+    """Return the layers in order of execution, with the average pooling before them.
 
     Raises:
-        NotCovered: the network is no chain.
+        NotCovered: an operation that has no step.
     """
-    found = links(candidates.architecture.network)
-    index_of = {id(layer): index for index, layer in candidates.architecture.layers.items()}
+    network = candidates.architecture.network
+    found = [step for step in steps_of(network) if isinstance(step, Layer)]
     parts = []
-    for place, link in enumerate(found):
-        index = index_of[id(link.layer)]
+    for step, index in zip(found, candidates.architecture.layers, strict=True):
         kernel, _ = candidates.kernels[index]
-        bias = candidates.biases[index]
+        bias, link = candidates.biases[index], step.link
         matrix = candidates.matrices[index]
         for pool in reversed(link.pools):
             matrix = matrix @ _pool_matrix(
                 pool.rows_h, pool.rows_w, link.layer.weight.shape[1] * link.layer.groups
             )
         parts.append(
-            Part(link, kernel, matrix, None if bias is None else bias / constant, place == len(found) - 1)
+            Part(
+                link,
+                kernel,
+                matrix,
+                None if bias is None else bias / constant,
+                index == len(network.nodes) - 1,
+                step.inputs[0],
+            )
         )
     return parts
 
@@ -118,27 +128,35 @@ def _pool_matrix(rows_h: torch.Tensor, rows_w: torch.Tensor, channels: int) -> t
 
 
 def frobenius(part: Part) -> torch.Tensor:
-    """||A||_F, bias entries counted."""
-    return (_squares(part) + TINY).sqrt()
+    """||A||_F."""
+    return (part.matrix.square().sum((1, 2)) + TINY).sqrt()
 
 
 def l1_inf(part: Part) -> torch.Tensor:
-    """||A||_{1,inf}: the largest row l1 norm, bias entries counted."""
-    rows = part.matrix.abs().sum(2)
-    return (rows if part.bias is None else rows + part.bias.abs()).amax(1)
+    """||A||_{1,inf}: the largest row l1 norm."""
+    return part.matrix.abs().sum(2).amax(1)
 
 
 def spectral(part: Part) -> torch.Tensor:
-    """||A||_2; with a bias sqrt(||A||_2^2 + ||b||^2)."""
-    own = torch.linalg.matrix_norm(part.matrix, ord=2)
-    return own if part.bias is None else (own.square() + part.bias.square().sum(1) + TINY).sqrt()
+    """||A||_2."""
+    return torch.linalg.matrix_norm(part.matrix, ord=2)
 
 
 def row_distance(part: Part) -> torch.Tensor:
-    """||A||_{2,1}: row l2 norms summed, bias entries counted."""
-    squares = part.matrix.square().sum(2)
-    squares = squares if part.bias is None else squares + part.bias.square()
-    return (squares + TINY).sqrt().sum(1)
+    """||A||_{2,1}: row l2 norms summed."""
+    return (part.matrix.square().sum(2) + TINY).sqrt().sum(1)
+
+
+def largest_row(part: Part) -> torch.Tensor:
+    """The largest row l2 norm; of the last layer their sum."""
+    rows = (part.matrix.square().sum(2) + TINY).sqrt()
+    return rows.sum(1) if part.last else rows.amax(1)
+
+
+def largest_l1_row(part: Part) -> torch.Tensor:
+    """The largest row l1 norm; of the last layer their sum."""
+    rows = part.matrix.abs().sum(2)
+    return rows.sum(1) if part.last else rows.amax(1)
 
 
 def tap_distance(part: Part) -> torch.Tensor:
@@ -148,10 +166,11 @@ def tap_distance(part: Part) -> torch.Tensor:
 
 
 def filter_distance(part: Part) -> torch.Tensor:
-    """Sum of the filters' l2 norms; of the last layer the Frobenius norm."""
-    if part.last:
-        return kernel_frobenius(part)
-    return (part.kernel.square().sum((2, 3, 4)) + TINY).sqrt().sum(1)
+    """Sum of the filters' l2 norms, the bias one more entry; of the last layer the Frobenius norm."""
+    squares = part.kernel.square().sum((2, 3, 4))
+    if part.bias is not None:
+        squares = squares + _channels(part, part.bias).square()
+    return (squares.sum(1) + TINY).sqrt() if part.last else (squares + TINY).sqrt().sum(1)
 
 
 def kernel_frobenius(part: Part) -> torch.Tensor:
@@ -159,32 +178,33 @@ def kernel_frobenius(part: Part) -> torch.Tensor:
     return (part.kernel.square().sum((1, 2, 3, 4)) + TINY).sqrt()
 
 
-def _squares(part: Part) -> torch.Tensor:
-    own = part.matrix.square().sum((1, 2))
-    return own if part.bias is None else own + part.bias.square().sum(1)
+def _channels(part: Part, bias: torch.Tensor) -> torch.Tensor:
+    """Return a bias once a channel."""
+    return bias.unflatten(1, (part.link.layer.shape[0], -1))[:, :, 0]
+
+
+def _of_bias(norm: Callable[[Part, torch.Tensor], torch.Tensor]) -> Callable[[Part], torch.Tensor]:
+    def size(part: Part) -> torch.Tensor:
+        if part.bias is None:
+            return torch.zeros(len(part.kernel), dtype=torch.float64)
+        return norm(part, part.bias)
+
+    return size
+
+
+channel_norm = _of_bias(lambda part, bias: (_channels(part, bias).square().sum(1) + TINY).sqrt())
+"""||b||_2 over channels."""
+channel_sum = _of_bias(lambda part, bias: _channels(part, bias).abs().sum(1))
+"""||b||_1 over channels."""
+unit_norm = _of_bias(lambda part, bias: (bias.square().sum(1) + TINY).sqrt())
+"""||b||_2 over all output units."""
+unit_largest = _of_bias(lambda part, bias: bias.abs().amax(1))
+"""The largest entry of a bias."""
+unit_shift = _of_bias(lambda part, bias: bias.abs().sum(1) if part.last else bias.abs().amax(1))
+"""The largest entry of a bias; of the last layer their sum over output units."""
 
 
 # ---------------------------------------------------------------------------------------- classes
-
-
-def _product_of_frobenius(candidates: Candidates, terms: Terms) -> torch.Tensor:
-    constant = terms.get("constant")
-    parts = parts_of(candidates, constant or 1.0)
-    handed = _handed_on(parts) if constant else [0.0] * len(parts)
-    logs = [0.5 * (_squares(part) + more + TINY).log() for part, more in zip(parts, handed, strict=True)]
-    return torch.stack(logs).sum(0)
-
-
-def _product_of_l1_inf(candidates: Candidates, terms: Terms) -> torch.Tensor:
-    constant = terms.get("constant")
-    parts = parts_of(candidates, constant or 1.0)
-    handed = _handed_on(parts) if constant else [0.0] * len(parts)
-    logs = [(l1_inf(part) + TINY).clamp(min=more).log() for part, more in zip(parts, handed, strict=True)]
-    return torch.stack(logs).sum(0)
-
-
-def _handed_on(parts: list[Part]) -> list[float]:
-    return [float(any(later.bias is not None for later in parts[place + 1 :])) for place in range(len(parts))]
 
 
 def _product_of_kernels(candidates: Candidates, terms: Terms) -> torch.Tensor:
@@ -198,9 +218,13 @@ def _node_scale(candidates: Candidates, terms: Terms) -> torch.Tensor:
 
 
 FROBENIUS = Scale(
-    "chains by the product of Frobenius norms of their Toeplitz matrices", _product_of_frobenius
+    "graphs by the size of their outputs in Frobenius norms of Toeplitz matrices",
+    lambda candidates, terms: (unit_sizes(candidates, terms, l1=False) + TINY).log(),
 )
-L1_INF = Scale("chains by the product of l1-inf norms of their Toeplitz matrices", _product_of_l1_inf)
+L1_INF = Scale(
+    "graphs by the size of their outputs in l1-inf norms of Toeplitz matrices",
+    lambda candidates, terms: (unit_sizes(candidates, terms, l1=True) + TINY).log(),
+)
 KERNELS = Scale("chains by the product of their kernels' Frobenius norms", _product_of_kernels, biases=False)
 PATHS = Scale(
     "networks of the architecture by their l1 path norm",
@@ -211,18 +235,21 @@ PEELED = Scale(
     _node_scale,
     masked=lambda terms: terms["structure"] == "masked",
 )
+_BIAS = {"bias": channel_norm, "shift": channel_sum}
 SPECTRAL_ROWS = Balls(
-    "chains by spectral norms and row distances, layer by layer",
-    {"spectral": spectral, "distance": row_distance},
+    "graphs by spectral norms, row distances and norms of biases, layer by layer",
+    {"spectral": spectral, "distance": row_distance, **_BIAS},
     biases=True,
 )
 SPECTRAL_TAPS = Balls(
-    "chains by spectral norms and kernel distances, layer by layer",
-    {"spectral": spectral, "distance": tap_distance},
+    "graphs by spectral norms, kernel distances and norms of biases, layer by layer",
+    {"spectral": spectral, "distance": tap_distance, **_BIAS},
+    biases=True,
 )
 SPECTRAL_KERNELS = Balls(
-    "chains by spectral and kernel norms, layer by layer",
-    {"spectral": spectral, "distance": kernel_frobenius},
+    "graphs by spectral and kernel norms and norms of biases, layer by layer",
+    {"spectral": spectral, "distance": kernel_frobenius, "bias": channel_norm},
+    biases=True,
     reference=False,
 )
 SPECTRAL_PATCHES = Balls(
@@ -231,8 +258,12 @@ SPECTRAL_PATCHES = Balls(
     patches=True,
 )
 AROUND_L1_INF = Balls(
-    "chains by l1-inf norms and distances, layer by layer", {"norm": l1_inf, "distance": l1_inf}
+    "graphs by l1-inf norms and distances, and biases, layer by layer",
+    {"norm": l1_inf, "distance": largest_l1_row, "bias": unit_largest, "shift": unit_shift},
+    biases=True,
 )
 AROUND_FROBENIUS = Balls(
-    "chains by Frobenius norms and distances, layer by layer", {"norm": frobenius, "distance": frobenius}
+    "graphs by Frobenius norms, row distances and norms of biases, layer by layer",
+    {"norm": frobenius, "distance": largest_row, "bias": unit_norm, "shift": unit_shift},
+    biases=True,
 )

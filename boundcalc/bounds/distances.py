@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 import torch
 
 from boundcalc.bounds.problem import Chain, Problem
+from boundcalc.bounds.toeplitz.steps import Layer
 from boundcalc.errors import NotCovered
 from boundcalc.network.chain import Link
 from boundcalc.network.ops import Affine
@@ -27,7 +28,7 @@ def unbiased(problem: Problem) -> Chain:
     Raises:
         NotCovered: the network is no chain, or a bias is not 0.
     """
-    chain = problem.toeplitz()
+    chain = problem.plain_chain()
     for link in chain.links:
         bias = link.layer.bias
         if bias is not None and bool((bias != 0).any()):
@@ -37,8 +38,7 @@ def unbiased(problem: Problem) -> Chain:
 
 def names_of(chain: Chain) -> list[str]:
     """Return a name for each link; uses of one module are numbered, for their matrices differ where their inputs do."""
-    names = [link.layer.name for link in chain.links]
-    return [name if names.count(name) == 1 else f"{name}#{use}" for use, name in enumerate(names, start=1)]
+    return [name for name, step in chain.blocks() if isinstance(step, Layer)]
 
 
 def origin(problem: Problem, chain: Chain) -> str:

@@ -26,7 +26,7 @@ def compute(problem: Problem) -> Formula:
     Raises:
         NotCovered: the network is no chain of layers.
     """
-    links, m = problem.toeplitz().links, problem.energies.m
+    links, m = problem.plain_chain().links, problem.energies.m
     layers = [link.layer for link in links]
     log_norms = [frobenius(layer.weight).log for layer in layers]
     areas = [math.prod(layer.window.kernel) if layer.kind != "linear" else 1 for layer in layers]

@@ -1,22 +1,23 @@
-"""Bounds of Graf, Zeng, Rieck, Niethammer & Kwitt 2022 (On measuring excess capacity in neural networks), Theorem 3.5.
+"""Bounds of Graf, Zeng, Rieck, Niethammer & Kwitt 2022 (On measuring excess capacity in neural networks), Theorem 3.5, on any
+graph of layers (docs/theory/graf2022.md).
 
-With Ct_l = (4/gamma) (||X|| / sqrt m) (prod_k s_k) ||K^l - K^l_0||_{2,1} / s_l, W_l the kernel's number of weights and H_n the
-harmonic numbers, the Rademacher complexity R of the ramp-loss class is at most
+As published, for chains without biases: with Ct_l = (4/gamma) (||X|| / sqrt m) (prod_k s_k) ||K^l - K^l_0||_{2,1} / s_l, W_l the
+kernel's number of weights and H_n the harmonic numbers, the Rademacher complexity R of the ramp-loss class is at most
 
     norms:   4/m + (12 H_{m-1} / sqrt m) sqrt(log(2 max_l W_l)) (sum_l ceil(Ct_l^{2/3}))^{3/2}
     params:  (12 / sqrt m) sqrt(sum_l 2 W_l (log(1 + ceil(L^2 Ct_l^2)) + psi_l)),   psi_l = 2.7, or 0 where Ct_l = 0.
 
-Derivation, checked here. With one weight per tap and pair of channels, K - K_0 = sum of its entries times elementary convolutions E;
-||E x|| <= ||the channel it reads||, so that by Cauchy-Schwarz along input channels the layer's outputs on x lie in ||K - K_0||_{2,1}
-||x|| times the convex hull of 2W maps of norm 1 (stride, padding, dilation and groups only shrink E). Maurey's lemma covers them
-to eps by multisets of k = ceil(b^2 ||x||^2 / eps^2) of the 2W: at most (2W)^k, and at most (1 + k)^(2W). Covers inside the
-class double eps; the margin is 2/gamma-Lipschitz after the ramp; together 4/gamma. Errors eps_l of the layers add up.
-Norms: eps_l = eps n_l / sum n with n_l = ceil(Ct_l^{2/3}), and Dudley's integral of ceil(1/eps) from 1/m to 1 is H_{m-1}.
-Params: eps_l = eps/L; Jensen, and the integral of log ceil(1/eps^2) over [0, 1], sum_k log(1 + 1/k) / sqrt k <= zeta(3/2) < 2.7.
+Here, on any graph and with biases,
+
+    Ct_l = (sqrt2/gamma) G_l (||K^l - K^l_0||_{2,1} r_l / sqrt m + sqrt(O_l) ||b_l - b_l0||_1),
+
+covers of layer l by multisets of 2 (W_l + c_l) elementary maps, counted exactly, and few levels of chaining
+(`boundcalc.bounds.toeplitz.covering`). The two bounds share the resolution out differently: by distances (norms) or by numbers of
+weights (params).
 
 A linear layer is a 1x1 convolution of its flattened input. Average pooling before a layer multiplies its distance by the
 pooling's norm. W_l counts dense parameters: a mask costs nothing.
-Spectral norms and distances were chosen by training: each is rounded up to its own grid.
+Spectral norms, distances and norms of biases were chosen by training: each is rounded up to its own grid.
 """
 
 from __future__ import annotations
@@ -28,7 +29,6 @@ from typing import TYPE_CHECKING
 from boundcalc.bounds.catalogue import Bound, register
 from boundcalc.bounds.classes import SPECTRAL_TAPS
 from boundcalc.bounds.distances import (
-    IID,
     REFERENCE,
     SPECTRAL,
     capacities,
@@ -36,13 +36,14 @@ from boundcalc.bounds.distances import (
     log_rms,
     moved,
     names_of,
-    origin,
-    shown_by_layer,
-    spectral_numbers,
     unbiased,
 )
-from boundcalc.bounds.outcome import PostHoc, Terms
-from boundcalc.bounds.problem import Problem
+from boundcalc.bounds.outcome import PostHoc
+from boundcalc.bounds.problem import Chain, Problem
+from boundcalc.bounds.toeplitz.covering import Shares, by_distance, by_weights
+from boundcalc.bounds.toeplitz.loss import GRAPH, entries, evaluate, measured
+from boundcalc.bounds.toeplitz.steps import Layer
+from boundcalc.errors import NotCovered
 from boundcalc.network.ops import Affine
 from boundcalc.norms.kernels import filters, two_one
 from boundcalc.norms.rounding import LIBM, Size, log_product, log_up, logsumexp
@@ -118,61 +119,61 @@ def log_by_parameters(capacity: list[float], weights: list[int], m: int) -> floa
     return log_product([math.log(12), -0.5 * math.log(m), 0.5 * logsumexp(covers)])
 
 
+# ---------------------------------------------------------------------------------------- any graph
+
+
+def distance(problem: Problem, chain: Chain, step: Layer) -> float:
+    """Return the log of ||K^l - K^l_0||_{2,1} times the norm of what feeds the kernel, from above."""
+    del chain
+    layer = step.link.layer
+    return log_kernel_norm(step.link, moved(problem, layer), distance_norm(layer))
+
+
 def compute_norms(problem: Problem) -> PostHoc:
     """Evaluate the first bound.
 
     Raises:
-        NotCovered: the network is no chain of matrices without biases.
+        NotCovered: an operation that no step of `boundcalc.bounds.toeplitz` stands for.
     """
-    return _evaluate(problem, log_by_norms)
+    return _evaluate(problem, by_distance, log_by_norms)
 
 
 def compute_params(problem: Problem) -> PostHoc:
-    """Evaluate the second bound.
-
-    Raises:
-        NotCovered: the network is no chain of matrices without biases.
-    """
-    return _evaluate(problem, log_by_parameters)
+    """Evaluate the second bound; as `compute_norms`."""
+    return _evaluate(problem, by_weights, log_by_parameters)
 
 
-def _evaluate(problem: Problem, formula: LogFormula) -> PostHoc:
-    chain, m = unbiased(problem), problem.energies.m
-    names = names_of(chain)
+def _evaluate(problem: Problem, shares: Shares, formula: LogFormula) -> PostHoc:
+    numbers = measured(problem, distance)
+    atoms = {name: entries(step) for name, step in problem.toeplitz().blocks()}
+    return evaluate(problem, numbers, atoms, shares, _published(problem, numbers, formula))
+
+
+def _published(problem: Problem, numbers: Mapping[str, float], formula: LogFormula) -> PostHoc | None:
+    """Return the bound as published; None where the network is no chain without biases."""
+    try:
+        chain = unbiased(problem)
+    except NotCovered:
+        return None
+    m, names, log_data = problem.energies.m, names_of(chain), log_rms(problem)
     weights = [link.layer.parameters for link in chain.links]
-    measured = spectral_numbers(chain, names)
-    for name, link in zip(names, chain.links, strict=True):
-        distance = log_kernel_norm(link, moved(problem, link.layer), distance_norm(link.layer))
-        measured[f"distance.{name}"] = distance
-    log_data = log_rms(problem)
 
-    def complexity(numbers: Mapping[str, float], log_gamma: float) -> float:
-        return formula(
-            capacities(names, numbers, log_product([math.log(4), -log_gamma, log_data])), weights, m
+    def complexity(given: Mapping[str, float], log_gamma: float) -> float:
+        scale = log_product([math.log(4), -log_gamma, log_data])
+        return formula(capacities(names, given, scale), weights, m)
+
+    return PostHoc(numbers, complexity, terms={"weights": dict(zip(names, weights, strict=True))})
+
+
+for _name, _words, _compute in (
+    ("graf2022_norms", "first", compute_norms),
+    ("graf2022_params", "second", compute_params),
+):
+    register(
+        Bound(
+            _name, "loss", "theorem",
+            f"Graf, Zeng, Rieck, Niethammer & Kwitt 2022, Theorem 3.5, {_words} bound, with smaller constants, on any graph"
+            " (docs/theory/graf2022.md)",
+            (GRAPH, REFERENCE, SPECTRAL), _compute, toeplitz=True, spectral=True, hypotheses=SPECTRAL_TAPS,
         )
-
-    terms: Terms = {
-        "spectral_norms": shown_by_layer(names, measured, "spectral"),
-        "distances": shown_by_layer(names, measured, "distance"),
-        "distance_from": origin(problem, chain),
-        "weights": dict(zip(names, weights, strict=True)),
-    }
-    return PostHoc(measured, complexity, terms=terms)
-
-
-register(
-    Bound(
-        "graf2022_norms", "loss", "theorem",
-        "Graf, Zeng, Rieck, Niethammer & Kwitt 2022, Theorem 3.5, first bound",
-        (IID, REFERENCE, SPECTRAL), compute_norms, toeplitz=True, spectral=True,
-        hypotheses=SPECTRAL_TAPS,
-    )
-)  # fmt: skip
-register(
-    Bound(
-        "graf2022_params", "loss", "theorem",
-        "Graf, Zeng, Rieck, Niethammer & Kwitt 2022, Theorem 3.5, second bound",
-        (IID, REFERENCE, SPECTRAL), compute_params, toeplitz=True, spectral=True,
-        hypotheses=SPECTRAL_TAPS,
-    )
-)  # fmt: skip
+    )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Bound of Lin & Zhang 2019 (Generalization bounds for convolutional neural networks), Lemma 18.
+"""Bound of Lin & Zhang 2019 (Generalization bounds for convolutional neural networks), Lemma 18 (docs/theory/lin2019.md).
 
     R <= (16 / sqrt m) ((2/gamma) (||X|| / sqrt m) prod_k s_k L^2 sum_l W_l^2 (d_l / stride_l) ||K^l||_F / s_l)^{1/4}
 
@@ -6,72 +6,97 @@ for the Rademacher complexity of the ramp-loss class; d_l is the width of layer 
 axes where they differ, and 1 in place of it for a layer with one output position, which is a linear layer. The formula is not
 derived again here. Average pooling before a layer, which the source does not treat, multiplies ||K^l||_F by the pooling's norm.
 W_l counts dense parameters.
+
+Extended here, not proved: on a graph with biases, ||X|| prod_k s_k / s_l ||K^l||_F becomes G_l (r_l ||K^l||_F + sqrt(O_l m)
+||b_l||_2), with r_l and G_l of `boundcalc.bounds.toeplitz.reach`, W_l counts biases, and L the layers.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Sequence
 
 from boundcalc.bounds.catalogue import Bound, register
 from boundcalc.bounds.classes import SPECTRAL_KERNELS
-from boundcalc.bounds.distances import (
-    IID,
-    SPECTRAL,
-    capacities,
-    log_kernel_norm,
-    log_rms,
-    names_of,
-    shown_by_layer,
-    spectral_numbers,
-    unbiased,
-)
+from boundcalc.bounds.distances import SPECTRAL, log_kernel_norm
 from boundcalc.bounds.outcome import PostHoc, Terms
-from boundcalc.bounds.problem import Problem
-from boundcalc.network.ops import Affine
+from boundcalc.bounds.problem import Chain, Problem
+from boundcalc.bounds.toeplitz.loss import EXTENDED, GRAPH, by_name, entries, extended, log_layers, measured
+from boundcalc.bounds.toeplitz.reach import Numbers
+from boundcalc.bounds.toeplitz.steps import Block, Layer
 from boundcalc.norms.kernels import frobenius
 from boundcalc.norms.rounding import log_product, logsumexp
 
 
-def steps(layer: Affine) -> float:
+def log_complexity(
+    log_reaches: Sequence[float], weights: Sequence[int], steps: Sequence[float], m: int, log_gamma: float
+) -> float:
+    """Return log((16 / sqrt m) ((2/gamma) L^2 sum_l W_l^2 q_l T_l)^{1/4}), from above.
+
+    Args:
+        log_reaches: log T_l, T_l = (||X|| / sqrt m) prod_k s_k ||K^l||_F / s_l in a chain.
+        weights: W_l.
+        steps: q_l = d_l / stride_l.
+        m: number of samples.
+        log_gamma: log of the margin.
+    """
+    inside = logsumexp([
+        log_product([2 * math.log(count), math.log(step), reach])
+        for count, step, reach in zip(weights, steps, log_reaches, strict=True)
+    ])  # fmt: skip
+    whole = log_product([math.log(2), -log_gamma, 2 * math.log(len(weights)), inside])
+    return log_product([math.log(16), -0.5 * math.log(m), whole / 4])
+
+
+def steps_of_kernel(step: Block) -> float:
     """Return d / stride: the number of kernel steps along the longer axis; 1 for a layer with one output position."""
-    if layer.window.out == (1, 1):
+    if not isinstance(step, Layer) or step.link.layer.window.out == (1, 1):
         return 1.0
-    return max(axis.size / axis.stride for axis in (layer.window.height, layer.window.width))
+    window = step.link.layer.window
+    return max(axis.size / axis.stride for axis in (window.height, window.width))
+
+
+def norm(problem: Problem, chain: Chain, step: Layer) -> float:
+    """Return the log of ||K^l||_F times the norm of what feeds the kernel, from above."""
+    del problem, chain
+    return log_kernel_norm(step.link, step.link.layer.weight, frobenius)
 
 
 def compute(problem: Problem) -> PostHoc:
     """Evaluate the formula.
 
     Raises:
-        NotCovered: the network is no chain of matrices without biases.
+        NotCovered: an operation that no step of `boundcalc.bounds.toeplitz` stands for.
     """
-    chain, m = unbiased(problem), problem.energies.m
-    names = names_of(chain)
-    measured = spectral_numbers(chain, names)
-    sizes = []
-    for name, link in zip(names, chain.links, strict=True):
-        measured[f"distance.{name}"] = log_kernel_norm(link, link.layer.weight, frobenius)
-        sizes.append(log_product([2 * math.log(link.layer.parameters), math.log(steps(link.layer))]))
-    log_data = log_rms(problem)
+    m = problem.energies.m
+    numbers = {key: value for key, value in measured(problem, norm).items() if not key.startswith("shift.")}
+    blocks = [(name, step) for name, step in problem.toeplitz().blocks() if f"distance.{name}" in numbers]
+    weights, steps = [entries(step) for _, step in blocks], [steps_of_kernel(step) for _, step in blocks]
 
-    def complexity(numbers: Mapping[str, float], log_gamma: float) -> float:
-        scale = log_product([math.log(2), -log_gamma, log_data, 2 * math.log(len(names))])
-        by_layer = capacities(names, numbers, scale)
-        inside = logsumexp([log_product(pair) for pair in zip(sizes, by_layer, strict=True)])
-        return log_product([math.log(16), -0.5 * math.log(m), inside / 4])
+    def complexity(given: Numbers, log_gamma: float) -> float:
+        found = log_layers(problem, given)
+        reaches = []
+        for name, step in blocks:
+            bias = log_product([0.5 * math.log(step.positions), given.get(f"bias.{name}", -math.inf)])
+            kernel = log_product([found[name].radius, given[f"distance.{name}"]])
+            reaches.append(log_product([found[name].gain, logsumexp([kernel, bias])]))
+        return log_complexity(reaches, weights, steps, m, log_gamma)
 
+    names = [name for name, _ in blocks]
     terms: Terms = {
-        "spectral_norms": shown_by_layer(names, measured, "spectral"),
-        "norms": shown_by_layer(names, measured, "distance"),
+        "spectral_norms": by_name(names, numbers, "spectral"),
+        "norms": by_name(names, numbers, "distance"),
+        "biases": by_name(names, numbers, "bias"),
         "distance_from": "zero",
+        "extended": extended(problem),
     }
-    return PostHoc(measured, complexity, terms=terms)
+    return PostHoc(numbers, complexity, terms=terms)
 
 
 register(
     Bound(
-        "lin2019", "loss", "published", "Lin & Zhang 2019, Lemma 18",
-        (IID, SPECTRAL), compute, toeplitz=True, spectral=True, hypotheses=SPECTRAL_KERNELS,
+        "lin2019", "loss", "published",
+        "Lin & Zhang 2019, Lemma 18; extended here beyond chains without biases (docs/theory/lin2019.md)",
+        (GRAPH, SPECTRAL, EXTENDED), compute, toeplitz=True, spectral=True, hypotheses=SPECTRAL_KERNELS,
     )
 )  # fmt: skip

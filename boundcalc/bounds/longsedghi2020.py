@@ -25,7 +25,7 @@ def compute(problem: Problem) -> Score:
     Raises:
         NotCovered: the network is no chain of matrices.
     """
-    chain, m = problem.toeplitz(), problem.energies.m
+    chain, m = problem.plain_chain(), problem.energies.m
     distances = []
     for link, own in zip(chain.links, chain.spectral, strict=True):
         start = start_of(problem, link.layer)

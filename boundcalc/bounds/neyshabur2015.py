@@ -1,8 +1,17 @@
-"""Toeplitz-norm bounds of Neyshabur, Tomioka & Srebro 2015 (Norm-based capacity control in neural networks).
+"""Bounds of Neyshabur, Tomioka & Srebro 2015 (Norm-based capacity control in neural networks) by norms of Toeplitz matrices, on any
+graph of layers (docs/theory/neyshabur2015.md).
 
-R_S <= 2^(L-1) C prod_l ||A^l||_F ||X|| / m, and
-R_S <= 2^(L-1) C prod_l ||A^l||_{1,inf} sqrt(2 log(2 d_in)) max_coordinate ||X_coordinate|| / m: contraction costs a factor 2
-for each hidden layer. Classes are taken one by one (factor C); biases enter through a constant unit (theory section 2).
+As published, for chains, the classes one by one (factor C) and biases through a constant unit of value t: contraction costs a factor
+2 for each hidden layer,
+
+    R_S <= 2^(L-1) C prod_l ||A^l||_F ||X|| / m,
+    R_S <= 2^(L-1) C prod_l ||A^l||_{1,inf} sqrt(2 log(2 d_in)) max_coordinate ||X_coordinate|| / m.
+
+Here rho is the outputs' size against unit classes (`boundcalc.bounds.toeplitz.scale`) and e^K the product of 3/2 for every ReLU on
+the way down, which multiplies a second moment in the Frobenius form and a mean in the other:
+
+    fro:   R_S <= rho sqrt(C) (e^K ||X||^2 + e^K m t^2)^(1/2) / m,
+    1inf:  R_S <= rho C e^K (E Z^2)^(1/2) / m,   Z the largest sum of signs of a coordinate.
 """
 
 from __future__ import annotations
@@ -13,45 +22,51 @@ from boundcalc.bounds.catalogue import Bound, register
 from boundcalc.bounds.classes import FROBENIUS, L1_INF
 from boundcalc.bounds.outcome import Homogeneous
 from boundcalc.bounds.problem import Problem
-from boundcalc.bounds.toeplitz_product import BIAS, IID, DimensionFree, frobenius, l1_inf
+from boundcalc.bounds.toeplitz.loss import GRAPH
+from boundcalc.bounds.toeplitz.scale import FRO, ONE_INF
+from boundcalc.bounds.toeplitz.units import BIAS, Bottom, product
+from boundcalc.bounds.toeplitz_product import DimensionFree, frobenius, l1_inf, where_it_applies
 from boundcalc.norms.rounding import LOG2, log_product
 
 
-def _fro_factor(shape: DimensionFree) -> float:
+def log_factor_fro(shape: DimensionFree) -> float:
+    """Return log(2^(L-1) C)."""
     return log_product([math.log(shape.classes), (shape.depth - 1) * LOG2])
 
 
-def _l1_factor(shape: DimensionFree) -> float:
-    return log_product([_fro_factor(shape), 0.5 * math.log(2 * math.log(2 * shape.inputs))])
+def log_factor_1inf(shape: DimensionFree) -> float:
+    """Return log(2^(L-1) C sqrt(2 log(2 d_in)))."""
+    return log_product([log_factor_fro(shape), 0.5 * math.log(2 * math.log(2 * shape.inputs))])
 
 
 def compute_fro(problem: Problem) -> Homogeneous:
-    """The Frobenius-norm form.
+    """Evaluate the bound by Frobenius norms.
 
     Raises:
-        NotCovered: the network is no chain of matrices.
+        NotCovered: an operation that no step of `boundcalc.bounds.toeplitz` stands for.
     """
-    return frobenius(problem, _fro_factor)
+    published = where_it_applies(lambda: frobenius(problem, log_factor_fro))
+    return product(problem, FRO, Bottom.outside, published)
 
 
 def compute_1inf(problem: Problem) -> Homogeneous:
-    """The l1-inf form.
-
-    Raises:
-        NotCovered: the network is no chain of matrices.
-    """
-    return l1_inf(problem, _l1_factor)
+    """Evaluate the bound by l1 norms of rows; as `compute_fro`."""
+    published = where_it_applies(lambda: l1_inf(problem, log_factor_1inf))
+    return product(problem, ONE_INF, Bottom.outside, published)
 
 
 register(
     Bound(
-        "neyshabur2015_fro", "F", "theorem", "Neyshabur, Tomioka & Srebro 2015, Theorem 1 (p = q = 2)",
-        (IID, BIAS), compute_fro, toeplitz=True, hypotheses=FROBENIUS,
+        "neyshabur2015_fro", "F", "theorem",
+        "Neyshabur, Tomioka & Srebro 2015, Theorem 1 (p = q = 2), smaller constants, any graph (docs/theory/neyshabur2015.md)",
+        (GRAPH, BIAS), compute_fro, toeplitz=True, hypotheses=FROBENIUS,
     )
 )  # fmt: skip
 register(
     Bound(
-        "neyshabur2015_1inf", "F", "theorem", "Neyshabur, Tomioka & Srebro 2015, Theorem 1 (p = 1, q = inf)",
-        (IID, BIAS), compute_1inf, toeplitz=True, hypotheses=L1_INF,
+        "neyshabur2015_1inf", "F", "theorem",
+        "Neyshabur, Tomioka & Srebro 2015, Theorem 1 (p = 1, q = inf), with smaller constants, on any graph"
+        " (docs/theory/neyshabur2015.md)",
+        (GRAPH, BIAS), compute_1inf, toeplitz=True, hypotheses=L1_INF,
     )
 )  # fmt: skip

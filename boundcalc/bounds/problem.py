@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import torch
 
 from boundcalc.bounds.normalization import Normalization
+from boundcalc.bounds.toeplitz.steps import Block, Fixed, Layer, Step, steps_of
 from boundcalc.empirical.energies import Energies
 from boundcalc.empirical.split import Split
 from boundcalc.errors import NotCovered
 from boundcalc.network.chain import Link, links
+from boundcalc.network.coverage import blocker, refuse
 from boundcalc.network.network import Network
 from boundcalc.norms.spectral import spectral_norm
 from boundcalc.norms.toeplitz import Rows, rows_of
@@ -45,17 +48,23 @@ class Settings:
 
 @dataclass(frozen=True, eq=False)
 class Chain:
-    """The network as a chain of matrices and their norms, all from above.
+    """The network as matrices and their norms, all from above; a graph without loops, not only a chain.
 
     Attributes:
-        links: the layers with the average pooling before them.
+        links: the layers in order of execution, with the average pooling before them.
         rows: row norms of each Toeplitz matrix.
         spectral: certified spectral norms; empty when no bound asked for them.
+        steps: what every operation does to norms.
+        names: of the steps; "" for those without weights, numbered where a module is used several times.
+        unlike_a_chain: why the network is no chain of matrices and ReLUs; None where it is one.
     """
 
     links: tuple[Link, ...]
     rows: tuple[Rows, ...]
     spectral: tuple[float, ...]
+    steps: tuple[Step, ...] = ()
+    names: tuple[str, ...] = ()
+    unlike_a_chain: NotCovered | None = None
 
     @property
     def biased(self) -> bool:
@@ -65,6 +74,28 @@ class Chain:
     def carries_constant(self, index: int) -> bool:
         """Return whether the output of layer `index` must hand the constant on to a later bias."""
         return any(link.layer.bias is not None for link in self.links[index + 1 :])
+
+    def blocks(self) -> list[tuple[str, Block]]:
+        """Return name and step of everything with weights, in order of execution."""
+        return [
+            (name, step) for name, step in zip(self.names, self.steps, strict=True) if isinstance(step, Block)
+        ]
+
+    def homogeneous(self, network: Network) -> Chain:
+        """Return itself where every operation is positively homogeneous, as bounds of kind F need it.
+
+        Args:
+            network: that it was made from.
+
+        Raises:
+            NotCovered: naming every operation that is not.
+        """
+        refuse([
+            blocker(network, place)
+            for place, step in enumerate(self.steps)
+            if isinstance(step, Fixed) and not step.homogeneous
+        ])  # fmt: skip
+        return self
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,27 +130,59 @@ class Problem:
     evidence: Evidence | None = None
 
     def toeplitz(self) -> Chain:
-        """Return the chain of matrices.
+        """Return the network as matrices.
 
         Raises:
-            NotCovered: the network is none.
+            NotCovered: an operation is no linear map, ReLU, pooling, sum or the like; names all of them.
         """
         if isinstance(self.chain, NotCovered):
             raise NotCovered(self.chain.operation, self.chain.layer, self.chain.every, self.chain.blockers)
         return self.chain
 
+    def plain_chain(self) -> Chain:
+        """Return the network as a chain of matrices with ReLUs (or nothing) between them.
+
+        Raises:
+            NotCovered: it is none; names all that is in the way.
+        """
+        chain = self.toeplitz()
+        why = chain.unlike_a_chain
+        if why is not None:
+            raise NotCovered(why.operation, why.layer, why.every)
+        return chain
+
 
 def chain_of(network: Network, *, spectral: bool) -> Chain | NotCovered:
-    """Compute the norms that the Toeplitz-norm bounds share, or return why the network is no chain.
+    """Compute the norms that the Toeplitz-norm bounds share, or return what of the network they do not cover.
 
     Args:
         network: the network.
         spectral: whether certified spectral norms are needed too.
     """
     try:
-        found = links(network)
+        steps = steps_of(network)
+        found = tuple(step.link for step in steps if isinstance(step, Layer))
         rows = tuple(rows_of(link, link.layer.weight) for link in found)
         above = tuple(spectral_norm(link) for link in found) if spectral else ()
     except NotCovered as error:
         return error
-    return Chain(found, rows, above)
+    return Chain(found, rows, above, steps, tuple(_names(steps)), _unlike_a_chain(network))
+
+
+def _unlike_a_chain(network: Network) -> NotCovered | None:
+    try:
+        links(network)
+    except NotCovered as error:
+        return error
+    return None
+
+
+def _names(steps: tuple[Step, ...]) -> list[str]:
+    blocks = [step.name for step in steps if isinstance(step, Block)]
+    repeated = {name for name, count in Counter(blocks).items() if count > 1}
+    found, use = [], 0
+    for step in steps:
+        use += isinstance(step, Block)
+        name = step.name if isinstance(step, Block) else ""
+        found.append(f"{name}#{use}" if name in repeated else name)
+    return found

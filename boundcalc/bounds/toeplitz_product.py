@@ -1,4 +1,4 @@
-"""What the bounds by products of Toeplitz norms share: the product, the data's energy, the constant unit for biases."""
+"""Bounds by products of Toeplitz norms as published: the product, the data's energy, the constant unit for biases."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from boundcalc.bounds.outcome import Homogeneous, Terms
 from boundcalc.bounds.prices import CONSTANTS, constant_bits
 from boundcalc.bounds.problem import Chain, Problem
+from boundcalc.errors import NotCovered
 from boundcalc.norms.rounding import (
     Size,
     exp_up,
@@ -20,9 +21,6 @@ from boundcalc.norms.rounding import (
     unit_sized,
     up,
 )
-
-IID = "iid sample; a chain of linear maps and ReLUs fixed before the sample"
-BIAS = "biases through a constant unit whose value t is taken from a fixed grid and paid for"
 
 
 @dataclass(frozen=True)
@@ -101,13 +99,21 @@ def bias_energy(chain: Chain, index: int, t: float) -> Size:
     return Size(up(total, bias.numel()), 2 * exponent)
 
 
+def where_it_applies(evaluate: Callable[[], Homogeneous]) -> Homogeneous | None:
+    """Return a bound as published, or None where the network is no chain."""
+    try:
+        return evaluate()
+    except NotCovered:
+        return None
+
+
 def _product(
     problem: Problem,
     log_norms: Callable[[Chain, float], list[float]],
     energy: Callable[[Problem, float], float],
     log_factor: Callable[[DimensionFree], float],
 ) -> Homogeneous:
-    chain, m = problem.toeplitz(), problem.energies.m
+    chain, m = problem.plain_chain(), problem.energies.m
     shape = DimensionFree(len(chain.links), problem.network.outputs, problem.network.inputs + chain.biased)
 
     def parts(t: float) -> tuple[list[float], float]:

@@ -58,6 +58,15 @@ class Rows:
             rows = rows + times_power(column.abs(), -shared)
         return Size(float(rows.max()) * (1 + slack(2)), shared)
 
+    def l1_sum(self) -> Size:
+        """Return the sum of row l1 norms, from above."""
+        total = float((self.absolute.sum(0) * self.counts).sum())
+        return Size(total * (1 + slack(self.absolute.numel())), self.exponent)
+
+    def l2_inf(self) -> Size:
+        """Return the largest row l2 norm, from above."""
+        return Size(math.sqrt(float(self.squares.max())) * (1 + slack(2)), self.exponent)
+
     def two_one(self, column: torch.Tensor | None = None) -> Size:
         """Return the sum of row l2 norms, from above; `column` as in `l1_inf`."""
         shared = self._shared(column)

@@ -77,7 +77,9 @@ class Chained:
     levels: tuple[float, ...]
 
 
-def chained(log_cover_of: Callable[[float], float], m: int, finest: float = 1e-6, steps: int = 12) -> Chained:
+def chained(
+    log_cover_of: Callable[[float], float], m: int, finest: float = 1e-6, steps: int = 12, largest: float = 1.0
+) -> Chained:
     """Return the best bound with eps_j on a geometric grid, by dynamic programming; never above 1/2.
 
     Args:
@@ -85,13 +87,14 @@ def chained(log_cover_of: Callable[[float], float], m: int, finest: float = 1e-6
         m: number of samples.
         finest: smallest eps tried.
         steps: grid points a factor of 10.
+        largest: eps that is tried first.
 
     Example:
         >>> round(chained(lambda eps: 0.05**2 * 60_000 / eps**2, 60_000, steps=100).value, 2)
         0.37
     """
     count = math.ceil(-math.log10(finest) * steps)
-    grid = [10.0 ** (-k / steps) for k in range(count + 1)]
+    grid = [largest * 10.0 ** (-k / steps) for k in range(count + 1)]
     logs = [max(0.0, log_cover_of(eps)) for eps in grid]
     reach: list[float] = []
     origin: list[int] = []

@@ -57,50 +57,33 @@ def _squares(rows: Sequence[Row]) -> list[Fraction]:
     return [sum((entry**2 for entry in row.values()), Fraction(0)) for row in rows]
 
 
-def _offsets(link: Link, t: Fraction | None) -> list[Fraction]:
-    """Return b / t for every row of the matrix; zeros without biases."""
-    out, high, wide = link.layer.shape
-    if link.layer.bias is None or t is None:
-        return [Fraction(0)] * (out * high * wide)
-    return [Fraction(value) / t for value in link.layer.bias.tolist() for _ in range(high * wide)]
+def frobenius_norms(chain: Chain) -> list[Interval]:
+    """Return ||A^l||_F of every layer."""
+    return [
+        root_of(sum(_squares(rows_of_matrix(link, link.layer.weight)), Fraction(0))) for link in chain.links
+    ]
 
 
-def frobenius_norms(chain: Chain, t: Fraction | None) -> list[Interval]:
-    """Return ||A~^l||_F of every layer."""
+def row_norms(chain: Chain) -> list[Interval]:
+    """Return ||A^l||_{1,inf} of every layer."""
     found = []
-    for index, link in enumerate(chain.links):
-        total = sum(
-            _squares(rows_of_matrix(link, link.layer.weight)), Fraction(chain.carries_constant(index))
-        )
-        found.append(root_of(total + sum((b**2 for b in _offsets(link, t)), Fraction(0))))
+    for link in chain.links:
+        rows = rows_of_matrix(link, link.layer.weight)
+        found.append(exact(Fraction(max(sum(map(abs, row.values()), Fraction(0)) for row in rows))))
     return found
 
 
-def row_norms(chain: Chain, t: Fraction | None) -> list[Interval]:
-    """Return ||A~^l||_{1,inf} of every layer."""
-    found = []
-    for index, link in enumerate(chain.links):
-        rows, offsets = rows_of_matrix(link, link.layer.weight), _offsets(link, t)
-        largest = max(
-            sum(map(abs, row.values()), abs(offset)) for row, offset in zip(rows, offsets, strict=True)
-        )
-        found.append(exact(max(Fraction(chain.carries_constant(index)), Fraction(largest))))
-    return found
+def _products(norms: Callable[[Chain], list[Interval]]) -> Callable[[Evaluation], dict[Expr, Interval]]:
+    def measured(evaluation: Evaluation) -> dict[Expr, Interval]:
+        found = norms(evaluation.problem.toeplitz())
+        return {a[index]: value for index, value in enumerate(found, start=1)}
+
+    return measured
 
 
 def _constant(evaluation: Evaluation) -> Fraction | None:
     t = evaluation.outcome.terms.get("constant")
     return None if t is None else Fraction(t)
-
-
-def _products(
-    norms: Callable[[Chain, Fraction | None], list[Interval]],
-) -> Callable[[Evaluation], dict[Expr, Interval]]:
-    def measured(evaluation: Evaluation) -> dict[Expr, Interval]:
-        found = norms(evaluation.problem.toeplitz(), _constant(evaluation))
-        return {a[index]: value for index, value in enumerate(found, start=1)}
-
-    return measured
 
 
 def _path(evaluation: Evaluation) -> dict[Expr, Interval]:
@@ -134,15 +117,7 @@ def _toeplitz_two_one(evaluation: Evaluation, index: int) -> Interval:
     link = problem.toeplitz().links[index]
     start = start_of(problem, link.layer)
     weight = link.layer.weight if start is None else link.layer.weight - start
-    offsets = [Fraction(0)] * len(rows_of_matrix(link, weight))
-    if link.layer.bias is not None:
-        begun = problem.reference.get(f"{link.layer.name}.bias")
-        shift = link.layer.bias if begun is None else link.layer.bias - begun
-        area, t = link.layer.shape[1] * link.layer.shape[2], _constant(evaluation)
-        assert t is not None
-        offsets = [Fraction(value) / t for value in shift.tolist() for _ in range(area)]
-    squares = _squares(rows_of_matrix(link, weight))
-    return _sum_of_roots([square + offset**2 for square, offset in zip(squares, offsets, strict=True)])
+    return _sum_of_roots(_squares(rows_of_matrix(link, weight)))
 
 
 def _kernel(evaluation: Evaluation, index: int, parts: str) -> Interval:

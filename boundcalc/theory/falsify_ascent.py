@@ -15,6 +15,7 @@ import torch
 from boundcalc.bounds.candidates import Architecture, Candidates, Kernels, affine_nodes
 from boundcalc.bounds.catalogue import Bound
 from boundcalc.bounds.classes import Balls, Part, Scale, parts_of
+from boundcalc.bounds.distances import unbiased
 from boundcalc.bounds.evaluate import evaluate
 from boundcalc.bounds.outcome import Formula, Homogeneous, PostHoc, PostHocClass, Terms
 from boundcalc.bounds.problem import Problem
@@ -80,8 +81,9 @@ def target(bound: Bound, case: Case, problem: Problem) -> Target:
         NotCovered: the network is outside the bound, it claims 0 or infinity, or its class does not fit its outcome.
     """
     hypotheses = bound.hypotheses
-    if isinstance(hypotheses, Balls) and hypotheses.patches and case.reference:
-        raise NotCovered("patch norms around a reference are not attacked")
+    patched = isinstance(hypotheses, Balls) and hypotheses.patches
+    if patched and (case.reference or not _is_plain(problem)):
+        raise NotCovered("patch norms are attacked on chains without biases and reference")
     result = evaluate(bound, problem)
     if result.outcome is None:
         raise NotCovered(result.reason.removeprefix("not covered: "))
@@ -96,6 +98,15 @@ def target(bound: Bound, case: Case, problem: Problem) -> Target:
     if not SMALLEST < found.claimed < math.inf:
         raise NotCovered("a claim of 0 or infinity")
     return found
+
+
+def _is_plain(problem: Problem) -> bool:
+    """Return whether a network is a chain without biases."""
+    try:
+        unbiased(problem)
+    except NotCovered:
+        return False
+    return True
 
 
 # ---------------------------------------------------------------------------------------- one number

@@ -125,7 +125,12 @@ def _post_hoc(
     at = exp_of(-at_margin * LOG_STEP)
     moved = Filled(filled.layers, {**filled.values, **rounded, _GAMMA: at})
     part = _share(evaluation, [*points.values(), at_margin], outcome.bits)
-    return _ledger(evaluation, {R: form.evaluate(moved), gamma: at, share: part})
+    complexity = form.evaluate(moved)
+    if isinstance(outcome, PostHocClass) and outcome.log_margins is not None:
+        ratio = outcome.log_margins(outcome.numbers) - outcome.log_complexity(outcome.numbers)
+        with precision():
+            complexity = complexity * exp_of(ratio) / 2
+    return _ledger(evaluation, {R: complexity, gamma: at, share: part})
 
 
 _GAMMA = gamma

@@ -6,6 +6,7 @@ import itertools
 import math
 
 import torch
+from graph_twins import Graph
 from twins import dense, repeated_bias
 
 from boundcalc.network import forward
@@ -138,25 +139,11 @@ def path_norm_of(network, t=1.0):
     return norm
 
 
-def product_of(network, t, size):
-    """Product of a norm of the Toeplitz matrices with the constant's row and column; t is None without biases."""
-    layers = layers_of(network)
+def sizes_of(network, t, kind):
+    """The outputs' size against unit classes as a function of the weights; t is None without biases."""
 
     def norm(weights):
-        product = 1.0
-        for place, (index, layer) in enumerate(layers.items()):
-            weight, bias = weights[index]
-            matrix = dense(network, layer, weight)
-            if t is not None:
-                column = torch.zeros(matrix.shape[0], dtype=torch.float64)
-                column = column if bias is None else repeated_bias(layer, bias) / t
-                matrix = torch.cat([matrix, column[:, None]], 1)
-                if any(later.bias is not None for later in list(layers.values())[place + 1 :]):
-                    last = torch.zeros(1, matrix.shape[1], dtype=torch.float64)
-                    last[0, -1] = 1.0
-                    matrix = torch.cat([matrix, last])
-            product = product * size(matrix)
-        return product
+        return Graph(network, weights).size(kind, t or 1.0)
 
     return norm
 

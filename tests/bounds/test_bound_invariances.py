@@ -158,7 +158,7 @@ def test_one_node_a_layer_is_never_above_golowich(seed, classes):
     x = sample(network, 9)
     own = complexity(network, x, uniform(network, 0))
     outcome = registry["golowich2018_fro"].compute(problem_for(network, x))
-    assert own <= outcome.log_rho + outcome.log_unit + 1e-9
+    assert own <= outcome.published.log_rho + outcome.published.log_unit + 1e-9
     if classes == 1:
         norms = sum(math.log(float(layer.weight.norm())) for layer in network.layers())
         spread = 1 + math.sqrt(2 * 2 * math.log(2))

@@ -64,6 +64,7 @@ def run_of(case, margin=GAMMA):
 
 def own(case, name):
     outcome = registry[name].compute(case[2])
+    outcome = getattr(outcome, "published", None) or outcome
     if hasattr(outcome, "log_rho"):
         return math.exp(outcome.log_rho + outcome.log_unit)
     if registry[name].kind == "F":

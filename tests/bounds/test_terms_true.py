@@ -112,39 +112,30 @@ def squared_bias(bias, t):
 @pytest.mark.parametrize("bias", [False, True])
 @pytest.mark.parametrize(("make", "seed"), CASES)
 @pytest.mark.parametrize("name", ["golowich2018_fro", "neyshabur2015_fro"])
-def test_frobenius_norms_and_energies(name, make, seed, bias):
+def test_frobenius_norms_and_biases(name, make, seed, bias):
     network, x = case(make, seed, bias)
     terms = terms_of(name, network, x)
-    t, product = terms["constant"] or 1.0, 1
-    for layer, (matrix, shift, carries) in matrices(network).items():
-        exact = root(sum_of_squares(matrix) + squared_bias(shift, t) + int(carries))
+    for layer, (matrix, shift, _) in matrices(network).items():
+        exact = root(sum_of_squares(matrix))
         assert at_least(terms["norms"][layer], exact)
         assert terms["norms"][layer] <= exact * TIGHT
-        product *= exact
-    energy = sum_of_squares(x) + (len(x) * Fraction(t) ** 2 if bias else 0)
-    assert at_least(terms["energy"], energy)
-    assert terms["energy"] <= float(energy) * TIGHT
-    assert 10 ** terms["log10_norm_product"] == pytest.approx(float(product), rel=1e-9)
+        if shift is not None and bool(shift.any()):
+            assert at_least(terms["biases"][layer], root(sum_of_squares(shift)))
+            assert terms["biases"][layer] <= root(sum_of_squares(shift)) * TIGHT
 
 
 @pytest.mark.parametrize("bias", [False, True])
 @pytest.mark.parametrize(("make", "seed"), CASES)
 @pytest.mark.parametrize("name", ["golowich2018_1inf", "neyshabur2015_1inf"])
-def test_row_norms_and_coordinates(name, make, seed, bias):
+def test_row_norms_and_biases(name, make, seed, bias):
     network, x = case(make, seed, bias)
     terms = terms_of(name, network, x)
-    t = terms["constant"] or 1.0
-    for layer, (matrix, shift, carries) in matrices(network).items():
-        rows = [l1(row) for row in matrix]
-        if shift is not None:
-            rows = [row + abs(Fraction(b)) / Fraction(t) for row, b in zip(rows, shift.tolist(), strict=True)]
-        exact = max(rows + ([Fraction(1)] if carries else []))
+    for layer, (matrix, shift, _) in matrices(network).items():
+        exact = max(l1(row) for row in matrix)
         assert at_least(terms["norms"][layer], exact)
         assert terms["norms"][layer] <= float(exact) * TIGHT
-    coordinates = [sum_of_squares(x.flatten(1)[:, i]) for i in range(network.inputs)]
-    exact = max(coordinates + ([len(x) * Fraction(t) ** 2] if bias else []))
-    assert at_least(terms["energy"], exact)
-    assert terms["energy"] <= float(exact) * TIGHT
+        if shift is not None and bool(shift.any()):
+            assert at_least(terms["biases"][layer], max(abs(Fraction(b)) for b in shift.tolist()))
 
 
 @pytest.mark.parametrize("bias", [False, True])
@@ -153,33 +144,19 @@ def test_spectral_norms_of_bartlett(make, seed, bias):
     network, x = case(make, seed, bias)
     reference = start_for(network) if seed else None
     terms = terms_of("bartlett2017", network, x, reference)
-    t = terms["constant"] or 1.0
-    for layer, (matrix, shift, carries) in matrices(network).items():
+    for layer, (matrix, *_) in matrices(network).items():
         exact = spectral(matrix)
         assert terms["spectral_lower"][layer] <= exact <= terms["spectral_upper"][layer]
         assert terms["spectral_lower"][layer] >= exact * 0.999
-        whole = [matrix] if shift is None else [torch.cat([matrix, shift[:, None] / t], 1)]
-        if carries and shift is None:
-            whole = [torch.cat([matrix, torch.zeros(len(matrix), 1).double()], 1)]
-        if carries:
-            row = torch.zeros(1, whole[0].shape[1], dtype=torch.float64)
-            row[0, -1] = 1.0
-            whole.append(row)
-        assert at_least(terms["spectral_norms"][layer], spectral(torch.cat(whole)))
+        assert at_least(terms["spectral_norms"][layer], exact)
     for layer, (matrix, shift, _) in matrices(network, reference).items():
-        rows = [root(sum_of_squares(row) + squared_bias(b, t)) for row, b in _with_biases(matrix, shift)]
+        rows = [root(sum_of_squares(row)) for row in matrix]
         assert at_least(terms["distances"][layer], sum(rows))
         assert terms["distances"][layer] <= sum(rows) * TIGHT
-    energy = (sum_of_squares(x) + (len(x) * Fraction(t) ** 2 if bias else 0)) / len(x)
-    assert at_least(terms["energy_per_sample"], energy)
-    sizes = [matrix.numel() for matrix, *_ in matrices(network).values()]
-    assert terms["largest_matrix"] >= max(sizes)
-
-
-def _with_biases(matrix, shift):
-    if shift is None:
-        return [(row, None) for row in matrix]
-    return [(row, shift[place : place + 1]) for place, row in enumerate(matrix)]
+        own = next(node for node in network.layers() if node.name == layer)
+        assert terms["atoms"][layer] == matrix.numel() + (
+            0 if shift is None or not own.bias.any() else own.bias.numel()
+        )
 
 
 def slices(weight, dims):
@@ -263,16 +240,19 @@ def test_norms_and_distances_of_gouk(name, make, seed):
     reference = start_for(network) if seed else None
     terms = terms_of(name, network, x, reference)
 
+    one_inf = name.endswith("1inf")
+
     def size(matrix):
-        return max(l1(row) for row in matrix) if name.endswith("1inf") else root(sum_of_squares(matrix))
+        return max(l1(row) for row in matrix) if one_inf else root(sum_of_squares(matrix))
+
+    def distance(matrix, last):
+        rows = [l1(row) if one_inf else root(sum_of_squares(row)) for row in matrix]
+        return sum(rows) if last else max(rows)
 
     for layer, (matrix, *_) in matrices(network).items():
         if layer in terms["norms"]:
             assert at_least(terms["norms"][layer], size(matrix))
+    last = list(matrices(network))[-1]
     for layer, (matrix, *_) in matrices(network, reference).items():
         if layer in terms["distances"]:
-            assert at_least(terms["distances"][layer], size(matrix))
-    exact = sum_of_squares(x)
-    if name.endswith("1inf"):
-        exact = max(sum_of_squares(x.flatten(1)[:, i]) for i in range(network.inputs))
-    assert at_least(terms["energy"], exact)
+            assert at_least(terms["distances"][layer], distance(matrix, layer == last))

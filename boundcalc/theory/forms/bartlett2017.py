@@ -2,78 +2,80 @@
 
 from __future__ import annotations
 
-from sympy import log, sqrt
+from sympy import IndexedBase, Rational, log, sqrt
 
-from boundcalc.bounds.distances import names_of
-from boundcalc.bounds.outcome import PostHoc
 from boundcalc.theory.forms.notation import (
-    BIAS,
-    FALLS_IN_MARGIN,
     THREE_HALVES,
-    TWO_THIRDS,
     Ctilde,
     D,
     L,
-    W,
-    X,
-    at_numbers,
-    capacity,
-    data_norm,
-    exact,
     gamma,
     grows,
     l,
     m,
-    margin,
     meanings,
-    post_hoc,
-    s,
-    sizes,
     sum_of,
 )  # fmt: skip
-from boundcalc.theory.symbolic import Definition, Evaluation, Filled, Form, Promise
+from boundcalc.theory.symbolic import Definition, Evaluation, Filled, Form, NotFilled, Promise
 
 LOSS = "R of the ramp-loss class"
+G, r, w, beta, O = (IndexedBase(name, positive=True) for name in ("G", "r", "w", "beta", "O"))  # noqa: E741
+SCALE = sum_of((Ctilde[l] ** 2 * log(2 * w[l])) ** Rational(1, 3)) ** THREE_HALVES / sqrt(m)
+"""q: log N(eps) <= q^2 m / eps^2."""
+FORMULA = 2 ** Rational(3, 4) * sqrt(SCALE)
+CAPACITY = Definition(Ctilde[l], sqrt(2) / gamma * G[l] * (D[l] * r[l] / sqrt(m) + sqrt(O[l]) * beta[l]))
+MEANINGS = {
+    **meanings(m, L, gamma),
+    G[l]: "Lipschitz constant from layer l's output to the network's, from spectral norms",
+    r[
+        l
+    ]: "bound of the norm of what layer l reads, over the sample, from spectral norms, biases and the data",
+    beta[l]: "l1 norm of layer l's bias less the reference, over channels",
+    O[l]: "output positions of layer l",
+}
+SKETCH = (
+    "Layer l's outputs lie, up to a fixed shift, in D r + sqrt(O m) beta times the hull of 2w maps of norm 1: Maurey's lemma covers"
+    " them to eps by log N <= (radius / eps)^2 log 2w, and a shrunken average needs no ceiling.",
+    "Covers are put together in the order of the layers, each on what the covers before it give, projected onto the ball of radius r;"
+    " errors reach the output through G, and the resolution is shared out at best: the power 2/3.",
+    "The margin is sqrt2-Lipschitz in the outputs, a ramp 1/gamma in the margin.",
+    "One level: R <= eps + sqrt(log N(eps) / (2m)). The value counts multisets exactly and chains levels; it is at most that.",
+)
 PROMISES = (
-    Promise(m, "falls", "grid", "X^2 / m fixed, m >= 8"),
-    FALLS_IN_MARGIN,
-    grows(X),
-    grows(D[l]),
-    Promise(s[l], "grows", "grid"),
+    Promise(m, "falls", "grid"),
+    Promise(gamma, "falls", "grid"),
+    *(grows(symbol, "grid") for symbol in (D[l], G[l], r[l], beta[l])),
 )
 
 
 def fill(evaluation: Evaluation) -> Filled:
-    """Take spectral norms and distances."""
-    outcome = evaluation.outcome
-    assert isinstance(outcome, PostHoc)
-    names = names_of(evaluation.problem.toeplitz())
-    numbers = post_hoc(outcome, names, spectral=s, distance=D)
-    values = {
-        **sizes(evaluation), **margin(evaluation), X: data_norm(evaluation), W: exact(outcome.terms["largest_matrix"]),
-        **at_numbers(outcome, numbers),
-    }  # fmt: skip
-    t = outcome.terms["constant"]
-    start = f"distances from {outcome.terms['distance_from']}"
-    return Filled(tuple(names), values, numbers, (start,) if t is None else (start, f"t = {t:g}: {BIAS}"))
+    """Refuse: the value is at most the formula, and not equal to it.
+
+    Raises:
+        NotFilled: always.
+    """
+    del evaluation
+    raise NotFilled(
+        "the value counts multisets exactly and chains several resolutions; it is at most the formula"
+    )
+
+
+def form(name: str, distance: str, weights: str) -> Form:
+    """Return the form of a bound by covers of the layers.
+
+    Args:
+        name: of the bound.
+        distance: D in words.
+        weights: w in words.
+    """
+    return Form(
+        name, LOSS, FORMULA, {**MEANINGS, D[l]: distance, w[l]: weights}, SKETCH, fill, (CAPACITY,), PROMISES
+    )
 
 
 FORMS = (
-    Form(
-        "bartlett2017", LOSS,
-        4 / m + 12 * log(m) / sqrt(m) * sqrt(log(2 * W)) * sum_of(Ctilde[l] ** TWO_THIRDS) ** THREE_HALVES,
-        {
-            **meanings(m, L, gamma, X, s[l]),
-            D[l]: "sum of the row norms of layer l's Toeplitz matrix minus that of the reference",
-            W: "largest number of entries of a layer's matrix",
-        },
-        (
-            "Maurey's lemma covers each layer's outputs by sums of few of 2W elementary maps: log covering number"
-            " Ctilde_l^2 log(2W) / eps^2.",
-            "Covers of the layers are put together with the resolution shared among them, which leaves the power 2/3.",
-            "Dudley's integral from 1/m to 1 gives log m; a ramp of slope 1/gamma after the margin operator gives the factor of"
-            " Ctilde_l.",
-        ),
-        fill, (Definition(Ctilde[l], capacity(4 / gamma * X / sqrt(m))),), PROMISES,
+    form(
+        "bartlett2017", "sum of the row norms of layer l's Toeplitz matrix minus that of the reference",
+        "entries of layer l's matrix and of its bias",
     ),
 )  # fmt: skip

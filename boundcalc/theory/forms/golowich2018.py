@@ -2,83 +2,117 @@
 
 from __future__ import annotations
 
-from sympy import log, sqrt
+from sympy import Symbol
 
+from boundcalc.errors import NotCovered
 from boundcalc.theory.forms.notation import (
     BIAS,
     FALLS_IN_M,
-    C,
-    E,
     L,
     a,
     by_layer,
-    constant_energy,
-    d,
-    energy,
     exact,
+    exp_of,
     grows,
     l,
-    largest_energy,
     m,
     meanings,
     product_of,
     recorded,
     sizes,
-    spread,
 )  # fmt: skip
 from boundcalc.theory.symbolic import Evaluation, Filled, Form, Promise
 
-_DEPTH = Promise(L, "grows", "derivative", "all norms 1")
+Z, rho = Symbol("Z", positive=True), Symbol("rho", positive=True)
+RHO = product_of(a[l])
+GRAPH = "graphs, and chains with biases"
+SECOND = (
+    "Contractions inside cosh and its inverse, at the best lambda, or singular values of the sample, at the best s: the smaller of"
+    " what the lemma gives."
+)
 
 
-def fill_frobenius(evaluation: Evaluation) -> Filled:
-    """Take norms and sizes from a product of Frobenius norms."""
-    return _filled(evaluation, energy(evaluation.problem, constant_energy(evaluation)))
+def is_plain(evaluation: Evaluation) -> bool:
+    """Return whether the network is a chain without biases, whose size is a product of norms."""
+    try:
+        chain = evaluation.problem.plain_chain()
+    except NotCovered:
+        return False
+    return evaluation.outcome.terms["constant"] is None and all(
+        step.bias is None for _, step in chain.blocks()
+    )
 
 
-def fill_l1(evaluation: Evaluation) -> Filled:
-    """Take norms and sizes from a product of l1-inf norms."""
-    return _filled(evaluation, largest_energy(evaluation.problem, constant_energy(evaluation)))
+def is_graph(evaluation: Evaluation) -> bool:
+    """Return whether the size of the outputs is no product of norms."""
+    return not is_plain(evaluation)
 
 
-def _filled(evaluation: Evaluation, energy_used: object) -> Filled:
+def fill_chain(evaluation: Evaluation) -> Filled:
+    """Take norms, and what the last step gives."""
     norms = recorded(evaluation, "norms")
-    values = {**sizes(evaluation), E: exact(energy_used), **by_layer(a, [exact(v) for v in norms.values()])}  # type: ignore[arg-type]
+    values = {**_shared(evaluation), **by_layer(a, [exact(v) for v in norms.values()])}
+    return Filled(tuple(norms), values)
+
+
+def fill_graph(evaluation: Evaluation) -> Filled:
+    """Take the size of the outputs, and what the last step gives."""
     t = evaluation.outcome.terms["constant"]
+    norms = evaluation.outcome.terms["norms"]
+    values = {**_shared(evaluation), rho: exp_of(evaluation.outcome.log_rho)}  # type: ignore[union-attr]
+    values |= {
+        a[index]: exact(value) for index, value in enumerate(norms.values(), start=1) if value is not None
+    }
     return Filled(tuple(norms), values, notes=() if t is None else (f"t = {t:g}: {BIAS}",))
 
 
-FROBENIUS_MEANINGS = {
-    **meanings(m, C, L),
-    a[l]: "Frobenius norm of layer l's Toeplitz matrix",
-    E: "energy of the data: sum of all squared inputs",
-}
-L1_MEANINGS = {
-    **meanings(m, C, d, L),
-    a[l]: "largest l1 norm of a row of layer l's Toeplitz matrix",
-    E: "largest energy of an input coordinate over the sample",
-}
-RHO = product_of(a[l])
+def _shared(evaluation: Evaluation) -> dict:  # type: ignore[type-arg]
+    return {m: sizes(evaluation)[m], Z: exp_of(evaluation.outcome.terms["log_sum"])}
+
+
+def forms(name: str, norm: str, largest: str, sketch: tuple[str, ...]) -> tuple[Form, ...]:
+    """Return the forms of one bound: a product of norms, or the size of the outputs.
+
+    Args:
+        name: of the bound.
+        norm: of a layer's matrix, in words.
+        largest: what Z is, in words.
+        sketch: why it holds.
+    """
+    shared = {**meanings(m), Z: largest}
+    chain = {**shared, **meanings(L), a[l]: f"{norm} of layer l's Toeplitz matrix"}
+    graph = {
+        **shared,
+        a[l]: chain[a[l]],
+        rho: f"size of the outputs against unit classes, in {norm}s of Toeplitz matrices",
+    }
+    promises: tuple[Promise, ...] = (FALLS_IN_M, grows(Z))
+    return (
+        Form(
+            name, "R_S(F)", RHO * Z / m, chain, sketch, fill_chain, (), (*promises, grows(a[l])),
+            "chains without biases", is_plain, RHO,
+        ),
+        Form(name, "R_S(F)", rho * Z / m, graph, sketch, fill_graph, (), (*promises, grows(rho)), GRAPH, is_graph, rho),
+    )  # fmt: skip
+
 
 FORMS = (
-    Form(
-        "golowich2018_fro", "R_S(F)", C * RHO * sqrt(E) * spread(L * log(2)) / m, FROBENIUS_MEANINGS,
+    *forms(
+        "golowich2018_fro", "Frobenius norm", "largest sum of signs of all outputs, sqrt(C) (E Z^2)^(1/2) or by Chevet's inequality",
         (
-            "Jensen's inequality takes the supremum into exp(lambda .).",
-            "Lemma 1 of the source removes one ReLU layer at a time: the largest column of a layer carries the supremum, and"
-            " dropping the absolute value doubles the expectation. L layers leave 2^L.",
-            "What is left is E exp(lambda M ||sum_i xi_i x_i||), bounded by its mean and its sub-Gaussian tail; lambda is chosen.",
-            "Outputs are taken one by one, which costs the factor C.",
+            "A unit of a layer is its row's norm times a unit function of the layer below: the sum of signs is a supremum over"
+            " unit classes.",
+            "Inside cosh(lambda .) a ReLU costs 3/2, once for each on the longest path; values >= 0 wait for deeper ones.",
+            "What is left is the second moment of ||sum_i xi_i x_i||. Outputs are combined by Cauchy-Schwarz: sqrt(C).",
+            SECOND,
         ),
-        fill_frobenius, promises=(FALLS_IN_M, grows(C), grows(E), grows(a[l]), _DEPTH), rho=RHO,
     ),
-    Form(
-        "golowich2018_1inf", "R_S(F)", 2 * C * RHO * sqrt(L + 1 + log(d)) * sqrt(E) / m, L1_MEANINGS,
+    *forms(
+        "golowich2018_1inf", "largest l1 norm of a row", "C times the largest sum of signs of a coordinate, (E Z^2)^(1/2)",
         (
             "As golowich2018_fro, with the maximum norm of a layer's values and l1 norms of rows.",
-            "The last step is a maximum over d coordinates and two signs, each sub-Gaussian with its own energy.",
+            "The last step is a maximum over the coordinates of the input, each with its own energy.",
             "Outputs are taken one by one, which costs the factor C.",
         ),
-        fill_l1, promises=(FALLS_IN_M, grows(C), grows(d), grows(E), grows(a[l]), _DEPTH), rho=RHO,
     ),
 )  # fmt: skip

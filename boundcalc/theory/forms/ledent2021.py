@@ -29,7 +29,7 @@ from boundcalc.theory.forms.notation import (
     sizes,
     sum_of,
 )  # fmt: skip
-from boundcalc.theory.symbolic import Definition, Evaluation, Filled, Form, Promise
+from boundcalc.theory.symbolic import Definition, Evaluation, Filled, Form, NotFilled, Promise
 from boundcalc.theory.symbolic_interval import Interval, precision
 
 b, r = (IndexedBase(name, positive=True) for name in ("b", "r"))
@@ -39,9 +39,15 @@ units = IndexedBase("u", positive=True)
 
 
 def fill(evaluation: Evaluation) -> Filled:
-    """Take norms, patch norms and sizes of layers."""
+    """Take norms, patch norms and sizes of layers.
+
+    Raises:
+        NotFilled: the network is no chain without biases.
+    """
     outcome = evaluation.outcome
     assert isinstance(outcome, PostHoc)
+    if outcome.terms["extended"]:
+        raise NotFilled("the formula is written out for chains without biases")
     chain = evaluation.problem.toeplitz()
     names = names_of(chain)
     numbers = post_hoc(outcome, names, spectral=s, distance=D, patch=b)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sympy import IndexedBase, Product, Rational, sqrt
 
 from boundcalc.bounds.distances import names_of
-from boundcalc.bounds.lin2019 import steps
+from boundcalc.bounds.lin2019 import steps_of_kernel
 from boundcalc.bounds.outcome import PostHoc
 from boundcalc.theory.forms.bartlett2017 import LOSS
 from boundcalc.theory.forms.notation import (
@@ -30,23 +30,29 @@ from boundcalc.theory.forms.notation import (
     sizes,
     sum_of,
 )  # fmt: skip
-from boundcalc.theory.symbolic import Evaluation, Filled, Form, Promise
+from boundcalc.theory.symbolic import Evaluation, Filled, Form, NotFilled, Promise
 
 w, q = IndexedBase("w", positive=True), IndexedBase("q", positive=True)
 _SUM = sum_of(w[l] ** 2 * q[l] * D[l] / s[l])
 
 
 def fill(evaluation: Evaluation) -> Filled:
-    """Take norms, numbers of weights and kernel steps."""
+    """Take norms, numbers of weights and kernel steps.
+
+    Raises:
+        NotFilled: the network is no chain without biases.
+    """
     outcome = evaluation.outcome
     assert isinstance(outcome, PostHoc)
+    if outcome.terms["extended"]:
+        raise NotFilled("the formula is written out for chains without biases")
     chain = evaluation.problem.toeplitz()
     names = names_of(chain)
     numbers = post_hoc(outcome, names, spectral=s, distance=D)
     values = {
         **sizes(evaluation), **margin(evaluation), X: data_norm(evaluation),
         **by_layer(w, [exact(link.layer.parameters) for link in chain.links]),
-        **by_layer(q, [exact(steps(link.layer)) for link in chain.links]),
+        **by_layer(q, [exact(steps_of_kernel(step)) for _, step in chain.blocks()]),
         **at_numbers(outcome, numbers),
     }  # fmt: skip
     return Filled(tuple(names), values, numbers)

@@ -1,0 +1,185 @@
+"""What the bounds of kind loss share: numbers of the layers, and how far a change of each layer reaches (docs/theory/toeplitz.md).
+
+Layer l reads a value of Frobenius norm at most r_l over the sample, a change of its output moves the network's by at most G_l
+times as much, and a margin of width gamma by sqrt(2) / gamma. With D_l the distance of its matrix from the reference in the norm
+of the bound, and b_l - b_l0 that of its bias,
+
+    Ct_l = (sqrt(2) / gamma) G_l (D_l r_l / sqrt m + sqrt(O_l) ||b_l - b_l0||_1).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from boundcalc.bounds.distances import origin, unbiased
+from boundcalc.bounds.outcome import PostHoc, Terms
+from boundcalc.bounds.problem import Chain, Problem
+from boundcalc.bounds.toeplitz.covering import Covers, Shares
+from boundcalc.bounds.toeplitz.reach import Numbers, largest, log_gains, log_norm, log_radii
+from boundcalc.bounds.toeplitz.steps import Block, Diagonal, Layer, Slopes
+from boundcalc.errors import NotCovered
+from boundcalc.norms.kernels import filters, frobenius
+from boundcalc.norms.rounding import LEAST, log_product, log_up, logsumexp, shown
+
+if TYPE_CHECKING:
+    import torch
+
+GRAPH = "iid sample; a graph of linear maps, ReLUs, poolings, sums and concatenations fixed before the sample"
+
+EXTENDED = "as published for chains without biases; biases, max pooling, sums and concatenations are extended here, not proved"
+
+Distance = Callable[[Problem, Chain, Layer], float]
+"""Log of a bound's distance of a layer's matrix from its reference."""
+
+
+def bias_start(problem: Problem, step: Block) -> torch.Tensor | None:
+    """Return the reference of a layer's bias; None for zero."""
+    return problem.reference.get(f"{step.name}.bias")
+
+
+def bias_moved(problem: Problem, step: Block) -> torch.Tensor | None:
+    """Return b - b_0, (channels,); None where neither is there."""
+    start, bias = bias_start(problem, step), step.bias
+    if bias is None:
+        return None if start is None or not bool((start != 0).any()) else -start
+    return bias if start is None else bias - start
+
+
+def measured(problem: Problem, distance: Distance) -> dict[str, float]:
+    """Return the logs of all numbers that training chose: ``"spectral.LAYER"``, ``"distance.LAYER"``; of a bias ``"bias.LAYER"``, its
+    Euclidean norm, and ``"shift.LAYER"``, the l1 norm of what it moved.
+
+    Args:
+        problem: network and reference.
+        distance: of the matrix of a layer.
+    """
+    chain = problem.toeplitz()
+    numbers: dict[str, float] = {}
+    for name, step in chain.blocks():
+        match step:
+            case Layer():
+                numbers[f"spectral.{name}"] = log_up(max(chain.spectral[step.place], LEAST), 4)
+                numbers[f"distance.{name}"] = distance(problem, chain, step)
+            case Diagonal() | Slopes() if step.trained:
+                numbers[f"spectral.{name}"] = largest(step)
+                numbers[f"distance.{name}"] = frobenius(step.scale[:, None, None, None]).log
+            case _:
+                continue
+        moved = bias_moved(problem, step)
+        if moved is not None:
+            numbers[f"bias.{name}"] = log_norm(step) if step.bias is not None else -math.inf
+            numbers[f"shift.{name}"] = filters(moved[:, None, None, None]).log
+    return numbers
+
+
+@dataclass(frozen=True)
+class Reach:
+    """Logs of r_l / sqrt m and of G_l."""
+
+    radius: float
+    gain: float
+
+
+def log_layers(problem: Problem, numbers: Numbers) -> dict[str, Reach]:
+    """Return log(r_l / sqrt m) and log G_l of everything with weights, from above."""
+    chain, m = problem.toeplitz(), problem.energies.m
+    log_data = 0.5 * log_up(problem.energies.frobenius_squared, 1)
+    radii = log_radii(chain.steps, chain.names, numbers, log_data, m)
+    gains = log_gains(chain.steps, chain.names, numbers)
+    return {
+        name: Reach(log_product([radii[step.inputs[0]], -0.5 * math.log(m)]), gain)
+        for name, step, gain in zip(chain.names, chain.steps, gains, strict=True)
+        if name
+    }
+
+
+def log_capacities(problem: Problem, numbers: Numbers) -> dict[str, float]:
+    """Return log Ct_l at gamma = 1 for every layer that training chose, from above; -inf where it cannot move the output."""
+    reaches = log_layers(problem, numbers)
+    found = {}
+    for name, step in problem.toeplitz().blocks():
+        if f"distance.{name}" in numbers:
+            weights = log_product([numbers[f"distance.{name}"], reaches[name].radius])
+            shift = log_product([0.5 * math.log(step.positions), numbers.get(f"shift.{name}", -math.inf)])
+            found[name] = log_product([0.5 * math.log(2), reaches[name].gain, logsumexp([weights, shift])])
+    return found
+
+
+def entries(step: Block) -> int:
+    """Return the number of a layer's weights and biases, pruned ones counted."""
+    own = step.link.layer.parameters if isinstance(step, Layer) else step.scale.numel()
+    return own + biases(step)
+
+
+def biases(step: Block) -> int:
+    """Return the number of a layer's bias entries."""
+    channels = step.link.layer.shape[0] if isinstance(step, Layer) else step.scale.numel()
+    return channels if step.bias is not None else 0
+
+
+def evaluate(
+    problem: Problem,
+    numbers: dict[str, float],
+    atoms: Mapping[str, int],
+    shares: Shares,
+    published: PostHoc | None,
+    **terms: Any,
+) -> PostHoc:
+    """Return the outcome of a bound by covers of the layers.
+
+    Args:
+        problem: network and sample.
+        numbers: as `measured`.
+        atoms: layer -> W_l.
+        shares: how the resolution is shared among the layers.
+        published: the bound as its source has it; None where it does not cover the network.
+        terms: more ingredients for the report.
+    """
+    m, last = problem.energies.m, Latest()
+
+    def log_complexity(given: Numbers, log_gamma: float) -> float:
+        covers: Covers = last.of(given, lambda: Covers.of(log_capacities(problem, given), atoms, shares, m))
+        return covers.log_complexity(log_gamma)
+
+    names = [name for name, _ in problem.toeplitz().blocks()]
+    ingredients: Terms = {
+        "spectral_norms": by_name(names, numbers, "spectral"),
+        "distances": by_name(names, numbers, "distance"),
+        "distance_from": origin(problem, problem.toeplitz()),
+        "biases": by_name(names, numbers, "bias"),
+        "bias_distances": by_name(names, numbers, "shift"),
+        "atoms": dict(atoms),
+        **terms,
+    }
+    return PostHoc(numbers, log_complexity, terms=ingredients, published=published)
+
+
+class Latest:
+    """Keeps what was computed for the last numbers: the ledger asks at one set of numbers for many margins."""
+
+    def __init__(self) -> None:
+        self._numbers: Numbers | None = None
+        self._found: Any = None
+
+    def of(self, numbers: Numbers, make: Callable[[], Any]) -> Any:
+        """Return what belongs to these numbers, made where they are not the last ones."""
+        if self._numbers is not numbers:
+            self._numbers, self._found = numbers, make()
+        return self._found
+
+
+def by_name(names: Sequence[str], numbers: Numbers, kind: str) -> dict[str, float | None]:
+    """Return layer -> number of one kind, for the report."""
+    return {name: shown(numbers[f"{kind}.{name}"]) for name in names if f"{kind}.{name}" in numbers}
+
+
+def extended(problem: Problem) -> str | None:
+    """Return why a published formula had to be extended to a network; None for a chain without biases."""
+    try:
+        unbiased(problem)
+    except NotCovered as error:
+        return f"extended here, not proved: {error}"
+    return None

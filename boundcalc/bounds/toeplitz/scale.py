@@ -1,0 +1,234 @@
+"""How large single units are against unit classes, and how many contractions lie below them (kind F).
+
+Every value of the network is written through *atoms*: unit functions of the input (a . x with ||a||_2 <= 1, or a coordinate of x), a
+constant t, and ReLUs and maxima of convex, sign-symmetric combinations of atoms. A value has two sizes against them:
+
+    along   the smallest c such that a . v is in c times the hull of atoms for every a with ||a|| <= 1,
+    units   a bound of the norm of the vector of its units' own scales,
+
+with ||a||_2 and the Euclidean norm of the vector in the form *fro*, ||a||_1 and its largest entry in the form *1inf*, where
+both are one number. A layer gives units = ||A|| along + ||b|| / t in its form's norm, a sum adds both, a maximum over k entries
+of which each is in o windows multiplies them by sqrt(k o) (fro) or k (1inf). The proof is in docs/theory/toeplitz.md, proposition 2.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from boundcalc.bounds.toeplitz.reach import largest
+from boundcalc.bounds.toeplitz.steps import (
+    Block,
+    Diagonal,
+    Fixed,
+    Layer,
+    Source,
+    Stack,
+    Step,
+    Sum,
+)
+from boundcalc.norms.rounding import log_product, logsumexp
+from boundcalc.rademacher.relu_cost import log_cost
+
+Norms = Mapping[str, float]
+"""``"norm.LAYER"`` and ``"bias.LAYER"`` -> logs of ||A|| and ||b|| in one form."""
+
+
+@dataclass(frozen=True)
+class Size:
+    """Logs of the two sizes of a value."""
+
+    along: float
+    units: float
+
+
+@dataclass(frozen=True)
+class Form:
+    """One of the two norms.
+
+    Attributes:
+        name: ``"fro"`` or ``"1inf"``.
+        spread: log of the units' size of the raw input, whose size along unit vectors is 1.
+        grown: log of the factor of a fixed operation.
+        joined: log size of values side by side.
+    """
+
+    name: str
+    spread: Callable[[int], float]
+    grown: Callable[[Fixed], float]
+    joined: Callable[[Sequence[float]], float]
+
+
+FRO = Form(
+    "fro",
+    lambda inputs: 0.5 * math.log(inputs),
+    lambda step: step.log_units,
+    lambda logs: 0.5 * logsumexp([2 * value for value in logs]),
+)
+ONE_INF = Form("1inf", lambda inputs: 0.0, lambda step: step.log_row, max)
+
+
+Joint = Callable[[str, float, float], float]
+"""Layer, log of the size that it reads, log t -> log of its own size, weights and bias of each unit together."""
+
+
+def log_sizes(
+    steps: Sequence[Step],
+    names: Sequence[str],
+    norms: Norms,
+    form: Form,
+    inputs: int,
+    log_t: float,
+    joint: Joint | None = None,
+) -> list[Size]:
+    """Return the sizes of every step.
+
+    Args:
+        steps: of the network.
+        names: of the steps; "" for those without weights.
+        norms: logs of the norms of matrices and biases.
+        form: the norm.
+        inputs: number of input units.
+        log_t: log of the constant that carries biases.
+        joint: gives the size of a layer; None for ||A|| along + ||b|| / t.
+    """
+    found: list[Size] = []
+    for step, name in zip(steps, names, strict=True):
+        below = [found[i] for i in step.inputs]
+        match step:
+            case Source():
+                found.append(Size(0.0, form.spread(inputs)))
+            case Sum():
+                found.append(_each(logsumexp, below))
+            case Stack():
+                found.append(_each(form.joined, below))
+            case Layer():
+                if joint is None:
+                    value = _shifted(log_product([norms[f"norm.{name}"], below[0].along]), name, norms, log_t)
+                else:
+                    value = joint(name, below[0].along, log_t)
+                found.append(Size(value, value))
+            case Diagonal():
+                own = norms.get(f"norm.{name}", largest(step))
+                along, units = (
+                    _shifted(log_product([own, value]), name, norms, log_t)
+                    for value in (below[0].along, below[0].units)
+                )
+                found.append(Size(along, units))
+            case Fixed():
+                units = log_product([form.grown(step), below[0].units])
+                along = log_product([form.grown(step), below[0].along]) if step.levels == 0 else units
+                found.append(Size(min(along, units), units))
+    return found
+
+
+def _each(combine: Callable[[Sequence[float]], float], below: Sequence[Size]) -> Size:
+    return Size(combine([size.along for size in below]), combine([size.units for size in below]))
+
+
+def _shifted(log_value: float, name: str, norms: Norms, log_t: float) -> float:
+    """Return the log of a size plus ||b|| / t."""
+    bias = norms.get(f"bias.{name}", -math.inf)
+    return logsumexp([log_value, log_product([bias, -log_t])])
+
+
+# ---------------------------------------------------------------------------------------- contractions
+
+
+@dataclass(frozen=True)
+class Contractions:
+    """What the contractions between the output and the atoms at the bottom multiply an expectation by.
+
+    Attributes:
+        log_inputs: log of the factor of the raw input, summed over the heights at which it leaves the recursion.
+        log_constant: log of the factor of the constant that carries biases; -inf where no layer has one.
+        levels: ReLUs and levels of maxima on the longest path.
+    """
+
+    log_inputs: float
+    log_constant: float
+    levels: int
+
+
+def contractions(steps: Sequence[Step], place: int = -1) -> Contractions:
+    """Return the factors for one value of the network, by default its output.
+
+    Two ways of counting hold for one class, and the smaller factors are taken:
+
+    - path by path: a union of two sets of functions costs the sum of their factors;
+    - level by level, where all contractions are ReLUs and maxima of values >= 0: values >= 0 wait until those deeper than they
+      are have come down to them, max(h, 0) being h, so that the longest path alone counts.
+
+    Args:
+        steps: of the network.
+        place: number of the step.
+    """
+    counted = steps[: place % len(steps) + 1]
+    by_paths = _by_paths(counted)
+    if not all(step.patient for step in _needed(counted) if isinstance(step, Fixed) and step.levels):
+        return by_paths
+    by_levels = _by_levels(counted)
+    return Contractions(
+        min(by_paths.log_inputs, by_levels.log_inputs), min(by_paths.log_constant, by_levels.log_constant), by_levels.levels
+    )  # fmt: skip
+
+
+def _needed(steps: Sequence[Step]) -> list[Step]:
+    """Return the steps that the last one is computed from, itself included."""
+    wanted = {len(steps) - 1}
+    for place in range(len(steps) - 1, -1, -1):
+        if place in wanted:
+            wanted |= set(steps[place].inputs)
+    return [steps[place] for place in sorted(wanted)]
+
+
+def _by_paths(steps: Sequence[Step]) -> Contractions:
+    inputs: list[float] = []
+    constant: list[float] = []
+    levels: list[int] = []
+    for step in steps:
+        if isinstance(step, Source):
+            inputs.append(0.0)
+            constant.append(-math.inf)
+            levels.append(0)
+            continue
+        cost = step.log_cost if isinstance(step, Fixed) else 0.0
+        sources = sorted(set(step.inputs))
+        own = [0.0] if isinstance(step, Block) and step.bias is not None else []
+        inputs.append(log_product([cost, _union([inputs[i] for i in sources])]))
+        constant.append(log_product([cost, _union([*own, *(constant[i] for i in sources)])]))
+        levels.append(_levels(step) + max(levels[i] for i in sources))
+    return Contractions(inputs[-1], constant[-1], levels[-1])
+
+
+def _union(logs: list[float]) -> float:
+    known = [value for value in logs if value > -math.inf]
+    return known[0] if len(known) == 1 else logsumexp(known)
+
+
+def _levels(step: Step) -> int:
+    return step.levels if isinstance(step, Fixed) else 0
+
+
+def _by_levels(steps: Sequence[Step]) -> Contractions:
+    """Count the longest path, and at which heights the raw input and the constant leave the recursion."""
+    levels = [0] * len(steps)
+    raw = [isinstance(step, Source) for step in steps]
+    shifted = [False] * len(steps)
+    for place, step in enumerate(steps):
+        if step.inputs:
+            linear = _levels(step) == 0
+            levels[place] = _levels(step) + max(levels[i] for i in step.inputs)
+            biased = isinstance(step, Block) and step.bias is not None
+            raw[place] = linear and any(raw[i] for i in step.inputs)
+            shifted[place] = linear and (biased or any(shifted[i] for i in step.inputs))
+    last, wanted = len(steps) - 1, {id(step) for step in _needed(steps)}
+    read = {i for step in steps if id(step) in wanted and _levels(step) for i in step.inputs} | {last}
+    top = levels[last]
+
+    def summed(flags: list[bool]) -> float:
+        heights = sorted({levels[i] for i in read if flags[i]})
+        return _union([log_cost(top - height) for height in heights]) if heights else -math.inf
+
+    return Contractions(summed(raw), min(summed(shifted), log_cost(top)), top)

@@ -50,7 +50,7 @@ class Stages:
         from tqdm import tqdm
 
         self._clear()
-        self._line = tqdm(desc=text, bar_format="{desc} {elapsed}", leave=False, file=sys.stderr)
+        self._line = tqdm(desc=text, bar_format="{elapsed} {desc}", leave=False, file=sys.stderr)
 
     def passing(self, batches: Iterable[Batch], split: str, samples: int | None) -> Iterator[Batch]:
         """Pass batches on, and count their samples."""

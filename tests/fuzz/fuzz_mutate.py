@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import io
 import json
 import os
@@ -89,7 +90,7 @@ def json_mutated(draw: Random, text: bytes) -> bytes:
     for _ in range(draw.choice((1, 1, 2, 4))):
         node, key = _somewhere(draw, tree)
         if node is None:
-            tree = draw.choice(LEAVES)
+            tree = copy.deepcopy(draw.choice(LEAVES))
             break
         way = draw.randrange(5)
         if way == 0:
@@ -98,9 +99,11 @@ def json_mutated(draw: Random, text: bytes) -> bytes:
             node[draw.choice(("", "\u202e", "__metadata__", "name", "x" * 600))] = node.pop(key)
         elif way == 2:
             other, place = _somewhere(draw, tree)
-            node[key] = draw.choice(LEAVES) if other is None else json.loads(json.dumps(other[place]))
+            node[key] = (
+                copy.deepcopy(draw.choice(LEAVES)) if other is None else json.loads(json.dumps(other[place]))
+            )
         else:
-            node[key] = draw.choice(LEAVES)
+            node[key] = copy.deepcopy(draw.choice(LEAVES))
     changed = json.dumps(tree)
     if draw.random() < 0.05:
         changed = '{"a":' * 5000 + changed

@@ -79,8 +79,8 @@ def _answer(home: Path, sound: dict, kind: str, seed: str, watch: Watch) -> dict
     shutil.rmtree(case, ignore_errors=True)
     case.mkdir()
     subject, mask = _make(draw, sound, kind, case)
-    watch.inside, watch.found = f"{case}{os.sep}", []
     _forget_peak()
+    watch.inside, watch.found = f"{case}{os.sep}", []
     start = time.perf_counter()
     answer = _attacked(draw, kind, subject, mask, case)
     answer["seconds"] = time.perf_counter() - start

@@ -3,7 +3,8 @@
     sqrt((W sum_l ||A^l - A^l_0||_2 + log(1/delta)) / m)
 
 with W the number of weights. The theorem has a universal constant that is not known, and assumes ||A^l_0||_2 = 1: the number orders
-networks of one kind and says nothing about the error. Biases are left out.
+networks of one kind and says nothing about the error. Biases are left out. The sum runs over all layers of any graph of layers,
+where the theorem speaks of a chain.
 """
 
 from __future__ import annotations
@@ -23,9 +24,9 @@ def compute(problem: Problem) -> Score:
     """Evaluate the score.
 
     Raises:
-        NotCovered: the network is no chain of matrices.
+        NotCovered: an operation is no linear map, ReLU, pooling, sum or the like.
     """
-    chain, m = problem.plain_chain(), problem.energies.m
+    chain, m = problem.toeplitz(), problem.energies.m
     distances = []
     for link, own in zip(chain.links, chain.spectral, strict=True):
         start = start_of(problem, link.layer)
@@ -46,7 +47,7 @@ def compute(problem: Problem) -> Score:
 register(
     Bound(
         "longsedghi2020", "score", "score", "Long & Sedghi 2020, Theorem 2.1, without its universal constant",
-        ("a chain of linear maps and ReLUs",), compute, spectral=True,
+        ("linear maps, ReLUs, pooling, sums and the like; the theorem speaks of chains",), compute, spectral=True,
         remark="a score: the theorem's universal constant is not known, so that it says nothing about the error",
     )
 )  # fmt: skip

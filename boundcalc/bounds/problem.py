@@ -148,7 +148,7 @@ class Problem:
         chain = self.toeplitz()
         why = chain.unlike_a_chain
         if why is not None:
-            raise NotCovered(why.operation, why.layer, why.every)
+            raise NotCovered(why.operation, why.layer, why.every, why.blockers)
         return chain
 
 

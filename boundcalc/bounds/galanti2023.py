@@ -1,4 +1,4 @@
-"""The number that the released code of Galanti, Xu, Galanti & Poggio 2023 computes (theory section 1b): refuted.
+"""The number that the released code of Galanti, Xu, Galanti & Poggio 2023 computes: refuted (docs/theory/galanti2023.md).
 
     complexity = rho_F / m * Q,   value = (rho_F + 1)/m * 2 sqrt(2) Q + 3 sqrt(log(2 (rho_F + 2)^2 / delta) / (2m)),
     Q = (1 + sqrt(2 (L log(2 max_l k_l^2) + log C))) sqrt(max_pixel sum_i x_i[pixel]^2) prod_l k_l,   rho_F = prod_l ||W^l||_F.

@@ -78,7 +78,11 @@ class Chained:
 
 
 def chained(
-    log_cover_of: Callable[[float], float], m: int, finest: float = 1e-6, steps: int = 12, largest: float = 1.0
+    log_cover_of: Callable[[float], float],
+    m: int,
+    finest: float = 1e-6,
+    steps: int = 12,
+    largest: float = 1.0,
 ) -> Chained:
     """Return the best bound with eps_j on a geometric grid, by dynamic programming; never above 1/2.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from boundcalc.report.bound_order import Named, in_group, log10_value, proved, sorted_bounds
@@ -35,6 +36,8 @@ CERTIFICATE_COLUMNS = (
 )
 NOT_COVERED, BIAS = "not covered: ", "bias at "
 """How a reason begins."""
+OPERATION = re.compile(r"\w+ at ")
+"""How a reason begins that names an operation and its layer."""
 CERTIFIED = ("compression", "interpolant")
 """Subjects of certificates that are not the checkpoint's network."""
 SLUGS = {
@@ -89,10 +92,10 @@ def _reason(names: list[str], reason: str) -> tuple[str, str]:
     if len(names) == 1:
         return names[0], reason
     what, listed = reason.removeprefix(NOT_COVERED), ", ".join(names)
-    if what == reason:
-        return f"{len(names)} bounds", f"{reason}: {listed}"
-    layer = what.removeprefix(BIAS)
-    needed = f"do not cover {what}" if layer == what else f"need a network without biases ({layer} has one)"
+    if what.startswith(BIAS):
+        needed = f"need a network without biases ({what.removeprefix(BIAS)} has one)"
+    else:
+        needed = f"do not cover {what}" if OPERATION.match(what) and what != reason else reason
     return f"{len(names)} bounds", f"{needed}: {listed}"
 
 

@@ -175,7 +175,7 @@ def _least(header: str, right: bool, cells: list[str]) -> int:
 def _grid(grid: Grid, style: Style) -> str:
     headers = [narrow(column.header) for column in grid.columns]
     rows = [[narrow(cell) for cell in row] for row in grid.rows]
-    widths = _widths(headers, rows, style.width)
+    widths = _widths(headers, [column.right for column in grid.columns], rows, style.width)
     text = tabulate(
         [
             [
@@ -201,15 +201,21 @@ def _painted(cell: str, shown: str, width: int, style: Style, header: str) -> st
     return "\n".join(style.paint(line, code) for line in _wrapped(shown, width))
 
 
-def _widths(headers: list[str], rows: list[list[str]], most: int) -> list[int]:
-    """Return the columns' widths: headers are folded at spaces where that makes room, then the widest are narrowed until all fit."""
+def _widths(headers: list[str], rights: list[bool], rows: list[list[str]], most: int) -> list[int]:
+    """Return the columns' widths: headers are folded at spaces where that makes room, then what has most to spare is narrowed."""
     columns = list(zip(*rows, strict=True)) or [()] * len(headers)
     room = most - GUTTER * (len(headers) - 1)
     whole = [_width([header], cells) for header, cells in zip(headers, columns, strict=True)]
     folded = [_width(header.split(), cells) for header, cells in zip(headers, columns, strict=True)]
     widths = [min(width, room) for width in (whole if sum(whole) <= room else folded)]
+    least = [
+        _least(header, right, list(cells))
+        for header, right, cells in zip(headers, rights, columns, strict=True)
+    ]
     while sum(widths) > room:
-        widths[widths.index(max(widths))] -= 1
+        spare = [width - floor for width, floor in zip(widths, least, strict=True)]
+        most_spare = spare if max(spare) > 0 else widths
+        widths[most_spare.index(max(most_spare))] -= 1
     return widths
 
 

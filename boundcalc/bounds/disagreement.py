@@ -127,7 +127,9 @@ def _through(problem: Problem, prior: str) -> AtDelta:
         "unlabelled": best.examples,
         "remark": f"promised, and not checked: neither this network nor the certified one saw {own.name} ({own.what})",
     }
-    return AtDelta(value, terms, remark=_remark(own.name, own.what, labelled=own.labelled))
+    return AtDelta(
+        value, terms, remark=_remark(own.name, own.what, labelled=own.labelled), any_normalization=True
+    )
 
 
 def _remark(name: str, what: str, *, labelled: bool) -> str:

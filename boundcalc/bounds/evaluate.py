@@ -83,7 +83,8 @@ def _uncovered(bound: Bound, problem: Problem, why: str) -> BoundResult:
 
 def _assumptions(bound: Bound, problem: Problem, outcome: Outcome | None) -> tuple[str, ...]:
     as_published = isinstance(outcome, Formula) and bound.status != "theorem"
-    paid = not as_published and not isinstance(outcome, Score)
+    free = isinstance(outcome, AtDelta) and outcome.any_normalization
+    paid = not as_published and not isinstance(outcome, Score) and not free
     return (*bound.assumptions, problem.settings.normalization.assumption(paid=paid))
 
 

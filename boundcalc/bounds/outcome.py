@@ -172,11 +172,13 @@ class AtDelta:
         value: delta -> the bound, from above; what a normalisation costs is taken from delta before.
         terms: ingredients for the report.
         remark: a sentence printed beside the number.
+        any_normalization: whether the network's normalisation, like all else of it, may come from the sample at no price.
     """
 
     value: Callable[[float], float]
     terms: Terms = field(default_factory=dict)
     remark: str = ""
+    any_normalization: bool = False
 
 
 Outcome = AtDelta | Homogeneous | PostHoc | PostHocClass | Score | Formula | Certificate

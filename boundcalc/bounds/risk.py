@@ -164,7 +164,7 @@ def margin_error(problem: Problem, margin: float) -> float:
 
 
 def _judge_at_delta(outcome: AtDelta, problem: Problem) -> Judged:
-    price = problem.settings.normalization.bits
+    price = 0.0 if outcome.any_normalization else problem.settings.normalization.bits
     left = problem.settings.delta * 2.0**-price * (1 - UNIT if price else 1)
     value = min(1.0, outcome.value(left)) if left > 0 else 1.0
     terms = {**outcome.terms, "normalization_bits": price}

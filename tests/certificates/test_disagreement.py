@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -9,8 +11,13 @@ from torch import nn
 
 from boundcalc import load
 from boundcalc.bounds.disagreement import FIRST, Pair, disagreements
+from boundcalc.bounds.normalization import Normalization
+from boundcalc.bounds.outcome import AtDelta
+from boundcalc.bounds.problem import Problem, Settings
+from boundcalc.bounds.risk import judge
 from boundcalc.certificates.pick.claim import Counted
 from boundcalc.empirical.columns import ArrayColumn
+from boundcalc.empirical.energies import Energies
 from boundcalc.empirical.split import Split, split_of_columns
 from boundcalc.errors import NotCovered
 
@@ -98,3 +105,17 @@ def test_an_output_that_is_not_finite_is_refused() -> None:
     large = load(linear([[1e30, 1e30], [0, 1]]))
     with pytest.raises(NotCovered, match="not finite"):
         disagreements(large, x, large, x)
+
+
+def test_the_networks_own_normalization_costs_nothing_here() -> None:
+    """f, with its normalisation, is independent of U; only a bound by the sample on which it was chosen pays for its digits."""
+    network = load(linear([[1, 0], [0, 1]]))
+    energies = Energies(10, torch.ones(2, 1, 1, dtype=torch.float64), 1.0)
+    settings = Settings(normalization=Normalization((0.1307, 0.3081)))
+    problem = Problem(network, energies, None, settings)
+    values = [
+        judge(AtDelta(lambda delta: delta, any_normalization=free), problem).log_value
+        for free in (True, False)
+    ]
+    assert math.exp(values[0]) == pytest.approx(0.05)
+    assert math.exp(values[1]) == pytest.approx(0.05 * 2**-settings.normalization.bits)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -107,7 +107,8 @@ def draw_examples(certificate: Certificate, split: Split, wrong: Sequence[int]) 
     ]
     images, labels = rows_of(split, [row for _, rows in kinds for row in rows])
     figure = Figure(figsize=(8.0, 10.5), layout="constrained")
-    for part, (title, rows) in zip(np.atleast_1d(figure.subfigures(3, 1)), kinds, strict=True):
+    parts: Any = figure.subfigures(3, 1)
+    for part, (title, rows) in zip(parts, kinds, strict=True):
         part.suptitle(f"{title} ({len(rows)} shown)", fontsize=9)
         grid = part.subplots(4, 16).ravel()
         for axes in grid:

@@ -37,6 +37,9 @@ def analyze(
     prefix: str | None = None,
     samples: int | None = None,
     input_bound: float | None = None,
+    holdout: float | None = None,
+    certificate: Any = None,
+    unlabelled: Any = None,
     normalize: tuple[float, ...] | None = None,
     normalize_fixed: bool = False,
     margin: float | None = None,
@@ -74,6 +77,9 @@ def analyze(
         prefix: of the keys of the network that is meant, in a file of several.
         samples: m, for bounds without data.
         input_bound: B with |x| <= B in every coordinate, for bounds without data.
+        holdout: share of the samples of data without a test split that is drawn as its test, by `seed`.
+        certificate: a certificate's file, or several; None for the one beside the checkpoint.
+        unlabelled: data that the network did not see, by which a certificate of another network is carried over.
         normalize: means, then standard deviations, applied to inputs in [0, 1].
         normalize_fixed: whether these did not come from the sample, so that bounds do not pay for them.
         margin: fixed before the sample was seen; None to search it and pay for the search.

@@ -17,7 +17,7 @@ from boundcalc.cli.words import Parser
 from boundcalc.parts import registry
 
 SHELLS = ("bash", "zsh")
-DATA_FORMS = ("sample", "digits", "mnist:", "npz:")
+DATA_FORMS = ("sample", "digits", "mnist:", "cifar10:", "folder:", "parquet:", "npz:")
 
 EPILOG = """\
 examples:

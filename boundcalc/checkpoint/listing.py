@@ -112,7 +112,7 @@ _FORMATS: tuple[tuple[str, str, str, str], ...] = (
         "onnx",
         "ONNX model (.onnx), weights in it or in files beside it (extra onnx)",
         "same key rules under the file's own names; the forward pass gives the exact architecture; mask inferred from exact zeros",
-        "torch.onnx.export of PyTorch 2.13 (opset 11 to 20), onnx 1.23",
+        "torch.onnx.export of PyTorch 2.13 with dynamo=False; graphs written with onnx 1.23",
     ),
     (
         "mask-file",

@@ -1,6 +1,6 @@
 """How far the complexity of peeling lies below those of the bounds by Toeplitz norms, at one margin, on checkpoints.
 
-python experiments/sharper/factors.py data/tickets/lenet300_density02.pt ... [--data sample]
+Run as ``python experiments/sharper/factors.py data/tickets/lenet300_density02.pt ... [--data sample]``.
 """
 
 from __future__ import annotations

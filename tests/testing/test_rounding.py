@@ -45,6 +45,8 @@ def _checked(bound, subject):
         check_rounds_up(bound, subject)
     except NotFilled:
         assert bound.name in {"bartlett2017", "graf2022_norms", "graf2022_params"}
+    except NotCovered:
+        assert bound.kind == "certificate"
 
 
 @pytest.mark.parametrize("scale", [1e-12, 1e12])

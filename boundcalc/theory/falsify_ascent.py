@@ -81,8 +81,7 @@ def target(bound: Bound, case: Case, problem: Problem) -> Target:
         NotCovered: the network is outside the bound, it claims 0 or infinity, or its class does not fit its outcome.
     """
     hypotheses = bound.hypotheses
-    patched = isinstance(hypotheses, Balls) and hypotheses.patches
-    if patched and (case.reference or not _is_plain(problem)):
+    if not attackable(bound, case, problem):
         raise NotCovered("patch norms are attacked on chains without biases and reference")
     result = evaluate(bound, problem)
     if result.outcome is None:
@@ -100,8 +99,21 @@ def target(bound: Bound, case: Case, problem: Problem) -> Target:
     return found
 
 
-def _is_plain(problem: Problem) -> bool:
-    """Return whether a network is a chain without biases."""
+def attackable(bound: Bound, case: Case, problem: Problem) -> bool:
+    """Return whether networks can be moved into a bound's class.
+
+    Into a class with patch norms only on a chain without biases and reference: there a smaller layer makes all patches above it
+    smaller by the same factor, on which the projection rests; in a graph sums of patches do not follow one factor.
+
+    Args:
+        bound: the bound.
+        case: network and sample.
+        problem: the same, as bounds take it.
+    """
+    if not (isinstance(bound.hypotheses, Balls) and bound.hypotheses.patches):
+        return True
+    if case.reference:
+        return False
     try:
         unbiased(problem)
     except NotCovered:

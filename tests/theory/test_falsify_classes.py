@@ -15,7 +15,7 @@ from boundcalc.bounds.evaluate import evaluate
 from boundcalc.bounds.outcome import Homogeneous
 from boundcalc.network.forward import run
 from boundcalc.theory.falsify import measured
-from boundcalc.theory.falsify_ascent import Effort, _Balls, reach, target
+from boundcalc.theory.falsify_ascent import Effort, _Balls, attackable, reach, target
 from boundcalc.theory.falsify_blueprint import Drafter
 from boundcalc.theory.falsify_draw import EDGES, Case, draw
 from boundcalc.threads import one_thread
@@ -65,7 +65,7 @@ def test_networks_found_are_inside(bound):
     for case in CASES:
         problem = case.problem()
         outcome = evaluate(bound, problem).outcome
-        if outcome is None or (bound.hypotheses.patches and case.reference):
+        if outcome is None or not attackable(bound, case, problem):
             continue
         around = case if bound.hypotheses.reference else Case(**{**vars(case), "reference": {}})
         balls = _Balls(bound.hypotheses, outcome, problem, around)

@@ -108,7 +108,12 @@ def _found(forward: Apply, shape: tuple[int, int, int], steps: int) -> torch.Ten
     """Return a vector that the map stretches nearly as much as any."""
     start = torch.from_numpy(np.random.default_rng(0).standard_normal(shape))
     start = start / torch.linalg.vector_norm(start)
-    backward: Backward = torch.func.vjp(forward, start)[1]
+    point = start.clone().requires_grad_()
+    image = forward(point)
+
+    def backward(direction: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        return torch.autograd.grad(image, point, direction, retain_graph=True)
+
     best, value, left = start, 0.0, steps
     while left > 0:
         vector, found, used = _lanczos(forward, backward, best, min(BASIS, left))

@@ -242,7 +242,7 @@ REFUSED = {
     "ReLU of the input": lambda s: s.linear(s.relu(0), 3),
     "AvgPool of the input": lambda s: s.linear(s.avg(0, 1), 3),
     "residual sum of a value that is not a ReLU's": _linear_skip,
-    "BatchNorm that follows no layer": lambda s: s.linear(s.batchnorm(s.relu(s.linear(0, 3))), 2),
+    "scale or shift of every channel": lambda s: s.linear(s.batchnorm(s.relu(s.linear(0, 3))), 2),
 }
 
 

@@ -19,6 +19,7 @@ from boundcalc.bounds.peeling.fixed_maps import averaged, pooled, rearranged, re
 from boundcalc.bounds.peeling.influence import influences
 from boundcalc.bounds.peeling.kernels import Choice, Chosen, Kernels, Structure, group_sizes
 from boundcalc.bounds.peeling.norms import NORMS, NodeNorm
+from boundcalc.bounds.peeling.state import InputField, State, Sum
 from boundcalc.bounds.peeling.theorem import Walk
 from boundcalc.empirical.energies import Energies
 from boundcalc.errors import NotCovered
@@ -53,20 +54,6 @@ class Setting:
     energies: Energies
 
 
-@dataclass(frozen=True, eq=False)
-class InputField:
-    """The raw input: not a node, restricted anew by every node that reads it."""
-
-
-@dataclass(frozen=True, eq=False)
-class Sum:
-    """A value before its ReLU: layers applied to fields, plus fields added as they are."""
-
-    layers: tuple[tuple[Affine, Field | InputField], ...]
-    skips: tuple[Field, ...]
-    place: str
-
-
 class Rules(Protocol):
     """What a walk may choose, and which walks are promising.
 
@@ -89,15 +76,6 @@ class Rules(Protocol):
     def promise(self, field: Field, reach: torch.Tensor, energies: Energies) -> float:
         """Return the log of a guess of the bound that a walk leads to: it steers, and proves nothing."""
         ...
-
-
-@dataclass(frozen=True, eq=False)
-class State:
-    """A partial walk: the values still needed and the choices made."""
-
-    values: dict[int, Field | InputField | Sum]
-    chosen: Chosen | None
-    score: float = 0.0
 
 
 class Walker:

@@ -10,10 +10,11 @@ import torch
 
 from boundcalc.bounds.margin_networks import is_two_classes, same_margins
 from boundcalc.bounds.path_lengths import log_factor, output_reads_rectified
-from boundcalc.bounds.peeling.dynamic_program import InputField, Rules, Setting, Sum, Walker
+from boundcalc.bounds.peeling.dynamic_program import Rules, Setting, Walker
 from boundcalc.bounds.peeling.input_sets import Family, Sample, families
 from boundcalc.bounds.peeling.kernels import Choice, Kernels, Structure, group_sizes
 from boundcalc.bounds.peeling.norms import L1, L2, NORMS, NodeNorm
+from boundcalc.bounds.peeling.state import InputField, Sum
 from boundcalc.bounds.peeling.theorem import Sharp, Walk, sharp
 from boundcalc.bounds.prices import CONSTANTS
 from boundcalc.bounds.problem import Problem

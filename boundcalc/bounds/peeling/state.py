@@ -1,0 +1,32 @@
+"""What a walk over the node graph holds on its way: values that are still needed, and the choices made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from boundcalc.bounds.peeling.kernels import Chosen
+from boundcalc.network.nodes import Field
+from boundcalc.network.ops import Affine
+
+
+@dataclass(frozen=True, eq=False)
+class InputField:
+    """The raw input: not a node, restricted anew by every node that reads it."""
+
+
+@dataclass(frozen=True, eq=False)
+class Sum:
+    """A value before its ReLU: layers applied to fields, plus fields added as they are."""
+
+    layers: tuple[tuple[Affine, Field | InputField], ...]
+    skips: tuple[Field, ...]
+    place: str
+
+
+@dataclass(frozen=True, eq=False)
+class State:
+    """A partial walk: the values still needed and the choices made."""
+
+    values: dict[int, Field | InputField | Sum]
+    chosen: Chosen | None
+    score: float = 0.0

@@ -17,6 +17,9 @@ from boundcalc.bounds.problem import Problem
 from boundcalc.network.ops import Affine
 from boundcalc.theory.symbolic_interval import Interval, exact, precision
 
+ROOT = 1e-4
+"""What rounding log N = 0 upwards may add to a logarithm, through the root of 2 log N."""
+
 
 @dataclass(frozen=True)
 class Reached:
@@ -48,7 +51,8 @@ def check_peeling_paths(problem: Problem, tolerance: float = 1e-9) -> None:
     """Check the published peeling bound of a multilayer perceptron against exact arithmetic, for masked and dense node graphs.
 
     Scales, fan-ins, energies and path counts of the split that the search chose are computed anew with fractions and
-    intervals; the printed logarithm must lie in [true, true + tolerance].
+    intervals; the printed logarithm must lie in [true, true + tolerance], where log N = 0 and no layer is hidden in
+    [true, true + `ROOT`].
 
     Raises:
         AssertionError: it does not.
@@ -69,7 +73,9 @@ def check_peeling_paths(problem: Problem, tolerance: float = 1e-9) -> None:
             assert mpmath.mpf(found) >= mpmath.mpf(low), (
                 f"peeling, {structure.name}: log {found!r} is below {mpmath.nstr(mpmath.mpf(low), 20)}; {told}"
             )
-            assert mpmath.mpf(found) <= mpmath.mpf(low) + tolerance, (
+            hidden = len(list(problem.network.layers())) > 1
+            room = tolerance if hidden or true.paths > 1 else max(tolerance, ROOT)
+            assert mpmath.mpf(found) <= mpmath.mpf(low) + room, (
                 f"peeling, {structure.name}: log {found!r} is above {mpmath.nstr(mpmath.mpf(low), 20)}; {told}"
             )
 

@@ -198,7 +198,7 @@ MODERATE = 300.0
 
 
 def product(problem: Problem, form: Form, mean: Mean, published: Homogeneous | None) -> Homogeneous:
-    """Return a bound by the size of the outputs, with the best t of the grid.
+    """Return a bound by the size of the outputs, with the best t of the grid; margins have a t of their own.
 
     With the form fro the outputs' own sizes are combined by Cauchy-Schwarz, with 1inf they are added up; margins are bounded apart
     (`boundcalc.bounds.toeplitz.margins`).
@@ -216,22 +216,25 @@ def product(problem: Problem, form: Form, mean: Mean, published: Homogeneous | N
     units = Units(problem, form, mean)
 
     biased = units.factors.log_constant > -math.inf
-    constant = min(CONSTANTS, key=lambda t: units.log_estimate(math.log(t))) if biased else 1.0
-    log_t, norms = math.log(constant), units.norms
+    constants = CONSTANTS if biased else (1.0,)
+    constant = min(constants, key=lambda t: units.log_complexity(math.log(t)))
+    margin_constant = min(constants, key=lambda t: units.log_margin_estimate(math.log(t)))
+    log_t, log_margin_t, norms = math.log(constant), math.log(margin_constant), units.norms
     terms: Terms = {
         "norms": {name: shown(norms[f"norm.{name}"]) for name, _ in chain.blocks()},
         "biases": {
             name: shown(norms[f"bias.{name}"]) for name, _ in chain.blocks() if f"bias.{name}" in norms
         },
         "log10_size": shown_log10(units.log_size(log_t)),
-        "log10_margin_size": shown_log10(units.log_margin_size(log_t)),
-        "log_sum": log_product([units.log_unit(log_t), math.log(problem.energies.m)]),
+        "log10_margin_size": shown_log10(units.log_margin_size(log_margin_t)),
+        "log_sum": units.log_sum(log_t),
         "contractions": units.factors.levels,
         "log_factor": max(units.factors.log_inputs, units.factors.log_constant),
         "constant": constant if biased else None,
+        "margin_constant": margin_constant if biased else None,
         "bits": {"constant": constant_bits(biased)},
     }
-    margins = Margins(units.log_margin_size(log_t), units.log_margin_unit(log_t))
+    margins = Margins(units.log_margin_size(log_margin_t), units.log_margin_unit(log_margin_t))
     return Homogeneous(
         units.log_size(log_t), units.log_unit(log_t), constant_bits(biased), terms, margins=margins, published=published
     )  # fmt: skip
@@ -297,23 +300,32 @@ class Units:
     def _moment(self, energies: Energies, log_t: float, fewer: int = 0) -> float:
         return self.mean(Bottom.of(energies, self.form, log_t, self.factors), fewer)
 
-    def log_estimate(self, log_t: float) -> float:
-        """Return what t is chosen by: size times the largest sum of signs of one output."""
+    def log_margin_estimate(self, log_t: float) -> float:
+        """Return what t is chosen by for margins: size times the largest sum of signs of one output."""
         return log_product([self.log_margin_size(log_t), self._moment(self.problem.energies, log_t)])
+
+    def log_complexity(self, log_t: float) -> float:
+        """Return log of R_S(F): at every t, and so at the best one, no more for weights of smaller size."""
+        return log_product([self.log_size(log_t), self.log_unit(log_t)])
+
+    def log_sum(self, log_t: float) -> float:
+        """Return log of m R_S(F) at rho = 1."""
+        if self.form is ONE_INF:
+            return log_product([math.log(self.classes), self._moment(self.problem.energies, log_t)])
+        return outputs_l1_over_units(self.classes, self._moments(log_t))
 
     def log_unit(self, log_t: float) -> float:
         """Return log of R_S(F) at rho = 1."""
-        whole, m = self._moment(self.problem.energies, log_t), self.problem.energies.m
-        if self.form is ONE_INF:
-            return log_product([math.log(self.classes), whole, -math.log(m)])
-        return log_product([outputs_l1_over_units(self.classes, self._moments(log_t)), -math.log(m)])
+        return log_product([self.log_sum(log_t), -math.log(self.problem.energies.m)])
 
     def log_margin_unit(self, log_t: float) -> float:
         """Return log of R_S of the margins at rho = 1."""
-        whole, m = self._moment(self.problem.energies, log_t), self.problem.energies.m
-        classes = 1 if self.classes <= 2 else self.classes
+        m, classes = self.problem.energies.m, 1 if self.classes <= 2 else self.classes
         if self.form is FRO:
-            return log_product([margins_l1_over_units(classes, self._moments(log_t)), -math.log(m)])
+            by_class = [0.5 * logsumexp([2 * value for value in part]) for part in self._by_class(log_t)]
+            moments = replace(self._moments(log_t), own=by_class[0], others=by_class[1])
+            return log_product([margins_l1_over_units(classes, moments), -math.log(m)])
+        whole = self._moment(self.problem.energies, log_t)
         if classes == 1:
             return log_product([whole, -math.log(m)])
         own, others = self._by_class(log_t)
@@ -328,11 +340,7 @@ class Units:
         simple = self.factors.levels > 0 and self.factors.log_inputs <= log_cost(self.factors.levels) * (
             1 + 1e-12
         )
-        own, others = self._by_class(log_t)
-        return Moments(
-            self.mean(bottom, 0), self.mean(bottom, int(simple)), 0.5 * logsumexp([2 * value for value in own]),
-            0.5 * logsumexp([2 * value for value in others]), bottom.log_width,
-        )  # fmt: skip
+        return Moments(self.mean(bottom, 0), self.mean(bottom, int(simple)), width=bottom.log_width)
 
     def _by_class(self, log_t: float) -> tuple[list[float], list[float]]:
         """Return the moments over the samples of each class, and over all but each; infinite where labels are not known."""

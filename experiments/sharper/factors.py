@@ -1,6 +1,7 @@
-"""How far the complexity of peeling lies below those of the bounds by Toeplitz norms, at one margin, on checkpoints.
+"""How far the bound by peeling lies below, or above, those by Toeplitz norms on checkpoints.
 
-Run as ``python experiments/sharper/factors.py data/tickets/lenet300_density02.pt ... [--data sample]``.
+Run as ``python experiments/sharper/factors.py data/tickets/lenet300_density02.pt ... [--data sample] [--margin 1000]``. Without a
+margin each bound takes the one that is best for it.
 """
 
 from __future__ import annotations
@@ -11,17 +12,20 @@ import boundcalc
 
 
 def main() -> None:
-    """Print one line a checkpoint and bound: complexity of the margins over that of peeling."""
+    """Print one line a checkpoint and bound: margin, complexity term of the bound on the error, and that over peeling's."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("checkpoints", nargs="+")
     parser.add_argument("--data", default="sample")
+    parser.add_argument("--margin", type=float)
     given = parser.parse_args()
     for path in given.checkpoints:
-        bounds = boundcalc.analyze(path, data=given.data, only=("bounds",), passes=0).to_dict()["bounds"]
-        own = bounds["peeling"]
+        report = boundcalc.analyze(path, data=given.data, only=("bounds",), passes=0, margin=given.margin)
+        bounds = report.to_dict()["bounds"]
+        own = bounds["peeling"]["terms"]["complexity_term"]
         for name, bound in bounds.items():
-            if bound["kind"] in {"F", "loss"} and bound["value"] and own["value"]:
-                print(f"{path}\t{name}\t{bound['complexity']:.4g}\t{bound['value'] / own['value']:.3g}")
+            term = (bound["terms"] or {}).get("complexity_term")
+            if bound["kind"] in {"F", "loss"} and term and own:
+                print(f"{path}\t{name}\t{bound['margin']:.4g}\t{term:.4g}\t{term / own:.3g}")
 
 
 if __name__ == "__main__":

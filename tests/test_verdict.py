@@ -101,7 +101,7 @@ def test_no_statement_about_your_network_moves_with_the_certificate_search(train
 
 
 def test_an_untrained_network_gets_nothing_from_its_compression():
-    data, parts = clusters(3000), ("bounds", "empirical")
+    data, parts = clusters(1000), ("bounds", "empirical")
     report = boundcalc.analyze(perceptron(3, 3, seed=2), data=data, only=parts, passes=12)
     verdict = report.verdict
     own = report.to_dict()["empirical"]["train_error"]

@@ -10,8 +10,8 @@ from pathlib import Path
 
 MOST = 3
 """Names that are proposed."""
-MOST_ENTRIES = 10_000
-"""Entries of a folder that are looked at for a path like the one given."""
+MOST_ENTRIES = 64
+"""Entries of a folder that are compared with a path that is not there; a larger one costs too much where many are missing."""
 
 
 def nearest(name: str, known: Iterable[str]) -> tuple[str, ...]:
@@ -56,7 +56,7 @@ def hint(name: str, known: Iterable[str], otherwise: str = "", before: str = "; 
 def path_hint(path: str | os.PathLike[str]) -> str:
     """Return ``"; did you mean PATH?"`` for a path that is not there, or nothing.
 
-    The first part of the path that is missing is compared with what lies beside it.
+    The first part of the path that is missing is compared with what lies beside it, unless that is more than `MOST_ENTRIES`.
 
     Args:
         path: the missing file or folder.
@@ -69,8 +69,10 @@ def path_hint(path: str | os.PathLike[str]) -> str:
         missing, found = found, found.parent
     try:
         with os.scandir(found) as entries:
-            beside = [entry.name for entry in islice(entries, MOST_ENTRIES)]
+            beside = [entry.name for entry in islice(entries, MOST_ENTRIES + 1)]
     except OSError:
+        return ""
+    if len(beside) > MOST_ENTRIES:
         return ""
     near = difflib.get_close_matches(missing.name, sorted(beside), 1, 0.7)
     return f"; did you mean {found / near[0] / wanted.relative_to(missing)}?" if near else ""

@@ -10,6 +10,8 @@ MOST_INPUTS = 1024
 """Inputs up to which the Gram matrix is summed."""
 MOST_SUMS = 2**24
 """Numbers that sums of squares by label may take."""
+LEAST_TRACE = 1e-280
+"""Sum of squares below which rounding is no small share of them any more."""
 
 
 class SecondMoments:
@@ -49,11 +51,14 @@ class SecondMoments:
         """Return the eigenvalues of the Gram matrix in falling order, from above; None where it was not summed.
 
         A sum of m products is off by gamma_m times the sum of their sizes, the matrix by gamma_m times its trace in Frobenius norm;
-        the solver is backward stable, and 64 n u of the largest eigenvalue is granted to it.
+        the solver is backward stable, and 64 n u of the largest eigenvalue is granted to it. Products near the end of float64's range
+        lose more than that: where their sum is below `LEAST_TRACE` there is no spectrum.
         """
         if self._gram is None or not bool(self._gram.isfinite().all()):
             return None
         trace = float(self._gram.diagonal().sum())
+        if trace < LEAST_TRACE:
+            return None
         values = torch.linalg.eigvalsh(self._gram).flip(0).clamp(min=0.0)
         slack = 2 * (self._total + 64 * len(values)) * UNIT * trace
         return tuple((values + slack).tolist())

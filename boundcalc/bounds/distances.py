@@ -22,8 +22,8 @@ SPECTRAL = "spectral norms certified from above"
 def unbiased(problem: Problem) -> Chain:
     """Return the chain of a network without biases.
 
-    A bias that is 0 everywhere is none: the bound holds at once for all networks without biases, and such a network is
-    one of them, however its biases came to be 0.
+    A bias that is 0 everywhere is none: the class is that of all networks without biases. Where training could have given it
+    another value, bounds on any graph pay for the choice between the two classes.
 
     Raises:
         NotCovered: the network is no chain, or a bias is not 0.

@@ -40,7 +40,7 @@ from boundcalc.bounds.problem import Problem
 from boundcalc.bounds.toeplitz.loss import GRAPH, Latest, bias_moved, by_name
 from boundcalc.bounds.toeplitz.reach import Numbers, largest
 from boundcalc.bounds.toeplitz.scale import FRO, ONE_INF, Form, contractions, log_sizes
-from boundcalc.bounds.toeplitz.steps import Block, Fixed, Layer, Source, Stack, Step, Sum
+from boundcalc.bounds.toeplitz.steps import Block, Fixed, Layer, Source, Stack, Step, Sum, never_biased
 from boundcalc.bounds.toeplitz.units import Bottom, log_matrix_norm, norms_of
 from boundcalc.errors import NotCovered
 from boundcalc.norms.rounding import LOG2, log_product, log_up, logsumexp, shown
@@ -131,6 +131,10 @@ class Differences:
         self.numbers = {
             key: value for key, value in every.items() if key not in self.fixed and _layer(key) in self.below
         }
+        for name in self.below:
+            step = self.blocks[name]
+            if step.bias is None and not never_biased(step):
+                self.numbers[f"bias.{name}"] = -math.inf
         for name in self.needed:
             self.numbers |= self._moved(name, self.blocks[name])
         self._latest = Latest()
@@ -178,7 +182,9 @@ class Differences:
         else:
             return {}
         shift = bias_moved(self.problem, step)
-        if shift is not None:
+        if shift is None and not never_biased(step):
+            found[f"shift.{name}"] = -math.inf
+        elif shift is not None:
             total = float(shift.abs().sum() * step.positions if summed else shift.abs().max())
             found[f"shift.{name}"] = log_up(total, shift.numel())
         return found

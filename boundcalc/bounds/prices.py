@@ -38,6 +38,23 @@ def mask_bits(network: Network) -> float:
     return total
 
 
+LOWEST = -100_000
+"""Grid point that stands for 0 and all below it, e^-995: no positive float64 is smaller."""
+
+
+def absent_bits(declared: int, absent: int) -> float:
+    """Return the bits that tell which biases of an architecture are 0 everywhere, where some are; 0 where none is.
+
+    A network with all its biases pays nothing: those with fewer share the weight of the grid points below `LOWEST`, which no
+    number takes, 2 / (3 (|LOWEST| + 2)), among at most 2^declared patterns.
+
+    Example:
+        >>> absent_bits(3, 0), round(absent_bits(3, 1), 1)
+        (0.0, 20.2)
+    """
+    return (math.log2(1.5 * (2 - LOWEST)) + declared) * (1 + 2 * LIBM) if absent else 0.0
+
+
 CONSTANTS = tuple(2.0**k for k in range(-10, 11))
 """The fixed grid of values t for the constant unit that carries biases."""
 

@@ -33,7 +33,7 @@ from boundcalc.bounds.outcome import (
     Score,
     Terms,
 )
-from boundcalc.bounds.prices import log2_weight
+from boundcalc.bounds.prices import LOWEST, log2_weight
 from boundcalc.bounds.problem import Problem
 from boundcalc.norms.rounding import LOG2, UNIT, exp_up, log_product, log_up, logsumexp, shown, shown_log10
 from boundcalc.occam.kl import certificate
@@ -43,8 +43,6 @@ LOG_STEP = math.log(1.01)
 """log(1 + eta) of every grid r_k = (1 + eta)^k; fixed here, before any sample."""
 CHEAP = 64
 """Grid points around 0 whose price is small: tried besides those next to margins of the sample."""
-LOWEST = -100_000
-"""Grid point that stands for 0 and all below it, e^-995: no positive float64 is smaller."""
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ from twins import mlp, problem_for, sample
 from boundcalc.bounds.catalogue import registry
 from boundcalc.bounds.distances import log_kernel_norm
 from boundcalc.bounds.graf2022 import PSI, distance_norm, harmonic, log_by_norms, log_by_parameters, log_ceil
+from boundcalc.bounds.prices import LOWEST, absent_bits, log2_weight
 from boundcalc.network.chain import links
 from boundcalc.network.forward import affine
 from boundcalc.norms.kernels import filters, frobenius, two_one
@@ -225,7 +226,7 @@ def filter_twin(kernel):
     return sum(entries(one) for one in kernel)
 
 
-def test_a_bias_of_zeros_is_none_and_any_other_is_beyond_what_was_published():
+def test_a_bias_of_zeros_is_none_but_paid_for_and_any_other_is_beyond_what_was_published():
     network = mlp((6, 5, 3), 0, 0.7, bias=True)
     for layer in network.layers():
         layer.bias.zero_()
@@ -241,11 +242,23 @@ def test_a_bias_of_zeros_is_none_and_any_other_is_beyond_what_was_published():
         "gouk2021_fro",
     ):
         outcome, biased = (registry[name].compute(p) for p in (problem, problem_for(plain, x, spectral=True)))
-        assert not any(number.startswith(("bias.", "shift.")) for number in outcome.numbers)
+        moved = [value for number, value in outcome.numbers.items() if number.startswith(("bias.", "shift."))]
+        assert set(moved) <= {-math.inf} and (moved or name == "ledent2021")
         if registry[name].status == "theorem":
             assert outcome.published is not None and biased.published is None
         else:
             assert outcome.terms["extended"] is None and "bias at layer0" in biased.terms["extended"]
+
+
+def test_which_biases_are_zero_is_paid_from_grid_points_that_no_number_takes():
+    unused = math.fsum(2.0 ** -log2_weight(k) for k in range(LOWEST - 2_000_000, LOWEST))
+    for declared in (1, 3):
+        assert 2.0 ** -absent_bits(declared, 1) * 2**declared == pytest.approx(unused, rel=0.06)
+    network, x = mlp((6, 5, 3), 0, 0.7, bias=True), sample(mlp((6, 5, 3), 0), 9)
+    bits = [registry["golowich2018_fro"].compute(problem_for(network, x)).bits]
+    next(network.layers()).bias.zero_()
+    bits.append(registry["golowich2018_fro"].compute(problem_for(network, x)).bits)
+    assert bits[1] == pytest.approx(bits[0] + absent_bits(2, 1))
 
 
 def test_a_distance_of_zero_is_free():

@@ -19,7 +19,7 @@ from boundcalc.bounds.outcome import PostHoc, Terms
 from boundcalc.bounds.problem import Chain, Problem
 from boundcalc.bounds.toeplitz.covering import Covers, Shares
 from boundcalc.bounds.toeplitz.reach import Numbers, largest, log_gains, log_norm, log_radii
-from boundcalc.bounds.toeplitz.steps import Block, Diagonal, Layer, Slopes
+from boundcalc.bounds.toeplitz.steps import Block, Diagonal, Layer, Slopes, never_biased
 from boundcalc.errors import NotCovered
 from boundcalc.norms.kernels import filters, frobenius
 from boundcalc.norms.rounding import LEAST, log_product, log_up, logsumexp, shown
@@ -69,7 +69,9 @@ def measured(problem: Problem, distance: Distance) -> dict[str, float]:
             case _:
                 continue
         moved = bias_moved(problem, step)
-        if moved is not None:
+        if moved is None and not never_biased(step):
+            numbers[f"bias.{name}"] = -math.inf
+        elif moved is not None:
             numbers[f"bias.{name}"] = log_norm(step) if step.bias is not None else -math.inf
             numbers[f"shift.{name}"] = filters(moved[:, None, None, None]).log
     return numbers

@@ -172,6 +172,13 @@ class Stack(Step):
 Block = Layer | Diagonal | Slopes
 
 
+def never_biased(step: Block) -> bool:
+    """Return whether a layer has no bias before any training; a bias that is there and 0 is a choice, and is paid for."""
+    if isinstance(step, Layer):
+        return step.link.layer.bias is None
+    return isinstance(step, Slopes) or not step.trained
+
+
 def steps_of(network: Network) -> tuple[Step, ...]:
     """Return one step for every node.
 

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from boundcalc.bounds.outcome import Homogeneous, Margins, Terms
-from boundcalc.bounds.prices import CONSTANTS, constant_bits
+from boundcalc.bounds.prices import CONSTANTS, absent_bits, constant_bits
 from boundcalc.bounds.problem import Chain, Problem
 from boundcalc.bounds.toeplitz.reach import largest, log_norm
 from boundcalc.bounds.toeplitz.scale import FRO, ONE_INF, Contractions, Form, Joint, contractions, log_sizes
-from boundcalc.bounds.toeplitz.steps import Block, Layer
+from boundcalc.bounds.toeplitz.steps import Block, Layer, never_biased
 from boundcalc.empirical.energies import Energies
 from boundcalc.norms.rounding import (
     LIBM,
@@ -220,6 +220,9 @@ def product(problem: Problem, form: Form, mean: Mean, published: Homogeneous | N
     constant = min(constants, key=lambda t: units.log_complexity(math.log(t)))
     margin_constant = min(constants, key=lambda t: units.log_margin_estimate(math.log(t)))
     log_t, log_margin_t, norms = math.log(constant), math.log(margin_constant), units.norms
+    declared = [step for _, step in chain.blocks() if not never_biased(step)]
+    absent = absent_bits(len(declared), sum(step.bias is None for step in declared))
+    bits = {"constant": constant_bits(biased)} | ({"absent_biases": absent} if absent else {})
     terms: Terms = {
         "norms": {name: shown(norms[f"norm.{name}"]) for name, _ in chain.blocks()},
         "biases": {
@@ -232,11 +235,11 @@ def product(problem: Problem, form: Form, mean: Mean, published: Homogeneous | N
         "log_factor": max(units.factors.log_inputs, units.factors.log_constant),
         "constant": constant if biased else None,
         "margin_constant": margin_constant if biased else None,
-        "bits": {"constant": constant_bits(biased)},
+        "bits": bits,
     }
     margins = Margins(units.log_margin_size(log_margin_t), units.log_margin_unit(log_margin_t))
     return Homogeneous(
-        units.log_size(log_t), units.log_unit(log_t), constant_bits(biased), terms, margins=margins, published=published
+        units.log_size(log_t), units.log_unit(log_t), math.fsum(bits.values()), terms, margins=margins, published=published
     )  # fmt: skip
 
 

@@ -11,7 +11,8 @@ from mpmath import iv
 from sympy import Expr, Symbol, log, sqrt
 
 from boundcalc.bounds.outcome import Certificate, Homogeneous, Outcome, PostHoc, PostHocClass
-from boundcalc.bounds.risk import LOG_STEP, LOWEST
+from boundcalc.bounds.prices import LOWEST
+from boundcalc.bounds.risk import LOG_STEP
 from boundcalc.theory.symbolic import Evaluation, Filled, Form, NotFilled
 from boundcalc.theory.symbolic_interval import Interval, exact, exp_of, interval_of, precision
 

@@ -131,9 +131,10 @@ class Bottom:
         if self.spectrum is None:
             return None
         top = max(float(self.log_energies[0]), self.log_constant)
-        if not math.isfinite(top):
+        scale = exp_up(-top)
+        if not math.isfinite(scale) or not math.isfinite(top):
             return None
-        rows = [self.spectrum * exp_up(-top)]
+        rows = [self.spectrum * scale]
         if self.log_constant > -math.inf:
             rows.append(np.zeros_like(rows[0]))
             rows[1][0] = exp_up(log_product([self.log_constant, -top]))
@@ -223,6 +224,7 @@ def product(problem: Problem, form: Form, mean: Mean, published: Homogeneous | N
     declared = [step for _, step in chain.blocks() if not never_biased(step)]
     absent = absent_bits(len(declared), sum(step.bias is None for step in declared))
     bits = {"constant": constant_bits(biased)} | ({"absent_biases": absent} if absent else {})
+    log_sum = units.log_sum(log_t)
     terms: Terms = {
         "norms": {name: shown(norms[f"norm.{name}"]) for name, _ in chain.blocks()},
         "biases": {
@@ -230,7 +232,7 @@ def product(problem: Problem, form: Form, mean: Mean, published: Homogeneous | N
         },
         "log10_size": shown_log10(units.log_size(log_t)),
         "log10_margin_size": shown_log10(units.log_margin_size(log_margin_t)),
-        "log_sum": units.log_sum(log_t),
+        "log_sum": log_sum if math.isfinite(log_sum) else None,
         "contractions": units.factors.levels,
         "log_factor": max(units.factors.log_inputs, units.factors.log_constant),
         "constant": constant if biased else None,

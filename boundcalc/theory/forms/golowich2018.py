@@ -21,7 +21,7 @@ from boundcalc.theory.forms.notation import (
     recorded,
     sizes,
 )  # fmt: skip
-from boundcalc.theory.symbolic import Evaluation, Filled, Form, Promise
+from boundcalc.theory.symbolic import Evaluation, Filled, Form, NotFilled, Promise
 
 Z, rho = Symbol("Z", positive=True), Symbol("rho", positive=True)
 RHO = product_of(a[l])
@@ -49,14 +49,22 @@ def is_graph(evaluation: Evaluation) -> bool:
 
 
 def fill_chain(evaluation: Evaluation) -> Filled:
-    """Take norms, and what the last step gives."""
+    """Take norms, and what the last step gives.
+
+    Raises:
+        NotFilled: no input has energy.
+    """
     norms = recorded(evaluation, "norms")
     values = {**_shared(evaluation), **by_layer(a, [exact(v) for v in norms.values()])}
     return Filled(tuple(norms), values)
 
 
 def fill_graph(evaluation: Evaluation) -> Filled:
-    """Take the size of the outputs, and what the last step gives."""
+    """Take the size of the outputs, and what the last step gives.
+
+    Raises:
+        NotFilled: no input has energy.
+    """
     t = evaluation.outcome.terms["constant"]
     norms = evaluation.outcome.terms["norms"]
     values = {**_shared(evaluation), rho: exp_of(evaluation.outcome.log_rho)}  # type: ignore[union-attr]
@@ -67,7 +75,10 @@ def fill_graph(evaluation: Evaluation) -> Filled:
 
 
 def _shared(evaluation: Evaluation) -> dict:  # type: ignore[type-arg]
-    return {m: sizes(evaluation)[m], Z: exp_of(evaluation.outcome.terms["log_sum"])}
+    log_sum = evaluation.outcome.terms["log_sum"]
+    if log_sum is None:
+        raise NotFilled("no input has energy")
+    return {m: sizes(evaluation)[m], Z: exp_of(log_sum)}
 
 
 def forms(name: str, norm: str, largest: str, sketch: tuple[str, ...]) -> tuple[Form, ...]:

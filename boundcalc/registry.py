@@ -85,6 +85,6 @@ def _is_named(group: str) -> bool:
             return True
         for suffix in ("dist-info", "egg-info"):
             for file in folder.glob(f"*.{suffix}/entry_points.txt"):
-                if line in file.read_text("utf-8", "replace"):
+                if file.is_file() and line in file.read_text("utf-8", "replace"):
                     return True
     return False

@@ -107,7 +107,7 @@ def compute(problem: Problem) -> Homogeneous:
         of_margins = margins_summed(remaining, sample.summed(family, cost, remaining))
         return of_margins, sample.summed(family, cost, classes).whole
 
-    biased = own.log_biases > -math.inf
+    biased = has_constant(network)
     grid = CONSTANTS if biased else (1.0,)
     found = {t: at(t) for t in grid}
     t = min(grid, key=lambda t: log_product([alike.log_total(t), found[t][0]]))

@@ -48,7 +48,7 @@ def test_the_report_and_standard_error_say_the_same(nets, data, capsys):
 def test_the_table_shows_them(nets, data, capsys):
     assert main([nets[0], "--data", data, "--only", "empirical", "--quiet"]) == 0
     out, err = capsys.readouterr()
-    assert "What looks wrong" in out
+    assert "looks wrong   the inputs reach 2" in out
     assert err == ""
 
 

@@ -108,5 +108,5 @@ def test_a_reference_that_is_the_checkpoint_in_fewer_digits(warned, ticket, tmp_
 
 
 def test_a_reference_that_training_moved_from(warned, tickets, ticket):
-    options = {"parts": PARTS, "input_shape": (1, 28, 28)}
+    options = {"only": PARTS, "input_shape": (1, 28, 28)}
     assert warned(ticket, None, reference=tickets / "lenet300_init.pt", **options) == ()

@@ -187,13 +187,13 @@ def test_the_tree_has_the_keys_of_the_interface(sparse_network):
 @pytest.mark.parametrize("draws", [0, 3])
 def test_the_table_fits_and_shows_z(sparse_network, draws):
     from boundcalc.parts.topology import sections
-    from boundcalc.report.table import _section
+    from boundcalc.report.table import PLAIN, _section
 
     found = tree(analyze(sparse_network, {}, "rolled", draws=draws))
     for row in found["layers"]:
         row["name"] = "stages.2.blocks.0.downsample." + row["name"]
     (section,) = sections({"topology": found})
-    assert max(map(len, _section(section).splitlines())) <= 100
+    assert max(map(len, _section(section, PLAIN).splitlines())) <= 100
     assert ("z" in [column.header for column in section.grid.columns]) == (draws > 0)
     if draws:
         z = found["layers"][0]["z"]["delta_r"]

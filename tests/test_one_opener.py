@@ -74,7 +74,8 @@ def first_argument_is_open_file(node):
 def is_allowed(place, node):
     name = ast.unparse(node.func)
     own = name in {
-        "pickled.load", "safetensors_file.load", "onnx_file.load", "pt2.load", "load_pickled", "_load", "read_bytes", "read_text", "fit.load"
+        "pickled.load", "safetensors_file.load", "onnx_file.load", "pt2.load", "load_pickled",
+        "_load", "read_bytes", "read_text", "fit.load",
     }  # fmt: skip
     return (place, name) in ALLOWED or name in OF_BYTES or own or first_argument_is_open_file(node)
 

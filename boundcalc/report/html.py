@@ -5,10 +5,11 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Sequence
+from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup
 
 from boundcalc.figures import pictures
@@ -149,8 +150,7 @@ def _page(
 ) -> str:
     folder = files("boundcalc.report") / "templates"
     style, script = (_inlined((folder / name).read_text("utf-8")) for name in ("page.css", "page.js"))
-    template = _environment().from_string((folder / "page.html.j2").read_text("utf-8"))
-    text = template.render(
+    text = _template().render(
         heading=heading,
         lead=lead,
         blocks=blocks,
@@ -163,10 +163,13 @@ def _page(
     return text.rstrip("\n") + "\n"
 
 
-def _environment() -> Environment:
-    return Environment(
+@cache
+def _template() -> Template:
+    folder = files("boundcalc.report") / "templates"
+    environment = Environment(
         autoescape=True, undefined=StrictUndefined, finalize=_one_line, trim_blocks=True, lstrip_blocks=True
     )
+    return environment.from_string((folder / "page.html.j2").read_text("utf-8"))
 
 
 def _one_line(value: Any) -> Any:

@@ -126,7 +126,10 @@ def test_several_checkpoints_against_the_first_or_the_previous(capsys):
 
 def test_every_view(capsys):
     table = run(capsys, TEN, TWO)[1]
-    assert "Masks of lenet300_density10.pt and lenet300_density02.pt" in table and max(map(len, table.splitlines())) <= 100
+    assert (
+        "Masks of lenet300_density10.pt and lenet300_density02.pt" in table
+        and max(map(len, table.splitlines())) <= 100
+    )
     assert "| fc1 | 300x784 |" in run(capsys, TEN, TWO, "--format", "markdown")[1]
     assert r"\label{tab:boundcalc-masks-1-2}" in run(capsys, TEN, TWO, "--format", "latex")[1]
     rows = list(csv.DictReader(io.StringIO(run(capsys, TEN, TWO, "--format", "csv")[1])))

@@ -346,7 +346,9 @@ def test_the_batch_says_what_the_bound_is_of():
 @pytest.mark.parametrize("view", ["table", "markdown", "csv", "latex", "json"])
 def test_every_view_shows_it(view):
     x, y = data()
-    text = analyze(masked(), data=(x, y, x, y), only=["gntk"], input_shape=(12,)).to(view, full=view == "latex")
+    text = analyze(masked(), data=(x, y, x, y), only=["gntk"], input_shape=(12,)).to(
+        view, full=view == "latex"
+    )
     assert "effective" in text
     if view == "table":
         assert max(map(len, text.splitlines())) <= 100

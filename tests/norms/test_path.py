@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from boundcalc.errors import NotCovered
 from boundcalc.network.geometry import Window
 from boundcalc.network.network import Network
-from boundcalc.network.ops import Add, Affine, AvgPool, ChannelAffine, Input, MaxPool, Node, Rearrange, ReLU
+from boundcalc.network.ops import Activation, Add, Affine, AvgPool, Input, MaxPool, Node, Rearrange, ReLU
 from boundcalc.norms.path import log_path_norm
 
 Unit = tuple[int, int, int, int]
@@ -246,7 +246,6 @@ def test_zero_network():
 
 def test_what_it_cannot_read_is_named():
     net = mlp((3, 2))
-    ones = torch.ones(2, dtype=torch.float64)
-    nodes = (*net.nodes, ChannelAffine("bn", (1,), (2, 1, 1), ones, ones, 1e-5))
-    with pytest.raises(NotCovered, match="BatchNorm that follows no layer at bn"):
+    nodes = (*net.nodes, Activation("act", (1,), (2, 1, 1), "gelu", {}, 1.13))
+    with pytest.raises(NotCovered, match="gelu at act after fc0"):
         log_path_norm(network(*nodes))

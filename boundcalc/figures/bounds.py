@@ -173,7 +173,7 @@ def _placed(ticket: Ticket) -> _Placed:
     return _Placed(ticket, math.log10(ticket.density or 1.0), upper, lower)
 
 
-def _many(tickets: Sequence[Ticket]) -> Drawn:
+def _many(tickets: Sequence[Ticket]) -> Drawn | None:
     marks = Marks(len(tickets))
     groups = [[_placed(ticket) for ticket in group] for group in lotteries(tickets)]
     placed = [one for group in groups for one in group]
@@ -181,6 +181,8 @@ def _many(tickets: Sequence[Ticket]) -> Drawn:
         return _one(tickets[0])
     names = _chosen(placed)
     lower = list(dict.fromkeys(name for one in placed for name in one.lower))
+    if not names and not lower:
+        return None
     ratios = [2.0] * bool(names) + [1.7] * bool(lower)
     figure, axes = canvas(sum(ratios) + 0.9 + 0.16 * max(len(names), len(lower)), len(ratios), ratios)
     above: dict[str, Any] = {}

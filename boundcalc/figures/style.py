@@ -85,11 +85,12 @@ MOST_TICKETS = 40
 
 @contextmanager
 def styled() -> Iterator[None]:
-    """Draw in this style; that the font lacks a letter of some name is no reason for a warning."""
+    """Draw in this style; that the font lacks a letter of some name, or that a name is too long, is no reason for a warning."""
     from matplotlib import rc_context
 
     with rc_context(RC), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing from font")
+        warnings.filterwarnings("ignore", "constrained_layout not applied")
         yield
 
 

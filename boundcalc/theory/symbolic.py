@@ -141,7 +141,7 @@ class Form:
         Example:
             >>> from boundcalc.theory.forms import forms_of
             >>> forms_of("neyshabur2015_fro")[0].at_depth(2)
-            2*C*sqrt(E)*a[1]*a[2]/m
+            Z*a[1]*a[2]/m
         """
         whole = (self.formula if expr is None else expr).subs(DEPTH, depth).doit()
         bases = {definition.symbol.base: definition for definition in self.definitions}

@@ -66,7 +66,7 @@ def log_multisets(log_ratio: float, atoms: int) -> float:
         atoms: n >= 2, negatives counted.
 
     Example:
-        >>> log_multisets(-1.0, 10), round(log_multisets(math.log(2.0), 10), 4)
+        >>> log_multisets(-1.0, 10), round(log_multisets(math.log(1.9), 10), 4)
         (0.0, 2.3026)
         >>> math.isfinite(log_multisets(500.0, 10))
         True

@@ -13,6 +13,7 @@ import torch
 
 from boundcalc.batch import runner, worker
 from boundcalc.cli.main import main
+from boundcalc.report.table import WIDTH
 
 SAMPLES = ("--only", "samples")
 
@@ -111,7 +112,8 @@ def test_a_part_that_was_asked_for_and_did_not_run_is_status_1(capsys, runs):
 
 
 @pytest.mark.parametrize("format", ["table", "json", "csv", "markdown", "latex", "html"])
-def test_every_format_goes_to_a_file(capsys, runs, format):
+def test_every_format_goes_to_a_file(capsys, runs, format, monkeypatch):
+    monkeypatch.setenv("COLUMNS", str(WIDTH))
     words = ("runs", "--store", "s.sqlite", *SAMPLES, "--format", format)
     _, out, _ = batch(capsys, *words)
     assert batch(capsys, *words, "-o", "out")[:2] == (0, "")

@@ -87,7 +87,13 @@ def test_a_broken_formula_is_caught(mutant):
 
 
 def test_a_missing_fan_in_is_caught(monkeypatch):
-    monkeypatch.setattr(peeling_norms.L2, "log_fan_in", lambda self, fan_in: torch.zeros_like(fan_in))
+    for number in (
+        "weights",
+        "scales",
+        "squared",
+        "rescaled",
+    ):  # L1, which needs no fan-in, takes the sizes of L2, which does
+        monkeypatch.setattr(peeling_norms.L1, number, getattr(peeling_norms.L2, number))
     found = falsify([registry["peeling"]], TRIALS)
     assert found.theorems_violated == ("peeling",)
     assert any("conv 1x1 to 1" in one.case.words for one in found.attacks[0].violations)
@@ -104,8 +110,8 @@ def test_a_wrong_norm_is_caught(monkeypatch):
 
 
 def test_dropping_the_contraction_factor_leaves_a_tie_that_is_no_violation():
-    """Without 2^(L-1) the class attains the whole claim on one sample; no sample is known on which it attains more."""
-    mutant = broken("neyshabur2015_fro", lambda problem: -hidden(problem) * math.log(2))
+    """Without 3/2 a ReLU the class attains the whole claim on one sample; no sample is known on which it attains more."""
+    mutant = broken("neyshabur2015_fro", lambda problem: -hidden(problem) * math.log(1.5))
     attack = falsify([mutant], TRIALS).attacks[0]
     assert attack.tightest_hidden.ratio < 1.6
     assert not attack.violations

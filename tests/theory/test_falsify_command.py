@@ -76,5 +76,5 @@ def test_a_missing_replay_file_is_unreadable_input(capsys, tmp_path):
 
 
 def test_help_needs_no_torch():
-    code = "import sys; from boundcalc.cli.falsify import parser; parser().format_help(); assert 'torch' not in sys.modules"
+    code = "import sys; from boundcalc.cli.falsify import make_parser; make_parser().format_help(); assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -23,7 +23,7 @@ from collections.abc import Mapping, Sequence
 from boundcalc.bounds.catalogue import Bound, register
 from boundcalc.bounds.classes import SPECTRAL_ROWS
 from boundcalc.bounds.distances import REFERENCE, SPECTRAL, capacities, log_rms, moved, names_of, start_of
-from boundcalc.bounds.outcome import PostHoc
+from boundcalc.bounds.outcome import LossComplexity
 from boundcalc.bounds.prices import CONSTANTS, constant_bits
 from boundcalc.bounds.problem import Chain, Problem
 from boundcalc.bounds.toeplitz.covering import by_distance
@@ -77,7 +77,7 @@ def columns(step: Layer) -> int:
     return layer.weight.shape[1] * layer.groups * area
 
 
-def compute(problem: Problem) -> PostHoc:
+def compute(problem: Problem) -> LossComplexity:
     """Evaluate the bound.
 
     Raises:
@@ -100,7 +100,7 @@ def _finite_by_layer(names: Sequence[str], norms: Sequence[float]) -> dict[str, 
 # ---------------------------------------------------------------------------------------- as published
 
 
-def _published(problem: Problem) -> PostHoc | None:
+def _published(problem: Problem) -> LossComplexity | None:
     """Return the bound as published with the best t of the grid; None where the network is no chain."""
     try:
         chain = problem.plain_chain()
@@ -124,7 +124,7 @@ def _published(problem: Problem) -> PostHoc | None:
     constants = CONSTANTS if chain.biased else (1.0,)
     found = {t: numbers(t) for t in constants}
     best = min(constants, key=lambda t: complexity(t, found[t], 0.0))
-    return PostHoc(
+    return LossComplexity(
         found[best], lambda given, log_gamma: complexity(best, given, log_gamma), constant_bits(chain.biased),
         {"largest_matrix": entries, "constant": best if chain.biased else None},
     )  # fmt: skip

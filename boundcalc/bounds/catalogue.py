@@ -42,7 +42,7 @@ class Bound:
         remark: a sentence printed beside the number, e.g. why it is refuted.
         hypotheses: the class of networks that it speaks of, by which `boundcalc falsify` attacks it; None where there is none.
         subject: one of `SUBJECTS`; left out, ``"compression"`` for a certificate, ``"network"`` for any other kind. Kinds F and
-            loss are judged at the checkpoint's own margins, so their subject is the network.
+            loss are evaluated at the checkpoint's own margins, so their subject is the network.
         prior: one of `PRIORS`, for a certificate; None where it is not declared, and for any other kind.
     """
 

@@ -3,9 +3,9 @@
 A bound declares its class in `Bound.hypotheses`. Two forms:
 
 - `Scale`: all networks whose one positively homogeneous, symmetric number (rho, a product of norms, a path norm) is
-  at most the drawn network's. `Homogeneous` and `Formula` outcomes.
+  at most the drawn network's. `NormComplexity` and `Formula` outcomes.
 - `Balls`: all networks whose norms, layer by layer, of weights less the reference are at most the drawn network's.
-  `PostHoc` and `PostHocClass` outcomes; the names of their numbers are ``"NORM.LAYER"``.
+  `LossComplexity` and `ClassComplexity` outcomes; the names of their numbers are ``"NORM.LAYER"``.
 
 Each function takes a batch of networks (`Candidates`), is differentiable in the weights, and is written apart from
 the bound's own arithmetic, so that an attack also sees an error in how a norm is computed.

@@ -1,4 +1,4 @@
-"""Every registered bound on one problem: judged, or not covered with the reason."""
+"""Every registered bound on one problem: its bound on the error, or why it is not covered."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from boundcalc.bounds.catalogue import Bound
 from boundcalc.bounds.outcome import ERROR, AtDelta, Formula, Outcome, Score
 from boundcalc.bounds.problem import Problem
-from boundcalc.bounds.risk import Judged, judge
+from boundcalc.bounds.risk import RiskBound, risk_bound
 from boundcalc.errors import NotCovered
 
 
@@ -19,17 +19,17 @@ class BoundResult:
 
     Attributes:
         bound: the registry's entry.
-        judged: the bound on the error; None where the network is not covered.
+        risk: the bound on the error; None where the network is not covered.
         reason: why not covered, or a remark on the number.
         log_ratio: log of its complexity term over the best Toeplitz-norm bound's at the same margin; None where either is
             missing.
-        outcome: what the bound itself computed, so that it can be judged again at another delta.
+        outcome: what the bound itself computed, so that it can be evaluated again at another delta.
         assumptions: what must hold, with what is assumed of the normalisation.
         blockers: operation and layer of all that the bound does not take; empty where it covers the network.
     """
 
     bound: Bound
-    judged: Judged | None
+    risk: RiskBound | None
     reason: str = ""
     log_ratio: float | None = None
     outcome: Outcome | None = None
@@ -45,7 +45,7 @@ def evaluate(bound: Bound, problem: Problem) -> BoundResult:
     """
     try:
         outcome = _computed(bound, problem)
-        judged = judge(outcome, problem)
+        risk = risk_bound(outcome, problem)
     except NotCovered as error:
         return replace(_uncovered(bound, problem, str(error)), blockers=error.blockers)
     except Exception as error:
@@ -54,11 +54,11 @@ def evaluate(bound: Bound, problem: Problem) -> BoundResult:
         return _uncovered(
             bound, problem, f"{bound.compute.__module__} raised {type(error).__name__}: {error}"
         )
-    if math.isnan(judged.log_value) or math.isnan(judged.log_complexity):
+    if math.isnan(risk.log_value) or math.isnan(risk.log_complexity):
         return _uncovered(bound, problem, "float64 does not hold a number of its formula for this network")
-    said = outcome.remark if isinstance(outcome, AtDelta) else _remark(problem, judged)
+    said = outcome.remark if isinstance(outcome, AtDelta) else _remark(problem, risk)
     reason = "; ".join(filter(None, (bound.remark, said)))
-    return BoundResult(bound, judged, reason, None, outcome, _assumptions(bound, problem, outcome))
+    return BoundResult(bound, risk, reason, None, outcome, _assumptions(bound, problem, outcome))
 
 
 def _computed(bound: Bound, problem: Problem) -> Outcome:
@@ -120,16 +120,16 @@ def _compared(result: BoundResult, best: float) -> BoundResult:
 
 
 def _log_at_margin_one(result: BoundResult) -> float | None:
-    judged = result.judged
-    if judged is None or result.bound.kind not in {"F", "loss"}:
+    risk = result.risk
+    if risk is None or result.bound.kind not in {"F", "loss"}:
         return None
     if result.bound.kind == "F":
-        return judged.log_complexity
-    return None if judged.log_margin is None else judged.log_complexity + judged.log_margin - math.log(2)
+        return risk.log_complexity
+    return None if risk.log_margin is None else risk.log_complexity + risk.log_margin - math.log(2)
 
 
-def _remark(problem: Problem, judged: Judged) -> str:
-    if judged.bounds is None:
+def _remark(problem: Problem, risk: RiskBound) -> str:
+    if risk.bounds is None:
         return ""
     if problem.margins is not None:
         positive = bool((problem.margins > 0).any())
@@ -151,10 +151,10 @@ def proved(results: Iterable[BoundResult], subject: str) -> list[BoundResult]:
         subject: one of `boundcalc.bounds.catalogue.SUBJECTS`; values of different subjects are never compared.
     """
     found = [
-        (result.judged.log_value, result)
+        (result.risk.log_value, result)
         for result in results
         if result.bound.status == "theorem" and result.bound.subject == subject
-        and result.judged is not None and result.judged.bounds is not None
+        and result.risk is not None and result.risk.bounds is not None
     ]  # fmt: skip
     return [result for _, result in sorted(found, key=lambda pair: pair[0])]
 
@@ -186,7 +186,7 @@ def together(results: Iterable[BoundResult], problem: Problem) -> Together | Non
         The smallest of them; None where none covers the network, or none bounds its error for want of margins.
     """
     asked = [r for r in results if r.bound.status == "theorem" and r.bound.subject == "network"]
-    known = [r for r in proved(asked, "network") if r.judged is not None and r.judged.bounds == ERROR]
+    known = [r for r in proved(asked, "network") if r.risk is not None and r.risk.bounds == ERROR]
     if not known:
         return None
     shared = replace(problem, settings=replace(problem.settings, delta=problem.settings.delta / len(asked)))
@@ -199,6 +199,6 @@ def _again(result: BoundResult, problem: Problem) -> float:
     """Return the log of a bound's value at another delta."""
     outcome = result.outcome
     if outcome is None or isinstance(outcome, Formula):
-        again = evaluate(result.bound, problem).judged
+        again = evaluate(result.bound, problem).risk
         return math.inf if again is None else again.log_value
-    return judge(outcome, problem).log_value
+    return risk_bound(outcome, problem).log_value

@@ -34,7 +34,7 @@ import numpy as np
 from boundcalc.bounds.catalogue import Bound, register
 from boundcalc.bounds.classes import AROUND_FROBENIUS, AROUND_L1_INF
 from boundcalc.bounds.distances import REFERENCE, moved, names_of, origin, start_of, unbiased
-from boundcalc.bounds.outcome import PostHocClass, Terms
+from boundcalc.bounds.outcome import ClassComplexity, Terms
 from boundcalc.bounds.prices import CONSTANTS
 from boundcalc.bounds.problem import Problem
 from boundcalc.bounds.toeplitz.loss import GRAPH, Latest, bias_moved, by_name
@@ -247,7 +247,7 @@ def _trained(step: Block) -> bool:
     return isinstance(step, Layer) or step.trained
 
 
-def compute_1inf(problem: Problem) -> PostHocClass:
+def compute_1inf(problem: Problem) -> ClassComplexity:
     """Evaluate the bound by l1 norms of rows.
 
     Raises:
@@ -256,12 +256,12 @@ def compute_1inf(problem: Problem) -> PostHocClass:
     return _evaluate(problem, ONE_INF)
 
 
-def compute_fro(problem: Problem) -> PostHocClass:
+def compute_fro(problem: Problem) -> ClassComplexity:
     """Evaluate the bound by Frobenius norms; as `compute_1inf`."""
     return _evaluate(problem, FRO)
 
 
-def _evaluate(problem: Problem, form: Form) -> PostHocClass:
+def _evaluate(problem: Problem, form: Form) -> ClassComplexity:
     around = Differences(problem, form)
     names = list(around.blocks)
     terms: Terms = {
@@ -272,7 +272,7 @@ def _evaluate(problem: Problem, form: Form) -> PostHocClass:
         "reference_norms": {name: shown(value) for name, value in around.starts.items()},
         "distance_from": origin(problem, around.chain),
     }
-    return PostHocClass(
+    return ClassComplexity(
         around.numbers, around.log_complexity, terms=terms, log_margins=around.log_margins,
         published=_published(problem, form),
     )  # fmt: skip
@@ -304,7 +304,7 @@ def log_as_published(
     ])  # fmt: skip
 
 
-def _published(problem: Problem, form: Form) -> PostHocClass | None:
+def _published(problem: Problem, form: Form) -> ClassComplexity | None:
     try:
         chain = unbiased(problem)
     except NotCovered:
@@ -335,7 +335,7 @@ def _published(problem: Problem, form: Form) -> PostHocClass | None:
             [numbers[f"norm.{name}"] for name in names[:-1]], distances, fixed, front, factors
         )
 
-    return PostHocClass(measured, complexity)
+    return ClassComplexity(measured, complexity)
 
 
 def _factor(j: int, inputs: int, form: Form) -> float:

@@ -38,7 +38,7 @@ from boundcalc.bounds.distances import (
     names_of,
     unbiased,
 )
-from boundcalc.bounds.outcome import PostHoc
+from boundcalc.bounds.outcome import LossComplexity
 from boundcalc.bounds.problem import Chain, Problem
 from boundcalc.bounds.toeplitz.covering import Shares, by_distance, by_weights
 from boundcalc.bounds.toeplitz.loss import GRAPH, entries, evaluate, measured
@@ -129,7 +129,7 @@ def distance(problem: Problem, chain: Chain, step: Layer) -> float:
     return log_kernel_norm(step.link, moved(problem, layer), distance_norm(layer))
 
 
-def compute_norms(problem: Problem) -> PostHoc:
+def compute_norms(problem: Problem) -> LossComplexity:
     """Evaluate the first bound.
 
     Raises:
@@ -138,18 +138,18 @@ def compute_norms(problem: Problem) -> PostHoc:
     return _evaluate(problem, by_distance, log_by_norms)
 
 
-def compute_params(problem: Problem) -> PostHoc:
+def compute_params(problem: Problem) -> LossComplexity:
     """Evaluate the second bound; as `compute_norms`."""
     return _evaluate(problem, by_weights, log_by_parameters)
 
 
-def _evaluate(problem: Problem, shares: Shares, formula: LogFormula) -> PostHoc:
+def _evaluate(problem: Problem, shares: Shares, formula: LogFormula) -> LossComplexity:
     numbers = measured(problem, distance)
     atoms = {name: entries(step) for name, step in problem.toeplitz().blocks()}
     return evaluate(problem, numbers, atoms, shares, _published(problem, numbers, formula))
 
 
-def _published(problem: Problem, numbers: Mapping[str, float], formula: LogFormula) -> PostHoc | None:
+def _published(problem: Problem, numbers: Mapping[str, float], formula: LogFormula) -> LossComplexity | None:
     """Return the bound as published; None where the network is no chain without biases."""
     try:
         chain = unbiased(problem)
@@ -162,7 +162,7 @@ def _published(problem: Problem, numbers: Mapping[str, float], formula: LogFormu
         scale = log_product([math.log(4), -log_gamma, log_data])
         return formula(capacities(names, given, scale), weights, m)
 
-    return PostHoc(numbers, complexity, terms={"weights": dict(zip(names, weights, strict=True))})
+    return LossComplexity(numbers, complexity, terms={"weights": dict(zip(names, weights, strict=True))})
 
 
 for _name, _words, _compute in (

@@ -32,7 +32,7 @@ import torch
 from boundcalc.bounds.catalogue import Bound, register
 from boundcalc.bounds.classes import SPECTRAL_PATCHES
 from boundcalc.bounds.distances import REFERENCE, SPECTRAL, moved, origin
-from boundcalc.bounds.outcome import PostHoc, Terms
+from boundcalc.bounds.outcome import LossComplexity, Terms
 from boundcalc.bounds.prices import CONSTANTS, constant_bits
 from boundcalc.bounds.problem import Problem
 from boundcalc.bounds.toeplitz.loss import EXTENDED, GRAPH, bias_moved, by_name, extended, measured
@@ -165,7 +165,7 @@ class Filters:
         return log_product([log_up(total, self.entries + norms.numel()), self.exponent * LOG2])
 
 
-def compute(problem: Problem) -> PostHoc:
+def compute(problem: Problem) -> LossComplexity:
     """Evaluate the formula with the best t of the grid.
 
     Raises:
@@ -219,7 +219,7 @@ def compute(problem: Problem) -> PostHoc:
         "bits": {"constant": constant_bits(biased)},
         "extended": extended(problem),
     }
-    return PostHoc(
+    return LossComplexity(
         found, lambda given, log_gamma: complexity(best, given, log_gamma), constant_bits(biased), terms
     )
 

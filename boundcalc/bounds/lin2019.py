@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from boundcalc.bounds.catalogue import Bound, register
 from boundcalc.bounds.classes import SPECTRAL_KERNELS
 from boundcalc.bounds.distances import SPECTRAL, log_kernel_norm
-from boundcalc.bounds.outcome import PostHoc, Terms
+from boundcalc.bounds.outcome import LossComplexity, Terms
 from boundcalc.bounds.problem import Chain, Problem
 from boundcalc.bounds.toeplitz.loss import EXTENDED, GRAPH, by_name, entries, extended, log_layers, measured
 from boundcalc.bounds.toeplitz.reach import Numbers
@@ -62,7 +62,7 @@ def norm(problem: Problem, chain: Chain, step: Layer) -> float:
     return log_kernel_norm(step.link, step.link.layer.weight, frobenius)
 
 
-def compute(problem: Problem) -> PostHoc:
+def compute(problem: Problem) -> LossComplexity:
     """Evaluate the formula.
 
     Raises:
@@ -90,7 +90,7 @@ def compute(problem: Problem) -> PostHoc:
         "distance_from": "zero",
         "extended": extended(problem),
     }
-    return PostHoc(numbers, complexity, terms=terms)
+    return LossComplexity(numbers, complexity, terms=terms)
 
 
 register(

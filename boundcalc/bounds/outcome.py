@@ -33,7 +33,7 @@ class Margins:
 
 
 @dataclass(frozen=True)
-class Homogeneous:
+class NormComplexity:
     """Kind F: R_S(F_rho) = rho * R_S(F_1) with one positively homogeneous number rho of the network.
 
     Attributes:
@@ -51,7 +51,7 @@ class Homogeneous:
     bits: float = 0.0
     terms: Terms = field(default_factory=dict)
     margins: Margins | None = None
-    published: Homogeneous | None = None
+    published: NormComplexity | None = None
 
     @property
     def of_margins(self) -> Margins:
@@ -60,36 +60,36 @@ class Homogeneous:
 
 
 @dataclass(frozen=True)
-class PostHoc:
+class LossComplexity:
     """Kind loss: complexity of the ramp-loss class at several numbers of the network that the sample influenced.
 
     Attributes:
         numbers: name -> log of each such number, from above; -inf for 0.
         log_complexity: log R of the class of networks whose numbers are at most the given ones, as a function of their logs and of
             log gamma; falls with gamma.
-        bits: as in `Homogeneous`.
+        bits: as in `NormComplexity`.
         terms: ingredients for the report.
-        published: as in `Homogeneous`.
+        published: as in `NormComplexity`.
     """
 
     numbers: Mapping[str, float]
     log_complexity: Callable[[Mapping[str, float], float], float]
     bits: float = 0.0
     terms: Terms = field(default_factory=dict)
-    published: PostHoc | None = None
+    published: LossComplexity | None = None
 
 
 @dataclass(frozen=True)
-class PostHocClass:
+class ClassComplexity:
     """Kind F: R_S of a class given by several numbers of the network that the sample influenced.
 
     Attributes:
-        numbers: as in `PostHoc`.
+        numbers: as in `LossComplexity`.
         log_complexity: log R_S of the class of networks whose numbers are at most the given ones, as a function of their logs.
-        bits: as in `Homogeneous`.
+        bits: as in `NormComplexity`.
         terms: ingredients for the report.
         log_margins: log R_S of the margins, as a function of the same logs; None where twice R_S stands for it.
-        published: as in `Homogeneous`.
+        published: as in `NormComplexity`.
     """
 
     numbers: Mapping[str, float]
@@ -97,7 +97,7 @@ class PostHocClass:
     bits: float = 0.0
     terms: Terms = field(default_factory=dict)
     log_margins: Callable[[Mapping[str, float]], float] | None = None
-    published: PostHocClass | None = None
+    published: ClassComplexity | None = None
 
 
 @dataclass(frozen=True)
@@ -181,4 +181,4 @@ class AtDelta:
     any_normalization: bool = False
 
 
-Outcome = AtDelta | Homogeneous | PostHoc | PostHocClass | Score | Formula | Certificate
+Outcome = AtDelta | NormComplexity | LossComplexity | ClassComplexity | Score | Formula | Certificate

@@ -28,7 +28,7 @@ import torch
 from boundcalc.bounds.catalogue import Bound, register
 from boundcalc.bounds.classes import PATHS
 from boundcalc.bounds.margin_networks import is_two_classes, same_margins
-from boundcalc.bounds.outcome import Homogeneous, Margins, Terms
+from boundcalc.bounds.outcome import NormComplexity, Margins, Terms
 from boundcalc.bounds.path_lengths import input_skips_relu, log_factor, longest, neurons_deep
 from boundcalc.bounds.peeling.input_sets import Family, Sample
 from boundcalc.bounds.prices import CONSTANTS, constant_bits
@@ -90,7 +90,7 @@ def coordinates(network: Network) -> Family:
     return Family("coordinates", measure, constant, 1)
 
 
-def compute(problem: Problem) -> Homogeneous:
+def compute(problem: Problem) -> NormComplexity:
     """Evaluate the bound, and the published form that fits the network.
 
     Raises:
@@ -128,18 +128,18 @@ def compute(problem: Problem) -> Homogeneous:
         "bits": {"constant": constant_bits(biased)},
         "published_form": form if published is None else published.terms,
     }
-    return Homogeneous(
+    return NormComplexity(
         own.log_total(t), log_product([z, -log_m]), constant_bits(biased), terms,
         margins=Margins(alike.log_total(t), log_product([z_margins, -log_m])), published=published,
     )  # fmt: skip
 
 
-def _published(problem: Problem) -> Homogeneous:
+def _published(problem: Problem) -> NormComplexity:
     network, m = problem.network, problem.energies.m
     require(network)
     pools = [node for node in network.nodes if isinstance(node, MaxPool)]
     log_unit, terms = _with_max_pooling(problem, pools) if pools else _without_max_pooling(problem)
-    return Homogeneous(log_path_norm(network), log_product([log_unit, -math.log(m)]), terms=terms)
+    return NormComplexity(log_path_norm(network), log_product([log_unit, -math.log(m)]), terms=terms)
 
 
 def _without_max_pooling(problem: Problem) -> tuple[float, Terms]:

@@ -6,7 +6,7 @@ Kind loss: err <= err_gamma(S) + 2 R + 2 sqrt(log(1/share) / (2m)).
 delta * prod_k w(k) * 2^-bits with w(k) = 2 / (3 (|k|+1)(|k|+2)), whose sum over all integers is 1. Digits of a normalisation
 that was not fixed before the sample are among the bits of every bound (`boundcalc.bounds.normalization`).
 Sources: Bartlett & Mendelson 2002 (symmetrisation, McDiarmid), with the constant of `boundcalc.rademacher.confidence`; margins by
-`boundcalc.rademacher.margin` or Maurer 2016 (vector contraction). What a bound was published with is judged with 4 R_S(F) and
+`boundcalc.rademacher.margin` or Maurer 2016 (vector contraction). What a bound was published with is evaluated with 4 R_S(F) and
 3 sqrt(log(2/share) / (2m)), and stands among the terms as `as_published`.
 """
 
@@ -26,10 +26,10 @@ from boundcalc.bounds.outcome import (
     Certificate,
     Coded,
     Formula,
-    Homogeneous,
+    NormComplexity,
     Outcome,
-    PostHoc,
-    PostHocClass,
+    LossComplexity,
+    ClassComplexity,
     Score,
     Terms,
 )
@@ -46,7 +46,7 @@ CHEAP = 64
 
 
 @dataclass(frozen=True)
-class Judged:
+class RiskBound:
     """A bound on the error.
 
     Attributes:
@@ -69,7 +69,7 @@ class Judged:
     log_margin: float | None = None
 
 
-_NO_VALUE = Judged(math.nan, math.nan, None)
+_NO_VALUE = RiskBound(math.nan, math.nan, None)
 
 
 Confidence = Callable[[float, float, int], float]
@@ -103,49 +103,49 @@ def grid_above(log_number: float) -> int:
     return k if k * LOG_STEP >= log_number else k + 1
 
 
-def judge(outcome: Outcome, problem: Problem) -> Judged:
+def risk_bound(outcome: Outcome, problem: Problem) -> RiskBound:
     """Turn what a bound computed into a bound on the error.
 
     Args:
         outcome: complexity, choices and ingredients.
         problem: sample size, margins, delta and a margin fixed in advance, if any.
     """
-    judged = _judge(outcome, problem, confidence)
+    risk = _risk_bound(outcome, problem, confidence)
     published = getattr(outcome, "published", None)
-    if published is None or math.isnan(judged.log_value):
-        return judged
-    before = _judge(published, problem, confidence_as_published)
+    if published is None or math.isnan(risk.log_value):
+        return risk
+    before = _risk_bound(published, problem, confidence_as_published)
     as_published = {
         "complexity": shown(before.log_complexity),
         "log10_complexity": shown_log10(before.log_complexity),
         "value": shown(before.log_value),
         "log10_value": shown_log10(before.log_value),
     }
-    return replace(judged, terms={**judged.terms, "as_published": as_published})
+    return replace(risk, terms={**risk.terms, "as_published": as_published})
 
 
-def _judge(outcome: Outcome, problem: Problem, paid: Confidence) -> Judged:
+def _risk_bound(outcome: Outcome, problem: Problem, paid: Confidence) -> RiskBound:
     match outcome:
         case Formula():
-            return Judged(
+            return RiskBound(
                 outcome.log_complexity, outcome.log_value, None, dict(outcome.terms), bounds=outcome.bounds
             )
         case AtDelta():
-            return _judge_at_delta(outcome, problem)
+            return _at_delta(outcome, problem)
         case Certificate():
-            return _judge_certificate(outcome, problem)
-        case Homogeneous():
+            return _of_certificate(outcome, problem)
+        case NormComplexity():
             known = max(outcome.log_rho, outcome.log_unit, outcome.of_margins.log_rho) < math.inf
-            return _judge_homogeneous(outcome, problem, paid) if known else _NO_VALUE
-        case PostHoc():
+            return _of_norms(outcome, problem, paid) if known else _NO_VALUE
+        case LossComplexity():
             known = all(number < math.inf for number in outcome.numbers.values())
-            return _judge_post_hoc(outcome, problem, paid) if known else _NO_VALUE
-        case PostHocClass():
+            return _of_loss_class(outcome, problem, paid) if known else _NO_VALUE
+        case ClassComplexity():
             known = all(number < math.inf for number in outcome.numbers.values())
-            return _judge_post_hoc_class(outcome, problem, paid) if known else _NO_VALUE
+            return _of_class(outcome, problem, paid) if known else _NO_VALUE
         case Score():
             known = outcome.log_score < math.inf
-            return Judged(outcome.log_score, math.inf, None, dict(outcome.terms)) if known else _NO_VALUE
+            return RiskBound(outcome.log_score, math.inf, None, dict(outcome.terms)) if known else _NO_VALUE
 
 
 def margin_error(problem: Problem, margin: float) -> float:
@@ -161,16 +161,16 @@ def margin_error(problem: Problem, margin: float) -> float:
     return int(reached) / margins.numel()
 
 
-def _judge_at_delta(outcome: AtDelta, problem: Problem) -> Judged:
+def _at_delta(outcome: AtDelta, problem: Problem) -> RiskBound:
     price = 0.0 if outcome.any_normalization else problem.settings.normalization.bits
     left = problem.settings.delta * 2.0**-price * (1 - UNIT if price else 1)
     value = min(1.0, outcome.value(left)) if left > 0 else 1.0
     terms = {**outcome.terms, "normalization_bits": price}
     log_value = min(0.0, log_up(value, 2)) if value < 1 else 0.0
-    return Judged(math.inf, log_value, None, terms, bounds=ERROR)
+    return RiskBound(math.inf, log_value, None, terms, bounds=ERROR)
 
 
-def _judge_certificate(outcome: Certificate, problem: Problem) -> Judged:
+def _of_certificate(outcome: Certificate, problem: Problem) -> RiskBound:
     m, delta, price = problem.energies.m, problem.settings.delta, problem.settings.normalization.bits
 
     def value(word: Coded) -> float:
@@ -189,10 +189,10 @@ def _judge_certificate(outcome: Certificate, problem: Problem) -> Judged:
         },
     }
     log_value = min(0.0, log_up(value(best), 1))
-    return Judged(math.inf, log_value, None, {**terms, **outcome.terms}, best, ERROR)
+    return RiskBound(math.inf, log_value, None, {**terms, **outcome.terms}, best, ERROR)
 
 
-def _judge_homogeneous(outcome: Homogeneous, problem: Problem, paid: Confidence) -> Judged:
+def _of_norms(outcome: NormComplexity, problem: Problem, paid: Confidence) -> RiskBound:
     m, delta = problem.energies.m, problem.settings.delta
     price = outcome.bits + problem.settings.normalization.bits
     own_margin = math.log(problem.settings.margin or sys.float_info.min)
@@ -213,10 +213,10 @@ def _judge_homogeneous(outcome: Homogeneous, problem: Problem, paid: Confidence)
     log_complexity = log_product([outcome.log_rho, outcome.log_unit])
     own = log_product([margins.log_rho, margins.log_unit])
     told: Terms = {"margin_complexity": shown(own), "log10_margin_complexity": shown_log10(own)}
-    return _judged(log_complexity, best, {**outcome.terms, **told}, outcome.bits, problem)
+    return _with_ingredients(log_complexity, best, {**outcome.terms, **told}, outcome.bits, problem)
 
 
-def _judge_post_hoc(outcome: PostHoc, problem: Problem, paid: Confidence) -> Judged:
+def _of_loss_class(outcome: LossComplexity, problem: Problem, paid: Confidence) -> RiskBound:
     m, delta = problem.energies.m, problem.settings.delta
     points = {name: grid_above(number) for name, number in outcome.numbers.items()}
     rounded = {name: k * LOG_STEP for name, k in points.items()}
@@ -234,10 +234,10 @@ def _judge_post_hoc(outcome: PostHoc, problem: Problem, paid: Confidence) -> Jud
     cheap = [math.exp(-k * LOG_STEP) for k in sorted(_cheap_points(problem))]
     best = _choose(at(gamma) for gamma in (*_margins(problem), *cheap))
     own = outcome.log_complexity(outcome.numbers, best.log_margin)
-    return _judged(own, best, outcome.terms, bits, problem)
+    return _with_ingredients(own, best, outcome.terms, bits, problem)
 
 
-def _judge_post_hoc_class(outcome: PostHocClass, problem: Problem, paid: Confidence) -> Judged:
+def _of_class(outcome: ClassComplexity, problem: Problem, paid: Confidence) -> RiskBound:
     """Judge R_S(margins) / gamma as if it were the complexity R of a loss class."""
 
     def margins(numbers: Mapping[str, float]) -> float:
@@ -250,9 +250,9 @@ def _judge_post_hoc_class(outcome: PostHocClass, problem: Problem, paid: Confide
 
     own = margins(outcome.numbers)
     told: Terms = {"margin_complexity": shown(own), "log10_margin_complexity": shown_log10(own)}
-    scaled = PostHoc(outcome.numbers, loss_class, outcome.bits, {**outcome.terms, **told})
-    judged = _judge_post_hoc(scaled, problem, paid)
-    return replace(judged, log_complexity=outcome.log_complexity(outcome.numbers))
+    scaled = LossComplexity(outcome.numbers, loss_class, outcome.bits, {**outcome.terms, **told})
+    risk = _of_loss_class(scaled, problem, paid)
+    return replace(risk, log_complexity=outcome.log_complexity(outcome.numbers))
 
 
 def _cheap_points(problem: Problem) -> set[int]:
@@ -283,7 +283,7 @@ def _choose(candidates: Iterable[_Candidate]) -> _Candidate:
     return telling[0] if telling else best
 
 
-def _judged(log_complexity: float, best: _Candidate, terms: Terms, bits: float, problem: Problem) -> Judged:
+def _with_ingredients(log_complexity: float, best: _Candidate, terms: Terms, bits: float, problem: Problem) -> RiskBound:
     paid: Terms = {
         "margin_error": best.margin_error if problem.margins is not None else None,
         "complexity_term": shown(best.log_penalty),
@@ -295,6 +295,6 @@ def _judged(log_complexity: float, best: _Candidate, terms: Terms, bits: float, 
     }
     bounds = EXCESS if problem.margins is None else ERROR
     margin = min(exp_up(best.log_margin), sys.float_info.max)
-    return Judged(
+    return RiskBound(
         log_complexity, best.log_value, margin, {**terms, **paid}, bounds=bounds, log_margin=best.log_margin
     )

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from boundcalc.bounds.outcome import Homogeneous, Terms
+from boundcalc.bounds.outcome import NormComplexity, Terms
 from boundcalc.bounds.prices import CONSTANTS, constant_bits
 from boundcalc.bounds.problem import Chain, Problem
 from boundcalc.errors import NotCovered
@@ -38,7 +38,7 @@ class DimensionFree:
     inputs: int
 
 
-def frobenius(problem: Problem, log_factor: Callable[[DimensionFree], float]) -> Homogeneous:
+def frobenius(problem: Problem, log_factor: Callable[[DimensionFree], float]) -> NormComplexity:
     """Return factor * prod ||A~^l||_F ||X~|| / m with the best t of the grid.
 
     Raises:
@@ -54,7 +54,7 @@ def frobenius(problem: Problem, log_factor: Callable[[DimensionFree], float]) ->
     return _product(problem, norms, energy, log_factor)
 
 
-def l1_inf(problem: Problem, log_factor: Callable[[DimensionFree], float]) -> Homogeneous:
+def l1_inf(problem: Problem, log_factor: Callable[[DimensionFree], float]) -> NormComplexity:
     """Return factor * prod ||A~^l||_{1,inf} max_coordinate ||X~_coordinate|| / m with the best t of the grid.
 
     Raises:
@@ -99,7 +99,7 @@ def bias_energy(chain: Chain, index: int, t: float) -> Size:
     return Size(up(total, bias.numel()), 2 * exponent)
 
 
-def where_it_applies(evaluate: Callable[[], Homogeneous]) -> Homogeneous | None:
+def where_it_applies(evaluate: Callable[[], NormComplexity]) -> NormComplexity | None:
     """Return a bound as published, or None where the network is no chain."""
     try:
         return evaluate()
@@ -112,7 +112,7 @@ def _product(
     log_norms: Callable[[Chain, float], list[float]],
     energy: Callable[[Problem, float], float],
     log_factor: Callable[[DimensionFree], float],
-) -> Homogeneous:
+) -> NormComplexity:
     chain, m = problem.plain_chain(), problem.energies.m
     shape = DimensionFree(len(chain.links), problem.network.outputs, problem.network.inputs + chain.biased)
 
@@ -136,4 +136,4 @@ def _product(
         "constant": constant if chain.biased else None,
         "bits": {"constant": constant_bits(chain.biased)},
     }
-    return Homogeneous(log_norms_product, log_unit, constant_bits(chain.biased), terms)
+    return NormComplexity(log_norms_product, log_unit, constant_bits(chain.biased), terms)

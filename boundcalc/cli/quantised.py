@@ -37,14 +37,14 @@ def save(findings: Findings, place: str) -> None:
         UsageError: the file cannot be written.
     """
     result = findings.bounds["occam"]
-    if result.judged is None or result.judged.coded is None:
+    if result.risk is None or result.risk.coded is None:
         raise BoundcalcError(f"--save-quantised {place}: occam is {result.reason}")
     from boundcalc.checkpoint.plain_state import in_order
     from boundcalc.network import bare
     from boundcalc.occam.state import state_dict
 
     stored = bare.with_layer(findings.checkpoint).tensors
-    found = state_dict(stored, findings.network, result.judged.coded.network)
+    found = state_dict(stored, findings.network, result.risk.coded.network)
     if not findings.checkpoint.ordered:
         found = in_order(found, [layer.name for layer in findings.network.layers()]) or found
     state_file.write({bare.in_file(key, findings.checkpoint): tensor for key, tensor in found.items()}, place)

@@ -87,23 +87,23 @@ def to_dict(found: BoundsFound) -> dict[str, BoundTree]:
 
 def bound_tree(result: BoundResult) -> BoundTree:
     """Return the report's entry for one bound."""
-    bound, judged = result.bound, result.judged
-    log_value = None if judged is None else judged.log_value
-    log_complexity = None if judged is None or bound.kind == "certificate" else judged.log_complexity
+    bound, risk = result.bound, result.risk
+    log_value = None if risk is None else risk.log_value
+    log_complexity = None if risk is None or bound.kind == "certificate" else risk.log_complexity
     made: BoundTree = {
-        "status": bound.status if judged is not None else "not_covered",
+        "status": bound.status if risk is not None else "not_covered",
         "kind": bound.kind,
         "subject": bound.subject,
-        "bounds": None if judged is None else judged.bounds,
+        "bounds": None if risk is None else risk.bounds,
         "complexity": _number(log_complexity),
         "log10_complexity": _log10(log_complexity),
         "value": _number(log_value),
         "log10_value": _log10(log_value),
         "vacuous": bound.kind != "score" and (log_value is None or log_value >= 0),
-        "margin": None if judged is None else judged.margin,
+        "margin": None if risk is None else risk.margin,
         "ratio": _number(result.log_ratio),
         "log10_ratio": _log10(result.log_ratio),
-        "terms": {} if judged is None else judged.terms,
+        "terms": {} if risk is None else risk.terms,
         "source": bound.source,
         "assumptions": list(result.assumptions),
         "reason": result.reason or None,

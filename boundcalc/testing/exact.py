@@ -10,7 +10,7 @@ from mpmath import iv
 from sympy import Expr
 
 from boundcalc.bounds.distances import start_of
-from boundcalc.bounds.outcome import PostHoc, PostHocClass
+from boundcalc.bounds.outcome import LossComplexity, ClassComplexity
 from boundcalc.bounds.problem import Chain, Problem
 from boundcalc.network.chain import Link
 from boundcalc.norms.kernels import pooling
@@ -157,7 +157,7 @@ DISTANCES: dict[str, Callable[[Evaluation, int], Interval]] = {
 def distances(evaluation: Evaluation) -> dict[str, Interval]:
     """Return the name of each recorded distance -> the true one; nothing for bounds without an entry in `DISTANCES`."""
     outcome, measure = evaluation.outcome, DISTANCES.get(evaluation.bound.name)
-    if measure is None or not isinstance(outcome, PostHoc | PostHocClass):
+    if measure is None or not isinstance(outcome, LossComplexity | ClassComplexity):
         return {}
     from boundcalc.bounds.distances import names_of
 

@@ -9,9 +9,9 @@ import mpmath
 from mpmath import iv
 
 from boundcalc.bounds.catalogue import Bound
-from boundcalc.bounds.outcome import PostHoc, PostHocClass
+from boundcalc.bounds.outcome import LossComplexity, ClassComplexity
 from boundcalc.bounds.problem import Problem
-from boundcalc.bounds.risk import judge
+from boundcalc.bounds.risk import risk_bound
 from boundcalc.testing import exact
 from boundcalc.testing.subject import close
 from boundcalc.theory.forms import forms_of
@@ -30,7 +30,7 @@ def evaluated(bound: Bound, problem: Problem) -> Evaluation:
         NotCovered: the network is outside the bound.
     """
     outcome = bound.compute(problem)
-    return Evaluation(bound, problem, outcome, judge(outcome, problem))
+    return Evaluation(bound, problem, outcome, risk_bound(outcome, problem))
 
 
 def form_of(evaluation: Evaluation) -> Form:
@@ -61,14 +61,14 @@ def check_symbolic_form(bound: Bound, problem: Problem, tolerance: float = 1e-9)
     evaluation = evaluated(bound, problem)
     form = form_of(evaluation)
     filled = form.fill(evaluation)
-    found, true = evaluation.judged.log_complexity, log_middle(form.evaluate(filled))
+    found, true = evaluation.risk.log_complexity, log_middle(form.evaluate(filled))
     if found < math.inf:
         assert close(found, true, tolerance), (
             f"{bound.name}: complexity {_shown(found)} in numbers, {_shown(true)} by its symbolic form"
         )
     value = _value(form, filled, evaluation)
     if value is not None:
-        found, true = evaluation.judged.log_value, log_middle(value)
+        found, true = evaluation.risk.log_value, log_middle(value)
         assert close(found, true, tolerance), (
             f"{bound.name}: bound on the error {_shown(found)} in numbers, {_shown(true)} by the symbolic ledger"
         )
@@ -94,14 +94,14 @@ def check_rounds_up(bound: Bound, problem: Problem) -> None:
     measured = exact.INPUTS[bound.name](evaluation) if bound.name in exact.INPUTS else {}
     filled = replace(filled, values={**filled.values, **measured})
     outcome = evaluation.outcome
-    if isinstance(outcome, PostHoc | PostHocClass):
+    if isinstance(outcome, LossComplexity | ClassComplexity):
         for name, true in exact.distances(evaluation).items():
             _at_least(f"{bound.name}: {name}", outcome.numbers[name], true)
-    if evaluation.judged.log_complexity < math.inf:
-        _at_least(f"{bound.name}: complexity", evaluation.judged.log_complexity, form.evaluate(filled))
+    if evaluation.risk.log_complexity < math.inf:
+        _at_least(f"{bound.name}: complexity", evaluation.risk.log_complexity, form.evaluate(filled))
     value = _value(form, filled, evaluation)
     if value is not None:
-        _at_least(f"{bound.name}: bound on the error", evaluation.judged.log_value, value)
+        _at_least(f"{bound.name}: bound on the error", evaluation.risk.log_value, value)
 
 
 def _value(form: Form, filled: Filled, evaluation: Evaluation) -> Interval | None:

@@ -12,7 +12,7 @@ import torch
 
 from boundcalc.bounds.catalogue import Bound
 from boundcalc.bounds.problem import Problem, Settings, chain_of
-from boundcalc.bounds.risk import judge
+from boundcalc.bounds.risk import risk_bound
 from boundcalc.empirical.datasets import Dataset, open_data
 from boundcalc.empirical.measure import measure
 from boundcalc.network.geometry import Window
@@ -91,7 +91,7 @@ def complexity(bound: Bound, problem: Problem) -> float:
         NotCovered: the network is outside the bound.
         ValueError: the bound has no complexity, as a certificate.
     """
-    found = judge(bound.compute(problem), problem).log_complexity
+    found = risk_bound(bound.compute(problem), problem).log_complexity
     if found == math.inf:
         raise ValueError(f"{bound.name} has no complexity")
     return found

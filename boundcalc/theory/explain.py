@@ -12,7 +12,7 @@ from sympy import Expr
 from boundcalc.bounds.catalogue import Bound, registry
 from boundcalc.bounds.outcome import EXCESS
 from boundcalc.bounds.problem import Problem
-from boundcalc.bounds.risk import judge
+from boundcalc.bounds.risk import risk_bound
 from boundcalc.errors import NotCovered, UsageError
 from boundcalc.nearest import hint
 from boundcalc.norms.rounding import LIBM
@@ -175,7 +175,7 @@ def _ledger(bound: Bound, forms: tuple[Form, ...]) -> list[Part]:
 def _evaluated(bound: Bound, problem: Problem) -> Evaluation | str:
     try:
         outcome = bound.compute(problem)
-        return Evaluation(bound, problem, outcome, judge(outcome, problem))
+        return Evaluation(bound, problem, outcome, risk_bound(outcome, problem))
     except NotCovered as error:
         return f"not covered: {error}"
     except Exception as error:
@@ -255,13 +255,13 @@ def _derived(symbol: Expr, form: Form, filled: Filled) -> float | None:
 
 
 def _result(evaluation: Evaluation) -> tuple[tuple[str, str], ...]:
-    judged, terms = evaluation.judged, evaluation.judged.terms
+    risk, terms = evaluation.risk, evaluation.risk.terms
     named = "score" if evaluation.bound.kind == "score" else "complexity"
     rows = []
-    if math.isfinite(judged.log_complexity) or judged.log_complexity == -math.inf:
-        rows.append((named, upper(judged.log_complexity)))
-    if judged.margin is not None:
-        rows.append(("margin", f"{judged.margin:.6g}"))
+    if math.isfinite(risk.log_complexity) or risk.log_complexity == -math.inf:
+        rows.append((named, upper(risk.log_complexity)))
+    if risk.margin is not None:
+        rows.append(("margin", f"{risk.margin:.6g}"))
     for key, words in (
         ("margin_error", "training margin error"), ("complexity_term", "complexity term"),
         ("confidence_term", "confidence term"), ("choice_bits", "bits paid for choices"), ("bits", "bits of the codeword"),
@@ -271,9 +271,9 @@ def _result(evaluation: Evaluation) -> tuple[tuple[str, str], ...]:
         value = terms.get(key)
         if isinstance(value, int | float):
             rows.append((words, _ceiling(value)))
-    if judged.log_value < math.inf:
-        rows.append((_of_error(evaluation), upper(judged.log_value)))
-    if judged.log_value >= 0 and judged.log_value < math.inf:
+    if risk.log_value < math.inf:
+        rows.append((_of_error(evaluation), upper(risk.log_value)))
+    if risk.log_value >= 0 and risk.log_value < math.inf:
         rows.append(("vacuous", "yes: it says nothing at 1 or above"))
     return tuple(rows)
 
@@ -281,7 +281,7 @@ def _result(evaluation: Evaluation) -> tuple[tuple[str, str], ...]:
 def _of_error(evaluation: Evaluation) -> str:
     """Return what the value is of; a number that is not proved is not called a bound alone."""
     words = OF_ERROR.get(evaluation.bound.status, "bound on the error of {}")
-    told = words.replace("the error", "err - err_gamma(S)") if evaluation.judged.bounds == EXCESS else words
+    told = words.replace("the error", "err - err_gamma(S)") if evaluation.risk.bounds == EXCESS else words
     return told.format(SHORT[evaluation.bound.subject])
 
 

@@ -17,7 +17,7 @@ from boundcalc.bounds.catalogue import Bound
 from boundcalc.bounds.classes import Balls, Part, Scale, parts_of
 from boundcalc.bounds.distances import unbiased
 from boundcalc.bounds.evaluate import evaluate
-from boundcalc.bounds.outcome import Formula, Homogeneous, PostHoc, PostHocClass, Terms
+from boundcalc.bounds.outcome import Formula, NormComplexity, LossComplexity, ClassComplexity, Terms
 from boundcalc.bounds.problem import Problem
 from boundcalc.empirical.measure import margins_of
 from boundcalc.errors import NotCovered
@@ -87,9 +87,9 @@ def target(bound: Bound, case: Case, problem: Problem) -> Target:
     if result.outcome is None:
         raise NotCovered(result.reason.removeprefix("not covered: "))
     match hypotheses, result.outcome:
-        case Scale(), Homogeneous() | Formula():
+        case Scale(), NormComplexity() | Formula():
             found = _scaled(hypotheses, result.outcome, problem, case)
-        case Balls(), PostHoc() | PostHocClass():
+        case Balls(), LossComplexity() | ClassComplexity():
             around = case if hypotheses.reference else replace(case, reference={})
             found = _in_balls(hypotheses, result.outcome, problem, around)
         case _:
@@ -124,11 +124,11 @@ def attackable(bound: Bound, case: Case, problem: Problem) -> bool:
 # ---------------------------------------------------------------------------------------- one number
 
 
-def _scaled(hypotheses: Scale, outcome: Homogeneous | Formula, problem: Problem, case: Case) -> Target:
+def _scaled(hypotheses: Scale, outcome: NormComplexity | Formula, problem: Problem, case: Case) -> Target:
     architecture = Architecture(problem.network)
     number = float(_own_number(hypotheses, architecture, outcome.terms))
     log_claimed = (
-        outcome.log_rho + outcome.log_unit if isinstance(outcome, Homogeneous) else outcome.log_complexity
+        outcome.log_rho + outcome.log_unit if isinstance(outcome, NormComplexity) else outcome.log_complexity
     )
     x = case.x.flatten(1)
 
@@ -175,7 +175,7 @@ class _Balls:
     """Moves networks into the class of networks whose numbers are at most the drawn network's."""
 
     def __init__(
-        self, hypotheses: Balls, outcome: PostHoc | PostHocClass, problem: Problem, case: Case
+        self, hypotheses: Balls, outcome: LossComplexity | ClassComplexity, problem: Problem, case: Case
     ) -> None:
         self.hypotheses, self.outcome = hypotheses, outcome
         self.architecture = Architecture(problem.network)
@@ -261,11 +261,11 @@ class _Balls:
         return self.architecture.with_weights(kernels).outputs(self.x)
 
 
-def _in_balls(hypotheses: Balls, outcome: PostHoc | PostHocClass, problem: Problem, case: Case) -> Target:
+def _in_balls(hypotheses: Balls, outcome: LossComplexity | ClassComplexity, problem: Problem, case: Case) -> Target:
     balls = _Balls(hypotheses, outcome, problem, case)
     fixed, m = balls.at_start(), len(case.x)
     masks = _masks(balls.architecture, False, hypotheses.biases)
-    if isinstance(outcome, PostHocClass):
+    if isinstance(outcome, ClassComplexity):
         log_claimed = outcome.log_complexity(balls.numbers)
 
         def correlation(leaves: Leaves, signs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

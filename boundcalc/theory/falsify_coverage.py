@@ -6,7 +6,7 @@ taken. A bound with probability of failure delta may be exceeded in at most a sh
 training sets.
 
 A certificate by code lengths is attacked once more by itself: all codewords of a small class are enumerated,
-each with its own errors, and the worst one is judged.
+each with its own errors, and the worst one is tested.
 """
 
 from __future__ import annotations
@@ -174,11 +174,11 @@ class Compared:
 def compared(bound: Bound, trained: Trained) -> Compared | None:
     """Compare the true error with the bound on it; None where the network is not covered."""
     result = evaluate(bound, trained.problem)
-    if result.judged is None:
+    if result.risk is None:
         return None
-    coded = result.judged.coded
+    coded = result.risk.coded
     network = trained.problem.network if coded is None else coded.network
-    log_value = result.judged.log_value
+    log_value = result.risk.log_value
     exceeded = bool(torch.tensor(log_value).exp() < trained.world.error(network) - 1e-12)
     return Compared(exceeded, log_value < 0)
 

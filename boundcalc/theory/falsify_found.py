@@ -65,7 +65,7 @@ class Coverage:
         failures: how often it was exceeded.
         delta: the share that is allowed.
         limit: lower confidence limit of the share.
-        form: what was judged.
+        form: what was tested.
         telling: on how many of the sets the bound was below 1, so that it could be exceeded at all.
     """
 

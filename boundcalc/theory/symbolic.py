@@ -14,7 +14,7 @@ from sympy import Basic, Expr
 from boundcalc.bounds.catalogue import Bound
 from boundcalc.bounds.outcome import Outcome
 from boundcalc.bounds.problem import Problem
-from boundcalc.bounds.risk import Judged
+from boundcalc.bounds.risk import RiskBound
 from boundcalc.theory.symbolic_interval import Interval, Values, interval_of
 
 Numbers = Mapping[str, Expr]
@@ -33,13 +33,13 @@ class Evaluation:
         bound: the registry's entry.
         problem: network and sample.
         outcome: what the bound computed.
-        judged: the bound on the error.
+        risk: the bound on the error.
     """
 
     bound: Bound
     problem: Problem
     outcome: Outcome
-    judged: Judged
+    risk: RiskBound
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ class Form:
         promises: how it moves.
         condition: when this form is the one, in words.
         applies: when this form is the one.
-        rho: the positively homogeneous number of the network in the formula of a `Homogeneous` outcome.
+        rho: the positively homogeneous number of the network in the formula of a `NormComplexity` outcome.
         value: the number itself where the formula is a part of a published one.
     """
 

@@ -10,7 +10,7 @@ import sympy
 from mpmath import iv
 from sympy import Expr, Symbol, log, sqrt
 
-from boundcalc.bounds.outcome import Certificate, Homogeneous, Outcome, PostHoc, PostHocClass
+from boundcalc.bounds.outcome import Certificate, NormComplexity, Outcome, LossComplexity, ClassComplexity
 from boundcalc.bounds.prices import LOWEST
 from boundcalc.bounds.risk import LOG_STEP
 from boundcalc.theory.symbolic import Evaluation, Filled, Form, NotFilled
@@ -21,9 +21,9 @@ e, R, R_1, r_k, gamma, delta, share, m = (
 )
 CONFIDENCE = 2 * sqrt(log(1 / share) / (2 * m))
 VALUES: dict[type, Expr] = {
-    Homogeneous: e + 2 * r_k * R_1 + CONFIDENCE,
-    PostHocClass: e + 4 / gamma * R + CONFIDENCE,
-    PostHoc: e + 2 * R + CONFIDENCE,
+    NormComplexity: e + 2 * r_k * R_1 + CONFIDENCE,
+    ClassComplexity: e + 4 / gamma * R + CONFIDENCE,
+    LossComplexity: e + 2 * R + CONFIDENCE,
 }
 MEANINGS: dict[Expr, str] = {
     e: "share of training samples with margin at most gamma",
@@ -37,7 +37,7 @@ MEANINGS: dict[Expr, str] = {
 
 def value_of_kind(kind: str) -> Expr | None:
     """Return the bound on the error for a kind of complexity, None where the ledger has none."""
-    return {"F": VALUES[PostHocClass], "loss": VALUES[PostHoc]}.get(kind)
+    return {"F": VALUES[ClassComplexity], "loss": VALUES[LossComplexity]}.get(kind)
 
 
 def grid_point(log_number: float) -> int:
@@ -72,9 +72,9 @@ def value_interval(form: Form, filled: Filled, evaluation: Evaluation) -> Interv
         return form.evaluate(filled, form.value)
     outcome = evaluation.outcome
     match outcome:
-        case Homogeneous():
+        case NormComplexity():
             return _homogeneous(form, filled, evaluation, outcome)
-        case PostHoc() | PostHocClass():
+        case LossComplexity() | ClassComplexity():
             return _post_hoc(form, filled, evaluation, outcome)
         case Certificate():
             return _certificate(form, filled, evaluation)
@@ -93,7 +93,7 @@ def _share(evaluation: Evaluation, points: list[int], bits: float) -> Interval:
 
 
 def _ledger(evaluation: Evaluation, own: dict[Expr, Interval]) -> Interval:
-    error = evaluation.judged.terms["margin_error"]
+    error = evaluation.risk.terms["margin_error"]
     shared = {e: exact(error or 0.0), m: exact(evaluation.problem.energies.m)}
     return interval_of(_law(evaluation.outcome), {**shared, **own})
 
@@ -102,11 +102,11 @@ def _law(outcome: Outcome) -> Expr:
     return VALUES[type(outcome)]
 
 
-def _homogeneous(form: Form, filled: Filled, evaluation: Evaluation, outcome: Homogeneous) -> Interval:
-    if outcome.log_rho == -math.inf or evaluation.judged.log_margin is None:
+def _homogeneous(form: Form, filled: Filled, evaluation: Evaluation, outcome: NormComplexity) -> Interval:
+    if outcome.log_rho == -math.inf or evaluation.risk.log_margin is None:
         raise NotFilled("the network is 0")
     margins = outcome.of_margins
-    k = nearest_point(margins.log_rho - evaluation.judged.log_margin)
+    k = nearest_point(margins.log_rho - evaluation.risk.log_margin)
     unit = (
         form.evaluate(filled, 2 * form.formula / form.rho)
         if outcome.margins is None
@@ -117,17 +117,17 @@ def _homogeneous(form: Form, filled: Filled, evaluation: Evaluation, outcome: Ho
 
 
 def _post_hoc(
-    form: Form, filled: Filled, evaluation: Evaluation, outcome: PostHoc | PostHocClass
+    form: Form, filled: Filled, evaluation: Evaluation, outcome: LossComplexity | ClassComplexity
 ) -> Interval:
-    assert evaluation.judged.log_margin is not None
+    assert evaluation.risk.log_margin is not None
     points = {name: grid_point(number) for name, number in outcome.numbers.items()}
-    at_margin = nearest_point(-evaluation.judged.log_margin)
+    at_margin = nearest_point(-evaluation.risk.log_margin)
     rounded = {filled.numbers[name]: exp_of(k * LOG_STEP) for name, k in points.items()}
     at = exp_of(-at_margin * LOG_STEP)
     moved = Filled(filled.layers, {**filled.values, **rounded, _GAMMA: at})
     part = _share(evaluation, [*points.values(), at_margin], outcome.bits)
     complexity = form.evaluate(moved)
-    if isinstance(outcome, PostHocClass) and outcome.log_margins is not None:
+    if isinstance(outcome, ClassComplexity) and outcome.log_margins is not None:
         ratio = outcome.log_margins(outcome.numbers) - outcome.log_complexity(outcome.numbers)
         with precision():
             complexity = complexity * exp_of(ratio) / 2
@@ -140,7 +140,7 @@ _GAMMA = gamma
 def _certificate(form: Form, filled: Filled, evaluation: Evaluation) -> Interval:
     """Return the root p of kl(q || p) = bound above q, enclosed by bisection at 60 digits."""
     samples = evaluation.problem.energies.m
-    errors = round(evaluation.judged.terms["train_error"] * samples)
+    errors = round(evaluation.risk.terms["train_error"] * samples)
     bound = form.evaluate(filled)
     with precision():
         return iv.mpf([_root(errors, samples, bound.a), _root(errors, samples, bound.b)])

@@ -11,16 +11,16 @@ import zipfile
 import pytest
 import torch
 
-from boundcalc.bounds import Bound, Homogeneous, register, registry
+from boundcalc.bounds import Bound, NormComplexity, register, registry
 
 SOURCE = """
 import math
-from boundcalc.bounds import Bound, Homogeneous
+from boundcalc.bounds import Bound, NormComplexity
 
 def compute(problem):
     if problem.energies.m == 13:
         raise RuntimeError("out of luck")
-    return Homogeneous(log_rho=math.log(2.0), log_unit=-math.log(problem.energies.m), terms={"answer": 42})
+    return NormComplexity(log_rho=math.log(2.0), log_unit=-math.log(problem.energies.m), terms={"answer": 42})
 
 BOUND = Bound("doe2026", "F", "published", "Doe 2026, Theorem 3", ("iid sample",), compute)
 """
@@ -83,7 +83,7 @@ def test_a_failing_third_party_bound_does_not_take_the_report_down(plugin, tmp_p
 
 
 def compute(problem):
-    return Homogeneous(0.0, 0.0)
+    return NormComplexity(0.0, 0.0)
 
 
 def test_the_subject_of_a_bound_that_declares_none():

@@ -171,7 +171,7 @@ def test_a_misclassified_sample_gives_nan_there_and_a_value_here(case):
         assert math.isnan(formula(run_of(case, margin=-0.5)))
     margins = torch.cat([torch.tensor([-0.5]), torch.ones(N - 1)]).double()
     results = evaluate_all(registry.values(), replace(problem, margins=margins))
-    judged = {name: result.judged for name, result in results.items()}
+    risk = {name: result.risk for name, result in results.items()}
     for name in (
         "graf2022_norms",
         "graf2022_params",
@@ -180,5 +180,5 @@ def test_a_misclassified_sample_gives_nan_there_and_a_value_here(case):
         "gouk2021_1inf",
         "gouk2021_fro",
     ):
-        assert math.isfinite(judged[name].log_value)
-        assert judged[name].terms["margin_error"] == pytest.approx(1 / N)
+        assert math.isfinite(risk[name].log_value)
+        assert risk[name].terms["margin_error"] == pytest.approx(1 / N)

@@ -198,17 +198,17 @@ def test_norms_and_distances_are_paid_for_one_by_one(name, margin):
     assert sorted(outcome.numbers) == [
         "distance.layer0", "distance.layer1", "distance.layer2", "norm.layer0", "norm.layer1",
     ]  # fmt: skip
-    judged = evaluate(registry[name], problem).judged
+    risk = evaluate(registry[name], problem).risk
     points = {number: grid_above(value) for number, value in outcome.numbers.items()}
-    gamma = round(-math.log(judged.margin) / LOG_STEP)
+    gamma = round(-math.log(risk.margin) / LOG_STEP)
     price = sum(log2_weight(k) for k in [*points.values(), gamma])
     above = math.exp(outcome.log_margins({number: k * LOG_STEP for number, k in points.items()}))
-    error = float((margins <= judged.margin).double().mean())
-    total = error + 2 / judged.margin * above
+    error = float((margins <= risk.margin).double().mean())
+    total = error + 2 / risk.margin * above
     total += 2 * math.sqrt((math.log(1 / 0.05) + price * math.log(2)) / 200)
-    assert math.exp(judged.log_value) == pytest.approx(total, rel=1e-9)
-    assert judged.log_complexity == outcome.log_complexity(outcome.numbers)
-    assert (margin is None) or judged.margin <= margin
+    assert math.exp(risk.log_value) == pytest.approx(total, rel=1e-9)
+    assert risk.log_complexity == outcome.log_complexity(outcome.numbers)
+    assert (margin is None) or risk.margin <= margin
 
 
 def test_it_is_one_of_the_bounds_that_others_are_compared_with():

@@ -107,7 +107,7 @@ def test_without_data_patches_are_bounded_by_norms(make):
         )
     outcome = registry["ledent2021"].compute(without)
     assert outcome.terms["patch_norms_are"] == "from above"
-    assert math.isfinite(evaluate(registry["ledent2021"], without).judged.log_value)
+    assert math.isfinite(evaluate(registry["ledent2021"], without).risk.log_value)
 
 
 def test_patch_norms_are_paid_for_on_their_own_grid():
@@ -123,8 +123,8 @@ def test_patch_norms_are_paid_for_on_their_own_grid():
     from boundcalc.bounds.risk import grid_above, log2_weight
 
     price = sum(log2_weight(grid_above(number)) for number in outcome.numbers.values())
-    judged = evaluate(registry["ledent2021"], given).judged
-    assert judged.terms["choice_bits"] == pytest.approx(price)
+    risk = evaluate(registry["ledent2021"], given).risk
+    assert risk.terms["choice_bits"] == pytest.approx(price)
 
 
 def test_a_layer_that_reads_only_zeros_has_threshold_one():

@@ -11,8 +11,8 @@ from twins import Sketch, energies_of, mlp, problem_for, sample
 
 from boundcalc.bounds.catalogue import registry
 from boundcalc.bounds.evaluate import evaluate, evaluate_all
-from boundcalc.bounds.outcome import Homogeneous, PostHoc
-from boundcalc.bounds.risk import LOG_STEP, LOWEST, grid_above, judge, log2_weight, margin_error
+from boundcalc.bounds.outcome import NormComplexity, LossComplexity
+from boundcalc.bounds.risk import LOG_STEP, LOWEST, grid_above, risk_bound, log2_weight, margin_error
 from boundcalc.empirical.energies import Energies
 from boundcalc.rademacher.confidence import confidence
 
@@ -58,21 +58,21 @@ def test_numbers_below_the_grid_are_rounded_up_to_its_lowest_point():
 @pytest.mark.parametrize("bits", [0.0, 33.0])
 def test_the_value_is_the_sum_of_its_parts(log_rho, margin, bits):
     given = problem(spread(), 100, margin=margin)
-    outcome = Homogeneous(log_rho, -7.0, bits)
-    judged = judge(outcome, given)
+    outcome = NormComplexity(log_rho, -7.0, bits)
+    risk = risk_bound(outcome, given)
     complexity = math.exp(outcome.log_rho + outcome.log_unit)
-    assert judged.log_complexity == pytest.approx(math.log(complexity))
-    k = round((log_rho - math.log(judged.margin)) / LOG_STEP)
-    assert math.exp(log_rho - k * LOG_STEP) == pytest.approx(judged.margin, rel=1e-9)
-    error = sum(value <= judged.margin for value in spread()) / 100
+    assert risk.log_complexity == pytest.approx(math.log(complexity))
+    k = round((log_rho - math.log(risk.margin)) / LOG_STEP)
+    assert math.exp(log_rho - k * LOG_STEP) == pytest.approx(risk.margin, rel=1e-9)
+    error = sum(value <= risk.margin for value in spread()) / 100
     price = 2 * math.sqrt((math.log(1 / 0.05) + (bits + log2_weight(k)) * math.log(2)) / 200)
-    total = error + 4 / judged.margin * complexity + price
-    assert math.exp(judged.log_value) == pytest.approx(total, rel=1e-9)
-    assert math.exp(judged.log_value) >= total * (1 - 1e-14)
-    assert judged.terms["margin_error"] == error
-    assert judged.terms["complexity_term"] == pytest.approx(4 / judged.margin * complexity)
+    total = error + 4 / risk.margin * complexity + price
+    assert math.exp(risk.log_value) == pytest.approx(total, rel=1e-9)
+    assert math.exp(risk.log_value) >= total * (1 - 1e-14)
+    assert risk.terms["margin_error"] == error
+    assert risk.terms["complexity_term"] == pytest.approx(4 / risk.margin * complexity)
     if margin is not None:
-        assert margin / 1.0101 <= judged.margin <= margin * (1 + 1e-14)
+        assert margin / 1.0101 <= risk.margin <= margin * (1 + 1e-14)
 
 
 @pytest.mark.parametrize("margin", [0.01, 0.5, 1.0, 1.01, 3.7, 1e-6, 1e6])
@@ -81,8 +81,8 @@ def test_the_reported_margin_never_exceeds_the_one_asked(name, margin):
     network = mlp((3, 4, 2), 0)
     x = sample(network, 40)
     given = problem_for(network, x, torch.linspace(-1, 1, 40).double(), spectral=True, margin=margin)
-    judged = evaluate(registry[name], given).judged
-    assert margin / 1.0101 <= judged.margin <= margin * (1 + 1e-13)
+    risk = evaluate(registry[name], given).risk
+    assert margin / 1.0101 <= risk.margin <= margin * (1 + 1e-13)
 
 
 @pytest.mark.parametrize("margin", [None, 0.7])
@@ -95,27 +95,27 @@ def test_post_hoc_numbers_are_rounded_up_and_each_is_paid(margin):
         return -9.0 + sum(numbers.values()) - log_gamma
 
     numbers = {"a": 0.5, "b": -0.25, "c": 0.0, "zero": -math.inf}
-    judged = judge(
-        PostHoc(numbers, lambda n, g: complexity({k: v for k, v in n.items() if k != "zero"}, g)), given
+    risk = risk_bound(
+        LossComplexity(numbers, lambda n, g: complexity({k: v for k, v in n.items() if k != "zero"}, g)), given
     )
     points = {name: grid_above(number) for name, number in numbers.items()}
     at_grid = seen[0][0]
     assert all(at_grid[name] >= numbers[name] for name in at_grid)
-    k = round(-math.log(judged.margin) / LOG_STEP)
+    k = round(-math.log(risk.margin) / LOG_STEP)
     rounded = sum(points[name] * LOG_STEP for name in at_grid)
     price = sum(log2_weight(point) for point in points.values()) + log2_weight(k)
-    error = sum(value <= judged.margin for value in spread()) / 100
-    total = error + 2 * math.exp(-9 + rounded) / judged.margin
+    error = sum(value <= risk.margin for value in spread()) / 100
+    total = error + 2 * math.exp(-9 + rounded) / risk.margin
     total += 2 * math.sqrt((math.log(1 / 0.05) + price * math.log(2)) / 200)
-    assert math.exp(judged.log_value) == pytest.approx(total, rel=1e-9)
-    assert judged.log_complexity == pytest.approx(-9 + 0.25 - math.log(judged.margin))
+    assert math.exp(risk.log_value) == pytest.approx(total, rel=1e-9)
+    assert risk.log_complexity == pytest.approx(-9 + 0.25 - math.log(risk.margin))
 
 
 def test_the_best_margin_is_no_worse_than_any_fixed_one():
-    outcome = Homogeneous(0.3, -7.0)
-    free = judge(outcome, problem(spread()))
-    fixed = [judge(outcome, problem(spread(), margin=float(gamma))) for gamma in torch.linspace(0.05, 4, 60)]
-    assert free.log_value <= min(judged.log_value for judged in fixed) + 0.02
+    outcome = NormComplexity(0.3, -7.0)
+    free = risk_bound(outcome, problem(spread()))
+    fixed = [risk_bound(outcome, problem(spread(), margin=float(gamma))) for gamma in torch.linspace(0.05, 4, 60)]
+    assert free.log_value <= min(risk.log_value for risk in fixed) + 0.02
 
 
 def test_ties_count_as_margin_errors():
@@ -135,17 +135,17 @@ WITHOUT_BIAS = {"graf2022_norms", "graf2022_params", "ledent2021", "lin2019", "g
 
 def assert_sane(results, covered=True):
     for name, result in results.items():
-        if result.judged is None:
+        if result.risk is None:
             biased = name in WITHOUT_BIAS and "not covered: bias at layer" in result.reason
             unmeasured = name == "occam" and "no training samples" in result.reason
             carried = result.bound.kind == "certificate" and result.bound.subject == "network"
             assert biased or unmeasured or carried or not covered, (name, result.reason)
             continue
-        judged = result.judged
-        assert not math.isnan(judged.log_value), name
-        assert (judged.log_value == math.inf) == (result.bound.kind == "score"), name
-        assert not math.isnan(judged.log_complexity) and judged.log_complexity < math.inf, name
-        for key, value in flat(judged.terms):
+        risk = result.risk
+        assert not math.isnan(risk.log_value), name
+        assert (risk.log_value == math.inf) == (result.bound.kind == "score"), name
+        assert not math.isnan(risk.log_complexity) and risk.log_complexity < math.inf, name
+        for key, value in flat(risk.terms):
             if isinstance(value, float):
                 assert math.isfinite(value), (name, key, value)
 
@@ -179,14 +179,14 @@ def test_every_bound_has_a_finite_value(case, delta, margin, bias):
 def test_margins_that_are_all_negative_give_no_bound_below_one():
     network = mlp((3, 4, 2), 0)
     results = all_bounds(network, sample(network, 20), torch.linspace(-3, -1, 20).double())
-    judged = {
+    risk = {
         name: r for name, r in results.items() if r.bound.status != "refuted" and r.bound.kind != "score"
     }
     for name in ("peeling", "path_norm", "bartlett2017", "golowich2018_1inf", *sorted(WITHOUT_BIAS)):
-        assert judged[name].judged.log_value > 0
-        assert judged[name].judged.terms["margin_error"] == 1.0
+        assert risk[name].risk.log_value > 0
+        assert risk[name].risk.terms["margin_error"] == 1.0
         assert (
-            judged[name].reason
+            risk[name].reason
             == "no training sample has a positive margin: the margin error is 1 at every margin"
         )
 
@@ -198,7 +198,7 @@ def test_one_sample_and_one_output(m, classes):
     margins = torch.ones(m).double()
     results = all_bounds(network, sample(network, m), margins)
     assert_sane(results)
-    assert results["bartlett2017"].judged.log_value >= math.log(4 / m)
+    assert results["bartlett2017"].risk.log_value >= math.log(4 / m)
 
 
 @pytest.mark.parametrize("bias", [False, True])
@@ -210,7 +210,7 @@ def test_a_network_of_zeros(bias):
     for margins in (torch.zeros(20).double(), None):
         results = all_bounds(network, sample(network, 20), margins)
         assert_sane(results)
-        found = results["peeling"].judged
+        found = results["peeling"].risk
         assert found.log_complexity == -math.inf
         assert found.terms["log10_complexity_term"] < -40
         if margins is not None:
@@ -241,10 +241,10 @@ def test_norms_of_hundreds_of_digits(scale, bias):
     results = all_bounds(network, sample(network, 20), torch.linspace(-1, 1, 20).double())
     assert_sane(results)
     if scale > 1:
-        digits = results["peeling"].judged.log_value / math.log(10)
+        digits = results["peeling"].risk.log_value / math.log(10)
         assert 300 < digits < 800
-        assert results["peeling"].judged.terms["complexity_term"] is None
-        assert results["peeling"].judged.terms["log10_complexity_term"] == pytest.approx(digits, abs=1e-6)
+        assert results["peeling"].risk.terms["complexity_term"] is None
+        assert results["peeling"].risk.terms["log10_complexity_term"] == pytest.approx(digits, abs=1e-6)
 
 
 def test_weights_whose_squares_overflow_have_the_bounds_of_small_ones_scaled():
@@ -258,7 +258,7 @@ def test_weights_whose_squares_overflow_have_the_bounds_of_small_ones_scaled():
     plain, huge = results(1.0), results(1e200)
     assert_sane(huge, covered=False)
     for name in ("peeling", "path_norm", "golowich2018_fro", "neyshabur2015_1inf", "gouk2021_fro"):
-        grown = huge[name].judged.log_complexity - plain[name].judged.log_complexity
+        grown = huge[name].risk.log_complexity - plain[name].risk.log_complexity
         assert grown == pytest.approx(400 * math.log(10)), name
 
 
@@ -272,7 +272,7 @@ def test_more_delta_more_samples_and_fewer_bits_never_hurt(name):
         given = problem_for(
             network, x.repeat(copies, 1, 1, 1), margins.repeat_interleave(copies), spectral=True, **settings
         )
-        return evaluate(registry[name], given).judged.log_value
+        return evaluate(registry[name], given).risk.log_value
 
     deltas = [value(delta=delta, margin=1.0) for delta in (1e-9, 1e-3, 0.05, 0.5)]
     assert deltas == sorted(deltas, reverse=True)
@@ -282,7 +282,7 @@ def test_more_delta_more_samples_and_fewer_bits_never_hurt(name):
 
 def test_bits_raise_the_value():
     values = [
-        judge(Homogeneous(0.0, -7.0, bits), problem(spread())).log_value for bits in (0, 1, 10, 1000, 1e6)
+        risk_bound(NormComplexity(0.0, -7.0, bits), problem(spread())).log_value for bits in (0, 1, 10, 1000, 1e6)
     ]
     assert values == sorted(values) and len(set(values)) == 5
 
@@ -298,18 +298,18 @@ def test_the_mask_is_free_only_when_it_did_not_see_the_data():
         prices[origin] = price(given, masked_structure(origin))
     assert prices["independent"]["mask"] == 0.0 < prices["data"]["mask"]
     assert prices["data"]["structure"] == prices["independent"]["structure"] == 1.0
-    assert evaluate(registry["peeling"], given).judged.terms["bits"]["structure"] == 1.0
+    assert evaluate(registry["peeling"], given).risk.terms["bits"]["structure"] == 1.0
 
 
 def test_without_data_the_bound_is_on_the_excess():
     given = problem(None)
-    judged = judge(Homogeneous(0.0, -7.0), given)
-    assert judged.margin == pytest.approx(1.0)
-    assert judged.terms["margin_error"] is None
+    risk = risk_bound(NormComplexity(0.0, -7.0), given)
+    assert risk.margin == pytest.approx(1.0)
+    assert risk.terms["margin_error"] is None
     kept = replace(
         given, margins=torch.full((100,), 2.0).double(), settings=replace(given.settings, margin=1.0)
     )
-    assert judge(Homogeneous(0.0, -7.0), kept).log_value == judged.log_value
+    assert risk_bound(NormComplexity(0.0, -7.0), kept).log_value == risk.log_value
 
 
 def test_energies_are_those_of_the_arrays():
@@ -318,7 +318,7 @@ def test_energies_are_those_of_the_arrays():
 
 
 def test_cheap_grid_points_are_tried_besides_those_next_to_margins():
-    found = judge(Homogeneous(math.log(2.0), math.log(1e-2)), problem([3.0] * 100))
+    found = risk_bound(NormComplexity(math.log(2.0), math.log(1e-2)), problem([3.0] * 100))
     at_zero = 4 * 0.01 + confidence(0.05, log2_weight(0), 100)
     assert math.exp(found.log_value) <= at_zero * (1 + 1e-9)
     assert found.margin == pytest.approx(2.0)

@@ -16,8 +16,8 @@ from twins import Sketch, mlp, problem_for, sample
 
 from boundcalc.bounds.catalogue import registry
 from boundcalc.bounds.evaluate import evaluate, evaluate_all
-from boundcalc.bounds.outcome import Homogeneous
-from boundcalc.bounds.risk import judge
+from boundcalc.bounds.outcome import NormComplexity
+from boundcalc.bounds.risk import risk_bound
 from boundcalc.empirical.datasets import open_data
 from boundcalc.empirical.energies import declared
 from boundcalc.empirical.measure import measure
@@ -47,7 +47,7 @@ def scaled(network, *powers):
 def log_complexities(problem):
     results = evaluate_all(registry.values(), problem)
     return {
-        name: results[name].judged.log_complexity for name in THEOREMS if results[name].judged is not None
+        name: results[name].risk.log_complexity for name in THEOREMS if results[name].risk is not None
     }
 
 
@@ -118,8 +118,8 @@ def test_a_small_bias_that_the_next_layer_makes_large(name):
         ]
         return problem_for(Network(tuple(nodes), "test", network.input_shape), x, spectral=True)
 
-    before = evaluate(registry[name], constants(1.0, 1.0)).judged.log_complexity
-    after = evaluate(registry[name], constants(1e-200, 1e150)).judged.log_complexity
+    before = evaluate(registry[name], constants(1.0, 1.0)).risk.log_complexity
+    after = evaluate(registry[name], constants(1e-200, 1e150)).risk.log_complexity
     assert after >= before - 50 * math.log(10) - 1
 
 
@@ -198,7 +198,7 @@ def test_no_sample_has_a_margin_that_float64_does_not_hold(log_rho):
     margins = torch.full((1000,), 1e306, dtype=torch.float64)
     problem = problem_for(mlp((3, 2), 0), sample(mlp((3, 2), 0), 5), margins)
     problem = replace(problem, energies=replace(problem.energies, m=10**9))
-    judged = judge(Homogeneous(log_rho, -30.0), problem)
-    assert judged.margin <= sys.float_info.max
-    needed = log_rho - math.log(judged.margin)
-    assert judged.terms["margin_error"] == 1.0 or judged.log_value >= math.log(4) + needed - 30.0 - 1e-6
+    risk = risk_bound(NormComplexity(log_rho, -30.0), problem)
+    assert risk.margin <= sys.float_info.max
+    needed = log_rho - math.log(risk.margin)
+    assert risk.terms["margin_error"] == 1.0 or risk.log_value >= math.log(4) + needed - 30.0 - 1e-6

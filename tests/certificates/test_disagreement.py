@@ -14,7 +14,7 @@ from boundcalc.bounds.disagreement import FIRST, Pair, disagreements
 from boundcalc.bounds.normalization import Normalization
 from boundcalc.bounds.outcome import AtDelta
 from boundcalc.bounds.problem import Problem, Settings
-from boundcalc.bounds.risk import judge
+from boundcalc.bounds.risk import risk_bound
 from boundcalc.certificates.pick.claim import Counted
 from boundcalc.empirical.columns import ArrayColumn
 from boundcalc.empirical.energies import Energies
@@ -114,7 +114,7 @@ def test_the_networks_own_normalization_costs_nothing_here() -> None:
     settings = Settings(normalization=Normalization((0.1307, 0.3081)))
     problem = Problem(network, energies, None, settings)
     values = [
-        judge(AtDelta(lambda delta: delta, any_normalization=free), problem).log_value
+        risk_bound(AtDelta(lambda delta: delta, any_normalization=free), problem).log_value
         for free in (True, False)
     ]
     assert math.exp(values[0]) == pytest.approx(0.05)

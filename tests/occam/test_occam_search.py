@@ -16,7 +16,7 @@ from torch import nn
 import boundcalc
 from boundcalc.bounds.occam import compute
 from boundcalc.bounds.problem import Problem, Settings
-from boundcalc.bounds.risk import judge
+from boundcalc.bounds.risk import risk_bound
 from boundcalc.empirical.datasets import open_data
 from boundcalc.empirical.measure import measure
 from boundcalc.errors import NotCovered
@@ -160,12 +160,12 @@ def test_the_verdict_is_the_best_stage():
         network, measured.energies, measured.margins, Settings(DELTA, passes=0), split=data.train
     )
     outcome = compute(problem)
-    judged = judge(outcome, problem)
+    risk = risk_bound(outcome, problem)
     best = min(certificate(w.errors, len(y), w.bits, DELTA) for w in outcome.codewords)
-    assert math.exp(judged.log_value) == pytest.approx(best, rel=1e-12)
-    assert math.exp(judged.log_value) >= best
-    assert judged.coded in outcome.codewords
-    assert judged.terms["stages"].keys() == {"uniform", "graphon"}
+    assert math.exp(risk.log_value) == pytest.approx(best, rel=1e-12)
+    assert math.exp(risk.log_value) >= best
+    assert risk.coded in outcome.codewords
+    assert risk.terms["stages"].keys() == {"uniform", "graphon"}
 
 
 def test_a_reference_is_tried_and_coded():

@@ -13,7 +13,7 @@ from theory.test_mutations import MUTATIONS
 from twins import Sketch, sample
 
 from boundcalc import testing
-from boundcalc.bounds import Bound, Homogeneous
+from boundcalc.bounds import Bound, NormComplexity
 from boundcalc.bounds.peeling import dense_structure
 from boundcalc.bounds.peeling.norms import L2
 from boundcalc.testing import ordering
@@ -24,7 +24,7 @@ def of_weights(log_rho: Callable, log_unit: Callable = lambda problem: 0.0) -> B
 
     def compute(subject):
         weights = [layer.weight for layer in subject.network.layers()]
-        return Homogeneous(float(log_rho(weights)), log_unit(subject))
+        return NormComplexity(float(log_rho(weights)), log_unit(subject))
 
     return Bound("own", "F", "published", "here", (), compute)
 

@@ -16,7 +16,7 @@ from subjects import NETWORKS, problem
 from twins import Sketch, sample
 
 from boundcalc import testing
-from boundcalc.bounds import Bound, Homogeneous, registry
+from boundcalc.bounds import Bound, NormComplexity, registry
 from boundcalc.errors import NotCovered
 from boundcalc.network.load import from_checkpoint
 from boundcalc.occam.codeword import plan_of
@@ -212,14 +212,14 @@ def test_a_users_own_bound():
 
     def compute(subject):
         outcome = registry["path_norm"].compute(subject)
-        return Homogeneous(outcome.log_rho, outcome.log_unit + 0.1)
+        return NormComplexity(outcome.log_rho, outcome.log_unit + 0.1)
 
     own = Bound("mine", "F", "published", "here", (), compute)
     testing.check_rescaling(own, problem("with biases"))
     testing.check_mask_inclusion(own, problem("with biases"))
 
     def worse(subject):
-        return Homogeneous(float(next(subject.network.layers()).weight.norm()), 0.0)
+        return NormComplexity(float(next(subject.network.layers()).weight.norm()), 0.0)
 
     with pytest.raises(AssertionError, match="worse: rescaling single units moves log complexity"):
         testing.check_rescaling(Bound("worse", "F", "published", "here", (), worse), problem("perceptron"))

@@ -8,7 +8,7 @@ import pytest
 import torch
 from subjects import ALL, bounds, problem
 
-from boundcalc.bounds import Bound, Homogeneous, registry
+from boundcalc.bounds import Bound, NormComplexity, registry
 from boundcalc.errors import NotCovered
 from boundcalc.testing import check_peeling_paths, check_rounds_up, check_symbolic_form, mlp, problem_of
 from boundcalc.theory.symbolic import NotFilled
@@ -71,7 +71,7 @@ def test_a_number_below_its_formula_is_found():
 
     def lower(subject):
         outcome = bound.compute(subject)
-        return Homogeneous(outcome.log_rho, outcome.log_unit - 1e-11, outcome.bits, outcome.terms)
+        return NormComplexity(outcome.log_rho, outcome.log_unit - 1e-11, outcome.bits, outcome.terms)
 
     low = Bound("golowich2018_fro", "F", "theorem", "", (), lower)
     check_symbolic_form(low, problem("perceptron"))

@@ -8,8 +8,8 @@ import re
 import pytest
 from subjects import ALL, problem
 
-from boundcalc.bounds import Bound, Homogeneous, registry
-from boundcalc.bounds.risk import judge
+from boundcalc.bounds import Bound, NormComplexity, registry
+from boundcalc.bounds.risk import risk_bound
 from boundcalc.cli.main import main
 from boundcalc.errors import NotCovered, UsageError
 from boundcalc.theory.explain import explain, find_bound, number, upper
@@ -100,13 +100,13 @@ def test_printed_numbers_are_not_below_what_was_computed(network):
     subject = problem(network)
     for name, bound in registry.items():
         try:
-            judged = judge(bound.compute(subject), subject)
+            risk = risk_bound(bound.compute(subject), subject)
         except NotCovered:
             continue
         text = render(explain(bound, subject), "text")
         for words, log_value in (
-            ("complexity", judged.log_complexity),
-            (r"(?:claimed )?bound on (?:the error|err - err_gamma\(S\)) of[^\d]*", judged.log_value),
+            ("complexity", risk.log_complexity),
+            (r"(?:claimed )?bound on (?:the error|err - err_gamma\(S\)) of[^\d]*", risk.log_value),
         ):
             if math.isfinite(log_value):
                 shown = re.search(rf"\n{words} +(\S+)", text)
@@ -115,8 +115,8 @@ def test_printed_numbers_are_not_below_what_was_computed(network):
                     continue
                 assert math.exp(log_value) <= float(shown[1]) <= math.exp(log_value) * (1 + 1e-5), name
         for key, words in (("complexity_term", "complexity term"), ("confidence_term", "confidence term")):
-            if judged.terms.get(key) is not None:
-                assert float(re.search(rf"\n{words} +(\S+)", text)[1]) >= judged.terms[key], name
+            if risk.terms.get(key) is not None:
+                assert float(re.search(rf"\n{words} +(\S+)", text)[1]) >= risk.terms[key], name
 
 
 def test_rounding_upwards():
@@ -129,7 +129,7 @@ def test_rounding_upwards():
 
 def test_a_third_partys_bound_has_no_form():
     own = Bound(
-        "theirs", "F", "published", "Their paper 2026", ("a sample",), lambda p: Homogeneous(0.0, -1.0)
+        "theirs", "F", "published", "Their paper 2026", ("a sample",), lambda p: NormComplexity(0.0, -1.0)
     )
     text = render(explain(own, problem("perceptron")), "text")
     assert "no symbolic form" in text

@@ -12,7 +12,7 @@ import torch
 
 from boundcalc.bounds.catalogue import Bound, registry
 from boundcalc.bounds.classes import FROBENIUS, SPECTRAL_ROWS, Scale, parts_of
-from boundcalc.bounds.outcome import Formula, Homogeneous, PostHoc
+from boundcalc.bounds.outcome import Formula, NormComplexity, LossComplexity
 from boundcalc.bounds.peeling import norms as peeling_norms
 from boundcalc.bounds.risk import margin_error
 from boundcalc.errors import DataError
@@ -43,9 +43,9 @@ def broken(name, log_change):
     def compute(problem):
         outcome = bound.compute(problem)
         change = log_change(problem)
-        if isinstance(outcome, Homogeneous):
+        if isinstance(outcome, NormComplexity):
             return replace(outcome, log_unit=outcome.log_unit + change)
-        if isinstance(outcome, PostHoc):
+        if isinstance(outcome, LossComplexity):
             return replace(outcome, log_complexity=lambda *given: outcome.log_complexity(*given) + change)
         return replace(outcome, log_complexity=lambda given: outcome.log_complexity(given) + change)
 
@@ -186,7 +186,7 @@ def spectral_product(problem):
     """A wrong theorem: products of spectral norms alone, for any number of outputs."""
     chain = problem.toeplitz()
     log_rho = sum(math.log(norm) for norm in chain.spectral)
-    return Homogeneous(log_rho, 0.5 * math.log(problem.energies.frobenius_squared) - samples(problem))
+    return NormComplexity(log_rho, 0.5 * math.log(problem.energies.frobenius_squared) - samples(problem))
 
 
 def _spectral_number(networks, terms):

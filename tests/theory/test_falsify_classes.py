@@ -12,7 +12,7 @@ from boundcalc.bounds.candidates import Architecture
 from boundcalc.bounds.catalogue import registry
 from boundcalc.bounds.classes import Balls, Scale, parts_of
 from boundcalc.bounds.evaluate import evaluate
-from boundcalc.bounds.outcome import Homogeneous
+from boundcalc.bounds.outcome import NormComplexity
 from boundcalc.network.forward import run
 from boundcalc.theory.falsify import measured
 from boundcalc.theory.falsify_ascent import Effort, _Balls, attackable, reach, target
@@ -49,7 +49,7 @@ def test_the_class_has_the_number_that_the_bound_computes(bound):
     for case in CASES:
         problem = case.problem()
         outcome = evaluate(bound, problem).outcome
-        if not isinstance(outcome, Homogeneous):
+        if not isinstance(outcome, NormComplexity):
             continue
         number = float(bound.hypotheses.log_number(Architecture(problem.network).own(), outcome.terms))
         overlapping = any(step["op"] == "avg" and step["stride"] == 1 for step in case.blueprint.steps)
@@ -143,7 +143,7 @@ def test_cases_come_back_from_their_plain_values():
         again = Case.of(case.to_dict())
         assert again.words == case.words and torch.equal(again.x, case.x)
         for name in registry:
-            first, second = (evaluate(registry[name], one.problem()).judged for one in (case, again))
+            first, second = (evaluate(registry[name], one.problem()).risk for one in (case, again))
             assert (first is None) == (second is None)
             assert (
                 first is None

@@ -15,7 +15,7 @@ import torch
 
 from boundcalc.bounds.catalogue import Bound, register
 from boundcalc.bounds.classes import PEELED
-from boundcalc.bounds.outcome import Homogeneous, Margins, Terms
+from boundcalc.bounds.outcome import NormComplexity, Margins, Terms
 from boundcalc.bounds.peeling.kernels import Kernels, Structure
 from boundcalc.bounds.peeling.search import (
     SEARCHED_APART,
@@ -80,7 +80,7 @@ def _finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def sharp_outcome(problem: Problem, structure: Structure, found: Found) -> Homogeneous:
+def sharp_outcome(problem: Problem, structure: Structure, found: Found) -> NormComplexity:
     """Return the sharper theorem for one structure with everything it chose."""
     prices = price(problem, structure)
     outputs, margins = found.outputs, found.margins
@@ -105,13 +105,13 @@ def sharp_outcome(problem: Problem, structure: Structure, found: Found) -> Homog
         "bits": prices,
         "mask_origin": problem.settings.mask_origin,
     }
-    return Homogeneous(
+    return NormComplexity(
         outputs.log_rho, found.sharp_outputs.log_outputs, sum(prices.values()), terms,
         margins=Margins(margins.log_rho, found.sharp_margins.log_margins),
     )  # fmt: skip
 
 
-def published_outcome(problem: Problem, structure: Structure, walk: Walk, constant: float) -> Homogeneous:
+def published_outcome(problem: Problem, structure: Structure, walk: Walk, constant: float) -> NormComplexity:
     """Return the published theorem for one structure with everything it chose."""
     prices = price(problem, structure, published=True)
     terms: Terms = {
@@ -126,16 +126,16 @@ def published_outcome(problem: Problem, structure: Structure, walk: Walk, consta
         "constant": constant,
         "bits": prices,
     }
-    return Homogeneous(walk.log_rho, walk.log_unit(problem.energies.m), sum(prices.values()), terms)
+    return NormComplexity(walk.log_rho, walk.log_unit(problem.energies.m), sum(prices.values()), terms)
 
 
-def compute(problem: Problem) -> Homogeneous:
+def compute(problem: Problem) -> NormComplexity:
     """Return the better of the masked and the dense structure; the choice costs 1 bit.
 
     Raises:
         NotCovered: an operation outside the theorem, with its layer.
     """
-    from boundcalc.bounds.risk import judge
+    from boundcalc.bounds.risk import risk_bound
 
     structures = dense_structure(), masked_structure(problem.settings.mask_origin)
     positions = positions_for(problem.network)
@@ -145,7 +145,7 @@ def compute(problem: Problem) -> Homogeneous:
     candidates = [
         sharp_outcome(problem, structure, each) for structure, each in zip(structures, found, strict=True)
     ]
-    chosen, other = sorted(candidates, key=lambda outcome: judge(outcome, problem).log_value)
+    chosen, other = sorted(candidates, key=lambda outcome: risk_bound(outcome, problem).log_value)
     alternative = {
         "structure": other.terms["structure"],
         "log10_complexity": shown_log10(log_product([other.log_rho, other.log_unit])),
@@ -160,9 +160,9 @@ def compute(problem: Problem) -> Homogeneous:
 
 def _published(
     problem: Problem, structures: Sequence[Structure], kernels: list[Kernels], found: list[Found]
-) -> tuple[Homogeneous | None, str]:
+) -> tuple[NormComplexity | None, str]:
     """Return the better structure of the published form, or why it does not cover the network."""
-    from boundcalc.bounds.risk import judge
+    from boundcalc.bounds.risk import risk_bound
 
     outcomes = []
     large = problem.network.parameters > SEARCHED_APART
@@ -173,7 +173,7 @@ def _published(
             outcomes.append(published_outcome(problem, structure, walk, constant))
     except NotCovered as error:
         return None, f"not covered: {error}"
-    return min(outcomes, key=lambda outcome: judge(outcome, problem).log_value), ""
+    return min(outcomes, key=lambda outcome: risk_bound(outcome, problem).log_value), ""
 
 
 PEELING = register(

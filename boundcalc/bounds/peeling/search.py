@@ -219,7 +219,7 @@ class Found:
         return log_product([self.margins.log_rho, self.sharp_margins.log_margins])
 
 
-_Judged = tuple[float, Walk, Sharp]
+_Priced = tuple[float, Walk, Sharp]
 
 
 class SharpSearch:
@@ -273,15 +273,15 @@ class SharpSearch:
 
     def _best(
         self, network: Network, t: float, split: dict[str, Choice] | None, *, last: bool = False
-    ) -> _Judged:
+    ) -> _Priced:
         """Return the best walk by the complexity of the margins, over all norms of the output unless `last` is given."""
-        judged = [self._judge(network, walk, t) for walk in self._walks(network, t, split, last=last)]
-        return min(judged, key=lambda each: each[0])
+        priced = [self._priced(network, walk, t) for walk in self._walks(network, t, split, last=last)]
+        return min(priced, key=lambda each: each[0])
 
     def _outputs(self, t: float, split: dict[str, Choice]) -> tuple[Walk, Sharp]:
         network = self._problem.network
-        judged = [self._judge(network, walk, t)[1:] for walk in self._walks(network, t, split)]
-        return min(judged, key=lambda each: log_product([each[0].log_rho, each[1].log_outputs]))
+        priced = [self._priced(network, walk, t)[1:] for walk in self._walks(network, t, split)]
+        return min(priced, key=lambda each: log_product([each[0].log_rho, each[1].log_outputs]))
 
     def _walks(
         self, network: Network, t: float, split: dict[str, Choice] | None, *, last: bool = False
@@ -289,7 +289,7 @@ class SharpSearch:
         rules = self._rules if split is None or last else _FreeOutput(self._k)
         return Walker(network, self._setting, self._kernels, t, rules).walks(split)
 
-    def _judge(self, network: Network, walk: Walk, t: float) -> _Judged:
+    def _priced(self, network: Network, walk: Walk, t: float) -> _Priced:
         sample = Sample(self._problem.energies, t)
         readers = [layer.name for layer in network.layers() if layer.inputs[0] == 0]
         key = tuple((name, walk.split[name].group, walk.split[name].norm.name) for name in readers)

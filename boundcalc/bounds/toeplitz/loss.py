@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from boundcalc.bounds.distances import origin, unbiased
-from boundcalc.bounds.outcome import PostHoc, Terms
+from boundcalc.bounds.outcome import LossComplexity, Terms
 from boundcalc.bounds.problem import Chain, Problem
 from boundcalc.bounds.toeplitz.covering import Covers, Shares
 from boundcalc.bounds.toeplitz.reach import Numbers, largest, log_gains, log_norm, log_radii
@@ -127,9 +127,9 @@ def evaluate(
     numbers: dict[str, float],
     atoms: Mapping[str, int],
     shares: Shares,
-    published: PostHoc | None,
+    published: LossComplexity | None,
     **terms: Any,
-) -> PostHoc:
+) -> LossComplexity:
     """Return the outcome of a bound by covers of the layers.
 
     Args:
@@ -156,7 +156,7 @@ def evaluate(
         "atoms": dict(atoms),
         **terms,
     }
-    return PostHoc(numbers, log_complexity, terms=ingredients, published=published)
+    return LossComplexity(numbers, log_complexity, terms=ingredients, published=published)
 
 
 class Latest:

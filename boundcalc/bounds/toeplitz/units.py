@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from boundcalc.bounds.outcome import Homogeneous, Margins, Terms
+from boundcalc.bounds.outcome import NormComplexity, Margins, Terms
 from boundcalc.bounds.prices import CONSTANTS, absent_bits, constant_bits
 from boundcalc.bounds.problem import Chain, Problem
 from boundcalc.bounds.toeplitz.reach import largest, log_norm
@@ -198,7 +198,7 @@ MODERATE = 300.0
 """Logs of sizes up to which weights and biases are added up unit by unit."""
 
 
-def product(problem: Problem, form: Form, mean: Mean, published: Homogeneous | None) -> Homogeneous:
+def product(problem: Problem, form: Form, mean: Mean, published: NormComplexity | None) -> NormComplexity:
     """Return a bound by the size of the outputs, with the best t of the grid; margins have a t of their own.
 
     With the form fro the outputs' own sizes are combined by Cauchy-Schwarz, with 1inf they are added up; margins are bounded apart
@@ -240,7 +240,7 @@ def product(problem: Problem, form: Form, mean: Mean, published: Homogeneous | N
         "bits": bits,
     }
     margins = Margins(units.log_margin_size(log_margin_t), units.log_margin_unit(log_margin_t))
-    return Homogeneous(
+    return NormComplexity(
         units.log_size(log_t), units.log_unit(log_t), math.fsum(bits.values()), terms, margins=margins, published=published
     )  # fmt: skip
 

@@ -14,13 +14,13 @@ certified, differing = Symbol("e_h", positive=True), Symbol("p", positive=True)
 
 
 def _paid(evaluation: Evaluation) -> float:
-    terms = evaluation.judged.terms
+    terms = evaluation.risk.terms
     return float(terms["choice_bits"] + terms["normalization_bits"])
 
 
 def fill_pick(evaluation: Evaluation) -> Filled:
     """Take the size of the compression, and the middle of the sample sizes among which delta is shared."""
-    terms = evaluation.judged.terms
+    terms = evaluation.risk.terms
     size, samples = terms["size"], terms["samples"]
     sizes = range(samples)[weighted(samples)]
     middle = max(size, sizes[len(sizes) // 2])
@@ -34,7 +34,7 @@ def fill_pick(evaluation: Evaluation) -> Filled:
 
 def fill_holdout(evaluation: Evaluation) -> Filled:
     """Take the number of examples that certify."""
-    terms = evaluation.judged.terms
+    terms = evaluation.risk.terms
     values = {
         N: exact(terms["samples"]), bits: exact(_paid(evaluation)), delta: exact(evaluation.problem.settings.delta)
     }  # fmt: skip
@@ -43,7 +43,7 @@ def fill_holdout(evaluation: Evaluation) -> Filled:
 
 def fill_disagreement(evaluation: Evaluation) -> Filled:
     """Take both parts of the sum."""
-    terms = evaluation.judged.terms
+    terms = evaluation.risk.terms
     values = {certified: exact(terms["certified_error"]), differing: exact(terms["disagreement_bound"])}
     notes = (f"{terms['disagreements']} disagreements on {terms['unlabelled']} unlabelled examples",)
     return Filled((), values, notes=notes)

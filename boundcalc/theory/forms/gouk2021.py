@@ -7,7 +7,7 @@ from sympy import Expr, IndexedBase, Product
 
 from boundcalc.bounds.distances import names_of, start_of
 from boundcalc.bounds.gouk2021 import log_row
-from boundcalc.bounds.outcome import PostHocClass
+from boundcalc.bounds.outcome import ClassComplexity
 from boundcalc.bounds.toeplitz.scale import FRO, ONE_INF, contractions
 from boundcalc.bounds.toeplitz.scale import Form as Norm
 from boundcalc.bounds.toeplitz.units import Bottom
@@ -38,7 +38,7 @@ FORMULA = sum_of(D[l] * Product(B[k], (k, 1, l - 1)) * Z[l] * Product(N[k], (k, 
 
 def _filled(evaluation: Evaluation, norm: Norm) -> Filled:
     outcome, problem = evaluation.outcome, evaluation.problem
-    assert isinstance(outcome, PostHocClass)
+    assert isinstance(outcome, ClassComplexity)
     try:
         chain = problem.plain_chain()
     except NotCovered as error:

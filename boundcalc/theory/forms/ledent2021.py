@@ -7,7 +7,7 @@ import math
 from sympy import IndexedBase, Max, Symbol, log, sqrt
 
 from boundcalc.bounds.distances import names_of
-from boundcalc.bounds.outcome import PostHoc
+from boundcalc.bounds.outcome import LossComplexity
 from boundcalc.norms.kernels import pooling
 from boundcalc.theory.forms.bartlett2017 import LOSS
 from boundcalc.theory.forms.notation import (
@@ -45,7 +45,7 @@ def fill(evaluation: Evaluation) -> Filled:
         NotFilled: the network is no chain without biases.
     """
     outcome = evaluation.outcome
-    assert isinstance(outcome, PostHoc)
+    assert isinstance(outcome, LossComplexity)
     if outcome.terms["extended"]:
         raise NotFilled("the formula is written out for chains without biases")
     chain = evaluation.problem.toeplitz()

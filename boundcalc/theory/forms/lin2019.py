@@ -6,7 +6,7 @@ from sympy import IndexedBase, Product, Rational, sqrt
 
 from boundcalc.bounds.distances import names_of
 from boundcalc.bounds.lin2019 import steps_of_kernel
-from boundcalc.bounds.outcome import PostHoc
+from boundcalc.bounds.outcome import LossComplexity
 from boundcalc.theory.forms.bartlett2017 import LOSS
 from boundcalc.theory.forms.notation import (
     FALLS_IN_M,
@@ -43,7 +43,7 @@ def fill(evaluation: Evaluation) -> Filled:
         NotFilled: the network is no chain without biases.
     """
     outcome = evaluation.outcome
-    assert isinstance(outcome, PostHoc)
+    assert isinstance(outcome, LossComplexity)
     if outcome.terms["extended"]:
         raise NotFilled("the formula is written out for chains without biases")
     chain = evaluation.problem.toeplitz()

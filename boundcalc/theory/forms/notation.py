@@ -8,7 +8,7 @@ from fractions import Fraction
 import sympy
 from sympy import Expr, IndexedBase, Rational, Symbol, sqrt
 
-from boundcalc.bounds.outcome import PostHoc, PostHocClass
+from boundcalc.bounds.outcome import LossComplexity, ClassComplexity
 from boundcalc.bounds.problem import Problem
 from boundcalc.theory.symbolic import DEPTH, INDEX, Evaluation, NotFilled, Promise
 from boundcalc.theory.symbolic_interval import Interval
@@ -113,11 +113,11 @@ def margin(evaluation: Evaluation) -> dict[Expr, Interval]:
     """Return gamma.
 
     Raises:
-        NotFilled: no margin was judged.
+        NotFilled: no margin was chosen.
     """
-    if evaluation.judged.margin is None:
+    if evaluation.risk.margin is None:
         raise NotFilled("no margin")
-    return {gamma: exact(evaluation.judged.margin)}
+    return {gamma: exact(evaluation.risk.margin)}
 
 
 def by_layer(base: IndexedBase, values: Sequence[Interval]) -> dict[Expr, Interval]:
@@ -140,7 +140,7 @@ def recorded(evaluation: Evaluation, key: str) -> dict[str, float]:
     return dict(found)
 
 
-def post_hoc(outcome: PostHoc | PostHocClass, names: Sequence[str], **bases: IndexedBase) -> dict[str, Expr]:
+def post_hoc(outcome: LossComplexity | ClassComplexity, names: Sequence[str], **bases: IndexedBase) -> dict[str, Expr]:
     """Return name -> symbol for the post-hoc numbers of an outcome: ``kind=base`` for ``"kind.NAME"``."""
     return {
         f"{kind}.{name}": base[index]
@@ -150,6 +150,6 @@ def post_hoc(outcome: PostHoc | PostHocClass, names: Sequence[str], **bases: Ind
     }
 
 
-def at_numbers(outcome: PostHoc | PostHocClass, numbers: Mapping[str, Expr]) -> dict[Expr, Interval]:
+def at_numbers(outcome: LossComplexity | ClassComplexity, numbers: Mapping[str, Expr]) -> dict[Expr, Interval]:
     """Return symbol -> exp of the recorded logarithm, which is exact."""
     return {symbol: exp_of(outcome.numbers[name]) for name, symbol in numbers.items()}

@@ -12,7 +12,7 @@ bits = Symbol("bits", positive=True)
 
 def fill(evaluation: Evaluation) -> Filled:
     """Take the length of the best codeword."""
-    terms, problem = evaluation.judged.terms, evaluation.problem
+    terms, problem = evaluation.risk.terms, evaluation.problem
     price = terms["normalization_bits"]
     values = {
         m: exact(problem.energies.m), delta: exact(problem.settings.delta), bits: exact(terms["bits"]) + exact(price),

@@ -6,7 +6,7 @@ import math
 
 from sympy import Symbol
 
-from boundcalc.bounds.outcome import Homogeneous
+from boundcalc.bounds.outcome import NormComplexity
 from boundcalc.theory.forms.notation import exact, exp_of, grows, m, meanings
 from boundcalc.theory.symbolic import Evaluation, Filled, Form, NotFilled, Promise
 
@@ -20,7 +20,7 @@ def fill(evaluation: Evaluation) -> Filled:
         NotFilled: no input has energy.
     """
     outcome = evaluation.outcome
-    assert isinstance(outcome, Homogeneous)
+    assert isinstance(outcome, NormComplexity)
     log_z = outcome.terms["log_moment"]
     if log_z is None or outcome.log_rho == -math.inf:
         raise NotFilled("the network is 0, and so is the bound")

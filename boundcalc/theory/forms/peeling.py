@@ -6,7 +6,7 @@ import math
 
 from sympy import Expr, Symbol, pi, sqrt
 
-from boundcalc.bounds.outcome import Homogeneous
+from boundcalc.bounds.outcome import NormComplexity
 from boundcalc.theory.forms.notation import C, exact, exp_of, grows, m, meanings
 from boundcalc.theory.symbolic import Evaluation, Filled, Form, NotFilled, Promise
 from boundcalc.theory.symbolic_interval import Interval
@@ -23,7 +23,7 @@ def fill(evaluation: Evaluation) -> Filled:
     """
     terms, problem = evaluation.outcome.terms, evaluation.problem
     outcome = evaluation.outcome
-    assert isinstance(outcome, Homogeneous)
+    assert isinstance(outcome, NormComplexity)
     moments = terms["log_moments"]
     if moments["z"] is None or outcome.log_rho == -math.inf:
         raise NotFilled("the network is 0, and so is the bound")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from boundcalc.bounds.problem import Problem
+from boundcalc.bounds.bound_inputs import BoundInputs
 from boundcalc.checkpoint import from_state_dict, read
 from boundcalc.checkpoint.types import Checkpoint
 from boundcalc.empirical.energies import Energies, declared
@@ -163,7 +163,7 @@ def _looked_over(findings: Findings, clock: Clock) -> Findings:
 
 def problem_of(
     checkpoint: Checkpoint, options: Options, progress: Progress | None = None, *, spectral: bool = True
-) -> Problem:
+) -> BoundInputs:
     """Return what bounds are computed from, without computing one.
 
     Args:

@@ -25,7 +25,7 @@ from boundcalc.bounds.classes import SPECTRAL_ROWS
 from boundcalc.bounds.distances import REFERENCE, SPECTRAL, capacities, log_rms, moved, names_of, start_of
 from boundcalc.bounds.outcome import LossComplexity
 from boundcalc.bounds.prices import CONSTANTS, constant_bits
-from boundcalc.bounds.problem import Chain, Problem
+from boundcalc.bounds.bound_inputs import Chain, BoundInputs
 from boundcalc.bounds.toeplitz.covering import by_distance
 from boundcalc.bounds.toeplitz.loss import GRAPH, biases, evaluate, measured
 from boundcalc.bounds.toeplitz.steps import Block, Layer
@@ -54,7 +54,7 @@ def log_as_published(log_capacities: Sequence[float], entries: int, m: int) -> f
 # ---------------------------------------------------------------------------------------- any graph
 
 
-def distance(problem: Problem, chain: Chain, step: Layer) -> float:
+def distance(problem: BoundInputs, chain: Chain, step: Layer) -> float:
     """Return the log of ||A^l - A^l_0||_{2,1}, from above."""
     known = start_of(problem, step.link.layer) is not None
     rows = rows_of(step.link, moved(problem, step.link.layer)) if known else chain.rows[step.place]
@@ -77,7 +77,7 @@ def columns(step: Layer) -> int:
     return layer.weight.shape[1] * layer.groups * area
 
 
-def compute(problem: Problem) -> LossComplexity:
+def compute(problem: BoundInputs) -> LossComplexity:
     """Evaluate the bound.
 
     Raises:
@@ -100,7 +100,7 @@ def _finite_by_layer(names: Sequence[str], norms: Sequence[float]) -> dict[str, 
 # ---------------------------------------------------------------------------------------- as published
 
 
-def _published(problem: Problem) -> LossComplexity | None:
+def _published(problem: BoundInputs) -> LossComplexity | None:
     """Return the bound as published with the best t of the grid; None where the network is no chain."""
     try:
         chain = problem.plain_chain()
@@ -130,7 +130,7 @@ def _published(problem: Problem) -> LossComplexity | None:
     )  # fmt: skip
 
 
-def _distance_with_constant(problem: Problem, chain: Chain, index: int, t: float) -> Size:
+def _distance_with_constant(problem: BoundInputs, chain: Chain, index: int, t: float) -> Size:
     """Return ||A~^l - A~^l_0||_{2,1}, from above."""
     link = chain.links[index]
     layer = link.layer

@@ -10,7 +10,7 @@ from pkgutil import iter_modules
 
 from boundcalc.bounds.classes import Hypotheses
 from boundcalc.bounds.outcome import Outcome
-from boundcalc.bounds.problem import Problem
+from boundcalc.bounds.bound_inputs import BoundInputs
 
 KINDS = ("F", "loss", "certificate", "score")
 STATUSES = ("theorem", "published", "refuted", "score")
@@ -51,7 +51,7 @@ class Bound:
     status: str
     source: str
     assumptions: tuple[str, ...]
-    compute: Callable[[Problem], Outcome]
+    compute: Callable[[BoundInputs], Outcome]
     toeplitz: bool = False
     spectral: bool = False
     remark: str = ""

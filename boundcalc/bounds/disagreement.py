@@ -22,7 +22,7 @@ import torch
 
 from boundcalc.bounds.catalogue import Bound, register
 from boundcalc.bounds.outcome import AtDelta
-from boundcalc.bounds.problem import Problem
+from boundcalc.bounds.bound_inputs import BoundInputs
 from boundcalc.certificates import overlap, test_set
 from boundcalc.certificates.evidence import Evidence
 from boundcalc.certificates.held import Held
@@ -80,7 +80,7 @@ class Pair:
         return certified, agreed
 
 
-def compute(problem: Problem) -> AtDelta:
+def compute(problem: BoundInputs) -> AtDelta:
     """Count where the network and those with certificates without a prior differ.
 
     Raises:
@@ -89,7 +89,7 @@ def compute(problem: Problem) -> AtDelta:
     return _through(problem, "none")
 
 
-def compute_holdout(problem: Problem) -> AtDelta:
+def compute_holdout(problem: BoundInputs) -> AtDelta:
     """Count where the network and those whose certificates set a part aside differ.
 
     Raises:
@@ -98,7 +98,7 @@ def compute_holdout(problem: Problem) -> AtDelta:
     return _through(problem, "data-dependent")
 
 
-def _through(problem: Problem, prior: str) -> AtDelta:
+def _through(problem: BoundInputs, prior: str) -> AtDelta:
     evidence = problem.evidence
     if evidence is None or evidence.unlabelled is None:
         raise NotCovered("no unlabelled examples: give --unlabelled DATA")
@@ -155,7 +155,7 @@ def _check_apart(unlabelled: Split, sample: Split | None) -> None:
         )
 
 
-def _pair(problem: Problem, evidence: Evidence, held: Held, own: Split) -> Pair:
+def _pair(problem: BoundInputs, evidence: Evidence, held: Held, own: Split) -> Pair:
     certificate = held.certificate
     assert evidence.unlabelled is not None and evidence.sample is not None
     try:

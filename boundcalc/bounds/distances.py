@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import torch
 
-from boundcalc.bounds.problem import Chain, Problem
+from boundcalc.bounds.bound_inputs import Chain, BoundInputs
 from boundcalc.bounds.toeplitz.steps import Layer
 from boundcalc.errors import NotCovered
 from boundcalc.network.chain import Link
@@ -19,7 +19,7 @@ REFERENCE = "the reference weights do not depend on the sample"
 SPECTRAL = "spectral norms certified from above"
 
 
-def unbiased(problem: Problem) -> Chain:
+def unbiased(problem: BoundInputs) -> Chain:
     """Return the chain of a network without biases.
 
     A bias that is 0 everywhere is none: the class is that of all networks without biases. Where training could have given it
@@ -41,7 +41,7 @@ def names_of(chain: Chain) -> list[str]:
     return [name for name, step in chain.blocks() if isinstance(step, Layer)]
 
 
-def origin(problem: Problem, chain: Chain) -> str:
+def origin(problem: BoundInputs, chain: Chain) -> str:
     """Return from where distances are measured, for the report."""
     known = [f"{link.layer.name}.weight" in problem.reference for link in chain.links]
     if all(known):
@@ -50,12 +50,12 @@ def origin(problem: Problem, chain: Chain) -> str:
     return f"initialisation, {rest}" if any(known) else "zero"
 
 
-def start_of(problem: Problem, layer: Affine) -> torch.Tensor | None:
+def start_of(problem: BoundInputs, layer: Affine) -> torch.Tensor | None:
     """Return the reference of a layer's weight, as its weight; None for zero."""
     return problem.reference.get(f"{layer.name}.weight")
 
 
-def moved(problem: Problem, layer: Affine) -> torch.Tensor:
+def moved(problem: BoundInputs, layer: Affine) -> torch.Tensor:
     """Return K - K_0."""
     start = start_of(problem, layer)
     return layer.weight if start is None else layer.weight - start
@@ -78,7 +78,7 @@ def spectral_numbers(chain: Chain, names: Sequence[str]) -> dict[str, float]:
     }
 
 
-def log_rms(problem: Problem, added: float = 0.0) -> float:
+def log_rms(problem: BoundInputs, added: float = 0.0) -> float:
     """Return log(||X||_F / sqrt m), from above; `added` is a further energy."""
     energies = problem.energies
     per_sample = (energies.frobenius_squared + added) / energies.m

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from boundcalc.bounds.catalogue import Bound
 from boundcalc.bounds.outcome import ERROR, AtDelta, Formula, Outcome, Score
-from boundcalc.bounds.problem import Problem
+from boundcalc.bounds.bound_inputs import BoundInputs
 from boundcalc.bounds.risk import RiskBound, risk_bound
 from boundcalc.errors import NotCovered
 
@@ -37,7 +37,7 @@ class BoundResult:
     blockers: tuple[tuple[str, str], ...] = ()
 
 
-def evaluate(bound: Bound, problem: Problem) -> BoundResult:
+def evaluate(bound: Bound, problem: BoundInputs) -> BoundResult:
     """Compute one bound.
 
     Returns:
@@ -61,7 +61,7 @@ def evaluate(bound: Bound, problem: Problem) -> BoundResult:
     return BoundResult(bound, risk, reason, None, outcome, _assumptions(bound, problem, outcome))
 
 
-def _computed(bound: Bound, problem: Problem) -> Outcome:
+def _computed(bound: Bound, problem: BoundInputs) -> Outcome:
     """Return what a bound computes; a theorem's number that takes delta itself is given what the normalisation leaves of it.
 
     Raises:
@@ -77,11 +77,11 @@ def _computed(bound: Bound, problem: Problem) -> Outcome:
     return bound.compute(replace(problem, settings=replace(problem.settings, delta=left)))
 
 
-def _uncovered(bound: Bound, problem: Problem, why: str) -> BoundResult:
+def _uncovered(bound: Bound, problem: BoundInputs, why: str) -> BoundResult:
     return BoundResult(bound, None, f"not covered: {why}", assumptions=_assumptions(bound, problem, None))
 
 
-def _assumptions(bound: Bound, problem: Problem, outcome: Outcome | None) -> tuple[str, ...]:
+def _assumptions(bound: Bound, problem: BoundInputs, outcome: Outcome | None) -> tuple[str, ...]:
     as_published = isinstance(outcome, Formula) and bound.status != "theorem"
     free = isinstance(outcome, AtDelta) and outcome.any_normalization
     paid = not as_published and not isinstance(outcome, Score) and not free
@@ -89,7 +89,7 @@ def _assumptions(bound: Bound, problem: Problem, outcome: Outcome | None) -> tup
 
 
 def evaluate_all(
-    bounds: Iterable[Bound], problem: Problem, tell: Callable[[str], None] | None = None
+    bounds: Iterable[Bound], problem: BoundInputs, tell: Callable[[str], None] | None = None
 ) -> dict[str, BoundResult]:
     """Compute all bounds and compare each with the best Toeplitz-norm bound.
 
@@ -128,7 +128,7 @@ def _log_at_margin_one(result: BoundResult) -> float | None:
     return None if risk.log_margin is None else risk.log_complexity + risk.log_margin - math.log(2)
 
 
-def _remark(problem: Problem, risk: RiskBound) -> str:
+def _remark(problem: BoundInputs, risk: RiskBound) -> str:
     if risk.bounds is None:
         return ""
     if problem.margins is not None:
@@ -175,7 +175,7 @@ class Together:
     log_value: float
 
 
-def together(results: Iterable[BoundResult], problem: Problem) -> Together | None:
+def together(results: Iterable[BoundResult], problem: BoundInputs) -> Together | None:
     """Judge the theorems about the checkpoint's own error again so that all hold at once; no other network counts.
 
     Args:
@@ -195,7 +195,7 @@ def together(results: Iterable[BoundResult], problem: Problem) -> Together | Non
     return Together(len(asked), name, log_value)
 
 
-def _again(result: BoundResult, problem: Problem) -> float:
+def _again(result: BoundResult, problem: BoundInputs) -> float:
     """Return the log of a bound's value at another delta."""
     outcome = result.outcome
     if outcome is None or isinstance(outcome, Formula):

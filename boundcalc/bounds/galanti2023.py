@@ -15,12 +15,12 @@ import math
 from boundcalc.bounds.catalogue import Bound, register
 from boundcalc.bounds.classes import KERNELS
 from boundcalc.bounds.outcome import EXCESS, Formula
-from boundcalc.bounds.problem import Problem
+from boundcalc.bounds.bound_inputs import BoundInputs
 from boundcalc.norms.kernels import frobenius
 from boundcalc.norms.rounding import LOG2, log_product, log_up, logsumexp, shown, shown_log10
 
 
-def compute(problem: Problem) -> Formula:
+def compute(problem: BoundInputs) -> Formula:
     """Evaluate the released formula.
 
     Raises:

@@ -21,7 +21,7 @@ import math
 from boundcalc.bounds.catalogue import Bound, register
 from boundcalc.bounds.classes import FROBENIUS, L1_INF
 from boundcalc.bounds.outcome import NormComplexity
-from boundcalc.bounds.problem import Problem
+from boundcalc.bounds.bound_inputs import BoundInputs
 from boundcalc.bounds.toeplitz.loss import GRAPH
 from boundcalc.bounds.toeplitz.scale import FRO, ONE_INF
 from boundcalc.bounds.toeplitz.units import BIAS, Bottom, product
@@ -41,7 +41,7 @@ def log_factor_1inf(shape: DimensionFree) -> float:
     )
 
 
-def compute_fro(problem: Problem) -> NormComplexity:
+def compute_fro(problem: BoundInputs) -> NormComplexity:
     """Evaluate the bound by Frobenius norms.
 
     Raises:
@@ -51,7 +51,7 @@ def compute_fro(problem: Problem) -> NormComplexity:
     return product(problem, FRO, Bottom.within_exponential, published)
 
 
-def compute_1inf(problem: Problem) -> NormComplexity:
+def compute_1inf(problem: BoundInputs) -> NormComplexity:
     """Evaluate the bound by l1 norms of rows; as `compute_fro`."""
     published = where_it_applies(lambda: l1_inf(problem, log_factor_1inf))
     return product(problem, ONE_INF, Bottom.within_exponential, published)

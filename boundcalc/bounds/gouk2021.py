@@ -36,7 +36,7 @@ from boundcalc.bounds.classes import AROUND_FROBENIUS, AROUND_L1_INF
 from boundcalc.bounds.distances import REFERENCE, moved, names_of, origin, start_of, unbiased
 from boundcalc.bounds.outcome import ClassComplexity, Terms
 from boundcalc.bounds.prices import CONSTANTS
-from boundcalc.bounds.problem import Problem
+from boundcalc.bounds.bound_inputs import BoundInputs
 from boundcalc.bounds.toeplitz.loss import GRAPH, Latest, bias_moved, by_name
 from boundcalc.bounds.toeplitz.reach import Numbers, largest
 from boundcalc.bounds.toeplitz.scale import FRO, ONE_INF, Form, contractions, log_sizes
@@ -119,7 +119,7 @@ class Differences:
         form: of the norms.
     """
 
-    def __init__(self, problem: Problem, form: Form) -> None:
+    def __init__(self, problem: BoundInputs, form: Form) -> None:
         self.problem, self.form = problem, form
         self.chain = problem.toeplitz().homogeneous(problem.network)
         self.last = self.chain.steps[-1]
@@ -247,7 +247,7 @@ def _trained(step: Block) -> bool:
     return isinstance(step, Layer) or step.trained
 
 
-def compute_1inf(problem: Problem) -> ClassComplexity:
+def compute_1inf(problem: BoundInputs) -> ClassComplexity:
     """Evaluate the bound by l1 norms of rows.
 
     Raises:
@@ -256,12 +256,12 @@ def compute_1inf(problem: Problem) -> ClassComplexity:
     return _evaluate(problem, ONE_INF)
 
 
-def compute_fro(problem: Problem) -> ClassComplexity:
+def compute_fro(problem: BoundInputs) -> ClassComplexity:
     """Evaluate the bound by Frobenius norms; as `compute_1inf`."""
     return _evaluate(problem, FRO)
 
 
-def _evaluate(problem: Problem, form: Form) -> ClassComplexity:
+def _evaluate(problem: BoundInputs, form: Form) -> ClassComplexity:
     around = Differences(problem, form)
     names = list(around.blocks)
     terms: Terms = {
@@ -304,7 +304,7 @@ def log_as_published(
     ])  # fmt: skip
 
 
-def _published(problem: Problem, form: Form) -> ClassComplexity | None:
+def _published(problem: BoundInputs, form: Form) -> ClassComplexity | None:
     try:
         chain = unbiased(problem)
     except NotCovered:

@@ -39,7 +39,7 @@ from boundcalc.bounds.distances import (
     unbiased,
 )
 from boundcalc.bounds.outcome import LossComplexity
-from boundcalc.bounds.problem import Chain, Problem
+from boundcalc.bounds.bound_inputs import Chain, BoundInputs
 from boundcalc.bounds.toeplitz.covering import Shares, by_distance, by_weights
 from boundcalc.bounds.toeplitz.loss import GRAPH, entries, evaluate, measured
 from boundcalc.bounds.toeplitz.steps import Layer
@@ -122,14 +122,14 @@ def log_by_parameters(capacity: list[float], weights: list[int], m: int) -> floa
 # ---------------------------------------------------------------------------------------- any graph
 
 
-def distance(problem: Problem, chain: Chain, step: Layer) -> float:
+def distance(problem: BoundInputs, chain: Chain, step: Layer) -> float:
     """Return the log of ||K^l - K^l_0||_{2,1} times the norm of what feeds the kernel, from above."""
     del chain
     layer = step.link.layer
     return log_kernel_norm(step.link, moved(problem, layer), distance_norm(layer))
 
 
-def compute_norms(problem: Problem) -> LossComplexity:
+def compute_norms(problem: BoundInputs) -> LossComplexity:
     """Evaluate the first bound.
 
     Raises:
@@ -138,18 +138,18 @@ def compute_norms(problem: Problem) -> LossComplexity:
     return _evaluate(problem, by_distance, log_by_norms)
 
 
-def compute_params(problem: Problem) -> LossComplexity:
+def compute_params(problem: BoundInputs) -> LossComplexity:
     """Evaluate the second bound; as `compute_norms`."""
     return _evaluate(problem, by_weights, log_by_parameters)
 
 
-def _evaluate(problem: Problem, shares: Shares, formula: LogFormula) -> LossComplexity:
+def _evaluate(problem: BoundInputs, shares: Shares, formula: LogFormula) -> LossComplexity:
     numbers = measured(problem, distance)
     atoms = {name: entries(step) for name, step in problem.toeplitz().blocks()}
     return evaluate(problem, numbers, atoms, shares, _published(problem, numbers, formula))
 
 
-def _published(problem: Problem, numbers: Mapping[str, float], formula: LogFormula) -> LossComplexity | None:
+def _published(problem: BoundInputs, numbers: Mapping[str, float], formula: LogFormula) -> LossComplexity | None:
     """Return the bound as published; None where the network is no chain without biases."""
     try:
         chain = unbiased(problem)

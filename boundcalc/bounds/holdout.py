@@ -10,13 +10,13 @@ from __future__ import annotations
 from boundcalc.bounds.catalogue import Bound, register
 from boundcalc.bounds.outcome import AtDelta
 from boundcalc.bounds.pick import ASSUMPTIONS, outcome
-from boundcalc.bounds.problem import Problem
+from boundcalc.bounds.bound_inputs import BoundInputs
 from boundcalc.certificates import test_set
 from boundcalc.certificates.own import checked, paid
 from boundcalc.errors import NotCovered
 
 
-def holdout(problem: Problem) -> AtDelta:
+def holdout(problem: BoundInputs) -> AtDelta:
     """Count the errors on S_2.
 
     Raises:
@@ -28,7 +28,7 @@ def holdout(problem: Problem) -> AtDelta:
     return AtDelta(lambda delta: counted.value(delta, bits), terms)
 
 
-def pick_after(problem: Problem) -> AtDelta:
+def pick_after(problem: BoundInputs) -> AtDelta:
     """Count the errors on S_2 outside the picks.
 
     Raises:

@@ -34,7 +34,7 @@ from boundcalc.bounds.classes import SPECTRAL_PATCHES
 from boundcalc.bounds.distances import REFERENCE, SPECTRAL, moved, origin
 from boundcalc.bounds.outcome import LossComplexity, Terms
 from boundcalc.bounds.prices import CONSTANTS, constant_bits
-from boundcalc.bounds.problem import Problem
+from boundcalc.bounds.bound_inputs import BoundInputs
 from boundcalc.bounds.toeplitz.loss import EXTENDED, GRAPH, bias_moved, by_name, extended, measured
 from boundcalc.bounds.toeplitz.reach import Numbers, log_lipschitz, log_radii
 from boundcalc.bounds.toeplitz.steps import Block, Layer, Step
@@ -110,7 +110,7 @@ def largest_patch(layer: Affine) -> int:
     return layer.weight.shape[1] * math.prod(taps)
 
 
-def patch_numbers(problem: Problem, numbers: Numbers) -> dict[str, float]:
+def patch_numbers(problem: BoundInputs, numbers: Numbers) -> dict[str, float]:
     """Return ``"patch.NAME"`` -> log b_l: measured where the data was, else from above; 0 for a layer that reads only zeros."""
     chain = problem.toeplitz()
     log_entry = log_up(problem.energies.largest, 4)
@@ -148,7 +148,7 @@ class Filters:
     last: bool
 
     @classmethod
-    def of(cls, problem: Problem, step: Block) -> Filters:
+    def of(cls, problem: BoundInputs, step: Block) -> Filters:
         """Return the filters of a layer."""
         kernel = moved(problem, step.link.layer) if isinstance(step, Layer) else step.scale[:, None]
         unit, exponent = unit_sized(kernel)
@@ -165,7 +165,7 @@ class Filters:
         return log_product([log_up(total, self.entries + norms.numel()), self.exponent * LOG2])
 
 
-def compute(problem: Problem) -> LossComplexity:
+def compute(problem: BoundInputs) -> LossComplexity:
     """Evaluate the formula with the best t of the grid.
 
     Raises:

@@ -20,7 +20,7 @@ from boundcalc.bounds.catalogue import Bound, register
 from boundcalc.bounds.classes import SPECTRAL_KERNELS
 from boundcalc.bounds.distances import SPECTRAL, log_kernel_norm
 from boundcalc.bounds.outcome import LossComplexity, Terms
-from boundcalc.bounds.problem import Chain, Problem
+from boundcalc.bounds.bound_inputs import Chain, BoundInputs
 from boundcalc.bounds.toeplitz.loss import EXTENDED, GRAPH, by_name, entries, extended, log_layers, measured
 from boundcalc.bounds.toeplitz.reach import Numbers
 from boundcalc.bounds.toeplitz.steps import Block, Layer
@@ -56,13 +56,13 @@ def steps_of_kernel(step: Block) -> float:
     return max(axis.size / axis.stride for axis in (window.height, window.width))
 
 
-def norm(problem: Problem, chain: Chain, step: Layer) -> float:
+def norm(problem: BoundInputs, chain: Chain, step: Layer) -> float:
     """Return the log of ||K^l||_F times the norm of what feeds the kernel, from above."""
     del problem, chain
     return log_kernel_norm(step.link, step.link.layer.weight, frobenius)
 
 
-def compute(problem: Problem) -> LossComplexity:
+def compute(problem: BoundInputs) -> LossComplexity:
     """Evaluate the formula.
 
     Raises:

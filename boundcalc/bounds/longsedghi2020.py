@@ -15,12 +15,12 @@ from dataclasses import replace
 from boundcalc.bounds.catalogue import Bound, register
 from boundcalc.bounds.distances import moved, names_of, origin, start_of
 from boundcalc.bounds.outcome import Score, Terms
-from boundcalc.bounds.problem import Problem
+from boundcalc.bounds.bound_inputs import BoundInputs
 from boundcalc.norms.rounding import log_product, log_up, logsumexp, shown
 from boundcalc.norms.spectral import spectral_norm
 
 
-def compute(problem: Problem) -> Score:
+def compute(problem: BoundInputs) -> Score:
     """Evaluate the score.
 
     Raises:

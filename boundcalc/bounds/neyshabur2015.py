@@ -21,7 +21,7 @@ import math
 from boundcalc.bounds.catalogue import Bound, register
 from boundcalc.bounds.classes import FROBENIUS, L1_INF
 from boundcalc.bounds.outcome import NormComplexity
-from boundcalc.bounds.problem import Problem
+from boundcalc.bounds.bound_inputs import BoundInputs
 from boundcalc.bounds.toeplitz.loss import GRAPH
 from boundcalc.bounds.toeplitz.scale import FRO, ONE_INF
 from boundcalc.bounds.toeplitz.units import BIAS, Bottom, product
@@ -39,7 +39,7 @@ def log_factor_1inf(shape: DimensionFree) -> float:
     return log_product([log_factor_fro(shape), 0.5 * math.log(2 * math.log(2 * shape.inputs))])
 
 
-def compute_fro(problem: Problem) -> NormComplexity:
+def compute_fro(problem: BoundInputs) -> NormComplexity:
     """Evaluate the bound by Frobenius norms.
 
     Raises:
@@ -49,7 +49,7 @@ def compute_fro(problem: Problem) -> NormComplexity:
     return product(problem, FRO, Bottom.outside, published)
 
 
-def compute_1inf(problem: Problem) -> NormComplexity:
+def compute_1inf(problem: BoundInputs) -> NormComplexity:
     """Evaluate the bound by l1 norms of rows; as `compute_fro`."""
     published = where_it_applies(lambda: l1_inf(problem, log_factor_1inf))
     return product(problem, ONE_INF, Bottom.outside, published)

@@ -14,13 +14,13 @@ import math
 
 from boundcalc.bounds.catalogue import Bound, register
 from boundcalc.bounds.outcome import Certificate, Coded
-from boundcalc.bounds.problem import Problem
+from boundcalc.bounds.bound_inputs import BoundInputs
 from boundcalc.errors import NotCovered
 from boundcalc.network.coverage import require
 from boundcalc.occam.search import SearchTask, search
 
 
-def compute(problem: Problem) -> Certificate:
+def compute(problem: BoundInputs) -> Certificate:
     """Search codewords with small certificates.
 
     Raises:

@@ -32,7 +32,7 @@ from boundcalc.bounds.outcome import NormComplexity, Margins, Terms
 from boundcalc.bounds.path_lengths import input_skips_relu, log_factor, longest, neurons_deep
 from boundcalc.bounds.peeling.input_sets import Family, Sample
 from boundcalc.bounds.prices import CONSTANTS, constant_bits
-from boundcalc.bounds.problem import Problem
+from boundcalc.bounds.bound_inputs import BoundInputs
 from boundcalc.errors import NotCovered
 from boundcalc.network.coverage import require
 from boundcalc.network.network import Network
@@ -90,7 +90,7 @@ def coordinates(network: Network) -> Family:
     return Family("coordinates", measure, constant, 1)
 
 
-def compute(problem: Problem) -> NormComplexity:
+def compute(problem: BoundInputs) -> NormComplexity:
     """Evaluate the bound, and the published form that fits the network.
 
     Raises:
@@ -134,7 +134,7 @@ def compute(problem: Problem) -> NormComplexity:
     )  # fmt: skip
 
 
-def _published(problem: Problem) -> NormComplexity:
+def _published(problem: BoundInputs) -> NormComplexity:
     network, m = problem.network, problem.energies.m
     require(network)
     pools = [node for node in network.nodes if isinstance(node, MaxPool)]
@@ -142,7 +142,7 @@ def _published(problem: Problem) -> NormComplexity:
     return NormComplexity(log_path_norm(network), log_product([log_unit, -math.log(m)]), terms=terms)
 
 
-def _without_max_pooling(problem: Problem) -> tuple[float, Terms]:
+def _without_max_pooling(problem: BoundInputs) -> tuple[float, Terms]:
     network, energies = problem.network, problem.energies
     relus = longest(network, ReLU) + input_skips_relu(network)
     energy = max(float(energies.m), energies.max_coordinate)
@@ -151,7 +151,7 @@ def _without_max_pooling(problem: Problem) -> tuple[float, Terms]:
     return log_product([0.5 * log_up(energy, 1), 0.5 * math.log(inside)]), terms
 
 
-def _with_max_pooling(problem: Problem, pools: list[MaxPool]) -> tuple[float, Terms]:
+def _with_max_pooling(problem: BoundInputs, pools: list[MaxPool]) -> tuple[float, Terms]:
     network, energies = problem.network, problem.energies
     sizes = {math.prod(pool.window.kernel) for pool in pools}
     kinds, window, depth = len(sizes), max(sizes), neurons_deep(network)

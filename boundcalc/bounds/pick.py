@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from boundcalc.bounds.catalogue import Bound, register
 from boundcalc.bounds.outcome import AtDelta
-from boundcalc.bounds.problem import Problem
+from boundcalc.bounds.bound_inputs import BoundInputs
 from boundcalc.certificates.own import checked, paid
 from boundcalc.certificates.pick.claim import Counted
 from boundcalc.errors import NotCovered
 
 
-def compute(problem: Problem) -> AtDelta:
+def compute(problem: BoundInputs) -> AtDelta:
     """Count the errors outside the picks.
 
     Raises:

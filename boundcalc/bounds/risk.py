@@ -34,7 +34,7 @@ from boundcalc.bounds.outcome import (
     Terms,
 )
 from boundcalc.bounds.prices import LOWEST, log2_weight
-from boundcalc.bounds.problem import Problem
+from boundcalc.bounds.bound_inputs import BoundInputs
 from boundcalc.norms.rounding import LOG2, UNIT, exp_up, log_product, log_up, logsumexp, shown, shown_log10
 from boundcalc.occam.kl import certificate
 from boundcalc.rademacher.confidence import confidence, confidence_as_published
@@ -103,7 +103,7 @@ def grid_above(log_number: float) -> int:
     return k if k * LOG_STEP >= log_number else k + 1
 
 
-def risk_bound(outcome: Outcome, problem: Problem) -> RiskBound:
+def risk_bound(outcome: Outcome, problem: BoundInputs) -> RiskBound:
     """Turn what a bound computed into a bound on the error.
 
     Args:
@@ -124,7 +124,7 @@ def risk_bound(outcome: Outcome, problem: Problem) -> RiskBound:
     return replace(risk, terms={**risk.terms, "as_published": as_published})
 
 
-def _risk_bound(outcome: Outcome, problem: Problem, paid: Confidence) -> RiskBound:
+def _risk_bound(outcome: Outcome, problem: BoundInputs, paid: Confidence) -> RiskBound:
     match outcome:
         case Formula():
             return RiskBound(
@@ -148,7 +148,7 @@ def _risk_bound(outcome: Outcome, problem: Problem, paid: Confidence) -> RiskBou
             return RiskBound(outcome.log_score, math.inf, None, dict(outcome.terms)) if known else _NO_VALUE
 
 
-def margin_error(problem: Problem, margin: float) -> float:
+def margin_error(problem: BoundInputs, margin: float) -> float:
     """Return the share of training samples with margin <= `margin`; 0 without data (the bound is then on the excess).
 
     Counted from above: a sample counts if its computed margin, less what the float64 pass may have added to it, is at most `margin`.
@@ -161,7 +161,7 @@ def margin_error(problem: Problem, margin: float) -> float:
     return int(reached) / margins.numel()
 
 
-def _at_delta(outcome: AtDelta, problem: Problem) -> RiskBound:
+def _at_delta(outcome: AtDelta, problem: BoundInputs) -> RiskBound:
     price = 0.0 if outcome.any_normalization else problem.settings.normalization.bits
     left = problem.settings.delta * 2.0**-price * (1 - UNIT if price else 1)
     value = min(1.0, outcome.value(left)) if left > 0 else 1.0
@@ -170,7 +170,7 @@ def _at_delta(outcome: AtDelta, problem: Problem) -> RiskBound:
     return RiskBound(math.inf, log_value, None, terms, bounds=ERROR)
 
 
-def _of_certificate(outcome: Certificate, problem: Problem) -> RiskBound:
+def _of_certificate(outcome: Certificate, problem: BoundInputs) -> RiskBound:
     m, delta, price = problem.energies.m, problem.settings.delta, problem.settings.normalization.bits
 
     def value(word: Coded) -> float:
@@ -192,7 +192,7 @@ def _of_certificate(outcome: Certificate, problem: Problem) -> RiskBound:
     return RiskBound(math.inf, log_value, None, {**terms, **outcome.terms}, best, ERROR)
 
 
-def _of_norms(outcome: NormComplexity, problem: Problem, paid: Confidence) -> RiskBound:
+def _of_norms(outcome: NormComplexity, problem: BoundInputs, paid: Confidence) -> RiskBound:
     m, delta = problem.energies.m, problem.settings.delta
     price = outcome.bits + problem.settings.normalization.bits
     own_margin = math.log(problem.settings.margin or sys.float_info.min)
@@ -216,7 +216,7 @@ def _of_norms(outcome: NormComplexity, problem: Problem, paid: Confidence) -> Ri
     return _with_ingredients(log_complexity, best, {**outcome.terms, **told}, outcome.bits, problem)
 
 
-def _of_loss_class(outcome: LossComplexity, problem: Problem, paid: Confidence) -> RiskBound:
+def _of_loss_class(outcome: LossComplexity, problem: BoundInputs, paid: Confidence) -> RiskBound:
     m, delta = problem.energies.m, problem.settings.delta
     points = {name: grid_above(number) for name, number in outcome.numbers.items()}
     rounded = {name: k * LOG_STEP for name, k in points.items()}
@@ -237,7 +237,7 @@ def _of_loss_class(outcome: LossComplexity, problem: Problem, paid: Confidence) 
     return _with_ingredients(own, best, outcome.terms, bits, problem)
 
 
-def _of_class(outcome: ClassComplexity, problem: Problem, paid: Confidence) -> RiskBound:
+def _of_class(outcome: ClassComplexity, problem: BoundInputs, paid: Confidence) -> RiskBound:
     """Judge R_S(margins) / gamma as if it were the complexity R of a loss class."""
 
     def margins(numbers: Mapping[str, float]) -> float:
@@ -255,12 +255,12 @@ def _of_class(outcome: ClassComplexity, problem: Problem, paid: Confidence) -> R
     return replace(risk, log_complexity=outcome.log_complexity(outcome.numbers))
 
 
-def _cheap_points(problem: Problem) -> set[int]:
+def _cheap_points(problem: BoundInputs) -> set[int]:
     searched = problem.settings.margin is None and problem.margins is not None
     return set(range(-CHEAP, CHEAP + 1)) if searched else set()
 
 
-def _margins(problem: Problem) -> list[float]:
+def _margins(problem: BoundInputs) -> list[float]:
     fixed = problem.settings.margin
     if fixed is not None:
         return [fixed]
@@ -283,7 +283,7 @@ def _choose(candidates: Iterable[_Candidate]) -> _Candidate:
     return telling[0] if telling else best
 
 
-def _with_ingredients(log_complexity: float, best: _Candidate, terms: Terms, bits: float, problem: Problem) -> RiskBound:
+def _with_ingredients(log_complexity: float, best: _Candidate, terms: Terms, bits: float, problem: BoundInputs) -> RiskBound:
     paid: Terms = {
         "margin_error": best.margin_error if problem.margins is not None else None,
         "complexity_term": shown(best.log_penalty),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from boundcalc.bounds.outcome import NormComplexity, Terms
 from boundcalc.bounds.prices import CONSTANTS, constant_bits
-from boundcalc.bounds.problem import Chain, Problem
+from boundcalc.bounds.bound_inputs import Chain, BoundInputs
 from boundcalc.errors import NotCovered
 from boundcalc.norms.rounding import (
     Size,
@@ -38,7 +38,7 @@ class DimensionFree:
     inputs: int
 
 
-def frobenius(problem: Problem, log_factor: Callable[[DimensionFree], float]) -> NormComplexity:
+def frobenius(problem: BoundInputs, log_factor: Callable[[DimensionFree], float]) -> NormComplexity:
     """Return factor * prod ||A~^l||_F ||X~|| / m with the best t of the grid.
 
     Raises:
@@ -48,13 +48,13 @@ def frobenius(problem: Problem, log_factor: Callable[[DimensionFree], float]) ->
     def norms(chain: Chain, t: float) -> list[float]:
         return [0.5 * log_frobenius_squared(chain, index, t) for index in range(len(chain.links))]
 
-    def energy(problem: Problem, added: float) -> float:
+    def energy(problem: BoundInputs, added: float) -> float:
         return problem.energies.frobenius_squared + added
 
     return _product(problem, norms, energy, log_factor)
 
 
-def l1_inf(problem: Problem, log_factor: Callable[[DimensionFree], float]) -> NormComplexity:
+def l1_inf(problem: BoundInputs, log_factor: Callable[[DimensionFree], float]) -> NormComplexity:
     """Return factor * prod ||A~^l||_{1,inf} max_coordinate ||X~_coordinate|| / m with the best t of the grid.
 
     Raises:
@@ -64,7 +64,7 @@ def l1_inf(problem: Problem, log_factor: Callable[[DimensionFree], float]) -> No
     def norms(chain: Chain, t: float) -> list[float]:
         return [log_largest_row(chain, index, t) for index in range(len(chain.links))]
 
-    def energy(problem: Problem, added: float) -> float:
+    def energy(problem: BoundInputs, added: float) -> float:
         return max(problem.energies.max_coordinate, added)
 
     return _product(problem, norms, energy, log_factor)
@@ -108,9 +108,9 @@ def where_it_applies(evaluate: Callable[[], NormComplexity]) -> NormComplexity |
 
 
 def _product(
-    problem: Problem,
+    problem: BoundInputs,
     log_norms: Callable[[Chain, float], list[float]],
-    energy: Callable[[Problem, float], float],
+    energy: Callable[[BoundInputs, float], float],
     log_factor: Callable[[DimensionFree], float],
 ) -> NormComplexity:
     chain, m = problem.plain_chain(), problem.energies.m

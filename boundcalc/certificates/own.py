@@ -14,11 +14,11 @@ from boundcalc.certificates.pick.ledger import ledger
 from boundcalc.errors import NotCovered
 
 if TYPE_CHECKING:
-    from boundcalc.bounds.problem import Problem
+    from boundcalc.bounds.bound_inputs import BoundInputs
     from boundcalc.empirical.split import Split
 
 
-def checked(problem: Problem, method: str) -> tuple[Certificate, Counted]:
+def checked(problem: BoundInputs, method: str) -> tuple[Certificate, Counted]:
     """Return the certificate of the problem's network and what its bound follows from.
 
     Args:

@@ -14,7 +14,7 @@ from boundcalc.report.subjects import subject_of
 
 if TYPE_CHECKING:
     from boundcalc.bounds.evaluate import BoundResult, Together
-    from boundcalc.bounds.problem import Problem
+    from boundcalc.bounds.bound_inputs import BoundInputs
     from boundcalc.report.types import BoundTree
 
 Tree = dict[str, Any]
@@ -49,14 +49,14 @@ def run(given: Given) -> BoundsFound:
     return BoundsFound(results, together(results.values(), problem))
 
 
-def problem_of(given: Given, *, spectral: bool) -> Problem:
+def problem_of(given: Given, *, spectral: bool) -> BoundInputs:
     """Return what bounds are computed from.
 
     Args:
         given: with a sample.
         spectral: whether certified spectral norms are needed.
     """
-    from boundcalc.bounds.problem import Problem, Settings, chain_of
+    from boundcalc.bounds.bound_inputs import BoundInputs, Settings, chain_of
     from boundcalc.certificates.evidence import gather
 
     assert given.energies is not None
@@ -65,7 +65,7 @@ def problem_of(given: Given, *, spectral: bool) -> Problem:
         options.delta, options.margin, options.mask_origin, options.passes, given.device(), options.seed,
         given.normalization(),
     )  # fmt: skip
-    return Problem(
+    return BoundInputs(
         given.network,
         given.energies,
         None if measured is None else measured.margins,

@@ -11,7 +11,7 @@ from sympy import Expr
 
 from boundcalc.bounds.distances import start_of
 from boundcalc.bounds.outcome import LossComplexity, ClassComplexity
-from boundcalc.bounds.problem import Chain, Problem
+from boundcalc.bounds.bound_inputs import Chain, BoundInputs
 from boundcalc.network.chain import Link
 from boundcalc.norms.kernels import pooling
 from boundcalc.testing.toeplitz import matrix_of, path_norm
@@ -105,7 +105,7 @@ def _sum_of_roots(squares: Sequence[Fraction]) -> Interval:
         return sum((root_of(square) for square in squares), iv.mpf(0))
 
 
-def _moved(problem: Problem, link: Link) -> list[Fraction]:
+def _moved(problem: BoundInputs, link: Link) -> list[Fraction]:
     """Return K - K_0 entry by entry, differences rounded as the code has them."""
     start = start_of(problem, link.layer)
     weight = link.layer.weight if start is None else link.layer.weight - start

@@ -9,7 +9,7 @@ from dataclasses import replace
 import torch
 
 from boundcalc.bounds.catalogue import Bound
-from boundcalc.bounds.problem import Problem
+from boundcalc.bounds.bound_inputs import BoundInputs
 from boundcalc.network.folding import fold_batchnorm
 from boundcalc.network.forward import run
 from boundcalc.network.network import Network
@@ -68,7 +68,7 @@ def permuted(network: Network, order: torch.Tensor) -> Network:
     return changed(network, change)
 
 
-def check_rescaling(bound: Bound, problem: Problem, seed: int = 0, tolerance: float = 1e-9) -> None:
+def check_rescaling(bound: Bound, problem: BoundInputs, seed: int = 0, tolerance: float = 1e-9) -> None:
     """Check that the complexity does not change when single units are rescaled.
 
     A ReLU network computes the same function when a unit's incoming weights and bias are multiplied by c > 0 and its outgoing
@@ -93,7 +93,7 @@ def check_rescaling(bound: Bound, problem: Problem, seed: int = 0, tolerance: fl
 
 
 def check_layer_rescaling(
-    bound: Bound, problem: Problem, factor: float = 4.0, tolerance: float = 1e-9
+    bound: Bound, problem: BoundInputs, factor: float = 4.0, tolerance: float = 1e-9
 ) -> None:
     """Check that the complexity does not change when a whole layer is multiplied and the next divided; as `check_rescaling`.
 
@@ -104,7 +104,7 @@ def check_layer_rescaling(
     _same(bound, problem, with_network(problem, other), tolerance, f"rescaling a layer by {factor:g}")
 
 
-def check_permutation(bound: Bound, problem: Problem, seed: int = 0, tolerance: float = 1e-9) -> None:
+def check_permutation(bound: Bound, problem: BoundInputs, seed: int = 0, tolerance: float = 1e-9) -> None:
     """Check that the complexity does not change when hidden units change places.
 
     A bound that splits channels into groups in their order is invariant for groups of one or of all channels.
@@ -118,14 +118,14 @@ def check_permutation(bound: Bound, problem: Problem, seed: int = 0, tolerance: 
     _same(bound, problem, other, tolerance, "permuting hidden units")
 
 
-def _same(bound: Bound, problem: Problem, other: Problem, tolerance: float, what: str) -> None:
+def _same(bound: Bound, problem: BoundInputs, other: BoundInputs, tolerance: float, what: str) -> None:
     before, after = complexity(bound, problem), complexity(bound, other)
     assert close(before, after, tolerance), (
         f"{bound.name}: {what} moves log complexity from {before:.12g} to {after:.12g}"
     )
 
 
-def check_repeated_sample(bound: Bound, problem: Problem, copies: int = 4, tolerance: float = 1e-6) -> None:
+def check_repeated_sample(bound: Bound, problem: BoundInputs, copies: int = 4, tolerance: float = 1e-6) -> None:
     """Check that a sample repeated c times has its R_S divided by sqrt(c), as energies grow by c and m by c.
 
     For bounds R_S <= sqrt(energy) / m times a factor of the network, as all of kind F here.

@@ -13,14 +13,14 @@ from boundcalc.bounds.peeling.kernels import Choice, Kernels, Structure
 from boundcalc.bounds.peeling.norms import L2
 from boundcalc.bounds.peeling.search import PublishedRules
 from boundcalc.bounds.peeling.theorem import Walk
-from boundcalc.bounds.problem import Problem
+from boundcalc.bounds.bound_inputs import BoundInputs
 from boundcalc.network.network import Network
 from boundcalc.network.ops import Affine
 from boundcalc.testing.invariances import changed
 from boundcalc.testing.subject import complexity, with_network
 
 
-def check_mask_inclusion(bound: Bound, problem: Problem, share: float = 0.5, seed: int = 0) -> None:
+def check_mask_inclusion(bound: Bound, problem: BoundInputs, share: float = 0.5, seed: int = 0) -> None:
     """Check that pruning further never raises the complexity.
 
     True of products of entrywise norms and of path norms. Not of spectral norms, which may grow when an entry is
@@ -48,7 +48,7 @@ def check_mask_inclusion(bound: Bound, problem: Problem, share: float = 0.5, see
     )
 
 
-def _walk(problem: Problem, structure: Structure, split: dict[str, Choice]) -> Walk:
+def _walk(problem: BoundInputs, structure: Structure, split: dict[str, Choice]) -> Walk:
     positions = positions_for(problem.network)
     setting = Setting(structure, positions, problem.energies)
     return Walker(problem.network, setting, Kernels(structure, positions), 1.0, PublishedRules()).best(split)
@@ -64,7 +64,7 @@ def one_node_a_unit(network: Network) -> dict[str, Choice]:
     return {layer.name: Choice(1, L2()) for layer in network.layers()}
 
 
-def check_masked_structure(problem: Problem, split: dict[str, Choice] | None = None) -> None:
+def check_masked_structure(problem: BoundInputs, split: dict[str, Choice] | None = None) -> None:
     """Check that the peeling bound of the mask's node graph is at most that of the dense one, for one split.
 
     Fewer predecessors, less energy and fewer paths; scales are the same.
@@ -88,7 +88,7 @@ def check_masked_structure(problem: Problem, split: dict[str, Choice] | None = N
         assert masked <= dense + 1e-12, f"peeling: masked {masked:.12g} is above dense {dense:.12g} (logs)"
 
 
-def check_peeling_dominance(problem: Problem) -> None:
+def check_peeling_dominance(problem: BoundInputs) -> None:
     """Check that the split found by the search is not above one node per position, the form of the paper.
 
     Raises:

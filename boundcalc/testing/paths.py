@@ -13,7 +13,7 @@ from mpmath import iv
 from boundcalc.bounds.peeling import dense_structure, masked_structure, positions_for, search_published
 from boundcalc.bounds.peeling.kernels import Choice, Kernels, Structure
 from boundcalc.bounds.peeling.theorem import Walk
-from boundcalc.bounds.problem import Problem
+from boundcalc.bounds.bound_inputs import BoundInputs
 from boundcalc.network.ops import Affine
 from boundcalc.theory.symbolic_interval import Interval, exact, precision
 
@@ -47,7 +47,7 @@ class Theorem:
     complexity: Interval
 
 
-def check_peeling_paths(problem: Problem, tolerance: float = 1e-9) -> None:
+def check_peeling_paths(problem: BoundInputs, tolerance: float = 1e-9) -> None:
     """Check the published peeling bound of a multilayer perceptron against exact arithmetic, for masked and dense node graphs.
 
     Scales, fan-ins, energies and path counts of the split that the search chose are computed anew with fractions and
@@ -89,7 +89,7 @@ def _told(walk: Walk, true: Theorem) -> str:
     )
 
 
-def theorem(problem: Problem, structure: Structure, split: dict[str, Choice], t: Fraction) -> Theorem:
+def theorem(problem: BoundInputs, structure: Structure, split: dict[str, Choice], t: Fraction) -> Theorem:
     """Return the theorem for a chain of linear layers on vectors with a ReLU between each two.
 
     Args:
@@ -161,7 +161,7 @@ def _node(found: list[Reached], choice: Choice) -> Reached | None:
 
 
 def _output(
-    problem: Problem, layer: Affine, structure: Structure, below: list[Reached | None] | None, size: int, choice: Choice,
+    problem: BoundInputs, layer: Affine, structure: Structure, below: list[Reached | None] | None, size: int, choice: Choice,
     inputs: list[Fraction], constant: Fraction, t: Fraction,
 ) -> Theorem:  # fmt: skip
     found = [

@@ -10,7 +10,7 @@ from mpmath import iv
 
 from boundcalc.bounds.catalogue import Bound
 from boundcalc.bounds.outcome import LossComplexity, ClassComplexity
-from boundcalc.bounds.problem import Problem
+from boundcalc.bounds.bound_inputs import BoundInputs
 from boundcalc.bounds.risk import risk_bound
 from boundcalc.testing import exact
 from boundcalc.testing.subject import close
@@ -23,7 +23,7 @@ LARGEST_LOG = 709.0
 """Logarithms whose exponential is a double: reports print that, and text a rounding of it upwards."""
 
 
-def evaluated(bound: Bound, problem: Problem) -> Evaluation:
+def evaluated(bound: Bound, problem: BoundInputs) -> Evaluation:
     """Return a real evaluation of a bound.
 
     Raises:
@@ -45,7 +45,7 @@ def form_of(evaluation: Evaluation) -> Form:
     raise ValueError(f"{evaluation.bound.name} has no symbolic form")
 
 
-def check_symbolic_form(bound: Bound, problem: Problem, tolerance: float = 1e-9) -> None:
+def check_symbolic_form(bound: Bound, problem: BoundInputs, tolerance: float = 1e-9) -> None:
     """Check complexity and bound on the error against the symbolic form at the numbers that the evaluation recorded.
 
     Args:
@@ -74,7 +74,7 @@ def check_symbolic_form(bound: Bound, problem: Problem, tolerance: float = 1e-9)
         )
 
 
-def check_rounds_up(bound: Bound, problem: Problem) -> None:
+def check_rounds_up(bound: Bound, problem: BoundInputs) -> None:
     """Check with intervals of 50 digits that no printed number, nor its logarithm, is below the true value of its formula.
 
     Norms of weights are computed anew as fractions where `boundcalc.testing.exact` knows how (products of Toeplitz norms,

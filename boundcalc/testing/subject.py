@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from boundcalc.bounds.catalogue import Bound
-from boundcalc.bounds.problem import Problem, Settings, chain_of
+from boundcalc.bounds.bound_inputs import BoundInputs, Settings, chain_of
 from boundcalc.bounds.risk import risk_bound
 from boundcalc.empirical.datasets import Dataset, open_data
 from boundcalc.empirical.measure import measure
@@ -56,7 +56,7 @@ def problem_of(
     labels: Any,
     reference: Mapping[str, torch.Tensor] | None = None,
     **settings: Any,
-) -> Problem:
+) -> BoundInputs:
     """Return what a bound is computed from.
 
     Args:
@@ -64,18 +64,18 @@ def problem_of(
         x: (m, ...) float samples as the network sees them.
         labels: (m,) integers.
         reference: initial weights, ``"fc1.weight"`` -> (out, in / groups, kernel height, kernel width) float64.
-        **settings: fields of `boundcalc.bounds.problem.Settings`.
+        **settings: fields of `boundcalc.bounds.bound_inputs.Settings`.
     """
     inputs = np.asarray(x, dtype=np.float64)
     dataset = open_data((inputs.reshape(len(inputs), *network.input_shape), np.asarray(labels)))
     measured = measure(network, dataset)
-    return Problem(
+    return BoundInputs(
         network, measured.energies, measured.margins, Settings(**settings), dict(reference or {}),
         chain_of(network, spectral=True), measured.patches, dataset.train,
     )  # fmt: skip
 
 
-def with_network(problem: Problem, network: Network) -> Problem:
+def with_network(problem: BoundInputs, network: Network) -> BoundInputs:
     """Return a problem with another network; margins and patch norms are measured again where there are samples."""
     chain = chain_of(network, spectral=True)
     if problem.split is None:
@@ -84,7 +84,7 @@ def with_network(problem: Problem, network: Network) -> Problem:
     return replace(problem, network=network, chain=chain, margins=measured.margins, patches=measured.patches)
 
 
-def complexity(bound: Bound, problem: Problem) -> float:
+def complexity(bound: Bound, problem: BoundInputs) -> float:
     """Return the log of what a bound computes at the network's own norms: of a score, of the score.
 
     Raises:

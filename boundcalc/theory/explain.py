@@ -11,7 +11,7 @@ from sympy import Expr
 
 from boundcalc.bounds.catalogue import Bound, registry
 from boundcalc.bounds.outcome import EXCESS
-from boundcalc.bounds.problem import Problem
+from boundcalc.bounds.bound_inputs import BoundInputs
 from boundcalc.bounds.risk import risk_bound
 from boundcalc.errors import NotCovered, UsageError
 from boundcalc.nearest import hint
@@ -95,7 +95,7 @@ def find_bound(name: str) -> Bound:
     raise UsageError(f"no bound is named {name}{hint(name, registry, 'see boundcalc bounds')}")
 
 
-def explain(bound: Bound, problem: Problem | None = None) -> Explanation:
+def explain(bound: Bound, problem: BoundInputs | None = None) -> Explanation:
     """Explain a bound.
 
     Args:
@@ -121,7 +121,7 @@ def explain(bound: Bound, problem: Problem | None = None) -> Explanation:
     return Explanation(tuple(parts))
 
 
-def _identity(bound: Bound, problem: Problem | None) -> list[Part]:
+def _identity(bound: Bound, problem: BoundInputs | None) -> list[Part]:
     prior = () if bound.prior is None else (f"prior: {bound.prior}",)
     normalization = NORMALIZATION if problem is None else problem.settings.normalization.assumption()
     remark = (bound.remark,) if bound.remark else ()
@@ -172,7 +172,7 @@ def _ledger(bound: Bound, forms: tuple[Form, ...]) -> list[Part]:
     ]
 
 
-def _evaluated(bound: Bound, problem: Problem) -> Evaluation | str:
+def _evaluated(bound: Bound, problem: BoundInputs) -> Evaluation | str:
     try:
         outcome = bound.compute(problem)
         return Evaluation(bound, problem, outcome, risk_bound(outcome, problem))

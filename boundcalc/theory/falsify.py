@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable
 import torch
 
 from boundcalc.bounds.catalogue import Bound, registry
-from boundcalc.bounds.problem import Problem
+from boundcalc.bounds.bound_inputs import BoundInputs
 from boundcalc.errors import NotCovered
 from boundcalc.theory.falsify_ascent import Effort, Target, reach, target
 from boundcalc.theory.falsify_confidence import log_capital, lower_limit, share_lower_limit
@@ -125,7 +125,7 @@ class _Search:
         """Return what the stored counter-example alone attained."""
         return Attack(self.bound, violations=tuple(self.violations), reason=RECALLED)
 
-    def attack_complexity(self, case: Case, problem: Problem, trial: int) -> None:
+    def attack_complexity(self, case: Case, problem: BoundInputs, trial: int) -> None:
         """Screen one case, and test it where it is suspect."""
         if self.bound.hypotheses is None:
             return

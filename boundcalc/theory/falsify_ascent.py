@@ -18,7 +18,7 @@ from boundcalc.bounds.classes import Balls, Part, Scale, parts_of
 from boundcalc.bounds.distances import unbiased
 from boundcalc.bounds.evaluate import evaluate
 from boundcalc.bounds.outcome import Formula, NormComplexity, LossComplexity, ClassComplexity, Terms
-from boundcalc.bounds.problem import Problem
+from boundcalc.bounds.bound_inputs import BoundInputs
 from boundcalc.empirical.measure import margins_of
 from boundcalc.errors import NotCovered
 from boundcalc.theory.falsify_draw import Case
@@ -69,7 +69,7 @@ class Target:
     x: torch.Tensor
 
 
-def target(bound: Bound, case: Case, problem: Problem) -> Target:
+def target(bound: Bound, case: Case, problem: BoundInputs) -> Target:
     """Evaluate a bound on a case and return what is to be attacked.
 
     Args:
@@ -99,7 +99,7 @@ def target(bound: Bound, case: Case, problem: Problem) -> Target:
     return found
 
 
-def attackable(bound: Bound, case: Case, problem: Problem) -> bool:
+def attackable(bound: Bound, case: Case, problem: BoundInputs) -> bool:
     """Return whether networks can be moved into a bound's class.
 
     Into a class with patch norms only on a chain without biases and reference: there a smaller layer makes all patches above it
@@ -124,7 +124,7 @@ def attackable(bound: Bound, case: Case, problem: Problem) -> bool:
 # ---------------------------------------------------------------------------------------- one number
 
 
-def _scaled(hypotheses: Scale, outcome: NormComplexity | Formula, problem: Problem, case: Case) -> Target:
+def _scaled(hypotheses: Scale, outcome: NormComplexity | Formula, problem: BoundInputs, case: Case) -> Target:
     architecture = Architecture(problem.network)
     number = float(_own_number(hypotheses, architecture, outcome.terms))
     log_claimed = (
@@ -175,7 +175,7 @@ class _Balls:
     """Moves networks into the class of networks whose numbers are at most the drawn network's."""
 
     def __init__(
-        self, hypotheses: Balls, outcome: LossComplexity | ClassComplexity, problem: Problem, case: Case
+        self, hypotheses: Balls, outcome: LossComplexity | ClassComplexity, problem: BoundInputs, case: Case
     ) -> None:
         self.hypotheses, self.outcome = hypotheses, outcome
         self.architecture = Architecture(problem.network)
@@ -261,7 +261,7 @@ class _Balls:
         return self.architecture.with_weights(kernels).outputs(self.x)
 
 
-def _in_balls(hypotheses: Balls, outcome: LossComplexity | ClassComplexity, problem: Problem, case: Case) -> Target:
+def _in_balls(hypotheses: Balls, outcome: LossComplexity | ClassComplexity, problem: BoundInputs, case: Case) -> Target:
     balls = _Balls(hypotheses, outcome, problem, case)
     fixed, m = balls.at_start(), len(case.x)
     masks = _masks(balls.architecture, False, hypotheses.biases)

@@ -19,7 +19,7 @@ import torch
 from boundcalc.bounds.candidates import Architecture
 from boundcalc.bounds.catalogue import Bound
 from boundcalc.bounds.evaluate import evaluate
-from boundcalc.bounds.problem import Problem, Settings, chain_of
+from boundcalc.bounds.bound_inputs import BoundInputs, Settings, chain_of
 from boundcalc.empirical.energies import Energies
 from boundcalc.empirical.measure import margins_of
 from boundcalc.empirical.patches import PatchNorms
@@ -74,7 +74,7 @@ class Trained:
     """
 
     world: World
-    problem: Problem
+    problem: BoundInputs
 
 
 def _wrong(outputs: torch.Tensor, classes: int) -> torch.Tensor:
@@ -105,7 +105,7 @@ def train(seed: int, trial: int) -> Trained:
     with torch.no_grad():
         margins = margins_of(run(network, x, patches), y).sort().values
     arrays = x.reshape(m, *blueprint.shape).numpy(), y.numpy()
-    problem = Problem(
+    problem = BoundInputs(
         network, Energies(m, up_all(x.square().sum(0), m), float(x.abs().max())), margins,
         Settings(delta=DELTA, passes=0), chain=chain_of(network, spectral=True), patches=patches.norms(),
         split=split_of_batches("drawn", lambda: [arrays], m),

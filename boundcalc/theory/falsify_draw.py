@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from boundcalc.bounds.problem import Problem, Settings, chain_of
+from boundcalc.bounds.bound_inputs import BoundInputs, Settings, chain_of
 from boundcalc.empirical.energies import Energies, declared
 from boundcalc.empirical.measure import margins_of
 from boundcalc.empirical.patches import PatchNorms
@@ -58,14 +58,14 @@ class Case:
     def _kernels(self) -> list[torch.Tensor]:
         return [weight for name, weight in self.weights.items() if name.endswith(".weight")]
 
-    def problem(self) -> Problem:
+    def problem(self) -> BoundInputs:
         """Return what bounds are computed from."""
         network = self.blueprint.network(self.weights)
         patches = PatchNorms(network)
         with torch.no_grad():
             margins = margins_of(run(network, self.x, patches), self.y).sort().values
         settings = Settings(margin=self.gamma, passes=0)
-        return Problem(
+        return BoundInputs(
             network, self.energies(), margins, settings, dict(self.reference), chain_of(network, spectral=True),
             patches.norms(),
         )  # fmt: skip

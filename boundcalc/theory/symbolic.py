@@ -13,7 +13,7 @@ from sympy import Basic, Expr
 
 from boundcalc.bounds.catalogue import Bound
 from boundcalc.bounds.outcome import Outcome
-from boundcalc.bounds.problem import Problem
+from boundcalc.bounds.bound_inputs import BoundInputs
 from boundcalc.bounds.risk import RiskBound
 from boundcalc.theory.symbolic_interval import Interval, Values, interval_of
 
@@ -37,7 +37,7 @@ class Evaluation:
     """
 
     bound: Bound
-    problem: Problem
+    problem: BoundInputs
     outcome: Outcome
     risk: RiskBound
 

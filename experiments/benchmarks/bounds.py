@@ -35,12 +35,12 @@ TARGETS = (
 def all_bounds(network: Any, m: int = 50_000) -> Any:
     from boundcalc.bounds.catalogue import registry
     from boundcalc.bounds.evaluate import evaluate_all
-    from boundcalc.bounds.problem import Problem, Settings, chain_of
+    from boundcalc.bounds.bound_inputs import BoundInputs, Settings, chain_of
     from boundcalc.empirical.energies import declared
 
     energies = declared(m, 1.0, network.nodes[0].shape)
     chain = chain_of(network, spectral=True)
-    return evaluate_all(registry.values(), Problem(network, energies, None, Settings(), {}, chain))
+    return evaluate_all(registry.values(), BoundInputs(network, energies, None, Settings(), {}, chain))
 
 
 def resnet18_case() -> dict[str, float]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from boundcalc.bounds.problem import Problem, Settings, chain_of
+from boundcalc.bounds.bound_inputs import BoundInputs, Settings, chain_of
 from boundcalc.empirical.energies import Energies
 from boundcalc.network import forward
 from boundcalc.network.geometry import Window
@@ -131,7 +131,7 @@ def sample(network, m=5, seed=0):
 
 def problem_for(network, x, margins=None, spectral=False, reference=None, patches=None, **settings):
     energies = x if isinstance(x, Energies) else energies_of(x)
-    return Problem(
+    return BoundInputs(
         network, energies, margins, Settings(**settings), reference or {}, chain_of(network, spectral=spectral),
         patches=patches,
     )  # fmt: skip

@@ -13,7 +13,7 @@ from boundcalc import load
 from boundcalc.bounds.disagreement import FIRST, Pair, disagreements
 from boundcalc.bounds.normalization import Normalization
 from boundcalc.bounds.outcome import AtDelta
-from boundcalc.bounds.problem import Problem, Settings
+from boundcalc.bounds.bound_inputs import BoundInputs, Settings
 from boundcalc.bounds.risk import risk_bound
 from boundcalc.certificates.pick.claim import Counted
 from boundcalc.empirical.columns import ArrayColumn
@@ -112,7 +112,7 @@ def test_the_networks_own_normalization_costs_nothing_here() -> None:
     network = load(linear([[1, 0], [0, 1]]))
     energies = Energies(10, torch.ones(2, 1, 1, dtype=torch.float64), 1.0)
     settings = Settings(normalization=Normalization((0.1307, 0.3081)))
-    problem = Problem(network, energies, None, settings)
+    problem = BoundInputs(network, energies, None, settings)
     values = [
         risk_bound(AtDelta(lambda delta: delta, any_normalization=free), problem).log_value
         for free in (True, False)

@@ -15,7 +15,7 @@ from torch import nn
 
 import boundcalc
 from boundcalc.bounds.occam import compute
-from boundcalc.bounds.problem import Problem, Settings
+from boundcalc.bounds.bound_inputs import BoundInputs, Settings
 from boundcalc.bounds.risk import risk_bound
 from boundcalc.empirical.datasets import open_data
 from boundcalc.empirical.measure import measure
@@ -156,7 +156,7 @@ def test_the_verdict_is_the_best_stage():
     network = captured(trained(24, density=0.2), (64,))
     data = open_data((x, y, x[:5], y[:5]))
     measured = measure(network, data)
-    problem = Problem(
+    problem = BoundInputs(
         network, measured.energies, measured.margins, Settings(DELTA, passes=0), split=data.train
     )
     outcome = compute(problem)
@@ -288,7 +288,7 @@ def test_without_data_it_says_so():
     from boundcalc.empirical.energies import declared
 
     network = captured(mlp(4, 3), (4,))
-    problem = Problem(network, declared(100, 1.0, network.nodes[0].shape), None)
+    problem = BoundInputs(network, declared(100, 1.0, network.nodes[0].shape), None)
     with pytest.raises(NotCovered, match="--data"):
         compute(problem)
 

@@ -9,7 +9,7 @@ import peeling_networks
 import torch
 
 from boundcalc.bounds import registry
-from boundcalc.bounds.problem import Problem
+from boundcalc.bounds.bound_inputs import BoundInputs
 from boundcalc.testing import mlp, problem_of
 
 NETWORKS = {
@@ -29,7 +29,7 @@ ALL = (*((name, False) for name in NETWORKS), *((name, True) for name in WITH_RE
 
 
 @cache
-def problem(name: str, referred: bool = False, copies: int = 1) -> Problem:
+def problem(name: str, referred: bool = False, copies: int = 1) -> BoundInputs:
     network = NETWORKS[name]()
     random = torch.Generator().manual_seed(0)
     x = torch.randn(12, *network.input_shape, generator=random, dtype=torch.float64).repeat_interleave(

@@ -28,7 +28,7 @@ from boundcalc.bounds.peeling.search import (
 )
 from boundcalc.bounds.peeling.theorem import Walk, output_norm
 from boundcalc.bounds.prices import constant_bits, mask_bits
-from boundcalc.bounds.problem import Problem
+from boundcalc.bounds.bound_inputs import BoundInputs
 from boundcalc.errors import NotCovered
 from boundcalc.network.ops import Affine
 from boundcalc.norms.rounding import log_product, shown, shown_log10
@@ -63,7 +63,7 @@ def _declared(layer: Affine) -> torch.Tensor:
     return layer.support if layer.declared is None else layer.declared
 
 
-def price(problem: Problem, structure: Structure, *, published: bool = False) -> Terms:
+def price(problem: BoundInputs, structure: Structure, *, published: bool = False) -> Terms:
     """Return what the choices cost, in bits: structure, split, constant, mask."""
     masked_by_data = structure.name == "masked" and problem.settings.mask_origin == "data"
     biased = any(layer.bias is not None for layer in problem.network.layers())
@@ -80,7 +80,7 @@ def _finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def sharp_outcome(problem: Problem, structure: Structure, found: Found) -> NormComplexity:
+def sharp_outcome(problem: BoundInputs, structure: Structure, found: Found) -> NormComplexity:
     """Return the sharper theorem for one structure with everything it chose."""
     prices = price(problem, structure)
     outputs, margins = found.outputs, found.margins
@@ -111,7 +111,7 @@ def sharp_outcome(problem: Problem, structure: Structure, found: Found) -> NormC
     )  # fmt: skip
 
 
-def published_outcome(problem: Problem, structure: Structure, walk: Walk, constant: float) -> NormComplexity:
+def published_outcome(problem: BoundInputs, structure: Structure, walk: Walk, constant: float) -> NormComplexity:
     """Return the published theorem for one structure with everything it chose."""
     prices = price(problem, structure, published=True)
     terms: Terms = {
@@ -129,7 +129,7 @@ def published_outcome(problem: Problem, structure: Structure, walk: Walk, consta
     return NormComplexity(walk.log_rho, walk.log_unit(problem.energies.m), sum(prices.values()), terms)
 
 
-def compute(problem: Problem) -> NormComplexity:
+def compute(problem: BoundInputs) -> NormComplexity:
     """Return the better of the masked and the dense structure; the choice costs 1 bit.
 
     Raises:
@@ -159,7 +159,7 @@ def compute(problem: Problem) -> NormComplexity:
 
 
 def _published(
-    problem: Problem, structures: Sequence[Structure], kernels: list[Kernels], found: list[Found]
+    problem: BoundInputs, structures: Sequence[Structure], kernels: list[Kernels], found: list[Found]
 ) -> tuple[NormComplexity | None, str]:
     """Return the better structure of the published form, or why it does not cover the network."""
     from boundcalc.bounds.risk import risk_bound

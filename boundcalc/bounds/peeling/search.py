@@ -17,7 +17,7 @@ from boundcalc.bounds.peeling.norms import L1, L2, NORMS, NodeNorm
 from boundcalc.bounds.peeling.state import InputField, Sum
 from boundcalc.bounds.peeling.theorem import Sharp, Walk, sharp
 from boundcalc.bounds.prices import CONSTANTS
-from boundcalc.bounds.problem import Problem
+from boundcalc.bounds.bound_inputs import BoundInputs
 from boundcalc.empirical.energies import Energies
 from boundcalc.network.network import Network
 from boundcalc.network.nodes import ExactPositions, Field, GeneralPosition, Positions
@@ -156,7 +156,7 @@ def _biased(network: Network) -> bool:
 
 
 def search_published(
-    problem: Problem,
+    problem: BoundInputs,
     structure: Structure,
     kernels: Kernels,
     given: tuple[dict[str, Choice], float] | None = None,
@@ -231,7 +231,7 @@ class SharpSearch:
         kernels: grouped kernels of the structure.
     """
 
-    def __init__(self, problem: Problem, structure: Structure, kernels: Kernels) -> None:
+    def __init__(self, problem: BoundInputs, structure: Structure, kernels: Kernels) -> None:
         self._problem = problem
         self._structure = structure
         self._kernels = kernels

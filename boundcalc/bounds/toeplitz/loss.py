@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from boundcalc.bounds.distances import origin, unbiased
 from boundcalc.bounds.outcome import LossComplexity, Terms
-from boundcalc.bounds.problem import Chain, Problem
+from boundcalc.bounds.bound_inputs import Chain, BoundInputs
 from boundcalc.bounds.toeplitz.covering import Covers, Shares
 from boundcalc.bounds.toeplitz.reach import Numbers, largest, log_gains, log_norm, log_radii
 from boundcalc.bounds.toeplitz.steps import Block, Diagonal, Layer, Slopes, never_biased
@@ -31,16 +31,16 @@ GRAPH = "iid sample; a graph of linear maps, ReLUs, poolings, sums and concatena
 
 EXTENDED = "as published for chains without biases; biases, max pooling, sums and concatenations are extended here, not proved"
 
-Distance = Callable[[Problem, Chain, Layer], float]
+Distance = Callable[[BoundInputs, Chain, Layer], float]
 """Log of a bound's distance of a layer's matrix from its reference."""
 
 
-def bias_start(problem: Problem, step: Block) -> torch.Tensor | None:
+def bias_start(problem: BoundInputs, step: Block) -> torch.Tensor | None:
     """Return the reference of a layer's bias; None for zero."""
     return problem.reference.get(f"{step.name}.bias")
 
 
-def bias_moved(problem: Problem, step: Block) -> torch.Tensor | None:
+def bias_moved(problem: BoundInputs, step: Block) -> torch.Tensor | None:
     """Return b - b_0, (channels,); None where neither is there."""
     start, bias = bias_start(problem, step), step.bias
     if bias is None:
@@ -48,7 +48,7 @@ def bias_moved(problem: Problem, step: Block) -> torch.Tensor | None:
     return bias if start is None else bias - start
 
 
-def measured(problem: Problem, distance: Distance) -> dict[str, float]:
+def measured(problem: BoundInputs, distance: Distance) -> dict[str, float]:
     """Return the logs of all numbers that training chose: ``"spectral.LAYER"``, ``"distance.LAYER"``; of a bias ``"bias.LAYER"``, its
     Euclidean norm, and ``"shift.LAYER"``, the l1 norm of what it moved.
 
@@ -85,7 +85,7 @@ class Reach:
     gain: float
 
 
-def log_layers(problem: Problem, numbers: Numbers) -> dict[str, Reach]:
+def log_layers(problem: BoundInputs, numbers: Numbers) -> dict[str, Reach]:
     """Return log(r_l / sqrt m) and log G_l of everything with weights, from above."""
     chain, m = problem.toeplitz(), problem.energies.m
     log_data = 0.5 * log_up(problem.energies.frobenius_squared, 1)
@@ -98,7 +98,7 @@ def log_layers(problem: Problem, numbers: Numbers) -> dict[str, Reach]:
     }
 
 
-def log_capacities(problem: Problem, numbers: Numbers) -> dict[str, float]:
+def log_capacities(problem: BoundInputs, numbers: Numbers) -> dict[str, float]:
     """Return log Ct_l at gamma = 1 for every layer that training chose, from above; -inf where it cannot move the output."""
     reaches = log_layers(problem, numbers)
     found = {}
@@ -123,7 +123,7 @@ def biases(step: Block) -> int:
 
 
 def evaluate(
-    problem: Problem,
+    problem: BoundInputs,
     numbers: dict[str, float],
     atoms: Mapping[str, int],
     shares: Shares,
@@ -178,7 +178,7 @@ def by_name(names: Sequence[str], numbers: Numbers, kind: str) -> dict[str, floa
     return {name: shown(numbers[f"{kind}.{name}"]) for name in names if f"{kind}.{name}" in numbers}
 
 
-def extended(problem: Problem) -> str | None:
+def extended(problem: BoundInputs) -> str | None:
     """Return why a published formula had to be extended to a network; None for a chain without biases."""
     try:
         unbiased(problem)

@@ -15,7 +15,7 @@ import numpy as np
 
 from boundcalc.bounds.outcome import NormComplexity, Margins, Terms
 from boundcalc.bounds.prices import CONSTANTS, absent_bits, constant_bits
-from boundcalc.bounds.problem import Chain, Problem
+from boundcalc.bounds.bound_inputs import Chain, BoundInputs
 from boundcalc.bounds.toeplitz.reach import largest, log_norm
 from boundcalc.bounds.toeplitz.scale import FRO, ONE_INF, Contractions, Form, Joint, contractions, log_sizes
 from boundcalc.bounds.toeplitz.steps import Block, Layer, never_biased
@@ -198,7 +198,7 @@ MODERATE = 300.0
 """Logs of sizes up to which weights and biases are added up unit by unit."""
 
 
-def product(problem: Problem, form: Form, mean: Mean, published: NormComplexity | None) -> NormComplexity:
+def product(problem: BoundInputs, form: Form, mean: Mean, published: NormComplexity | None) -> NormComplexity:
     """Return a bound by the size of the outputs, with the best t of the grid; margins have a t of their own.
 
     With the form fro the outputs' own sizes are combined by Cauchy-Schwarz, with 1inf they are added up; margins are bounded apart
@@ -254,7 +254,7 @@ class Units:
         mean: bounds the largest sum of signs.
     """
 
-    def __init__(self, problem: Problem, form: Form, mean: Mean) -> None:
+    def __init__(self, problem: BoundInputs, form: Form, mean: Mean) -> None:
         self.problem, self.form, self.mean = problem, form, mean
         self.chain = problem.toeplitz()
         self.norms, self.factors = norms_of(self.chain, form), contractions(self.chain.steps)

@@ -9,7 +9,7 @@ import sympy
 from sympy import Expr, IndexedBase, Rational, Symbol, sqrt
 
 from boundcalc.bounds.outcome import LossComplexity, ClassComplexity
-from boundcalc.bounds.problem import Problem
+from boundcalc.bounds.bound_inputs import BoundInputs
 from boundcalc.theory.symbolic import DEPTH, INDEX, Evaluation, NotFilled, Promise
 from boundcalc.theory.symbolic_interval import Interval
 from boundcalc.theory.symbolic_interval import exact as exact  # noqa: PLC0414 (handed on to the forms)
@@ -81,12 +81,12 @@ def grows(symbol: Expr, shown: str = "derivative") -> Promise:
     return Promise(symbol, "grows", shown)
 
 
-def energy(problem: Problem, added: Fraction = Fraction(0)) -> Fraction:
+def energy(problem: BoundInputs, added: Fraction = Fraction(0)) -> Fraction:
     """Return ||X||_F^2 exactly from the recorded energies of the coordinates, plus the constant's energy."""
     return sum(map(Fraction, problem.energies.coordinate.flatten().tolist()), added)
 
 
-def largest_energy(problem: Problem, added: Fraction = Fraction(0)) -> Fraction:
+def largest_energy(problem: BoundInputs, added: Fraction = Fraction(0)) -> Fraction:
     """Return the largest energy of a coordinate, the constant unit being one."""
     return max(Fraction(float(problem.energies.coordinate.max())), added)
 

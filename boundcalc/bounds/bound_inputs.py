@@ -99,7 +99,7 @@ class Chain:
 
 
 @dataclass(frozen=True, eq=False)
-class Problem:
+class BoundInputs:
     """A network and a sample.
 
     Attributes:

@@ -4,7 +4,7 @@ A bound declares its class in `Bound.hypotheses`. Two forms:
 
 - `Scale`: all networks whose one positively homogeneous, symmetric number (rho, a product of norms, a path norm) is
   at most the drawn network's. `NormComplexity` and `Formula` outcomes.
-- `Balls`: all networks whose norms, layer by layer, of weights less the reference are at most the drawn network's.
+- `NormBalls`: all networks whose norms, layer by layer, of weights less the reference are at most the drawn network's.
   `LossComplexity` and `ClassComplexity` outcomes; the names of their numbers are ``"NORM.LAYER"``.
 
 Each function takes a batch of networks (`Candidates`), is differentiable in the weights, and is written apart from
@@ -67,7 +67,7 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Balls:
+class NormBalls:
     """Networks whose norms, layer by layer, are at most the drawn network's.
 
     Attributes:
@@ -85,7 +85,7 @@ class Balls:
     reference: bool = True
 
 
-Hypotheses = Scale | Balls
+Hypotheses = Scale | NormBalls
 
 
 def parts_of(candidates: Candidates, constant: float = 1.0) -> list[Part]:
@@ -236,33 +236,33 @@ PEELED = Scale(
     masked=lambda terms: terms["structure"] == "masked",
 )
 _BIAS = {"bias": channel_norm, "shift": channel_sum}
-SPECTRAL_ROWS = Balls(
+SPECTRAL_ROWS = NormBalls(
     "graphs by spectral norms, row distances and norms of biases, layer by layer",
     {"spectral": spectral, "distance": row_distance, **_BIAS},
     biases=True,
 )
-SPECTRAL_TAPS = Balls(
+SPECTRAL_TAPS = NormBalls(
     "graphs by spectral norms, kernel distances and norms of biases, layer by layer",
     {"spectral": spectral, "distance": tap_distance, **_BIAS},
     biases=True,
 )
-SPECTRAL_KERNELS = Balls(
+SPECTRAL_KERNELS = NormBalls(
     "graphs by spectral and kernel norms and norms of biases, layer by layer",
     {"spectral": spectral, "distance": kernel_frobenius, "bias": channel_norm},
     biases=True,
     reference=False,
 )
-SPECTRAL_PATCHES = Balls(
+SPECTRAL_PATCHES = NormBalls(
     "chains by spectral norms, filter distances and patch norms, layer by layer",
     {"spectral": spectral, "distance": filter_distance},
     patches=True,
 )
-AROUND_L1_INF = Balls(
+AROUND_L1_INF = NormBalls(
     "graphs by l1-inf norms and distances, and biases, layer by layer",
     {"norm": l1_inf, "distance": largest_l1_row, "bias": unit_largest, "shift": unit_shift},
     biases=True,
 )
-AROUND_FROBENIUS = Balls(
+AROUND_FROBENIUS = NormBalls(
     "graphs by Frobenius norms, row distances and norms of biases, layer by layer",
     {"norm": frobenius, "distance": largest_row, "bias": unit_norm, "shift": unit_shift},
     biases=True,

@@ -14,7 +14,7 @@ import torch
 
 from boundcalc.bounds.candidates import Architecture, Candidates, Kernels, affine_nodes
 from boundcalc.bounds.catalogue import Bound
-from boundcalc.bounds.classes import Balls, Part, Scale, parts_of
+from boundcalc.bounds.classes import NormBalls, Part, Scale, parts_of
 from boundcalc.bounds.distances import unbiased
 from boundcalc.bounds.evaluate import evaluate
 from boundcalc.bounds.outcome import Formula, NormComplexity, LossComplexity, ClassComplexity, Terms
@@ -89,7 +89,7 @@ def target(bound: Bound, case: Case, problem: BoundInputs) -> Target:
     match hypotheses, result.outcome:
         case Scale(), NormComplexity() | Formula():
             found = _scaled(hypotheses, result.outcome, problem, case)
-        case Balls(), LossComplexity() | ClassComplexity():
+        case NormBalls(), LossComplexity() | ClassComplexity():
             around = case if hypotheses.reference else replace(case, reference={})
             found = _in_balls(hypotheses, result.outcome, problem, around)
         case _:
@@ -110,7 +110,7 @@ def attackable(bound: Bound, case: Case, problem: BoundInputs) -> bool:
         case: network and sample.
         problem: the same, as bounds take it.
     """
-    if not (isinstance(bound.hypotheses, Balls) and bound.hypotheses.patches):
+    if not (isinstance(bound.hypotheses, NormBalls) and bound.hypotheses.patches):
         return True
     if case.reference:
         return False
@@ -171,11 +171,11 @@ def _kernels(leaves: Leaves) -> Kernels:
 # ---------------------------------------------------------------------------------------- several numbers
 
 
-class _Balls:
+class _NormBallClass:
     """Moves networks into the class of networks whose numbers are at most the drawn network's."""
 
     def __init__(
-        self, hypotheses: Balls, outcome: LossComplexity | ClassComplexity, problem: BoundInputs, case: Case
+        self, hypotheses: NormBalls, outcome: LossComplexity | ClassComplexity, problem: BoundInputs, case: Case
     ) -> None:
         self.hypotheses, self.outcome = hypotheses, outcome
         self.architecture = Architecture(problem.network)
@@ -261,8 +261,8 @@ class _Balls:
         return self.architecture.with_weights(kernels).outputs(self.x)
 
 
-def _in_balls(hypotheses: Balls, outcome: LossComplexity | ClassComplexity, problem: BoundInputs, case: Case) -> Target:
-    balls = _Balls(hypotheses, outcome, problem, case)
+def _in_balls(hypotheses: NormBalls, outcome: LossComplexity | ClassComplexity, problem: BoundInputs, case: Case) -> Target:
+    balls = _NormBallClass(hypotheses, outcome, problem, case)
     fixed, m = balls.at_start(), len(case.x)
     masks = _masks(balls.architecture, False, hypotheses.biases)
     if isinstance(outcome, ClassComplexity):
@@ -282,7 +282,7 @@ def _in_balls(hypotheses: Balls, outcome: LossComplexity | ClassComplexity, prob
     return Target(claimed, m, shape, masks, values, balls.architecture, balls.x)
 
 
-def _ramp_values(balls: _Balls, case: Case, fixed: torch.Tensor) -> Values:
+def _ramp_values(balls: _NormBallClass, case: Case, fixed: torch.Tensor) -> Values:
     def margins(outputs: torch.Tensor) -> torch.Tensor:
         labels = case.y.repeat(outputs.shape[0])
         return margins_of(outputs.flatten(0, 1), labels).unflatten(0, outputs.shape[:2])

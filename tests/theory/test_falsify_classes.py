@@ -10,18 +10,18 @@ import torch
 
 from boundcalc.bounds.candidates import Architecture
 from boundcalc.bounds.catalogue import registry
-from boundcalc.bounds.classes import Balls, Scale, parts_of
+from boundcalc.bounds.classes import NormBalls, Scale, parts_of
 from boundcalc.bounds.evaluate import evaluate
 from boundcalc.bounds.outcome import NormComplexity
 from boundcalc.network.forward import run
 from boundcalc.theory.falsify import measured
-from boundcalc.theory.falsify_ascent import Effort, _Balls, attackable, reach, target
+from boundcalc.theory.falsify_ascent import Effort, _NormBallClass, attackable, reach, target
 from boundcalc.theory.falsify_blueprint import Drafter
 from boundcalc.theory.falsify_draw import EDGES, Case, draw
 from boundcalc.threads import one_thread
 
 SCALED = [bound for bound in registry.values() if isinstance(bound.hypotheses, Scale)]
-BALLED = [bound for bound in registry.values() if isinstance(bound.hypotheses, Balls)]
+BALLED = [bound for bound in registry.values() if isinstance(bound.hypotheses, NormBalls)]
 CASES = [draw(seed, trial) for seed, trial in itertools.product((0, 1), range(0, 40, 2))]
 
 
@@ -68,7 +68,7 @@ def test_networks_found_are_inside(bound):
         if outcome is None or not attackable(bound, case, problem):
             continue
         around = case if bound.hypotheses.reference else Case(**{**vars(case), "reference": {}})
-        balls = _Balls(bound.hypotheses, outcome, problem, around)
+        balls = _NormBallClass(bound.hypotheses, outcome, problem, around)
         random = torch.Generator().manual_seed(0)
         leaves = {
             index: [

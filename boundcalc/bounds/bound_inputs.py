@@ -13,7 +13,7 @@ from boundcalc.bounds.toeplitz.steps import Block, Fixed, Layer, Step, steps_of
 from boundcalc.empirical.energies import Energies
 from boundcalc.empirical.split import Split
 from boundcalc.errors import NotCovered
-from boundcalc.network.chain import Link, links
+from boundcalc.network.chain import ToeplitzLayer, toeplitz_layers
 from boundcalc.network.coverage import blocker, refuse
 from boundcalc.network.network import Network
 from boundcalc.norms.spectral import spectral_norm
@@ -59,7 +59,7 @@ class Chain:
         unlike_a_chain: why the network is no chain of matrices and ReLUs; None where it is one.
     """
 
-    links: tuple[Link, ...]
+    links: tuple[ToeplitzLayer, ...]
     rows: tuple[Rows, ...]
     spectral: tuple[float, ...]
     steps: tuple[Step, ...] = ()
@@ -171,7 +171,7 @@ def chain_of(network: Network, *, spectral: bool) -> Chain | NotCovered:
 
 def _unlike_a_chain(network: Network) -> NotCovered | None:
     try:
-        links(network)
+        toeplitz_layers(network)
     except NotCovered as error:
         return error
     return None

@@ -22,7 +22,7 @@ from boundcalc.bounds.candidates import Candidates
 from boundcalc.bounds.class_sizes import unit_sizes
 from boundcalc.bounds.outcome import Terms
 from boundcalc.bounds.toeplitz.steps import Layer, steps_of
-from boundcalc.network.chain import Link
+from boundcalc.network.chain import ToeplitzLayer
 
 TINY = 1e-28
 
@@ -58,7 +58,7 @@ class Part:
         source: index of the node that the matrix reads.
     """
 
-    link: Link
+    link: ToeplitzLayer
     kernel: torch.Tensor
     matrix: torch.Tensor
     bias: torch.Tensor | None

@@ -9,7 +9,7 @@ import torch
 from boundcalc.bounds.bound_inputs import Chain, BoundInputs
 from boundcalc.bounds.toeplitz.steps import Layer
 from boundcalc.errors import NotCovered
-from boundcalc.network.chain import Link
+from boundcalc.network.chain import ToeplitzLayer
 from boundcalc.network.ops import Affine
 from boundcalc.norms.kernels import pooling, repeats
 from boundcalc.norms.rounding import LEAST, Size, log_product, log_up, shown
@@ -61,7 +61,7 @@ def moved(problem: BoundInputs, layer: Affine) -> torch.Tensor:
     return layer.weight if start is None else layer.weight - start
 
 
-def log_kernel_norm(link: Link, weight: torch.Tensor, norm: Callable[[torch.Tensor], Size]) -> float:
+def log_kernel_norm(link: ToeplitzLayer, weight: torch.Tensor, norm: Callable[[torch.Tensor], Size]) -> float:
     """Return the log of a kernel's norm times that of what feeds the kernel, from above.
 
     Average pooling is a fixed map of norm at most `pooling`; a circular kernel that computes an output several times

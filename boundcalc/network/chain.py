@@ -10,7 +10,7 @@ from boundcalc.network.ops import Affine, AvgPool, Input, ReLU
 
 
 @dataclass(frozen=True)
-class Link:
+class ToeplitzLayer:
     """One matrix A^l of a chain: a layer applied to averaged values.
 
     Attributes:
@@ -22,18 +22,18 @@ class Link:
     pools: tuple[AvgPool, ...]
 
 
-def links(network: Network) -> tuple[Link, ...]:
+def toeplitz_layers(network: Network) -> tuple[ToeplitzLayer, ...]:
     """Return the network as a chain of matrices with ReLU (or nothing) between them.
 
     Raises:
         NotCovered: the network is no such chain; names every operation that is in the way.
     """
     refuse(_blockers(network))
-    found: list[Link] = []
+    found: list[ToeplitzLayer] = []
     pools: list[AvgPool] = []
     for node in network.nodes:
         if isinstance(node, Affine):
-            found.append(Link(node, tuple(pools)))
+            found.append(ToeplitzLayer(node, tuple(pools)))
             pools = []
         elif isinstance(node, AvgPool):
             pools.append(node)

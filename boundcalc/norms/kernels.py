@@ -9,7 +9,7 @@ import math
 
 import torch
 
-from boundcalc.network.chain import Link
+from boundcalc.network.chain import ToeplitzLayer
 from boundcalc.network.ops import Affine
 from boundcalc.norms.rounding import Size, slack, unit_sized
 from boundcalc.norms.toeplitz import pool_rows
@@ -50,7 +50,7 @@ def repeats(layer: Affine) -> float:
     return math.sqrt(math.prod(counts)) * (1 + slack(2))
 
 
-def pooling(link: Link) -> float:
+def pooling(link: ToeplitzLayer) -> float:
     """Return an upper bound of the spectral norm of the average poolings before a layer; 1 without any.
 
     ||P||_2 <= sqrt(largest row sum times largest column sum), axis by axis: exact where windows do not overlap.

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped,unused-ignore]
 
-from boundcalc.network.chain import Link
+from boundcalc.network.chain import ToeplitzLayer
 from boundcalc.network.ops import Affine
 from boundcalc.norms.rounding import UNIT
 from boundcalc.norms.spectral_certificate import Peak, certified_peak
@@ -53,12 +53,12 @@ SLACK = 1.005
 """A strided bound that exceeds part of the unstrided majorant by no more than this is within 1 % of that majorant."""
 
 
-def spectral_norm(link: Link) -> float:
+def spectral_norm(link: ToeplitzLayer) -> float:
     """Return an upper bound of ||A^l||_2 for a link of the chain: that of :func:`spectral_interval`."""
     return spectral_interval(link).upper
 
 
-def spectral_interval(link: Link) -> SpectralNorm:
+def spectral_interval(link: ToeplitzLayer) -> SpectralNorm:
     """Return ||A^l||_2 for a link of the chain: an upper bound, and a lower bound of the majorant behind it.
 
     Pooling enters as a factor, ||A P|| <= ||A|| ||P||.
@@ -76,7 +76,7 @@ def spectral_interval(link: Link) -> SpectralNorm:
         return layer_norm(link.layer).times(pool_norm(link))
 
 
-def pool_norm(link: Link) -> SpectralNorm:
+def pool_norm(link: ToeplitzLayer) -> SpectralNorm:
     """Return the spectral norm of the average poolings before a layer; 1 without any."""
     norm = ONE
     for axis in ("rows_h", "rows_w"):

@@ -14,7 +14,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from boundcalc.network.chain import Link
+from boundcalc.network.chain import ToeplitzLayer
 from boundcalc.network.forward import affine
 from boundcalc.norms.rounding import UNIT
 
@@ -37,7 +37,7 @@ Apply = Callable[[torch.Tensor], torch.Tensor]
 Backward = Callable[[torch.Tensor], tuple[torch.Tensor, ...]]
 
 
-def norm_floor(link: Link) -> float:
+def norm_floor(link: ToeplitzLayer) -> float:
     """Return a lower bound of ||A^l||_2 for a link of the chain.
 
     The quotient is computed in float64 with each entry of A x off by at most g |A| |x|, g = 2 (n + 8) u for
@@ -63,7 +63,7 @@ def norm_floor(link: Link) -> float:
         return float(np.finfo(np.float64).max)
 
 
-def _shape(link: Link) -> tuple[int, int, int]:
+def _shape(link: ToeplitzLayer) -> tuple[int, int, int]:
     layer = link.layer
     if link.pools:
         size = link.pools[0].rows_h.shape[1], link.pools[0].rows_w.shape[1]
@@ -73,7 +73,7 @@ def _shape(link: Link) -> tuple[int, int, int]:
 
 
 def _map(
-    link: Link, weight: torch.Tensor, size: Callable[[torch.Tensor], torch.Tensor] | None = None
+    link: ToeplitzLayer, weight: torch.Tensor, size: Callable[[torch.Tensor], torch.Tensor] | None = None
 ) -> Apply:
     """Return x -> A x for x of `_shape`; with `size` torch.abs, x -> |A| x."""
 
@@ -86,13 +86,13 @@ def _map(
     return applied
 
 
-def _steps(link: Link) -> int:
+def _steps(link: ToeplitzLayer) -> int:
     layer = link.layer
     products = layer.weight.numel() * math.prod(layer.window.out)
     return max(3, min(BASIS * RESTARTS, int(WORK / (2 * max(1, products)))))
 
 
-def _quotient(link: Link, weight: torch.Tensor, x: torch.Tensor) -> float:
+def _quotient(link: ToeplitzLayer, weight: torch.Tensor, x: torch.Tensor) -> float:
     """Return ||A x|| / ||x||, rounded down."""
     pooled = sum(pool.rows_h.shape[1] + pool.rows_w.shape[1] for pool in link.pools)
     terms = weight[0].numel() + pooled

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import torch
 
 from boundcalc.errors import NotCovered
-from boundcalc.network.chain import Link
+from boundcalc.network.chain import ToeplitzLayer
 from boundcalc.network.geometry import Axis
 from boundcalc.network.ops import AvgPool
 from boundcalc.norms.rounding import Size, exponent_of, slack, times_power, unit_sized
@@ -140,7 +140,7 @@ def _squares(weight: torch.Tensor, high: _Taps, wide: _Taps) -> torch.Tensor:
     return exact + magnitude * slack(weight[0].numel() * 4)
 
 
-def rows_of(link: Link, weight: torch.Tensor) -> Rows:
+def rows_of(link: ToeplitzLayer, weight: torch.Tensor) -> Rows:
     """Return the row norms of a link of the chain with a given kernel.
 
     Taps that no output reads are left out before the kernel is brought to size 1, so that the largest entry of what is left does

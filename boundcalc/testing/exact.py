@@ -12,7 +12,7 @@ from sympy import Expr
 from boundcalc.bounds.distances import start_of
 from boundcalc.bounds.outcome import LossComplexity, ClassComplexity
 from boundcalc.bounds.bound_inputs import Chain, BoundInputs
-from boundcalc.network.chain import Link
+from boundcalc.network.chain import ToeplitzLayer
 from boundcalc.norms.kernels import pooling
 from boundcalc.testing.toeplitz import matrix_of, path_norm
 from boundcalc.theory.forms.notation import a
@@ -23,9 +23,9 @@ from boundcalc.theory.symbolic_interval import Interval, exact, precision, root_
 Row = Mapping[int, Fraction]
 
 
-def rows_of_matrix(link: Link, weight: torch.Tensor) -> list[Row]:
+def rows_of_matrix(link: ToeplitzLayer, weight: torch.Tensor) -> list[Row]:
     """Return the rows of A^l as column -> entry, exactly: the recorded pooling matrices are multiplied in as fractions."""
-    bare = matrix_of(Link(link.layer, ()), weight)
+    bare = matrix_of(ToeplitzLayer(link.layer, ()), weight)
     rows: list[Row] = [
         {int(i): Fraction(float(row[i])) for i in torch.nonzero(row).flatten()} for row in bare
     ]
@@ -105,7 +105,7 @@ def _sum_of_roots(squares: Sequence[Fraction]) -> Interval:
         return sum((root_of(square) for square in squares), iv.mpf(0))
 
 
-def _moved(problem: BoundInputs, link: Link) -> list[Fraction]:
+def _moved(problem: BoundInputs, link: ToeplitzLayer) -> list[Fraction]:
     """Return K - K_0 entry by entry, differences rounded as the code has them."""
     start = start_of(problem, link.layer)
     weight = link.layer.weight if start is None else link.layer.weight - start

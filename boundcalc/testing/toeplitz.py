@@ -8,7 +8,7 @@ from fractions import Fraction
 import torch
 
 from boundcalc.network import forward
-from boundcalc.network.chain import Link, links
+from boundcalc.network.chain import ToeplitzLayer, toeplitz_layers
 from boundcalc.network.network import Network
 from boundcalc.network.ops import Add, Affine, AvgPool, MaxPool, Node, Rearrange, ReLU
 from boundcalc.norms import kernels
@@ -19,7 +19,7 @@ LARGEST = 4_000_000
 """Entries of a matrix that is written out."""
 
 
-def matrix_of(link: Link, weight: torch.Tensor | None = None) -> torch.Tensor:
+def matrix_of(link: ToeplitzLayer, weight: torch.Tensor | None = None) -> torch.Tensor:
     """Return A^l, one column for each unit vector of the values before the poolings: (outputs, inputs) float64.
 
     Args:
@@ -61,7 +61,7 @@ def check_toeplitz(network: Network, tolerance: float = 1e-10) -> None:
         AssertionError: a norm differs, or is below the true one.
         NotCovered: the network is no chain of matrices.
     """
-    for link in links(network):
+    for link in toeplitz_layers(network):
         rows, matrix, weight = rows_of(link, link.layer.weight), matrix_of(link), link.layer.weight
         row_norms = matrix.square().sum(1).sqrt()
         pairs = {

@@ -26,10 +26,10 @@ HELD = 2**22
 
 
 def certified(layer: Any) -> tuple[float, float]:
-    from boundcalc.network.chain import Link
+    from boundcalc.network.chain import ToeplitzLayer
     from boundcalc.norms.spectral import spectral_interval
 
-    norm = spectral_interval(Link(layer, ()))
+    norm = spectral_interval(ToeplitzLayer(layer, ()))
     return norm.upper, norm.lower
 
 

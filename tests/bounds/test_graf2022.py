@@ -29,7 +29,7 @@ from boundcalc.bounds.catalogue import registry
 from boundcalc.bounds.distances import log_kernel_norm
 from boundcalc.bounds.graf2022 import PSI, distance_norm, harmonic, log_by_norms, log_by_parameters, log_ceil
 from boundcalc.bounds.prices import LOWEST, absent_bits, log2_weight
-from boundcalc.network.chain import links
+from boundcalc.network.chain import toeplitz_layers
 from boundcalc.network.forward import affine
 from boundcalc.norms.kernels import filters, frobenius, two_one
 
@@ -187,7 +187,7 @@ def test_a_layer_lies_in_the_hull_of_its_elementary_maps(make, seed):
     """||conv_K(P x)|| <= sum over entries of |K| ||elementary map of P x|| <= kernel norm times ||x||."""
     network = make(seed)
     random = torch.Generator().manual_seed(seed)
-    for link in links(network):
+    for link in toeplitz_layers(network):
         layer = link.layer
         source = network.nodes[link.pools[0].inputs[0] if link.pools else layer.inputs[0]]
         x = torch.randn(4, *source.shape, generator=random, dtype=torch.float64)

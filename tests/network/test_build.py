@@ -14,7 +14,7 @@ from boundcalc.checkpoint.types import Checkpoint
 from boundcalc.errors import CheckpointError, NotCovered
 from boundcalc.network import capture, tracing
 from boundcalc.network.build import Builder
-from boundcalc.network.chain import links
+from boundcalc.network.chain import toeplitz_layers
 from boundcalc.network.forward import run
 from boundcalc.network.load import from_checkpoint
 from boundcalc.network.network import Network
@@ -131,7 +131,7 @@ def test_circular_padding_belongs_to_its_layer(name):
     make, shape = READ[name]
     network = captured(modules.ready(make, shape), shape)
     assert layer_of(network).circular
-    assert len(links(network)) == 2
+    assert len(toeplitz_layers(network)) == 2
 
 
 @pytest.mark.parametrize("name", modules.UNKNOWN)

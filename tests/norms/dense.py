@@ -7,7 +7,7 @@ import math
 import torch
 import torch.nn.functional as F
 
-from boundcalc.network.chain import Link
+from boundcalc.network.chain import ToeplitzLayer
 from boundcalc.network.forward import affine
 from boundcalc.network.geometry import Axis, Window
 from boundcalc.network.ops import Affine, AvgPool
@@ -57,7 +57,7 @@ def adaptive_pool(shape: tuple[int, int, int], out: tuple[int, int]) -> AvgPool:
     return AvgPool("pool", (0,), (shape[0], *out), rows[0], rows[1])
 
 
-def dense_matrix(link: Link, weight: torch.Tensor | None = None) -> torch.Tensor:
+def dense_matrix(link: ToeplitzLayer, weight: torch.Tensor | None = None) -> torch.Tensor:
     """A^l, one column for each unit vector of the values before the poolings: (outputs, inputs)."""
     layer = link.layer
     weight = layer.weight if weight is None else weight

@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
-from boundcalc.network.chain import Link
+from boundcalc.network.chain import ToeplitzLayer
 from boundcalc.network.coverage import KNOWN, require
 from boundcalc.network.ops import (
     Activation,
@@ -70,7 +70,7 @@ class Layer(Step):
     """
 
     place: int
-    link: Link
+    link: ToeplitzLayer
 
     @property
     def name(self) -> str:
@@ -204,7 +204,7 @@ def _layer(network: Network, node: Affine, place: int) -> Layer:
     while not node.circular and isinstance(before := network.nodes[source], AvgPool):
         pools.insert(0, before)
         (source,) = before.inputs
-    return Layer((source,), True, place, Link(node, tuple(pools)))
+    return Layer((source,), True, place, ToeplitzLayer(node, tuple(pools)))
 
 
 def _step(network: Network, node: Node, steps: list[Step]) -> Step:
@@ -242,7 +242,7 @@ def _fixed(node: Node, signed: bool) -> Fixed:
 
 
 def _average(node: AvgPool, signed: bool) -> Fixed:
-    norm = log_up(pool_norm(Link(None, (node,))).upper, 1)  # type: ignore[arg-type]
+    norm = log_up(pool_norm(ToeplitzLayer(None, (node,))).upper, 1)  # type: ignore[arg-type]
     rows = float(node.rows_h.abs().sum(1).max() * node.rows_w.abs().sum(1).max())
     return Fixed(node.inputs, signed, norm, norm, log_up(rows, node.rows_h.numel() + node.rows_w.numel()))
 

@@ -19,7 +19,7 @@ _ENTRIES = 2**23
 
 
 @dataclass(frozen=True, eq=False)
-class Field:
+class NeuronGroups:
     """The nodes of one value of the network.
 
     Attributes:

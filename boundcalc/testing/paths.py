@@ -12,7 +12,7 @@ from mpmath import iv
 
 from boundcalc.bounds.peeling import dense_structure, masked_structure, positions_for, search_published
 from boundcalc.bounds.peeling.kernels import Choice, Kernels, Structure
-from boundcalc.bounds.peeling.theorem import Walk
+from boundcalc.bounds.peeling.theorem import PeelingResult
 from boundcalc.bounds.bound_inputs import BoundInputs
 from boundcalc.network.ops import Affine
 from boundcalc.theory.symbolic_interval import Interval, exact, precision
@@ -80,7 +80,7 @@ def check_peeling_paths(problem: BoundInputs, tolerance: float = 1e-9) -> None:
             )
 
 
-def _told(walk: Walk, true: Theorem) -> str:
+def _told(walk: PeelingResult, true: Theorem) -> str:
     rho = mpmath.nstr(mpmath.mpf(true.rho.mid.a), 12)
     return (
         f"rho {math.exp(walk.log_rho):.12g} and {rho}, pairs {math.exp(walk.log_output_pairs):.6g} and {true.pairs}, "

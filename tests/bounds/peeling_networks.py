@@ -5,7 +5,7 @@ from __future__ import annotations
 from twins import Sketch
 
 from boundcalc.bounds.peeling import dense_structure, masked_structure
-from boundcalc.bounds.peeling.dynamic_program import Setting, Walker
+from boundcalc.bounds.peeling.dynamic_program import Setting, PeelingProgram
 from boundcalc.bounds.peeling.kernels import Choice, Kernels
 from boundcalc.bounds.peeling.norms import NORMS
 from boundcalc.bounds.peeling.search import PublishedRules
@@ -19,7 +19,7 @@ def walk(network, energies, split, t=1.0, masked=True, positions=None):
     if split is not None:
         norms = {norm.name: norm for norm in NORMS}
         split = {name: Choice(group, norms[norm]) for name, (group, norm) in split.items()}
-    return Walker(network, setting, Kernels(structure, positions), t, PublishedRules()).best(split)
+    return PeelingProgram(network, setting, Kernels(structure, positions), t, PublishedRules()).best(split)
 
 
 def conv_chain(seed):

@@ -17,7 +17,7 @@ from boundcalc.bounds.outcome import Margins
 from boundcalc.bounds.path_lengths import log_factor
 from boundcalc.bounds.peeling import dense_structure
 from boundcalc.bounds.peeling import kernels as peeling_kernels
-from boundcalc.bounds.peeling.dynamic_program import Setting, Walker
+from boundcalc.bounds.peeling.dynamic_program import Setting, PeelingProgram
 from boundcalc.bounds.peeling.kernels import Choice, Kernels
 from boundcalc.bounds.peeling.norms import L1, L2
 from boundcalc.bounds.peeling.search import SharpRules
@@ -38,7 +38,7 @@ def walk(network, x, sizes, first="l2", last=None):
     split[layers[-1].name] = last or Choice(layers[-1].shape[0], L1())
     setting = Setting(structure, positions, problem_for(network, x).energies)
     rules = SharpRules(log_factor(network))
-    (found,) = Walker(network, setting, Kernels(structure, positions), 1.0, rules).walks(split)
+    (found,) = PeelingProgram(network, setting, Kernels(structure, positions), 1.0, rules).walks(split)
     return found
 
 

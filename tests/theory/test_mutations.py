@@ -143,7 +143,7 @@ MUTATIONS = (
              lambda: testing.check_peeling_paths(problem("perceptron"))),
     Mutation("paths not counted", "bounds.peeling.theorem:log_published_unit", "log_factor + log_paths", "log_factor",
              lambda: testing.check_peeling_paths(problem("perceptron"))),
-    Mutation("biases not divided by t", "bounds.peeling.dynamic_program:Walker._biases_of",
+    Mutation("biases not divided by t", "bounds.peeling.dynamic_program:PeelingProgram._biases_of",
              "layer.bias / self.constant", "layer.bias * 0",
              lambda: testing.check_peeling_paths(problem("with biases"))),
     Mutation("the unit's bias left out of the path norm", "norms.path:_affine", "node.bias.abs()", "node.bias * 0",

@@ -26,7 +26,7 @@ from boundcalc.bounds.peeling.search import (
     sharp_options,
     split_options,
 )
-from boundcalc.bounds.peeling.theorem import Walk, output_norm
+from boundcalc.bounds.peeling.theorem import PeelingResult, output_norm
 from boundcalc.bounds.prices import constant_bits, mask_bits
 from boundcalc.bounds.bound_inputs import BoundInputs
 from boundcalc.errors import NotCovered
@@ -111,7 +111,7 @@ def sharp_outcome(problem: BoundInputs, structure: Structure, found: Found) -> N
     )  # fmt: skip
 
 
-def published_outcome(problem: BoundInputs, structure: Structure, walk: Walk, constant: float) -> NormComplexity:
+def published_outcome(problem: BoundInputs, structure: Structure, walk: PeelingResult, constant: float) -> NormComplexity:
     """Return the published theorem for one structure with everything it chose."""
     prices = price(problem, structure, published=True)
     terms: Terms = {

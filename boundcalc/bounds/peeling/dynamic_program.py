@@ -14,18 +14,18 @@ from typing import Protocol
 
 import torch
 
-from boundcalc.bounds.peeling.feed import Feed
+from boundcalc.bounds.peeling.predecessors import Predecessors
 from boundcalc.bounds.peeling.fixed_maps import averaged, pooled, rearranged, relative_paths
 from boundcalc.bounds.peeling.influence import influences
 from boundcalc.bounds.peeling.kernels import Choice, Chosen, Kernels, Structure, group_sizes
 from boundcalc.bounds.peeling.norms import NORMS, NodeNorm
 from boundcalc.bounds.peeling.state import InputField, State, Sum
-from boundcalc.bounds.peeling.theorem import Walk
+from boundcalc.bounds.peeling.theorem import PeelingResult
 from boundcalc.empirical.energies import Energies
 from boundcalc.errors import NotCovered
 from boundcalc.network.coverage import operation_name, place_of, require
 from boundcalc.network.network import Network
-from boundcalc.network.nodes import ExactPositions, Field, Positions, group_sum
+from boundcalc.network.nodes import ExactPositions, NeuronGroups, Positions, group_sum
 from boundcalc.network.ops import Add, Affine, AvgPool, MaxPool, Node, Rearrange, ReLU
 from boundcalc.norms.rounding import LOG2, log_error, log_product, log_up, slack, unit_sized
 from boundcalc.norms.rounding import squared as squares_of
@@ -73,12 +73,12 @@ class Rules(Protocol):
         """Return how the output may be measured."""
         ...
 
-    def promise(self, field: Field, reach: torch.Tensor, energies: Energies) -> float:
+    def promise(self, field: NeuronGroups, reach: torch.Tensor, energies: Energies) -> float:
         """Return the log of a guess of the bound that a walk leads to: it steers, and proves nothing."""
         ...
 
 
-class Walker:
+class PeelingProgram:
     """Walks one network with one value t of the constant unit.
 
     Args:
@@ -104,7 +104,7 @@ class Walker:
         self._biases = lru_cache(KEPT)(self._biases_of)
         self._reach = lru_cache(KEPT)(self._reach_of)
 
-    def walks(self, fixed: dict[str, Choice] | None = None) -> list[Walk]:
+    def walks(self, fixed: dict[str, Choice] | None = None) -> list[PeelingResult]:
         """Return the most promising walks, each with every norm of the output that the rules have.
 
         Args:
@@ -121,7 +121,7 @@ class Walker:
             states = [self._forget(state, index, needed) for state in states]
         return [walk for state in states for walk in self._finish(state, fixed)]
 
-    def best(self, fixed: dict[str, Choice] | None = None) -> Walk:
+    def best(self, fixed: dict[str, Choice] | None = None) -> PeelingResult:
         """Return the walk with the smallest published bound.
 
         Args:
@@ -168,7 +168,7 @@ class Walker:
             yield self._with(ready, index, self._value(ready, node, index))
 
     @staticmethod
-    def _with(state: State, index: int, value: Field | InputField | Sum, score: float | None = None) -> State:
+    def _with(state: State, index: int, value: NeuronGroups | InputField | Sum, score: float | None = None) -> State:
         return State({**state.values, index: value}, state.chosen, state.score if score is None else score)
 
     def _added(self, state: State, node: Add, index: int) -> Sum:
@@ -176,14 +176,14 @@ class Walker:
         place = place_of(self.network, index)
         if any(isinstance(part, InputField) for part in parts):
             raise NotCovered("residual sum with the input", place)
-        if any(isinstance(part, Field) and not part.rectified for part in parts):
+        if any(isinstance(part, NeuronGroups) and not part.rectified for part in parts):
             raise NotCovered("residual sum of a value that is not a ReLU's", place)
         layers = tuple(pair for part in parts if isinstance(part, Sum) for pair in part.layers)
         skips = tuple(
             skip
             for part in parts
             for skip in (part.skips if isinstance(part, Sum) else (part,))
-            if isinstance(skip, Field)
+            if isinstance(skip, NeuronGroups)
         )
         return Sum(layers, skips, place)
 
@@ -193,13 +193,13 @@ class Walker:
         else:
             yield state
 
-    def _value(self, state: State, node: Node, index: int) -> Field | InputField | Sum:
+    def _value(self, state: State, node: Node, index: int) -> NeuronGroups | InputField | Sum:
         source = state.values[node.inputs[0]]
         place = place_of(self.network, index)
         if isinstance(node, Affine):
             assert not isinstance(source, Sum)
             return Sum(((node, source),), (), node.name)
-        if not isinstance(source, Field):
+        if not isinstance(source, NeuronGroups):
             raise NotCovered(f"{operation_name(node)} of the input", place)
         positions = self.setting.positions
         match node:
@@ -220,7 +220,7 @@ class Walker:
         value = state.values[source]
         if isinstance(value, InputField):
             raise NotCovered("ReLU of the input", place_of(self.network, target))
-        if isinstance(value, Field):
+        if isinstance(value, NeuronGroups):
             if not value.rectified:
                 raise NotCovered("ReLU after average pooling", place_of(self.network, target))
             yield self._with(state, target, value)
@@ -246,20 +246,20 @@ class Walker:
         sizes = list(forced) or whole
         return [Choice(size, norm) for size in sizes for norm in self.rules.norms(value)]
 
-    def _field(self, value: Sum, choice: Choice, rectified: bool) -> Field:
+    def _field(self, value: Sum, choice: Choice, rectified: bool) -> NeuronGroups:
         channels = value.layers[0][0].shape[0] if value.layers else value.skips[0].channels
         sums = [self._through(layer, source, choice) for layer, source in value.layers]
-        sums += [Feed.of(skip, choice.norm) for skip in value.skips]
-        feed = Feed.joined(sums)
+        sums += [Predecessors.of(skip, choice.norm) for skip in value.skips]
+        feed = Predecessors.joined(sums)
         squares, exponent = feed.squares()
         dead = feed.fan_in == 0
-        return Field(
+        return NeuronGroups(
             choice.group, channels, rectified, exponent, squares.masked_fill(dead, 0.0),
             feed.energy().masked_fill(dead, -math.inf), feed.log_paths.masked_fill(dead, -math.inf),
             feed.log_factor + (LOG2 if rectified else 0.0),
         )  # fmt: skip
 
-    def _through(self, layer: Affine, source: Field | InputField, choice: Choice) -> Feed:
+    def _through(self, layer: Affine, source: NeuronGroups | InputField, choice: Choice) -> Predecessors:
         feed = (
             self._from_input(layer, choice)
             if isinstance(source, InputField)
@@ -268,12 +268,12 @@ class Walker:
         bias = self._biases(layer, choice.group)
         return feed if bias is None else feed.with_constant(*bias, self.constant_energy)
 
-    def _from_nodes(self, layer: Affine, source: Field, choice: Choice) -> Feed:
+    def _from_nodes(self, layer: Affine, source: NeuronGroups, choice: Choice) -> Predecessors:
         norm = choice.norm
         positions, scales = self.setting.positions, norm.scales(source.squares)
         pieces = self.kernels.pieces(layer, choice.group, source.group, norm)
         fan_in, log_energy, log_paths = self._connected(layer, source, choice.group)
-        return Feed(
+        return Predecessors(
             norm=norm,
             exponent=source.exponent + self.kernels.exponent(layer),
             sizes=torch.cat([positions.total(scales, weights, layer) for weights, _ in pieces]),
@@ -283,7 +283,7 @@ class Walker:
             log_factor=source.log_factor,
         )
 
-    def _connected_nodes(self, layer: Affine, source: Field, group: int) -> tuple[torch.Tensor, ...]:
+    def _connected_nodes(self, layer: Affine, source: NeuronGroups, group: int) -> tuple[torch.Tensor, ...]:
         """Return fan-in, largest log energy and log of the number of paths, which no norm changes."""
         positions = self.setting.positions
         relative, top = relative_paths(source)
@@ -307,7 +307,7 @@ class Walker:
         ]
         return tuple(torch.cat([each[k] for each in found]) for k in range(3))
 
-    def _from_input(self, layer: Affine, choice: Choice) -> Feed:
+    def _from_input(self, layer: Affine, choice: Choice) -> Predecessors:
         norm, exact, energies = choice.norm, ExactPositions, self.setting.energies.coordinate
         weights, links = self.kernels.from_inputs(layer, choice.group, norm)
         ones = torch.ones_like(energies)
@@ -320,7 +320,7 @@ class Walker:
             parts = sizes, degree, exact.largest(energies.log(), links, layer)
             paths = degree.log()
         sizes, fan_in, energy, paths = (self._at_positions(part) for part in (*parts, paths))
-        return Feed(
+        return Predecessors(
             norm, self.kernels.exponent(layer), sizes, fan_in, energy, paths, 0.0, joint=norm.name == "l2"
         )
 
@@ -342,7 +342,7 @@ class Walker:
     def _reach_of(self, target: int, group: int) -> torch.Tensor:
         return group_sum(self.influences[target].square(), group, 0).sqrt()[:, None, None]
 
-    def _finish(self, state: State, fixed: dict[str, Choice] | None) -> Iterator[Walk]:
+    def _finish(self, state: State, fixed: dict[str, Choice] | None) -> Iterator[PeelingResult]:
         value = state.values[len(self.network.nodes) - 1]
         if not isinstance(value, Sum):
             raise NotCovered(
@@ -354,9 +354,9 @@ class Walker:
             last = Chosen(tuple(layer for layer, _ in value.layers), choice, state.chosen)
             yield self._output(value, choice, last.split())
 
-    def _output(self, value: Sum, choice: Choice, split: dict[str, Choice]) -> Walk:
+    def _output(self, value: Sum, choice: Choice, split: dict[str, Choice]) -> PeelingResult:
         norm = choice.norm
-        feed = Feed.joined([self._through(layer, source, choice) for layer, source in value.layers])
+        feed = Predecessors.joined([self._through(layer, source, choice) for layer, source in value.layers])
         outputs = math.prod(self.network.nodes[-1].shape)
         if self.setting.positions.name != "exact":
             feed = feed.repeated(outputs // feed.sizes.numel())
@@ -368,7 +368,7 @@ class Walker:
             pairs, energy = math.log(outputs), self._union_energy(value)
         summed, steps, largest = self._work(outputs)
         paths = float(feed.log_paths.flatten().logsumexp(0))
-        return Walk(
+        return PeelingResult(
             log_rho=log_product([0.5 * log_up(float(total), summed), feed.exponent * LOG2]),
             log_output_pairs=pairs,
             log_energy=energy + log_error(summed, steps, largest),

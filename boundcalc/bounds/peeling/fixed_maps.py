@@ -8,11 +8,11 @@ from dataclasses import replace
 import torch
 
 from boundcalc.errors import NotCovered
-from boundcalc.network.nodes import Field, Positions
+from boundcalc.network.nodes import NeuronGroups, Positions
 from boundcalc.network.ops import AvgPool, MaxPool, Node, Rearrange
 
 
-def averaged(source: Field, node: AvgPool, positions: Positions) -> Field:
+def averaged(source: NeuronGroups, node: AvgPool, positions: Positions) -> NeuronGroups:
     """Return the nodes of an average: s = sum_p |a_p| s_p, no fan-in, as many paths as terms."""
     reads = (node.rows_h != 0).double(), (node.rows_w != 0).double()
     scale = positions.averaged(source.squares.sqrt(), node.rows_h.abs(), node.rows_w.abs())
@@ -25,7 +25,7 @@ def averaged(source: Field, node: AvgPool, positions: Positions) -> Field:
     )
 
 
-def pooled(source: Field, node: MaxPool, positions: Positions) -> Field:
+def pooled(source: NeuronGroups, node: MaxPool, positions: Positions) -> NeuronGroups:
     """Return the nodes of a maximum over k values: s = sum_p s_p, k times the paths, a factor (3/2)^ceil(log2 k)."""
     relative, top = relative_paths(source)
     size = math.prod(node.window.kernel)
@@ -38,7 +38,7 @@ def pooled(source: Field, node: MaxPool, positions: Positions) -> Field:
     )
 
 
-def rearranged(source: Field, node: Rearrange, before: Node, positions: Positions, place: str) -> Field:
+def rearranged(source: NeuronGroups, node: Rearrange, before: Node, positions: Positions, place: str) -> NeuronGroups:
     """Return nodes copied to new places.
 
     Args:
@@ -67,7 +67,7 @@ def rearranged(source: Field, node: Rearrange, before: Node, positions: Position
     )
 
 
-def relative_paths(field: Field) -> tuple[torch.Tensor, float]:
+def relative_paths(field: NeuronGroups) -> tuple[torch.Tensor, float]:
     """Return path counts over the largest one, never 0 where a node lives, and the log of the largest."""
     top = float(field.log_paths.max())
     if top == -math.inf:

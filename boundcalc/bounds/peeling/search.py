@@ -10,17 +10,17 @@ import torch
 
 from boundcalc.bounds.margin_networks import is_two_classes, same_margins
 from boundcalc.bounds.path_lengths import log_factor, output_reads_rectified
-from boundcalc.bounds.peeling.dynamic_program import Rules, Setting, Walker
+from boundcalc.bounds.peeling.dynamic_program import Rules, Setting, PeelingProgram
 from boundcalc.bounds.peeling.input_sets import Family, Sample, families
 from boundcalc.bounds.peeling.kernels import Choice, Kernels, Structure, group_sizes
 from boundcalc.bounds.peeling.norms import L1, L2, NORMS, NodeNorm
 from boundcalc.bounds.peeling.state import InputField, Sum
-from boundcalc.bounds.peeling.theorem import Sharp, Walk, sharp
+from boundcalc.bounds.peeling.theorem import Sharp, PeelingResult, sharp
 from boundcalc.bounds.prices import CONSTANTS
 from boundcalc.bounds.bound_inputs import BoundInputs
 from boundcalc.empirical.energies import Energies
 from boundcalc.network.network import Network
-from boundcalc.network.nodes import ExactPositions, Field, GeneralPosition, Positions
+from boundcalc.network.nodes import ExactPositions, NeuronGroups, GeneralPosition, Positions
 from boundcalc.norms.rounding import LOG2, log_product
 
 EXACT_WORK = 3e7
@@ -45,7 +45,7 @@ def _log(value: float) -> float:
     return math.log(value) if value > 0 else -math.inf
 
 
-def _size(field: Field, reach: torch.Tensor) -> float:
+def _size(field: NeuronGroups, reach: torch.Tensor) -> float:
     return _log(float((field.squares.sqrt() * reach).sum())) + field.exponent * LOG2
 
 
@@ -65,7 +65,7 @@ class PublishedRules:
             return [Choice(1, fixed[value.layers[0][0].name].norm)]
         return [Choice(1, norm) for norm in NORMS]
 
-    def promise(self, field: Field, reach: torch.Tensor, energies: Energies) -> float:
+    def promise(self, field: NeuronGroups, reach: torch.Tensor, energies: Energies) -> float:
         """The formula with the l1 size of the paths that are left."""
         paths = float(field.log_paths.flatten().logsumexp(0))
         spread = math.sqrt(max(0.0, 2 * (field.log_factor + paths)))
@@ -102,7 +102,7 @@ class SharpRules:
             found.append(Choice(layer.shape[0], L1()))
         return found
 
-    def promise(self, field: Field, reach: torch.Tensor, energies: Energies) -> float:
+    def promise(self, field: NeuronGroups, reach: torch.Tensor, energies: Energies) -> float:
         """The l1 size of the paths that are left, times z of as many sets as the energy of the sample holds."""
         energy = float(field.log_energy.max())
         if energy == -math.inf:
@@ -160,7 +160,7 @@ def search_published(
     structure: Structure,
     kernels: Kernels,
     given: tuple[dict[str, Choice], float] | None = None,
-) -> tuple[Walk, float]:
+) -> tuple[PeelingResult, float]:
     """Return the best walk and constant t for the published form: splits by beam, t by descent along its grid.
 
     Args:
@@ -175,8 +175,8 @@ def search_published(
     network, positions, m = problem.network, positions_for(problem.network), problem.energies.m
     setting, rules = Setting(structure, positions, problem.energies), PublishedRules()
 
-    def walk(t: float, fixed: dict[str, Choice] | None = None) -> Walk:
-        return Walker(network, setting, kernels, t, rules).best(fixed)
+    def walk(t: float, fixed: dict[str, Choice] | None = None) -> PeelingResult:
+        return PeelingProgram(network, setting, kernels, t, rules).best(fixed)
 
     if given is not None:
         return walk(given[1], given[0]), given[1]
@@ -201,8 +201,8 @@ class Found:
         log_factor: K.
     """
 
-    outputs: Walk
-    margins: Walk
+    outputs: PeelingResult
+    margins: PeelingResult
     sharp_outputs: Sharp
     sharp_margins: Sharp
     constant: float
@@ -219,7 +219,7 @@ class Found:
         return log_product([self.margins.log_rho, self.sharp_margins.log_margins])
 
 
-_Priced = tuple[float, Walk, Sharp]
+_Priced = tuple[float, PeelingResult, Sharp]
 
 
 class SharpSearch:
@@ -278,18 +278,18 @@ class SharpSearch:
         priced = [self._priced(network, walk, t) for walk in self._walks(network, t, split, last=last)]
         return min(priced, key=lambda each: each[0])
 
-    def _outputs(self, t: float, split: dict[str, Choice]) -> tuple[Walk, Sharp]:
+    def _outputs(self, t: float, split: dict[str, Choice]) -> tuple[PeelingResult, Sharp]:
         network = self._problem.network
         priced = [self._priced(network, walk, t)[1:] for walk in self._walks(network, t, split)]
         return min(priced, key=lambda each: log_product([each[0].log_rho, each[1].log_outputs]))
 
     def _walks(
         self, network: Network, t: float, split: dict[str, Choice] | None, *, last: bool = False
-    ) -> list[Walk]:
+    ) -> list[PeelingResult]:
         rules = self._rules if split is None or last else _FreeOutput(self._k)
-        return Walker(network, self._setting, self._kernels, t, rules).walks(split)
+        return PeelingProgram(network, self._setting, self._kernels, t, rules).walks(split)
 
-    def _priced(self, network: Network, walk: Walk, t: float) -> _Priced:
+    def _priced(self, network: Network, walk: PeelingResult, t: float) -> _Priced:
         sample = Sample(self._problem.energies, t)
         readers = [layer.name for layer in network.layers() if layer.inputs[0] == 0]
         key = tuple((name, walk.split[name].group, walk.split[name].norm.name) for name in readers)

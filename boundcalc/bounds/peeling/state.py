@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from boundcalc.bounds.peeling.kernels import Chosen
-from boundcalc.network.nodes import Field
+from boundcalc.network.nodes import NeuronGroups
 from boundcalc.network.ops import Affine
 
 
@@ -18,8 +18,8 @@ class InputField:
 class Sum:
     """A value before its ReLU: layers applied to fields, plus fields added as they are."""
 
-    layers: tuple[tuple[Affine, Field | InputField], ...]
-    skips: tuple[Field, ...]
+    layers: tuple[tuple[Affine, NeuronGroups | InputField], ...]
+    skips: tuple[NeuronGroups, ...]
     place: str
 
 
@@ -27,6 +27,6 @@ class Sum:
 class State:
     """A partial walk: the values still needed and the choices made."""
 
-    values: dict[int, Field | InputField | Sum]
+    values: dict[int, NeuronGroups | InputField | Sum]
     chosen: Chosen | None
     score: float = 0.0

@@ -63,7 +63,7 @@ def log_published_unit(
 
 
 @dataclass(frozen=True)
-class Walk:
+class PeelingResult:
     """The ingredients of the theorem for one split, all from above, natural logs.
 
     Attributes:
@@ -138,7 +138,7 @@ def output_norm(last: Choice, classes: int) -> str:
 
 
 def sharp(
-    walk: Walk, families: list[Family], sample: Sample, log_factor: float, classes: int, *, top_free: bool
+    walk: PeelingResult, families: list[Family], sample: Sample, log_factor: float, classes: int, *, top_free: bool
 ) -> Sharp:
     """Evaluate the sharper theorem for a walk.
 
@@ -157,7 +157,7 @@ def sharp(
 
 
 def _of_family(
-    walk: Walk, family: Family, sample: Sample, log_factor: float, classes: int, top_free: bool
+    walk: PeelingResult, family: Family, sample: Sample, log_factor: float, classes: int, top_free: bool
 ) -> Sharp:
     log_m, inner = math.log(sample.energies.m), without_outermost(log_factor) if top_free else log_factor
     norm, pairs = output_norm(walk.last, classes), 1.0

@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 import torch
 
 from boundcalc.bounds.peeling.norms import NodeNorm
-from boundcalc.network.nodes import Field
+from boundcalc.network.nodes import NeuronGroups
 from boundcalc.norms.rounding import exponent_of, kept_positive, times_power
 
 
 @dataclass(frozen=True, eq=False)
-class Feed:
+class Predecessors:
     """The predecessors of every node of a value, each tensor (nodes, height, width) float64.
 
     Attributes:
@@ -37,7 +37,7 @@ class Feed:
     joint: bool = False
 
     @classmethod
-    def of(cls, skip: Field, norm: NodeNorm) -> Feed:
+    def of(cls, skip: NeuronGroups, norm: NodeNorm) -> Predecessors:
         """A field that is added as it is: one more predecessor, its scale kept."""
         sizes = norm.scales(skip.squares)
         return cls(
@@ -45,7 +45,7 @@ class Feed:
         )
 
     @classmethod
-    def joined(cls, feeds: list[Feed]) -> Feed:
+    def joined(cls, feeds: list[Predecessors]) -> Predecessors:
         """All predecessors of a sum."""
         if len(feeds) == 1:
             return feeds[0]
@@ -62,7 +62,7 @@ class Feed:
 
     def with_constant(
         self, squared: torch.Tensor, biases_exponent: int, fed: torch.Tensor, energy: float
-    ) -> Feed:
+    ) -> Predecessors:
         """Add the constant unit as one more predecessor.
 
         Args:
@@ -107,7 +107,7 @@ class Feed:
         """Return the largest log of path product and energy with the nodes' own fan-in."""
         return self.log_energy if self.joint else self.log_energy + self.norm.log_fan_in(self.fan_in)
 
-    def repeated(self, times: int) -> Feed:
+    def repeated(self, times: int) -> Predecessors:
         """The same output at `times` positions."""
         return replace(
             self,

@@ -22,7 +22,7 @@ from collections.abc import Mapping, Sequence
 
 from boundcalc.bounds.catalogue import Bound, register
 from boundcalc.bounds.classes import SPECTRAL_ROWS
-from boundcalc.bounds.distances import REFERENCE, SPECTRAL, capacities, log_rms, moved, names_of, start_of
+from boundcalc.bounds.distances import REFERENCE, SPECTRAL, capacities, log_rms, weight_minus_init, names_of, start_of
 from boundcalc.bounds.outcome import LossComplexity
 from boundcalc.bounds.prices import CONSTANTS, constant_bits
 from boundcalc.bounds.bound_inputs import Chain, BoundInputs
@@ -57,7 +57,7 @@ def log_as_published(log_capacities: Sequence[float], entries: int, m: int) -> f
 def distance(problem: BoundInputs, chain: Chain, step: Layer) -> float:
     """Return the log of ||A^l - A^l_0||_{2,1}, from above."""
     known = start_of(problem, step.link.layer) is not None
-    rows = rows_of(step.link, moved(problem, step.link.layer)) if known else chain.rows[step.place]
+    rows = rows_of(step.link, weight_minus_init(problem, step.link.layer)) if known else chain.rows[step.place]
     return rows.two_one().log
 
 
@@ -135,7 +135,7 @@ def _distance_with_constant(problem: BoundInputs, chain: Chain, index: int, t: f
     link = chain.links[index]
     layer = link.layer
     known = start_of(problem, layer) is not None
-    rows = rows_of(link, moved(problem, layer)) if known else chain.rows[index]
+    rows = rows_of(link, weight_minus_init(problem, layer)) if known else chain.rows[index]
     if layer.bias is None:
         return rows.two_one()
     start = problem.reference.get(f"{layer.name}.bias")

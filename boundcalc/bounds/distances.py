@@ -55,7 +55,7 @@ def start_of(problem: BoundInputs, layer: Affine) -> torch.Tensor | None:
     return problem.reference.get(f"{layer.name}.weight")
 
 
-def moved(problem: BoundInputs, layer: Affine) -> torch.Tensor:
+def weight_minus_init(problem: BoundInputs, layer: Affine) -> torch.Tensor:
     """Return K - K_0."""
     start = start_of(problem, layer)
     return layer.weight if start is None else layer.weight - start

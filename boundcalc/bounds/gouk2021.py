@@ -33,7 +33,7 @@ import numpy as np
 
 from boundcalc.bounds.catalogue import Bound, register
 from boundcalc.bounds.classes import AROUND_FROBENIUS, AROUND_L1_INF
-from boundcalc.bounds.distances import REFERENCE, moved, names_of, origin, start_of, unbiased
+from boundcalc.bounds.distances import REFERENCE, weight_minus_init, names_of, origin, start_of, unbiased
 from boundcalc.bounds.outcome import ClassComplexity, Terms
 from boundcalc.bounds.prices import CONSTANTS
 from boundcalc.bounds.bound_inputs import BoundInputs
@@ -171,7 +171,7 @@ class Differences:
         if isinstance(step, Layer):
             known = start_of(self.problem, step.link.layer) is not None
             rows = (
-                rows_of(step.link, moved(self.problem, step.link.layer))
+                rows_of(step.link, weight_minus_init(self.problem, step.link.layer))
                 if known
                 else self.chain.rows[step.place]
             )
@@ -312,7 +312,7 @@ def _published(problem: BoundInputs, form: Form) -> ClassComplexity | None:
     names, inputs, m = names_of(chain), problem.network.inputs, problem.energies.m
     starts = [start_of(problem, link.layer) for link in chain.links]
     shifted = [
-        own if start is None else rows_of(link, moved(problem, link.layer))
+        own if start is None else rows_of(link, weight_minus_init(problem, link.layer))
         for link, own, start in zip(chain.links, chain.rows, starts, strict=True)
     ]
     fixed = [

@@ -34,7 +34,7 @@ from boundcalc.bounds.distances import (
     capacities,
     log_kernel_norm,
     log_rms,
-    moved,
+    weight_minus_init,
     names_of,
     unbiased,
 )
@@ -126,7 +126,7 @@ def distance(problem: BoundInputs, chain: Chain, step: Layer) -> float:
     """Return the log of ||K^l - K^l_0||_{2,1} times the norm of what feeds the kernel, from above."""
     del chain
     layer = step.link.layer
-    return log_kernel_norm(step.link, moved(problem, layer), distance_norm(layer))
+    return log_kernel_norm(step.link, weight_minus_init(problem, layer), distance_norm(layer))
 
 
 def compute_norms(problem: BoundInputs) -> LossComplexity:

@@ -31,7 +31,7 @@ import torch
 
 from boundcalc.bounds.catalogue import Bound, register
 from boundcalc.bounds.classes import SPECTRAL_PATCHES
-from boundcalc.bounds.distances import REFERENCE, SPECTRAL, moved, origin
+from boundcalc.bounds.distances import REFERENCE, SPECTRAL, weight_minus_init, origin
 from boundcalc.bounds.outcome import LossComplexity, Terms
 from boundcalc.bounds.prices import CONSTANTS, constant_bits
 from boundcalc.bounds.bound_inputs import BoundInputs
@@ -150,7 +150,7 @@ class Filters:
     @classmethod
     def of(cls, problem: BoundInputs, step: Block) -> Filters:
         """Return the filters of a layer."""
-        kernel = moved(problem, step.link.layer) if isinstance(step, Layer) else step.scale[:, None]
+        kernel = weight_minus_init(problem, step.link.layer) if isinstance(step, Layer) else step.scale[:, None]
         unit, exponent = unit_sized(kernel)
         norms = unit.flatten(1).square().sum(1).sqrt()
         last = step is problem.toeplitz().steps[-1]

@@ -13,7 +13,7 @@ import math
 from dataclasses import replace
 
 from boundcalc.bounds.catalogue import Bound, register
-from boundcalc.bounds.distances import moved, names_of, origin, start_of
+from boundcalc.bounds.distances import weight_minus_init, names_of, origin, start_of
 from boundcalc.bounds.outcome import Score, Terms
 from boundcalc.bounds.bound_inputs import BoundInputs
 from boundcalc.norms.rounding import log_product, log_up, logsumexp, shown
@@ -30,7 +30,7 @@ def compute(problem: BoundInputs) -> Score:
     distances = []
     for link, own in zip(chain.links, chain.spectral, strict=True):
         start = start_of(problem, link.layer)
-        shifted = replace(link, layer=replace(link.layer, weight=moved(problem, link.layer)))
+        shifted = replace(link, layer=replace(link.layer, weight=weight_minus_init(problem, link.layer)))
         distances.append(log_up(own if start is None else spectral_norm(shifted), 4))
     weights = sum(link.layer.parameters for link in chain.links)
     total = log_product([math.log(weights), logsumexp(distances)])

@@ -20,7 +20,7 @@ from peeling_networks import grouped, max_pooled, projection_skips
 from twins import Sketch, mlp, problem_for, sample, toeplitz_matrices
 
 from boundcalc.bounds.catalogue import registry
-from boundcalc.bounds.distances import moved
+from boundcalc.bounds.distances import weight_minus_init
 from boundcalc.bounds.evaluate import evaluate
 from boundcalc.bounds.ledent2021 import patch_numbers
 from boundcalc.empirical.datasets import open_data
@@ -72,7 +72,7 @@ def test_ledent(make, refer):
     problem = problem_for(network, x, spectral=True, reference=reference, patches=patches)
     outcome = registry["ledent2021"].compute(problem)
     layers = list(network.layers())
-    kernels = [moved(problem, layer) for layer in layers]
+    kernels = [weight_minus_init(problem, layer) for layer in layers]
     distances = [filter_norms(kernel) for kernel in kernels[:-1]] + [entries(kernels[-1])]
     positions = [layer.shape[1] * layer.shape[2] for layer in layers]
     channels = [layer.shape[0] for layer in layers]

@@ -24,7 +24,7 @@ from boundcalc.bounds.catalogue import Bound, register
 from boundcalc.bounds.classes import SPECTRAL_ROWS
 from boundcalc.bounds.distances import REFERENCE, SPECTRAL, capacities, log_rms, weight_minus_init, names_of, start_of
 from boundcalc.bounds.outcome import LossComplexity
-from boundcalc.bounds.prices import CONSTANTS, constant_bits
+from boundcalc.bounds.code_lengths import CONSTANTS, constant_bits
 from boundcalc.bounds.bound_inputs import Chain, BoundInputs
 from boundcalc.bounds.toeplitz.covering import by_distance
 from boundcalc.bounds.toeplitz.loss import GRAPH, biases, evaluate, measured

@@ -33,7 +33,7 @@ from boundcalc.bounds.catalogue import Bound, register
 from boundcalc.bounds.classes import SPECTRAL_PATCHES
 from boundcalc.bounds.distances import REFERENCE, SPECTRAL, weight_minus_init, origin
 from boundcalc.bounds.outcome import LossComplexity, Terms
-from boundcalc.bounds.prices import CONSTANTS, constant_bits
+from boundcalc.bounds.code_lengths import CONSTANTS, constant_bits
 from boundcalc.bounds.bound_inputs import BoundInputs
 from boundcalc.bounds.toeplitz.loss import EXTENDED, GRAPH, bias_moved, by_name, extended, measured
 from boundcalc.bounds.toeplitz.reach import Numbers, log_lipschitz, log_radii

@@ -23,7 +23,7 @@ import math
 from dataclasses import dataclass
 from decimal import Decimal
 
-from boundcalc.bounds.prices import log2_weight
+from boundcalc.bounds.code_lengths import log2_weight
 from boundcalc.norms.rounding import LIBM
 
 MOST_DIGITS = 17

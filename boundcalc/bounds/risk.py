@@ -33,7 +33,7 @@ from boundcalc.bounds.outcome import (
     Score,
     Terms,
 )
-from boundcalc.bounds.prices import LOWEST, log2_weight
+from boundcalc.bounds.code_lengths import LOWEST, log2_weight
 from boundcalc.bounds.bound_inputs import BoundInputs
 from boundcalc.norms.rounding import LOG2, UNIT, exp_up, log_product, log_up, logsumexp, shown, shown_log10
 from boundcalc.occam.kl import certificate

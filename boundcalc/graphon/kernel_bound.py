@@ -33,7 +33,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.linalg import LinAlgError, cho_factor, cho_solve
 
-from boundcalc.bounds.prices import log2_weight
+from boundcalc.bounds.code_lengths import log2_weight
 from boundcalc.bounds.risk import LOG_STEP, grid_above
 from boundcalc.graphon.ntk_maps import Floats, Maps
 from boundcalc.graphon.ntk_spectrum import targets

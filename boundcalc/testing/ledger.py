@@ -6,14 +6,14 @@ from fractions import Fraction
 
 import mpmath
 
-from boundcalc.bounds.prices import log2_weight
+from boundcalc.bounds.code_lengths import log2_weight
 from boundcalc.occam import kl
 from boundcalc.rademacher.confidence import confidence
 from boundcalc.theory.symbolic_interval import precision
 
 
 def check_grid_weights(most: int = 2000) -> None:
-    """Check that the grid's prices are those of a prefix code: shares 2^-bits that sum to 1 over all integers, at most.
+    """Check that the grid's code lengths are those of a prefix code: shares 2^-bits that sum to 1 over all integers, at most.
 
     The shares of |k| > `most` sum to 4 / (3 (most + 2)) for w(k) = 2 / (3 (|k| + 1)(|k| + 2)).
 

@@ -290,14 +290,14 @@ def test_bits_raise_the_value():
 def test_the_mask_is_free_only_when_it_did_not_see_the_data():
     network = mlp((20, 30, 2), 0, 0.2)
     x = sample(network, 50)
-    prices = {}
+    code_lengths = {}
     for origin in ("data", "independent"):
         given = problem_for(network, x, torch.ones(50).double(), mask_origin=origin)
         from boundcalc.bounds.peeling import masked_structure, price
 
-        prices[origin] = price(given, masked_structure(origin))
-    assert prices["independent"]["mask"] == 0.0 < prices["data"]["mask"]
-    assert prices["data"]["structure"] == prices["independent"]["structure"] == 1.0
+        code_lengths[origin] = price(given, masked_structure(origin))
+    assert code_lengths["independent"]["mask"] == 0.0 < code_lengths["data"]["mask"]
+    assert code_lengths["data"]["structure"] == code_lengths["independent"]["structure"] == 1.0
     assert evaluate(registry["peeling"], given).risk.terms["bits"]["structure"] == 1.0
 
 

@@ -10,7 +10,7 @@ from peeling_networks import grouped, max_pooled, projection_skips
 from twins import Sketch, energies_of, mlp, problem_for, sample, toeplitz_matrices
 
 from boundcalc.bounds.catalogue import registry
-from boundcalc.bounds.prices import CONSTANTS
+from boundcalc.bounds.code_lengths import CONSTANTS
 
 
 def conv_chain(seed, bias):

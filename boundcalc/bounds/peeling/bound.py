@@ -27,7 +27,7 @@ from boundcalc.bounds.peeling.search import (
     split_options,
 )
 from boundcalc.bounds.peeling.theorem import PeelingResult, output_norm
-from boundcalc.bounds.prices import constant_bits, mask_bits
+from boundcalc.bounds.code_lengths import constant_bits, mask_bits
 from boundcalc.bounds.bound_inputs import BoundInputs
 from boundcalc.errors import NotCovered
 from boundcalc.network.ops import Affine
@@ -82,7 +82,7 @@ def _finite(value: float) -> float | None:
 
 def sharp_outcome(problem: BoundInputs, structure: Structure, found: Found) -> NormComplexity:
     """Return the sharper theorem for one structure with everything it chose."""
-    prices = price(problem, structure)
+    code_lengths = price(problem, structure)
     outputs, margins = found.outputs, found.margins
     classes, z = problem.network.outputs, found.sharp_outputs
     terms: Terms = {
@@ -102,18 +102,18 @@ def sharp_outcome(problem: BoundInputs, structure: Structure, found: Found) -> N
         "split": {name: choice.group for name, choice in outputs.split.items()},
         "norms": {name: choice.norm.name for name, choice in outputs.split.items()},
         "constant": found.constant,
-        "bits": prices,
+        "bits": code_lengths,
         "mask_origin": problem.settings.mask_origin,
     }
     return NormComplexity(
-        outputs.log_rho, found.sharp_outputs.log_outputs, sum(prices.values()), terms,
+        outputs.log_rho, found.sharp_outputs.log_outputs, sum(code_lengths.values()), terms,
         margins=Margins(margins.log_rho, found.sharp_margins.log_margins),
     )  # fmt: skip
 
 
 def published_outcome(problem: BoundInputs, structure: Structure, walk: PeelingResult, constant: float) -> NormComplexity:
     """Return the published theorem for one structure with everything it chose."""
-    prices = price(problem, structure, published=True)
+    code_lengths = price(problem, structure, published=True)
     terms: Terms = {
         "structure": structure.name,
         "rho": shown(walk.log_rho),
@@ -124,9 +124,9 @@ def published_outcome(problem: BoundInputs, structure: Structure, walk: PeelingR
         "split": {name: choice.group for name, choice in walk.split.items()},
         "norms": {name: choice.norm.name for name, choice in walk.split.items()},
         "constant": constant,
-        "bits": prices,
+        "bits": code_lengths,
     }
-    return NormComplexity(walk.log_rho, walk.log_unit(problem.energies.m), sum(prices.values()), terms)
+    return NormComplexity(walk.log_rho, walk.log_unit(problem.energies.m), sum(code_lengths.values()), terms)
 
 
 def compute(problem: BoundInputs) -> NormComplexity:

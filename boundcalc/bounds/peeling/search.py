@@ -16,7 +16,7 @@ from boundcalc.bounds.peeling.kernels import Choice, Kernels, Structure, group_s
 from boundcalc.bounds.peeling.norms import L1, L2, NORMS, NodeNorm
 from boundcalc.bounds.peeling.state import InputField, Sum
 from boundcalc.bounds.peeling.theorem import Sharp, PeelingResult, sharp
-from boundcalc.bounds.prices import CONSTANTS
+from boundcalc.bounds.code_lengths import CONSTANTS
 from boundcalc.bounds.bound_inputs import BoundInputs
 from boundcalc.empirical.energies import Energies
 from boundcalc.network.network import Network

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from boundcalc.bounds.outcome import NormComplexity, Margins, Terms
-from boundcalc.bounds.prices import CONSTANTS, absent_bits, constant_bits
+from boundcalc.bounds.code_lengths import CONSTANTS, absent_bits, constant_bits
 from boundcalc.bounds.bound_inputs import Chain, BoundInputs
 from boundcalc.bounds.toeplitz.reach import largest, log_norm
 from boundcalc.bounds.toeplitz.scale import FRO, ONE_INF, Contractions, Form, Joint, contractions, log_sizes

@@ -15,7 +15,7 @@ from twins import Sketch, mlp, problem_for, sample
 from boundcalc.bounds.peeling import dense_structure, masked_structure, price
 from boundcalc.bounds.peeling.kernels import group_sizes
 from boundcalc.bounds.peeling.search import sharp_options, split_options
-from boundcalc.bounds.prices import CONSTANTS, constant_bits, log2_binomial, mask_bits, subset_bits
+from boundcalc.bounds.code_lengths import CONSTANTS, constant_bits, log2_binomial, mask_bits, subset_bits
 
 
 def exact_log2(number):
@@ -75,15 +75,15 @@ def test_masks_of_a_small_network_fit_into_one_code():
 def test_the_whole_grid_of_choices_is_paid():
     network = mlp((5, 10, 7, 3), 0, bias=True)
     given_problem = problem_for(network, sample(network))
-    prices = price(given_problem, masked_structure("data"))
+    code_lengths = price(given_problem, masked_structure("data"))
     options = len(group_sizes(10)) * len(group_sizes(7)) * 2**3
     assert split_options(network) == options == 5 * 4 * 8
     published = price(given_problem, masked_structure("data"), published=True)
     assert published["split"] == pytest.approx(math.log2(options))
     assert sharp_options(network) == 5 * 4 * 2 * 3
-    assert prices["split"] == pytest.approx(math.log2(120))
-    assert prices["constant"] == constant_bits(True) == pytest.approx(math.log2(len(CONSTANTS)))
-    assert prices["mask"] == mask_bits(network)
+    assert code_lengths["split"] == pytest.approx(math.log2(120))
+    assert code_lengths["constant"] == constant_bits(True) == pytest.approx(math.log2(len(CONSTANTS)))
+    assert code_lengths["mask"] == mask_bits(network)
     assert price(given_problem, dense_structure())["mask"] == 0.0
     plain = mlp((5, 10, 7, 3), 0)
     assert price(problem_for(plain, sample(plain)), dense_structure())["constant"] == 0.0

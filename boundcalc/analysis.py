@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from boundcalc.analysis_result import AnalysisResult, Reference
 from boundcalc.bounds.bound_inputs import BoundInputs
 from boundcalc.checkpoint import from_state_dict, read
 from boundcalc.checkpoint.types import Checkpoint
 from boundcalc.empirical.energies import Energies, declared
 from boundcalc.errors import UsageError
-from boundcalc.findings import Findings, Reference
 from boundcalc.network.bare import with_layer
 from boundcalc.network.fit import in_names_of
 from boundcalc.network.inventory import known_or_weights
@@ -71,12 +71,12 @@ def checkpoint_of(
     return read(given, options.mask, options.max_memory, options.mask_from_scores)
 
 
-def find(
+def run_analysis(
     checkpoint: Checkpoint,
     options: Options,
     progress: Progress | None = None,
     tell: Callable[[str], None] | None = None,
-) -> Findings:
+) -> AnalysisResult:
     """Run every part that the options and the input allow.
 
     Args:
@@ -86,7 +86,7 @@ def find(
         tell: is told what is computed now; None for silence.
 
     Returns:
-        The findings, with a reason for every part that did not run.
+        The result, with a reason for every part that did not run.
 
     Raises:
         CheckpointError: the architecture or reference does not fit.
@@ -109,11 +109,11 @@ def find(
                 skipped[name] = why.reason
                 if why.result is not None:
                     results[name] = why.result
-    findings = Findings(
+    result = AnalysisResult(
         options, checkpoint, given.network, given.dataset, given.measured, given.energies, reference, results, skipped,
         clock.seconds,
     )  # fmt: skip
-    return _looked_over(findings, clock)
+    return _looked_over(result, clock)
 
 
 def _run(part: Part, given: Given) -> Any:
@@ -154,11 +154,11 @@ def _model(
     return described(checkpoint.path, shape)
 
 
-def _looked_over(findings: Findings, clock: Clock) -> Findings:
+def _looked_over(result: AnalysisResult, clock: Clock) -> AnalysisResult:
     from boundcalc.sanity import warnings_of
 
     with clock.time("sanity"):
-        return replace(findings, warnings=warnings_of(findings))
+        return replace(result, warnings=warnings_of(result))
 
 
 def problem_of(

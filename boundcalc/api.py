@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from boundcalc.analysis import checkpoint_of, find
+from boundcalc.analysis import checkpoint_of, run_analysis
 from boundcalc.nearest import hint
 from boundcalc.network.load import from_checkpoint
 from boundcalc.network.network import Network
@@ -116,7 +116,7 @@ def analyze(
     checkpoint = checkpoint_of(path_or_module, options)
     if isinstance(path_or_module, torch.nn.Module):
         options = replace(options, model=path_or_module)
-    return assemble(find(checkpoint, options))
+    return assemble(run_analysis(checkpoint, options))
 
 
 def load(

@@ -11,7 +11,7 @@ from typing import Any
 from torch import nn
 
 from boundcalc._version import __version__
-from boundcalc.analysis import checkpoint_of, find
+from boundcalc.analysis import checkpoint_of, run_analysis
 from boundcalc.api import options_from
 from boundcalc.checkpoint.types import Checkpoint
 from boundcalc.errors import CheckpointError, UsageError
@@ -208,7 +208,7 @@ def _report(checkpoint: Checkpoint, given: Given, options: Options, data: Any) -
     own = options if data is None else replace(options, data=data, normalize=None)
     if isinstance(given, nn.Module):
         own = replace(own, model=given)
-    return assemble(replace(find(checkpoint, own), options=options)).to_dict()
+    return assemble(replace(run_analysis(checkpoint, own), options=options)).to_dict()
 
 
 def _all_distances(

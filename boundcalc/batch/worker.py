@@ -79,7 +79,7 @@ def work(task: Task) -> Result | Failure:
 
 
 def _analysed(task: Task, start: float) -> Result | Failure:
-    from boundcalc.analysis import checkpoint_of, find
+    from boundcalc.analysis import checkpoint_of, run_analysis
     from boundcalc.report.assemble import assemble
 
     if task.version != __version__:
@@ -93,8 +93,8 @@ def _analysed(task: Task, start: float) -> Result | Failure:
     checkpoint = checkpoint_of(task.path, options)
     if checkpoint.sha256 != task.sha256 or _has_changed(task):
         return Failure(CHANGED, refused=False)
-    findings = find(checkpoint, options)
-    tree = assemble(replace(findings, options=task.options)).to_dict()
+    result = run_analysis(checkpoint, options)
+    tree = assemble(replace(result, options=task.options)).to_dict()
     tree["checkpoint"]["path"] = stored(task.path)
     return _result(tree, time.perf_counter() - start)
 

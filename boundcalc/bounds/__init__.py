@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from boundcalc.bounds.outcome import (
         AtDelta,
         Certificate,
+        ClassComplexity,
         Coded,
         Formula,
-        NormComplexity,
         LossComplexity,
-        ClassComplexity,
+        NormComplexity,
         Score,
     )
     from boundcalc.occam.codeword import plan_of

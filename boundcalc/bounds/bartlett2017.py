@@ -20,12 +20,20 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
+from boundcalc.bounds.bound_inputs import BoundInputs, Chain
 from boundcalc.bounds.catalogue import Bound, register
 from boundcalc.bounds.classes import SPECTRAL_ROWS
-from boundcalc.bounds.distances import REFERENCE, SPECTRAL, capacities, log_rms, weight_minus_init, names_of, start_of
-from boundcalc.bounds.outcome import LossComplexity
 from boundcalc.bounds.code_lengths import CONSTANTS, constant_bits
-from boundcalc.bounds.bound_inputs import Chain, BoundInputs
+from boundcalc.bounds.distances import (
+    REFERENCE,
+    SPECTRAL,
+    capacities,
+    log_rms,
+    names_of,
+    start_of,
+    weight_minus_init,
+)
+from boundcalc.bounds.outcome import LossComplexity
 from boundcalc.bounds.toeplitz.covering import by_distance
 from boundcalc.bounds.toeplitz.loss import GRAPH, biases, evaluate, measured
 from boundcalc.bounds.toeplitz.steps import Block, Layer
@@ -57,7 +65,9 @@ def log_as_published(log_capacities: Sequence[float], entries: int, m: int) -> f
 def distance(problem: BoundInputs, chain: Chain, step: Layer) -> float:
     """Return the log of ||A^l - A^l_0||_{2,1}, from above."""
     known = start_of(problem, step.link.layer) is not None
-    rows = rows_of(step.link, weight_minus_init(problem, step.link.layer)) if known else chain.rows[step.place]
+    rows = (
+        rows_of(step.link, weight_minus_init(problem, step.link.layer)) if known else chain.rows[step.place]
+    )
     return rows.two_one().log
 
 

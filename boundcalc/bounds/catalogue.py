@@ -8,9 +8,9 @@ from importlib import import_module
 from importlib.metadata import entry_points
 from pkgutil import iter_modules
 
+from boundcalc.bounds.bound_inputs import BoundInputs
 from boundcalc.bounds.classes import Hypotheses
 from boundcalc.bounds.outcome import Outcome
-from boundcalc.bounds.bound_inputs import BoundInputs
 
 KINDS = ("F", "loss", "certificate", "score")
 STATUSES = ("theorem", "published", "refuted", "score")

@@ -20,9 +20,9 @@ from dataclasses import dataclass
 
 import torch
 
+from boundcalc.bounds.bound_inputs import BoundInputs
 from boundcalc.bounds.catalogue import Bound, register
 from boundcalc.bounds.outcome import AtDelta
-from boundcalc.bounds.bound_inputs import BoundInputs
 from boundcalc.certificates import overlap, test_set
 from boundcalc.certificates.evidence import Evidence
 from boundcalc.certificates.held import Held

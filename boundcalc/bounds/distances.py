@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import torch
 
-from boundcalc.bounds.bound_inputs import Chain, BoundInputs
+from boundcalc.bounds.bound_inputs import BoundInputs, Chain
 from boundcalc.bounds.toeplitz.steps import Layer
 from boundcalc.errors import NotCovered
 from boundcalc.network.chain import ToeplitzLayer

@@ -6,9 +6,9 @@ import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
+from boundcalc.bounds.bound_inputs import BoundInputs
 from boundcalc.bounds.catalogue import Bound
 from boundcalc.bounds.outcome import ERROR, AtDelta, Formula, Outcome, Score
-from boundcalc.bounds.bound_inputs import BoundInputs
 from boundcalc.bounds.risk import RiskBound, risk_bound
 from boundcalc.errors import NotCovered
 

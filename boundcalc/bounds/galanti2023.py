@@ -12,10 +12,10 @@ from __future__ import annotations
 
 import math
 
+from boundcalc.bounds.bound_inputs import BoundInputs
 from boundcalc.bounds.catalogue import Bound, register
 from boundcalc.bounds.classes import KERNELS
 from boundcalc.bounds.outcome import EXCESS, Formula
-from boundcalc.bounds.bound_inputs import BoundInputs
 from boundcalc.norms.kernels import frobenius
 from boundcalc.norms.rounding import LOG2, log_product, log_up, logsumexp, shown, shown_log10
 

@@ -18,10 +18,10 @@ from __future__ import annotations
 
 import math
 
+from boundcalc.bounds.bound_inputs import BoundInputs
 from boundcalc.bounds.catalogue import Bound, register
 from boundcalc.bounds.classes import FROBENIUS, L1_INF
 from boundcalc.bounds.outcome import NormComplexity
-from boundcalc.bounds.bound_inputs import BoundInputs
 from boundcalc.bounds.toeplitz.loss import GRAPH
 from boundcalc.bounds.toeplitz.scale import FRO, ONE_INF
 from boundcalc.bounds.toeplitz.units import BIAS, Bottom, product

@@ -31,12 +31,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from boundcalc.bounds.bound_inputs import BoundInputs
 from boundcalc.bounds.catalogue import Bound, register
 from boundcalc.bounds.classes import AROUND_FROBENIUS, AROUND_L1_INF
-from boundcalc.bounds.distances import REFERENCE, weight_minus_init, names_of, origin, start_of, unbiased
-from boundcalc.bounds.outcome import ClassComplexity, Terms
 from boundcalc.bounds.code_lengths import CONSTANTS
-from boundcalc.bounds.bound_inputs import BoundInputs
+from boundcalc.bounds.distances import REFERENCE, names_of, origin, start_of, unbiased, weight_minus_init
+from boundcalc.bounds.outcome import ClassComplexity, Terms
 from boundcalc.bounds.toeplitz.loss import GRAPH, Latest, bias_moved, by_name
 from boundcalc.bounds.toeplitz.reach import Numbers, largest
 from boundcalc.bounds.toeplitz.scale import FRO, ONE_INF, Form, contractions, log_sizes

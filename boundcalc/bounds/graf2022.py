@@ -26,6 +26,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
+from boundcalc.bounds.bound_inputs import BoundInputs, Chain
 from boundcalc.bounds.catalogue import Bound, register
 from boundcalc.bounds.classes import SPECTRAL_TAPS
 from boundcalc.bounds.distances import (
@@ -34,12 +35,11 @@ from boundcalc.bounds.distances import (
     capacities,
     log_kernel_norm,
     log_rms,
-    weight_minus_init,
     names_of,
     unbiased,
+    weight_minus_init,
 )
 from boundcalc.bounds.outcome import LossComplexity
-from boundcalc.bounds.bound_inputs import Chain, BoundInputs
 from boundcalc.bounds.toeplitz.covering import Shares, by_distance, by_weights
 from boundcalc.bounds.toeplitz.loss import GRAPH, entries, evaluate, measured
 from boundcalc.bounds.toeplitz.steps import Layer
@@ -149,7 +149,9 @@ def _evaluate(problem: BoundInputs, shares: Shares, formula: LogFormula) -> Loss
     return evaluate(problem, numbers, atoms, shares, _published(problem, numbers, formula))
 
 
-def _published(problem: BoundInputs, numbers: Mapping[str, float], formula: LogFormula) -> LossComplexity | None:
+def _published(
+    problem: BoundInputs, numbers: Mapping[str, float], formula: LogFormula
+) -> LossComplexity | None:
     """Return the bound as published; None where the network is no chain without biases."""
     try:
         chain = unbiased(problem)

@@ -7,10 +7,10 @@ pick_after: picking goes on from it with S_2 as the sample (`boundcalc.certifica
 
 from __future__ import annotations
 
+from boundcalc.bounds.bound_inputs import BoundInputs
 from boundcalc.bounds.catalogue import Bound, register
 from boundcalc.bounds.outcome import AtDelta
 from boundcalc.bounds.pick import ASSUMPTIONS, outcome
-from boundcalc.bounds.bound_inputs import BoundInputs
 from boundcalc.certificates import test_set
 from boundcalc.certificates.own import checked, paid
 from boundcalc.errors import NotCovered

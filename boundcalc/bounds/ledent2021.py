@@ -29,12 +29,12 @@ from dataclasses import dataclass
 
 import torch
 
+from boundcalc.bounds.bound_inputs import BoundInputs
 from boundcalc.bounds.catalogue import Bound, register
 from boundcalc.bounds.classes import SPECTRAL_PATCHES
-from boundcalc.bounds.distances import REFERENCE, SPECTRAL, weight_minus_init, origin
-from boundcalc.bounds.outcome import LossComplexity, Terms
 from boundcalc.bounds.code_lengths import CONSTANTS, constant_bits
-from boundcalc.bounds.bound_inputs import BoundInputs
+from boundcalc.bounds.distances import REFERENCE, SPECTRAL, origin, weight_minus_init
+from boundcalc.bounds.outcome import LossComplexity, Terms
 from boundcalc.bounds.toeplitz.loss import EXTENDED, GRAPH, bias_moved, by_name, extended, measured
 from boundcalc.bounds.toeplitz.reach import Numbers, log_lipschitz, log_radii
 from boundcalc.bounds.toeplitz.steps import Block, Layer, Step
@@ -150,7 +150,9 @@ class Filters:
     @classmethod
     def of(cls, problem: BoundInputs, step: Block) -> Filters:
         """Return the filters of a layer."""
-        kernel = weight_minus_init(problem, step.link.layer) if isinstance(step, Layer) else step.scale[:, None]
+        kernel = (
+            weight_minus_init(problem, step.link.layer) if isinstance(step, Layer) else step.scale[:, None]
+        )
         unit, exponent = unit_sized(kernel)
         norms = unit.flatten(1).square().sum(1).sqrt()
         last = step is problem.toeplitz().steps[-1]

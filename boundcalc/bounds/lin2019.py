@@ -16,11 +16,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from boundcalc.bounds.bound_inputs import BoundInputs, Chain
 from boundcalc.bounds.catalogue import Bound, register
 from boundcalc.bounds.classes import SPECTRAL_KERNELS
 from boundcalc.bounds.distances import SPECTRAL, log_kernel_norm
 from boundcalc.bounds.outcome import LossComplexity, Terms
-from boundcalc.bounds.bound_inputs import Chain, BoundInputs
 from boundcalc.bounds.toeplitz.loss import EXTENDED, GRAPH, by_name, entries, extended, log_layers, measured
 from boundcalc.bounds.toeplitz.reach import Numbers
 from boundcalc.bounds.toeplitz.steps import Block, Layer

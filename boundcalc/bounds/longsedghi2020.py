@@ -12,10 +12,10 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-from boundcalc.bounds.catalogue import Bound, register
-from boundcalc.bounds.distances import weight_minus_init, names_of, origin, start_of
-from boundcalc.bounds.outcome import Score, Terms
 from boundcalc.bounds.bound_inputs import BoundInputs
+from boundcalc.bounds.catalogue import Bound, register
+from boundcalc.bounds.distances import names_of, origin, start_of, weight_minus_init
+from boundcalc.bounds.outcome import Score, Terms
 from boundcalc.norms.rounding import log_product, log_up, logsumexp, shown
 from boundcalc.norms.spectral import spectral_norm
 

@@ -12,9 +12,9 @@ from __future__ import annotations
 
 import math
 
+from boundcalc.bounds.bound_inputs import BoundInputs
 from boundcalc.bounds.catalogue import Bound, register
 from boundcalc.bounds.outcome import Certificate, Coded
-from boundcalc.bounds.bound_inputs import BoundInputs
 from boundcalc.errors import NotCovered
 from boundcalc.network.coverage import require
 from boundcalc.occam.search import SearchTask, search

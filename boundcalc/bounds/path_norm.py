@@ -25,14 +25,14 @@ from dataclasses import dataclass
 
 import torch
 
+from boundcalc.bounds.bound_inputs import BoundInputs
 from boundcalc.bounds.catalogue import Bound, register
 from boundcalc.bounds.classes import PATHS
+from boundcalc.bounds.code_lengths import CONSTANTS, constant_bits
 from boundcalc.bounds.margin_networks import is_two_classes, same_margins
-from boundcalc.bounds.outcome import NormComplexity, Margins, Terms
+from boundcalc.bounds.outcome import Margins, NormComplexity, Terms
 from boundcalc.bounds.path_lengths import input_skips_relu, log_factor, longest, neurons_deep
 from boundcalc.bounds.peeling.input_sets import Family, Sample
-from boundcalc.bounds.code_lengths import CONSTANTS, constant_bits
-from boundcalc.bounds.bound_inputs import BoundInputs
 from boundcalc.errors import NotCovered
 from boundcalc.network.coverage import require
 from boundcalc.network.network import Network

@@ -7,9 +7,9 @@ picks, hence k and the value, is computed afresh from the data.
 
 from __future__ import annotations
 
+from boundcalc.bounds.bound_inputs import BoundInputs
 from boundcalc.bounds.catalogue import Bound, register
 from boundcalc.bounds.outcome import AtDelta
-from boundcalc.bounds.bound_inputs import BoundInputs
 from boundcalc.certificates.own import checked, paid
 from boundcalc.certificates.pick.claim import Counted
 from boundcalc.errors import NotCovered

@@ -19,22 +19,22 @@ from dataclasses import dataclass, field, replace
 
 import torch
 
+from boundcalc.bounds.bound_inputs import BoundInputs
+from boundcalc.bounds.code_lengths import LOWEST, log2_weight
 from boundcalc.bounds.outcome import (
     ERROR,
     EXCESS,
     AtDelta,
     Certificate,
+    ClassComplexity,
     Coded,
     Formula,
+    LossComplexity,
     NormComplexity,
     Outcome,
-    LossComplexity,
-    ClassComplexity,
     Score,
     Terms,
 )
-from boundcalc.bounds.code_lengths import LOWEST, log2_weight
-from boundcalc.bounds.bound_inputs import BoundInputs
 from boundcalc.norms.rounding import LOG2, UNIT, exp_up, log_product, log_up, logsumexp, shown, shown_log10
 from boundcalc.occam.kl import certificate
 from boundcalc.rademacher.confidence import confidence, confidence_as_published
@@ -283,7 +283,9 @@ def _choose(candidates: Iterable[_Candidate]) -> _Candidate:
     return telling[0] if telling else best
 
 
-def _with_ingredients(log_complexity: float, best: _Candidate, terms: Terms, bits: float, problem: BoundInputs) -> RiskBound:
+def _with_ingredients(
+    log_complexity: float, best: _Candidate, terms: Terms, bits: float, problem: BoundInputs
+) -> RiskBound:
     paid: Terms = {
         "margin_error": best.margin_error if problem.margins is not None else None,
         "complexity_term": shown(best.log_penalty),

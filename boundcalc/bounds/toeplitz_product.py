@@ -6,9 +6,9 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from boundcalc.bounds.outcome import NormComplexity, Terms
+from boundcalc.bounds.bound_inputs import BoundInputs, Chain
 from boundcalc.bounds.code_lengths import CONSTANTS, constant_bits
-from boundcalc.bounds.bound_inputs import Chain, BoundInputs
+from boundcalc.bounds.outcome import NormComplexity, Terms
 from boundcalc.errors import NotCovered
 from boundcalc.norms.rounding import (
     Size,

@@ -13,7 +13,7 @@ from boundcalc.errors import BoundcalcError
 from boundcalc.options import Options
 
 if TYPE_CHECKING:
-    from boundcalc.findings import Findings
+    from boundcalc.analysis_result import AnalysisResult
     from boundcalc.report.tree import Report
 
 
@@ -31,30 +31,30 @@ def run(words: list[str]) -> int:
     groups.check_format(given)
     _check_places(given, options)
 
-    from boundcalc.analysis import checkpoint_of, find
+    from boundcalc.analysis import checkpoint_of, run_analysis
     from boundcalc.report.assemble import assemble
 
     with Stages(given.quiet) as stages:
         checkpoint = checkpoint_of(given.checkpoint, options)
-        findings = find(checkpoint, options, stages.passing, stages.tell)
+        result = run_analysis(checkpoint, options, stages.passing, stages.tell)
     if not given.quiet:
-        for line in findings.warnings:
+        for line in result.warnings:
             note(f"warning: {line}")
-    unsaved = _save(findings, given.save_quantised)
+    unsaved = _save(result, given.save_quantised)
     saved = None if unsaved is not None else given.save_quantised
-    report = assemble(findings, saved)
+    report = assemble(result, saved)
     _write(report, given)
     if given.figure is not None:
         figure.draw(report.to_dict(), given.figure)
     if given.save_plain is not None:
-        plain.save(findings, given.save_plain)
+        plain.save(result, given.save_plain)
     if unsaved is not None:
         raise unsaved
     if given.only is None:
         return 0
-    for part, reason in findings.skipped.items():
+    for part, reason in result.skipped.items():
         note(f"{part} did not run: {reason}")
-    return 1 if findings.skipped else 0
+    return 1 if result.skipped else 0
 
 
 def _write(report: Report, given: argparse.Namespace) -> None:
@@ -66,12 +66,12 @@ def _write(report: Report, given: argparse.Namespace) -> None:
         write(report.to(given.format, given.csv_raw, given.full), given.output)
 
 
-def _save(findings: Findings, place: str | None) -> BoundcalcError | None:
+def _save(result: AnalysisResult, place: str | None) -> BoundcalcError | None:
     """Write the certified network, so that the report can name the file; return why it is not written."""
     if place is None:
         return None
     try:
-        quantised.save(findings, place)
+        quantised.save(result, place)
     except BoundcalcError as problem:
         return problem
     return None

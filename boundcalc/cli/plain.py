@@ -10,7 +10,7 @@ from boundcalc.errors import UsageError
 from boundcalc.options import Options
 
 if TYPE_CHECKING:
-    from boundcalc.findings import Findings
+    from boundcalc.analysis_result import AnalysisResult
 
 OPTION = "--save-plain"
 
@@ -32,11 +32,11 @@ def check(place: str, checkpoint: str, options: Options) -> None:
             raise UsageError(f"{OPTION} {place}: that is {given}, which is read; name another file")
 
 
-def save(findings: Findings, place: str) -> None:
+def save(result: AnalysisResult, place: str) -> None:
     """Write a checkpoint's weights, zero where they are pruned, and its masks beside them.
 
     Args:
-        findings: what was read, and the network that it is, which may put layers in order.
+        result: what was read, and the network that it is, which may put layers in order.
         place: the file.
 
     Raises:
@@ -46,12 +46,12 @@ def save(findings: Findings, place: str) -> None:
     from boundcalc.checkpoint.plain_state import in_order, plain_state
     from boundcalc.network.fit import under
 
-    own = under(findings.checkpoint, findings.options.prefix).checkpoint
+    own = under(result.checkpoint, result.options.prefix).checkpoint
     state = plain_state(own)
     if own.ordered:
         state_file.write(state, place)
         return
-    found = in_order(state, [layer.name for layer in findings.network.layers()])
+    found = in_order(state, [layer.name for layer in result.network.layers()])
     state_file.write(found or state, place, ordered=found is not None)
 
 

@@ -120,14 +120,16 @@ def _reports(source: Path, picture: Picture, options: Options, *, quiet: bool) -
                     tree["checkpoint"]["path"] = row.path
                     yield tree
         return
-    from boundcalc.analysis import checkpoint_of, find
+    from boundcalc.analysis import checkpoint_of, run_analysis
     from boundcalc.batch.discover import discover
     from boundcalc.report.assemble import assemble
 
     own = options if options.only is not None else replace(options, only=picture.parts)
     for place in discover([source]):
         with Stages(quiet) as stages:
-            tree = assemble(find(checkpoint_of(place, own), own, stages.passing, stages.tell)).to_dict()
+            tree = assemble(
+                run_analysis(checkpoint_of(place, own), own, stages.passing, stages.tell)
+            ).to_dict()
         tree["checkpoint"]["path"] = str(place)
         yield tree
 

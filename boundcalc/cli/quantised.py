@@ -9,7 +9,7 @@ from boundcalc.errors import BoundcalcError, UsageError
 from boundcalc.options import Options
 
 if TYPE_CHECKING:
-    from boundcalc.findings import Findings
+    from boundcalc.analysis_result import AnalysisResult
 
 
 def check(place: str, options: Options) -> None:
@@ -29,22 +29,22 @@ def check(place: str, options: Options) -> None:
         )
 
 
-def save(findings: Findings, place: str) -> None:
+def save(result: AnalysisResult, place: str) -> None:
     """Write the certified network as a state dict.
 
     Raises:
         BoundcalcError: there is no certified network; the message says why.
         UsageError: the file cannot be written.
     """
-    result = findings.bounds["occam"]
-    if result.risk is None or result.risk.coded is None:
-        raise BoundcalcError(f"--save-quantised {place}: occam is {result.reason}")
+    occam = result.bounds["occam"]
+    if occam.risk is None or occam.risk.coded is None:
+        raise BoundcalcError(f"--save-quantised {place}: occam is {occam.reason}")
     from boundcalc.checkpoint.plain_state import in_order
     from boundcalc.network import bare
     from boundcalc.occam.state import state_dict
 
-    stored = bare.with_layer(findings.checkpoint).tensors
-    found = state_dict(stored, findings.network, result.risk.coded.network)
-    if not findings.checkpoint.ordered:
-        found = in_order(found, [layer.name for layer in findings.network.layers()]) or found
-    state_file.write({bare.in_file(key, findings.checkpoint): tensor for key, tensor in found.items()}, place)
+    stored = bare.with_layer(result.checkpoint).tensors
+    found = state_dict(stored, result.network, occam.risk.coded.network)
+    if not result.checkpoint.ordered:
+        found = in_order(found, [layer.name for layer in result.network.layers()]) or found
+    state_file.write({bare.in_file(key, result.checkpoint): tensor for key, tensor in found.items()}, place)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped,unused-ignore]
 
-from boundcalc.bounds.normalization import Normalization
 from boundcalc.bounds.code_lengths import mask_bits
+from boundcalc.bounds.normalization import Normalization
 from boundcalc.errors import UsageError
 from boundcalc.graphon.kernel_bound import KernelBound, Price, Unproved, entry_error, kernel_bound
 from boundcalc.graphon.ntk import bytes_needed, kernels, unit_variance

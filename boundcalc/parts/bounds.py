@@ -13,8 +13,8 @@ from boundcalc.report.origin import of_bound
 from boundcalc.report.subjects import subject_of
 
 if TYPE_CHECKING:
-    from boundcalc.bounds.evaluate import BoundResult, Together
     from boundcalc.bounds.bound_inputs import BoundInputs
+    from boundcalc.bounds.evaluate import BoundResult, Together
     from boundcalc.report.types import BoundTree
 
 Tree = dict[str, Any]

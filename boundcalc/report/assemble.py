@@ -1,4 +1,4 @@
-"""From findings to the tree of schema ``boundcalc.report/2``."""
+"""From the result of an analysis to the tree of schema ``boundcalc.report/2``."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from boundcalc.report.verdict import sentences, verdict
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from boundcalc.findings import Findings
+    from boundcalc.analysis_result import AnalysisResult
     from boundcalc.network.ops import Masked
     from boundcalc.report.types import (
         CheckpointTree,
@@ -28,14 +28,14 @@ if TYPE_CHECKING:
     )
 
 
-def assemble(findings: Findings, saved: str | None = None) -> Report:
+def assemble(result: AnalysisResult, saved: str | None = None) -> Report:
     """Return the report of an analysis.
 
     Args:
-        findings: of the analysis.
+        result: of the analysis.
         saved: where the network of the certificate was written, if it was.
     """
-    options = findings.options
+    options = result.options
     tree: dict[str, Any] = {
         "schema": SCHEMA,
         "version": __version__,
@@ -47,22 +47,22 @@ def assemble(findings: Findings, saved: str | None = None) -> Report:
             "normalize": None if options.normalize is None else list(options.normalize),
             "normalize_fixed": options.normalize_fixed,
         },
-        "checkpoint": _checkpoint(findings),
-        "network": _network(findings),
-        "data": _data(findings),
-        **{name: _part(part, findings) for name, part in registry.items()},
-        "skipped": [{"part": part, "reason": reason} for part, reason in findings.skipped.items()],
-        "seconds": dict(findings.seconds),
+        "checkpoint": _checkpoint(result),
+        "network": _network(result),
+        "data": _data(result),
+        **{name: _part(part, result) for name, part in registry.items()},
+        "skipped": [{"part": part, "reason": reason} for part, reason in result.skipped.items()],
+        "seconds": dict(result.seconds),
     }
-    tree["verdict"] = verdict(tree, findings.together, _tested(findings), findings.warnings, saved)
+    tree["verdict"] = verdict(tree, result.together, _tested(result), result.warnings, saved)
     tree["verdict"]["sentences"] = sentences(tree)
     tree["summary"] = list(tree["verdict"]["sentences"].values())
     return Report(tree)
 
 
-def _tested(findings: Findings) -> tuple[int, int] | str:
+def _tested(result: AnalysisResult) -> tuple[int, int] | str:
     """Return errors and number of the test samples, or why there are none."""
-    measured = findings.measured
+    measured = result.measured
     if measured is None:
         return "no data: give --data DATA"
     if measured.test_margins is None:
@@ -70,10 +70,10 @@ def _tested(findings: Findings) -> tuple[int, int] | str:
     return int((measured.test_margins <= 0).sum()), measured.test_margins.numel()
 
 
-def _checkpoint(findings: Findings) -> CheckpointTree:
-    checkpoint, network = findings.checkpoint, findings.network
+def _checkpoint(result: AnalysisResult) -> CheckpointTree:
+    checkpoint, network = result.checkpoint, result.network
     declared = [weight.declared is not None for weight in network.counted()]
-    reference = findings.reference
+    reference = result.reference
     return {
         "path": checkpoint.path,
         "sha256": checkpoint.sha256,
@@ -86,7 +86,7 @@ def _checkpoint(findings: Findings) -> CheckpointTree:
         "density": network.surviving / network.parameters,
         "biases": network.biases,
         "reference": None if reference is None else {"path": reference.path, "how": reference.how},
-        "at_reference": _all_at_reference(findings),
+        "at_reference": _all_at_reference(result),
         "ignored": list(checkpoint.ignored),
         "tensors": tensors_tree.tree(checkpoint, network),
     }
@@ -101,19 +101,19 @@ def _mask(declared: list[bool], *, dense: bool) -> str:
     return "no mask found: the network is dense" if dense else "inferred from exact zeros"
 
 
-def _all_at_reference(findings: Findings) -> float | None:
+def _all_at_reference(result: AnalysisResult) -> float | None:
     """Return the share over all layers that the reference has."""
     counts = [
         (layer.surviving, share)
-        for layer in findings.network.counted()
-        if (share := _at_reference(layer, findings)) is not None
+        for layer in result.network.counted()
+        if (share := _at_reference(layer, result)) is not None
     ]
     survivors = sum(count for count, _ in counts)
     return sum(count * share for count, share in counts) / survivors if survivors else None
 
 
-def _network(findings: Findings) -> NetworkTree:
-    network = findings.network
+def _network(result: AnalysisResult) -> NetworkTree:
+    network = result.network
     known = not network.unplaced
     return {
         "input_shape": list(network.input_shape) if known else None,
@@ -123,13 +123,13 @@ def _network(findings: Findings) -> NetworkTree:
         "inferred": network.inferred,
         "unplaced": network.unplaced or None,
         "assumptions": list(network.assumptions),
-        "layers": [_layer(layer, findings) for layer in (network.layers() if known else network.counted())],
+        "layers": [_layer(layer, result) for layer in (network.layers() if known else network.counted())],
         "uncounted": [asdict(weight) for weight in network.uncounted] if known else [],
         "set_aside": [{"key": key, "why": why} for key, why in network.set_aside],
     }
 
 
-def _layer(layer: Masked, findings: Findings) -> LayerTree:
+def _layer(layer: Masked, result: AnalysisResult) -> LayerTree:
     found = structure(layer)
     return {
         "name": layer.name,
@@ -146,16 +146,16 @@ def _layer(layer: Masked, findings: Findings) -> LayerTree:
         "silent": list(found.silent),
         "inputs": found.inputs,
         "unread": list(found.unread),
-        "at_reference": _at_reference(layer, findings),
+        "at_reference": _at_reference(layer, result),
     }
 
 
-def _at_reference(layer: Masked, findings: Findings) -> float | None:
+def _at_reference(layer: Masked, result: AnalysisResult) -> float | None:
     """Return the share of a layer's survivors that are where the reference has them; None without a reference that has the layer."""
-    if findings.reference is None:
+    if result.reference is None:
         return None
     key = layer.key or f"{layer.name}.weight"
-    own, start = findings.checkpoint.tensors.get(key), findings.reference.tensors.get(key)
+    own, start = result.checkpoint.tensors.get(key), result.reference.tensors.get(key)
     if own is None or start is None or own.shape != start.shape:
         return None
     return at_reference(own, own != 0, start)
@@ -175,14 +175,14 @@ def _geometry(layer: Masked) -> Geometry:
     }
 
 
-def _data(findings: Findings) -> DataTree | None:
-    energies, measured, options = findings.energies, findings.measured, findings.options
+def _data(result: AnalysisResult) -> DataTree | None:
+    energies, measured, options = result.energies, result.measured, result.options
     if energies is None:
         return None
     tests = None if measured is None else measured.test_margins
-    shape = findings.network.input_shape if findings.dataset is None else findings.dataset.train.shape
+    shape = result.network.input_shape if result.dataset is None else result.dataset.train.shape
     return {
-        "name": findings.dataset.name if findings.dataset else f"declared: |x| <= {options.input_bound:g}",
+        "name": result.dataset.name if result.dataset else f"declared: |x| <= {options.input_bound:g}",
         "kind": "declared" if energies.declared else "measured",
         "m": energies.m,
         "m_test": None if tests is None else tests.numel(),
@@ -195,6 +195,6 @@ def _data(findings: Findings) -> DataTree | None:
     }
 
 
-def _part(part: Part, findings: Findings) -> Mapping[str, Any] | None:
-    found = findings.results.get(part.name)
+def _part(part: Part, result: AnalysisResult) -> Mapping[str, Any] | None:
+    found = result.results.get(part.name)
     return part.absent() if found is None else part.to_dict(found)

@@ -1,6 +1,6 @@
 """The sanity layer: what looks wrong about a checkpoint, its data and their options, a line each; never a refusal.
 
-A check is a pure function from findings to lines. Each has a file, or shares one with its kin, whose
+A check is a pure function from the result of an analysis to lines. Each has a file, or shares one with its kin, whose
 docstring derives the threshold.
 """
 
@@ -21,9 +21,9 @@ from boundcalc.sanity.sparsity import sparsity
 from boundcalc.sanity.splits import unused_test_split
 
 if TYPE_CHECKING:
-    from boundcalc.findings import Findings
+    from boundcalc.analysis_result import AnalysisResult
 
-Check = Callable[["Findings"], Sequence[str]]
+Check = Callable[["AnalysisResult"], Sequence[str]]
 
 CHECKS: tuple[Check, ...] = (
     unused_test_split,
@@ -46,10 +46,10 @@ CHECKS: tuple[Check, ...] = (
 """Every check, in the order of its lines."""
 
 
-def warnings_of(findings: Findings) -> tuple[str, ...]:
+def warnings_of(result: AnalysisResult) -> tuple[str, ...]:
     """Return what looks wrong, a line each, no line twice.
 
     Args:
-        findings: of one analysis; its own warnings are not looked at.
+        result: of one analysis; its own warnings are not looked at.
     """
-    return tuple(dict.fromkeys(one_line(line) for check in CHECKS for line in check(findings)))
+    return tuple(dict.fromkeys(one_line(line) for check in CHECKS for line in check(result)))

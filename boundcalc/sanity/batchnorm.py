@@ -18,7 +18,7 @@ from boundcalc.network.ops import Affine, ChannelAffine, Node
 from boundcalc.sanity.candidates import base_inputs, candidates_for
 
 if TYPE_CHECKING:
-    from boundcalc.findings import Findings
+    from boundcalc.analysis_result import AnalysisResult
 
 LEAST = 20
 MOST = 256
@@ -31,22 +31,22 @@ SPREAD = 4.0
 """Factor by which half of the channels' variances must be off; augmentation and lag make less than 1.5."""
 
 
-def batchnorm(findings: Findings) -> list[str]:
+def batchnorm(result: AnalysisResult) -> list[str]:
     """Tell where the first BatchNorm sees inputs other than those that its statistics are of.
 
     Fires where the median over channels of the mean is off by more than one standard deviation, or that of
     the variance by more than a factor of 4. A common normalisation is named where it brings both back.
 
     Args:
-        findings: of one analysis.
+        result: of one analysis.
     """
-    found = _first(findings)
-    base = base_inputs(findings)
+    found = _first(result)
+    base = base_inputs(result)
     if found is None or base is None or len(base) < LEAST:
         return []
     node, name, gain, shift = found
-    assert findings.measured is not None and findings.measured.census is not None
-    mean, variance = _moments(node, gain, shift, findings.measured.census.x[:MOST])
+    assert result.measured is not None and result.measured.census is not None
+    mean, variance = _moments(node, gain, shift, result.measured.census.x[:MOST])
     if not _off(mean, variance):
         return []
     line = (
@@ -54,7 +54,7 @@ def batchnorm(findings: Findings) -> list[str]:
         f"{mean:.2g} standard deviations or more, with"
         f" {variance:.2g} times the variance"
     )
-    for known in candidates_for(findings):
+    for known in candidates_for(result):
         if not _off(*_moments(node, gain, shift, known(base[:MOST]))):
             return [f"{line}: {known.option} ({known.name}) they agree: try that"]
     return [f"{line}: are these the data and the normalisation (--normalize) of its training?"]
@@ -64,16 +64,16 @@ def _off(mean: float, variance: float) -> bool:
     return not (mean <= SHIFTED and 1 / SPREAD <= variance <= SPREAD)
 
 
-def _first(findings: Findings) -> tuple[Node, str, torch.Tensor, torch.Tensor] | None:
+def _first(result: AnalysisResult) -> tuple[Node, str, torch.Tensor, torch.Tensor] | None:
     """Return the first node if a BatchNorm ends it: node, the BatchNorm's name, its scale and shift."""
-    tensors = findings.checkpoint.tensors
-    for read in findings.network.nodes[1:]:
+    tensors = result.checkpoint.tensors
+    for read in result.network.nodes[1:]:
         node = read
         if node.inputs != (0,):
             continue
         if isinstance(node, Affine) and node.norms_before:
             name, eps = node.norms_before[0]
-            node = _unfolded(findings.network.nodes[0], name, eps, tensors)
+            node = _unfolded(result.network.nodes[0], name, eps, tensors)
         elif isinstance(node, Affine) and len(node.norms) == 1:
             name = node.norms[0][0]
         elif isinstance(node, ChannelAffine):

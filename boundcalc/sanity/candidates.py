@@ -15,8 +15,8 @@ from boundcalc.errors import NotCovered
 from boundcalc.network.forward import run
 
 if TYPE_CHECKING:
+    from boundcalc.analysis_result import AnalysisResult
     from boundcalc.empirical.census import Census
-    from boundcalc.findings import Findings
     from boundcalc.network.network import Network
 
 WORK = 6e9
@@ -128,38 +128,38 @@ class Errors:
     wrong: tuple[torch.Tensor, ...]
 
 
-def base_inputs(findings: Findings, *, test: bool = False) -> torch.Tensor | None:
+def base_inputs(result: AnalysisResult, *, test: bool = False) -> torch.Tensor | None:
     """Return samples as they were before --normalize, (n, channels, height, width) float64; None without data.
 
     Args:
-        findings: of one analysis.
+        result: of one analysis.
         test: whether to take them from the test split.
     """
-    census = census_of(findings, test=test)
+    census = census_of(result, test=test)
     if census is None:
         return None
-    given = normalized_by(findings)
+    given = normalized_by(result)
     if given is None:
         return census.x
     applied = Normalization.of(given)
     return applied.undone(census.x) if applied.fits(census.x.shape[1]) else None
 
 
-def normalized_by(findings: Findings) -> tuple[float, ...] | None:
+def normalized_by(result: AnalysisResult) -> tuple[float, ...] | None:
     """Return the means and deviations that --normalize gave, also where the data were opened with them; None without."""
-    if findings.options.normalize is not None:
-        return findings.options.normalize
-    return None if findings.dataset is None else findings.dataset.normalized or None
+    if result.options.normalize is not None:
+        return result.options.normalize
+    return None if result.dataset is None else result.dataset.normalized or None
 
 
-def census_of(findings: Findings, *, test: bool) -> Census | None:
+def census_of(result: AnalysisResult, *, test: bool) -> Census | None:
     """Return the census of a split."""
-    if findings.measured is None:
+    if result.measured is None:
         return None
-    return findings.measured.test_census if test else findings.measured.census
+    return result.measured.test_census if test else result.measured.census
 
 
-def candidates_for(findings: Findings) -> tuple[Normalization, ...]:
+def candidates_for(result: AnalysisResult) -> tuple[Normalization, ...]:
     """Return the normalisations that may be meant, other than the one that is applied.
 
     The common ones that have as many channels, none at all, the samples' own mean and deviation. Where the
@@ -167,9 +167,9 @@ def candidates_for(findings: Findings) -> tuple[Normalization, ...]:
     where some are negative, what undoes each.
 
     Args:
-        findings: of one analysis.
+        result: of one analysis.
     """
-    base = base_inputs(findings)
+    base = base_inputs(result)
     if base is None or not base.numel():
         return ()
     channels = base.shape[1]
@@ -187,19 +187,19 @@ def candidates_for(findings: Findings) -> tuple[Normalization, ...]:
         fitting.append(Normalization((0.0,), (0.0039216,), "units of 0 to 255"))
     if float(base.min()) < 0:
         fitting += [known.inverse() for known in fitting if known.name]
-    applied = normalized_by(findings)
+    applied = normalized_by(result)
     given = None if applied is None else Normalization.of(applied)
     every = [PLAIN, *fitting, *([own] if own.deviations[0] > 0 else [])]
     return tuple(found for found in every if found.numbers != (given or PLAIN).numbers)
 
 
 def measured_with(
-    findings: Findings, candidates: Sequence[Normalization], *, test: bool = False, least: int = FEWEST
+    result: AnalysisResult, candidates: Sequence[Normalization], *, test: bool = False, least: int = FEWEST
 ) -> Errors | None:
     """Run the network on samples of a split as they are, and under each candidate.
 
     Args:
-        findings: of one analysis.
+        result: of one analysis.
         candidates: normalisations in place of the one that is applied.
         test: whether to take the samples from the test split.
         least: samples that are needed to tell readings apart.
@@ -207,8 +207,8 @@ def measured_with(
     Returns:
         Which samples are wrong; None where the network cannot be run, or not on that many samples for so little work.
     """
-    census, base = census_of(findings, test=test), base_inputs(findings, test=test)
-    network = findings.network
+    census, base = census_of(result, test=test), base_inputs(result, test=test)
+    network = result.network
     if census is None or census.counts is None or base is None:
         return None
     afford = max(WORK / max(1, multiplications(network)), SHARE * census.m) / (len(candidates) + 1)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from boundcalc.analysis_result import AnalysisResult
     from boundcalc.empirical.census import Census
-    from boundcalc.findings import Findings
 
 LEAST = 20
 """Samples from which on one class only is a surprise: with two balanced classes it happens once in 500,000."""
@@ -15,13 +15,13 @@ SHOWN = 8
 """Outputs that are named."""
 
 
-def one_class(findings: Findings) -> list[str]:
+def one_class(result: AnalysisResult) -> list[str]:
     """Tell where all labels of a split are one class, or all predictions.
 
     Args:
-        findings: of one analysis.
+        result: of one analysis.
     """
-    for split, census in _splits(findings):
+    for split, census in _splits(result):
         labels = (census.labels > 0).nonzero().flatten().tolist()
         if len(labels) == 1:
             return [
@@ -39,24 +39,24 @@ def one_class(findings: Findings) -> list[str]:
     return []
 
 
-def _splits(findings: Findings) -> list[tuple[str, Census]]:
-    measured = findings.measured
+def _splits(result: AnalysisResult) -> list[tuple[str, Census]]:
+    measured = result.measured
     if measured is None:
         return []
     named = (("training", measured.census), ("test", measured.test_census))
     return [(split, census) for split, census in named if census is not None and census.m >= LEAST]
 
 
-def dead_outputs(findings: Findings) -> list[str]:
+def dead_outputs(result: AnalysisResult) -> list[str]:
     """Tell where outputs have the same value for every training sample.
 
     No threshold: an output that a weight connects to the input takes two values on two samples, but for
     coincidence.
 
     Args:
-        findings: of one analysis.
+        result: of one analysis.
     """
-    census = None if findings.measured is None else findings.measured.census
+    census = None if result.measured is None else result.measured.census
     if census is None or census.lowest is None or census.highest is None or census.m < 2:
         return []
     dead = (census.lowest == census.highest).nonzero().flatten().tolist()

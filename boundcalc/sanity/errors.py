@@ -16,8 +16,8 @@ import torch
 from boundcalc.empirical.measure import error
 
 if TYPE_CHECKING:
+    from boundcalc.analysis_result import AnalysisResult
     from boundcalc.empirical.census import Census
-    from boundcalc.findings import Findings
 
 LEAST = 100
 """Samples from which on an error is judged."""
@@ -39,7 +39,7 @@ LARGE_GAP = 0.02
 """A training error above the test error by no more than this is let pass: test sets differ a little in difficulty."""
 
 
-def near_chance(findings: Findings) -> list[str]:
+def near_chance(result: AnalysisResult) -> list[str]:
     """Tell where a split's error is that of predictions which ignore the input.
 
     Fires where the agreement is at most p_e + max(min(1 / C, 0.05), 4 sqrt(p_e (1 - p_e) / m)). A network
@@ -47,9 +47,9 @@ def near_chance(findings: Findings) -> list[str]:
     renamed.
 
     Args:
-        findings: of one analysis.
+        result: of one analysis.
     """
-    for split, counts in _splits(findings):
+    for split, counts in _splits(result):
         m, agreed = int(counts.sum()), int(counts.diagonal().sum())
         chance = _chance(counts)
         noise = DEVIATIONS * math.sqrt(chance * (1 - chance) / m)
@@ -66,7 +66,7 @@ def near_chance(findings: Findings) -> list[str]:
     return []
 
 
-def renamed_classes(findings: Findings) -> list[str]:
+def renamed_classes(result: AnalysisResult) -> list[str]:
     """Tell where the predictions fit the labels once classes are renamed.
 
     Fires where the best renaming (an assignment problem) leaves at most half of the errors, and saves more
@@ -74,9 +74,9 @@ def renamed_classes(findings: Findings) -> list[str]:
     more often than told apart.
 
     Args:
-        findings: of one analysis.
+        result: of one analysis.
     """
-    for split, counts in _splits(findings):
+    for split, counts in _splits(result):
         names = _renaming(counts)
         if names is None:
             continue
@@ -92,16 +92,16 @@ def renamed_classes(findings: Findings) -> list[str]:
     return []
 
 
-def train_above_test(findings: Findings) -> list[str]:
+def train_above_test(result: AnalysisResult) -> list[str]:
     """Tell where a network errs far more on its training split than on its test split.
 
     Fires where the difference exceeds 0.02, a fifth of the test error, and 4 standard deviations sqrt(p (1 -
     p) (1/m + 1/m_test)), p the pooled error.
 
     Args:
-        findings: of one analysis.
+        result: of one analysis.
     """
-    measured = findings.measured
+    measured = result.measured
     if measured is None or measured.margins is None or measured.test_margins is None:
         return []
     m, tests = measured.margins.numel(), measured.test_margins.numel()
@@ -117,8 +117,8 @@ def train_above_test(findings: Findings) -> list[str]:
     ]
 
 
-def _splits(findings: Findings) -> list[tuple[str, torch.Tensor]]:
-    measured = findings.measured
+def _splits(result: AnalysisResult) -> list[tuple[str, torch.Tensor]]:
+    measured = result.measured
     if measured is None:
         return []
     named: list[tuple[str, Census | None]] = [

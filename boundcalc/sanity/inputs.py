@@ -20,7 +20,7 @@ from boundcalc.sanity.candidates import (
 from boundcalc.sanity.significance import much_worse
 
 if TYPE_CHECKING:
-    from boundcalc.findings import Findings
+    from boundcalc.analysis_result import AnalysisResult
 
 LEAST = 20
 """Samples from which on their mean and deviation are judged."""
@@ -43,7 +43,7 @@ STANDARD = 0.1
 PIXEL = 255.0
 
 
-def normalization_units(findings: Findings) -> list[str]:
+def normalization_units(result: AnalysisResult) -> list[str]:
     """Tell where --normalize cannot be meant for these data.
 
     Fires where a given mean lies outside the range of the data that it is applied to, a given deviation is
@@ -51,9 +51,9 @@ def normalization_units(findings: Findings) -> list[str]:
     the normalisation changes nothing.
 
     Args:
-        findings: of one analysis.
+        result: of one analysis.
     """
-    given, base = normalized_by(findings), base_inputs(findings)
+    given, base = normalized_by(result), base_inputs(result)
     if given is None or base is None or len(base) < LEAST:
         return []
     applied = Normalization.of(given)
@@ -76,27 +76,27 @@ def normalization_units(findings: Findings) -> list[str]:
     return [f"--normalize {shown(given)}: {rest}{_advice(applied, highest)}"]
 
 
-def input_units(findings: Findings) -> list[str]:
+def input_units(result: AnalysisResult) -> list[str]:
     """Tell where the network sees inputs far above or below the range of images, and no evidence says that it was trained on them.
 
     Fires for inputs above 8 without --normalize, unless the network errs much more often on them divided by
     255; and for inputs that never exceed 2 / 255.
 
     Args:
-        findings: of one analysis.
+        result: of one analysis.
     """
-    measured = findings.measured
+    measured = result.measured
     if measured is None or measured.census is None or len(measured.census.x) < LEAST:
         return []
-    largest, base = measured.energies.largest, base_inputs(findings)
+    largest, base = measured.energies.largest, base_inputs(result)
     if 0 < largest <= TINY:
         return [
             f"the inputs never exceed {largest:.3g}: were they divided by 255 twice? uint8 is divided here, "
             "floats are taken as they are"
         ]
-    if largest <= LARGE or normalized_by(findings) is not None or base is None:
+    if largest <= LARGE or normalized_by(result) is not None or base is None:
         return []
-    candidates = measured_with(findings, (Normalization((0.0,), (PIXEL,)),))
+    candidates = measured_with(result, (Normalization((0.0,), (PIXEL,)),))
     if candidates is not None and much_worse(candidates.wrong[0], candidates.as_given):
         return []
     pixels = float(base.min()) >= 0 and 128 < largest <= PIXEL + 0.5

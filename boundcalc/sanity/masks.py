@@ -13,7 +13,7 @@ from boundcalc.network.ops import Affine
 from boundcalc.sanity.sparsity import expected_dense
 
 if TYPE_CHECKING:
-    from boundcalc.findings import Findings
+    from boundcalc.analysis_result import AnalysisResult
 
 FEW = 0.001
 """Share of pruned weights that are not zero up to which they are taken for accidents of the last training step."""
@@ -34,21 +34,21 @@ class _Masked:
     mask: torch.Tensor
 
 
-def nothing_pruned(findings: Findings) -> list[str]:
+def nothing_pruned(result: AnalysisResult) -> list[str]:
     """Tell where there are masks and none of them prunes a weight.
 
     Silent where a sparsity report or ticket.json beside the checkpoint says so, too (level 0 of a lottery).
 
     Args:
-        findings: of one analysis.
+        result: of one analysis.
     """
-    masks = findings.checkpoint.masks
-    if not masks or not all(bool(mask.all()) for mask in masks.values()) or expected_dense(findings):
+    masks = result.checkpoint.masks
+    if not masks or not all(bool(mask.all()) for mask in masks.values()) or expected_dense(result):
         return []
     count = sum(mask.numel() for mask in masks.values())
-    given = findings.options.mask
+    given = result.options.mask
     where = (
-        findings.checkpoint.path
+        result.checkpoint.path
         if given is None
         else f"--mask {given}"
         if isinstance(given, str | Path)
@@ -59,13 +59,13 @@ def nothing_pruned(findings: Findings) -> list[str]:
     ]
 
 
-def nothing_left(findings: Findings) -> list[str]:
+def nothing_left(result: AnalysisResult) -> list[str]:
     """Tell where a layer through which every path runs has no weight left.
 
     Args:
-        findings: of one analysis.
+        result: of one analysis.
     """
-    network = findings.network
+    network = result.network
     reached = [True]
     for node in network.nodes[1:]:
         alive = not isinstance(node, Affine) or bool((node.weight != 0).any())
@@ -81,7 +81,7 @@ def nothing_left(findings: Findings) -> list[str]:
     return [f"{what}: the network's output does not depend on its input"]
 
 
-def alive_under_mask(findings: Findings) -> list[str]:
+def alive_under_mask(result: AnalysisResult) -> list[str]:
     """Tell where some, but not most, weights under mask 0 are not zero in the file.
 
     All of them alive is live pruning, or a dense network under a mask; none, a file written after pruning. A
@@ -89,43 +89,43 @@ def alive_under_mask(findings: Findings) -> list[str]:
     0.1 % and 90 % of at least 100 pruned weights.
 
     Args:
-        findings: of one analysis.
+        result: of one analysis.
     """
-    masks, counted = findings.checkpoint.masks, findings.checkpoint.alive
+    masks, counted = result.checkpoint.masks, result.checkpoint.alive
     pruned = sum(int((masks[key] == 0).sum()) for key in counted if key in masks)
     alive = sum(counted.values())
     if pruned < 100 or not FEW < alive / pruned < MOST:
         return []
     return [
-        f"{findings.checkpoint.path}: {alive} of the {pruned} weights under mask 0 are not zero in the "
+        f"{result.checkpoint.path}: {alive} of the {pruned} weights under mask 0 are not zero in the "
         "file: is the mask that of these weights"
         " (same level, same run)?"
     ]
 
 
-def zero_under_mask(findings: Findings) -> list[str]:
+def zero_under_mask(result: AnalysisResult) -> list[str]:
     """Tell where many weights that the masks keep are exactly zero, though not a whole layer.
 
     A layer may start at zero; single weights are exactly zero because something else pruned them. Fires where
     that is more than a tenth of at least 100 kept weights of the layers that are not all zero.
 
     Args:
-        findings: of one analysis.
+        result: of one analysis.
     """
-    found = [item for item in _masked(findings) if bool(item.weight[item.mask].any())]
+    found = [item for item in _masked(result) if bool(item.weight[item.mask].any())]
     kept = sum(int(item.mask.sum()) for item in found)
     zero = sum(int((item.weight[item.mask] == 0).sum()) for item in found)
     if kept < 100 or zero <= MANY_ZEROS * kept:
         return []
     return [
-        f"{findings.checkpoint.path}: {zero} of the {kept} weights that the masks keep are exactly zero: a "
+        f"{result.checkpoint.path}: {zero} of the {kept} weights that the masks keep are exactly zero: a "
         "mask of an earlier level, or weights"
         " pruned once more? They count as pruned here"
     ]
 
 
-def _masked(findings: Findings) -> Iterator[_Masked]:
-    checkpoint = findings.checkpoint
+def _masked(result: AnalysisResult) -> Iterator[_Masked]:
+    checkpoint = result.checkpoint
     for key, mask in checkpoint.masks.items():
         weight = checkpoint.tensors.get(key)
         if weight is not None and weight.shape == mask.shape and not weight.is_sparse:

@@ -18,7 +18,7 @@ from boundcalc.sanity.records import Record, records
 from boundcalc.sanity.significance import LEAST, much_worse
 
 if TYPE_CHECKING:
-    from boundcalc.findings import Findings
+    from boundcalc.analysis_result import AnalysisResult
 
 ROUNDING = 0.005
 """How far the same errors on the same samples may lie apart: float32 against float64, another batch size."""
@@ -33,7 +33,7 @@ FAR_BETTER = 0.6
 """Share of the errors that another normalisation may leave to be called better: the right one leaves a half or less."""
 
 
-def normalization(findings: Findings) -> list[str]:
+def normalization(result: AnalysisResult) -> list[str]:
     """Tell where a recorded error disagrees, and which common normalisation would agree; without a record, which would be far better.
 
     Another normalisation is looked for where more errors are measured than recorded: a wrong one never makes
@@ -44,24 +44,22 @@ def normalization(findings: Findings) -> list[str]:
     are right, and ends the search.
 
     Args:
-        findings: of one analysis.
+        result: of one analysis.
     """
-    measured = findings.measured
+    measured = result.measured
     if measured is None or measured.margins is None:
         return []
     compared = [
-        (record, here)
-        for record in records(findings)
-        if (here := _measured(findings, record.split)) is not None
+        (record, here) for record in records(result) if (here := _measured(result, record.split)) is not None
     ]
     for record, (found, samples) in compared:
         if _disagree(record.error, record.samples, found, samples):
-            return [_disagreement(findings, record, found)]
-    return [] if compared else _improvement(findings)
+            return [_disagreement(result, record, found)]
+    return [] if compared else _improvement(result)
 
 
-def _measured(findings: Findings, split: str) -> tuple[float, int] | None:
-    measured = findings.measured
+def _measured(result: AnalysisResult, split: str) -> tuple[float, int] | None:
+    measured = result.measured
     assert measured is not None
     margins = measured.margins if split == "training" else measured.test_margins
     return None if margins is None else (error(margins), margins.numel())
@@ -76,10 +74,10 @@ def _disagree(recorded: float, of: int | None, found: float, samples: int) -> bo
     return difference > OTHER_SAMPLES + noise
 
 
-def _disagreement(findings: Findings, record: Record, found: float) -> str:
-    name = findings.dataset.name if findings.dataset is not None else "the data"
+def _disagreement(result: AnalysisResult, record: Record, found: float) -> str:
+    name = result.dataset.name if result.dataset is not None else "the data"
     start = f"{_place(record.file)} records a {record.split} error of {record.error:.3g}, and {found:.3g} is measured on {name}"
-    tried, errors = _candidates(findings, record) if found > record.error else ((), None)
+    tried, errors = _candidates(result, record) if found > record.error else ((), None)
     if errors is None:
         return f"{start}: are these the data, the normalisation and the mask of its training?"
     shares = [float(wrong.double().mean()) for wrong in errors.wrong]
@@ -96,27 +94,27 @@ def _disagreement(findings: Findings, record: Record, found: float) -> str:
 _RECORDED = "recorded"
 
 
-def _candidates(findings: Findings, record: Record) -> tuple[Sequence[Normalization], Errors | None]:
-    known = list(candidates_for(findings))
+def _candidates(result: AnalysisResult, record: Record) -> tuple[Sequence[Normalization], Errors | None]:
+    known = list(candidates_for(result))
     if record.normalize is not None:
         numbers = record.normalize or (0.0, 1.0)
-        given = normalized_by(findings) or (0.0, 1.0)
+        given = normalized_by(result) or (0.0, 1.0)
         if numbers != tuple(given):
             known = [
                 Normalization.of(numbers, _RECORDED),
                 *(other for other in known if other.numbers != numbers),
             ]
-    return known, measured_with(findings, known, test=record.split == "test")
+    return known, measured_with(result, known, test=record.split == "test")
 
 
-def _improvement(findings: Findings) -> list[str]:
-    measured = findings.measured
+def _improvement(result: AnalysisResult) -> list[str]:
+    measured = result.measured
     assert measured is not None and measured.margins is not None
     wrong = error(measured.margins)
     if wrong == 0:
         return []
-    tried = candidates_for(findings)
-    errors = measured_with(findings, tried, least=math.ceil(LEAST / wrong))
+    tried = candidates_for(result)
+    errors = measured_with(result, tried, least=math.ceil(LEAST / wrong))
     if errors is None:
         return []
     counts = [int(found.sum()) for found in errors.wrong]
@@ -125,7 +123,7 @@ def _improvement(findings: Findings) -> list[str]:
     if counts[best] > FAR_BETTER * now or not much_worse(errors.as_given, errors.wrong[best]):
         return []
     count = len(errors.as_given)
-    given = "" if normalized_by(findings) is None else " as normalised"
+    given = "" if normalized_by(result) is None else " as normalised"
     return [
         f"the training error{given} is {now / count:.3g} on {count} drawn samples, and "
         f"{counts[best] / count:.3g} {tried[best].option}"

@@ -18,7 +18,7 @@ from boundcalc.sanity.sparsity import folder_of, tree_at, whole
 from boundcalc.tickets import paths
 
 if TYPE_CHECKING:
-    from boundcalc.findings import Findings
+    from boundcalc.analysis_result import AnalysisResult
 
 MOST_BYTES = 2**24
 """The longest logger that is read: 300,000 evaluations."""
@@ -48,13 +48,13 @@ class Record:
     normalize: tuple[float, ...] | None = None
 
 
-def records(findings: Findings) -> list[Record]:
+def records(result: AnalysisResult) -> list[Record]:
     """Return what is recorded beside a checkpoint about its errors at its own epoch.
 
     Args:
-        findings: of one analysis.
+        result: of one analysis.
     """
-    folder, model = folder_of(findings), Path(findings.checkpoint.path)
+    folder, model = folder_of(result), Path(result.checkpoint.path)
     if folder is None:
         return []
     step = _step_of(model if not is_folder(model) else _newest(folder))

@@ -7,27 +7,27 @@ from typing import TYPE_CHECKING
 import torch
 
 if TYPE_CHECKING:
-    from boundcalc.findings import Findings
+    from boundcalc.analysis_result import AnalysisResult
 
 ROUNDED = 2.0**-8
 """Largest relative distance, in the Frobenius norm, that rounding to bfloat16 makes: half a unit of its 8 bits."""
 
 
-def reference(findings: Findings) -> list[str]:
+def reference(result: AnalysisResult) -> list[str]:
     """Tell where the surviving weights of every layer are the reference's to rounding.
 
     Weights that are equal to the bit are refused where the reference is read. Training moves weights by far
     more than a rounding to 16 bits does; a reference this near has seen the sample as the checkpoint has.
 
     Args:
-        findings: of one analysis.
+        result: of one analysis.
     """
-    if findings.reference is None:
+    if result.reference is None:
         return []
     moved = []
-    for layer in findings.network.layers():
+    for layer in result.network.layers():
         key = f"{layer.name}.weight"
-        own, start = findings.checkpoint.tensors.get(key), findings.reference.tensors.get(key)
+        own, start = result.checkpoint.tensors.get(key), result.reference.tensors.get(key)
         if own is None or start is None or own.shape != start.shape:
             return []
         weight = own.double()
@@ -37,7 +37,7 @@ def reference(findings: Findings) -> list[str]:
     if not moved or max(moved) > ROUNDED:
         return []
     return [
-        f"{findings.reference.path}: its weights are the checkpoint's to {max(moved):.1g}: a reference is "
+        f"{result.reference.path}: its weights are the checkpoint's to {max(moved):.1g}: a reference is "
         "the initialisation, which did not"
         " see the sample; distances from anything else bound nothing"
     ]

@@ -11,7 +11,7 @@ from boundcalc.files import is_file, is_folder, read_json
 from boundcalc.tickets import paths
 
 if TYPE_CHECKING:
-    from boundcalc.findings import Findings
+    from boundcalc.analysis_result import AnalysisResult
 
 LEVEL_0 = "level_0"
 """The level of a lottery before anything is pruned."""
@@ -35,7 +35,7 @@ class Said:
     kept: int
 
 
-def sparsity(findings: Findings) -> list[str]:
+def sparsity(result: AnalysisResult) -> list[str]:
     """Tell where a report speaks of the same number of weights and of another number that stay.
 
     It speaks of the masked weights or of all weights; a report on any other number is of another network and
@@ -43,9 +43,9 @@ def sparsity(findings: Findings) -> list[str]:
     threshold: both are counts.
 
     Args:
-        findings: of one analysis.
+        result: of one analysis.
     """
-    network, masks = findings.network, findings.checkpoint.masks
+    network, masks = result.network, result.checkpoint.masks
     counted = {
         network.parameters: (network.surviving, "weights that are not zero"),
         sum(mask.numel() for mask in masks.values()): (
@@ -53,7 +53,7 @@ def sparsity(findings: Findings) -> list[str]:
             "weights that the masks keep",
         ),
     }
-    for said in said_of(findings):
+    for said in said_of(result):
         found, what = counted.get(said.total, (None, ""))
         if found is not None and found != said.kept:
             return [
@@ -64,17 +64,17 @@ def sparsity(findings: Findings) -> list[str]:
     return []
 
 
-def expected_dense(findings: Findings) -> bool:
+def expected_dense(result: AnalysisResult) -> bool:
     """Return whether a report beside the checkpoint says that no weight is pruned, or its folder's name: level_0 of a lottery."""
-    folder = folder_of(findings)
+    folder = folder_of(result)
     if folder is not None and LEVEL_0 in {folder.name, folder.absolute().parent.name}:
         return True
-    return any(said.kept == said.total for said in said_of(findings))
+    return any(said.kept == said.total for said in said_of(result))
 
 
-def said_of(findings: Findings) -> list[Said]:
+def said_of(result: AnalysisResult) -> list[Said]:
     """Return what reports beside the checkpoint say; files that are missing, damaged or of another kind say nothing."""
-    folder = folder_of(findings)
+    folder = folder_of(result)
     if folder is None:
         return []
     found = []
@@ -86,11 +86,11 @@ def said_of(findings: Findings) -> list[Said]:
     return found
 
 
-def folder_of(findings: Findings) -> Path | None:
+def folder_of(result: AnalysisResult) -> Path | None:
     """Return the folder in which the weights lie: of open_lth's folders the ticket's own; None for what is not on disk."""
     from boundcalc.checkpoint.open_lth import ticket_at
 
-    path = Path(findings.checkpoint.path)
+    path = Path(result.checkpoint.path)
     if is_file(path):
         return path.parent
     if not is_folder(path):

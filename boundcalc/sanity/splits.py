@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from boundcalc.findings import Findings
+    from boundcalc.analysis_result import AnalysisResult
 
 
-def unused_test_split(findings: Findings) -> list[str]:
+def unused_test_split(result: AnalysisResult) -> list[str]:
     """Say why there is no test error though there is a test split."""
-    measured = findings.measured
+    measured = result.measured
     if measured is None or not measured.test_reason:
         return []
     return [f"no test error: {measured.test_reason}; training margins and bounds do not depend on it"]

@@ -9,9 +9,9 @@ import torch
 from mpmath import iv
 from sympy import Expr
 
+from boundcalc.bounds.bound_inputs import BoundInputs, Chain
 from boundcalc.bounds.distances import start_of
-from boundcalc.bounds.outcome import LossComplexity, ClassComplexity
-from boundcalc.bounds.bound_inputs import Chain, BoundInputs
+from boundcalc.bounds.outcome import ClassComplexity, LossComplexity
 from boundcalc.network.chain import ToeplitzLayer
 from boundcalc.norms.kernels import pooling
 from boundcalc.testing.toeplitz import matrix_of, path_norm

@@ -8,8 +8,8 @@ from dataclasses import replace
 
 import torch
 
-from boundcalc.bounds.catalogue import Bound
 from boundcalc.bounds.bound_inputs import BoundInputs
+from boundcalc.bounds.catalogue import Bound
 from boundcalc.network.folding import fold_batchnorm
 from boundcalc.network.forward import run
 from boundcalc.network.network import Network
@@ -125,7 +125,9 @@ def _same(bound: Bound, problem: BoundInputs, other: BoundInputs, tolerance: flo
     )
 
 
-def check_repeated_sample(bound: Bound, problem: BoundInputs, copies: int = 4, tolerance: float = 1e-6) -> None:
+def check_repeated_sample(
+    bound: Bound, problem: BoundInputs, copies: int = 4, tolerance: float = 1e-6
+) -> None:
     """Check that a sample repeated c times has its R_S divided by sqrt(c), as energies grow by c and m by c.
 
     For bounds R_S <= sqrt(energy) / m times a factor of the network, as all of kind F here.

@@ -6,14 +6,14 @@ from dataclasses import replace
 
 import torch
 
+from boundcalc.bounds.bound_inputs import BoundInputs
 from boundcalc.bounds.catalogue import Bound
 from boundcalc.bounds.peeling import dense_structure, masked_structure, positions_for, search_published
-from boundcalc.bounds.peeling.dynamic_program import Setting, PeelingProgram
+from boundcalc.bounds.peeling.dynamic_program import PeelingProgram, Setting
 from boundcalc.bounds.peeling.kernels import Choice, Kernels, Structure
 from boundcalc.bounds.peeling.norms import L2
 from boundcalc.bounds.peeling.search import PublishedRules
 from boundcalc.bounds.peeling.theorem import PeelingResult
-from boundcalc.bounds.bound_inputs import BoundInputs
 from boundcalc.network.network import Network
 from boundcalc.network.ops import Affine
 from boundcalc.testing.invariances import changed
@@ -51,7 +51,9 @@ def check_mask_inclusion(bound: Bound, problem: BoundInputs, share: float = 0.5,
 def _walk(problem: BoundInputs, structure: Structure, split: dict[str, Choice]) -> PeelingResult:
     positions = positions_for(problem.network)
     setting = Setting(structure, positions, problem.energies)
-    return PeelingProgram(problem.network, setting, Kernels(structure, positions), 1.0, PublishedRules()).best(split)
+    return PeelingProgram(
+        problem.network, setting, Kernels(structure, positions), 1.0, PublishedRules()
+    ).best(split)
 
 
 def one_node_a_position(network: Network) -> dict[str, Choice]:

@@ -10,10 +10,10 @@ from fractions import Fraction
 import mpmath
 from mpmath import iv
 
+from boundcalc.bounds.bound_inputs import BoundInputs
 from boundcalc.bounds.peeling import dense_structure, masked_structure, positions_for, search_published
 from boundcalc.bounds.peeling.kernels import Choice, Kernels, Structure
 from boundcalc.bounds.peeling.theorem import PeelingResult
-from boundcalc.bounds.bound_inputs import BoundInputs
 from boundcalc.network.ops import Affine
 from boundcalc.theory.symbolic_interval import Interval, exact, precision
 

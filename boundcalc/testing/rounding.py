@@ -8,9 +8,9 @@ from dataclasses import replace
 import mpmath
 from mpmath import iv
 
-from boundcalc.bounds.catalogue import Bound
-from boundcalc.bounds.outcome import LossComplexity, ClassComplexity
 from boundcalc.bounds.bound_inputs import BoundInputs
+from boundcalc.bounds.catalogue import Bound
+from boundcalc.bounds.outcome import ClassComplexity, LossComplexity
 from boundcalc.bounds.risk import risk_bound
 from boundcalc.testing import exact
 from boundcalc.testing.subject import close

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from boundcalc.bounds.catalogue import Bound
 from boundcalc.bounds.bound_inputs import BoundInputs, Settings, chain_of
+from boundcalc.bounds.catalogue import Bound
 from boundcalc.bounds.risk import risk_bound
 from boundcalc.empirical.datasets import Dataset, open_data
 from boundcalc.empirical.measure import measure

@@ -9,9 +9,9 @@ from decimal import ROUND_CEILING, Context, Decimal
 import sympy
 from sympy import Expr
 
+from boundcalc.bounds.bound_inputs import BoundInputs
 from boundcalc.bounds.catalogue import Bound, registry
 from boundcalc.bounds.outcome import EXCESS
-from boundcalc.bounds.bound_inputs import BoundInputs
 from boundcalc.bounds.risk import risk_bound
 from boundcalc.errors import NotCovered, UsageError
 from boundcalc.nearest import hint

@@ -17,8 +17,8 @@ from collections.abc import Callable, Iterable
 
 import torch
 
-from boundcalc.bounds.catalogue import Bound, registry
 from boundcalc.bounds.bound_inputs import BoundInputs
+from boundcalc.bounds.catalogue import Bound, registry
 from boundcalc.errors import NotCovered
 from boundcalc.theory.falsify_ascent import Effort, Target, reach, target
 from boundcalc.theory.falsify_confidence import log_capital, lower_limit, share_lower_limit

@@ -12,13 +12,13 @@ from dataclasses import dataclass, replace
 
 import torch
 
+from boundcalc.bounds.bound_inputs import BoundInputs
 from boundcalc.bounds.candidates import Architecture, Candidates, Kernels, affine_nodes
 from boundcalc.bounds.catalogue import Bound
 from boundcalc.bounds.classes import NormBalls, Part, Scale, parts_of
 from boundcalc.bounds.distances import unbiased
 from boundcalc.bounds.evaluate import evaluate
-from boundcalc.bounds.outcome import Formula, NormComplexity, LossComplexity, ClassComplexity, Terms
-from boundcalc.bounds.bound_inputs import BoundInputs
+from boundcalc.bounds.outcome import ClassComplexity, Formula, LossComplexity, NormComplexity, Terms
 from boundcalc.empirical.measure import margins_of
 from boundcalc.errors import NotCovered
 from boundcalc.theory.falsify_draw import Case
@@ -175,7 +175,11 @@ class _NormBallClass:
     """Moves networks into the class of networks whose numbers are at most the drawn network's."""
 
     def __init__(
-        self, hypotheses: NormBalls, outcome: LossComplexity | ClassComplexity, problem: BoundInputs, case: Case
+        self,
+        hypotheses: NormBalls,
+        outcome: LossComplexity | ClassComplexity,
+        problem: BoundInputs,
+        case: Case,
     ) -> None:
         self.hypotheses, self.outcome = hypotheses, outcome
         self.architecture = Architecture(problem.network)
@@ -261,7 +265,9 @@ class _NormBallClass:
         return self.architecture.with_weights(kernels).outputs(self.x)
 
 
-def _in_balls(hypotheses: NormBalls, outcome: LossComplexity | ClassComplexity, problem: BoundInputs, case: Case) -> Target:
+def _in_balls(
+    hypotheses: NormBalls, outcome: LossComplexity | ClassComplexity, problem: BoundInputs, case: Case
+) -> Target:
     balls = _NormBallClass(hypotheses, outcome, problem, case)
     fixed, m = balls.at_start(), len(case.x)
     masks = _masks(balls.architecture, False, hypotheses.biases)

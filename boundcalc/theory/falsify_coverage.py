@@ -16,10 +16,10 @@ from dataclasses import dataclass
 
 import torch
 
+from boundcalc.bounds.bound_inputs import BoundInputs, Settings, chain_of
 from boundcalc.bounds.candidates import Architecture
 from boundcalc.bounds.catalogue import Bound
 from boundcalc.bounds.evaluate import evaluate
-from boundcalc.bounds.bound_inputs import BoundInputs, Settings, chain_of
 from boundcalc.empirical.energies import Energies
 from boundcalc.empirical.measure import margins_of
 from boundcalc.empirical.patches import PatchNorms

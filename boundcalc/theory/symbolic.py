@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 import sympy
 from sympy import Basic, Expr
 
+from boundcalc.bounds.bound_inputs import BoundInputs
 from boundcalc.bounds.catalogue import Bound
 from boundcalc.bounds.outcome import Outcome
-from boundcalc.bounds.bound_inputs import BoundInputs
 from boundcalc.bounds.risk import RiskBound
 from boundcalc.theory.symbolic_interval import Interval, Values, interval_of
 

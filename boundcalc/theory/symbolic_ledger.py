@@ -10,8 +10,8 @@ import sympy
 from mpmath import iv
 from sympy import Expr, Symbol, log, sqrt
 
-from boundcalc.bounds.outcome import Certificate, NormComplexity, Outcome, LossComplexity, ClassComplexity
 from boundcalc.bounds.code_lengths import LOWEST
+from boundcalc.bounds.outcome import Certificate, ClassComplexity, LossComplexity, NormComplexity, Outcome
 from boundcalc.bounds.risk import LOG_STEP
 from boundcalc.theory.symbolic import Evaluation, Filled, Form, NotFilled
 from boundcalc.theory.symbolic_interval import Interval, exact, exp_of, interval_of, precision

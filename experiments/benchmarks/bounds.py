@@ -33,9 +33,9 @@ TARGETS = (
 
 
 def all_bounds(network: Any, m: int = 50_000) -> Any:
+    from boundcalc.bounds.bound_inputs import BoundInputs, Settings, chain_of
     from boundcalc.bounds.catalogue import registry
     from boundcalc.bounds.evaluate import evaluate_all
-    from boundcalc.bounds.bound_inputs import BoundInputs, Settings, chain_of
     from boundcalc.empirical.energies import declared
 
     energies = declared(m, 1.0, network.nodes[0].shape)

@@ -114,7 +114,7 @@ def test_unknown_errors_of_every_kind_are_a_line_with_the_name(analyse, folder, 
     def trip(checkpoint, options):
         raise kinds[int(checkpoint.path[-4])]
 
-    monkeypatch.setattr("boundcalc.analysis.find", trip)
+    monkeypatch.setattr("boundcalc.analysis.run_analysis", trip)
     assert analyse(folder).failed == 3
     assert failed(store) == {
         str(folder / "t0.pt"): f"{folder / 't0.pt'}: AssertionError: torn",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from twins import Sketch
 
 from boundcalc.bounds.peeling import dense_structure, masked_structure
-from boundcalc.bounds.peeling.dynamic_program import Setting, PeelingProgram
+from boundcalc.bounds.peeling.dynamic_program import PeelingProgram, Setting
 from boundcalc.bounds.peeling.kernels import Choice, Kernels
 from boundcalc.bounds.peeling.norms import NORMS
 from boundcalc.bounds.peeling.search import PublishedRules

@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twins import Sketch, mlp, problem_for, sample
 
+from boundcalc.bounds.code_lengths import CONSTANTS, constant_bits, log2_binomial, mask_bits, subset_bits
 from boundcalc.bounds.peeling import dense_structure, masked_structure, price
 from boundcalc.bounds.peeling.kernels import group_sizes
 from boundcalc.bounds.peeling.search import sharp_options, split_options
-from boundcalc.bounds.code_lengths import CONSTANTS, constant_bits, log2_binomial, mask_bits, subset_bits
 
 
 def exact_log2(number):

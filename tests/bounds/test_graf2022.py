@@ -26,9 +26,9 @@ from hypothesis import strategies as st
 from twins import mlp, problem_for, sample
 
 from boundcalc.bounds.catalogue import registry
+from boundcalc.bounds.code_lengths import LOWEST, absent_bits, log2_weight
 from boundcalc.bounds.distances import log_kernel_norm
 from boundcalc.bounds.graf2022 import PSI, distance_norm, harmonic, log_by_norms, log_by_parameters, log_ceil
-from boundcalc.bounds.code_lengths import LOWEST, absent_bits, log2_weight
 from boundcalc.network.chain import toeplitz_layers
 from boundcalc.network.forward import affine
 from boundcalc.norms.kernels import filters, frobenius, two_one

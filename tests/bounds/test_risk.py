@@ -11,8 +11,8 @@ from twins import Sketch, energies_of, mlp, problem_for, sample
 
 from boundcalc.bounds.catalogue import registry
 from boundcalc.bounds.evaluate import evaluate, evaluate_all
-from boundcalc.bounds.outcome import NormComplexity, LossComplexity
-from boundcalc.bounds.risk import LOG_STEP, LOWEST, grid_above, risk_bound, log2_weight, margin_error
+from boundcalc.bounds.outcome import LossComplexity, NormComplexity
+from boundcalc.bounds.risk import LOG_STEP, LOWEST, grid_above, log2_weight, margin_error, risk_bound
 from boundcalc.empirical.energies import Energies
 from boundcalc.rademacher.confidence import confidence
 
@@ -96,7 +96,8 @@ def test_post_hoc_numbers_are_rounded_up_and_each_is_paid(margin):
 
     numbers = {"a": 0.5, "b": -0.25, "c": 0.0, "zero": -math.inf}
     risk = risk_bound(
-        LossComplexity(numbers, lambda n, g: complexity({k: v for k, v in n.items() if k != "zero"}, g)), given
+        LossComplexity(numbers, lambda n, g: complexity({k: v for k, v in n.items() if k != "zero"}, g)),
+        given,
     )
     points = {name: grid_above(number) for name, number in numbers.items()}
     at_grid = seen[0][0]
@@ -114,7 +115,9 @@ def test_post_hoc_numbers_are_rounded_up_and_each_is_paid(margin):
 def test_the_best_margin_is_no_worse_than_any_fixed_one():
     outcome = NormComplexity(0.3, -7.0)
     free = risk_bound(outcome, problem(spread()))
-    fixed = [risk_bound(outcome, problem(spread(), margin=float(gamma))) for gamma in torch.linspace(0.05, 4, 60)]
+    fixed = [
+        risk_bound(outcome, problem(spread(), margin=float(gamma))) for gamma in torch.linspace(0.05, 4, 60)
+    ]
     assert free.log_value <= min(risk.log_value for risk in fixed) + 0.02
 
 
@@ -179,9 +182,7 @@ def test_every_bound_has_a_finite_value(case, delta, margin, bias):
 def test_margins_that_are_all_negative_give_no_bound_below_one():
     network = mlp((3, 4, 2), 0)
     results = all_bounds(network, sample(network, 20), torch.linspace(-3, -1, 20).double())
-    risk = {
-        name: r for name, r in results.items() if r.bound.status != "refuted" and r.bound.kind != "score"
-    }
+    risk = {name: r for name, r in results.items() if r.bound.status != "refuted" and r.bound.kind != "score"}
     for name in ("peeling", "path_norm", "bartlett2017", "golowich2018_1inf", *sorted(WITHOUT_BIAS)):
         assert risk[name].risk.log_value > 0
         assert risk[name].risk.terms["margin_error"] == 1.0
@@ -282,7 +283,8 @@ def test_more_delta_more_samples_and_fewer_bits_never_hurt(name):
 
 def test_bits_raise_the_value():
     values = [
-        risk_bound(NormComplexity(0.0, -7.0, bits), problem(spread())).log_value for bits in (0, 1, 10, 1000, 1e6)
+        risk_bound(NormComplexity(0.0, -7.0, bits), problem(spread())).log_value
+        for bits in (0, 1, 10, 1000, 1e6)
     ]
     assert values == sorted(values) and len(set(values)) == 5
 

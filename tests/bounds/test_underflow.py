@@ -46,9 +46,7 @@ def scaled(network, *powers):
 
 def log_complexities(problem):
     results = evaluate_all(registry.values(), problem)
-    return {
-        name: results[name].risk.log_complexity for name in THEOREMS if results[name].risk is not None
-    }
+    return {name: results[name].risk.log_complexity for name in THEOREMS if results[name].risk is not None}
 
 
 @pytest.mark.parametrize("powers", [(-200, 200), (-170, 170), (-150, 150), (-200, 150)])

@@ -10,10 +10,10 @@ import torch
 from torch import nn
 
 from boundcalc import load
+from boundcalc.bounds.bound_inputs import BoundInputs, Settings
 from boundcalc.bounds.disagreement import FIRST, Pair, disagreements
 from boundcalc.bounds.normalization import Normalization
 from boundcalc.bounds.outcome import AtDelta
-from boundcalc.bounds.bound_inputs import BoundInputs, Settings
 from boundcalc.bounds.risk import risk_bound
 from boundcalc.certificates.pick.claim import Counted
 from boundcalc.empirical.columns import ArrayColumn

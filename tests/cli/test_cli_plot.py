@@ -50,7 +50,7 @@ def test_checkpoints_are_drawn_as_every_kind_of_file(capsys, levels, kind):
 
 def test_a_store_is_drawn_without_computing_anything(capsys, levels, monkeypatch):
     batch(["runs"], "s.sqlite", Options(data="npz:data.npz", only=("empirical",)), 1)
-    monkeypatch.setattr("boundcalc.analysis.find", None)
+    monkeypatch.setattr("boundcalc.analysis.run_analysis", None)
     plot(capsys, "s.sqlite", "--what", "gap", "-o", "gap.svg")
     text = Path("gap.svg").read_text()
     assert "test error" in text and "density of the network" in text, "text is text"

@@ -194,11 +194,11 @@ def _read(draw: Random, kind: str, subject: Path, mask: Path | None) -> None:
 
 
 def _analyse(checkpoint) -> None:
-    from boundcalc.analysis import find
+    from boundcalc.analysis import run_analysis
     from boundcalc.options import Options
     from boundcalc.report.assemble import assemble
 
-    report = assemble(find(checkpoint, Options(samples=100, input_bound=1.0, cells=4)))
+    report = assemble(run_analysis(checkpoint, Options(samples=100, input_bound=1.0, cells=4)))
     for view in ("json", "table", "csv"):
         report.to(view)
 

@@ -52,7 +52,9 @@ def test_with_average_pooling_before(layer, kernel, stride):
 
 
 def test_a_linear_layer_after_global_pooling():
-    assert_floor(ToeplitzLayer(linear_layer(masked((4, 2), 0, 1.0), (2, 1, 1)), (adaptive_pool((2, 4, 4), (1, 1)),)))
+    assert_floor(
+        ToeplitzLayer(linear_layer(masked((4, 2), 0, 1.0), (2, 1, 1)), (adaptive_pool((2, 4, 4), (1, 1)),))
+    )
 
 
 @given(st.integers(1, 40), st.integers(1, 40), st.integers(0, 10**6), st.sampled_from([1.0, 0.3, 0.05]))
@@ -102,7 +104,9 @@ def test_weights_that_are_not_finite_have_no_floor(value):
 
 
 def test_zero_and_overflow():
-    assert norm_floor(ToeplitzLayer(linear_layer(torch.zeros(3, 4, dtype=torch.float64), (4, 1, 1)), ())) == 0.0
+    assert (
+        norm_floor(ToeplitzLayer(linear_layer(torch.zeros(3, 4, dtype=torch.float64), (4, 1, 1)), ())) == 0.0
+    )
     huge = torch.full((40, 40), 1.7e308, dtype=torch.float64)
     assert norm_floor(ToeplitzLayer(linear_layer(huge, (40, 1, 1)), ())) == sys.float_info.max
 

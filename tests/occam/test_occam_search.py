@@ -14,8 +14,8 @@ from spelt import captured
 from torch import nn
 
 import boundcalc
-from boundcalc.bounds.occam import compute
 from boundcalc.bounds.bound_inputs import BoundInputs, Settings
+from boundcalc.bounds.occam import compute
 from boundcalc.bounds.risk import risk_bound
 from boundcalc.empirical.datasets import open_data
 from boundcalc.empirical.measure import measure

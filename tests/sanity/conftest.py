@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from boundcalc.analysis import find
+from boundcalc.analysis import run_analysis
 from boundcalc.checkpoint import from_state_dict, read
 from boundcalc.options import Options
 
@@ -50,7 +50,7 @@ def _warned(subject, data, only=("empirical",), **options):
         checkpoint = from_state_dict(subject, "state dict")
     else:
         checkpoint = read(subject, mask=options.mask)
-    return find(checkpoint, options).warnings
+    return run_analysis(checkpoint, options).warnings
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from boundcalc.sanity.errors import near_chance, renamed_classes, train_above_te
 
 
 def counted(counts, test=None, lowest=None, highest=None):
-    """Findings that hold these counts of labels and predictions, and nothing else."""
+    """AnalysisResult that hold these counts of labels and predictions, and nothing else."""
 
     def census(table):
         if table is None:

@@ -12,7 +12,7 @@ import torch
 
 from boundcalc.bounds.catalogue import Bound, registry
 from boundcalc.bounds.classes import FROBENIUS, SPECTRAL_ROWS, Scale, parts_of
-from boundcalc.bounds.outcome import Formula, NormComplexity, LossComplexity
+from boundcalc.bounds.outcome import Formula, LossComplexity, NormComplexity
 from boundcalc.bounds.peeling import norms as peeling_norms
 from boundcalc.bounds.risk import margin_error
 from boundcalc.errors import DataError

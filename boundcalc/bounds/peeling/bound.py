@@ -13,9 +13,11 @@ from dataclasses import replace
 
 import torch
 
+from boundcalc.bounds.bound_inputs import BoundInputs
 from boundcalc.bounds.catalogue import Bound, register
 from boundcalc.bounds.classes import PEELED
-from boundcalc.bounds.outcome import NormComplexity, Margins, Terms
+from boundcalc.bounds.code_lengths import constant_bits, mask_bits
+from boundcalc.bounds.outcome import Margins, NormComplexity, Terms
 from boundcalc.bounds.peeling.kernels import Kernels, Structure
 from boundcalc.bounds.peeling.search import (
     SEARCHED_APART,
@@ -27,8 +29,6 @@ from boundcalc.bounds.peeling.search import (
     split_options,
 )
 from boundcalc.bounds.peeling.theorem import PeelingResult, output_norm
-from boundcalc.bounds.code_lengths import constant_bits, mask_bits
-from boundcalc.bounds.bound_inputs import BoundInputs
 from boundcalc.errors import NotCovered
 from boundcalc.network.ops import Affine
 from boundcalc.norms.rounding import log_product, shown, shown_log10
@@ -111,7 +111,9 @@ def sharp_outcome(problem: BoundInputs, structure: Structure, found: Found) -> N
     )  # fmt: skip
 
 
-def published_outcome(problem: BoundInputs, structure: Structure, walk: PeelingResult, constant: float) -> NormComplexity:
+def published_outcome(
+    problem: BoundInputs, structure: Structure, walk: PeelingResult, constant: float
+) -> NormComplexity:
     """Return the published theorem for one structure with everything it chose."""
     code_lengths = price(problem, structure, published=True)
     terms: Terms = {

@@ -14,11 +14,11 @@ from typing import Protocol
 
 import torch
 
-from boundcalc.bounds.peeling.predecessors import Predecessors
 from boundcalc.bounds.peeling.fixed_maps import averaged, pooled, rearranged, relative_paths
 from boundcalc.bounds.peeling.influence import influences
 from boundcalc.bounds.peeling.kernels import Choice, Chosen, Kernels, Structure, group_sizes
 from boundcalc.bounds.peeling.norms import NORMS, NodeNorm
+from boundcalc.bounds.peeling.predecessors import Predecessors
 from boundcalc.bounds.peeling.state import InputField, State, Sum
 from boundcalc.bounds.peeling.theorem import PeelingResult
 from boundcalc.empirical.energies import Energies
@@ -168,7 +168,9 @@ class PeelingProgram:
             yield self._with(ready, index, self._value(ready, node, index))
 
     @staticmethod
-    def _with(state: State, index: int, value: NeuronGroups | InputField | Sum, score: float | None = None) -> State:
+    def _with(
+        state: State, index: int, value: NeuronGroups | InputField | Sum, score: float | None = None
+    ) -> State:
         return State({**state.values, index: value}, state.chosen, state.score if score is None else score)
 
     def _added(self, state: State, node: Add, index: int) -> Sum:

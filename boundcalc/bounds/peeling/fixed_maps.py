@@ -38,7 +38,9 @@ def pooled(source: NeuronGroups, node: MaxPool, positions: Positions) -> NeuronG
     )
 
 
-def rearranged(source: NeuronGroups, node: Rearrange, before: Node, positions: Positions, place: str) -> NeuronGroups:
+def rearranged(
+    source: NeuronGroups, node: Rearrange, before: Node, positions: Positions, place: str
+) -> NeuronGroups:
     """Return nodes copied to new places.
 
     Args:

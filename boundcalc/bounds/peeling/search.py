@@ -8,19 +8,19 @@ from dataclasses import dataclass
 
 import torch
 
+from boundcalc.bounds.bound_inputs import BoundInputs
+from boundcalc.bounds.code_lengths import CONSTANTS
 from boundcalc.bounds.margin_networks import is_two_classes, same_margins
 from boundcalc.bounds.path_lengths import log_factor, output_reads_rectified
-from boundcalc.bounds.peeling.dynamic_program import Rules, Setting, PeelingProgram
+from boundcalc.bounds.peeling.dynamic_program import PeelingProgram, Rules, Setting
 from boundcalc.bounds.peeling.input_sets import Family, Sample, families
 from boundcalc.bounds.peeling.kernels import Choice, Kernels, Structure, group_sizes
 from boundcalc.bounds.peeling.norms import L1, L2, NORMS, NodeNorm
 from boundcalc.bounds.peeling.state import InputField, Sum
-from boundcalc.bounds.peeling.theorem import Sharp, PeelingResult, sharp
-from boundcalc.bounds.code_lengths import CONSTANTS
-from boundcalc.bounds.bound_inputs import BoundInputs
+from boundcalc.bounds.peeling.theorem import PeelingResult, Sharp, sharp
 from boundcalc.empirical.energies import Energies
 from boundcalc.network.network import Network
-from boundcalc.network.nodes import ExactPositions, NeuronGroups, GeneralPosition, Positions
+from boundcalc.network.nodes import ExactPositions, GeneralPosition, NeuronGroups, Positions
 from boundcalc.norms.rounding import LOG2, log_product
 
 EXACT_WORK = 3e7

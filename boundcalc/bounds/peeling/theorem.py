@@ -138,7 +138,13 @@ def output_norm(last: Choice, classes: int) -> str:
 
 
 def sharp(
-    walk: PeelingResult, families: list[Family], sample: Sample, log_factor: float, classes: int, *, top_free: bool
+    walk: PeelingResult,
+    families: list[Family],
+    sample: Sample,
+    log_factor: float,
+    classes: int,
+    *,
+    top_free: bool,
 ) -> Sharp:
     """Evaluate the sharper theorem for a walk.
 

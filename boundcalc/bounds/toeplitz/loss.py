@@ -14,9 +14,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from boundcalc.bounds.bound_inputs import BoundInputs, Chain
 from boundcalc.bounds.distances import origin, unbiased
 from boundcalc.bounds.outcome import LossComplexity, Terms
-from boundcalc.bounds.bound_inputs import Chain, BoundInputs
 from boundcalc.bounds.toeplitz.covering import Covers, Shares
 from boundcalc.bounds.toeplitz.reach import Numbers, largest, log_gains, log_norm, log_radii
 from boundcalc.bounds.toeplitz.steps import Block, Diagonal, Layer, Slopes, never_biased

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from boundcalc.bounds.outcome import NormComplexity, Margins, Terms
+from boundcalc.bounds.bound_inputs import BoundInputs, Chain
 from boundcalc.bounds.code_lengths import CONSTANTS, absent_bits, constant_bits
-from boundcalc.bounds.bound_inputs import Chain, BoundInputs
+from boundcalc.bounds.outcome import Margins, NormComplexity, Terms
 from boundcalc.bounds.toeplitz.reach import largest, log_norm
 from boundcalc.bounds.toeplitz.scale import FRO, ONE_INF, Contractions, Form, Joint, contractions, log_sizes
 from boundcalc.bounds.toeplitz.steps import Block, Layer, never_biased

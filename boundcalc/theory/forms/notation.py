@@ -8,8 +8,8 @@ from fractions import Fraction
 import sympy
 from sympy import Expr, IndexedBase, Rational, Symbol, sqrt
 
-from boundcalc.bounds.outcome import LossComplexity, ClassComplexity
 from boundcalc.bounds.bound_inputs import BoundInputs
+from boundcalc.bounds.outcome import ClassComplexity, LossComplexity
 from boundcalc.theory.symbolic import DEPTH, INDEX, Evaluation, NotFilled, Promise
 from boundcalc.theory.symbolic_interval import Interval
 from boundcalc.theory.symbolic_interval import exact as exact  # noqa: PLC0414 (handed on to the forms)
@@ -140,7 +140,9 @@ def recorded(evaluation: Evaluation, key: str) -> dict[str, float]:
     return dict(found)
 
 
-def post_hoc(outcome: LossComplexity | ClassComplexity, names: Sequence[str], **bases: IndexedBase) -> dict[str, Expr]:
+def post_hoc(
+    outcome: LossComplexity | ClassComplexity, names: Sequence[str], **bases: IndexedBase
+) -> dict[str, Expr]:
     """Return name -> symbol for the post-hoc numbers of an outcome: ``kind=base`` for ``"kind.NAME"``."""
     return {
         f"{kind}.{name}": base[index]
@@ -150,6 +152,8 @@ def post_hoc(outcome: LossComplexity | ClassComplexity, names: Sequence[str], **
     }
 
 
-def at_numbers(outcome: LossComplexity | ClassComplexity, numbers: Mapping[str, Expr]) -> dict[Expr, Interval]:
+def at_numbers(
+    outcome: LossComplexity | ClassComplexity, numbers: Mapping[str, Expr]
+) -> dict[Expr, Interval]:
     """Return symbol -> exp of the recorded logarithm, which is exact."""
     return {symbol: exp_of(outcome.numbers[name]) for name, symbol in numbers.items()}

@@ -35,7 +35,7 @@ class Reference:
 
 
 @dataclass(frozen=True, eq=False)
-class Findings:
+class AnalysisResult:
     """Results of the parts, and what they were computed from.
 
     Attributes:

@@ -27,7 +27,7 @@ SILENT_SECONDS = 60.0
 """A run that has not shown itself for so long has lost its claims."""
 
 
-class Standing(Enum):
+class ClaimStatus(Enum):
     """What a checkpoint needs."""
 
     MINE = "work to do"
@@ -109,7 +109,7 @@ class Claims:
         self._heart = threading.Thread(target=_beat, args=(path, self.run, self._stop), daemon=True)
         self._heart.start()
 
-    def claim(self, key: Key) -> tuple[Standing, int]:
+    def claim(self, key: Key) -> tuple[ClaimStatus, int]:
         """Take a checkpoint, unless there is nothing to do or another run has it.
 
         Args:
@@ -122,11 +122,11 @@ class Claims:
             self._seen(key)
             row = row_at(self.connection, key.sha256, key.options, __version__)
             if row is None:
-                return Standing.MINE, self._insert(key)
-            standing = self._standing(row)
-            if standing is Standing.MINE:
+                return ClaimStatus.MINE, self._insert(key)
+            status = self._status(row)
+            if status is ClaimStatus.MINE:
                 self._take(row.id)
-            return standing, row.id
+            return status, row.id
 
     def finish(self, checkpoint: int, result: Result) -> bool:
         """File a result, whole.
@@ -245,19 +245,19 @@ class Claims:
         except (DamagedReport, KeyError):
             return False
 
-    def _standing(self, row: Row) -> Standing:
+    def _status(self, row: Row) -> ClaimStatus:
         if row.state == "done":
             if self._is_whole(row.id):
-                return Standing.DONE
+                return ClaimStatus.DONE
             self.connection.execute("DELETE FROM quantities WHERE checkpoint = ?", (row.id,))
             self.connection.execute("DELETE FROM reports WHERE checkpoint = ?", (row.id,))
-            return Standing.MINE
+            return ClaimStatus.MINE
         (holder,) = self.connection.execute("SELECT run FROM checkpoints WHERE id = ?", (row.id,)).fetchone()
         if row.state == "failed":
-            return Standing.FAILED if row.refused or holder == self.run else Standing.MINE
+            return ClaimStatus.FAILED if row.refused or holder == self.run else ClaimStatus.MINE
         if holder == self.run:
-            return Standing.SHARED
-        return Standing.BUSY if is_alive(self.connection, holder) else Standing.MINE
+            return ClaimStatus.SHARED
+        return ClaimStatus.BUSY if is_alive(self.connection, holder) else ClaimStatus.MINE
 
 
 def _above(path: str) -> list[str]:

@@ -9,7 +9,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass
 from pathlib import Path
 
-from boundcalc.batch.claims import Claims, Failure, Standing, Unfit
+from boundcalc.batch.claims import Claims, ClaimStatus, Failure, Unfit
 from boundcalc.batch.discover import discover
 from boundcalc.batch.keys import Key, Settings, key_of, settings_of
 from boundcalc.batch.places import absolute
@@ -105,7 +105,7 @@ class _Run:
         self.running: dict[Future[Outcome], tuple[Key, Task]] = {}
         self.found: dict[str, int] = {}
         self.elsewhere: deque[Key] = deque()
-        self.standing: dict[int, Standing | str] = {}
+        self.status: dict[int, ClaimStatus | str] = {}
         self.copies = 0
         self.paths = 0
 
@@ -120,9 +120,9 @@ class _Run:
             self._drain(waiting)
             if self.elsewhere:
                 time.sleep(PAUSE_SECONDS)
-        counts = Counter(self.standing.values())
-        failed = sum(self.standing[row] in {"failed", Standing.FAILED} for row in self.found.values())
-        done, known = counts["done"], counts[Standing.DONE]
+        counts = Counter(self.status.values())
+        failed = sum(self.status[row] in {"failed", ClaimStatus.FAILED} for row in self.found.values())
+        done, known = counts["done"], counts[ClaimStatus.DONE]
         return Summary(
             tuple(dict.fromkeys(self.found.values())), self.paths, done, known, failed,
             self.paths - done - known - failed, self.settings.hash, self.found,
@@ -137,21 +137,21 @@ class _Run:
             self._collect()
 
     def _begin(self, key: Key) -> None:
-        standing, checkpoint = self.claims.claim(key)
-        if standing is Standing.BUSY:
+        status, checkpoint = self.claims.claim(key)
+        if status is ClaimStatus.BUSY:
             self.elsewhere.append(key)
             return
         self.found[key.path] = checkpoint
-        if checkpoint in self.standing:
+        if checkpoint in self.status:
             self.copies += 1
-        elif standing is Standing.MINE:
-            self.standing[checkpoint] = standing
+        elif status is ClaimStatus.MINE:
+            self.status[checkpoint] = status
             task = Task(
                 checkpoint, key.path, key.sha256, self.settings.options, self.scheduler.threads, self.settings.hash
             )  # fmt: skip
             self.running[self.scheduler.submit(task)] = key, task
         else:
-            self.standing[checkpoint] = standing
+            self.status[checkpoint] = status
         self._tell()
 
     def _collect(self) -> None:
@@ -173,13 +173,13 @@ class _Run:
             failure = Failure(told(key.path, problem), refused=False)
             filed, how = self.claims.fail(checkpoint, failure), "failed"
         if filed:
-            self.standing[checkpoint] = how
+            self.status[checkpoint] = how
         else:
-            del self.standing[checkpoint]
+            del self.status[checkpoint]
             self.elsewhere.append(key)
 
     def _tell(self) -> None:
-        self.watch(len(self.standing) + self.copies - len(self.running), self.paths)
+        self.watch(len(self.status) + self.copies - len(self.running), self.paths)
 
 
 def _unwatched(settled: int, paths: int) -> None:

@@ -79,10 +79,10 @@ def _trained(plan: Plan, given: argparse.Namespace) -> str:
     from boundcalc.empirical.datasets import open_data
     from boundcalc.tickets import lottery, paths, picked, storage
     from boundcalc.tickets.certified import Examiner, certificates
-    from boundcalc.tickets.place import place
+    from boundcalc.tickets.hardware import hardware
     from boundcalc.tickets.samples import on_device
 
-    where = place(given.device)
+    where = hardware(given.device)
     data = open_data(plan.data, plan.normalize)
     normalization = Normalization(data.normalized, plan.normalize_fixed)
     storage.claim(given.out, plan)
@@ -96,8 +96,12 @@ def _trained(plan: Plan, given: argparse.Namespace) -> str:
                 examiner = Examiner(
                     data.train, train.m, train.shape, plan.certify, where.device.type, seed, normalization
                 )
-            bench = lottery.Bench(plan, seed, home, train, test, where, progress.tell, examiner)
-            made = lottery.run(bench, given.resume) if plan.picking is None else picked.run(bench, data.train)
+            context = lottery.RunContext(plan, seed, home, train, test, where, progress.tell, examiner)
+            made = (
+                lottery.run(context, given.resume)
+                if plan.picking is None
+                else picked.run(context, data.train)
+            )
         certified = certificates(home)
         rows += [
             (

@@ -96,11 +96,11 @@ def _network(given: argparse.Namespace, certificate: Certificate, data: Dataset)
 
 def _replayed(certificate: Certificate, data: Dataset) -> tuple[str, ...]:
     from boundcalc.network.digest import digest_of_network
+    from boundcalc.tickets.hardware import hardware
     from boundcalc.tickets.picked import replay
-    from boundcalc.tickets.place import place
     from boundcalc.tickets.samples import on_device
 
-    where = place("cpu")
+    where = hardware("cpu")
     network, picked = replay(certificate, on_device(data, where)[0], where)
     for number, (now, then) in enumerate(zip(picked.rounds, certificate.rounds, strict=True)):
         if tuple(now.tolist()) != then:

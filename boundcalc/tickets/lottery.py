@@ -22,9 +22,9 @@ from boundcalc.tickets import masks as masking
 from boundcalc.tickets import networks, pruners, storage
 from boundcalc.tickets.certified import Examiner, certificates, certify, is_past_best
 from boundcalc.tickets.curve import Curve
+from boundcalc.tickets.hardware import Hardware
 from boundcalc.tickets.masks import Masks
 from boundcalc.tickets.networks import Weights
-from boundcalc.tickets.place import Place
 from boundcalc.tickets.plan import Plan
 from boundcalc.tickets.samples import Samples
 from boundcalc.tickets.training import Trainer, measure
@@ -48,7 +48,7 @@ def silent(level: int, epoch: int, error: float) -> None:
 
 
 @dataclass(frozen=True, eq=False)
-class Bench:
+class RunContext:
     """What all levels of a run share.
 
     Attributes:
@@ -57,7 +57,7 @@ class Bench:
         home: folder of the seed.
         train: training samples.
         test: test samples, or None.
-        place: where to train.
+        hardware: where to train.
         progress: told after every epoch.
         examiner: of the levels' certificates, or None.
     """
@@ -67,7 +67,7 @@ class Bench:
     home: Path
     train: Samples
     test: Samples | None
-    place: Place
+    hardware: Hardware
     progress: Progress = silent
     examiner: Examiner | None = None
 
@@ -84,7 +84,7 @@ class Bench:
 
 
 @dataclass(frozen=True, eq=False)
-class Standing:
+class RunState:
     """How far a run is: at the end of an epoch of a level.
 
     Attributes:
@@ -104,11 +104,11 @@ class Standing:
     curve: Curve
 
 
-def run(bench: Bench, resume: bool = False) -> list[dict[str, Any]]:
+def run(context: RunContext, resume: bool = False) -> list[dict[str, Any]]:
     """Make every ticket of a run, those apart that are there.
 
     Args:
-        bench: plan, samples and folder.
+        context: plan, samples and folder.
         resume: whether an unfinished run is gone on with.
 
     Returns:
@@ -118,83 +118,81 @@ def run(bench: Bench, resume: bool = False) -> list[dict[str, Any]]:
         UsageError: the run is unfinished and `resume` is false.
         BoundcalcError: the training diverges.
     """
-    levels = range(len(bench.plan.densities()))
-    if not _is_finished(bench, levels):
-        if storage.is_begun(bench.home) and not resume:
+    levels = range(len(context.plan.densities()))
+    if not _is_finished(context, levels):
+        if storage.is_begun(context.home) and not resume:
             raise UsageError(
-                f"{bench.home} holds an unfinished run; add --resume to go on, or name another --out"
+                f"{context.home} holds an unfinished run; add --resume to go on, or name another --out"
             )
-        with own_random_numbers(bench):
-            _make(bench, levels)
-    storage.drop_state(bench.home)
-    made = [level for level in levels if storage.is_written(bench.home, level)]
-    return [storage.read_ticket(bench.home, level) for level in made]
+        with own_random_numbers(context):
+            _make(context, levels)
+    storage.drop_state(context.home)
+    made = [level for level in levels if storage.is_written(context.home, level)]
+    return [storage.read_ticket(context.home, level) for level in made]
 
 
-def _is_finished(bench: Bench, levels: range) -> bool:
-    if bench.examiner is None:
-        return all(storage.is_written(bench.home, level) for level in levels)
-    return _stops(bench) or all(level in certificates(bench.home) for level in levels)
+def _is_finished(context: RunContext, levels: range) -> bool:
+    if context.examiner is None:
+        return all(storage.is_written(context.home, level) for level in levels)
+    return _stops(context) or all(level in certificates(context.home) for level in levels)
 
 
-def _stops(bench: Bench) -> bool:
-    return bench.plan.pruner == "imp" and is_past_best(bench.home)
+def _stops(context: RunContext) -> bool:
+    return context.plan.pruner == "imp" and is_past_best(context.home)
 
 
 @contextmanager
-def own_random_numbers(bench: Bench) -> Iterator[None]:
+def own_random_numbers(context: RunContext) -> Iterator[None]:
     """Draw from generators seeded for the run, and leave the caller's as they were."""
-    devices = [bench.place.device] if bench.place.device.type == "cuda" else []
+    devices = [context.hardware.device] if context.hardware.device.type == "cuda" else []
     with torch.random.fork_rng(devices=devices):
-        torch.manual_seed(bench.seed)
+        torch.manual_seed(context.seed)
         yield
 
 
-def _make(bench: Bench, levels: range) -> None:
-    template = networks.build(bench.plan, bench.train.shape, bench.classes)
-    saved = storage.load_state(bench.home)
-    standing, trainer = _restored(bench, template, saved) if saved else _first(bench, template)
-    if bench.plan.pruner != "imp":
-        storage.write_initial(bench.home, standing.initial)
+def _make(context: RunContext, levels: range) -> None:
+    template = networks.build(context.plan, context.train.shape, context.classes)
+    saved = storage.load_state(context.home)
+    state, trainer = _restored(context, template, saved) if saved else _first(context, template)
+    if context.plan.pruner != "imp":
+        storage.write_initial(context.home, state.initial)
     for level in levels:
-        if level < standing.level:
+        if level < state.level:
             continue
-        standing = _train(bench, template, trainer, standing)
+        state = _train(context, template, trainer, state)
         trained = networks.plain(trainer.module, template.state_dict())
-        storage.write_level(bench.home, _level(bench, standing, trained), bench.plan.tree())
-        if bench.examiner is not None:
-            certify(bench.home, level, copy.deepcopy(template), bench.examiner)
-            if _stops(bench):
+        storage.write_level(context.home, _level(context, state, trained), context.plan.tree())
+        if context.examiner is not None:
+            certify(context.home, level, copy.deepcopy(template), context.examiner)
+            if _stops(context):
                 return
         if level + 1 in levels:
-            masks = _masks(bench, template, standing, trained)
-            standing, trainer = _begun(bench, template, replace(standing, level=level + 1, masks=masks))
+            masks = _masks(context, template, state, trained)
+            state, trainer = _begun(context, template, replace(state, level=level + 1, masks=masks))
 
 
-def _first(bench: Bench, template: nn.Module) -> tuple[Standing, Trainer]:
+def _first(context: RunContext, template: nn.Module) -> tuple[RunState, Trainer]:
     initial = networks.plain(template, template.state_dict())
-    rewound = None if bench.plan.rewind else initial
-    standing = Standing(-1, 0, masking.ones(template), initial, rewound, Curve())
-    masks = standing.masks if bench.plan.pruner == "imp" else _masks(bench, template, standing, initial)
-    return _begun(bench, template, replace(standing, level=0, masks=masks))
+    rewound = None if context.plan.rewind else initial
+    state = RunState(-1, 0, masking.ones(template), initial, rewound, Curve())
+    masks = state.masks if context.plan.pruner == "imp" else _masks(context, template, state, initial)
+    return _begun(context, template, replace(state, level=0, masks=masks))
 
 
-def _masks(bench: Bench, template: nn.Module, standing: Standing, trained: Weights) -> Masks:
-    if bench.plan.pruner == "imp":
-        return _smallest_removed(
-            bench.plan, {key: trained[key].abs() for key in standing.masks}, standing.masks
-        )
-    return masks_at_initialisation(bench, template, standing.initial, standing.level + 1)
+def _masks(context: RunContext, template: nn.Module, state: RunState, trained: Weights) -> Masks:
+    if context.plan.pruner == "imp":
+        return _smallest_removed(context.plan, {key: trained[key].abs() for key in state.masks}, state.masks)
+    return masks_at_initialisation(context, template, state.initial, state.level + 1)
 
 
-def masks_at_initialisation(bench: Bench, template: nn.Module, initial: Weights, level: int) -> Masks:
+def masks_at_initialisation(context: RunContext, template: nn.Module, initial: Weights, level: int) -> Masks:
     """Return the masks of a level that a pruner finds in the initial weights."""
-    plan = bench.plan
-    generator = _generator(bench.seed, "prune", 0)
-    seen = bench.train.of_each_class(plan.per_class, generator)
-    sight = pruners.Sight(seen.x, seen.y, plan.recipe.loss, generator)
-    module = bench.place.network(networks.start(template, initial, masking.ones(template), False))
-    found = pruners.prune(module, plan.pruner, plan.densities()[level], plan.scope, sight)
+    plan = context.plan
+    generator = _generator(context.seed, "prune", 0)
+    seen = context.train.of_each_class(plan.per_class, generator)
+    inputs = pruners.PrunerInputs(seen.x, seen.y, plan.recipe.loss, generator)
+    module = context.hardware.network(networks.start(template, initial, masking.ones(template), False))
+    found = pruners.prune(module, plan.pruner, plan.densities()[level], plan.scope, inputs)
     return {key: mask.cpu() for key, mask in found.items()}
 
 
@@ -212,109 +210,109 @@ def _smallest_removed(plan: Plan, scores: Mapping[str, Tensor], masks: Masks) ->
     }
 
 
-def _begun(bench: Bench, template: nn.Module, standing: Standing) -> tuple[Standing, Trainer]:
-    plan = bench.plan
-    epoch = plan.start(standing.level)
-    weights = standing.initial if standing.level == 0 else standing.rewound
+def _begun(context: RunContext, template: nn.Module, state: RunState) -> tuple[RunState, Trainer]:
+    plan = context.plan
+    epoch = plan.start(state.level)
+    weights = state.initial if state.level == 0 else state.rewound
     assert weights is not None
-    trainer = _trainer(bench, template, weights, standing.masks)
-    curve = measured(bench, trainer.module, Curve(), epoch, trained_on=True)
-    standing = replace(standing, epoch=epoch, curve=curve)
-    _save(bench, standing, trainer)
-    return standing, trainer
+    trainer = _trainer(context, template, weights, state.masks)
+    curve = measured(context, trainer.module, Curve(), epoch, trained_on=True)
+    state = replace(state, epoch=epoch, curve=curve)
+    _save(context, state, trainer)
+    return state, trainer
 
 
-def _trainer(bench: Bench, template: nn.Module, weights: Weights, masks: Masks) -> Trainer:
-    recipe = bench.plan.recipe
+def _trainer(context: RunContext, template: nn.Module, weights: Weights, masks: Masks) -> Trainer:
+    recipe = context.plan.recipe
     module = networks.start(template, weights, masks, recipe.weight_norm)
-    placed, penalty = bench.place.network(module), None
+    placed, penalty = context.hardware.network(module), None
     if recipe.regularize:
         from boundcalc.tickets.regularizer import Penalty
 
-        penalty = Penalty(placed, tuple(bench.train.x.shape[1:]), recipe.weight_decay)
-    return Trainer(placed, masks, recipe, bench.place, penalty)
+        penalty = Penalty(placed, tuple(context.train.x.shape[1:]), recipe.weight_decay)
+    return Trainer(placed, masks, recipe, context.hardware, penalty)
 
 
-def _train(bench: Bench, template: nn.Module, trainer: Trainer, standing: Standing) -> Standing:
-    plan = bench.plan
-    for epoch in range(standing.epoch, plan.recipe.epochs):
-        order = _generator(bench.seed, "order", epoch)
-        loss, error = trainer.epoch(epoch, bench.train, order)
+def _train(context: RunContext, template: nn.Module, trainer: Trainer, state: RunState) -> RunState:
+    plan = context.plan
+    for epoch in range(state.epoch, plan.recipe.epochs):
+        order = _generator(context.seed, "order", epoch)
+        loss, error = trainer.epoch(epoch, context.train, order)
         if not torch.isfinite(torch.tensor(loss)):
             raise BoundcalcError(
-                f"{bench.home}: training diverged in epoch {epoch + 1} of level {standing.level}; lower --lr"
+                f"{context.home}: training diverged in epoch {epoch + 1} of level {state.level}; lower --lr"
             )
-        curve = standing.curve.with_rows((epoch + 1) * bench.steps, running_loss=loss, running_error=error)
+        curve = state.curve.with_rows((epoch + 1) * context.steps, running_loss=loss, running_error=error)
         last = epoch + 1 == plan.recipe.epochs
-        curve = measured(bench, trainer.module, curve, epoch + 1, trained_on=last)
-        rewound = standing.rewound
+        curve = measured(context, trainer.module, curve, epoch + 1, trained_on=last)
+        rewound = state.rewound
         if rewound is None and epoch + 1 == plan.rewind:
             rewound = networks.plain(trainer.module, template.state_dict())
-        standing = replace(standing, epoch=epoch + 1, curve=curve, rewound=rewound)
-        _save(bench, standing, trainer)
+        state = replace(state, epoch=epoch + 1, curve=curve, rewound=rewound)
+        _save(context, state, trainer)
         test_error = curve.last("test_error")
-        bench.progress(standing.level, epoch + 1, error if test_error is None else test_error)
-    return standing
+        context.progress(state.level, epoch + 1, error if test_error is None else test_error)
+    return state
 
 
-def measured(bench: Bench, module: nn.Module, curve: Curve, epoch: int, trained_on: bool) -> Curve:
+def measured(context: RunContext, module: nn.Module, curve: Curve, epoch: int, trained_on: bool) -> Curve:
     """Return the curve with loss and error of the test samples, and of the training samples where asked for."""
-    loss, iteration = bench.plan.recipe.loss, epoch * bench.steps
+    loss, iteration = context.plan.recipe.loss, epoch * context.steps
     if trained_on:
-        value, error = measure(module, bench.train, loss, bench.place)
+        value, error = measure(module, context.train, loss, context.hardware)
         curve = curve.with_rows(iteration, train_loss=value, train_error=error)
-    if bench.test is None:
+    if context.test is None:
         return curve
-    value, error = measure(module, bench.test, loss, bench.place)
+    value, error = measure(module, context.test, loss, context.hardware)
     return curve.with_rows(
         iteration,
         test_loss=value,
         test_error=error,
         test_accuracy=1 - error,
-        test_examples=float(bench.test.m),
+        test_examples=float(context.test.m),
     )
 
 
-def _level(bench: Bench, standing: Standing, trained: Weights) -> storage.Level:
-    begin = standing.initial if standing.level == 0 else standing.rewound
+def _level(context: RunContext, state: RunState, trained: Weights) -> storage.Level:
+    begin = state.initial if state.level == 0 else state.rewound
     assert begin is not None
-    weights = {bench.plan.start(standing.level): begin}
-    if standing.level == 0 and standing.rewound is not None:
-        weights[bench.plan.rewind] = standing.rewound
+    weights = {context.plan.start(state.level): begin}
+    if state.level == 0 and state.rewound is not None:
+        weights[context.plan.rewind] = state.rewound
     masked = {
         epoch: {
-            key: torch.where(standing.masks[key], tensor, 0.0) if key in standing.masks else tensor
+            key: torch.where(state.masks[key], tensor, 0.0) if key in state.masks else tensor
             for key, tensor in values.items()
         }
-        for epoch, values in {**weights, bench.plan.recipe.epochs: trained}.items()
+        for epoch, values in {**weights, context.plan.recipe.epochs: trained}.items()
     }
-    return storage.Level(standing.level, masked, standing.masks, standing.curve, ticket_of(bench, standing))
+    return storage.Level(state.level, masked, state.masks, state.curve, ticket_of(context, state))
 
 
-def ticket_of(bench: Bench, standing: Standing) -> dict[str, Any]:
+def ticket_of(context: RunContext, state: RunState) -> dict[str, Any]:
     """Return what ticket.json says of a trained level."""
-    plan, curve = bench.plan, standing.curve
+    plan, curve = context.plan, state.curve
     train_error, test_error = curve.last("train_error"), curve.last("test_error")
     assert train_error is not None
-    density = masking.surviving(standing.masks) / masking.size(standing.masks)
+    density = masking.surviving(state.masks) / masking.size(state.masks)
     return {
         "schema": "boundcalc.ticket/1",
         "arch": plan.arch or plan.model,
         **({} if plan.first_stage is None else {"first_stage": plan.first_stage}),
         "pruner": plan.pruner,
         "scope": plan.scope,
-        "level": standing.level,
-        "seed": bench.seed,
+        "level": state.level,
+        "seed": context.seed,
         "density": density,
-        "surviving": masking.surviving(standing.masks),
-        "parameters": masking.size(standing.masks),
-        "classes": bench.classes,
-        "collapsed": [key for key, mask in standing.masks.items() if not bool(mask.any())],
+        "surviving": masking.surviving(state.masks),
+        "parameters": masking.size(state.masks),
+        "classes": context.classes,
+        "collapsed": [key for key, mask in state.masks.items() if not bool(mask.any())],
         "mask_origin": plan.mask_origin(density),
         "data": plan.data,
         "normalize": None if plan.normalize is None else list(plan.normalize),
-        "samples": bench.train.m,
-        "epochs": plan.recipe.epochs - plan.start(standing.level),
+        "samples": context.train.m,
+        "epochs": plan.recipe.epochs - plan.start(state.level),
         "train_error": train_error,
         "test_error": test_error,
         "gap": None if test_error is None else test_error - train_error,
@@ -323,24 +321,24 @@ def ticket_of(bench: Bench, standing: Standing) -> dict[str, Any]:
     }
 
 
-def _save(bench: Bench, standing: Standing, trainer: Trainer) -> None:
-    cuda = bench.place.device.type == "cuda"
-    state = {
-        "level": standing.level,
-        "epoch": standing.epoch,
-        "masks": standing.masks,
-        "initial": standing.initial,
-        "rewound": standing.rewound,
-        "curve": list(standing.curve.rows),
+def _save(context: RunContext, state: RunState, trainer: Trainer) -> None:
+    cuda = context.hardware.device.type == "cuda"
+    stored = {
+        "level": state.level,
+        "epoch": state.epoch,
+        "masks": state.masks,
+        "initial": state.initial,
+        "rewound": state.rewound,
+        "curve": list(state.curve.rows),
         "trainer": trainer.state(),
         "random": torch.get_rng_state(),
-        "random_cuda": torch.cuda.get_rng_state(bench.place.device) if cuda else None,
+        "random_cuda": torch.cuda.get_rng_state(context.hardware.device) if cuda else None,
     }
-    storage.save_state(bench.home, state)
+    storage.save_state(context.home, stored)
 
 
-def _restored(bench: Bench, template: nn.Module, saved: Mapping[str, Any]) -> tuple[Standing, Trainer]:
-    standing = Standing(
+def _restored(context: RunContext, template: nn.Module, saved: Mapping[str, Any]) -> tuple[RunState, Trainer]:
+    state = RunState(
         saved["level"],
         saved["epoch"],
         saved["masks"],
@@ -348,12 +346,12 @@ def _restored(bench: Bench, template: nn.Module, saved: Mapping[str, Any]) -> tu
         saved["rewound"],
         Curve(tuple((name, iteration, value) for name, iteration, value in saved["curve"])),
     )
-    trainer = _trainer(bench, template, standing.initial, standing.masks)
+    trainer = _trainer(context, template, state.initial, state.masks)
     trainer.restore(saved["trainer"])
     torch.set_rng_state(saved["random"])
-    if saved["random_cuda"] is not None and bench.place.device.type == "cuda":
-        torch.cuda.set_rng_state(saved["random_cuda"], bench.place.device)
-    return standing, trainer
+    if saved["random_cuda"] is not None and context.hardware.device.type == "cuda":
+        torch.cuda.set_rng_state(saved["random_cuda"], context.hardware.device)
+    return state, trainer
 
 
 def _generator(seed: int, purpose: str, number: int) -> torch.Generator:

@@ -28,9 +28,10 @@ from boundcalc.network.network import Network
 from boundcalc.threads import one_thread
 from boundcalc.tickets import networks, storage
 from boundcalc.tickets.curve import Curve
+from boundcalc.tickets.hardware import Hardware
 from boundcalc.tickets.lottery import (
-    Bench,
-    Standing,
+    RunContext,
+    RunState,
     masks_at_initialisation,
     measured,
     own_random_numbers,
@@ -38,46 +39,45 @@ from boundcalc.tickets.lottery import (
 )
 from boundcalc.tickets.masks import Masks, ones
 from boundcalc.tickets.networks import Weights
-from boundcalc.tickets.place import Place
 from boundcalc.tickets.plan import of_tree as plan_of_tree
 from boundcalc.tickets.samples import Samples
 
 DELTA = 0.05
 
 
-def run(bench: Bench, split: Split) -> list[dict[str, Any]]:
+def run(context: RunContext, split: Split) -> list[dict[str, Any]]:
     """Make every ticket of a run by picking, those left out that are there.
 
     Args:
-        bench: plan, samples and folder; its plan has a `picking`.
+        context: plan, samples and folder; its plan has a `picking`.
         split: the training samples, streamed, for the certificates.
 
     Returns:
         What ticket.json says, level by level, with the certificate's value, picks and other errors.
     """
-    with own_random_numbers(bench):
-        template = networks.build(bench.plan, bench.train.shape, bench.classes)
+    with own_random_numbers(context):
+        template = networks.build(context.plan, context.train.shape, context.classes)
     initial = networks.plain(template, template.state_dict())
-    storage.write_initial(bench.home, initial)
-    levels = range(len(bench.plan.densities()))
+    storage.write_initial(context.home, initial)
+    levels = range(len(context.plan.densities()))
     for level in levels:
-        if not storage.is_written(bench.home, level):
-            _make(bench, template, initial, level, split)
-    return [storage.read_ticket(bench.home, level) for level in levels]
+        if not storage.is_written(context.home, level):
+            _make(context, template, initial, level, split)
+    return [storage.read_ticket(context.home, level) for level in levels]
 
 
-def _make(bench: Bench, template: nn.Module, initial: Weights, level: int, split: Split) -> None:
-    standing = Standing(level, 0, ones(template), initial, None, Curve())
-    if bench.plan.pruner != "imp":
-        standing = replace(standing, masks=masks_at_initialisation(bench, template, initial, level))
-    trained, masks, picked = train(bench, template, initial, standing.masks, level)
-    found = certificate(bench, template, trained, picked, split, level)
+def _make(context: RunContext, template: nn.Module, initial: Weights, level: int, split: Split) -> None:
+    state = RunState(level, 0, ones(template), initial, None, Curve())
+    if context.plan.pruner != "imp":
+        state = replace(state, masks=masks_at_initialisation(context, template, initial, level))
+    trained, masks, picked = train(context, template, initial, state.masks, level)
+    found = certificate(context, template, trained, picked, split, level)
     curve = measured(
-        bench, networks.start(template, trained, masks, normed=False), Curve(), 1, trained_on=True
+        context, networks.start(template, trained, masks, normed=False), Curve(), 1, trained_on=True
     )
-    standing = replace(standing, masks=masks, curve=curve)
+    state = replace(state, masks=masks, curve=curve)
     ticket = {
-        **ticket_of(bench, standing),
+        **ticket_of(context, state),
         "certificate": found.value,
         "picked": len(found.picked),
         "wrong": found.wrong,
@@ -85,7 +85,7 @@ def _make(bench: Bench, template: nn.Module, initial: Weights, level: int, split
     weights = {0: {key: _masked(tensor, masks.get(key)) for key, tensor in initial.items()}, 1: trained}
     files = {file.NAME: found.text()}
     storage.write_level(
-        bench.home, storage.Level(level, weights, masks, curve, ticket, files), bench.plan.tree()
+        context.home, storage.Level(level, weights, masks, curve, ticket, files), context.plan.tree()
     )
 
 
@@ -94,12 +94,12 @@ def _masked(tensor: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
 
 
 def train(
-    bench: Bench, template: nn.Module, initial: Weights, masks: Masks, level: int
+    context: RunContext, template: nn.Module, initial: Weights, masks: Masks, level: int
 ) -> tuple[Weights, Masks, Picked]:
     """Train one ticket by picking.
 
     Args:
-        bench: of the run; its plan has a `picking`.
+        context: of the run; its plan has a `picking`.
         template: the network.
         initial: its weights before any training.
         masks: fixed before the sample.
@@ -108,45 +108,45 @@ def train(
     Returns:
         Trained weights, masks, and what was picked.
     """
-    plan = bench.plan
+    plan = context.plan
     assert plan.picking is not None
     density = plan.densities()[level]
     within = density if plan.pruner == "imp" and density < 1 else None
     module = networks.start(template, initial, masks, normed=False)
-    order = np.random.default_rng([bench.seed, 20]).random(bench.train.m)
-    apart = set_apart(bench.train.m, plan.picking.set_aside, bench.seed)
+    order = np.random.default_rng([context.seed, 20]).random(context.train.m)
+    apart = set_apart(context.train.m, plan.picking.set_aside, context.seed)
     with one_thread():
-        learner = NetworkLearner(module, masks, bench.train, plan.picking, bench.seed, within, apart)
+        learner = NetworkLearner(module, masks, context.train, plan.picking, context.seed, within, apart)
         if len(apart):
             learner.start()
         picked = pick(
-            learner, plan.picking.sizes(), order, lambda done: bench.progress(level, done, np.nan), apart
+            learner, plan.picking.sizes(), order, lambda done: context.progress(level, done, np.nan), apart
         )
     return networks.plain(module, template.state_dict()), learner.masks, picked
 
 
 def certificate(
-    bench: Bench, template: nn.Module, trained: Weights, picked: Picked, split: Split, level: int
+    context: RunContext, template: nn.Module, trained: Weights, picked: Picked, split: Split, level: int
 ) -> Certificate:
     """Return the certificate of a trained ticket: its errors counted in float64, outside the picks.
 
     Args:
-        bench: of the run.
+        context: of the run.
         template: the network.
         trained: its weights, pruned ones zero.
         picked: what it was trained on.
         split: the training samples, streamed.
         level: of the ticket.
     """
-    plan = bench.plan
+    plan = context.plan
     assert plan.picking is not None
-    network = network_of(template, trained, bench.train.shape)
+    network = network_of(template, trained, context.train.shape)
     margins = claim.margins_in_order(network, split)
     made_by: dict[str, Any] = {
         "plan": plan.tree(),
-        "seed": bench.seed,
+        "seed": context.seed,
         "level": level,
-        "classes": bench.classes,
+        "classes": context.classes,
         "versions": {"boundcalc": __version__, "torch": torch.__version__, "numpy": np.__version__},
     }
     lines = ledger(plan.normalize, made_by)
@@ -185,7 +185,7 @@ def network_of(template: nn.Module, trained: Weights, shape: tuple[int, ...]) ->
     return from_checkpoint(from_state_dict(trained, "ticket"), module, shape)
 
 
-def replay(claimed: Certificate, train_samples: Samples, where: Place) -> tuple[Network, Picked]:
+def replay(claimed: Certificate, train_samples: Samples, where: Hardware) -> tuple[Network, Picked]:
     """Make a certified ticket again, from what its certificate says.
 
     Args:
@@ -205,14 +205,14 @@ def replay(claimed: Certificate, train_samples: Samples, where: Place) -> tuple[
         density = plan.densities()[level]
     except (KeyError, TypeError, ValueError, IndexError) as problem:
         raise CheckpointError("certificate", f"its options are incomplete: {problem}") from None
-    bench = Bench(plan, seed, Path(), train_samples, None, where)
-    with own_random_numbers(bench):
-        template = networks.build(plan, train_samples.shape, bench.classes)
+    context = RunContext(plan, seed, Path(), train_samples, None, where)
+    with own_random_numbers(context):
+        template = networks.build(plan, train_samples.shape, context.classes)
     initial = networks.plain(template, template.state_dict())
     masks = (
         ones(template)
         if plan.pruner == "imp" or density == 1
-        else masks_at_initialisation(bench, template, initial, level)
+        else masks_at_initialisation(context, template, initial, level)
     )
-    trained, masks, picked = train(bench, template, initial, masks, level)
+    trained, masks, picked = train(context, template, initial, masks, level)
     return network_of(template, trained, train_samples.shape), picked

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Sight:
+class PrunerInputs:
     """What a pruner may look at.
 
     Attributes:
@@ -44,6 +44,6 @@ class Pruner:
 
     name: str
     rank: int
-    score: Callable[[nn.Module, Sight], Scores]
+    score: Callable[[nn.Module, PrunerInputs], Scores]
     rounds: int = 1
     blind: bool = False

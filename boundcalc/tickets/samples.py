@@ -9,7 +9,7 @@ from torch import Tensor
 
 from boundcalc.empirical.datasets import Dataset
 from boundcalc.empirical.split import Split
-from boundcalc.tickets.place import Place
+from boundcalc.tickets.hardware import Hardware
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,18 +47,18 @@ class Samples:
         return Samples(self.x[chosen.to(self.x.device)], self.y[chosen.to(self.y.device)])
 
 
-def on_device(data: Dataset, place: Place) -> tuple[Samples, Samples | None]:
+def on_device(data: Dataset, hardware: Hardware) -> tuple[Samples, Samples | None]:
     """Read both splits of a data set, once; images without channels get one.
 
     Args:
         data: opened.
-        place: where they shall lie.
+        hardware: where they shall lie.
     """
-    return _read(data.train, place), None if data.test is None else _read(data.test, place)
+    return _read(data.train, hardware), None if data.test is None else _read(data.test, hardware)
 
 
-def _read(split: Split, place: Place) -> Samples:
+def _read(split: Split, hardware: Hardware) -> Samples:
     pieces = [(torch.from_numpy(x).float(), torch.from_numpy(y)) for x, y in split.batches()]
     x = torch.cat([piece[0] for piece in pieces])
     x = x[:, None] if x.dim() == 3 else x
-    return Samples(place.samples(x), torch.cat([piece[1] for piece in pieces]).to(place.device))
+    return Samples(hardware.samples(x), torch.cat([piece[1] for piece in pieces]).to(hardware.device))

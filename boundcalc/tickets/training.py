@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from boundcalc.tickets.hardware import Hardware
 from boundcalc.tickets.losses import LOSSES
 from boundcalc.tickets.networks import trained_tensor
-from boundcalc.tickets.place import Place
 from boundcalc.tickets.recipe import Recipe
 from boundcalc.tickets.samples import Samples
 
@@ -28,7 +28,7 @@ class Trainer:
         module: on its device, its weights masked.
         masks: key -> bool mask; a key that is missing is not masked.
         recipe: of the training.
-        place: of module and samples.
+        hardware: of module and samples.
         penalty: added to the loss of each step; None for none.
     """
 
@@ -37,15 +37,15 @@ class Trainer:
         module: nn.Module,
         masks: Mapping[str, Tensor],
         recipe: Recipe,
-        place: Place,
+        hardware: Hardware,
         penalty: Callable[[], Tensor] | None = None,
     ) -> None:
         self.module = module
         self.penalty = penalty
         self.recipe = recipe
-        self.place = place
+        self.hardware = hardware
         self.optimizer = _optimizer(module, recipe)
-        self.scaler = place.scaler()
+        self.scaler = hardware.scaler()
         pruned = [key for key, mask in masks.items() if not bool(mask.all())]
         self._weights = [trained_tensor(module, key).data for key in pruned]
         self._masks = [
@@ -66,15 +66,15 @@ class Trainer:
         """
         module, loss_of = self.module.train(), LOSSES[self.recipe.loss]
         batches = (
-            torch.randperm(samples.m, generator=order).to(self.place.device).split(self.recipe.batch_size)
+            torch.randperm(samples.m, generator=order).to(self.hardware.device).split(self.recipe.batch_size)
         )
-        total = torch.zeros((), dtype=torch.float64, device=self.place.device)
-        wrong = torch.zeros((), dtype=torch.int64, device=self.place.device)
+        total = torch.zeros((), dtype=torch.float64, device=self.hardware.device)
+        wrong = torch.zeros((), dtype=torch.int64, device=self.hardware.device)
         for step, rows in enumerate(batches):
             self._set_rate(self.recipe.rate(number + step / len(batches)))
             y = samples.y[rows]
             self.optimizer.zero_grad()
-            with self.place.autocast():
+            with self.hardware.autocast():
                 logits = module(samples.x[rows])
                 loss = loss_of(logits.float(), y)
             if self.penalty is not None:
@@ -107,18 +107,18 @@ class Trainer:
             group["lr"] = rate
 
 
-def measure(module: nn.Module, samples: Samples, loss: str, place: Place) -> tuple[float, float]:
+def measure(module: nn.Module, samples: Samples, loss: str, hardware: Hardware) -> tuple[float, float]:
     """Return mean loss and share of mistakes of a network in evaluation mode, float32 throughout.
 
     Args:
         module: on the device.
         samples: on the device.
         loss: name of the loss.
-        place: where both are.
+        hardware: where both are.
     """
     module.eval()
-    total = torch.zeros((), dtype=torch.float64, device=place.device)
-    wrong = torch.zeros((), dtype=torch.int64, device=place.device)
+    total = torch.zeros((), dtype=torch.float64, device=hardware.device)
+    wrong = torch.zeros((), dtype=torch.int64, device=hardware.device)
     with torch.no_grad():
         for x, y in zip(samples.x.split(MEASURED), samples.y.split(MEASURED), strict=True):
             logits = module(x)

@@ -34,14 +34,14 @@ def main(data: str, epochs: int, normalize: tuple[float, float]) -> int:
 
     from boundcalc.empirical.datasets import open_data
     from boundcalc.tickets import masks, networks
-    from boundcalc.tickets.place import place
+    from boundcalc.tickets.hardware import hardware
     from boundcalc.tickets.plan import Plan
-    from boundcalc.tickets.pruners import Sight, prune
+    from boundcalc.tickets.pruners import PrunerInputs, prune
     from boundcalc.tickets.recipe import RATES, Recipe
     from boundcalc.tickets.samples import on_device
     from boundcalc.tickets.training import Trainer, measure
 
-    where = place("cpu")
+    where = hardware("cpu")
     train, test = on_device(open_data(data, normalize), where)
     print(f"{train.m} samples, {torch.get_num_threads()} threads, median of {epochs} epochs\n")
     print("| what | wall, s | processor, s | target | met |")
@@ -51,8 +51,8 @@ def main(data: str, epochs: int, normalize: tuple[float, float]) -> int:
         recipe = Recipe(epochs=epochs, optimizer=optimizer, lr=rate)
         torch.manual_seed(0)
         template = networks.build(Plan(data, "magnitude", arch="lenet300", density=(0.5,)), train.shape, 10)
-        sight = Sight(train.x[:1], train.y[:1], recipe.loss, torch.Generator())
-        kept = prune(template, "magnitude", 0.5, "global", sight)
+        inputs = PrunerInputs(train.x[:1], train.y[:1], recipe.loss, torch.Generator())
+        kept = prune(template, "magnitude", 0.5, "global", inputs)
         trainer = Trainer(networks.start(template, template.state_dict(), kept, False), kept, recipe, where)
         times = []
         for number in range(epochs + 1):

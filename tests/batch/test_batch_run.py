@@ -14,7 +14,7 @@ import pytest
 
 import boundcalc
 from boundcalc.batch import claims, runner
-from boundcalc.batch.claims import Claims, Failure, Standing
+from boundcalc.batch.claims import Claims, ClaimStatus, Failure
 from boundcalc.batch.keys import key_of, settings_of
 from boundcalc.batch.store import opened
 from boundcalc.errors import CheckpointError, DataError, UsageError
@@ -213,25 +213,25 @@ def claimed(store, folder):
 
 def test_a_claim_is_held_until_its_run_is_silent(claimed, monkeypatch):
     one, other, key = claimed
-    standing, row = one.claim(key)
-    assert standing is Standing.MINE
-    assert one.claim(key) == (Standing.SHARED, row)
-    assert other.claim(key) == (Standing.BUSY, row)
+    status, row = one.claim(key)
+    assert status is ClaimStatus.MINE
+    assert one.claim(key) == (ClaimStatus.SHARED, row)
+    assert other.claim(key) == (ClaimStatus.BUSY, row)
     later = time.time() + claims.SILENT_SECONDS + 1
     monkeypatch.setattr(claims.time, "time", lambda: later)
-    assert other.claim(key) == (Standing.MINE, row)
+    assert other.claim(key) == (ClaimStatus.MINE, row)
     assert not one.fail(row, Failure("too late", refused=False))
     assert other.fail(row, Failure("in time", refused=False))
-    assert one.claim(key) == (Standing.MINE, row), "worth another try, by another run"
+    assert one.claim(key) == (ClaimStatus.MINE, row), "worth another try, by another run"
     assert one.fail(row, Failure("refused", refused=True))
-    assert other.claim(key) == (Standing.FAILED, row)
+    assert other.claim(key) == (ClaimStatus.FAILED, row)
 
 
 def test_a_claim_of_a_process_that_is_gone_is_free_at_once(claimed):
     one, other, key = claimed
     _, row = one.claim(key)
     other.connection.execute("UPDATE runs SET pid = 4194305 WHERE id = ?", (one.run,))
-    assert other.claim(key) == (Standing.MINE, row)
+    assert other.claim(key) == (ClaimStatus.MINE, row)
 
 
 def test_a_run_that_was_overtaken_waits_for_what_the_other_makes_of_it(folder, store, inline, monkeypatch):
@@ -264,7 +264,7 @@ def test_closing_gives_back_what_is_not_finished(claimed, store):
     one.connection.execute("UPDATE checkpoints SET run = ?", (third.run,))
     third.close()
     assert rows(store) == []
-    assert other.claim(key)[0] is Standing.MINE
+    assert other.claim(key)[0] is ClaimStatus.MINE
 
 
 def test_a_store_that_fails_on_the_way_ends_the_batch_in_one_line(folder, store, inline, monkeypatch):

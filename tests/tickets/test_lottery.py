@@ -14,13 +14,13 @@ from boundcalc.checkpoint.open_lth import ticket_at
 from boundcalc.empirical.datasets import open_data
 from boundcalc.errors import BoundcalcError, CheckpointError, DataError, UsageError
 from boundcalc.tickets import curve, lottery, networks, paths, storage
-from boundcalc.tickets.place import Place
+from boundcalc.tickets.hardware import Hardware
 from boundcalc.tickets.plan import Plan
 from boundcalc.tickets.recipe import Recipe
 from boundcalc.tickets.samples import on_device
 from boundcalc.tickets.training import measure
 
-CPU = Place(torch.device("cpu"))
+CPU = Hardware(torch.device("cpu"))
 MODEL = """
 from torch import nn
 def make():
@@ -52,8 +52,8 @@ def plan(**options):
     return Plan("arrays", **options)
 
 
-def bench(plan, data, home, seed=0, **more):
-    return lottery.Bench(plan, seed, home, *data, CPU, **more)
+def context(plan, data, home, seed=0, **more):
+    return lottery.RunContext(plan, seed, home, *data, CPU, **more)
 
 
 def files(home):
@@ -75,7 +75,7 @@ def same(one, other):
 
 def test_imp_removes_the_smallest_and_rewinds(data, tmp_path):
     made = plan(levels=3, rewind=1, prune_fraction=0.3)
-    lottery.run(bench(made, data, tmp_path / "r"))
+    lottery.run(context(made, data, tmp_path / "r"))
     tickets = [read(tmp_path / "r" / f"level_{level}") for level in range(4)]
     rewound = torch.load(paths.main(tmp_path / "r", 0) / "model_ep1_it0.pth", weights_only=True)
     for before, after in zip(tickets[:-1], tickets[1:], strict=True):
@@ -95,14 +95,14 @@ def test_imp_removes_the_smallest_and_rewinds(data, tmp_path):
 
 
 def test_imp_layerwise_prunes_each_layer_alike(data, tmp_path):
-    lottery.run(bench(plan(levels=1, scope="layerwise", prune_fraction=0.5), data, tmp_path))
+    lottery.run(context(plan(levels=1, scope="layerwise", prune_fraction=0.5), data, tmp_path))
     for mask in read(tmp_path / "level_1").masks.values():
         assert int(mask.sum()) == max(1, round(0.5 * mask.numel()))
 
 
 @pytest.mark.parametrize("pruner", ["random", "magnitude", "snip", "grasp", "synflow"])
 def test_tickets_of_pruners_at_initialisation(data, tmp_path, pruner):
-    tickets = lottery.run(bench(plan(pruner=pruner, density=(0.5, 0.2)), data, tmp_path))
+    tickets = lottery.run(context(plan(pruner=pruner, density=(0.5, 0.2)), data, tmp_path))
     first = torch.load(tmp_path / "level_pretrain/main/model_ep0_it0.pth", weights_only=True)
     template = networks.build(plan(), data[0].shape, 3)
     for level, density in enumerate((0.5, 0.2)):
@@ -129,7 +129,7 @@ def test_tickets_of_pruners_at_initialisation(data, tmp_path, pruner):
 
 
 def test_imp_finds_its_initialisation_and_tells_origin(data, tmp_path):
-    tickets = lottery.run(bench(plan(), data, tmp_path))
+    tickets = lottery.run(context(plan(), data, tmp_path))
     assert [ticket["mask_origin"] for ticket in tickets] == ["independent", "data", "data"]
     assert ticket_at(tmp_path / "level_2").reference == tmp_path / "level_0/main/model_ep0_it0.pth"
     with pytest.raises(CheckpointError, match="level_0/main, level_1/main, level_2/main"):
@@ -143,7 +143,7 @@ def test_blind_masks_do_not_move_with_the_data(data, tmp_path):
         found = []
         for name, samples in (("a", data), ("b", other)):
             home = tmp_path / pruner / name
-            lottery.run(bench(plan(pruner=pruner, density=(0.4,)), samples, home))
+            lottery.run(context(plan(pruner=pruner, density=(0.4,)), samples, home))
             found.append(read(home).masks)
         assert all(torch.equal(found[0][key], found[1][key]) for key in found[0])
 
@@ -154,7 +154,7 @@ def test_weights_of_the_users_code_may_have_seen_the_data(model):
 
 
 def test_the_curve_has_every_epoch(data, tmp_path):
-    lottery.run(bench(plan(), data, tmp_path))
+    lottery.run(context(plan(), data, tmp_path))
     found = curve.read((paths.main(tmp_path, 1) / "logger").read_text())
     steps = -(-70 // 16)
     for name, iterations in {
@@ -185,7 +185,7 @@ def test_interrupted_after_any_epoch_and_resumed(data, tmp_path, model, variant)
     """Dropout and BatchNorm in the network: the state must hold random numbers and statistics."""
     made = plan(arch=None, model=model, **VARIANTS[variant])
     told = []
-    lottery.run(bench(made, data, tmp_path / "whole", progress=lambda *now: told.append(now)))
+    lottery.run(context(made, data, tmp_path / "whole", progress=lambda *now: told.append(now)))
     for stop in range(len(told)):
         home = tmp_path / f"stopped_{stop}"
         calls = iter(range(len(told)))
@@ -195,26 +195,26 @@ def test_interrupted_after_any_epoch_and_resumed(data, tmp_path, model, variant)
                 raise KeyboardInterrupt
 
         with pytest.raises(KeyboardInterrupt):
-            lottery.run(bench(made, data, home, progress=interrupt))
+            lottery.run(context(made, data, home, progress=interrupt))
         with pytest.raises(UsageError, match="add --resume"):
-            lottery.run(bench(made, data, home))
+            lottery.run(context(made, data, home))
         rest = []
-        lottery.run(bench(made, data, home, progress=lambda *now, rest=rest: rest.append(now)), resume=True)
+        lottery.run(context(made, data, home, progress=lambda *now, rest=rest: rest.append(now)), resume=True)
         assert rest == told[stop + 1 :]
         same(tmp_path / "whole", home)
 
 
 def test_a_finished_run_is_only_read(data, tmp_path):
-    first = lottery.run(bench(plan(), data, tmp_path))
+    first = lottery.run(context(plan(), data, tmp_path))
     before = {name: path.stat().st_mtime_ns for name, path in files(tmp_path).items()}
-    assert lottery.run(bench(plan(), data, tmp_path)) == first
-    assert lottery.run(bench(plan(), data, tmp_path), resume=True) == first
+    assert lottery.run(context(plan(), data, tmp_path)) == first
+    assert lottery.run(context(plan(), data, tmp_path), resume=True) == first
     assert before == {name: path.stat().st_mtime_ns for name, path in files(tmp_path).items()}
 
 
 def test_seeds_differ_and_repeat(data, tmp_path):
     for home, seed in (("a", 1), ("b", 1), ("c", 2)):
-        lottery.run(bench(plan(levels=0), data, tmp_path / home, seed))
+        lottery.run(context(plan(levels=0), data, tmp_path / home, seed))
     weights = [read(tmp_path / home).tensors["fc.weight"] for home in "abc"]
     assert torch.equal(weights[0], weights[1])
     assert not torch.equal(weights[0], weights[2])
@@ -223,13 +223,13 @@ def test_seeds_differ_and_repeat(data, tmp_path):
 def test_global_random_numbers_are_left_alone(data, tmp_path):
     torch.manual_seed(7)
     before = torch.get_rng_state()
-    lottery.run(bench(plan(levels=0), data, tmp_path))
+    lottery.run(context(plan(levels=0), data, tmp_path))
     assert torch.equal(before, torch.get_rng_state())
 
 
 def test_diverging_training_is_told(data, tmp_path):
     with pytest.raises(BoundcalcError, match="diverged in epoch 1 of level 0; lower --lr"):
-        lottery.run(bench(plan(recipe={"lr": 1e30, "loss": "mse"}), data, tmp_path))
+        lottery.run(context(plan(recipe={"lr": 1e30, "loss": "mse"}), data, tmp_path))
 
 
 def test_a_folder_belongs_to_one_run(tmp_path):
@@ -264,7 +264,7 @@ def test_changed_model_file_is_another_run(tmp_path, model):
 def test_damaged_state_is_told(data, tmp_path):
     tmp_path.joinpath("state.pth").write_bytes(b"no")
     with pytest.raises(CheckpointError, match="state.pth: is no state"):
-        lottery.run(bench(plan(), data, tmp_path), resume=True)
+        lottery.run(context(plan(), data, tmp_path), resume=True)
 
 
 def test_networks_that_do_not_fit_the_data(data, tmp_path, model):
@@ -274,11 +274,11 @@ def test_networks_that_do_not_fit_the_data(data, tmp_path, model):
         (plan(arch=None, model=model.replace("make", "nn.ReLU")), "no linear or convolution layer"),
     ):
         with pytest.raises((DataError, CheckpointError), match=message):
-            lottery.run(bench(made, data, tmp_path / "none"))
+            lottery.run(context(made, data, tmp_path / "none"))
     assert not (tmp_path / "none").exists()
     many = tuple(type(split)(split.x, split.y + 9) for split in data)
     with pytest.raises(DataError, match="has 3 outputs, the data has labels up to 11"):
-        lottery.run(bench(plan(arch=None, model=model), many, tmp_path / "none"))
+        lottery.run(context(plan(arch=None, model=model), many, tmp_path / "none"))
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from boundcalc.errors import CheckpointError
 from boundcalc.tickets import masks as masking
 from boundcalc.tickets import pruners
 from boundcalc.tickets.architectures import ResNet, conv
-from boundcalc.tickets.pruners import Sight
+from boundcalc.tickets.pruners import PrunerInputs
 
 
 class Small(nn.Module):
@@ -36,19 +36,19 @@ def network():
 
 
 @pytest.fixture
-def sight():
+def inputs():
     generator = torch.Generator().manual_seed(2)
     x = torch.randn(12, 1, 3, 3, generator=generator, dtype=torch.float64)
-    return Sight(x, torch.arange(12) % 3, "cross-entropy", generator)
+    return PrunerInputs(x, torch.arange(12) % 3, "cross-entropy", generator)
 
 
-def naive_loss(network, sight, temperature=1.0):
-    logits = network(sight.x) / temperature
-    rows = [-(row[label] - row.exp().sum().log()) for row, label in zip(logits, sight.y, strict=True)]
+def naive_loss(network, inputs, temperature=1.0):
+    logits = network(inputs.x) / temperature
+    rows = [-(row[label] - row.exp().sum().log()) for row, label in zip(logits, inputs.y, strict=True)]
     return sum(rows) / len(rows)
 
 
-def hessian_twin(network, sight, temperature):
+def hessian_twin(network, inputs, temperature):
     """-w (H g) by the full Hessian of the loss in all prunable weights."""
     parameters = masking.weights(network)
     flat = torch.cat([weight.detach().flatten() for weight in parameters.values()])
@@ -57,8 +57,8 @@ def hessian_twin(network, sight, temperature):
     def loss(vector):
         pieces = vector.split([shape.numel() for shape in shapes.values()])
         values = {key: piece.reshape(shapes[key]) for key, piece in zip(shapes, pieces, strict=True)}
-        logits = torch.func.functional_call(network, values, (sight.x,)) / temperature
-        return nn.functional.nll_loss(logits.log_softmax(1), sight.y)
+        logits = torch.func.functional_call(network, values, (inputs.x,)) / temperature
+        return nn.functional.nll_loss(logits.log_softmax(1), inputs.y)
 
     gradient = torch.func.grad(loss)(flat)
     return -flat * (torch.autograd.functional.hessian(loss, flat) @ gradient)
@@ -68,9 +68,9 @@ def joined(scores):
     return torch.cat([score.flatten() for score in scores.values()])
 
 
-def test_snip_is_what_the_loss_loses_to_first_order(network, sight):
+def test_snip_is_what_the_loss_loses_to_first_order(network, inputs):
     """|dL/dc| at c = 1 for every connection's switch c: by central differences."""
-    scores = pruners.registry["snip"].score(network, sight)
+    scores = pruners.registry["snip"].score(network, inputs)
     for key, weight in masking.weights(network).items():
         for place in range(0, weight.numel(), 3):
             losses = []
@@ -78,21 +78,21 @@ def test_snip_is_what_the_loss_loses_to_first_order(network, sight):
                 changed = copy.deepcopy(network)
                 with torch.no_grad():
                     masking.weights(changed)[key].view(-1)[place] *= switch
-                    losses.append(naive_loss(changed, sight))
+                    losses.append(naive_loss(changed, inputs))
             slope = abs(float(losses[0] - losses[1]) / 2e-5)
             assert float(scores[key].flatten()[place]) == pytest.approx(slope, rel=1e-5, abs=1e-9)
 
 
-def test_grasp_is_minus_the_papers_score_by_the_full_hessian(network, sight):
-    expected = hessian_twin(network, sight, temperature=200.0)
+def test_grasp_is_minus_the_papers_score_by_the_full_hessian(network, inputs):
+    expected = hessian_twin(network, inputs, temperature=200.0)
     assert torch.allclose(
-        -joined(pruners.registry["grasp"].score(network, sight)), expected, rtol=1e-8, atol=1e-18
+        -joined(pruners.registry["grasp"].score(network, inputs)), expected, rtol=1e-8, atol=1e-18
     )
 
 
-def test_grasp_removes_where_the_papers_score_is_highest(network, sight):
-    paper = hessian_twin(network, sight, temperature=200.0)
-    found = pruners.prune(network, "grasp", 0.5, "global", sight)
+def test_grasp_removes_where_the_papers_score_is_highest(network, inputs):
+    paper = hessian_twin(network, inputs, temperature=200.0)
+    found = pruners.prune(network, "grasp", 0.5, "global", inputs)
     kept = joined(found)
     assert paper[kept].max() <= paper[~kept].min()
 
@@ -117,25 +117,27 @@ def test_synflow_sums_the_products_over_all_paths():
                     s1[b, a] += path
                     s2[c, b] += path
                     s3[d, c] += path
-    sight = Sight(torch.randn(5, 3), torch.zeros(5, dtype=torch.long), "cross-entropy", torch.Generator())
+    inputs = PrunerInputs(
+        torch.randn(5, 3), torch.zeros(5, dtype=torch.long), "cross-entropy", torch.Generator()
+    )
     for found, expected in zip(
-        pruners.registry["synflow"].score(network, sight).values(), (s1, s2, s3), strict=True
+        pruners.registry["synflow"].score(network, inputs).values(), (s1, s2, s3), strict=True
     ):
         assert torch.allclose(found, expected, rtol=1e-12)
 
 
-def test_synflow_is_conserved_and_blind(network, sight):
+def test_synflow_is_conserved_and_blind(network, inputs):
     """Flow into a hidden unit equals flow out of it without biases (Tanaka et al. 2020, Theorem 1)."""
     torch.manual_seed(4)
     network = conv(4, 3, size=6, bias=False)
     x = torch.randn(4, 1, 6, 6)
-    sight = Sight(x, torch.tensor([0, 1, 2, 0]), "cross-entropy", torch.Generator())
-    scores = list(pruners.registry["synflow"].score(network, sight).values())
+    inputs = PrunerInputs(x, torch.tensor([0, 1, 2, 0]), "cross-entropy", torch.Generator())
+    scores = list(pruners.registry["synflow"].score(network, inputs).values())
     totals = torch.stack([score.sum() for score in scores])
     assert torch.allclose(totals, totals[:1].expand_as(totals), rtol=1e-10)
     for before, after in zip(scores[:2], scores[1:3], strict=True):
         assert torch.allclose(before.sum((1, 2, 3)), after.sum((0, 2, 3)), rtol=1e-10)
-    other = Sight(-x, sight.y.flip(0), "mse", torch.Generator())
+    other = PrunerInputs(-x, inputs.y.flip(0), "mse", torch.Generator())
     assert all(
         torch.equal(a, b)
         for a, b in zip(scores, pruners.registry["synflow"].score(network, other).values(), strict=True)
@@ -147,32 +149,32 @@ def test_synflow_in_rounds_never_cuts_the_network():
     torch.manual_seed(0)
     sizes = ((50, 50), (50, 50), (50, 2))
     network = nn.Sequential(*(nn.Linear(*size, bias=False) for size in sizes))
-    sight = Sight(torch.randn(4, 50), torch.tensor([0, 1, 0, 1]), "cross-entropy", torch.Generator())
+    inputs = PrunerInputs(torch.randn(4, 50), torch.tensor([0, 1, 0, 1]), "cross-entropy", torch.Generator())
     density = 12 / 5100
-    kept = pruners.prune(network, "synflow", density, "global", sight)
+    kept = pruners.prune(network, "synflow", density, "global", inputs)
     assert masking.surviving(kept) == 12
     assert all(bool(mask.any()) for mask in kept.values())
     once = masking.keep_best(
-        pruners.registry["synflow"].score(network, sight), masking.ones(network), density, "global"
+        pruners.registry["synflow"].score(network, inputs), masking.ones(network), density, "global"
     )
     assert not all(bool(mask.any()) for mask in once.values())
 
 
-def test_random_looks_at_neither_weights_nor_samples(network, sight):
+def test_random_looks_at_neither_weights_nor_samples(network, inputs):
     def mask(network, x):
-        seen = Sight(x, sight.y, "cross-entropy", torch.Generator().manual_seed(5))
+        seen = PrunerInputs(x, inputs.y, "cross-entropy", torch.Generator().manual_seed(5))
         return joined(pruners.prune(network, "random", 0.3, "global", seen))
 
     other = Small().double()
-    assert torch.equal(mask(network, sight.x), mask(other, -sight.x))
-    assert int(mask(network, sight.x).sum()) == round(0.3 * mask(network, sight.x).numel())
+    assert torch.equal(mask(network, inputs.x), mask(other, -inputs.x))
+    assert int(mask(network, inputs.x).sum()) == round(0.3 * mask(network, inputs.x).numel())
 
 
 @pytest.mark.parametrize("pruner", sorted(pruners.registry))
 @pytest.mark.parametrize("scope", ["global", "layerwise"])
-def test_density_is_met_and_the_network_is_left_alone(network, sight, pruner, scope):
+def test_density_is_met_and_the_network_is_left_alone(network, inputs, pruner, scope):
     before = copy.deepcopy(network.state_dict())
-    found = pruners.prune(network, pruner, 0.25, scope, sight)
+    found = pruners.prune(network, pruner, 0.25, scope, inputs)
     if scope == "global":
         assert masking.surviving(found) == round(0.25 * masking.size(found))
     else:
@@ -186,8 +188,8 @@ def test_batch_norm_statistics_are_left_alone(pruner):
     torch.manual_seed(0)
     network = ResNet((1, 1), 2)
     before = copy.deepcopy(network.state_dict())
-    sight = Sight(torch.randn(4, 3, 8, 8), torch.arange(4), "mse", torch.Generator().manual_seed(0))
-    found = pruners.prune(network, pruner, 0.5, "global", sight)
+    inputs = PrunerInputs(torch.randn(4, 3, 8, 8), torch.arange(4), "mse", torch.Generator().manual_seed(0))
+    found = pruners.prune(network, pruner, 0.5, "global", inputs)
     assert all(torch.equal(before[key], tensor) for key, tensor in network.state_dict().items())
     assert not any("bn" in key or key.endswith("bias") for key in found)
 

@@ -11,12 +11,12 @@ from torch import nn
 from boundcalc.errors import UsageError
 from boundcalc.tickets import masks as masking
 from boundcalc.tickets import networks
-from boundcalc.tickets.place import Place
+from boundcalc.tickets.hardware import Hardware
 from boundcalc.tickets.recipe import Recipe
 from boundcalc.tickets.samples import Samples
 from boundcalc.tickets.training import Trainer, measure
 
-CPU = Place(torch.device("cpu"))
+CPU = Hardware(torch.device("cpu"))
 
 
 def make(seed=0):
@@ -126,7 +126,7 @@ def test_mixed_precision_and_channels_last_change_only_digits():
     y = (x.mean((1, 2, 3)) > 0).long()
     masks = {key: torch.rand(weight.shape) < 0.6 for key, weight in masking.weights(template).items()}
     losses = []
-    for place in (CPU, Place(torch.device("cpu"), torch.bfloat16, channels_last=True)):
+    for place in (CPU, Hardware(torch.device("cpu"), torch.bfloat16, channels_last=True)):
         module = place.network(networks.start(template, template.state_dict(), masks, False))
         trainer = Trainer(module, masks, Recipe(lr=0.05, batch_size=20), place)
         seen = Samples(place.samples(x), y)

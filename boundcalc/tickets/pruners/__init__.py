@@ -11,7 +11,7 @@ import copy
 from typing import TYPE_CHECKING
 
 from boundcalc.registry import Registry
-from boundcalc.tickets.pruner import Pruner, Sight
+from boundcalc.tickets.pruner import Pruner, PrunerInputs
 
 if TYPE_CHECKING:
     from torch import nn
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 registry: Registry[Pruner] = Registry(Pruner, __name__, "boundcalc.pruners", lambda one: (one.rank, one.name))
 
-__all__ = ["Pruner", "Sight", "prune", "registry"]
+__all__ = ["Pruner", "PrunerInputs", "prune", "registry"]
 
 
-def prune(module: nn.Module, pruner: str, density: float, scope: str, sight: Sight) -> Masks:
+def prune(module: nn.Module, pruner: str, density: float, scope: str, inputs: PrunerInputs) -> Masks:
     """Prune a network before training.
 
     In r rounds, round i keeps the share density^(i/r), with scores of what the round before has left.
@@ -33,7 +33,7 @@ def prune(module: nn.Module, pruner: str, density: float, scope: str, sight: Sig
         pruner: a name of the registry.
         density: share of the weights kept.
         scope: `"global"` or `"layerwise"`.
-        sight: what the pruner may look at.
+        inputs: what the pruner may look at.
 
     Returns:
         The masks; all of ones where density is 1.
@@ -44,6 +44,6 @@ def prune(module: nn.Module, pruner: str, density: float, scope: str, sight: Sig
     rounds = own.rounds if density < 1 else 0
     pruned = copy.deepcopy(module)
     for number in range(1, rounds + 1):
-        masks = keep_best(own.score(pruned, sight), masks, density ** (number / rounds), scope)
+        masks = keep_best(own.score(pruned, inputs), masks, density ** (number / rounds), scope)
         apply(pruned, masks)
     return masks

@@ -10,13 +10,13 @@ from boundcalc.tickets.pruner import Pruner
 if TYPE_CHECKING:
     from torch import nn
 
-    from boundcalc.tickets.pruner import Scores, Sight
+    from boundcalc.tickets.pruner import PrunerInputs, Scores
 
 
 TEMPERATURE = 200.0
 
 
-def score(module: nn.Module, sight: Sight) -> Scores:
+def score(module: nn.Module, inputs: PrunerInputs) -> Scores:
     """Score weights by w (H g), gradient g and Hessian H of the loss: minus the score of Wang et al. 2020.
 
     The paper's score is -w (H g), and the weights where it is highest are removed, so those with the highest w (H g)
@@ -24,7 +24,7 @@ def score(module: nn.Module, sight: Sight) -> Scores:
 
     Args:
         module: the masked network; BatchNorm uses the batch's statistics.
-        sight: the batch and the loss, a mean over it.
+        inputs: the batch and the loss, a mean over it.
     """
     import torch
 
@@ -34,8 +34,8 @@ def score(module: nn.Module, sight: Sight) -> Scores:
     module = copy.deepcopy(module).train()
     parameters = weights(module)
     values = list(parameters.values())
-    temperature = TEMPERATURE if sight.loss == "cross-entropy" else 1.0
-    loss = LOSSES[sight.loss](module(sight.x) / temperature, sight.y)
+    temperature = TEMPERATURE if inputs.loss == "cross-entropy" else 1.0
+    loss = LOSSES[inputs.loss](module(inputs.x) / temperature, inputs.y)
     gradients = torch.autograd.grad(loss, values, create_graph=True, materialize_grads=True)
     product = torch.stack([(gradient * gradient.detach()).sum() for gradient in gradients]).sum()
     products = torch.autograd.grad(product, values, materialize_grads=True)

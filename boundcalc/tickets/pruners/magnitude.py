@@ -9,15 +9,15 @@ from boundcalc.tickets.pruner import Pruner
 if TYPE_CHECKING:
     from torch import nn
 
-    from boundcalc.tickets.pruner import Scores, Sight
+    from boundcalc.tickets.pruner import PrunerInputs, Scores
 
 
-def score(module: nn.Module, sight: Sight | None = None) -> Scores:
+def score(module: nn.Module, inputs: PrunerInputs | None = None) -> Scores:
     """Score weights by |w| (Han et al. 2015; Frankle & Carbin 2019).
 
     Args:
         module: the masked network.
-        sight: not looked at.
+        inputs: not looked at.
     """
     from boundcalc.tickets.masks import weights
 

@@ -9,22 +9,22 @@ from boundcalc.tickets.pruner import Pruner
 if TYPE_CHECKING:
     from torch import nn
 
-    from boundcalc.tickets.pruner import Scores, Sight
+    from boundcalc.tickets.pruner import PrunerInputs, Scores
 
 
-def score(module: nn.Module, sight: Sight) -> Scores:
+def score(module: nn.Module, inputs: PrunerInputs) -> Scores:
     """Score weights by independent uniform numbers.
 
     Args:
         module: the masked network.
-        sight: its generator is used.
+        inputs: its generator is used.
     """
     import torch
 
     from boundcalc.tickets.masks import weights
 
     return {
-        key: torch.rand(weight.shape, generator=sight.generator, dtype=torch.float64).to(weight.device)
+        key: torch.rand(weight.shape, generator=inputs.generator, dtype=torch.float64).to(weight.device)
         for key, weight in weights(module).items()
     }
 

@@ -10,15 +10,15 @@ from boundcalc.tickets.pruner import Pruner
 if TYPE_CHECKING:
     from torch import nn
 
-    from boundcalc.tickets.pruner import Scores, Sight
+    from boundcalc.tickets.pruner import PrunerInputs, Scores
 
 
-def score(module: nn.Module, sight: Sight) -> Scores:
+def score(module: nn.Module, inputs: PrunerInputs) -> Scores:
     """Score weights by connection sensitivity |w dL/dw|, without its normalisation (Lee et al. 2019).
 
     Args:
         module: the masked network; BatchNorm uses the batch's statistics.
-        sight: the batch and the loss L, a mean over it.
+        inputs: the batch and the loss L, a mean over it.
     """
     import torch
 
@@ -27,7 +27,7 @@ def score(module: nn.Module, sight: Sight) -> Scores:
 
     module = copy.deepcopy(module).train()
     parameters = weights(module)
-    loss = LOSSES[sight.loss](module(sight.x), sight.y)
+    loss = LOSSES[inputs.loss](module(inputs.x), inputs.y)
     gradients = torch.autograd.grad(loss, list(parameters.values()), materialize_grads=True)
     return {
         key: (weight * gradient).detach().abs()

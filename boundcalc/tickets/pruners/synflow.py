@@ -10,13 +10,13 @@ from boundcalc.tickets.pruner import Pruner
 if TYPE_CHECKING:
     from torch import nn
 
-    from boundcalc.tickets.pruner import Scores, Sight
+    from boundcalc.tickets.pruner import PrunerInputs, Scores
 
 
 ROUNDS = 100
 
 
-def score(module: nn.Module, sight: Sight) -> Scores:
+def score(module: nn.Module, inputs: PrunerInputs) -> Scores:
     """Score weights by synaptic flow |w| dR/d|w| (Tanaka et al. 2020).
 
     R is the sum of the outputs on an input of ones, all parameters and buffers replaced by their absolute values, in
@@ -24,7 +24,7 @@ def score(module: nn.Module, sight: Sight) -> Scores:
 
     Args:
         module: the masked network.
-        sight: only the shape of its samples is used.
+        inputs: only the shape of its samples is used.
     """
     import torch
 
@@ -35,7 +35,7 @@ def score(module: nn.Module, sight: Sight) -> Scores:
         for tensor in module.state_dict().values():
             tensor.abs_()
     parameters = weights(module)
-    ones_in = torch.ones(1, *sight.x.shape[1:], dtype=torch.float64, device=sight.x.device)
+    ones_in = torch.ones(1, *inputs.x.shape[1:], dtype=torch.float64, device=inputs.x.device)
     flow = module(ones_in).sum()
     gradients = torch.autograd.grad(flow, list(parameters.values()), materialize_grads=True)
     return {

@@ -11,7 +11,7 @@ from boundcalc.errors import UsageError
 
 
 @dataclass(frozen=True)
-class Place:
+class Hardware:
     """A device, and how networks and samples lie on it.
 
     Attributes:
@@ -44,7 +44,7 @@ class Place:
         return torch.amp.GradScaler(self.device.type, enabled=self.mixed is torch.float16)
 
 
-def place(device: str) -> Place:
+def hardware(device: str) -> Hardware:
     """Choose where to train: CUDA in mixed precision and channels-last, the CPU in float32.
 
     Args:
@@ -57,6 +57,6 @@ def place(device: str) -> Place:
     if device == "cuda" and not there:
         raise UsageError("--device cuda: no CUDA device is available; use --device cpu")
     if device == "cpu" or not there:
-        return Place(torch.device("cpu"))
+        return Hardware(torch.device("cpu"))
     mixed = torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
-    return Place(torch.device("cuda"), mixed, channels_last=True)
+    return Hardware(torch.device("cuda"), mixed, channels_last=True)

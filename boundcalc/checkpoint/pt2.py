@@ -20,10 +20,10 @@ import torch
 
 from boundcalc.archive import OLD_EXPORT, open_zip
 from boundcalc.budget import Budget
+from boundcalc.checkpoint.container import is_pt2
 from boundcalc.checkpoint.pickled import load as load_pickled
 from boundcalc.checkpoint.program import Program
 from boundcalc.checkpoint.pt2_graph import SCALAR_TYPES, Graph, MalformedError, parse
-from boundcalc.checkpoint.sniff import is_pt2
 from boundcalc.errors import CheckpointError
 from boundcalc.files import open_file
 

@@ -21,6 +21,7 @@ from boundcalc.checkpoint import (
     shards,
     validate,
 )
+from boundcalc.checkpoint.container import Container, container
 from boundcalc.checkpoint.conventions import bitmask, decode, lightning, nested, plain, quantised, wrappers
 from boundcalc.checkpoint.conventions.state import State, listing
 from boundcalc.checkpoint.masks import apply as masks_applied
@@ -29,7 +30,6 @@ from boundcalc.checkpoint.masks.given import Given, is_masks_alone
 from boundcalc.checkpoint.masks.resolver import resolve
 from boundcalc.checkpoint.program import Program
 from boundcalc.checkpoint.shared import groups
-from boundcalc.checkpoint.sniff import Container, container
 from boundcalc.checkpoint.types import Checkpoint
 from boundcalc.errors import CheckpointError, only_own_errors
 from boundcalc.files import Refuse, check_unchanged, is_folder, look, open_file, stamps

@@ -7,9 +7,9 @@ from typing import BinaryIO
 from zipfile import ZipFile, is_zipfile
 
 from boundcalc.checkpoint import special_tensors
+from boundcalc.checkpoint.container import RESAVE
 from boundcalc.checkpoint.masks.advice import keep_masks
 from boundcalc.checkpoint.pickle_scan import LEGACY_MAGIC, PickleContent, scan
-from boundcalc.checkpoint.sniff import RESAVE
 from boundcalc.checkpoint.stand_ins import STAND_INS
 
 AS_IT_IS = 'torch.save(pickle.load(open(FILE, "rb")), "model.pt")'

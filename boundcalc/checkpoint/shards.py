@@ -9,7 +9,7 @@ import torch
 
 from boundcalc.budget import Budget
 from boundcalc.checkpoint import pickled, safetensors_file
-from boundcalc.checkpoint.sniff import Container, container
+from boundcalc.checkpoint.container import Container, container
 from boundcalc.errors import CheckpointError
 from boundcalc.files import check_inside, open_file, read_json
 

@@ -54,9 +54,9 @@ def container(path: Path) -> Container:
     for offset, magic, what in _REFUSED_MAGIC:
         if head[offset:].startswith(magic):
             raise CheckpointError(path, what)
-    for test, judge in _JUDGES:
+    for test, container_of in _KINDS:
         if test(head):
-            return judge(path, head, size)
+            return container_of(path, head, size)
     _refuse_bare_pickle(path, size)
     said = foreign.tensorflow_index(_tail(path, size)) or "not a checkpoint: its bytes are of no known format"
     raise CheckpointError(path, said)
@@ -94,7 +94,7 @@ def _tail(path: Path, size: int) -> bytes:
         return file.read(_HEAD)
 
 
-def _judge_zip(path: Path, head: bytes, size: int) -> Container:
+def _container_of_zip(path: Path, head: bytes, size: int) -> Container:
     with open_file(path) as file, open_zip(file, path) as archive:
         names = archive.namelist()
     if is_pt2(names):
@@ -140,7 +140,7 @@ def _npz(arrays: set[str]) -> str:
     return f"{what}; save weights under PyTorch's names with {_FROM_NUMPY}"
 
 
-def _judge_pickle(path: Path, head: bytes, size: int) -> Container:
+def _container_of_pickle(path: Path, head: bytes, size: int) -> Container:
     from tarfile import is_tarfile
 
     with open_file(path) as file:
@@ -150,7 +150,7 @@ def _judge_pickle(path: Path, head: bytes, size: int) -> Container:
     return Container.TORCH_LEGACY
 
 
-def _judge_safetensors(path: Path, head: bytes, size: int) -> Container:
+def _container_of_safetensors(path: Path, head: bytes, size: int) -> Container:
     length = int.from_bytes(head[:8], "little")
     if length > size - 8:
         raise CheckpointError(
@@ -159,7 +159,7 @@ def _judge_safetensors(path: Path, head: bytes, size: int) -> Container:
     return Container.SAFETENSORS
 
 
-def _judge_text(path: Path, head: bytes, size: int) -> Container:
+def _container_of_text(path: Path, head: bytes, size: int) -> Container:
     text = head.decode("utf-8", "ignore").lstrip()
     if text.startswith("version https://git-lfs"):
         raise CheckpointError(path, "a Git LFS pointer, not the file itself; run `git lfs pull`")
@@ -190,7 +190,7 @@ def _is_text(head: bytes) -> bool:
     return all(letter.isprintable() or letter.isspace() for letter in text)
 
 
-def _judge_foreign(path: Path, head: bytes, size: int) -> Container:
+def _container_of_foreign(path: Path, head: bytes, size: int) -> Container:
     said = foreign.message_pack(head) or foreign.protocol_buffer(path, head)
     if said:
         raise CheckpointError(path, said)
@@ -201,14 +201,14 @@ def _is_foreign(head: bytes) -> bool:
     return foreign.message_pack(head) is not None or foreign.is_protocol_buffer(head)
 
 
-_Judge = Callable[[Path, bytes, int], Container]
-_JUDGES: tuple[tuple[Callable[[bytes], bool], _Judge], ...] = (
-    (lambda head: head[:4] in {b"PK\x03\x04", b"PK\x05\x06"}, _judge_zip),
+_Decide = Callable[[Path, bytes, int], Container]
+_KINDS: tuple[tuple[Callable[[bytes], bool], _Decide], ...] = (
+    (lambda head: head[:4] in {b"PK\x03\x04", b"PK\x05\x06"}, _container_of_zip),
     (
         lambda head: head[:1] == b"\x80" and len(head) > 1 and head[1] <= 5 and head[8:9] != b"{",
-        _judge_pickle,
+        _container_of_pickle,
     ),
-    (lambda head: head[8:9] == b"{", _judge_safetensors),
-    (_is_foreign, _judge_foreign),
-    (_is_text, _judge_text),
+    (lambda head: head[8:9] == b"{", _container_of_safetensors),
+    (_is_foreign, _container_of_foreign),
+    (_is_text, _container_of_text),
 )

@@ -92,7 +92,7 @@ def compare(
 def compare_reports(
     paths: Sequence[str | Path], reports: Sequence[Tree], options: Options, against: str = "first"
 ) -> Comparison:
-    """Put networks side by side that have been analysed already.
+    """Put networks side by side that have been analyzed already.
 
     Args:
         paths: of the checkpoints.
@@ -133,11 +133,11 @@ def _check_report(path: str | Path, report: Tree) -> None:
         statuses([report])
     except KeyError as missing:
         raise UsageError(
-            f"{path}: its report lacks {missing}; analyse it again with this version"
+            f"{path}: its report lacks {missing}; analyze it again with this version"
         ) from missing
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as problem:
         raise UsageError(
-            f"{path}: its report is of another shape; analyse it again with this version"
+            f"{path}: its report is of another shape; analyze it again with this version"
         ) from problem
 
 

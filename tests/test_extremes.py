@@ -43,7 +43,7 @@ def numbers(node, path=""):
 
 
 def answered(state, **options):
-    """Analyse; a refusal must be one of boundcalc's own lines. Returns the report, or None for a refusal."""
+    """Analyze; a refusal must be one of boundcalc's own lines. Returns the report, or None for a refusal."""
     try:
         report = boundcalc.analyze(state, passes=0, **options)
     except BoundcalcError as refusal:

@@ -146,7 +146,7 @@ COMMANDS = {
     "compare two": (["compare", "ticket.pt", "sparser.pt", "--only", "samples"], 0, ["sparser.pt"], ""),
     "many at once": (
         ["batch", "ticket.pt", "sparser.pt", "--store", "s.sqlite", "--only", "samples", "--workers", "1"],
-        0, ["density"], "analysed",
+        0, ["density"], "analyzed",
     ),
 }  # fmt: skip
 

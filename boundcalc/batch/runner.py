@@ -1,4 +1,4 @@
-"""The batch: what is new among checkpoints is analysed and filed, as results come."""
+"""The batch: what is new among checkpoints is analyzed and filed, as results come."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Summary:
     Attributes:
         ids: rows of the checkpoints that were asked for, each once, in the order in which they were found.
         paths: how many paths there were.
-        done: checkpoints that this run analysed.
+        done: checkpoints that this run analyzed.
         known: those that were there already, from before or by another run at the same time.
         failed: paths without a result, now or before.
         copies: paths whose content another path of the run has, too, with a result.
@@ -58,7 +58,7 @@ def run(
     scheduler: str | None = None,
     watch: Watch | None = None,
 ) -> Summary:
-    """Analyse what is new among checkpoints, and file it in a store.
+    """Analyze what is new among checkpoints, and file it in a store.
 
     A script that calls this does so below ``if __name__ == "__main__":``, since workers import it.
 

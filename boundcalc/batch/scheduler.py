@@ -216,7 +216,7 @@ class Cluster:
         for name in ("client", "utils"):
             logging.getLogger(f"distributed.{name}").setLevel(logging.CRITICAL + 1)
         return UsageError(
-            f"--scheduler {self._address}: the scheduler is gone; what was analysed is in the store"
+            f"--scheduler {self._address}: the scheduler is gone; what was analyzed is in the store"
         )
 
 

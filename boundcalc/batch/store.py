@@ -1,4 +1,4 @@
-"""The store: one SQLite file (WAL) of analysed checkpoints, its schema and its reader.
+"""The store: one SQLite file (WAL) of analyzed checkpoints, its schema and its reader.
 
 Tables, ``PRAGMA user_version`` 1:
 
@@ -135,7 +135,7 @@ class Store:
             checkpoint: the row's id.
 
         Returns:
-            The tree of schema ``boundcalc.report/2``; its path is the one at which the checkpoint was analysed. A report of the
+            The tree of schema ``boundcalc.report/2``; its path is the one at which the checkpoint was analyzed. A report of the
             schema before has been brought into that shape (`boundcalc.report.older`).
 
         Raises:

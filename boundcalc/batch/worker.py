@@ -57,7 +57,7 @@ class Task:
 
 
 def work(task: Task) -> Result | Failure:
-    """Analyse a checkpoint, one at a time in a process.
+    """Analyze a checkpoint, one at a time in a process.
 
     Args:
         task: what to do.
@@ -71,14 +71,14 @@ def work(task: Task) -> Result | Failure:
     start = time.perf_counter()
     with _ONE_AT_A_TIME:
         try:
-            return _analysed(task, start)
+            return _analyzed(task, start)
         except KeyboardInterrupt:
             raise
         except BaseException as problem:  # a panic of Rust and the exit of a user's model are no Exception
             return _failure(task, problem, time.perf_counter() - start)
 
 
-def _analysed(task: Task, start: float) -> Result | Failure:
+def _analyzed(task: Task, start: float) -> Result | Failure:
     from boundcalc.analysis import checkpoint_of, run_analysis
     from boundcalc.report.assemble import assemble
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def run(words: list[str]) -> int:
-    """Analyse one checkpoint and print the report.
+    """Analyze one checkpoint and print the report.
 
     Args:
         words: the command line after the program's name.

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def run(words: list[str]) -> int:
-    """Analyse what is new, and print the store's part that was asked for.
+    """Analyze what is new, and print the store's part that was asked for.
 
     Args:
         words: the command line after the command.
@@ -105,7 +105,7 @@ def _tell(store: Store, done: Summary, missing: int) -> None:
             note(f"{short_path(stored(path))}: {row.error or ''}")
     counts = [
         f"{done.paths} paths",
-        f"{done.done} analysed",
+        f"{done.done} analyzed",
         f"{done.known} known",
         f"{done.failed} of {done.paths} failed" if done.failed else "0 failed",
         *([f"{done.copies} copies"] if done.copies else []),

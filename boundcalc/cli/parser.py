@@ -117,7 +117,7 @@ def make_batch() -> Parser:
     parser = Parser(
         prog="boundcalc batch",
         usage="boundcalc batch PATH... --store FILE [OPTION...]",
-        description="Analyses checkpoints, folders and patterns of any size into one SQLite file. What is in it already is\n"
+        description="Analyzes checkpoints, folders and patterns of any size into one SQLite file. What is in it already is\n"
         "not computed again: a second run, after an interruption or with new files, does only what is new.\n"
         "Without PATH the store is printed as it is.",
         epilog=BATCH_EPILOG,

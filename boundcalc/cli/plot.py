@@ -145,7 +145,7 @@ def _is_store(source: Path) -> bool:
 def _nothing(picture: Picture, tickets: Sequence[Ticket]) -> str:
     """Say why there is nothing to draw: what a part said, or that it is missing."""
     if not tickets:
-        return f"--what {picture.name}: nothing to draw, no ticket was analysed"
+        return f"--what {picture.name}: nothing to draw, no ticket was analyzed"
     if not picture.parts:
         return f"--what {picture.name}: nothing to draw, no ticket has what it shows"
     part = picture.parts[0]

@@ -38,7 +38,7 @@ examples:
                   --out runs/c
   boundcalc train --data mnist:DIR --arch lenet5 --pruner random --density 0.1 --certify pick
                   --pick-augmentation digits --out runs/p
-  boundcalc runs/imp/replicate_0/level_12 --data sample      analyse a ticket
+  boundcalc runs/imp/replicate_0/level_12 --data sample      analyze a ticket
 
 After an interruption the same command with --resume goes on from the last epoch. A ticket lies in
 DIR/replicate_SEED/level_N/main, in the layout of open_lth; ticket.json there tells the errors, the

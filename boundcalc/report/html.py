@@ -97,7 +97,7 @@ def store_page(
         reports: trees of schema ``boundcalc.report/2``, one a ticket.
         heading: title of the page.
         sections: what else is known of the tickets together, such as rank correlations.
-        failed: path and reason of what could not be analysed.
+        failed: path and reason of what could not be analyzed.
 
     Returns:
         The page.

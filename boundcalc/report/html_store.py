@@ -36,7 +36,7 @@ def blocks(reports: Sequence[Tree], failed: Sequence[tuple[str, str]], ref: Refe
 
     Args:
         reports: trees of schema ``boundcalc.report/2``.
-        failed: path and reason of what could not be analysed.
+        failed: path and reason of what could not be analyzed.
         ref: gives ids to origins.
 
     Returns:
@@ -54,13 +54,13 @@ def blocks(reports: Sequence[Tree], failed: Sequence[tuple[str, str]], ref: Refe
     ]
     if failed:
         facts = tuple((path, Cell(reason.removeprefix(f"{path}: "))) for path, reason in failed)
-        parts.append(Block("failed", "Not analysed", facts=facts))
+        parts.append(Block("failed", "Not analyzed", facts=facts))
     return tuple(part for part in parts if part.tables or part.figures or part.facts)
 
 
 def _facts(tickets: Sequence[Ticket], failed: Sequence[tuple[str, str]]) -> tuple[tuple[str, Cell], ...]:
     origin = Origin("exact", "rows of this page")
-    counts = (("tickets", len(tickets)), ("not analysed", len(failed)))
+    counts = (("tickets", len(tickets)), ("not analyzed", len(failed)))
     return tuple((label, Cell(plain(count), origin=origin)) for label, count in counts)
 
 

@@ -14,7 +14,7 @@ from boundcalc.report.subjects import ERROR, EXCESS, is_excess, subject_of
 Tree = dict[str, Any]
 
 SCHEMA = "boundcalc.report/1"
-UNTOLD = "the report was made by boundcalc {}, whose reports have no verdict: analyse the checkpoint again"
+UNTOLD = "the report was made by boundcalc {}, whose reports have no verdict: analyze the checkpoint again"
 UNPAID = "the normalisation {} was fixed before the sample: boundcalc {} paid nothing for it"
 
 

@@ -68,7 +68,7 @@ def throughput(count: int) -> Iterator[tuple[str, float, str, bool]]:
             store = Path(place) / f"{workers}.sqlite"
             seconds[workers], done = timed(lambda: run([folder], store, OPTIONS, workers))  # noqa: B023
             if done.done != count:
-                raise RuntimeError(f"{done.done} of {count} tickets analysed")
+                raise RuntimeError(f"{done.done} of {count} tickets analyzed")
             with opened(store) as found:
                 work[workers] = sum(row.seconds or 0.0 for row in found.rows()) / count
         os.sched_setaffinity(0, cores)

@@ -90,7 +90,7 @@ def claim(claims: Claims, keys: list[Key]) -> None:
     """Claim every checkpoint, and give each up as refused."""
     for key in keys:
         _, row = claims.claim(key)
-        claims.fail(row, Failure(f"{key.path}: not analysed here", refused=True))
+        claims.fail(row, Failure(f"{key.path}: not analyzed here", refused=True))
 
 
 def main(count: int) -> int:

@@ -89,7 +89,7 @@ def folder(tmp_path):
 
 
 @pytest.fixture
-def analyse(tmp_path):
+def analyze(tmp_path):
     """Runs a batch on one store, for the part samples unless told otherwise."""
 
     def run(*paths, store=tmp_path / "store.sqlite", **options):

@@ -34,7 +34,7 @@ def make():
         time.sleep(0.05)
     return nn.Sequential(nn.Linear(12, 6), nn.ReLU(), nn.Linear(6, 3))
 """
-"""The first few tickets are analysed at once, the others when a file is there: however busy the machine is, some are left."""
+"""The first few tickets are analyzed at once, the others when a file is there: however busy the machine is, some are left."""
 
 ENDING_WITH_ITS_PARENT = """
 import os, runpy, sys, threading
@@ -100,7 +100,7 @@ def cluster(tmp_path, until):
 
 
 def test_a_batch_is_complete_though_a_worker_is_killed(
-    command, cluster, slow, tmp_path, count, until, analyse, inline, contents
+    command, cluster, slow, tmp_path, count, until, analyze, inline, contents
 ):
     address, worker = cluster.address(), cluster.workers[1]
     tickets, options = slow
@@ -109,8 +109,8 @@ def test_a_batch_is_complete_though_a_worker_is_killed(
     until(lambda: count(store) >= 3 or started.process.poll() is not None)
     worker.send_signal(signal.SIGKILL)
     status, err = started.wait()
-    assert (status, err) == (0, "boundcalc: 12 paths, 12 analysed, 0 known, 0 failed\n")
-    analyse(tickets, store=calm, model=options[-1])
+    assert (status, err) == (0, "boundcalc: 12 paths, 12 analyzed, 0 known, 0 failed\n")
+    analyze(tickets, store=calm, model=options[-1])
     assert contents(store) == contents(calm)
 
 
@@ -152,7 +152,7 @@ def test_a_scheduler_that_dies_ends_the_batch_and_leaves_what_is_done(
     status, err = started.wait(240)
     assert status == 2, err
     assert (
-        err == f"boundcalc: --scheduler {address}: the scheduler is gone; what was analysed is in the store\n"
+        err == f"boundcalc: --scheduler {address}: the scheduler is gone; what was analyzed is in the store\n"
     )
     assert 2 <= count(store) < 12
     assert (count(store, "claimed"), count(store, "failed")) == (0, 0)
@@ -172,7 +172,7 @@ def test_an_address_without_a_port(address):
 
 @pytest.mark.slow
 def test_dask_workers_that_are_killed_at_random_times(
-    command, cluster, slow, tmp_path, analyse, inline, contents
+    command, cluster, slow, tmp_path, analyze, inline, contents
 ):
     """Ten kills; a new worker takes the place of each that died."""
     tickets, options = slow
@@ -189,5 +189,5 @@ def test_dask_workers_that_are_killed_at_random_times(
         status, err = command(tickets, "--store", store, "--scheduler", cluster.address(), *options).wait()
         assert status == 0, err
         calm.unlink(missing_ok=True)
-        analyse(tickets, store=calm, model=options[-1])
+        analyze(tickets, store=calm, model=options[-1])
         assert contents(store) == contents(calm)

@@ -38,7 +38,7 @@ def test_four_batches_at_once_give_the_table_of_one(crowd, command, tmp_path):
     assert [status for status, _ in ends] == [1] * 4, ends
     assert all(err.endswith("4 of 40 failed\n") for _, err in ends), ends
     status, err = command(crowd, "--store", alone, *OPTIONS).wait()
-    assert (status, err.splitlines()[-1]) == (1, "boundcalc: 40 paths, 36 analysed, 0 known, 4 of 40 failed")
+    assert (status, err.splitlines()[-1]) == (1, "boundcalc: 40 paths, 36 analyzed, 0 known, 4 of 40 failed")
     assert tables(together) == tables(alone)
     for name in ("together.sqlite-wal", "together.sqlite-shm"):
         assert not (tmp_path / name).exists(), "all have left"

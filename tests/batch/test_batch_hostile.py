@@ -44,9 +44,9 @@ def failed(store):
 
 
 def test_every_entry_fails_under_its_own_name_and_the_rest_are_done(
-    analyse, folder, hostility, store, inline
+    analyze, folder, hostility, store, inline
 ):
-    done = analyse(folder)
+    done = analyze(folder)
     with opened(store) as found:
         rows = found.rows()
         placed = {path: row for row in rows for path in found.paths(row.sha256)}
@@ -61,8 +61,8 @@ def test_every_entry_fails_under_its_own_name_and_the_rest_are_done(
     assert {one["state"] for one in json.loads(text)["checkpoints"]} == {"done", "failed"}
 
 
-def test_every_format_shows_every_failure_by_its_escaped_name(analyse, folder, hostility, store, inline):
-    analyse(folder)
+def test_every_format_shows_every_failure_by_its_escaped_name(analyze, folder, hostility, store, inline):
+    analyze(folder)
     with opened(store) as found:
         for format in FORMATS:
             text = render(found, format)
@@ -83,7 +83,7 @@ def test_a_batch_of_processes_ends_with_one_count(command, folder, hostility, st
     assert status == 1
     assert (
         lines[-1]
-        == f"boundcalc: {len(lines) + 2} paths, 3 analysed, 0 known, {len(lines) - 1} of {len(lines) + 2} failed"
+        == f"boundcalc: {len(lines) + 2} paths, 3 analyzed, 0 known, {len(lines) - 1} of {len(lines) + 2} failed"
     )
     assert max(map(len, lines)) <= 520
     assert err.isprintable() or set(err) - {c for c in err if c.isprintable()} == {"\n"}
@@ -92,17 +92,17 @@ def test_a_batch_of_processes_ends_with_one_count(command, folder, hostility, st
 @pytest.mark.parametrize(
     "make", [one for one in hostile.EVERY if one is not hostile.nested_too_deep], ids=lambda one: one.__name__
 )
-def test_one_that_is_named_itself(analyse, ticket, tmp_path, store, inline, make):
-    """A second file is analysed beside it; a pipe would be waited for."""
+def test_one_that_is_named_itself(analyze, ticket, tmp_path, store, inline, make):
+    """A second file is analyzed beside it; a pipe would be waited for."""
     home = tmp_path / "h"
     home.mkdir()
     name = home / os.fsdecode(make(home))
-    done = analyse(name, ticket(tmp_path / "good.pt", 1))
+    done = analyze(name, ticket(tmp_path / "good.pt", 1))
     assert (done.done, done.failed) == (1, 1)
     assert [*failed(store)] == [stored(name)]
 
 
-def test_unknown_errors_of_every_kind_are_a_line_with_the_name(analyse, folder, store, inline, monkeypatch):
+def test_unknown_errors_of_every_kind_are_a_line_with_the_name(analyze, folder, store, inline, monkeypatch):
     kinds = [
         AssertionError("torn\nsecond line"),
         RecursionError("maximum"),
@@ -115,20 +115,20 @@ def test_unknown_errors_of_every_kind_are_a_line_with_the_name(analyse, folder, 
         raise kinds[int(checkpoint.path[-4])]
 
     monkeypatch.setattr("boundcalc.analysis.run_analysis", trip)
-    assert analyse(folder).failed == 3
+    assert analyze(folder).failed == 3
     assert failed(store) == {
         str(folder / "t0.pt"): f"{folder / 't0.pt'}: AssertionError: torn",
         str(folder / "t1.pt"): f"{folder / 't1.pt'}: RecursionError: maximum",
         str(folder / "t2.pt"): f"{folder / 't2.pt'}: not enough memory for it",
     }
     kinds[:3] = kinds[3], kinds[4], AssertionError()
-    analyse(folder)
+    analyze(folder)
     assert failed(store)[str(folder / "t0.pt")].endswith("t0.pt: SystemExit: 3")
     assert failed(store)[str(folder / "t1.pt")].endswith("t1.pt: GeneratorExit")
     assert failed(store)[str(folder / "t2.pt")].endswith("t2.pt: AssertionError")
 
 
-def test_numbers_and_texts_that_sqlite_does_not_hold_fail_alone(analyse, folder, store, inline, monkeypatch):
+def test_numbers_and_texts_that_sqlite_does_not_hold_fail_alone(analyze, folder, store, inline, monkeypatch):
     odd = {"t0.pt": {"format": "\ud800"}, "t1.pt": {"parameters": 10**30}, "t2.pt": {}}
     plain = worker._result
 
@@ -137,17 +137,17 @@ def test_numbers_and_texts_that_sqlite_does_not_hold_fail_alone(analyse, folder,
         return plain(tree, seconds)
 
     monkeypatch.setattr(worker, "_result", made)
-    done = analyse(folder)
+    done = analyze(folder)
     assert (done.done, done.failed) == (2, 1)
     assert "its report cannot be stored: Python int too large" in failed(store)[str(folder / "t1.pt")]
     with opened(store) as found:
         assert next(row.format for row in found.rows() if row.path.endswith("t0.pt")) == "\\ud800"
 
 
-def test_layers_with_surrogates_in_their_names(analyse, tmp_path, store, inline):
+def test_layers_with_surrogates_in_their_names(analyze, tmp_path, store, inline):
     (tmp_path / "n").mkdir()
     torch.save({"a\ud800.weight": torch.ones(3, 4)}, tmp_path / "n" / "net.pt")
-    done = analyse(tmp_path / "n")
+    done = analyze(tmp_path / "n")
     assert done.done + done.failed == 1
     with opened(store) as found:
         for format in FORMATS:
@@ -171,7 +171,7 @@ def test_a_folder_that_cannot_be_listed_is_one_failure(command, folder, ticket, 
 
 
 def test_what_cannot_be_listed_is_found_and_no_failure_any_more_once_it_can(
-    analyse, folder, ticket, store, inline, monkeypatch
+    analyze, folder, ticket, store, inline, monkeypatch
 ):
     closed = folder / "closed"
     ticket(closed / "in.pt", 3)
@@ -191,13 +191,13 @@ def test_what_cannot_be_listed_is_found_and_no_failure_any_more_once_it_can(
         patched.setattr(os, "scandir", scanned)
         patched.setattr(Path, "iterdir", listed)
         assert discover([folder])[-1] == closed
-        assert analyse(folder).failed == 1
+        assert analyze(folder).failed == 1
     assert failed(store) == {str(closed): f"{closed}: cannot be listed: Permission denied"}
-    assert analyse(folder).failed == 0
+    assert analyze(folder).failed == 0
     assert failed(store) == {}
 
 
-def test_a_file_that_vanishes_is_tried_again(analyse, folder, ticket, store, inline, monkeypatch):
+def test_a_file_that_vanishes_is_tried_again(analyze, folder, ticket, store, inline, monkeypatch):
     work = worker.work
 
     def vanishing(task):
@@ -207,17 +207,17 @@ def test_a_file_that_vanishes_is_tried_again(analyse, folder, ticket, store, inl
 
     with monkeypatch.context() as patched:
         patched.setattr(worker, "work", vanishing)
-        done = analyse(folder)
+        done = analyze(folder)
     assert (done.done, done.failed) == (2, 1)
     ((path, told),) = failed(store).items()
     assert path == str(folder / "t1.pt") and told.startswith(f"{path}: no such file or folder")
     ticket(folder / "t1.pt", 1)
-    assert analyse(folder).failed == 0
+    assert analyze(folder).failed == 0
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_a_file_that_changes_while_it_is_read_is_tried_again(
-    analyse, folder, ticket, store, inline, monkeypatch, when
+    analyze, folder, ticket, store, inline, monkeypatch, when
 ):
     from boundcalc import analysis
 
@@ -233,17 +233,17 @@ def test_a_file_that_changes_while_it_is_read_is_tried_again(
 
     with monkeypatch.context() as patched:
         patched.setattr(analysis, "checkpoint_of", changing)
-        done = analyse(folder)
+        done = analyze(folder)
     assert (done.done, done.failed) == (2, 1)
     assert failed(store)[str(folder / "t1.pt")] == (
         f"{folder / 't1.pt'}: changed while it was read; try again when nothing writes it"
     )
-    assert analyse(folder).done == 1
+    assert analyze(folder).done == 1
     assert failed(store) == {}
 
 
 def test_a_file_that_is_half_written_when_it_is_read_says_that_it_changed(
-    analyse, folder, ticket, store, inline, monkeypatch
+    analyze, folder, ticket, store, inline, monkeypatch
 ):
     from boundcalc import analysis
 
@@ -255,14 +255,14 @@ def test_a_file_that_is_half_written_when_it_is_read_says_that_it_changed(
         return read(path, options)
 
     monkeypatch.setattr(analysis, "checkpoint_of", torn)
-    assert analyse(folder).failed == 1
+    assert analyze(folder).failed == 1
     assert "t1.pt: changed while it was read" in failed(store)[str(folder / "t1.pt")]
 
 
-def test_copies_of_what_fails_fail_each_by_its_name(analyse, capsys, folder, store, inline):
+def test_copies_of_what_fails_fail_each_by_its_name(analyze, capsys, folder, store, inline):
     for name in ("a.pt", "b.pt", "c.pt"):
         (folder / name).touch()
-    done = analyse(folder)
+    done = analyze(folder)
     assert (done.paths, done.done, done.failed, done.copies) == (6, 3, 3, 0)
     with opened(store) as found:
         text = render(found, "table")
@@ -280,28 +280,28 @@ def test_words_that_name_nothing_are_told_in_one_line(tmp_path, capsys):
         assert err[:-1].isprintable()
 
 
-def test_names_are_told_apart_and_found_again(folder, analyse, ticket, store, inline):
+def test_names_are_told_apart_and_found_again(folder, analyze, ticket, store, inline):
     """Windows' and emoji names, and two that a careless spelling would confuse."""
     names = [r"C:\models\x41.pt", "🦊👩‍👩‍👧.pt", "مرحبا.pt", "a b.pt", "a  b.pt", "a\xa0b.pt", r"a\xff.pt", os.fsdecode(b"a\xff.pt"),
              "CON.pt", "trailing. .pt", "%s{0}$HOME`id`.pt", "-rf.pt", "'.pt", '".pt', "e\u0301.pt", "\u00e9.pt"]  # fmt: skip
     home = folder / "odd"
     for number, name in enumerate(names):
         ticket(home / name, 100 + number)
-    done = analyse(home)
+    done = analyze(home)
     assert (done.done, done.failed) == (len(names), 0)
     with opened(store) as found:
         paths = [row.path for row in found.rows()]
     assert len(set(paths)) == len(names)
     assert {on_disk(path) for path in paths} == {str(home / name) for name in names}
     shutil.move(home / names[7], home / "moved\n.pt")
-    again = analyse(home)
+    again = analyze(home)
     assert (again.done, again.known) == (0, len(names))
     with opened(store) as found:
         assert stored(home / "moved\n.pt") in {row.path for row in found.rows()}
 
 
-def test_export_tells_of_no_damage(analyse, folder, store, inline):
-    analyse(folder)
+def test_export_tells_of_no_damage(analyze, folder, store, inline):
+    analyze(folder)
     with opened(store) as found:
         assert all(export(found, format).damage == () for format in FORMATS)
 

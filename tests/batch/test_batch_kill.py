@@ -40,12 +40,12 @@ def gone(pids):
     return all(map(ended, pids))
 
 
-def analysed(err):
-    return int(re.search(r"(\d+) analysed", err)[1])
+def analyzed(err):
+    return int(re.search(r"(\d+) analyzed", err)[1])
 
 
 def test_kill_9_at_random_moments_loses_nothing(
-    command, slow, tmp_path, count, contents, until, analyse, inline
+    command, slow, tmp_path, count, contents, until, analyze, inline
 ):
     """Before the first result, then between results; of the whole command, and of its first process alone."""
     tickets, options = slow
@@ -65,14 +65,14 @@ def test_kill_9_at_random_moments_loses_nothing(
     assert before > 0
     status, err = command(tickets, "--store", store, "--workers", 1, *options).wait()
     assert status == 0, err
-    assert analysed(err) == 12 - before
+    assert analyzed(err) == 12 - before
     assert rest(store) == (0, 3)  # runs that were killed
-    assert analyse(tickets, store=calm, model=options[-1]).done == len(inline) == 12
+    assert analyze(tickets, store=calm, model=options[-1]).done == len(inline) == 12
     assert contents(store) == contents(calm)
     assert {state for _, _, _, state, *_ in contents(store)} == {"done"}
 
 
-def test_a_worker_that_is_killed_costs_its_task_alone(command, slow, tmp_path, count, until, analyse, inline):
+def test_a_worker_that_is_killed_costs_its_task_alone(command, slow, tmp_path, count, until, analyze, inline):
     tickets, options = slow
     store = tmp_path / "store.sqlite"
     started = command(tickets, "--store", store, "--workers", 2, *options)
@@ -83,7 +83,7 @@ def test_a_worker_that_is_killed_costs_its_task_alone(command, slow, tmp_path, c
     assert status == 1
     assert err.count("its worker process died (killed, or out of memory)") == 1
     assert (count(store), count(store, "failed")) == (11, 1)
-    assert analyse(tickets, store=store, model=options[-1]).done == len(inline) == 1
+    assert analyze(tickets, store=store, model=options[-1]).done == len(inline) == 1
     assert (count(store), count(store, "failed")) == (12, 0)
 
 
@@ -93,7 +93,7 @@ def test_two_batches_on_one_store_do_each_checkpoint_once(command, slow, tmp_pat
     both = [command(tickets, "--store", store, "--workers", 1, *options) for _ in range(2)]
     ends = [one.wait() for one in both]
     assert [status for status, _ in ends] == [0, 0], ends
-    shares = [analysed(err) for _, err in ends]
+    shares = [analyzed(err) for _, err in ends]
     assert sum(shares) == 12
     assert min(shares) > 0
     assert count(store) == 12

@@ -20,10 +20,10 @@ ROUNDS = 60
 
 
 @pytest.fixture
-def calm(slow, tmp_path, analyse, inline, contents):
+def calm(slow, tmp_path, analyze, inline, contents):
     """What a store holds that nobody disturbed."""
     tickets, options = slow
-    analyse(tickets, store=tmp_path / "calm.sqlite", model=options[-1])
+    analyze(tickets, store=tmp_path / "calm.sqlite", model=options[-1])
     return contents(tmp_path / "calm.sqlite")
 
 

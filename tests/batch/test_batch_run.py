@@ -31,8 +31,8 @@ def rows(store):
         return found.rows()
 
 
-def test_one_row_a_checkpoint_and_the_numbers_of_its_report(analyse, folder, store, inline):
-    done = analyse(folder)
+def test_one_row_a_checkpoint_and_the_numbers_of_its_report(analyze, folder, store, inline):
+    done = analyze(folder)
     assert (done.paths, done.done, done.known, done.failed, done.copies) == (3, 3, 0, 0, 0)
     assert [row.path for row in rows(store)] == [str(folder / f"t{i}.pt") for i in range(3)]
     assert done.found == {row.path: row.id for row in rows(store)}
@@ -52,30 +52,30 @@ def test_one_row_a_checkpoint_and_the_numbers_of_its_report(analyse, folder, sto
     assert tree == fresh
 
 
-def test_a_second_run_does_only_what_is_new(analyse, folder, ticket, contents, store, inline):
-    analyse(folder)
+def test_a_second_run_does_only_what_is_new(analyze, folder, ticket, contents, store, inline):
+    analyze(folder)
     before = contents(store)
-    done = analyse(folder)
+    done = analyze(folder)
     assert (done.done, done.known, len(inline)) == (0, 3, 3)
     assert contents(store) == before
     ticket(folder / "new.pt", 7)
-    done = analyse(folder)
+    done = analyze(folder)
     assert (done.done, done.known) == (1, 3)
     assert [task.path for task in inline[3:]] == [str(folder / "new.pt")]
 
 
-def test_rows_are_by_path_with_numbers_as_numbers(analyse, ticket, tmp_path, store, inline):
+def test_rows_are_by_path_with_numbers_as_numbers(analyze, ticket, tmp_path, store, inline):
     for number in (10, 9, 100):
         ticket(tmp_path / "runs" / f"level_{number}" / "net.pt", number)
-    analyse(tmp_path / "runs")
+    analyze(tmp_path / "runs")
     assert [row.path.split("/")[-2] for row in rows(store)] == ["level_9", "level_10", "level_100"]
 
 
-def test_a_moved_file_is_recognised_and_its_results_follow(analyse, folder, store, inline):
-    analyse(folder)
-    analyse(folder, seed=1)
+def test_a_moved_file_is_recognised_and_its_results_follow(analyze, folder, store, inline):
+    analyze(folder)
+    analyze(folder, seed=1)
     os.rename(folder / "t1.pt", folder / "renamed.pt")
-    done = analyse(folder)
+    done = analyze(folder)
     assert (done.done, done.known) == (0, 3)
     assert {row.path for row in rows(store)} == {
         str(folder / name) for name in ("t0.pt", "renamed.pt", "t2.pt")
@@ -84,9 +84,9 @@ def test_a_moved_file_is_recognised_and_its_results_follow(analyse, folder, stor
         assert found.paths(rows(store)[0].sha256) == [str(folder / "renamed.pt")]
 
 
-def test_a_copied_file_is_one_checkpoint_with_two_paths(analyse, folder, store, inline):
+def test_a_copied_file_is_one_checkpoint_with_two_paths(analyze, folder, store, inline):
     shutil.copy(folder / "t0.pt", folder / "copy.pt")
-    done = analyse(folder)
+    done = analyze(folder)
     assert (done.paths, done.done, done.copies, len(rows(store))) == (4, 3, 1, 3)
     assert len(done.ids) == 3
     assert done.found[str(folder / "copy.pt")] == done.found[str(folder / "t0.pt")]
@@ -95,7 +95,7 @@ def test_a_copied_file_is_one_checkpoint_with_two_paths(analyse, folder, store, 
         assert found.paths(sha256) == [str(folder / "copy.pt"), str(folder / "t0.pt")]
 
 
-def test_other_options_and_other_data_make_other_rows(analyse, folder, store, tmp_path, inline):
+def test_other_options_and_other_data_make_other_rows(analyze, folder, store, tmp_path, inline):
     def data(seed):
         draw = np.random.default_rng(seed)
         x, y = draw.random((40, 12)), draw.integers(0, 3, 40)
@@ -111,12 +111,12 @@ def test_other_options_and_other_data_make_other_rows(analyse, folder, store, tm
 
     asked = {"only": ("empirical",), "data": f"npz:{tmp_path / 'data.npz'}"}
     data(0)
-    assert analyse(folder, **asked).done == 3
-    assert analyse(folder, **asked).done == 0
+    assert analyze(folder, **asked).done == 3
+    assert analyze(folder, **asked).done == 0
     first = errors()
-    assert analyse(folder, seed=1, **asked).done == 3
+    assert analyze(folder, seed=1, **asked).done == 3
     data(1)
-    assert analyse(folder, **asked).done == 3, "the same name, other content"
+    assert analyze(folder, **asked).done == 3, "the same name, other content"
     assert len(rows(store)) == 9
     fresh = {value for settings, _, value in errors() if settings not in {one[0] for one in first}}
     measured = {
@@ -127,65 +127,65 @@ def test_other_options_and_other_data_make_other_rows(analyse, folder, store, tm
     assert measured != {value for _, _, value in first}
 
 
-def test_other_masks_and_references_beside_a_ticket_make_other_rows(analyse, ticket, store, tmp_path, inline):
+def test_other_masks_and_references_beside_a_ticket_make_other_rows(analyze, ticket, store, tmp_path, inline):
     import torch
 
     main = tmp_path / "level_1" / "main"
     ticket(main / "model_ep2_it0.pth", 1)
     ticket(main / "model_ep0_it0.pth", 2)
     torch.save({"0.weight": torch.ones(6, 12), "2.weight": torch.ones(3, 6)}, main / "mask.pth")
-    assert analyse(tmp_path / "level_1").done == 1
+    assert analyze(tmp_path / "level_1").done == 1
     ticket(main / "model_ep0_it0.pth", 3)
-    assert analyse(tmp_path / "level_1").done == 1
-    assert analyse(tmp_path / "level_1").done == 0
+    assert analyze(tmp_path / "level_1").done == 1
+    assert analyze(tmp_path / "level_1").done == 0
     assert len({row.sha256 for row in rows(store)}) == 1
 
 
-def test_what_fails_is_recorded_and_counted_and_the_rest_is_done(analyse, folder, store, inline):
+def test_what_fails_is_recorded_and_counted_and_the_rest_is_done(analyze, folder, store, inline):
     (folder / "broken.pt").write_text("no checkpoint")
     (folder / "empty.pt").touch()
-    done = analyse(folder)
+    done = analyze(folder)
     assert (done.done, done.failed) == (3, 2)
     errors = {row.path: row.error for row in rows(store) if row.state == "failed"}
     assert errors == {
         str(folder / "broken.pt"): "a text file, not a checkpoint",
         str(folder / "empty.pt"): "empty file",
     }
-    assert analyse(folder).failed == 2
+    assert analyze(folder).failed == 2
     assert len(inline) == 5, "a file that is refused would be refused again"
     os.rename(folder / "broken.pt", folder / "moved.pt")
-    analyse(folder)
+    analyze(folder)
     assert [row.error for row in rows(store) if row.path.endswith("moved.pt")] == [
         "a text file, not a checkpoint"
     ]
 
 
-def test_a_file_that_was_mended_is_no_failure_any_more(analyse, folder, ticket, store, inline):
+def test_a_file_that_was_mended_is_no_failure_any_more(analyze, folder, ticket, store, inline):
     (folder / "t1.pt").write_text("no checkpoint")
-    assert analyse(folder).failed == 1
+    assert analyze(folder).failed == 1
     ticket(folder / "t1.pt", 5)
-    done = analyse(folder)
+    done = analyze(folder)
     assert (done.done, done.failed) == (1, 0)
     assert {row.state for row in rows(store)} == {"done"}
 
 
-def test_a_failure_of_the_users_code_is_tried_again(analyse, folder, tmp_path, inline):
+def test_a_failure_of_the_users_code_is_tried_again(analyze, folder, tmp_path, inline):
     """What the model's file imports is in no digest, and may have been mended."""
     (tmp_path / "net.py").write_text("def make():\n    raise ImportError('not yet')\n")
-    assert analyse(folder, model=f"{tmp_path / 'net.py'}:make").failed == 3
-    assert analyse(folder, model=f"{tmp_path / 'net.py'}:make").failed == 3
+    assert analyze(folder, model=f"{tmp_path / 'net.py'}:make").failed == 3
+    assert analyze(folder, model=f"{tmp_path / 'net.py'}:make").failed == 3
     assert len(inline) == 6
 
 
-def test_nothing_is_begun_for_what_is_wrong_from_the_start(analyse, folder, store, tmp_path, inline):
+def test_nothing_is_begun_for_what_is_wrong_from_the_start(analyze, folder, store, tmp_path, inline):
     with pytest.raises(CheckpointError, match="no such file or folder"):
-        analyse(folder, tmp_path / "nowhere")
+        analyze(folder, tmp_path / "nowhere")
     with pytest.raises(CheckpointError, match="nothing.pt: no such file"):
-        analyse(folder, reference=str(tmp_path / "nothing.pt"))
+        analyze(folder, reference=str(tmp_path / "nothing.pt"))
     with pytest.raises(DataError, match="none.npz: no such file"):
-        analyse(folder, data=f"npz:{tmp_path / 'none.npz'}")
+        analyze(folder, data=f"npz:{tmp_path / 'none.npz'}")
     with pytest.raises(UsageError, match="batch takes data by name, not list"):
-        analyse(folder, data=[1, 2])
+        analyze(folder, data=[1, 2])
     with pytest.raises(UsageError, match="--workers 0: give at least 1"):
         runner.run([folder], store, workers=0)
     with pytest.raises(UsageError, match="--workers or --scheduler, not both"):

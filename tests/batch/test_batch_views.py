@@ -25,10 +25,10 @@ BOUNDS = {"only": ("bounds", "samples"), "samples": 1000, "input_bound": 1.0}
 
 
 @pytest.fixture
-def filled(analyse, folder, tmp_path, inline):
+def filled(analyze, folder, tmp_path, inline):
     """A store of three checkpoints and a failure."""
     (folder / "broken.pt").write_text("no checkpoint")
-    analyse(folder, **BOUNDS)
+    analyze(folder, **BOUNDS)
     return tmp_path / "store.sqlite"
 
 
@@ -106,10 +106,10 @@ def test_the_line_of_a_checkpoint_has_the_smallest_theorem_about_it(filled, fold
     assert "error - margin error" in text and "the error is not bounded" in text
 
 
-def test_settings_are_told_apart_where_there_are_several(filled, analyse, folder):
+def test_settings_are_told_apart_where_there_are_several(filled, analyze, folder):
     with opened(filled) as store:
         assert not any(row.settings[:8] in render(store, "table") for row in store.rows())
-    analyse(folder / "t0.pt", **{**BOUNDS, "samples": 2000})
+    analyze(folder / "t0.pt", **{**BOUNDS, "samples": 2000})
     with opened(filled) as store:
         text = render(store, "table")
         hashes = {row.settings for row in store.rows()}
@@ -121,9 +121,9 @@ def test_settings_are_told_apart_where_there_are_several(filled, analyse, folder
     assert "delta" not in text.partition("checkpoint ")[0], "what is the same is not listed"
 
 
-def test_an_empty_store_has_every_view(analyse, folder, tmp_path, inline):
+def test_an_empty_store_has_every_view(analyze, folder, tmp_path, inline):
     (folder / "broken.pt").write_text("no checkpoint")
-    analyse(folder / "broken.pt")
+    analyze(folder / "broken.pt")
     with opened(tmp_path / "store.sqlite") as store:
         for format in FORMATS:
             assert "a text file, not a checkpoint" in " ".join(render(store, format).split())
@@ -198,8 +198,8 @@ def test_without_pandas_records_do_and_load_says_so(filled, monkeypatch):
             function(filled)
 
 
-def test_long_arrays_are_in_the_report_alone(analyse, folder, tmp_path, inline):
-    analyse(folder / "t0.pt", only=("graphon",))
+def test_long_arrays_are_in_the_report_alone(analyze, folder, tmp_path, inline):
+    analyze(folder / "t0.pt", only=("graphon",))
     with opened(tmp_path / "store.sqlite") as store:
         (row,) = store.rows()
         names = {quantity.quantity.partition("[")[0] for _, quantity in store.quantities()}
@@ -208,11 +208,11 @@ def test_long_arrays_are_in_the_report_alone(analyse, folder, tmp_path, inline):
         assert "l2_from_constant" in names
 
 
-def test_choosing_the_best_by_the_test_set_is_paid(analyse, folder, tmp_path, inline):
+def test_choosing_the_best_by_the_test_set_is_paid(analyze, folder, tmp_path, inline):
     rng = np.random.default_rng(0)
     arrays = {"x_train": rng.random((40, 12)), "y_train": rng.integers(0, 3, 40)}
     np.savez(tmp_path / "d.npz", **arrays, x_test=rng.random((50, 12)), y_test=rng.integers(0, 3, 50))
-    analyse(folder, only=("bounds",), passes=0, data=f"npz:{tmp_path / 'd.npz'}")
+    analyze(folder, only=("bounds",), passes=0, data=f"npz:{tmp_path / 'd.npz'}")
     with opened(tmp_path / "store.sqlite") as store:
         rows = [row for row in store.rows() if row.state == "done"]
         found = best_tested(store, [row.id for row in rows])

@@ -41,9 +41,9 @@ def store(tmp_path):
 
 
 @pytest.fixture
-def filled(analyse, folder, store, inline):
+def filled(analyze, folder, store, inline):
     """A store of three checkpoints."""
-    analyse(folder, **OPTIONS)
+    analyze(folder, **OPTIONS)
     return store
 
 
@@ -93,20 +93,20 @@ REPORTS = {
 
 
 @pytest.mark.parametrize("kind", REPORTS)
-def test_a_damaged_report_is_one_line_beside_the_rest(filled, folder, analyse, capsys, inline, kind):
+def test_a_damaged_report_is_one_line_beside_the_rest(filled, folder, analyze, capsys, inline, kind):
     spoil, problem = REPORTS[kind]
     spoil(filled)
     for format in FORMATS:
         assert main(["batch", "--store", str(filled), "--format", format]) == 1
         out, err = capsys.readouterr()
         assert err.startswith(f"boundcalc: {filled}: {folder / 't1.pt'}: row 2: {problem}")
-        assert err.endswith("; boundcalc batch with this path analyses it again\n")
+        assert err.endswith("; boundcalc batch with this path analyzes it again\n")
         assert err.count("\n") == 1
         for number in range(3):
             assert f"t{number}.pt" in out
         assert "row 2: its report is" in " ".join(out.split())
-    analysed = len(inline)
-    assert (analyse(folder, **OPTIONS).done, len(inline)) == (1, analysed + 1), "it is made again, alone"
+    analyzed = len(inline)
+    assert (analyze(folder, **OPTIONS).done, len(inline)) == (1, analyzed + 1), "it is made again, alone"
     with opened(filled) as found:
         assert damaged(found) == ()
 
@@ -120,7 +120,7 @@ def test_json_and_csv_have_what_is_whole(filled, folder):
             found.report(2)
     states = {Path(one["path"]).name: (one["state"], one["report"] is None) for one in tree["checkpoints"]}
     assert states == {"t0.pt": ("done", False), "t1.pt": ("damaged", True), "t2.pt": ("done", False)}
-    assert [line[1] for line in lines if line[7].endswith("analyses it again")] == ["failed"]
+    assert [line[1] for line in lines if line[7].endswith("analyzes it again")] == ["failed"]
     assert {line[0] for line in lines[1:] if line[1] == "bounds"} == {
         str(folder / f"t{i}.pt") for i in range(3)
     }
@@ -194,7 +194,7 @@ def test_a_comparison_of_reports_that_lack_fields_is_one_line(filled, folder):
     assert '"tickets"' in whole
     del reports[1]["checkpoint"]["density"]
     with pytest.raises(
-        UsageError, match="t1.pt: its report lacks 'density'; analyse it again with this version"
+        UsageError, match="t1.pt: its report lacks 'density'; analyze it again with this version"
     ):
         compare_reports(paths, reports, options)
     with pytest.raises(UsageError, match="t0.pt: its report is of another shape"):
@@ -360,7 +360,7 @@ def test_computing_into_a_closed_folder_is_one_line(closed, folder):
 
 
 def test_a_disk_that_is_full_on_the_way_keeps_what_was_done(
-    folder, ticket, store, inline, monkeypatch, analyse
+    folder, ticket, store, inline, monkeypatch, analyze
 ):
     """SQLite's own limit of pages stands for the disk's: it fails in the same way."""
     for number in range(3, 12):
@@ -382,7 +382,7 @@ def test_a_disk_that_is_full_on_the_way_keeps_what_was_done(
     assert 0 < len(kept) < 12
     assert {row.state for row in kept} <= {"done", "claimed"}
     done = [row for row in kept if row.state == "done"]
-    again = analyse(folder, **OPTIONS)
+    again = analyze(folder, **OPTIONS)
     assert (again.done, again.known) == (12 - len(done), len(done))
 
 
@@ -411,8 +411,8 @@ def test_a_store_of_the_former_version_is_exported(former, capsys):
     assert list(load_wide(former)["checkpoint"]) == ["/runs/tickets/level_0.pt", "/runs/tickets/level_1.pt"]
 
 
-def test_a_store_of_the_former_version_is_gone_on_with(former, analyse, folder, inline):
-    assert analyse(folder, store=former).done == 3
+def test_a_store_of_the_former_version_is_gone_on_with(former, analyze, folder, inline):
+    assert analyze(folder, store=former).done == 3
     with opened(former) as found:
         assert len(found.rows()) == 6
         assert {format: export(found, format).damage for format in FORMATS} == dict.fromkeys(FORMATS, ())

@@ -72,17 +72,17 @@ def refused(capsys, status, *words):
 
 def test_results_on_standard_output_and_counts_on_standard_error(capsys, runs):
     status, out, err = batch(capsys, "runs", "--store", "s.sqlite", *SAMPLES)
-    assert (status, err) == (0, "boundcalc: 2 paths, 2 analysed, 0 known, 0 failed\n")
+    assert (status, err) == (0, "boundcalc: 2 paths, 2 analyzed, 0 known, 0 failed\n")
     assert "t0.pt" in out and "t1.pt" in out
     again = batch(capsys, "runs", "--store", "s.sqlite", *SAMPLES)
-    assert again == (0, out, "boundcalc: 2 paths, 0 analysed, 2 known, 0 failed\n")
+    assert again == (0, out, "boundcalc: 2 paths, 0 analyzed, 2 known, 0 failed\n")
     assert batch(capsys, "runs", "--store", "s.sqlite", *SAMPLES, "--quiet") == (0, out, "")
     assert batch(capsys, "--store", "s.sqlite") == (0, out, "")
 
 
 def test_paths_may_stand_before_and_after_options(capsys, runs):
     words = ("runs/t0.pt", "--store", "s.sqlite", *SAMPLES, "runs/t1.pt")
-    assert "2 paths, 2 analysed" in batch(capsys, *words)[2]
+    assert "2 paths, 2 analyzed" in batch(capsys, *words)[2]
 
 
 def test_only_what_was_asked_for_is_printed(capsys, runs):
@@ -93,7 +93,7 @@ def test_only_what_was_asked_for_is_printed(capsys, runs):
 
 def test_a_failure_is_told_and_is_status_1(capsys, runs):
     (runs / "broken.pt").write_text("no checkpoint")
-    for counts in ("2 analysed, 0 known", "0 analysed, 2 known"):
+    for counts in ("2 analyzed, 0 known", "0 analyzed, 2 known"):
         status, out, err = batch(capsys, "runs", "--store", "s.sqlite", *SAMPLES, "--format", "json")
         assert status == 1
         assert err == (
@@ -106,7 +106,7 @@ def test_a_part_that_was_asked_for_and_did_not_run_is_status_1(capsys, runs):
     status, _, err = batch(capsys, "runs", "--store", "s.sqlite", "--only", "samples,empirical")
     assert (status, err) == (
         1,
-        "boundcalc: 2 paths, 2 analysed, 0 known, 0 failed, 2 without a part of --only\n",
+        "boundcalc: 2 paths, 2 analyzed, 0 known, 0 failed, 2 without a part of --only\n",
     )
     assert batch(capsys, "runs", "--store", "s.sqlite")[0] == 0, "not asked for by name"
 

@@ -106,4 +106,4 @@ def test_a_source_is_not_overwritten(capsys, levels):
 def test_an_empty_store_is_told(capsys, levels):
     Path("bad.pt").write_text("no")
     batch(["bad.pt"], "s.sqlite", Options(), 1)
-    assert "no ticket was analysed" in plot(capsys, "s.sqlite", "--what", "bounds", "-o", "a.png", status=2)
+    assert "no ticket was analyzed" in plot(capsys, "s.sqlite", "--what", "bounds", "-o", "a.png", status=2)

@@ -21,7 +21,7 @@ import fuzz_mutate
 import fuzz_seeds
 
 ANALYSE_EVERY = 60
-"""Of the checkpoints that are still read, one in so many is analysed whole."""
+"""Of the checkpoints that are still read, one in so many is analyzed whole."""
 
 MOST = 500
 MAPS = "/proc/self/maps"
@@ -190,10 +190,10 @@ def _read(draw: Random, kind: str, subject: Path, mask: Path | None) -> None:
     except NotCovered:
         return
     if draw.randrange(ANALYSE_EVERY) == 0:
-        _analyse(checkpoint)
+        _analyze(checkpoint)
 
 
-def _analyse(checkpoint) -> None:
+def _analyze(checkpoint) -> None:
     from boundcalc.analysis import run_analysis
     from boundcalc.options import Options
     from boundcalc.report.assemble import assemble
@@ -228,7 +228,7 @@ def _tried(subject: Path, *, whole: bool) -> None:
         )
         from_checkpoint(checkpoint, None, (1, 8, 8) if images else None)
         if whole:
-            _analyse(checkpoint)
+            _analyze(checkpoint)
     except BoundcalcError:
         return
 

@@ -44,7 +44,7 @@ def test_subjects_are_filled_in_and_the_verdict_is_empty_with_its_reason(older):
     }  # fmt: skip
     assert report.verdict["network"] is None
     assert (
-        "whose reports have no verdict: analyse the checkpoint again" in report.verdict["reasons"]["network"]
+        "whose reports have no verdict: analyze the checkpoint again" in report.verdict["reasons"]["network"]
     )
     assert any("paid nothing for it" in line for line in tree["bounds"]["peeling"]["assumptions"])
     assert older["schema"] == "boundcalc.report/1", "the tree that was given is not changed"

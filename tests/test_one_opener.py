@@ -29,8 +29,8 @@ ALLOWED = {
     ("report/schema.py", "(files('boundcalc.report') / FILE).read_text"): "a file of the package",
     ("tickets/regularizer.py", "load"): "of a module",
     ("network/capture.py", "open"): "the null device",
-    ("report/html.py", "(folder / name).read_text"): "a template of the package",
-    ("report/html.py", "(folder / 'page.html.j2').read_text"): "a template of the package",
+    ("report/views/html.py", "(folder / name).read_text"): "a template of the package",
+    ("report/views/html.py", "(folder / 'page.html.j2').read_text"): "a template of the package",
 }
 OF_BYTES = {
     "json.loads",

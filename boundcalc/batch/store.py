@@ -7,8 +7,8 @@ Tables, ``PRAGMA user_version`` 1:
     ``"failed"`` (``error`` says why, ``refused`` whether trying again is of no use) or ``"claimed"`` (a run is at it).
 ``quantities``
     the tidy long table: ``checkpoint`` (the row's id), then ``part, name, quantity, value, status, source, reason`` as in the CSV
-    view of a report (`boundcalc.report.csv_view`). ``value`` is INTEGER, REAL, or NULL where the report has null. Arrays of more than
-    `LONGEST_ARRAY` numbers (histograms, spectra) have no rows; they are in the report.
+    view of a report (`boundcalc.report.views.csv`). ``value`` is INTEGER, REAL, or NULL where the report has null. Arrays of more
+    than `LONGEST_ARRAY` numbers (histograms, spectra) have no rows; they are in the report.
 ``reports``
     ``checkpoint`` and ``json``: the whole report (schema ``boundcalc.report/2``), deflated by zlib.
 ``paths``

@@ -22,16 +22,16 @@ from boundcalc.batch.subjects import subject_finder
 from boundcalc.batch.tested import best_tested
 from boundcalc.errors import UsageError
 from boundcalc.report import csv_cells
-from boundcalc.report.csv_view import HEADER
 from boundcalc.report.document import Column, Grid, Section
 from boundcalc.report.number_rows import row_subject
 from boundcalc.report.numbers import NULL, percent, upper
 from boundcalc.report.subjects import ERROR, EXCESS
 from boundcalc.report.text import one_line
 from boundcalc.report.views import FORMATS
+from boundcalc.report.views.csv import HEADER
 
 if TYPE_CHECKING:
-    from boundcalc.report.table import Style
+    from boundcalc.report.views.table import Style
 
 SCHEMA = "boundcalc.batch/1"
 PAGES = ("table", "markdown", "latex")
@@ -115,10 +115,10 @@ def export(
         if format == "table" and long_table.is_long(found):
             return Export(long_table.page(heading, found), damage)
         if format == "table":
-            from boundcalc.report.table import PLAIN, page
+            from boundcalc.report.views.table import PLAIN, page
 
             return Export(page(heading, found, style or PLAIN), damage)
-        return Export(str(import_module(f"boundcalc.report.{format}").page(heading, found)), damage)
+        return Export(str(import_module(f"boundcalc.report.views.{format}").page(heading, found)), damage)
 
 
 @contextmanager
@@ -239,8 +239,8 @@ def _unshown(store: Store, row: Row) -> Damage | None:
 def _page(store: Store, rows: Sequence[Row], damage: Sequence[Damage]) -> str:
     from boundcalc.ranking import ranked
     from boundcalc.report.comparable import described
-    from boundcalc.report.html import store_page
     from boundcalc.report.ranking_sections import correlation_sections
+    from boundcalc.report.views.html import store_page
 
     left_out = {one.id for one in damage}
     reports = [_report(store, row) for row in rows if row.state == "done" and row.id not in left_out]

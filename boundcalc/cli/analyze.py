@@ -59,9 +59,9 @@ def run(words: list[str]) -> int:
 
 def _write(report: Report, given: argparse.Namespace) -> None:
     if given.format == "table":
-        from boundcalc.report.table import render
+        from boundcalc.report.views.table import styled
 
-        write(render(report.to_dict(), style(given.output, given.full)), given.output, laid_out=True)
+        write(styled(report.to_dict(), style(given.output, given.full)), given.output, laid_out=True)
     else:
         write(report.to(given.format, given.csv_raw, given.full), given.output)
 

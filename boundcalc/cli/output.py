@@ -14,7 +14,7 @@ from boundcalc.plain_text import message as as_message
 from boundcalc.plain_text import visible
 
 if TYPE_CHECKING:
-    from boundcalc.report.table import Style
+    from boundcalc.report.views.table import Style
 
 
 def check(place: str | None) -> None:
@@ -44,7 +44,7 @@ def style(place: str | None, verbose: bool = False) -> Style:
         place: the file that they go to, or None for standard output.
         verbose: whether all is told.
     """
-    from boundcalc.report.table import WIDTH, Style
+    from boundcalc.report.views.table import WIDTH, Style
 
     seen = place is None and getattr(sys.stdout, "isatty", bool)() and os.environ.get("TERM") != "dumb"
     width = shutil.get_terminal_size((WIDTH, 24)).columns if place is None else WIDTH

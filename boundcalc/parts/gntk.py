@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from boundcalc.graphon.kernel_bound import KernelBound, Unproved
     from boundcalc.graphon.ntk_part import KernelAnalysis
     from boundcalc.graphon.ntk_spectrum import Residual
+    from boundcalc.report.part_types import GntkTree
 
 Tree = dict[str, Any]
 
@@ -64,7 +65,7 @@ def run(given: Given) -> KernelAnalysis:
         raise NotRun(f"not covered: {error}") from error
 
 
-def to_dict(analysis: KernelAnalysis) -> Tree:
+def to_dict(analysis: KernelAnalysis) -> GntkTree:
     """Return the report's entry for the graphon NTK.
 
     Args:

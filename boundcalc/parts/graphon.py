@@ -14,6 +14,7 @@ from boundcalc.report.origin import Origin, of_source
 if TYPE_CHECKING:
     from boundcalc.graphon.held_out import HeldOut
     from boundcalc.graphon.mask_graphons import LayerGraphon, MaskGraphons
+    from boundcalc.report.part_types import ChainTree, GraphonLayer, GraphonTree, HeldOutTree
 
 Tree = dict[str, Any]
 
@@ -38,7 +39,7 @@ def run(given: Given) -> MaskGraphons:
     return analyze(given.network, given.options.cells, given.options.seed)
 
 
-def to_dict(found: MaskGraphons) -> Tree:
+def to_dict(found: MaskGraphons) -> GraphonTree:
     """Return the report's entry for the mask graphons.
 
     Args:
@@ -64,7 +65,7 @@ def _note(found: MaskGraphons) -> str:
     return NOTE + (ROLLED if rolled else "") + (GROUPED if found.grouped else "")
 
 
-def _layer(layer: LayerGraphon) -> Tree:
+def _layer(layer: LayerGraphon) -> GraphonLayer:
     graphon = layer.graphon
     return {
         "name": layer.name,
@@ -83,14 +84,14 @@ def _layer(layer: LayerGraphon) -> Tree:
     }
 
 
-def _held_out(found: HeldOut | None) -> Tree | None:
+def _held_out(found: HeldOut | None) -> HeldOutTree | None:
     if found is None:
         return None
     bits = {"constant": found.constant, "sorted": found.sorted, "spectral": found.spectral}
     return {"entries": found.entries, "bits": bits}
 
 
-def _chain(found: MaskGraphons) -> Tree:
+def _chain(found: MaskGraphons) -> ChainTree:
     from boundcalc.graphon.refine import from_constant
 
     if found.chain is None:

@@ -12,6 +12,7 @@ from boundcalc.report.numbers import NULL, interval, plain, show
 from boundcalc.report.origin import Origin, of_source
 
 if TYPE_CHECKING:
+    from boundcalc.report.part_types import SamplesLayer, SamplesTree
     from boundcalc.samples.calibration import Calibration
     from boundcalc.samples.complexity import LayerSamples, SampleComplexity
 
@@ -33,7 +34,7 @@ def run(given: Given) -> SampleComplexity:
     return analyze(given.network, calibration, m, options.target_error)
 
 
-def to_dict(result: SampleComplexity) -> Tree:
+def to_dict(result: SampleComplexity) -> SamplesTree:
     """Return the report's part: the keys of schema ``boundcalc.report/2`` and further ones.
 
     Args:
@@ -65,7 +66,7 @@ def to_dict(result: SampleComplexity) -> Tree:
     }
 
 
-def _layer(layer: LayerSamples) -> Tree:
+def _layer(layer: LayerSamples) -> SamplesLayer:
     spread, matrix, needed = layer.spread, layer.conditioning, layer.log_needed
     return {
         "name": layer.name,

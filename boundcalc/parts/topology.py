@@ -12,6 +12,7 @@ from boundcalc.report.numbers import plain, show
 from boundcalc.report.origin import Origin, note_of, of_source
 
 if TYPE_CHECKING:
+    from boundcalc.report.part_types import TopologyLayer, TopologyTree
     from boundcalc.topology.coordinate import LayerTopology, Topology
     from boundcalc.topology.random_masks import Chance
     from boundcalc.topology.spectra import Leading
@@ -44,7 +45,7 @@ def run(given: Given) -> Topology:
     return analyze(given.network, given.start, given.options.encoding, given.options.seed)
 
 
-def to_dict(topology: Topology) -> Tree:
+def to_dict(topology: Topology) -> TopologyTree:
     """Return the report's entry for the topology.
 
     Args:
@@ -68,7 +69,7 @@ def to_dict(topology: Topology) -> Tree:
     }
 
 
-def _layer(layer: LayerTopology) -> Tree:
+def _layer(layer: LayerTopology) -> TopologyLayer:
     scores, sigma = layer.scores, layer.scores.sigma
     return {
         "name": layer.name,

@@ -18,7 +18,7 @@ from boundcalc.report.tree import frozen, thawed
 from boundcalc.report.views import FORMATS
 
 if TYPE_CHECKING:
-    from boundcalc.report.table import Style
+    from boundcalc.report.views.table import Style
 
 SCHEMA = "boundcalc.compare/1"
 CSV_HEADER = ("checkpoint", "other", "layer", "other_layer", "quantity", "value")
@@ -80,17 +80,17 @@ class Comparison:
         if format == "csv":
             return csv_cells.table(CSV_HEADER, _csv_rows(tree), csv_raw)
         if format == "json":
-            from boundcalc.report.json_view import render
+            from boundcalc.report.views.json import render
 
             return render(tree)
         if format == "table":
             return self.table()
         heading = f"boundcalc {tree.get('version', '')} compare"
         if format == "html":
-            from boundcalc.report.html import page
+            from boundcalc.report.views.html import page
 
             return page(heading, sections(tree, None), drawable(tree))
-        return str(import_module(f"boundcalc.report.{format}").page(heading, sections(tree)))
+        return str(import_module(f"boundcalc.report.views.{format}").page(heading, sections(tree)))
 
     def table(self, style: Style | None = None) -> str:
         """Return the table view.
@@ -98,7 +98,7 @@ class Comparison:
         Args:
             style: its width and colours; 100 columns without colours where None.
         """
-        from boundcalc.report.table import PLAIN, page
+        from boundcalc.report.views.table import PLAIN, page
 
         tree = self.to_dict()
         return page(f"boundcalc {tree.get('version', '')} compare", sections(tree, ACROSS), style or PLAIN)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from boundcalc.errors import UsageError
 from boundcalc.extras import install
-from boundcalc.report.csv_view import HEADER
 from boundcalc.report.number_rows import number_rows
+from boundcalc.report.views.csv import HEADER
 
 if TYPE_CHECKING:
     import pandas

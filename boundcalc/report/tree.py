@@ -86,19 +86,7 @@ class Report:
         Returns:
             The text, ending in one newline.
         """
-        if format == "csv":
-            from boundcalc.report import csv_view
-
-            return csv_view.render(self.to_dict(), csv_raw, full)
-        if format == "latex":
-            from boundcalc.report import latex
-
-            return latex.render(self.to_dict(), full)
-        if format == "table":
-            from boundcalc.report import table
-
-            return table.render(self.to_dict(), table.Style(verbose=full))
-        return view(format)(self.to_dict())
+        return view(format)(self.to_dict(), csv_raw, full)
 
     def to_pandas(self, graphons: bool = False) -> pandas.DataFrame:
         """Return the report as a tidy table: one row a number.

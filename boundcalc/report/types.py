@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any, TypedDict
 
+from boundcalc.report.part_types import GntkTree, GraphonTree, SamplesTree, TopologyTree
+
 
 class Skipped(TypedDict):
     """A part that did not run, and why."""
@@ -233,10 +235,10 @@ class ReportTree(TypedDict):
     network: NetworkTree
     data: DataTree | None
     bounds: dict[str, BoundTree]
-    samples: dict[str, Any] | None
-    topology: dict[str, Any] | None
-    graphon: dict[str, Any] | None
-    gntk: dict[str, Any] | None
+    samples: SamplesTree | None
+    topology: TopologyTree | None
+    graphon: GraphonTree | None
+    gntk: GntkTree | None
     empirical: EmpiricalTree | None
     skipped: list[Skipped]
     seconds: dict[str, float]

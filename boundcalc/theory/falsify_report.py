@@ -132,10 +132,10 @@ def render(found: Falsification, format: str, csv_raw: bool = False) -> str:
     if format == "csv":
         return csv_cells.table(CSV_HEADER, _csv_rows(plain_tree), csv_raw)
     if format == "json":
-        from boundcalc.report.json_view import render as as_json
+        from boundcalc.report.views.json import render as as_json
 
         return as_json(plain_tree)
-    page = import_module(f"boundcalc.report.{format}").page
+    page = import_module(f"boundcalc.report.views.{format}").page
     return str(page(f"boundcalc {__version__} falsify", sections(plain_tree)))
 
 

@@ -13,7 +13,7 @@ import torch
 
 from boundcalc.batch import runner, worker
 from boundcalc.cli.main import main
-from boundcalc.report.table import WIDTH
+from boundcalc.report.views.table import WIDTH
 
 SAMPLES = ("--only", "samples")
 

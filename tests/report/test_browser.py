@@ -15,7 +15,7 @@ from report_pages import full, many
 from boundcalc.report import Report
 from boundcalc.report.comparison import Comparison
 from boundcalc.report.document import Column, Grid, Section
-from boundcalc.report.html import store_page
+from boundcalc.report.views.html import store_page
 
 TREES = Path(__file__).parent / "trees"
 WIDTHS = (400, 1000, 1600)

@@ -221,7 +221,7 @@ def test_csv_has_no_cell_that_a_spreadsheet_would_run(shown, kind):
 
 
 def test_markdown_of_names_with_addresses():
-    from boundcalc.report.markdown import page
+    from boundcalc.report.views.markdown import page
 
     text = page("https://evil.org www.evil.org x@evil.org", ())
     assert text == "# https:\\//evil.org www\\.evil.org x\\@evil.org\n"

@@ -9,7 +9,7 @@ import pytest
 
 from boundcalc.errors import UsageError
 from boundcalc.report import SCHEMA, Report
-from boundcalc.report.csv_view import HEADER
+from boundcalc.report.views.csv import HEADER
 
 
 def test_one_row_a_number_and_graphons_apart(lenet300):

@@ -15,7 +15,7 @@ from report_pages import HOSTILE, check, full
 
 from boundcalc.report import SCHEMA, Report
 from boundcalc.report.document import Section
-from boundcalc.report.html import page, store_page
+from boundcalc.report.views.html import page, store_page
 
 
 def test_a_page_stands_alone(tree):

@@ -5,9 +5,9 @@ from report_pages import check, many
 
 from boundcalc.report.comparison import Comparison
 from boundcalc.report.document import Column, Grid, Section
-from boundcalc.report.html import page, store_page
 from boundcalc.report.names import short_names
 from boundcalc.report.ranking_sections import ticket_sections
+from boundcalc.report.views.html import page, store_page
 
 
 @pytest.fixture

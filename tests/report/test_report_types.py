@@ -18,6 +18,10 @@ PLACES = {
     "data": trees.DataTree,
     "empirical": trees.EmpiricalTree,
     "verdict": trees.VerdictTree,
+    "samples": trees.SamplesTree,
+    "topology": trees.TopologyTree,
+    "graphon": trees.GraphonTree,
+    "gntk": trees.GntkTree,
 }
 
 

@@ -11,9 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from boundcalc.report import SCHEMA, Report
-from boundcalc.report.latex import escaped
 from boundcalc.report.rows import document
-from boundcalc.report.table import Style, render
+from boundcalc.report.views.latex import escaped
+from boundcalc.report.views.table import Style, styled
 
 HOSTILE = st.one_of(
     st.text(max_size=30),
@@ -91,7 +91,7 @@ def test_the_table_fits_100_columns(tree):
 
 @pytest.mark.parametrize("width", [60, 80, 200])
 def test_the_verdict_comes_first(tree, width):
-    first, rest = render(tree, Style(width)).split("\n\n", 1)
+    first, rest = styled(tree, Style(width)).split("\n\n", 1)
     words = " ".join(first.split())
     for line in tree["summary"]:
         assert set(line.removeprefix("Measured: ").split()) <= set(words.split())
@@ -103,9 +103,9 @@ def test_the_verdict_comes_first(tree, width):
 @views
 def test_the_table_is_as_wide_as_the_terminal(tree, width, verbose):
     shown = min(max(width, 60), 200)
-    text = render(tree, Style(width, verbose))
+    text = styled(tree, Style(width, verbose))
     assert max(map(len, text.splitlines())) <= shown
-    coloured = render(tree, Style(width, verbose, colour=True))
+    coloured = styled(tree, Style(width, verbose, colour=True))
     assert re.sub(r"\x1b\[[0-9]*m", "", coloured) == text
 
 
@@ -121,7 +121,7 @@ def test_a_grid_that_is_too_wide_is_split_between_its_columns():
     layers = [
         {"name": "a_layer_with_a_name", **dict.fromkeys(("K", "r_tilde", "ratio", "surviving"), 123456)}
     ]
-    text = render({"schema": SCHEMA, "samples": {"layers": layers}}, Style(60))
+    text = styled({"schema": SCHEMA, "samples": {"layers": layers}}, Style(60))
     assert text.count("a_layer_with_a_name") == 2
 
 

@@ -187,7 +187,7 @@ def test_the_tree_has_the_keys_of_the_interface(sparse_network):
 @pytest.mark.parametrize("draws", [0, 3])
 def test_the_table_fits_and_shows_z(sparse_network, draws):
     from boundcalc.parts.topology import sections
-    from boundcalc.report.table import PLAIN, _section
+    from boundcalc.report.views.table import PLAIN, _section
 
     found = tree(analyze(sparse_network, {}, "rolled", draws=draws))
     for row in found["layers"]:

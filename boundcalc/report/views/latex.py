@@ -39,12 +39,8 @@ SPECIAL = {
 }
 
 
-def render(tree: dict[str, Any], full: bool = False) -> str:
-    r"""Render a tree as LaTeX tables.
-
-    Args:
-        tree: a tree of schema ``boundcalc.report/2``.
-        full: every table of the report, not those of the bounds alone.
+def render(tree: dict[str, Any], raw: bool = False, full: bool = False) -> str:
+    r"""Render a tree as LaTeX tables: of `full` every one, else those of the bounds.
 
     Returns:
         One ``table`` a section with caption and label (``tab:boundcalc-bounds`` and so on). Where no bound was computed, the table

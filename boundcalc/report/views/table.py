@@ -56,7 +56,12 @@ class Style:
 PLAIN = Style()
 
 
-def render(tree: dict[str, Any], style: Style = PLAIN) -> str:
+def render(tree: dict[str, Any], raw: bool = False, full: bool = False) -> str:
+    """Render a tree as text, see `styled`: `full` with evidence, terms and timings."""
+    return styled(tree, Style(verbose=full))
+
+
+def styled(tree: dict[str, Any], style: Style = PLAIN) -> str:
     """Render a tree as text.
 
     Args:

@@ -26,11 +26,8 @@ ORDER = (
 )
 
 
-def render(tree: dict[str, Any]) -> str:
+def render(tree: dict[str, Any], raw: bool = False, full: bool = False) -> str:
     """Render a tree as JSON, without NaN or Infinity.
-
-    Args:
-        tree: a tree of schema ``boundcalc.report/2``.
 
     Returns:
         Two spaces a level; top-level keys in the schema's order, then any others by name; deeper keys in

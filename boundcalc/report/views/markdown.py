@@ -15,11 +15,8 @@ LINK = re.compile(r"(?i)(?<=:)(//)|(?<=www)(\.)")
 LIST_START = re.compile(r"^((?:[0-9]{1,9}(?=[.)](?:\s|$)))?)([-+=.)])")
 
 
-def render(tree: dict[str, Any]) -> str:
+def render(tree: dict[str, Any], raw: bool = False, full: bool = False) -> str:
     """Render a tree as GitHub markdown.
-
-    Args:
-        tree: a tree of schema ``boundcalc.report/2``.
 
     Returns:
         A heading a section, facts as a list, tables as GitHub tables.

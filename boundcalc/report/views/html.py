@@ -41,11 +41,8 @@ FIRST = (
 LAST = ("run",)
 
 
-def render(tree: Tree) -> str:
+def render(tree: Tree, raw: bool = False, full: bool = False) -> str:
     """Render a tree as a self-contained page: styles, pictures and script inside, nothing from a network.
-
-    Args:
-        tree: a tree of schema ``boundcalc.report/2``.
 
     Returns:
         The page.

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import itertools
 import math
+from dataclasses import replace
 
+import matrices
 import torch
 from twins import Sketch, mlp, toeplitz_matrices
 
-from boundcalc.network import forward
 from boundcalc.network.network import Network
 from boundcalc.network.ops import Affine, AvgPool
 
@@ -122,9 +123,7 @@ def pooling_before(network):
     found, pooling = {}, None
     for index, node in enumerate(network.nodes):
         if isinstance(node, AvgPool):
-            shape = network.nodes[node.inputs[0]].shape
-            units = torch.eye(math.prod(shape), dtype=torch.float64).reshape(-1, *shape)
-            step = forward.evaluate_node(node, [units]).flatten(1).T
+            step = matrices.of_node(network, node)
             pooling = step if pooling is None else step @ pooling
         if isinstance(node, Affine):
             found[index] = pooling
@@ -144,11 +143,7 @@ def feeding_norms(network):
             for a, b in itertools.product(range(tap.shape[2]), range(tap.shape[3])):
                 one = tap.clone()
                 one[0, 0, a, b] = 1.0
-                size = layer.window.height.size, layer.window.width.size
-                units = torch.eye(math.prod(size), dtype=torch.float64).reshape(-1, 1, *size)
-                from dataclasses import replace
-
-                seen = forward.affine(replace(layer, groups=1), units, one, None).flatten(1).T
+                seen = matrices.of_layer(replace(layer, groups=1), one)
                 norms_of_taps.append(float(torch.linalg.matrix_norm(seen, 2)))
             norm *= max(norms_of_taps)
         norms.append(norm)
@@ -243,15 +238,12 @@ def gouk(norm, matrices, starts, x, classes):
 
 def patch_norms(network, x):
     """Largest l2 norm of what one output reads, layer by layer: every patch cut out by itself."""
-    found, places = {}, {id(node): index for index, node in enumerate(network.nodes)}
-
-    def evaluate(node, values):
-        if isinstance(node, Affine):
-            found[places[id(node)]] = max(patches_of(node, one) for one in values[0])
-        return forward.evaluate_node(node, values)
-
-    forward.run(network, x, evaluate)
-    return [found[index] for index in sorted(found)]
+    all_values = [matrices.values_of(network, one) for one in x]
+    return [
+        max(patches_of(node, values[node.inputs[0]]) for values in all_values)
+        for node in network.nodes
+        if isinstance(node, Affine)
+    ]
 
 
 def patches_of(layer, image):

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+import matrices
 import mpmath
-import torch
 from twins import dense
 
-from boundcalc.network import forward
 from boundcalc.network.ops import AvgPool
 
 DIGITS = 50
@@ -46,29 +45,20 @@ def at_least(found, exact):
 
 
 def links_of(network):
-    """The layers of a chain with the average poolings before each, and the index of the value that the first one reads."""
+    """The layers of a chain with the average poolings before each."""
     found, pools = [], []
     for node in network.nodes:
         if isinstance(node, AvgPool):
             pools.append(node)
         elif hasattr(node, "weight"):
-            first = pools[0] if pools else node
-            found.append((node, tuple(pools), first.inputs[0]))
+            found.append((node, tuple(pools)))
             pools = []
     return found
 
 
-def matrix_of(network, layer, pools, source, weight=None):
+def matrix_of(network, layer, pools, weight=None):
     """A^l with its poolings, (outputs, inputs): exact in float64 where no two taps read one input through overlapping windows."""
-    if not pools:
-        return dense(network, layer, layer.weight if weight is None else weight)
-    shape = network.nodes[source].shape
-    units = torch.eye(_count(shape), dtype=torch.float64)
-    x = units.reshape(-1, *shape)
-    for pool in pools:
-        x = forward.evaluate_node(pool, [x])
-    return forward.affine(layer, x, layer.weight if weight is None else weight, None).flatten(1).T
-
-
-def _count(shape):
-    return shape[0] * shape[1] * shape[2]
+    matrix = dense(network, layer, layer.weight if weight is None else weight)
+    for pool in reversed(pools):
+        matrix = matrix @ matrices.of_node(network, pool)
+    return matrix

@@ -17,7 +17,8 @@ from peeling_networks import (
     uniform,
     walk,
 )
-from twins import PeelingTwin, Sketch, energies_of, mlp, sample
+from peeling_twin import PeelingTwin
+from twins import Sketch, energies_of, mlp, sample
 
 from boundcalc.bounds.peeling.kernels import group_sizes
 from boundcalc.empirical.energies import Energies, declared

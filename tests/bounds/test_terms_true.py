@@ -96,12 +96,12 @@ def matrices(network, reference=None):
     """Name of layer -> (its matrix, repeated bias or None, whether a later layer has a bias)."""
     links = links_of(network)
     found = {}
-    for place, (layer, pools, source) in enumerate(links):
+    for place, (layer, pools) in enumerate(links):
         start = None if reference is None else reference[f"{layer.name}.weight"]
         weight = layer.weight if start is None else layer.weight - start
         bias = None if layer.bias is None else repeated_bias(layer, layer.bias)
         carries = any(later.bias is not None for later, *_ in links[place + 1 :])
-        found[layer.name] = matrix_of(network, layer, pools, source, weight), bias, carries
+        found[layer.name] = matrix_of(network, layer, pools, weight), bias, carries
     return found
 
 
@@ -181,7 +181,7 @@ def test_kernel_distances_and_spectral_norms(name, key, hidden, last, make, seed
     reference = start_for(network) if seed and name != "lin2019" else None
     terms = terms_of(name, network, x, reference)
     links = links_of(network)
-    for layer, pools, source in links:
+    for layer, pools in links:
         weight = layer.weight if reference is None else layer.weight - reference[f"{layer.name}.weight"]
         dims = last if layer is links[-1][0] else hidden
         if layer.kind == "linear" and dims == (1,):
@@ -189,9 +189,7 @@ def test_kernel_distances_and_spectral_norms(name, key, hidden, last, make, seed
         assert at_least(
             terms[key][layer.name], slices(weight, dims) * (1 if name == "ledent2021" else _pooling(pools))
         )
-        assert at_least(
-            terms["spectral_norms"][layer.name], spectral(matrix_of(network, layer, pools, source))
-        )
+        assert at_least(terms["spectral_norms"][layer.name], spectral(matrix_of(network, layer, pools)))
 
 
 def _pooling(pools):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 
+import matrices
 import torch
 import torch.nn.functional as F
 
 from boundcalc.network.chain import ToeplitzLayer
-from boundcalc.network.forward import affine
 from boundcalc.network.geometry import Axis, Window
 from boundcalc.network.ops import Affine, AvgPool
 from boundcalc.network.pooling import adaptive_rows, average_rows
@@ -61,16 +61,10 @@ def dense_matrix(link: ToeplitzLayer, weight: torch.Tensor | None = None) -> tor
     """A^l, one column for each unit vector of the values before the poolings: (outputs, inputs)."""
     layer = link.layer
     weight = layer.weight if weight is None else weight
-    first = link.pools[0] if link.pools else None
-    channels = weight.shape[1] * layer.groups
-    high, wide = layer.window.height.size, layer.window.width.size
-    if first is not None:
-        high, wide = first.rows_h.shape[1], first.rows_w.shape[1]
-    size = channels * high * wide
-    x = torch.eye(size, dtype=torch.float64).reshape(size, channels, high, wide)
-    for pool in link.pools:
-        x = torch.einsum("ih,bchw,jw->bcij", pool.rows_h, x, pool.rows_w)
-    return affine(layer, x, weight, None).flatten(1).T.contiguous()
+    matrix = matrices.of_layer(layer, weight)
+    for pool in reversed(link.pools):
+        matrix = matrix @ matrices.of_averages(pool, weight.shape[1] * layer.groups)
+    return matrix
 
 
 def majorant(layer: Affine) -> float:

@@ -88,6 +88,10 @@ def _batched_norm_1d() -> nn.Module:
     return nn.Sequential(nn.Linear(5, 6), nn.BatchNorm1d(6), nn.ReLU(), nn.Linear(6, 3, bias=False))
 
 
+def layers_1d(m: nn.Module, x: Tensor) -> Tensor:
+    return m.fc(F.relu(m.conv(x)).flatten(1))
+
+
 def _log_softmax(m: nn.Module, x: Tensor) -> Tensor:
     return F.log_softmax(m.fc(x), dim=1)
 
@@ -185,7 +189,7 @@ MODULES: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     "circular, even": (lambda: conv((2, 3), padding=(1, 0), stride=2, padding_mode="circular"), IMAGE),
     "reflect": (lambda: conv(3, padding=(1, 2), padding_mode="reflect"), IMAGE),
     "replicate": (lambda: conv(3, padding=(3, 1), padding_mode="replicate"), IMAGE),
-    "Conv1d": (lambda: Does(_layers_1d, conv=nn.Conv1d(2, 3, 2), fc=nn.Linear(18, 3)), ROW),
+    "Conv1d": (lambda: Does(layers_1d, conv=nn.Conv1d(2, 3, 2), fc=nn.Linear(18, 3)), ROW),
     "Conv1d, all options": (
         lambda: head(nn.Sequential(nn.Conv1d(2, 4, 2, 2, 1, 2, 2), nn.BatchNorm1d(4), nn.ReLU(), nn.Conv1d(4, 3, 1))), ROW
     ),
@@ -224,23 +228,9 @@ MODULES: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
 }  # fmt: skip
 
 
-def _attention(m: nn.Module, x: Tensor) -> Tensor:
-    tokens = x.flatten(2).transpose(1, 2)
-    return m.fc(m.attention(tokens, tokens, tokens, need_weights=False)[0].mean(1))
-
-
-def _layers_1d(m: nn.Module, x: Tensor) -> Tensor:
-    return m.fc(F.relu(m.conv(x)).flatten(1))
-
-
 def _chunked(m: nn.Module, x: Tensor) -> Tensor:
     a, b = m.a(x).chunk(2, dim=1)
     return m.b(torch.cat([F.relu(b), a], 1))
-
-
-def _excited(m: nn.Module, x: Tensor) -> Tensor:
-    x = F.relu(m.conv(x))
-    return m.fc((x * torch.sigmoid(m.gate(x.mean((2, 3), keepdim=True)))).flatten(1))
 
 
 def mlp(activation: nn.Module) -> nn.Sequential:
@@ -352,26 +342,6 @@ NODES: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     ),
 }  # fmt: skip
 """Networks of nodes that not every bound takes."""
-
-
-UNKNOWN: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...], str]] = {
-    "LayerNorm": (lambda: nn.Sequential(nn.Linear(5, 4), nn.LayerNorm(4), nn.Linear(4, 3)), (5,), "layer_norm"),
-    "GroupNorm": (
-        lambda: head(nn.Sequential(nn.Conv2d(2, 4, 2), nn.GroupNorm(2, 4), nn.ReLU())), IMAGE, "group_norm"
-    ),
-    "ConvTranspose2d": (lambda: head(nn.ConvTranspose2d(2, 2, 2)), IMAGE, "conv_transpose2d"),
-    "Conv3d": (lambda: Does(_layers_1d, conv=nn.Conv3d(1, 2, 2), fc=nn.Linear(16, 3)), (1, 3, 3, 3), "conv3d"),
-    "attention": (
-        lambda: Does(_attention, attention=nn.MultiheadAttention(2, 1, batch_first=True), fc=nn.Linear(2, 3)),
-        IMAGE, "transpose",
-    ),
-    "LPPool": (lambda: head(nn.LPPool2d(2, 2)), IMAGE, "pow"),
-    "gate": (
-        lambda: Does(_excited, conv=nn.Conv2d(2, 3, 2), gate=nn.Conv2d(3, 3, 1), fc=nn.Linear(90, 3)), IMAGE, "mul"
-    ),
-    "softmax inside": (lambda: nn.Sequential(nn.Linear(5, 4), nn.Softmax(1), nn.Linear(4, 3)), (5,), "softmax"),
-    "average with divisor": (lambda: pooled(nn.AvgPool2d(2, divisor_override=3)), IMAGE, "avg_pool2d"),
-}  # fmt: skip
 
 
 def ready(

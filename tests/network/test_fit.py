@@ -6,6 +6,20 @@ import warnings
 
 import pytest
 import torch
+from fit_modules import (
+    COUNT,
+    PLAIN,
+    Heads,
+    InAttribute,
+    Plain,
+    Tied,
+    TwoNames,
+    WithLoss,
+    counts,
+    network,
+    saved,
+    state_of,
+)  # fmt: skip
 from torch import nn
 
 import boundcalc
@@ -13,96 +27,6 @@ from boundcalc.checkpoint import from_state_dict, read
 from boundcalc.errors import CheckpointError
 from boundcalc.network.forward import run
 from boundcalc.network.load import from_checkpoint
-from boundcalc.network.network import Network
-
-
-class Plain(nn.Module):
-    def __init__(self, width: int = 6) -> None:
-        super().__init__()
-        self.fc1, self.fc2, self.fc3 = nn.Linear(8, width), nn.Linear(width, 5), nn.Linear(5, 3)
-
-    def forward(self, x):
-        return self.fc3(torch.relu(self.fc2(torch.relu(self.fc1(x)))))
-
-
-class InAttribute(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.net = Plain()
-
-    def forward(self, x):
-        return self.net(x)
-
-
-class WithLoss(InAttribute):
-    def __init__(self) -> None:
-        super().__init__()
-        self.criterion = nn.CrossEntropyLoss(weight=torch.ones(3))
-
-
-class TwoNames(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.a, self.b, self.c = nn.Linear(8, 6), nn.Linear(6, 6), nn.Linear(6, 3)
-        self.d = self.b
-
-    def forward(self, x):
-        return self.c(torch.relu(self.d(torch.relu(self.b(torch.relu(self.a(x)))))))
-
-
-class Tied(TwoNames):
-    def __init__(self) -> None:
-        super().__init__()
-        self.d = nn.Linear(6, 6)
-        self.d.weight = self.b.weight
-
-
-class Heads(nn.Module):
-    def __init__(self, aux: bool) -> None:
-        super().__init__()
-        self.a, self.c = nn.Linear(8, 6), nn.Linear(6, 3)
-        if aux:
-            self.aux = nn.Linear(6, 2)
-
-    def forward(self, x):
-        return self.c(torch.relu(self.a(x)))
-
-
-class StudentTeacher(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.student, self.teacher = Plain(), Plain()
-
-    def forward(self, x):
-        return self.student(x)
-
-
-def state_of(module: nn.Module, before: str = "") -> dict[str, torch.Tensor]:
-    """A third of the weights pruned."""
-    found = {}
-    for key, tensor in module.state_dict().items():
-        keep = (
-            torch.rand(tensor.shape, generator=torch.Generator().manual_seed(len(key) + tensor.numel())) > 0.3
-        )
-        found[before + key] = tensor * keep if tensor.dim() > 1 else tensor
-    return found
-
-
-PLAIN = state_of(Plain())
-COUNT = (93, sum(int((t != 0).sum()) for t in PLAIN.values() if t.dim() > 1))
-
-
-def saved(tmp_path, content, name: str = "net.pt"):
-    torch.save(content, tmp_path / name)
-    return tmp_path / name
-
-
-def network(path, model=None, prefix: str | None = None, shape=(8,)) -> Network:
-    return from_checkpoint(read(path), model, shape, prefix)
-
-
-def counts(found: Network) -> tuple[int, int]:
-    return found.parameters, found.surviving
 
 
 def with_prefix(before: str) -> dict[str, torch.Tensor]:
@@ -292,73 +216,6 @@ def test_a_mask_for_one_name_is_one_for_both(tmp_path):
         from_checkpoint(read(path, mask=other), module, (8,))
 
 
-TWO = {**state_of(Plain(), "student."), **Plain().state_dict(prefix="teacher.")}
-
-
-def test_several_networks_are_refused_with_their_prefixes(tmp_path):
-    path = saved(tmp_path, TWO)
-    for model in (None, Plain()):
-        with pytest.raises(CheckpointError, match="prefixes student, teacher: choose one with --prefix NAME"):
-            network(path, model)
-        for chosen in ("student", "student."):
-            found = network(path, model, chosen)
-            assert counts(found) == COUNT
-            assert {key for key, _ in found.set_aside} == {key for key in TWO if key.startswith("teacher.")}
-        assert counts(network(path, model, "teacher")) == (93, 93)
-    with pytest.raises(
-        CheckpointError,
-        match="--prefix nobody: none of its keys begins with it; they begin with student, teacher",
-    ):
-        network(path, None, "nobody")
-
-
-def test_a_model_of_both_reads_the_one_that_its_forward_pass_reads(tmp_path):
-    found = network(saved(tmp_path, TWO), StudentTeacher())
-    assert counts(found) == COUNT
-    assert all(key.startswith("teacher.") and "does not read" in why for key, why in found.set_aside)
-
-
-def test_the_one_prefix_that_fits_the_model_is_used_and_said(tmp_path):
-    path = saved(tmp_path, state_of(Plain(), "student.") | Plain(7).state_dict(prefix="teacher."))
-    found = network(path, Plain())
-    assert counts(found) == COUNT
-    assert "the keys of the file begin with student., which the model's do not" in found.assumptions
-
-
-@pytest.mark.parametrize(
-    "names", [("generator", "discriminator"), ("netG", "netD"), ("left", "right"), ("actor", "critic")]
-)
-def test_networks_whose_shapes_would_chain_are_not_read_as_one(names, tmp_path):
-    first = nn.Sequential(nn.Linear(6, 6), nn.ReLU(), nn.Linear(6, 6))
-    state = first.state_dict(prefix=f"{names[0]}.") | first.state_dict(prefix=f"{names[1]}.")
-    with pytest.raises(CheckpointError, match=f"prefixes {names[0]}, {names[1]}: choose one with --prefix"):
-        network(saved(tmp_path, {key: tensor.clone() for key, tensor in state.items()}), shape=(6,))
-
-
-def test_parts_of_one_network_are_read_as_one(tmp_path):
-    parts = nn.ModuleDict(
-        {
-            "encoder": nn.Sequential(nn.Linear(8, 6), nn.ReLU(), nn.Linear(6, 4)),
-            "head": nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 3)),
-        }
-    )
-    assert network(saved(tmp_path, parts.state_dict())).depth == 4
-    blocks = nn.ModuleDict(
-        {f"block{i}": nn.Sequential(nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 8)) for i in range(3)}
-    )
-    assert network(saved(tmp_path, blocks.state_dict())).depth == 6
-
-
-def test_state_dicts_beside_each_other_are_chosen_among(tmp_path):
-    content = {"generator": PLAIN, "discriminator": Plain(7).state_dict(), "optG": {"state": {}}, "epoch": 3}
-    path = saved(tmp_path, content)
-    with pytest.raises(CheckpointError, match="prefixes generator, discriminator: choose one with --prefix"):
-        network(path)
-    assert counts(network(path, None, "generator")) == COUNT
-    assert counts(network(path, Plain())) == COUNT
-    assert network(path, Plain(7), "discriminator").parameters == 106
-
-
 class Versioned(nn.Linear):
     """Refuses to load what no version is known of, and knows only its own two, like torchvision's mnasnet."""
 
@@ -452,7 +309,7 @@ def test_a_mask_that_the_module_holds_is_no_weight(tmp_path):
 
 
 def test_reference_under_the_same_prefix(tmp_path):
-    path = saved(tmp_path, TWO)
+    path = saved(tmp_path, {**state_of(Plain(), "student."), **Plain().state_dict(prefix="teacher.")})
     start = saved(
         tmp_path, Plain().state_dict(prefix="student.") | Plain().state_dict(prefix="teacher."), "start.pt"
     )

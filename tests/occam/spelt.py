@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import replace
+from functools import cache
 
 import modules
 import numpy as np
@@ -89,10 +90,17 @@ def captured(module: nn.Module, shape: tuple[int, ...]) -> Network:
     return from_checkpoint(checkpoint(module), copy.deepcopy(module), shape)
 
 
-def ready(name: str, seed: int = 0) -> tuple[nn.Module, Network]:
+@cache
+def _ready(name: str, seed: int) -> tuple[nn.Module, Network]:
     make, shape = MODULES[name]
     module = modules.ready(make, shape, seed)
     return module, captured(module, shape)
+
+
+def ready(name: str, seed: int = 0) -> tuple[nn.Module, Network]:
+    """A module of its own, and its network, which is captured once."""
+    module, network = _ready(name, seed)
+    return copy.deepcopy(module), network
 
 
 def described(network: Network) -> bool:

@@ -24,6 +24,7 @@ from spelt import (
     words_of,
 )
 from torch import nn
+from unknown_modules import UNKNOWN
 
 from boundcalc.errors import NotCovered
 from boundcalc.network.forward import run
@@ -361,7 +362,7 @@ def test_other_networks_are_not_described(value, message):
 def test_what_the_code_does_not_describe_is_not_covered():
     for make, shape in [
         (modules.MODULES["pre-activation"][0], modules.IMAGE),
-        *[(make, shape) for make, shape, _ in modules.UNKNOWN.values()],
+        *[(make, shape) for make, shape, _ in UNKNOWN.values()],
         *[modules.NODES[name] for name in ("GELU0", "LeakyReLU2", "dense block", "input scaled inside")],
     ]:
         module = modules.ready(make, shape)

@@ -12,6 +12,7 @@ import torch
 from scipy.stats import beta
 from spelt import captured
 from torch import nn
+from unknown_modules import UNKNOWN
 
 import boundcalc
 from boundcalc.bounds.bound_inputs import BoundInputs, Settings
@@ -277,7 +278,7 @@ def test_trimming_to_nothing():
 
 @pytest.mark.parametrize("name", ["LayerNorm", "GELU0", "GroupNorm", "dense block"])
 def test_unknown_operations_are_not_covered(name):
-    make, shape = (modules.UNKNOWN | modules.NODES)[name][:2]
+    make, shape = (UNKNOWN | modules.NODES)[name][:2]
     network = captured(modules.ready(make, shape), shape)
     inputs = math.prod(shape)
     with pytest.raises(NotCovered):

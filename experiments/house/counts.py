@@ -31,6 +31,15 @@ STARTS = {
     "boundcalc --help": ["-m", "boundcalc", "--help"],
 }
 
+READING = {
+    "the peeling bound": ("peeling", "bounds/peeling/theorem.py"),
+    "Bartlett, Foster & Telgarsky 2017": ("bartlett2017", "bounds/bartlett2017.py"),
+    "r~ of Zhang et al. 2021": ("zhang2021", "samples/zhang2021.py"),
+    "the Ramanujan gap of Hoang et al. 2023": ("hoang2023", "topology/hoang2023.py"),
+    "the graphon NTK of Pham et al. 2025": ("pham2025", "graphon/pham2025.py"),
+}
+"""What a reader checks against its source, with the page of docs/theory and the file of the package that say it."""
+
 Tree = dict[str, Any]
 
 
@@ -129,6 +138,15 @@ def markdown(counts: Tree) -> str:
             lines.append(f"| {name} | {len(value)}: {listed} |")
         else:
             lines.append(f"| {name} | {value:,} |")
+    lines += [
+        "",
+        "## Two files for each theorem",
+        "",
+        "| to check | read the statement | and the formula |",
+        "|---|---|---|",
+    ]
+    for what, (page, file) in READING.items():
+        lines.append(f"| {what} | `docs/theory/{page}.md` | `boundcalc/{file}` |")
     return "\n".join(lines) + "\n"
 
 

@@ -20,7 +20,10 @@ def test_counts(tmp_path):
     assert counts["lines of the package"] > 10_000
     assert counts["bytes of README.md"] <= 6000
     assert counts["files that cite outside the repository"] == []
-    assert (tmp_path / "results.md").read_text().startswith("# The house in numbers")
+    page = (tmp_path / "results.md").read_text()
+    assert page.startswith("# The house in numbers")
+    named = re.findall(r"`((?:docs|boundcalc)/[\w/]+\.\w+)`", page.split("## Two files for each theorem")[1])
+    assert len(named) == 10 and all((ROOT / name).is_file() for name in named)
 
 
 def test_a_long_function_is_counted_without_its_docstring(tmp_path, monkeypatch):

@@ -25,7 +25,7 @@ format:          ## format the code
 	ruff check --fix . ; ruff format .
 
 test:            ## the test suite
-	python -m pytest -n 2
+	python -m pytest -n 2 --dist worksteal
 
 slow:            ## the long tests
 	python -m pytest -m slow

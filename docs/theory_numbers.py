@@ -9,22 +9,25 @@ program says.
 
 from __future__ import annotations
 
-import json
 import sys
-import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+import boundcalc
+from boundcalc.analysis import checkpoint_of, problem_of
 from boundcalc.bounds import registry
-from boundcalc.cli.main import main
+from boundcalc.bounds.bound_inputs import BoundInputs
+from boundcalc.options import Options
+from boundcalc.theory.explain import explain
+from boundcalc.theory.explain_views import render
 
 ROOT = Path(__file__).parents[1]
 THEORY = ROOT / "docs" / "theory"
 TICKET = "data/tickets/lenet300_density02.pt"
 REFERENCE = "data/tickets/lenet300_init.pt"
-SAMPLE = ("--data", "sample", "--passes", "0", "--quiet")
 
 BEGIN, END = "<!-- numbers: written by docs/theory_numbers.py -->", "<!-- end of numbers -->"
 HEADING = "## On a demo ticket"
@@ -33,37 +36,23 @@ FILLED = "## With this checkpoint"
 Tree = dict[str, Any]
 
 
-def run(words: Iterable[str]) -> str:
-    """Return what a command writes, in this process.
-
-    Args:
-        words: the command line, paths relative to the top of the repository.
-
-    Returns:
-        The text of its output file.
-
-    Raises:
-        RuntimeError: the exit status is not 0.
-    """
-    with tempfile.TemporaryDirectory() as folder:
-        out = Path(folder) / "out"
-        given = [str(ROOT / word) if word.startswith("data/") else word for word in words]
-        status = main([*given, "-o", str(out)])
-        if status:
-            raise RuntimeError(f"boundcalc {' '.join(given)}: exit status {status}")
-        return out.read_text(encoding="utf-8")
+@cache
+def problem(spectral: bool) -> BoundInputs:
+    """Return what bounds are computed from on the demo ticket."""
+    options = Options(data="sample", passes=0)
+    return problem_of(checkpoint_of(ROOT / TICKET, options), options, spectral=spectral)
 
 
 def of_bound(name: str) -> str:
     """Return the numbers of one bound on the demo ticket, in Markdown."""
-    text = run(["explain", name, TICKET, *SAMPLE, "--format", "markdown"])
-    return text.split(FILLED, 1)[1].strip()
+    bound = registry[name]
+    return render(explain(bound, problem(bound.spectral)), "markdown").split(FILLED, 1)[1].strip()
 
 
+@cache
 def report() -> Tree:
     """Return the report of the demo ticket, all parts but the search of occam."""
-    tree: Tree = json.loads(run([TICKET, "--reference", REFERENCE, *SAMPLE, "--format", "json"]))
-    return tree
+    return boundcalc.analyze(ROOT / TICKET, reference=ROOT / REFERENCE, data="sample", passes=0).to_dict()
 
 
 def number(value: Any) -> str:
@@ -204,14 +193,12 @@ def bounds_of(page: str) -> list[str]:
     return [name for name in registry if name == page or name.rsplit("_", maxsplit=1)[0] == page]
 
 
-def sections() -> dict[str, Callable[[], str]]:
-    """Return what makes the numbers of each page that is there, by the page's name."""
-    trees: list[Tree] = []
+def sections(tree: Callable[[], Tree] = report) -> dict[str, Callable[[], str]]:
+    """Return what makes the numbers of each page that is there, by the page's name.
 
-    def tree() -> Tree:
-        if not trees:
-            trees.append(report())
-        return trees[0]
+    Args:
+        tree: returns the report of the demo ticket.
+    """
 
     def of_bounds(names: list[str]) -> str:
         if len(names) == 1:

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import fcntl
+import hashlib
+import json
+import os
+from collections.abc import Callable
+from concurrent.futures import Future
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
+
+import boundcalc
+from boundcalc.batch import runner, worker
 
 hypothesis.settings.register_profile("suite", deadline=None, derandomize=True, print_blob=False)
 hypothesis.settings.load_profile("suite")
@@ -17,3 +27,56 @@ ROOT = Path(__file__).parents[1]
 def tickets() -> Path:
     """The folder of demo tickets."""
     return ROOT / "data" / "tickets"
+
+
+@pytest.fixture(scope="session")
+def tree_of(tickets, tmp_path_factory) -> Callable[..., dict[str, Any]]:
+    """Reports of demo tickets by name and options, each computed once for all tests and all workers."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+
+    def made(name: str, **options: Any) -> dict[str, Any]:
+        key = hashlib.sha256(repr((name, sorted(options.items()))).encode()).hexdigest()
+        place = folder / f"report_{key}.json"
+        with open(place.with_suffix(".lock"), "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not place.exists():
+                if "reference" in options:
+                    options["reference"] = tickets / f"{options['reference']}.pt"
+                report = boundcalc.analyze(tickets / f"{name}.pt", **options)
+                place.write_text(report.to("json"), encoding="utf-8")
+        return json.loads(place.read_text(encoding="utf-8"))
+
+    return made
+
+
+class Inline:
+    """Runs every task at once, in this process."""
+
+    threads = 1
+    tasks: list[worker.Task] = []
+
+    def __init__(self, workers: int) -> None:
+        self.free = workers
+
+    def submit(self, task):
+        self.tasks.append(task)
+        future: Future = Future()
+        future.set_result(worker.work(task))
+        return future
+
+    def check(self):
+        """It runs."""
+
+    def close(self):
+        """Nothing runs."""
+
+
+@pytest.fixture
+def inline(monkeypatch):
+    """Batches of this test run in its own process; returns the tasks that they worked at."""
+    monkeypatch.setattr(Inline, "tasks", [])
+    monkeypatch.setattr(runner, "Lanes", Inline)
+    monkeypatch.setattr(worker, "limit_threads", lambda threads: None)
+    return Inline.tasks

@@ -6,6 +6,7 @@ import json
 import math
 
 import pytest
+from ticket_runs import FULL
 
 import boundcalc
 
@@ -15,17 +16,14 @@ OF_DISTANCES = {
     "bartlett2017", "graf2022_norms", "graf2022_params", "ledent2021", "lin2019", "gouk2021_1inf", "gouk2021_fro",
     "longsedghi2020", "occam",
 }  # fmt: skip
-OPTIONS = {"samples": 10_000, "input_bound": 1.0, "input_shape": (1, 28, 28)}
+OPTIONS = {"samples": 10_000, "input_bound": 1.0, "input_shape": (1, 28, 28), "only": ("bounds",)}
 
 
 @pytest.fixture(scope="module")
-def reports(tickets):
-    return {
-        name: boundcalc.analyze(
-            tickets / f"{name}.pt", data="sample", only=("bounds", "empirical"), passes=0
-        ).to_dict()
-        for name in (*PRUNED, "lenet300_dense")
-    }
+def reports(tree_of):
+    some = {"data": "sample", "only": ("bounds", "empirical"), "passes": 0}
+    options = dict.fromkeys((*PRUNED, "lenet300_dense"), some) | {"lenet300_density02": FULL}
+    return {name: tree_of(name, **given) for name, given in options.items()}
 
 
 @pytest.mark.parametrize("name", PRUNED)

@@ -8,13 +8,12 @@ import sqlite3
 import subprocess
 import sys
 import time
-from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
 import torch
 
-from boundcalc.batch import runner, worker
+from boundcalc.batch import runner
 from boundcalc.batch.store import opened
 from boundcalc.options import Options
 
@@ -41,37 +40,6 @@ def save(path: Path, seed: int) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     torch.save(weights, path)
     return path
-
-
-class Inline:
-    """Runs every task at once, in this process."""
-
-    threads = 1
-    tasks: list[worker.Task] = []
-
-    def __init__(self, workers: int) -> None:
-        self.free = workers
-
-    def submit(self, task):
-        self.tasks.append(task)
-        future: Future = Future()
-        future.set_result(worker.work(task))
-        return future
-
-    def check(self):
-        """It runs."""
-
-    def close(self):
-        """Nothing runs."""
-
-
-@pytest.fixture
-def inline(monkeypatch):
-    """Batches of this test run in its own process; returns the tasks that they worked at."""
-    monkeypatch.setattr(Inline, "tasks", [])
-    monkeypatch.setattr(runner, "Lanes", Inline)
-    monkeypatch.setattr(worker, "limit_threads", lambda threads: None)
-    return Inline.tasks
 
 
 @pytest.fixture

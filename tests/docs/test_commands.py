@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import re
 import shlex
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from boundcalc import parts
 from boundcalc.cli.main import main
+from boundcalc.empirical import datasets
+from boundcalc.parts.part import Part
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(
@@ -46,8 +50,8 @@ RUN = [page for page in PAGES if any(reason(body) is None for _, body in blocks(
 
 
 @pytest.fixture(scope="module")
-def tiny(tmp_path_factory) -> dict[str, str]:
-    """What stands in for the data of the documentation: 200 training and 50 test images."""
+def tiny(tmp_path_factory) -> Path:
+    """A folder with what stands in for the data of the documentation: 200 training and 50 test images."""
     folder = tmp_path_factory.mktemp("tiny")
     with np.load(ROOT / "data" / "mnist_sample.npz") as archive:
         arrays = {key: archive[key][: 200 if "train" in key else 50] for key in archive}
@@ -57,12 +61,28 @@ def tiny(tmp_path_factory) -> dict[str, str]:
         array = arrays[key].astype(np.uint8)
         head = bytes([0, 0, 8, array.ndim]) + b"".join(size.to_bytes(4, "big") for size in array.shape)
         (folder / "mnist" / name).write_bytes(head + array.tobytes())
-    return {"sample": f"npz:{folder / 'tiny.npz'}", "mnist:DIR": f"mnist:{folder / 'mnist'}"}
+    return folder
+
+
+@pytest.fixture(scope="module")
+def bounds() -> Part:
+    """The part `bounds`, which computes each network under the same options once for all pages."""
+    part, results = parts.registry["bounds"], {}
+
+    def run(given):
+        key = given.checkpoint.sha256, repr(replace(given.options, only=None))
+        if key not in results:
+            results[key] = part.run(given)
+        return results[key]
+
+    return replace(part, run=run)
 
 
 @pytest.fixture
-def clone(tmp_path, monkeypatch) -> Path:
-    """A folder with what a clone has at its top, in which commands may write."""
+def clone(tmp_path, tiny, bounds, inline, monkeypatch) -> Path:
+    """A folder with what a clone has at its top, in which commands may write; the sample that ships is the tiny one."""
+    monkeypatch.setattr(datasets, "SAMPLE_FILE", str(tiny / "tiny.npz"))
+    monkeypatch.setitem(parts.registry._load(), "bounds", bounds)
     for name in ("data", "experiments"):
         (tmp_path / name).symlink_to(ROOT / name)
     monkeypatch.chdir(tmp_path)
@@ -82,7 +102,7 @@ def test_page_runs(page, tiny, clone, capsys):
             assert program == "boundcalc", (
                 f"{page}: {program} is not run by this test; say why with {NOT_RUN!r}"
             )
-            given = [tiny.get(word, word) for word in words]
+            given = [word.replace("mnist:DIR", f"mnist:{tiny / 'mnist'}") for word in words]
             try:
                 status = main(given)
             except SystemExit as end:

@@ -13,15 +13,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ticket_runs import DATA_FREE, FULL
 
 import boundcalc
 
 HERE = Path(__file__).parent
 REWRITE = "BOUNDCALC_REWRITE_GOLDEN"
-QUICK = {"passes": 0, "cells": 8, "batch": 64}
 RUNS: dict[str, dict[str, Any]] = {
-    "lenet300_density02": {"data": "sample", "reference": "lenet300_init", **QUICK},
-    "conv_density10": {"samples": 10_000, "input_bound": 1.0, "input_shape": (1, 28, 28), **QUICK},
+    "lenet300_density02": FULL,
+    "conv_density10": DATA_FREE,
 }
 VIEWS = ("table", "markdown", "latex")
 VOLATILE = ("seconds", "version")
@@ -33,12 +33,9 @@ RULE = re.compile(r"[-=─━]{2,}")
 
 
 @pytest.fixture(scope="module", params=RUNS)
-def run(request, tickets) -> tuple[str, boundcalc.Report]:
+def run(request, tree_of) -> tuple[str, dict[str, Any]]:
     """The name of a ticket, and its report."""
-    options = dict(RUNS[request.param])
-    if "reference" in options:
-        options["reference"] = tickets / f"{options['reference']}.pt"
-    return request.param, boundcalc.analyze(tickets / f"{request.param}.pt", **options)
+    return request.param, tree_of(request.param, **RUNS[request.param])
 
 
 def kept(tree: dict[str, Any]) -> Any:
@@ -92,8 +89,7 @@ def check(name: str, text: str, agrees) -> None:
 
 
 def test_report(run):
-    name, report = run
-    tree = kept(report.to_dict())
+    name, tree = run[0], kept(run[1])
 
     def agrees(old: str) -> None:
         found = differences(json.loads(old), tree)

@@ -1,0 +1,49 @@
+"""Attacks on every bound, as `boundcalc falsify` makes them, with their page for the documentation.
+
+    python experiments/attacks/run.py                        200 trials a bound, some minutes
+    python experiments/attacks/run.py --trials 1 -o /tmp path_norm
+
+results.json, beside this file or in another folder, can be attacked again by `boundcalc falsify --replay`; results.md is a page of
+the documentation.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from boundcalc.bounds.catalogue import registry
+from boundcalc.theory.falsify import falsify
+from boundcalc.theory.falsify_found import NotRefuted
+from boundcalc.theory.falsify_report import render
+from boundcalc.threads import one_thread
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Attack and write.
+
+    Args:
+        argv: words of the command line; None for the process's own.
+    """
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("bounds", nargs="*", default=list(registry))
+    parser.add_argument("--trials", type=int, default=200)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("-o", "--output", type=Path, default=Path(__file__).parent)
+    given = parser.parse_args(argv)
+    with one_thread():
+        try:
+            found = falsify([registry[name] for name in given.bounds], given.trials, given.seed)
+        except NotRefuted as error:
+            found = error.found
+    (given.output / "results.json").write_text(render(found, "json"), encoding="utf-8")
+    text = render(found, "markdown").partition("\n")[2]
+    (given.output / "results.md").write_text(
+        f"# What attacks on the bounds found\n\nMade by `experiments/attacks/run.py --trials {given.trials} --seed {given.seed}`."
+        f" Ratios far above 1 say how little these attacks, or the bounds, can do.\n{text}",
+        encoding="utf-8",
+    )
+
+
+if __name__ == "__main__":
+    main()

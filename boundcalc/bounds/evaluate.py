@@ -51,7 +51,8 @@ def evaluate(bound: Bound, problem: BoundInputs) -> BoundResult:
         risk = risk_bound(outcome, problem)
     except NotCovered as error:
         needs = error.what if isinstance(error, NeedsInput) else ""
-        return replace(_uncovered(bound, problem, str(error)), blockers=error.blockers, needs=needs)
+        blockers = () if needs else error.blockers
+        return replace(_uncovered(bound, problem, str(error)), blockers=blockers, needs=needs)
     except Exception as error:
         if bound.compute.__module__.startswith("boundcalc."):
             raise

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from boundcalc.errors import NotCovered, UsageError
 from boundcalc.parts.layer_grid import cell
 from boundcalc.parts.part import NO_DATA, Given, NotRun, Option, Part, Quantity
-from boundcalc.report.document import Detail, Section, Term
+from boundcalc.report.document import Cell, Detail, Section, Term
 from boundcalc.report.numbers import plain, show, upper
 from boundcalc.report.origin import Origin, of_source
 from boundcalc.report.text import one_line
@@ -175,7 +175,7 @@ def sections(tree: Tree) -> tuple[Section, ...]:
     part = tree.get("gntk")
     if not part:
         return ()
-    facts = [
+    facts: list[tuple[str, Cell]] = [
         (
             Term(label, MEANS[key], "gntk") if key in MEANS else Detail(label),
             cell(upper(value) if key == "kernel_bound" else show(value), None, origin(part, key)),

@@ -182,7 +182,9 @@ def sections(tree: Tree) -> tuple[Section, ...]:
     part = tree.get("topology")
     if not part:
         return ()
-    facts = [(label, cell(show(part.get(key)), None, of(part))) for label, key, of in FACTS]
+    facts: list[tuple[str, Cell]] = [
+        (label, cell(show(part.get(key)), None, of(part))) for label, key, of in FACTS
+    ]
     facts += [
         (label, cell(show(part[key]), None, of(part))) for label, key, of in FURTHER_FACTS if key in part
     ]

@@ -162,6 +162,11 @@ FIELDS = (
     Field(_term("collapsed", "a mean degree is below 3: no scores as a whole"), "collapsed", show, _computed),
 )  # fmt: skip
 Z = _term("z", "the score less its mean over random masks with as many weights, in their standard deviations")
+MEAN_Z = {
+    field.key: _term(f"z of {field.header}, mean", f"mean over layers of z: {Z.means}")
+    for field in FIELDS
+    if field.key in SCORES
+}
 FACTS = (
     (_term("coordinate", "means over layers of Dr, Dr imdb, lambda and imsg"), "coordinate", _score),
     (_term("distance", "l2 distance of the coordinate from that of the dense network"), "distance", _score),
@@ -231,8 +236,8 @@ def quantities(tree: Tree) -> tuple[Quantity, ...]:
     z = {score: mean_over_layers(part, partial(_z, score)) for score in SCORES}
     distance = part.get("distance")
     return (
-        *(Quantity(f"topology.z.{key}", f"z of {key}, mean", z[key], of_z(part)) for key in COMPARED),
-        Quantity("topology.z.narc", "z of narc, mean", z["narc"], of_z(part), ranked=False, shown=True),
+        *(Quantity(f"topology.z.{key}", MEAN_Z[key], z[key], of_z(part)) for key in COMPARED),
+        Quantity("topology.z.narc", MEAN_Z["narc"], z["narc"], of_z(part), ranked=False, shown=True),
         Quantity("topology.distance", DISTANCE, distance, _score(part), shown=True),
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from boundcalc import progress
 from boundcalc.analysis_result import AnalysisResult, Reference
 from boundcalc.bounds.bound_inputs import BoundInputs
 from boundcalc.checkpoint import from_state_dict, read
@@ -31,7 +32,7 @@ from boundcalc.tickets.described import described
 
 if TYPE_CHECKING:
     from boundcalc.empirical.datasets import Dataset
-    from boundcalc.empirical.measure import Measured, Progress
+    from boundcalc.empirical.measure import Measured
 
 
 class Clock:
@@ -74,16 +75,12 @@ def checkpoint_of(
 def run_analysis(
     checkpoint: Checkpoint,
     options: Options,
-    progress: Progress | None = None,
-    tell: Callable[[str], None] | None = None,
 ) -> AnalysisResult:
     """Run every part that the options and the input allow.
 
     Args:
         checkpoint: what was read.
         options: what is asked for.
-        progress: shows how far a pass over the data is; None for silence.
-        tell: is told what is computed now; None for silence.
 
     Returns:
         The result, with a reason for every part that did not run.
@@ -94,14 +91,12 @@ def run_analysis(
         UsageError: no CUDA device where one was asked for.
     """
     clock = Clock()
-    given, reference = _given(checkpoint, options, progress, clock)
-    given = replace(given, tell=tell)
+    given, reference = _given(checkpoint, options, clock)
     results, skipped = {}, {}
     for name, part in registry.items():
         if not options.wants(name):
             continue
-        if tell is not None:
-            tell(f"{part.title}: {part.does}")
+        progress.stage(f"{part.title}: {part.does}")
         with clock.time(name):
             try:
                 results[name] = _run(part, given)
@@ -128,7 +123,7 @@ def _run(part: Part, given: Given) -> Any:
 
 
 def _given(
-    checkpoint: Checkpoint, options: Options, progress: Progress | None, clock: Clock, *, bare: bool = True
+    checkpoint: Checkpoint, options: Options, clock: Clock, *, bare: bool = True
 ) -> tuple[Given, Reference | None]:
     """Return what the parts are computed from; `bare`: weights alone will do where nothing needs a forward pass."""
     with clock.time("read"):
@@ -139,8 +134,9 @@ def _given(
         if dataset is not None:
             _check_shape(network, dataset)
         reference, weights = _reference(checkpoint, network, options)
+    progress.stage("measuring the network on the data")
     with clock.time("empirical"):
-        measured = None if dataset is None else _measure(network, dataset, options.device, progress)
+        measured = None if dataset is None else _measure(network, dataset, options.device)
     energies = _energies(network, measured, options)
     return Given(options, checkpoint, network, dataset, measured, energies, weights), reference
 
@@ -157,19 +153,17 @@ def _model(
 def _looked_over(result: AnalysisResult, clock: Clock) -> AnalysisResult:
     from boundcalc.sanity import warnings_of
 
+    progress.stage("looking for what is wrong")
     with clock.time("sanity"):
         return replace(result, warnings=warnings_of(result))
 
 
-def problem_of(
-    checkpoint: Checkpoint, options: Options, progress: Progress | None = None, *, spectral: bool = True
-) -> BoundInputs:
+def problem_of(checkpoint: Checkpoint, options: Options, *, spectral: bool = True) -> BoundInputs:
     """Return what bounds are computed from, without computing one.
 
     Args:
         checkpoint: what was read.
         options: the sample, and what was fixed before it.
-        progress: shows how far a pass over the data is; None for silence.
         spectral: whether certified spectral norms are needed.
 
     Raises:
@@ -177,7 +171,7 @@ def problem_of(
         DataError: the data does not fit.
         UsageError: no sample is given.
     """
-    given, _ = _given(checkpoint, options, progress, Clock(), bare=False)
+    given, _ = _given(checkpoint, options, Clock(), bare=False)
     if given.energies is None:
         raise UsageError(NO_SAMPLE)
     return problem_in(given, spectral=spectral)
@@ -205,10 +199,10 @@ def _check_shape(network: Network, dataset: Dataset) -> None:
     check_shape(network, dataset.train, dataset.name)
 
 
-def _measure(network: Network, dataset: Dataset, device: str, progress: Progress | None) -> Measured:
-    from boundcalc.empirical.measure import measure, silent
+def _measure(network: Network, dataset: Dataset, device: str) -> Measured:
+    from boundcalc.empirical.measure import measure
 
-    return measure(network, dataset, device_of(device), progress or silent)
+    return measure(network, dataset, device_of(device))
 
 
 def _energies(network: Network, measured: Measured | None, options: Options) -> Energies | None:

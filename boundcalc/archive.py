@@ -1,4 +1,4 @@
-"""Zip archives: opened only where they can be read in one way, and unpack to what a file of their size may hold."""
+"""Zip archives: opened only if all programs read the same from them, and if they unpack to a plausible size."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def _bomb(members: list[ZipInfo], size: int, most_expansion: float | None) -> st
 
 
 def _ambiguous(names: list[str]) -> str | None:
-    """Tell whether two programs may read two contents: which of two members of a name, or of two roots, is chance."""
+    """Return whether two programs may read different contents: two members have one name, or there are two root folders."""
     if len(set(names)) < len(names):
         twice = next(name for name, count in Counter(names).items() if count > 1)
         return f"zip archive with two members called {twice}; save it again"

@@ -88,6 +88,18 @@ class NotCovered(BoundcalcError):
         self.blockers = blockers or ((operation, layer),)
 
 
+class NeedsInput(NotCovered):
+    """A bound that needs what was not given with the checkpoint, such as data; nothing of the network is in its way.
+
+    Args:
+        what: the input, and in parentheses how it is given.
+    """
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"needs {what}")
+        self.what = what
+
+
 @contextmanager
 def only_own_errors(
     path: str | Path,

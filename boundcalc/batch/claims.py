@@ -31,8 +31,8 @@ class ClaimStatus(Enum):
     """What a checkpoint needs."""
 
     MINE = "work to do"
-    SHARED = "this run is at it already"
-    BUSY = "another run is at it"
+    SHARED = "this run has claimed it already"
+    BUSY = "another run has claimed it"
     DONE = "done before"
     FAILED = "failed before, and would again"
 
@@ -179,7 +179,7 @@ class Claims:
         return bool(changed)
 
     def close(self) -> None:
-        """Give back what is not finished, and leave; what cannot be given back is free once this run is silent."""
+        """Release the claims that are not finished, and close; claims that cannot be released expire with the heartbeat."""
         self._stop.set()
         self._heart.join()
         try:
@@ -285,7 +285,7 @@ def _fitting() -> Iterator[None]:
 
 
 def is_alive(connection: sqlite3.Connection, run: str) -> bool:
-    """Return whether a run shows itself: it beat lately, and where it is of this machine its process is there."""
+    """Return whether a run is alive: its heartbeat is recent and, if it runs on this machine, its process exists."""
     found = connection.execute("SELECT host, pid, beat FROM runs WHERE id = ?", (run,)).fetchone()
     if found is None or time.time() - found[2] > SILENT_SECONDS:
         return False

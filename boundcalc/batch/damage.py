@@ -26,7 +26,7 @@ class Damage(NamedTuple):
 
     @property
     def reason(self) -> str:
-        """What is told of its checkpoint: the row, what is wrong, and what to do."""
+        """The message about its checkpoint: the row, what is wrong, and what to do."""
         return f"row {self.id}: {self.problem}; boundcalc batch with this path analyzes it again"
 
 

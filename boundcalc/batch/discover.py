@@ -26,7 +26,7 @@ def discover(given: Sequence[str | Path]) -> tuple[Path, ...]:
     ``main`` of its level, once, whatever else lies in it; ``level_pretrain`` and initial weights are references of the tickets
     beside them and not tickets, unless nothing else is there. An index of shards stands for them. Files of masks
     are read with the checkpoints beside them; they are found only where there are none, so that it is told that they are none.
-    So is what training goes on from, such as optimizer.pt; the state of `boundcalc train --resume` is left out. What a pattern
+    So is the state for resuming a training, such as optimizer.pt; the state of `boundcalc train --resume` is left out. What a pattern
     matches is searched as if it were in one folder. A folder that cannot be listed, and a pipe, device or broken link under a
     checkpoint's name, are found, too: reading them says what is wrong. Nothing but indices of shards is opened.
 

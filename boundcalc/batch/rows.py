@@ -83,7 +83,7 @@ _TYPES = tuple(
 
 
 def fault_of(cells: tuple[Any, ...]) -> str:
-    """Say which of the columns `COLUMNS` holds what no batch wrote; nothing where all are sound."""
+    """Name the column of `COLUMNS` that holds what no batch writes; empty where all are sound."""
     for (name, types), value in zip(_TYPES, cells, strict=True):
         if not isinstance(value, types):
             return f"its {name} is {value!r:.40}"

@@ -47,7 +47,7 @@ class Summary:
 
 
 Watch = Callable[[int, int], None]
-"""Is told how many paths are settled, of how many."""
+"""Called with how many paths are settled, and how many there are."""
 
 
 def run(
@@ -68,7 +68,7 @@ def run(
         options: of every analysis, with data and model by name; None for the default ones.
         workers: processes of this machine; None for one a core.
         scheduler: address of a Dask cluster, in place of own processes.
-        watch: is told of progress.
+        watch: called as paths are settled.
 
     Returns:
         What was done.

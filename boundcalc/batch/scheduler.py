@@ -46,7 +46,7 @@ class Scheduler(Protocol):
         ...
 
     def check(self) -> None:
-        """See whether tasks can still run: what came of a task tells nothing where they cannot.
+        """Check that tasks can still run; where they cannot, the outcome of a task says nothing of its checkpoint.
 
         Raises:
             UsageError: they cannot.
@@ -85,7 +85,7 @@ def cores() -> int:
 
 
 class Lane:
-    """One worker process, made when there is work and anew after its death; what it died of is known: it has one task at a time."""
+    """One worker process with one task at a time, so that its death is blamed on the right task; started on demand."""
 
     def __init__(self) -> None:
         self.running: Future[Outcome] | None = None
@@ -234,7 +234,7 @@ def _patient() -> Iterator[None]:
 
 @contextmanager
 def _deaf() -> Iterator[None]:
-    """Keep Ctrl-C from processes that are started inside, until `_settle`, and from starting one by half: it is heard afterwards."""
+    """Hold Ctrl-C back while a process starts: the child ignores it until `_settle`, this process handles it afterwards."""
     heard: list[int] = []
     ours = threading.current_thread() is threading.main_thread()
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT,))

@@ -4,7 +4,7 @@ Tables, ``PRAGMA user_version`` 1:
 
 ``checkpoints``
     one row a checkpoint under one set of options and one version of boundcalc: `Row` has its columns. ``state`` is ``"done"``,
-    ``"failed"`` (``error`` says why, ``refused`` whether trying again is of no use) or ``"claimed"`` (a run is at it).
+    ``"failed"`` (``error`` says why, ``refused`` whether trying again is of no use) or ``"claimed"`` (a run works on it).
 ``quantities``
     the tidy long table: ``checkpoint`` (the row's id), then ``part, name, quantity, value, status, source, reason`` as in the CSV
     view of a report (`boundcalc.report.views.csv`). ``value`` is INTEGER, REAL, or NULL where the report has null. Arrays of more
@@ -245,7 +245,7 @@ def _reading(place: Path, stack: ExitStack) -> sqlite3.Connection:
 
 
 def _check_kind(place: Path) -> None:
-    """Refuse what SQLite would wait for, or fill.
+    """Refuse folders, devices, pipes and sockets, which SQLite would wait for or fill.
 
     Raises:
         UsageError: a folder, a device, a pipe or a socket is there.

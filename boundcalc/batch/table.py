@@ -123,7 +123,7 @@ def export(
 
 @contextmanager
 def _uncollected() -> Iterator[None]:
-    """Put off the collector of cycles, which makes a third of the time of many rows, and finds none."""
+    """Pause the garbage collector, which takes a third of the time of many rows and finds no cycles."""
     was_on = gc.isenabled()
     gc.disable()
     try:

@@ -166,7 +166,7 @@ def told(path: str, problem: BaseException) -> str:
 
 
 def _failure(task: Task, problem: BaseException, seconds: float) -> Failure:
-    """Return what is filed; final where the same content would be refused again: at fault itself, read without code of the user."""
+    """Return the failure to file; final if the content itself is at fault and no code of the user was involved."""
     if os.path.lexists(task.path) and _has_changed(task):
         return Failure(CHANGED, refused=False, seconds=seconds)
     refused = isinstance(problem, CheckpointError | DataError) and task.options.model is None

@@ -20,7 +20,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from boundcalc.bounds.bound_inputs import BoundInputs, Chain
+from boundcalc.bounds.bound_inputs import BoundInputs, ToeplitzView
 from boundcalc.bounds.catalogue import Bound, register
 from boundcalc.bounds.classes import SPECTRAL_ROWS
 from boundcalc.bounds.code_lengths import CONSTANTS, constant_bits
@@ -62,7 +62,7 @@ def log_as_published(log_capacities: Sequence[float], entries: int, m: int) -> f
 # ---------------------------------------------------------------------------------------- any graph
 
 
-def distance(problem: BoundInputs, chain: Chain, step: Layer) -> float:
+def distance(problem: BoundInputs, chain: ToeplitzView, step: Layer) -> float:
     """Return the log of ||A^l - A^l_0||_{2,1}, from above."""
     known = start_of(problem, step.link.layer) is not None
     rows = (
@@ -140,7 +140,7 @@ def _published(problem: BoundInputs) -> LossComplexity | None:
     )  # fmt: skip
 
 
-def _distance_with_constant(problem: BoundInputs, chain: Chain, index: int, t: float) -> Size:
+def _distance_with_constant(problem: BoundInputs, chain: ToeplitzView, index: int, t: float) -> Size:
     """Return ||A~^l - A~^l_0||_{2,1}, from above."""
     link = chain.links[index]
     layer = link.layer
@@ -153,7 +153,7 @@ def _distance_with_constant(problem: BoundInputs, chain: Chain, index: int, t: f
     return rows.two_one(shift / t)
 
 
-def _log_lipschitz(chain: Chain, index: int, t: float) -> float:
+def _log_lipschitz(chain: ToeplitzView, index: int, t: float) -> float:
     """Return the log of s~_l = sqrt(s^2 + ||b||^2 / t^2 (+ 1 where the constant is handed on)), from above; s~_l is never 0."""
     return 0.5 * logsumexp([
         2 * log_up(max(chain.spectral[index], LEAST), 4),
@@ -162,7 +162,7 @@ def _log_lipschitz(chain: Chain, index: int, t: float) -> float:
     ])  # fmt: skip
 
 
-def _largest_matrix(chain: Chain) -> int:
+def _largest_matrix(chain: ToeplitzView) -> int:
     """Return the largest number of entries of a matrix A~^l."""
     layers = [step for step in chain.steps if isinstance(step, Layer)]
     return max(

@@ -47,8 +47,8 @@ class Settings:
 
 
 @dataclass(frozen=True, eq=False)
-class Chain:
-    """The network as matrices and their norms, all from above; a graph without loops, not only a chain.
+class ToeplitzView:
+    """The network as matrices and their norms, all from above: a graph without loops, of which a chain is a special case.
 
     Attributes:
         links: the layers in order of execution, with the average pooling before them.
@@ -81,7 +81,7 @@ class Chain:
             (name, step) for name, step in zip(self.names, self.steps, strict=True) if isinstance(step, Block)
         ]
 
-    def homogeneous(self, network: Network) -> Chain:
+    def homogeneous(self, network: Network) -> ToeplitzView:
         """Return itself where every operation is positively homogeneous, as bounds of kind F need it.
 
         Args:
@@ -122,14 +122,14 @@ class BoundInputs:
     margins: torch.Tensor | None
     settings: Settings = field(default_factory=Settings)
     reference: dict[str, torch.Tensor] = field(default_factory=dict)
-    chain: Chain | NotCovered = field(default_factory=lambda: NotCovered("no Toeplitz view was made"))
+    chain: ToeplitzView | NotCovered = field(default_factory=lambda: NotCovered("no Toeplitz view was made"))
     patches: tuple[float, ...] | None = None
     split: Split | None = None
     margin_rounding: float = 0.0
     margins_in_order: torch.Tensor | None = None
     evidence: Evidence | None = None
 
-    def toeplitz(self) -> Chain:
+    def toeplitz(self) -> ToeplitzView:
         """Return the network as matrices.
 
         Raises:
@@ -139,7 +139,7 @@ class BoundInputs:
             raise NotCovered(self.chain.operation, self.chain.layer, self.chain.every, self.chain.blockers)
         return self.chain
 
-    def plain_chain(self) -> Chain:
+    def plain_chain(self) -> ToeplitzView:
         """Return the network as a chain of matrices with ReLUs (or nothing) between them.
 
         Raises:
@@ -152,7 +152,7 @@ class BoundInputs:
         return chain
 
 
-def chain_of(network: Network, *, spectral: bool) -> Chain | NotCovered:
+def chain_of(network: Network, *, spectral: bool) -> ToeplitzView | NotCovered:
     """Compute the norms that the Toeplitz-norm bounds share, or return what of the network they do not cover.
 
     Args:
@@ -166,7 +166,7 @@ def chain_of(network: Network, *, spectral: bool) -> Chain | NotCovered:
         above = tuple(spectral_norm(link) for link in found) if spectral else ()
     except NotCovered as error:
         return error
-    return Chain(found, rows, above, steps, tuple(_names(steps)), _unlike_a_chain(network))
+    return ToeplitzView(found, rows, above, steps, tuple(_names(steps)), _unlike_a_chain(network))
 
 
 def _unlike_a_chain(network: Network) -> NotCovered | None:

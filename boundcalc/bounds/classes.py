@@ -46,7 +46,7 @@ class Scale:
 
 
 @dataclass(frozen=True)
-class Part:
+class LayerBatch:
     """One layer of each of B networks, as a norm sees it.
 
     Attributes:
@@ -79,7 +79,7 @@ class NormBalls:
     """
 
     words: str
-    norms: Mapping[str, Callable[[Part], torch.Tensor]]
+    norms: Mapping[str, Callable[[LayerBatch], torch.Tensor]]
     patches: bool = False
     biases: bool = False
     reference: bool = True
@@ -88,7 +88,7 @@ class NormBalls:
 Hypotheses = Scale | NormBalls
 
 
-def parts_of(candidates: Candidates, constant: float = 1.0) -> list[Part]:
+def parts_of(candidates: Candidates, constant: float = 1.0) -> list[LayerBatch]:
     """Return the layers in order of execution, with the average pooling before them.
 
     Raises:
@@ -106,7 +106,7 @@ def parts_of(candidates: Candidates, constant: float = 1.0) -> list[Part]:
                 pool.rows_h, pool.rows_w, link.layer.weight.shape[1] * link.layer.groups
             )
         parts.append(
-            Part(
+            LayerBatch(
                 link,
                 kernel,
                 matrix,
@@ -127,45 +127,45 @@ def _pool_matrix(rows_h: torch.Tensor, rows_w: torch.Tensor, channels: int) -> t
 # ---------------------------------------------------------------------------------------- norms of one layer
 
 
-def frobenius(part: Part) -> torch.Tensor:
+def frobenius(part: LayerBatch) -> torch.Tensor:
     """||A||_F."""
     return (part.matrix.square().sum((1, 2)) + TINY).sqrt()
 
 
-def l1_inf(part: Part) -> torch.Tensor:
+def l1_inf(part: LayerBatch) -> torch.Tensor:
     """||A||_{1,inf}: the largest row l1 norm."""
     return part.matrix.abs().sum(2).amax(1)
 
 
-def spectral(part: Part) -> torch.Tensor:
+def spectral(part: LayerBatch) -> torch.Tensor:
     """||A||_2."""
     return torch.linalg.matrix_norm(part.matrix, ord=2)
 
 
-def row_distance(part: Part) -> torch.Tensor:
+def row_distance(part: LayerBatch) -> torch.Tensor:
     """||A||_{2,1}: row l2 norms summed."""
     return (part.matrix.square().sum(2) + TINY).sqrt().sum(1)
 
 
-def largest_row(part: Part) -> torch.Tensor:
+def largest_row(part: LayerBatch) -> torch.Tensor:
     """The largest row l2 norm; of the last layer their sum."""
     rows = (part.matrix.square().sum(2) + TINY).sqrt()
     return rows.sum(1) if part.last else rows.amax(1)
 
 
-def largest_l1_row(part: Part) -> torch.Tensor:
+def largest_l1_row(part: LayerBatch) -> torch.Tensor:
     """The largest row l1 norm; of the last layer their sum."""
     rows = part.matrix.abs().sum(2)
     return rows.sum(1) if part.last else rows.amax(1)
 
 
-def tap_distance(part: Part) -> torch.Tensor:
+def tap_distance(part: LayerBatch) -> torch.Tensor:
     """||K||_{2,1}: l2 norms along input channels summed over output channels and taps; of a linear layer over outputs."""
     dims = (2, 3, 4) if part.link.layer.kind == "linear" else (2,)
     return (part.kernel.square().sum(dims) + TINY).sqrt().flatten(1).sum(1)
 
 
-def filter_distance(part: Part) -> torch.Tensor:
+def filter_distance(part: LayerBatch) -> torch.Tensor:
     """Sum of the filters' l2 norms, the bias one more entry; of the last layer the Frobenius norm."""
     squares = part.kernel.square().sum((2, 3, 4))
     if part.bias is not None:
@@ -173,18 +173,20 @@ def filter_distance(part: Part) -> torch.Tensor:
     return (squares.sum(1) + TINY).sqrt() if part.last else (squares + TINY).sqrt().sum(1)
 
 
-def kernel_frobenius(part: Part) -> torch.Tensor:
+def kernel_frobenius(part: LayerBatch) -> torch.Tensor:
     """||K||_F."""
     return (part.kernel.square().sum((1, 2, 3, 4)) + TINY).sqrt()
 
 
-def _channels(part: Part, bias: torch.Tensor) -> torch.Tensor:
+def _channels(part: LayerBatch, bias: torch.Tensor) -> torch.Tensor:
     """Return a bias once a channel."""
     return bias.unflatten(1, (part.link.layer.shape[0], -1))[:, :, 0]
 
 
-def _of_bias(norm: Callable[[Part, torch.Tensor], torch.Tensor]) -> Callable[[Part], torch.Tensor]:
-    def size(part: Part) -> torch.Tensor:
+def _of_bias(
+    norm: Callable[[LayerBatch, torch.Tensor], torch.Tensor],
+) -> Callable[[LayerBatch], torch.Tensor]:
+    def size(part: LayerBatch) -> torch.Tensor:
         if part.bias is None:
             return torch.zeros(len(part.kernel), dtype=torch.float64)
         return norm(part, part.bias)

@@ -30,7 +30,7 @@ from boundcalc.certificates.own import recounted
 from boundcalc.certificates.pick import claim
 from boundcalc.certificates.pick.claim import Counted
 from boundcalc.empirical.split import Split
-from boundcalc.errors import BoundcalcError, NotCovered
+from boundcalc.errors import BoundcalcError, NeedsInput, NotCovered
 from boundcalc.network.forward import run
 from boundcalc.network.network import Network
 
@@ -101,7 +101,7 @@ def compute_holdout(problem: BoundInputs) -> AtDelta:
 def _through(problem: BoundInputs, prior: str) -> AtDelta:
     evidence = problem.evidence
     if evidence is None or evidence.unlabelled is None:
-        raise NotCovered("no unlabelled examples: give --unlabelled DATA")
+        raise NeedsInput("examples without labels (--unlabelled DATA)")
     others = [held for held in evidence.held if held.differs and held.certificate.prior == prior]
     if not others:
         raise NotCovered(
@@ -144,10 +144,11 @@ def _check_apart(unlabelled: Split, sample: Split | None) -> None:
     """Refuse examples of which many are in the sample that trained the network.
 
     Raises:
+        NeedsInput: there is no sample.
         NotCovered: more than one in a hundred is.
     """
     if sample is None:
-        raise NotCovered("no training samples to count the certificate's errors on: give --data")
+        raise NeedsInput("the training samples, to count the certificate's errors on (--data DATA)")
     shared, examples = overlap.shared(unlabelled, sample)
     if shared > 0.01 * examples:
         raise NotCovered(

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import torch
 
-from boundcalc.bounds.bound_inputs import BoundInputs, Chain
+from boundcalc.bounds.bound_inputs import BoundInputs, ToeplitzView
 from boundcalc.bounds.toeplitz.steps import Layer
 from boundcalc.errors import NotCovered
 from boundcalc.network.chain import ToeplitzLayer
@@ -19,7 +19,7 @@ REFERENCE = "the reference weights do not depend on the sample"
 SPECTRAL = "spectral norms certified from above"
 
 
-def unbiased(problem: BoundInputs) -> Chain:
+def unbiased(problem: BoundInputs) -> ToeplitzView:
     """Return the chain of a network without biases.
 
     A bias that is 0 everywhere is none: the class is that of all networks without biases. Where training could have given it
@@ -36,12 +36,12 @@ def unbiased(problem: BoundInputs) -> Chain:
     return chain
 
 
-def names_of(chain: Chain) -> list[str]:
+def names_of(chain: ToeplitzView) -> list[str]:
     """Return a name for each link; uses of one module are numbered, for their matrices differ where their inputs do."""
     return [name for name, step in chain.blocks() if isinstance(step, Layer)]
 
 
-def origin(problem: BoundInputs, chain: Chain) -> str:
+def origin(problem: BoundInputs, chain: ToeplitzView) -> str:
     """Return from where distances are measured, for the report."""
     known = [f"{link.layer.name}.weight" in problem.reference for link in chain.links]
     if all(known):
@@ -70,7 +70,7 @@ def log_kernel_norm(link: ToeplitzLayer, weight: torch.Tensor, norm: Callable[[t
     return log_product([norm(weight).log, log_up(pooling(link), 1), log_up(repeats(link.layer), 1)])
 
 
-def spectral_numbers(chain: Chain, names: Sequence[str]) -> dict[str, float]:
+def spectral_numbers(chain: ToeplitzView, names: Sequence[str]) -> dict[str, float]:
     """Return ``"spectral.NAME"`` -> log s_l; a norm of 0 is raised to the smallest float64, since it divides."""
     return {
         f"spectral.{name}": log_up(max(norm, LEAST), 4)

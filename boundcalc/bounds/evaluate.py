@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from boundcalc import progress
 from boundcalc.bounds.bound_inputs import BoundInputs
 from boundcalc.bounds.catalogue import Bound
 from boundcalc.bounds.outcome import ERROR, AtDelta, Formula, Outcome, Score
 from boundcalc.bounds.risk import RiskBound, risk_bound
-from boundcalc.errors import NotCovered
+from boundcalc.errors import NeedsInput, NotCovered
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,7 @@ class BoundResult:
         outcome: what the bound itself computed, so that it can be evaluated again at another delta.
         assumptions: what must hold, with what is assumed of the normalisation.
         blockers: operation and layer of all that the bound does not take; empty where it covers the network.
+        needs: the input that is missing; empty where none is.
     """
 
     bound: Bound
@@ -35,6 +37,7 @@ class BoundResult:
     outcome: Outcome | None = None
     assumptions: tuple[str, ...] = ()
     blockers: tuple[tuple[str, str], ...] = ()
+    needs: str = ""
 
 
 def evaluate(bound: Bound, problem: BoundInputs) -> BoundResult:
@@ -47,7 +50,9 @@ def evaluate(bound: Bound, problem: BoundInputs) -> BoundResult:
         outcome = _computed(bound, problem)
         risk = risk_bound(outcome, problem)
     except NotCovered as error:
-        return replace(_uncovered(bound, problem, str(error)), blockers=error.blockers)
+        needs = error.what if isinstance(error, NeedsInput) else ""
+        blockers = () if needs else error.blockers
+        return replace(_uncovered(bound, problem, str(error)), blockers=blockers, needs=needs)
     except Exception as error:
         if bound.compute.__module__.startswith("boundcalc."):
             raise
@@ -88,23 +93,19 @@ def _assumptions(bound: Bound, problem: BoundInputs, outcome: Outcome | None) ->
     return (*bound.assumptions, problem.settings.normalization.assumption(paid=paid))
 
 
-def evaluate_all(
-    bounds: Iterable[Bound], problem: BoundInputs, tell: Callable[[str], None] | None = None
-) -> dict[str, BoundResult]:
+def evaluate_all(bounds: Iterable[Bound], problem: BoundInputs) -> dict[str, BoundResult]:
     """Compute all bounds and compare each with the best Toeplitz-norm bound.
 
     Args:
         bounds: of the registry.
         problem: what they are computed from.
-        tell: is told which bound is computed now.
 
     Returns:
         Name -> result, in the order given.
     """
     results = {}
     for bound in bounds:
-        if tell is not None:
-            tell(f"bounds: {bound.name}")
+        progress.stage(f"bounds: {bound.name}")
         results[bound.name] = evaluate(bound, problem)
     toeplitz = [_log_at_margin_one(r) for r in results.values() if r.bound.toeplitz and r.bound.kind == "F"]
     known = [value for value in toeplitz if value is not None and value > -math.inf]

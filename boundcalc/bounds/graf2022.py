@@ -26,7 +26,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from boundcalc.bounds.bound_inputs import BoundInputs, Chain
+from boundcalc.bounds.bound_inputs import BoundInputs, ToeplitzView
 from boundcalc.bounds.catalogue import Bound, register
 from boundcalc.bounds.classes import SPECTRAL_TAPS
 from boundcalc.bounds.distances import (
@@ -122,7 +122,7 @@ def log_by_parameters(capacity: list[float], weights: list[int], m: int) -> floa
 # ---------------------------------------------------------------------------------------- any graph
 
 
-def distance(problem: BoundInputs, chain: Chain, step: Layer) -> float:
+def distance(problem: BoundInputs, chain: ToeplitzView, step: Layer) -> float:
     """Return the log of ||K^l - K^l_0||_{2,1} times the norm of what feeds the kernel, from above."""
     del chain
     layer = step.link.layer

@@ -16,7 +16,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from boundcalc.bounds.bound_inputs import BoundInputs, Chain
+from boundcalc.bounds.bound_inputs import BoundInputs, ToeplitzView
 from boundcalc.bounds.catalogue import Bound, register
 from boundcalc.bounds.classes import SPECTRAL_KERNELS
 from boundcalc.bounds.distances import SPECTRAL, log_kernel_norm
@@ -56,7 +56,7 @@ def steps_of_kernel(step: Block) -> float:
     return max(axis.size / axis.stride for axis in (window.height, window.width))
 
 
-def norm(problem: BoundInputs, chain: Chain, step: Layer) -> float:
+def norm(problem: BoundInputs, chain: ToeplitzView, step: Layer) -> float:
     """Return the log of ||K^l||_F times the norm of what feeds the kernel, from above."""
     del problem, chain
     return log_kernel_norm(step.link, step.link.layer.weight, frobenius)

@@ -15,7 +15,7 @@ import math
 from boundcalc.bounds.bound_inputs import BoundInputs
 from boundcalc.bounds.catalogue import Bound, register
 from boundcalc.bounds.outcome import Certificate, Coded
-from boundcalc.errors import NotCovered
+from boundcalc.errors import NeedsInput, NotCovered
 from boundcalc.network.coverage import require
 from boundcalc.occam.search import SearchTask, search
 
@@ -24,12 +24,13 @@ def compute(problem: BoundInputs) -> Certificate:
     """Search codewords with small certificates.
 
     Raises:
-        NotCovered: without data, or where the network has operations that the code does not describe or that cannot be run.
+        NeedsInput: there are no training samples.
+        NotCovered: the network has operations that the code does not describe or that cannot be run.
     """
     settings = problem.settings
     require(problem.network)
     if problem.split is None:
-        raise NotCovered("no training samples to measure the error on: give --data")
+        raise NeedsInput("training samples, to measure the error on (--data DATA)")
     if problem.margins is None:
         raise NotCovered("no error to certify: the network cannot be run on the data")
     task = SearchTask(

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from boundcalc.bounds.bound_inputs import BoundInputs, Chain
+from boundcalc.bounds.bound_inputs import BoundInputs, ToeplitzView
 from boundcalc.bounds.code_lengths import CONSTANTS, constant_bits
 from boundcalc.bounds.outcome import NormComplexity, Terms
 from boundcalc.errors import NotCovered
@@ -45,7 +45,7 @@ def frobenius(problem: BoundInputs, log_factor: Callable[[DimensionFree], float]
         NotCovered: the network is no chain of matrices.
     """
 
-    def norms(chain: Chain, t: float) -> list[float]:
+    def norms(chain: ToeplitzView, t: float) -> list[float]:
         return [0.5 * log_frobenius_squared(chain, index, t) for index in range(len(chain.links))]
 
     def energy(problem: BoundInputs, added: float) -> float:
@@ -61,7 +61,7 @@ def l1_inf(problem: BoundInputs, log_factor: Callable[[DimensionFree], float]) -
         NotCovered: the network is no chain of matrices.
     """
 
-    def norms(chain: Chain, t: float) -> list[float]:
+    def norms(chain: ToeplitzView, t: float) -> list[float]:
         return [log_largest_row(chain, index, t) for index in range(len(chain.links))]
 
     def energy(problem: BoundInputs, added: float) -> float:
@@ -70,7 +70,7 @@ def l1_inf(problem: BoundInputs, log_factor: Callable[[DimensionFree], float]) -
     return _product(problem, norms, energy, log_factor)
 
 
-def log_frobenius_squared(chain: Chain, index: int, t: float) -> float:
+def log_frobenius_squared(chain: ToeplitzView, index: int, t: float) -> float:
     """Return the log of ||A~^l||_F^2 = ||A||_F^2 + ||b||^2 / t^2 (+ 1 where the constant is handed on), from above."""
     return logsumexp([
         chain.rows[index].frobenius_squared().log,
@@ -79,7 +79,7 @@ def log_frobenius_squared(chain: Chain, index: int, t: float) -> float:
     ])  # fmt: skip
 
 
-def log_largest_row(chain: Chain, index: int, t: float) -> float:
+def log_largest_row(chain: ToeplitzView, index: int, t: float) -> float:
     """Return the log of ||A~^l||_{1,inf}, from above.
 
     It is the largest ||A_row||_1 + |b_row| / t, at least 1 where the constant is handed on.
@@ -89,7 +89,7 @@ def log_largest_row(chain: Chain, index: int, t: float) -> float:
     return max(0.0, own) if chain.carries_constant(index) else own
 
 
-def bias_energy(chain: Chain, index: int, t: float) -> Size:
+def bias_energy(chain: ToeplitzView, index: int, t: float) -> Size:
     """Return ||b||^2 / t^2 over all positions, from above; t is a power of two."""
     bias = chain.links[index].layer.bias
     if bias is None:
@@ -109,7 +109,7 @@ def where_it_applies(evaluate: Callable[[], NormComplexity]) -> NormComplexity |
 
 def _product(
     problem: BoundInputs,
-    log_norms: Callable[[Chain, float], list[float]],
+    log_norms: Callable[[ToeplitzView, float], list[float]],
     energy: Callable[[BoundInputs, float], float],
     log_factor: Callable[[DimensionFree], float],
 ) -> NormComplexity:

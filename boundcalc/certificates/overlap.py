@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 
+from boundcalc import progress
 from boundcalc.empirical.split import Split
 
 
@@ -24,7 +25,9 @@ def shared(examples: Split, sample: Split) -> tuple[int, int]:
 
 
 def _digests(split: Split) -> Iterator[bytes]:
+    add = progress.counter("samples", split.m)
     for x, _ in split.source.raw(4096):
         flat = x.reshape(len(x), -1)
         for row in flat:
             yield hashlib.blake2b(row.tobytes(), digest_size=16).digest()
+        add(len(x))

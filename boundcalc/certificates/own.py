@@ -11,7 +11,7 @@ from boundcalc.certificates.file import Certificate, digest_of_split
 from boundcalc.certificates.pick import claim
 from boundcalc.certificates.pick.claim import Counted
 from boundcalc.certificates.pick.ledger import ledger
-from boundcalc.errors import NotCovered
+from boundcalc.errors import NeedsInput, NotCovered
 
 if TYPE_CHECKING:
     from boundcalc.bounds.bound_inputs import BoundInputs
@@ -26,14 +26,14 @@ def checked(problem: BoundInputs, method: str) -> tuple[Certificate, Counted]:
         method: that the certificate must have.
 
     Raises:
-        NotCovered: there is none, or something that it says does not hold.
+        NeedsInput: there is none.
+        NotCovered: something that it says does not hold, or it speaks of another network.
     """
     evidence = problem.evidence
     if evidence is None or not evidence.held:
-        raise NotCovered(
-            (evidence and evidence.problem)
-            or "no certificate lies beside the checkpoint; boundcalc train --certify makes one"
-        )
+        if evidence and evidence.problem:
+            raise NotCovered(evidence.problem)
+        raise NeedsInput("a certificate beside the checkpoint (boundcalc train --certify makes one)")
     mine = [held for held in evidence.held if not held.differs]
     if not mine:
         first = evidence.held[0]

@@ -54,7 +54,9 @@ def model_in(folder: Path) -> tuple[Path, str]:
     if not found:
         raise CheckpointError(folder, _nothing(inside, files))
     beside = [path.name for path in files if is_companion(path.name)]
-    return found[0], f"{listing(beside)} beside it not read: what training goes on from" if beside else ""
+    return found[
+        0
+    ], f"{listing(beside)} beside it not read: state for resuming the training" if beside else ""
 
 
 def _without_shards(files: list[Path]) -> list[Path]:

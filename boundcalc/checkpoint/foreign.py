@@ -21,7 +21,7 @@ FIRST_BYTES: tuple[tuple[int, bytes, str], ...] = (
     (0, b"MATLAB 5.0 MAT-file", f"a MATLAB file. {_TO_TORCH}"),
     (0, b"\x7fELF", "a program or shared library, not a checkpoint"),
 )
-"""Offset, bytes that are there, and what such a file is."""
+"""Offset, the bytes at it, and what kind of file they begin."""
 
 _SSTABLE = b"\x57\xfb\x80\x8b\x24\x75\x47\xdb"
 

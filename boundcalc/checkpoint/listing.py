@@ -166,7 +166,7 @@ def formats() -> list[tuple[str, str, str, str]]:
 
 
 def _further() -> list[tuple[str, str, str, str]]:
-    """Return the conventions that tell of themselves; they are imported, and torch with them, only where there are some."""
+    """Return the conventions that list themselves; they (and torch with them) are imported only if there are any."""
     spec = find_spec("boundcalc.checkpoint.conventions")
     places = [] if spec is None else spec.submodule_search_locations
     files = {module.name for module in iter_modules(places)}

@@ -201,7 +201,7 @@ def from_state_dict(
         The canonical content; the digest is that of the tensors' keys and bytes.
 
     Raises:
-        CheckpointError: no weights, values that are not finite, or keys of two minds.
+        CheckpointError: no weights, values that are not finite, or keys that contradict each other.
     """
     with only_own_errors(name):
         state = nested.unwrap(_on_cpu(dict(saved)), name).noting("a module in memory")

@@ -34,9 +34,9 @@ def run(words: list[str]) -> int:
     from boundcalc.analysis import checkpoint_of, run_analysis
     from boundcalc.report.assemble import assemble
 
-    with Stages(given.quiet) as stages:
+    with Stages(given.quiet):
         checkpoint = checkpoint_of(given.checkpoint, options)
-        result = run_analysis(checkpoint, options, stages.passing, stages.tell)
+        result = run_analysis(checkpoint, options)
     if not given.quiet:
         for line in result.warnings:
             note(f"warning: {line}")

@@ -10,14 +10,23 @@ import argparse
 from collections.abc import Iterable, Iterator
 from importlib import import_module
 
+from boundcalc.certificates.pick.plan import AUGMENTATION_NAMES, SCORE_NAMES
 from boundcalc.cli import commands
 from boundcalc.cli import parser as parsers
 from boundcalc.cli.output import write
+from boundcalc.cli.train_options import METHODS
 from boundcalc.cli.words import Parser
+from boundcalc.data.normalizations import NAMED
+from boundcalc.figures import pictures
+from boundcalc.options import DEVICES
 from boundcalc.parts import registry
+from boundcalc.tickets.plan import ARCHITECTURES, PRUNERS, SCOPES
+from boundcalc.tickets.recipe import LOSSES, OPTIMIZERS, SCHEDULES
 
 SHELLS = ("bash", "zsh")
 DATA_FORMS = ("sample", "digits", "mnist:", "cifar10:", "folder:", "parquet:", "npz:")
+FORMS_OF_DATA = {"data", "unlabelled"}
+"""Options whose values may be files, too."""
 
 EPILOG = """\
 examples:
@@ -26,6 +35,9 @@ examples:
 """
 
 SCRIPT = """\
+_boundcalc_list() {{
+  "$1" bounds --format json 2>/dev/null | sed -n 's/^ *"bound": "\\(.*\\)",$/\\1/p' | tr '\\n' ' '
+}}
 _boundcalc() {{
   local cur="${{COMP_WORDS[COMP_CWORD]}}" prev="${{COMP_WORDS[COMP_CWORD-1]}}" command=CHECKPOINT words="" before="" files=yes
   local IFS=$' \\t\\n'
@@ -40,6 +52,12 @@ _boundcalc() {{
     *)
       case "$command" in
 {options}
+      esac
+      case "$command $cur" in
+        "explain "-*|"falsify "-*) ;;
+        "explain "*|"falsify "*)
+          : "${{_boundcalc_bounds:=$(_boundcalc_list "${{COMP_WORDS[0]}}")}}"
+          words="$words $_boundcalc_bounds" ;;
       esac
       if [ "$COMP_CWORD" -eq 1 ]; then words="$words {names}"; fi
       ;;
@@ -104,16 +122,31 @@ def _values(command: str, parser: argparse.ArgumentParser) -> Iterator[str]:
             if not words:
                 free.append(pattern)
             else:
-                files = "" if action.dest == "data" else "; files="
+                files = "" if action.dest in FORMS_OF_DATA else "; files="
                 yield f'    {pattern}) words="{words}"{files} ;;'
     if free:
         yield f"    {'|'.join(free)}) ;;"
 
 
 def _choices(action: argparse.Action) -> Iterable[str]:
-    if action.dest == "only":
-        return tuple(registry)
-    return DATA_FORMS if action.dest == "data" else map(str, action.choices or ())
+    """Return the words that an option takes, also where its own check of them is later than the parser's."""
+    known: dict[str, Iterable[str]] = {
+        **dict.fromkeys(FORMS_OF_DATA, DATA_FORMS),
+        "only": registry,
+        "normalize": NAMED,
+        "what": pictures(),
+        "pruner": PRUNERS,
+        "arch": ARCHITECTURES,
+        "scope": SCOPES,
+        "optimizer": OPTIMIZERS,
+        "schedule": SCHEDULES,
+        "loss": LOSSES,
+        "certify": METHODS,
+        "device": DEVICES,
+        "pick_score": SCORE_NAMES,
+        "pick_augmentation": AUGMENTATION_NAMES,
+    }
+    return known.get(action.dest) or map(str, action.choices or ())
 
 
 def _first_words(parser: argparse.ArgumentParser) -> list[str]:

@@ -33,12 +33,15 @@ def run(words: list[str]) -> int:
     from boundcalc.theory.explain_views import render
 
     bound = find_bound(given.bound)
-    problem = None
     if given.checkpoint is not None:
         from boundcalc.analysis import checkpoint_of, problem_of
 
         with Stages(given.quiet) as stages:
             checkpoint = checkpoint_of(given.checkpoint, options)
-            problem = problem_of(checkpoint, options, stages.passing, spectral=bound.spectral)
-    write(render(explain(bound, problem), given.format), given.output)
+            problem = problem_of(checkpoint, options, spectral=bound.spectral)
+            stages.stage(f"explaining {bound.name}")
+            explained = explain(bound, problem)
+    else:
+        explained = explain(bound)
+    write(render(explained, given.format), given.output)
     return 0

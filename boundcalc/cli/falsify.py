@@ -32,14 +32,17 @@ def make_parser() -> Parser:
     """Return the parser of the command."""
     made = Parser(
         prog="boundcalc falsify",
+        usage="boundcalc falsify [BOUND...] [OPTION...]",
         description="Searches small networks, masks and samples on which a bound's claim is exceeded: ascent over the\n"
         "class that the bound speaks of, and training sets on which its bound on the error fails.",
         epilog=EPILOG,
     )
-    made.add_argument("bounds", metavar="BOUND", nargs="*", help="names; all bounds by default")
-    made.add_argument("--trials", type=int, default=200, metavar="N", help="cases for each bound (200)")
-    made.add_argument("--seed", type=int, default=0, metavar="S", help="of everything random (0)")
-    made.add_argument("--replay", metavar="FILE", help="attack again the violations in a JSON report")
+    made.add_argument("bounds", metavar="BOUND", nargs="*", help="names of bounds (default: all)")
+    made.add_argument(
+        "--trials", type=int, default=200, metavar="N", help="random cases for each bound (200)"
+    )
+    made.add_argument("--seed", type=int, default=0, metavar="S", help="seed of all random numbers (0)")
+    made.add_argument("--replay", metavar="FILE", help="attack the violations in this JSON report again")
     groups.output_options(made)
     return made
 

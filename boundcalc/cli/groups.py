@@ -33,27 +33,29 @@ def _network_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--model",
         metavar="FILE.py:CALLABLE",
-        help="or package.module:CALLABLE; makes the torch module the weights belong to; runs your code",
+        help="your code that makes the torch module of the weights (or package.module:CALLABLE); it is run",
     )
-    group.add_argument("--input-shape", type=shape, metavar="1,28,28", help="one sample's shape")
+    group.add_argument("--input-shape", type=shape, metavar="1,28,28", help="shape of one sample")
     group.add_argument(
-        "--reference", metavar="CHECKPOINT", help="the initialization: distances are measured from it"
+        "--reference", metavar="CHECKPOINT", help="the initialization, from which distances are measured"
     )
-    group.add_argument("--mask", metavar="FILE", help="masks kept in a file of their own")
+    group.add_argument("--mask", metavar="FILE", help="file of the masks, if they are not in the checkpoint")
     group.add_argument(
         "--mask-from-scores",
         type=float,
         metavar="DENSITY",
-        help="keep this share of each layer, by the scores of edge-popup beside its weights",
+        help="for edge-popup: keep this share of each layer, the weights with the largest scores",
     )
     group.add_argument(
         "--mask-origin",
         choices=MASK_ORIGINS,
         default="data",
-        help="whether the mask depends on the training sample (data: it is paid for)",
+        help="whether the mask depends on the training sample; bounds pay for one that does (data)",
     )
     group.add_argument(
-        "--prefix", metavar="NAME", help="of the keys of the network meant, in a file of several"
+        "--prefix",
+        metavar="NAME",
+        help="how the keys of the network begin, in a file that holds several networks",
     )
 
 
@@ -68,10 +70,14 @@ def _sample_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--normalize-fixed",
         action="store_true",
-        help="the numbers of --normalize did not come from the sample: bounds do not pay for them",
+        help="the numbers of --normalize were fixed before the sample, so bounds do not pay for them",
     )
-    group.add_argument("--samples", type=int, metavar="M", help="sample size, for bounds without data")
-    group.add_argument("--input-bound", type=float, metavar="B", help="|x| <= B in every coordinate")
+    group.add_argument(
+        "--samples", type=int, metavar="M", help="sample size, for bounds without data (with --input-bound)"
+    )
+    group.add_argument(
+        "--input-bound", type=float, metavar="B", help="|x| <= B in every coordinate, for bounds without data"
+    )
 
 
 def data_options(group: argparse._ActionsContainer) -> None:
@@ -80,74 +86,87 @@ def data_options(group: argparse._ActionsContainer) -> None:
         "--normalize",
         type=normalization,
         metavar="MEAN,STD",
-        help="applied to inputs in [0, 1], as in training: two numbers, one of each a channel (MEAN/MEAN/MEAN,STD/STD/STD), "
-        f"or {', '.join(NAMED)}",
+        help="normalization of inputs in [0, 1], as in training: two numbers, or one of each for every channel "
+        f"(MEAN/MEAN/MEAN,STD/STD/STD), or the name {', '.join(NAMED)}",
     )
     group.add_argument(
         "--holdout",
         type=float,
         metavar="P",
-        help="share of the samples, drawn by --seed, that is the test where the data has none: the network must not have seen it",
+        help="share of the samples to test on, where the data has no test split; drawn by --seed, and not to be trained on",
     )
 
 
 def _run_options(group: argparse._ArgumentGroup) -> None:
-    group.add_argument("--only", type=parts, metavar="PART,...", help=f"parts: {', '.join(registry)}")
+    group.add_argument(
+        "--only", type=parts, metavar="PART,...", help=f"compute these parts alone: {', '.join(registry)}"
+    )
     group.add_argument("--delta", type=float, default=0.05, help="failure probability of each bound (0.05)")
     group.add_argument(
-        "--margin", type=margin, default=None, metavar="auto|NUMBER", help="fixed in advance, or auto"
+        "--margin",
+        type=margin,
+        default=None,
+        metavar="auto|NUMBER",
+        help="margin fixed before the sample, or found by search (auto)",
     )
     group.add_argument(
         "--passes",
         type=int,
         metavar="N",
-        help="search epochs of the compression occam (default: up to 20; more give smaller certificates)",
+        help="search epochs of the compression (occam; default: up to 20; more give smaller certificates)",
     )
     group.add_argument(
-        "--quick", dest="passes", action="store_const", const=0, help="no search for occam: k-means alone"
+        "--quick",
+        dest="passes",
+        action="store_const",
+        const=0,
+        help="compress by k-means alone, without a search (as --passes 0)",
     )
     group.add_argument(
         "--certificate",
         metavar="FILE,...",
-        help="that speaks of this network, or is carried over by --unlabelled (the one beside the checkpoint)",
+        help="certificate of this network, or of another one with --unlabelled (default: the one beside the checkpoint)",
     )
     group.add_argument(
         "--unlabelled",
         metavar="DATA",
-        help="examples that the network did not see, by which a certificate of another network bounds its error",
+        help="examples that no network saw; they carry the certificate of another network over to this one",
     )
-    group.add_argument("--device", choices=DEVICES, default="auto", help="where the network is run (auto)")
-    group.add_argument("--seed", type=int, default=0, help="of anything random (0)")
+    group.add_argument(
+        "--device", choices=DEVICES, default="auto", help="device that the network is run on (auto)"
+    )
+    group.add_argument("--seed", type=int, default=0, help="seed of all random numbers (0)")
     group.add_argument(
         "--max-memory",
         type=float,
         metavar="GB",
-        help="that the content of one file may take (default: 4 times its size or 2 GB, whichever is larger), "
-        "and the graphon NTK (2)",
+        help="memory that one file may take (default: 4 times its size, at least 2 GB), and that the graphon NTK may (2)",
     )
 
 
 def output_options(group: argparse._ActionsContainer, formats: tuple[str, ...] = FORMATS) -> None:
     """Add where the report goes."""
     first = formats[0]
-    group.add_argument("--format", choices=formats, default=first, help=f"of the report ({first})")
+    group.add_argument("--format", choices=formats, default=first, help=f"format of the output ({first})")
     if "csv" in formats:
         group.add_argument(
             "--csv-raw",
             action="store_true",
-            help="with --format csv: no apostrophe before text that a spreadsheet would run (= + - @ in front)",
+            help="csv without the apostrophe that keeps a spreadsheet from running text that begins with = + - @",
         )
-    group.add_argument("-o", "--output", metavar="FILE", help="write there instead of standard output")
+    group.add_argument("-o", "--output", metavar="FILE", help="write to this file instead of standard output")
     group.add_argument("--quiet", action="store_true", help="no progress and no notes on standard error")
 
 
 def picture_options(group: argparse._ArgumentGroup) -> None:
     """Add what is written beside the report."""
-    group.add_argument("--figure", metavar="FILE.png|pdf|svg", help="draw the graphons of all layers")
+    group.add_argument(
+        "--figure", metavar="FILE.png|pdf|svg", help="draw the graphons of all layers into this file"
+    )
     group.add_argument(
         "--save-plain",
         metavar="FILE",
-        help="write weights, zero where pruned, and masks as a state dict (.pt, .pth or .safetensors)",
+        help="write a state dict of the weights, zero where pruned, and the masks (.pt, .pth or .safetensors)",
     )
     group.add_argument(
         "--save-quantised",

@@ -74,7 +74,7 @@ def make() -> Parser:
         "--full",
         dest="full",
         action="store_true",
-        help="all of it: evidence, terms and timings in the table, entries of graphons in csv, every table in latex",
+        help="show everything: evidence, terms and timings in the table, entries of graphons in csv, every table in latex",
     )
     groups.picture_options(parser.add_argument_group("files beside the report"))
     return parser
@@ -99,13 +99,18 @@ def make_compare() -> Parser:
         "--against",
         choices=AGAINST,
         default="first",
-        help="what each checkpoint is put beside (first)",
+        help="which checkpoint the others are compared with (first)",
     )
     group.add_argument(
-        "--store", metavar="FILE", help="of boundcalc batch: takes reports from it, and puts new ones in"
+        "--store",
+        metavar="FILE",
+        help="store of boundcalc batch: known reports are taken from it, new ones added",
     )
     group.add_argument(
-        "--workers", type=int, metavar="N", help="processes of this machine, with --store (one a core)"
+        "--workers",
+        type=int,
+        metavar="N",
+        help="processes on this machine, with --store (default: one a core)",
     )
     groups.analysis_options(parser)
     groups.output_options(parser.add_argument_group("output"))
@@ -127,11 +132,13 @@ def make_batch() -> Parser:
     )
     group = parser.add_argument_group("store")
     group.add_argument(
-        "--store", metavar="FILE", required=True, help="the SQLite file; made where it is not there"
+        "--store", metavar="FILE", required=True, help="the SQLite file; created if it does not exist"
     )
-    group.add_argument("--workers", type=int, metavar="N", help="processes of this machine (one a core)")
     group.add_argument(
-        "--scheduler", metavar="ADDRESS", help="of a Dask cluster, in place of processes of this machine"
+        "--workers", type=int, metavar="N", help="processes on this machine (default: one a core)"
+    )
+    group.add_argument(
+        "--scheduler", metavar="ADDRESS", help="address of a Dask cluster to use instead of this machine"
     )
     groups.analysis_options(parser)
     groups.output_options(parser.add_argument_group("output"), (*FORMATS, groups.PARQUET))
@@ -147,7 +154,7 @@ def make_explain() -> Parser:
         "checkpoint and a sample, the formula with its numbers, layer by layer.",
         epilog=EXPLAIN_EPILOG,
     )
-    parser.add_argument("bound", metavar="BOUND", help="its name; see boundcalc bounds")
+    parser.add_argument("bound", metavar="BOUND", help="name of a bound; see boundcalc bounds")
     parser.add_argument("checkpoint", metavar="CHECKPOINT", nargs="?", help="a file or folder")
     groups.analysis_options(parser)
     groups.output_options(parser.add_argument_group("output"), groups.EXPLAIN_FORMATS)

@@ -12,7 +12,7 @@ from boundcalc.cli import groups
 from boundcalc.cli.output import check, note, write_bytes
 from boundcalc.cli.progress import Stages
 from boundcalc.cli.words import Parser
-from boundcalc.errors import UsageError
+from boundcalc.errors import BoundcalcError, CheckpointError, DataError, UsageError
 from boundcalc.figures import pictures
 from boundcalc.nearest import hint
 from boundcalc.options import Options
@@ -56,11 +56,12 @@ def run(words: list[str]) -> int:
         words: the command line after the command.
 
     Returns:
-        0.
+        0, or 1 where a checkpoint of several is unreadable or refused: it is named, and the others are drawn.
 
     Raises:
         UsageError: an unknown figure, another kind of file, or nothing to draw.
-        CheckpointError: a checkpoint is unreadable or refused.
+        CheckpointError: no checkpoint is readable.
+        DataError: the data is not.
     """
     given = make_parser().parse_all(words)
     options = groups.options(given)
@@ -76,15 +77,23 @@ def run(words: list[str]) -> int:
         raise UsageError(f"-o {given.output}: is what is drawn; name another file")
 
     from boundcalc.figures.files import render
+    from boundcalc.figures.picture import tickets_of
 
-    tickets = _tickets(sources, picture, options, quiet=given.quiet)
+    found = list(_reports(sources, picture, options, quiet=given.quiet))
+    trees = [one for one in found if isinstance(one, dict)]
+    failed = [one for one in found if isinstance(one, BoundcalcError)]
+    if failed and not trees:
+        raise failed[0]
+    for problem in failed:
+        note(f"left out: {problem}")
+    tickets = tickets_of(trees, [_folder(tree["checkpoint"]["path"]) for tree in trees])
     drawn = picture.of(tickets)
     if drawn is None:
         raise UsageError(_nothing(picture, tickets))
     write_bytes(render(drawn, kind), given.output)
     if not given.quiet:
         note(drawn.caption)
-    return 0
+    return 1 if failed else 0
 
 
 def _picture(name: str) -> Picture:
@@ -94,42 +103,44 @@ def _picture(name: str) -> Picture:
     return known[name]
 
 
-def _tickets(
-    sources: Sequence[Path], picture: Picture, options: Options, *, quiet: bool
-) -> tuple[Ticket, ...]:
-    from boundcalc.figures.picture import tickets_of
-
-    trees = [tree for source in sources for tree in _reports(source, picture, options, quiet=quiet)]
-    folders = [_folder(tree["checkpoint"]["path"]) for tree in trees]
-    return tickets_of(trees, folders)
-
-
 def _folder(path: str) -> str:
     return path if os.path.isdir(path) else os.path.dirname(path) or "."
 
 
-def _reports(source: Path, picture: Picture, options: Options, *, quiet: bool) -> Iterator[dict[str, Any]]:
-    """Yield the reports of a store, or those of the checkpoints at a path."""
-    if _is_store(source):
-        from boundcalc.batch.store import opened
+def _reports(
+    sources: Sequence[Path], picture: Picture, options: Options, *, quiet: bool
+) -> Iterator[dict[str, Any] | BoundcalcError]:
+    """Yield the reports of stores and of the checkpoints at paths, and why there is none of a checkpoint."""
+    for source in sources:
+        yield from _stored(source) if _is_store(source) else _computed(source, picture, options, quiet=quiet)
 
-        with opened(source) as store:
-            for row in store.rows():
-                if row.state == "done":
-                    tree = store.report(row.id)
-                    tree["checkpoint"]["path"] = row.path
-                    yield tree
-        return
+
+def _stored(source: Path) -> Iterator[dict[str, Any]]:
+    from boundcalc.batch.store import opened
+
+    with opened(source) as store:
+        for row in store.rows():
+            if row.state == "done":
+                tree = store.report(row.id)
+                tree["checkpoint"]["path"] = row.path
+                yield tree
+
+
+def _computed(
+    source: Path, picture: Picture, options: Options, *, quiet: bool
+) -> Iterator[dict[str, Any] | BoundcalcError]:
     from boundcalc.analysis import checkpoint_of, run_analysis
     from boundcalc.batch.discover import discover
     from boundcalc.report.assemble import assemble
 
     own = options if options.only is not None else replace(options, only=picture.parts)
     for place in discover([source]):
-        with Stages(quiet) as stages:
-            tree = assemble(
-                run_analysis(checkpoint_of(place, own), own, stages.passing, stages.tell)
-            ).to_dict()
+        try:
+            with Stages(quiet):
+                tree = assemble(run_analysis(checkpoint_of(place, own), own)).to_dict()
+        except (CheckpointError, DataError) as problem:
+            yield problem
+            continue
         tree["checkpoint"]["path"] = str(place)
         yield tree
 

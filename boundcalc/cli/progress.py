@@ -1,22 +1,20 @@
-"""Progress on standard error, and only when that is a terminal: what is computed now, and for how long."""
+"""Progress on standard error, and only when that is a terminal: what is computed now, for how long, and how far it is."""
 
 from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Iterable, Iterator
-from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from contextlib import ExitStack, suppress
+from typing import Any
 
-if TYPE_CHECKING:
-    from boundcalc.empirical.measure import Batch
+from boundcalc.progress import heard_by
 
 TICK = 0.5
-"""Seconds between two refreshings of the time."""
+"""Seconds between two refreshings of the line."""
 
 
 class Stages:
-    """A line that says what is computed and since when; a bar of samples in its place during a pass over the data.
+    """A line that says what is computed, since when, and how many samples or passes of it are done.
 
     Used as a context; where nobody would see it, nothing is shown.
 
@@ -27,43 +25,41 @@ class Stages:
     def __init__(self, quiet: bool) -> None:
         self._shown = not quiet and sys.stderr is not None and sys.stderr.isatty()
         self._line: Any = None
+        self._text = ""
         self._over = threading.Event()
-        self._ticker: threading.Thread | None = None
+        self._ticker = threading.Thread(target=self._tick, daemon=True)
+        self._heard = ExitStack()
 
     def __enter__(self) -> Stages:
         if self._shown:
-            self.tell("reading")
-            self._ticker = threading.Thread(target=self._tick, daemon=True)
+            self._heard.enter_context(heard_by(self))
+            self.stage("reading")
             self._ticker.start()
         return self
 
     def __exit__(self, *details: object) -> None:
+        self._heard.close()
         self._over.set()
-        if self._ticker is not None:
+        if self._shown:
             self._ticker.join()
         self._clear()
 
-    def tell(self, text: str) -> None:
+    def stage(self, text: str) -> None:
         """Say what is computed now."""
         if not self._shown:
             return
         from tqdm import tqdm
 
         self._clear()
+        self._text = text
         self._line = tqdm(desc=text, bar_format="{elapsed} {desc}", leave=False, file=sys.stderr)
 
-    def passing(self, batches: Iterable[Batch], split: str, samples: int | None) -> Iterator[Batch]:
-        """Pass batches on, and count their samples."""
-        if not self._shown:
-            yield from batches
-            return
-        from tqdm import tqdm
-
-        self._clear()
-        with tqdm(desc=f"{split} samples", total=samples, unit="", leave=False, file=sys.stderr) as bar:
-            for batch in batches:
-                yield batch
-                bar.update(len(batch[1]))
+    def count(self, what: str, done: int, total: int | None) -> None:
+        """Say how far it is, at the next refreshing."""
+        line = self._line
+        if line is not None:
+            of = "" if total is None else f" of {total:,}"
+            line.set_description_str(f"{self._text}: {done:,}{of} {what}", refresh=False)
 
     def _clear(self) -> None:
         line, self._line = self._line, None

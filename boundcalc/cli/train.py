@@ -5,50 +5,19 @@ from __future__ import annotations
 import argparse
 import sys
 from dataclasses import fields
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from boundcalc.certificates.pick.plan import AUGMENTATION_NAMES, SCORE_NAMES, PickPlan
-from boundcalc.cli.groups import data_options
+from boundcalc.certificates.pick.plan import PickPlan
 from boundcalc.cli.output import note, write
-from boundcalc.cli.words import Parser, numbers
+from boundcalc.cli.train_options import PASSES, make_parser
 from boundcalc.data.holdout import with_holdout
 from boundcalc.errors import UsageError
-from boundcalc.features.names import FIRST_STAGES
 from boundcalc.options import DEVICES
-from boundcalc.tickets.plan import ARCHITECTURES, PRUNERS, SCOPES, Plan, canonical
-from boundcalc.tickets.recipe import LOSSES, OPTIMIZERS, RATES, SCHEDULES, Recipe, one_of
+from boundcalc.tickets.plan import Plan, canonical
+from boundcalc.tickets.recipe import OPTIMIZERS, RATES, Recipe, one_of
 
 if TYPE_CHECKING:
     from boundcalc.tickets.lottery import Progress
-
-METHODS = ("pick", "occam")
-PASSES = 40
-"""Of occam's search where none are given."""
-
-EPILOG = """\
-examples:
-  boundcalc train --data sample --arch lenet300 --pruner imp --levels 12 --out runs/imp
-  boundcalc train --data mnist:DIR --normalize 0.1307,0.3081 --arch lenet300 --pruner snip
-                  --density 0.1,0.05,0.02 --seed 0,1,2 --out runs/snip
-  boundcalc train --data npz:cifar.npz --arch resnet20 --pruner synflow --density 0.05 --epochs 160
-                  --schedule step --milestones 80,120 --weight-decay 1e-4 --out runs/synflow
-  boundcalc train --data digits --model net.py:make --pruner imp --levels 5 --rewind 1 --out runs/a
-  boundcalc train --data mnist:DIR --arch lenet300 --pruner imp --levels 25 --certify occam
-                  --out runs/c
-  boundcalc train --data mnist:DIR --arch lenet5 --pruner random --density 0.1 --certify pick
-                  --pick-augmentation digits --out runs/p
-  boundcalc runs/imp/replicate_0/level_12 --data sample      analyze a ticket
-
-After an interruption the same command with --resume goes on from the last epoch. A ticket lies in
-DIR/replicate_SEED/level_N/main, in the layout of open_lth; ticket.json there tells the errors, the
-gap, the losses that show the training speed, and whether the mask may depend on the sample
-(--mask-origin of the analysis). --certify keeps the certified networks in
-DIR/replicate_SEED/certified; with pick the certificate, certificate.json, lies in the ticket and
-speaks of the ticket itself (boundcalc verify checks it).
-
-exit status: 0 done, 1 training diverged, 2 wrong usage, 3 unreadable or refused data or model
-"""
 
 
 def run(words: list[str]) -> int:
@@ -168,187 +137,6 @@ class _Bar:
 
 def _silent(level: int, epoch: int, error: float) -> None:
     pass
-
-
-class _TrainParser(Parser):
-    def parse_all(self, words: list[str]) -> argparse.Namespace:
-        """Parse all words.
-
-        Raises:
-            UsageError: an unknown option, or a word that belongs to none.
-        """
-        _, rest = self.parse_known_args(words)
-        if rest and not rest[0].startswith("-"):
-            raise UsageError(f"what is {rest[0]}? all that train takes are options; see {self.prog} --help")
-        return super().parse_all(words)
-
-
-def make_parser() -> Parser:
-    """Return the parser of the command."""
-    parser = _TrainParser(
-        prog="boundcalc train",
-        description="Make lottery tickets: prune a network at initialisation, or by training, pruning\n"
-        "and rewinding, and train what is left.",
-        epilog=EPILOG,
-    )
-    _run_options(parser.add_argument_group("run"))
-    _ticket_options(parser.add_argument_group("tickets"))
-    _training_options(parser.add_argument_group("training"))
-    _certificate_options(parser.add_argument_group("certificates"))
-    _picking_options(parser.add_argument_group("picking (--certify pick)"))
-    return parser
-
-
-def _run_options(group: argparse._ArgumentGroup) -> None:
-    group.add_argument("--data", required=True, metavar="DATA", help="as for boundcalc CHECKPOINT")
-    data_options(group)
-    group.add_argument(
-        "--normalize-fixed", action="store_true", help="--normalize did not come from the sample (--certify)"
-    )
-    group.add_argument("--arch", metavar="NAME", help=f"{', '.join(ARCHITECTURES)} (such as conv-4-50)")
-    group.add_argument(
-        "--first-stage",
-        metavar="NAME",
-        help=f"a fixed function in front of --arch, without parameters: {', '.join(FIRST_STAGES)}",
-    )
-    group.add_argument(
-        "--model",
-        metavar="FILE.py:CALLABLE|package.module:CALLABLE",
-        help="makes the network; runs your code",
-    )
-    group.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder of the run")
-    group.add_argument("--seed", type=_seeds, default=(0,), metavar="S,...", help="one run for each (0)")
-    group.add_argument("--resume", action="store_true", help="go on after the last epoch that is written")
-    group.add_argument("--device", default="auto", metavar="NAME", help=f"{', '.join(DEVICES)} (auto)")
-    group.add_argument("--quiet", action="store_true", help="no progress on standard error")
-
-
-def _ticket_options(group: argparse._ArgumentGroup) -> None:
-    group.add_argument("--pruner", required=True, metavar="NAME", help=", ".join(PRUNERS))
-    group.add_argument(
-        "--density", type=numbers, metavar="P,...", help="share of weights kept by each ticket"
-    )
-    group.add_argument("--levels", type=int, metavar="N", help="prune N times; level 0 is dense")
-    group.add_argument(
-        "--prune-fraction", type=float, default=0.2, metavar="F", help="of the survivors, by each level (0.2)"
-    )
-    group.add_argument("--rewind", type=int, default=0, metavar="EPOCH", help="imp goes back to it (0)")
-    group.add_argument("--scope", default="global", metavar="NAME", help=f"{', '.join(SCOPES)} (global)")
-    group.add_argument(
-        "--samples-per-class", type=int, default=10, metavar="N", help="that snip and grasp look at (10)"
-    )
-
-
-def _certificate_options(group: argparse._ArgumentGroup) -> None:
-    group.add_argument(
-        "--certify",
-        type=_method,
-        metavar="pick|occam",
-        help="pick: train each ticket on examples that it picks, which bounds its own error; occam: search a\n"
-        "compression of each level after training, imp stops two levels after the best",
-    )
-    group.add_argument(
-        "--passes", type=int, metavar="N", help=f"of occam's search over the sample ({PASSES})"
-    )
-    group.add_argument(
-        "--set-aside",
-        type=float,
-        default=0.0,
-        metavar="P",
-        help="share of the sample on which pick's first network is trained; the rest certifies (0). With --pick-rounds 0\n"
-        "nothing is picked: the hold-out bound",
-    )
-    group.add_argument(
-        "--set-aside-steps",
-        type=int,
-        default=PickPlan.set_aside_steps,
-        metavar="N",
-        help=f"of that training ({PickPlan.set_aside_steps})",
-    )
-
-
-def _picking_options(group: argparse._ArgumentGroup) -> None:
-    for name, metavar, what in (
-        ("first", "N", "examples that the first round picks"),
-        ("growth", "F", "of their number, from round to round"),
-        ("rounds", "R", "how many rounds"),
-        ("steps", "N", "of training in each round but the last"),
-        ("last_steps", "N", "of training in the last round"),
-        ("batch", "B", "picked examples of a step"),
-        ("lr", "RATE", "largest learning rate of AdamW, whatever --lr says"),
-        ("weight_decay", "D", "of AdamW"),
-        ("half", None, "round the last network to float16, for small files"),
-        ("score", "NAME", ", ".join(SCORE_NAMES)),
-        ("augmentation", "NAME", ", ".join(AUGMENTATION_NAMES)),
-        ("tried", "N", "settings tried on this sample before this one, itself included: paid for"),
-    ):
-        default, option = getattr(PickPlan, name), f"--pick-{name.replace('_', '-')}"
-        if isinstance(default, bool):
-            group.add_argument(option, action="store_true", help=what)
-            continue
-        group.add_argument(
-            option,
-            type=type(default),
-            default=default,
-            metavar=metavar,
-            help=f"{what} ({default})",
-        )
-
-
-def _method(text: str) -> str | int:
-    """Read a method of certification; a number is the former way to say occam and its passes.
-
-    Raises:
-        ArgumentTypeError: neither.
-    """
-    if text in METHODS:
-        return text
-    try:
-        return int(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(f"{text!r}: choose from {', '.join(METHODS)}") from error
-
-
-def _training_options(group: argparse._ArgumentGroup) -> None:
-    rates = ", ".join(f"{rate} for {name}" for name, rate in RATES.items())
-    group.add_argument("--epochs", type=int, default=10, metavar="N", help="of each level (10)")
-    group.add_argument("--optimizer", default="sgd", metavar="NAME", help=f"{', '.join(OPTIMIZERS)} (sgd)")
-    group.add_argument("--lr", type=float, metavar="RATE", help=f"learning rate ({rates})")
-    group.add_argument("--momentum", type=float, default=0.9, metavar="M", help="of sgd (0.9)")
-    group.add_argument("--weight-decay", type=float, default=0.0, metavar="D", help="(0)")
-    group.add_argument(
-        "--regularise",
-        "--regularize",
-        dest="regularize",
-        metavar="NAME",
-        help="peeling: D times the norm of that bound in place of weight decay, its special case",
-    )
-    group.add_argument(
-        "--schedule", default="constant", metavar="NAME", help=f"{', '.join(SCHEDULES)} (constant)"
-    )
-    group.add_argument("--milestones", type=_epochs, default=(), metavar="E,...", help="of the step schedule")
-    group.add_argument("--gamma", type=float, default=0.1, metavar="G", help="of the step schedule (0.1)")
-    group.add_argument("--batch-size", type=int, default=128, metavar="B", help="(128)")
-    group.add_argument("--loss", default="cross-entropy", metavar="NAME", help=f"{', '.join(LOSSES)}")
-    group.add_argument("--weight-norm", action="store_true", help="train lengths and directions of weights")
-
-
-def _seeds(text: str) -> tuple[int, ...]:
-    seeds = _integers(text)
-    if min(seeds) < 0 or len(set(seeds)) < len(seeds):
-        raise argparse.ArgumentTypeError(f"{text!r}: seeds are different and not negative")
-    return seeds
-
-
-def _epochs(text: str) -> tuple[int, ...]:
-    return _integers(text)
-
-
-def _integers(text: str) -> tuple[int, ...]:
-    try:
-        return tuple(int(word) for word in text.split(","))
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a list of whole numbers such as 0,1,2") from error
 
 
 def _plan(given: argparse.Namespace) -> Plan:

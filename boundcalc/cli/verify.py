@@ -60,23 +60,28 @@ def make_parser() -> Parser:
     """Return the parser of the command."""
     parser = Parser(
         prog="boundcalc verify",
+        usage="boundcalc verify CERTIFICATE --data DATA [OPTION...]",
         description="Decode a certificate and compute its value afresh from the data and the network, without any search.",
         epilog=EPILOG,
     )
     parser.add_argument("certificate", metavar="CERTIFICATE", type=Path, help="certificate.json of a ticket")
-    parser.add_argument("--data", required=True, metavar="DATA", help="as for boundcalc CHECKPOINT")
+    parser.add_argument(
+        "--data", required=True, metavar="DATA", help="the data of the training, as for boundcalc CHECKPOINT"
+    )
     parser.add_argument(
         "--checkpoint", metavar="FILE", type=Path, help="the network (default: the folder of the certificate)"
     )
     parser.add_argument(
         "--model",
         metavar="FILE.py:CALLABLE",
-        help="makes the network, where it is not one of boundcalc's; runs your code",
+        help="your code that makes the network, if it is not one of boundcalc's; it is run",
     )
     parser.add_argument(
         "--replay", action="store_true", help="pick and train again, and compare every pick and weight"
     )
-    parser.add_argument("--format", choices=("table", "json"), default="table", help="of the answer (table)")
+    parser.add_argument(
+        "--format", choices=("table", "json"), default="table", help="format of the output (table)"
+    )
     return parser
 
 

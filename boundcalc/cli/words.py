@@ -82,7 +82,7 @@ class Parser(argparse.ArgumentParser):
         """Say what is wrong with a second checkpoint."""
         if word in DATA_WORDS or word.partition(":")[0] in {"mnist", "npz"}:
             return f"what is {word}? did you mean --data {word}?"
-        return f"one checkpoint at a time: what is {word}? boundcalc compare puts several side by side; see {self.prog} --help"
+        return f"one checkpoint at a time, not also {word}: boundcalc compare puts several side by side; see {self.prog} --help"
 
     def _unknown(self, word: str) -> UsageError:
         name = word.partition("=")[0]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -25,13 +25,6 @@ BATCH_ENTRIES = 2**22
 """Numbers in the largest value of a batch."""
 
 Batch = tuple[torch.Tensor, torch.Tensor]
-Progress = Callable[[Iterable[Batch], str, "int | None"], Iterable[Batch]]
-"""Wraps the batches of a split, given its name and the number of samples if known."""
-
-
-def silent(batches: Iterable[Batch], split: str, samples: int | None) -> Iterable[Batch]:
-    """Return the batches as they are."""
-    return batches
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,14 +84,13 @@ def margins_of(outputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
     return own[:, 0] - others.amax(1)
 
 
-def measure(network: Network, data: Dataset, device: str = "cpu", progress: Progress = silent) -> Measured:
+def measure(network: Network, data: Dataset, device: str = "cpu") -> Measured:
     """Stream the data once through the network, in float64.
 
     Args:
         network: masked weights in float64.
         data: training and perhaps test split; samples of any shape with as many entries as the network's input.
         device: where to compute, ``"cpu"`` or ``"cuda"``.
-        progress: shows how far the pass is.
 
     Returns:
         Energies and margins; where the network cannot be run on a split, the reason in their place. The splits do not depend on each
@@ -114,7 +106,7 @@ def measure(network: Network, data: Dataset, device: str = "cpu", progress: Prog
     train = Collected(data.train.m)
     seen, tally = PatchNorms(network), Tally(network)
     moments = SecondMoments(network.nodes[0].shape, max(2, network.outputs))
-    for x, labels in progress(_batches(network, data.train, data.name), "train", data.train.m):
+    for x, labels in _batches(network, data.train, data.name):
         energy += x.square().sum(0).reshape(energy.shape)
         peak = torch.maximum(peak, x.abs().amax(0).reshape(peak.shape))
         count += x.shape[0]
@@ -136,7 +128,7 @@ def measure(network: Network, data: Dataset, device: str = "cpu", progress: Prog
     energies = Energies(count, energy, float(peak.max()), False, classes, counts, moments.spectrum())
     census = tally.census(run=not reason)
     tests = Tally(network)
-    tested, test_reason = _tested(network, data, device, tests, progress)
+    tested, test_reason = _tested(network, data, device, tests)
     test_census = None if tested is None else tests.census(run=True)
     margins, patches = (None, None) if reason else (train.sorted(), seen.norms())
     rounding = 0.0 if reason else pass_error(network, energies.largest)
@@ -171,13 +163,11 @@ def _spread(shape: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(size for size in shape if size != 1)
 
 
-def _tested(
-    network: Network, data: Dataset, device: str, tally: Tally, progress: Progress
-) -> tuple[torch.Tensor | None, str]:
+def _tested(network: Network, data: Dataset, device: str, tally: Tally) -> tuple[torch.Tensor | None, str]:
     """Return the test margins, or why there are none though there is a test split."""
     if data.test is None:
         return None, ""
-    batches = progress(_batches(network, data.test, data.name), "test", data.test.m)
+    batches = _batches(network, data.test, data.name)
     found = Collected(data.test.m)
     count = 0
     try:

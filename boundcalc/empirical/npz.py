@@ -74,7 +74,7 @@ def find_npz(path: Path, max_memory: float | None = None) -> tuple[dict[str, Col
         max_memory: gigabytes that a batch of the archive may take; None for the rule of `Budget`.
 
     Returns:
-        Those of the four arrays that are there, by key, and the names of all others, which are not looked at.
+        The arrays among the four that the file holds, by key, and the names of all others, which are ignored.
 
     Raises:
         DataError: missing, not an archive, or an array that cannot be streamed.

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from boundcalc import progress
 from boundcalc.empirical.arrays import as_array
 from boundcalc.empirical.columns import Column
 from boundcalc.errors import DataError, SampleError
@@ -87,7 +88,10 @@ class Split:
         """
         if batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, not {batch_size}")
-        yield from _resize(self._checked(batch_size), batch_size)
+        add = progress.counter("samples", self.m)
+        for batch in _resize(self._checked(batch_size), batch_size):
+            yield batch
+            add(len(batch[1]))
 
     def normalized(self, step: Normalization) -> Split:
         """Return the split with one more normalisation, `(x - mean) / std`, applied last.

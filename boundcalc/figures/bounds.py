@@ -139,7 +139,11 @@ def _one(ticket: Ticket) -> Drawn:
         )
         bottom.set_title("certificates and measured errors")
     label = f"{len(above)} bounds of the network on a logarithmic axis, {len(below)} certificates and errors from 0 to 1."
-    missing = [name for name, bound in (tree.get("bounds") or {}).items() if bound["status"] == "not_covered"]
+    missing = [
+        name
+        for name, bound in (tree.get("bounds") or {}).items()
+        if bound["status"] == "not_covered" and not bound.get("needs")
+    ]
     told = f" Without a value: {', '.join(missing)}." if missing else ""
     return Drawn(
         figure,

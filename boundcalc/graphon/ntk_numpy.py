@@ -44,7 +44,7 @@ MIRROR = 256
 
 @dataclass(frozen=True, eq=False)
 class Block:
-    """What is known of a stretch of inputs, copied so that it lies together in memory.
+    """What is known of a stretch of inputs, copied to be contiguous in memory.
 
     Attributes:
         start: index of the first.

@@ -95,7 +95,9 @@ class Builder(Draft):
         elif value is not None:
             self.values[call.outputs[0]] = value
         elif packet in {"_local_scalar_dense", "item", "is_nonzero"}:
-            self.notes.append(f"branches that depend on values ({packet}) are taken as one input took them")
+            self.notes.append(
+                f"branches that depend on values ({packet}) are fixed to those that the traced example took"
+            )
         elif not packet.startswith(("_assert", "sym_")):
             self._unknown(call, packet)
 

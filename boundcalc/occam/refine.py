@@ -15,6 +15,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from boundcalc import progress
 from boundcalc.empirical.measure import margins_of
 from boundcalc.network.forward import affine, evaluate_node, run
 from boundcalc.network.network import Network
@@ -171,6 +172,7 @@ class Trainer:
         """Pass several times over the sample while the rate falls evenly."""
         for step in range(passes):
             self.train((first + (last - first) * step / passes, first + (last - first) * (step + 1) / passes))
+            progress.advance()
 
     def trim(self, share: float) -> None:
         """Prune this share of the surviving numbers, those whose loss the Fisher estimate finds smallest."""

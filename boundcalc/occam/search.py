@@ -14,6 +14,7 @@ from functools import partial
 
 import torch
 
+from boundcalc import progress
 from boundcalc.empirical.split import Split
 from boundcalc.network.forward import run
 from boundcalc.network.network import Network
@@ -150,7 +151,8 @@ def _search_further(task: SearchTask, plan: Plan, base: Network, words: dict[str
     if passes and any(bool(layer.weight.any()) for layer in compact.layers()):
         sizes = JOINT_SIZES if passes >= MANY else JOINT_SIZES[:1]
         joint = partial(_joint, task, plan, compact, kept, sample, groups, passes // len(sizes))
-        words["joint"] = min(map(joint, sizes), key=lambda found: found[0])[1]
+        with progress.counting("passes over the sample", passes):
+            words["joint"] = min(map(joint, sizes), key=lambda found: found[0])[1]
     return passes
 
 

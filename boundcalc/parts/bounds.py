@@ -45,7 +45,7 @@ def run(given: Given) -> BoundsFound:
     from boundcalc.bounds.evaluate import evaluate_all, together
 
     problem = problem_of(given, spectral=any(bound.spectral for bound in registry.values()))
-    results = evaluate_all(registry.values(), problem, given.tell)
+    results = evaluate_all(registry.values(), problem)
     return BoundsFound(results, together(results.values(), problem))
 
 
@@ -110,6 +110,7 @@ def bound_tree(result: BoundResult) -> BoundTree:
         "blockers": [
             {"operation": operation, "layer": layer or None} for operation, layer in result.blockers
         ],
+        "needs": result.needs or None,
     }
     if bound.kind == "certificate":
         made["prior"] = bound.prior

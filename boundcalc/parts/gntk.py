@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from boundcalc.errors import NotCovered, UsageError
 from boundcalc.parts.layer_grid import cell
 from boundcalc.parts.part import NO_DATA, Given, NotRun, Option, Part, Quantity
-from boundcalc.report.document import Detail, Section
+from boundcalc.report.document import Cell, Detail, Section, Term
 from boundcalc.report.numbers import plain, show, upper
 from boundcalc.report.origin import Origin, of_source
 from boundcalc.report.text import one_line
@@ -33,10 +33,22 @@ SOURCE = "Pham, Ta, Jacobs, Burkholz & Tran-Thanh 2025"
 
 
 COMPARED = ("alpha", "effective_rank", "gap", "top5_energy", "condition", "kernel_bound")
-LABELS = {"alpha": "NTK decay alpha", "effective_rank": "NTK effective rank"}
+MEANS = {
+    "cells": "a side of the graphon of a hidden layer's mask",
+    "m": "inputs of the batch",
+    "alpha": "decay of the kernel's eigenvalues: lambda_k falls about like k^-alpha",
+    "effective_rank": "trace of the kernel over its largest eigenvalue",
+    "gap": "largest over second eigenvalue of the kernel",
+    "top5_energy": "share of the kernel's trace in its five largest eigenvalues",
+    "condition": "largest over smallest eigenvalue of the kernel",
+    "kernel_bound": "bound on the error of the kernel's minimum-norm interpolant, another function than the checkpoint",
+}
+"""What is told first, and its definition; the rest is for experts."""
+LABELS = {
+    key: Term(label, MEANS[key], "gntk")
+    for key, label in (("alpha", "NTK decay alpha"), ("effective_rank", "NTK effective rank"))
+}
 """Names for readers of those that the page on many tickets shows."""
-TOLD = frozenset({"cells", "m", "alpha", "effective_rank", "gap", "top5_energy", "condition", "kernel_bound"})
-"""What is told first; the rest is for experts."""
 SYMBOLS = "Symbols: docs/theory/gntk.md."
 APART = frozenset({"bound", "residual", "note", "source", "extension"})
 
@@ -164,13 +176,14 @@ def sections(tree: Tree) -> tuple[Section, ...]:
     part = tree.get("gntk")
     if not part:
         return ()
-    facts = [
+    facts: list[tuple[str, Cell]] = [
         (
-            (str if key in TOLD else Detail)(key.replace("_", " ")),
+            Term(label, MEANS[key], "gntk") if key in MEANS else Detail(label),
             cell(upper(value) if key == "kernel_bound" else show(value), None, origin(part, key)),
         )
         for key, value in part.items()
         if key not in APART
+        for label in [key.replace("_", " ")]
     ]
     found, curve = part.get("bound") or {}, part.get("residual") or {}
     if found:
@@ -211,10 +224,10 @@ PART = Part(
     "gntk", 50, "graphon NTK", "the graphon neural tangent kernel on a batch of the data",
     run, to_dict, sections, 75, quantities,
     options=(
-        Option("batch", "samples of the graphon NTK (1024)", int, 1024, "M"),
+        Option("batch", "samples in the batch of the graphon NTK (1024)", int, 1024, "M"),
         Option("sigma_w2", "weight variance times fan-in of the graphon NTK (1)", float, 1.0, "V"),
-        Option("exact", "graphon NTK of the masks themselves, a cell a unit", bool, False),
-        Option("learning_rate", "of its residual curve (1 / largest eigenvalue)", float, metavar="ETA"),
+        Option("exact", "graphon NTK of the masks themselves, one cell for each unit", bool, False),
+        Option("learning_rate", "learning rate of the graphon NTK's residual curve (1 / largest eigenvalue)", float, metavar="ETA"),
     ),
     needs_order=True,
 )  # fmt: skip

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from boundcalc.parts.layer_grid import Field, cell, layer_grid, mean_over_layers, present
 from boundcalc.parts.part import Given, Option, Part, Quantity
-from boundcalc.report.document import Section
+from boundcalc.report.document import Section, Term
 from boundcalc.report.numbers import interval, percent, show
 from boundcalc.report.origin import Origin, of_source
 
@@ -95,7 +95,7 @@ def _chain(found: MaskGraphons) -> ChainTree:
     from boundcalc.graphon.refine import from_constant
 
     if found.chain is None:
-        return {"l2_from_constant": None, "reason": f"each layer is ordered for itself alone: {found.reason}"}
+        return {"l2_from_constant": None, "reason": f"every layer is ordered by itself: {found.reason}"}
     return {"l2_from_constant": [from_constant(one).l2 for one in found.chain.graphons], "reason": None}
 
 
@@ -116,16 +116,33 @@ def _held_out_bits(part: Tree) -> Origin:
     return of_source("measured", part, "Bits that an entry takes which the cells were not made from.")
 
 
+def _term(text: str, means: str) -> Term:
+    return Term(text, means, "pham2025")
+
+
+CUT = "largest |integral over a set of rows and a set of columns| of the mask's step graphon less the constant one of its density"
+L2 = "L2 norm of the mask's step graphon less the constant one of its density"
 FIELDS = (
     Field("density", "density", percent, _exact),
-    Field("cut norm from constant", "cut_from_constant", interval, of_cut),
-    Field("L2 from constant", "l2_from_constant", show, _computed),
+    Field(
+        _term("cut norm from constant", f"{CUT}; both ends are proved"), "cut_from_constant", interval, of_cut
+    ),
+    Field(_term("L2 from constant", L2), "l2_from_constant", show, _computed),
 )
 FURTHER = (
-    Field("cells by", "estimate", show, _computed),
-    Field("bits", "held_out", lambda found: _bits(found, "sorted", "spectral"), _held_out_bits),
-    Field("at density", "held_out", lambda found: _bits(found, "constant"), _held_out_bits),
-)
+    Field(
+        _term("cells by", "how rows and columns were put into cells: by degree, or by singular vectors"),
+        "estimate", show, _computed,
+    ),
+    Field(
+        _term("bits", "that a held-out entry of the mask takes, coded by its cell's density"),
+        "held_out", lambda found: _bits(found, "sorted", "spectral"), _held_out_bits,
+    ),
+    Field(
+        _term("at density", "bits that a held-out entry takes, coded by the layer's density"),
+        "held_out", lambda found: _bits(found, "constant"), _held_out_bits,
+    ),
+)  # fmt: skip
 
 
 def sections(tree: Tree) -> tuple[Section, ...]:
@@ -159,9 +176,16 @@ def quantities(tree: Tree) -> tuple[Quantity, ...]:
     l2 = mean_over_layers(part, lambda layer: layer.get("l2_from_constant"))
     of_mean = of_source("computed", part, "Mean over layers of a proved upper end.")
     return (
-        Quantity("graphon.cut_from_constant", "graphon cut norm, mean", cut, of_mean),
         Quantity(
-            "graphon.l2_from_constant", "graphon L2, mean", l2, _computed(part), ranked=False, shown=True
+            "graphon.cut_from_constant", _term("graphon cut norm, mean", f"over layers: {CUT}"), cut, of_mean
+        ),
+        Quantity(
+            "graphon.l2_from_constant",
+            _term("graphon L2, mean", f"over layers: {L2}"),
+            l2,
+            _computed(part),
+            ranked=False,
+            shown=True,
         ),
     )
 
@@ -169,5 +193,5 @@ def quantities(tree: Tree) -> tuple[Quantity, ...]:
 PART = Part(
     "graphon", 40, "mask graphons", "the masks as graphons",
     run, to_dict, sections, 70, quantities,
-    options=(Option("cells", "cells a side of a graphon (64)", int, 64, "K"),),
+    options=(Option("cells", "cells on each side of a graphon (64)", int, 64, "K"),),
 )  # fmt: skip

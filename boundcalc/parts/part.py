@@ -47,7 +47,6 @@ class Given:
         measured: its pass through the network; None without data.
         energies: of the data, or declared; None without a sample.
         start: the weights of the initialisation by layer; empty where it is not known.
-        tell: is told what is computed now, for whoever waits; None where nobody does.
     """
 
     options: Options
@@ -57,7 +56,6 @@ class Given:
     measured: Measured | None
     energies: Energies | None
     start: Mapping[str, torch.Tensor]
-    tell: Callable[[str], None] | None = None
 
     def device(self) -> str:
         """Return where the network is run, ``"cpu"`` or ``"cuda"``.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from boundcalc.parts.layer_grid import Field, cell, layer_grid, present
 from boundcalc.parts.part import Given, Option, Part, Quantity
-from boundcalc.report.document import Cell, Section
+from boundcalc.report.document import Cell, Section, Term
 from boundcalc.report.numbers import NULL, interval, plain, show
 from boundcalc.report.origin import Origin, of_source
 
@@ -120,19 +120,48 @@ def origin(part: Tree, key: str) -> Origin:
     return of_source(status, part, show((part.get("origins") or {}).get(key, "")))
 
 
-def _field(header: str, key: str, of: str = "") -> Field:
-    return Field(header, key, show, lambda part: origin(part, of or key))
+def _field(header: str, key: str, means: str, of: str = "") -> Field:
+    return Field(Term(header, means, "zhang2021"), key, show, lambda part: origin(part, of or key))
 
 
-FIELDS = (
-    _field("K", "K"),
-    _field("r~", "r_tilde"),
-    _field("r~ dense", "r_tilde_dense"),
-    _field("alive", "surviving"),
-    _field("ratio", "ratio"),
-    _field("radius loss", "radius_loss_ratio"),
+R_TILDE = (
+    "effective number of weights of a neuron: the squared sum over pairs j, k of neurons of (1 + d_jk) sqrt(r_j + r_k),"
+    " over 8 K^4; r_j counts a neuron's weights, d_jk is 1 where two neurons share an input, else 0"
 )
-FURTHER = (_field("kappa", "kappa", "log_kappa"), _field("log Gamma", "log_gamma"), _field("state", "state"))
+RADIUS = (
+    "sqrt(r~ / r~ dense): by how much the radius of the convex region around the solution falls short of its limit,"
+    " over the dense layer's"
+)
+SURVIVING = Term("surviving hidden", "surviving weights of all layers but the last", "zhang2021")
+RATIO = Term(
+    "N / N dense",
+    "samples needed, over those of the dense network: the share of weights outside the last layer that survive",
+    "zhang2021",
+)
+NEEDED = Term(
+    "N",
+    "samples from which on the theory lets the pruned network be found, up to a constant to be calibrated",
+    "zhang2021",
+)
+FIELDS = (
+    _field("K", "K", "neurons of the layer with at least one surviving weight"),
+    _field("r~", "r_tilde", R_TILDE),
+    _field("r~ dense", "r_tilde_dense", "r~ of the layer with all its weights"),
+    _field("alive", "surviving", "weights of the layer that survive"),
+    _field("ratio", "ratio", "r~ / r~ dense: samples needed, over those of the dense layer"),
+    _field("radius loss", "radius_loss_ratio", RADIUS),
+)
+FURTHER = (
+    _field(
+        "kappa", "kappa", "largest over smallest singular value of the weights of the K neurons", "log_kappa"
+    ),
+    _field("log Gamma", "log_gamma", "log of the product over the K singular values of sigma_i / sigma_K"),
+    _field(
+        "state",
+        "state",
+        "whether kappa is finite: where the weights' rank is below K it is not, and there is no N",
+    ),
+)
 
 
 def sections(tree: Tree) -> tuple[Section, ...]:
@@ -141,9 +170,9 @@ def sections(tree: Tree) -> tuple[Section, ...]:
     if not part:
         return ()
     facts = [
-        ("surviving hidden", _fact(part, "surviving", plain(part.get("surviving_hidden")))),
-        ("N / N dense", _fact(part, "ratio", show(part.get("ratio")))),
-        ("N", _fact(part, "N", _needed_samples(part))),
+        (SURVIVING, _fact(part, "surviving", plain(part.get("surviving_hidden")))),
+        (RATIO, _fact(part, "ratio", show(part.get("ratio")))),
+        (NEEDED, _fact(part, "N", _needed_samples(part))),
         ("calibration", _fact(part, "calibration", _calibrated(part.get("calibration")))),
     ]
     verdict = part.get("verdict")
@@ -180,7 +209,7 @@ def quantities(tree: Tree) -> tuple[Quantity, ...]:
     if not part:
         return ()
     ratio = part.get("ratio")
-    return (Quantity("samples.ratio", "N / N dense", ratio, origin(part, "ratio"), shown=True),)
+    return (Quantity("samples.ratio", RATIO, ratio, origin(part, "ratio"), shown=True),)
 
 
 PART = Part(
@@ -188,7 +217,7 @@ PART = Part(
     run, to_dict, sections, 60, quantities,
     options=(
         Option("calibration", "the constant of the sample complexity, e.g. data/calibration.json", metavar="FILE"),
-        Option("target_error", "accuracy for which N is asked; needs --calibration", float, metavar="EPS"),
+        Option("target_error", "accuracy for which the number of samples N is wanted; needs --calibration", float, metavar="EPS"),
     ),
     needs_order=True,
 )  # fmt: skip

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from boundcalc.parts.layer_grid import Field, cell, layer_grid, mean_over_layers
 from boundcalc.parts.part import Given, Option, Part, Quantity
-from boundcalc.report.document import Cell, Column, Grid, Section
+from boundcalc.report.document import Cell, Column, Grid, Section, Term
 from boundcalc.report.numbers import plain, show
 from boundcalc.report.origin import Origin, note_of, of_source
 
@@ -132,20 +132,46 @@ def of_z(part: Tree) -> Origin:
     return Origin("measured", f"against {plain(part.get('draws'))} random masks a layer", note_of(part))
 
 
-FIELDS = (
-    Field("Dr", "delta_r", show, _score),
-    Field("Dr imdb", "delta_r_imdb", show, _score),
-    Field("lambda", "lambda", show, _score),
-    Field("imsg", "lambda_imsg", show, _score),
-    Field("narc", "narc", show, _score),
-    Field("sigma1", "sigma1", show, _computed),
-    Field("sigma2", "sigma2", show, _computed),
-    Field("collapsed", "collapsed", show, _computed),
+GAP = (
+    "Ramanujan gap: sqrt(d_l - 1) + sqrt(d_r - 1) - sigma2, with the mean degrees d_l and d_r of the mask's bipartite graph; a"
+    " graph is called Ramanujan where it is 0 or more"
 )
+RANDOM = (
+    "normalized random coefficient: ((sigma2^2 / 4 + 1) sqrt(n_l n_r) - |2 E - d_l n_l n_r / n_out|) / (n_in n_out), with E edges"
+    " and n_l, n_r vertices that have one; at most 0 for a graph like a random one"
+)
+
+
+def _term(text: str, means: str) -> Term:
+    return Term(text, means, "hoang2023")
+
+
+FIELDS = (
+    Field(_term("Dr", GAP), "delta_r", show, _score),
+    Field(
+        _term("Dr imdb", "mean of Dr over subgraphs: one for each degree, of the inputs that have it"),
+        "delta_r_imdb", show, _score,
+    ),
+    Field(
+        _term("lambda", "weighted spectral gap: the largest singular value of |weights| less the second"),
+        "lambda", show, _score,
+    ),
+    Field(_term("imsg", "mean of lambda over the subgraphs of Dr imdb"), "lambda_imsg", show, _score),
+    Field(_term("narc", RANDOM), "narc", show, _score),
+    Field(_term("sigma1", "largest singular value of the mask"), "sigma1", show, _computed),
+    Field(_term("sigma2", "second singular value of the mask"), "sigma2", show, _computed),
+    Field(_term("collapsed", "a mean degree is below 3: no scores as a whole"), "collapsed", show, _computed),
+)  # fmt: skip
+Z = _term("z", "the score less its mean over random masks with as many weights, in their standard deviations")
+MEAN_Z = {
+    field.key: _term(f"z of {field.header}, mean", f"mean over layers of z: {Z.means}")
+    for field in FIELDS
+    if field.key in SCORES
+}
 FACTS = (
-    ("coordinate", "coordinate", _score),
-    ("distance", "distance", _score),
-    ("Ramanujan layers", "ramanujan_layers", _computed),
+    (_term("coordinate", "means over layers of Dr, Dr imdb, lambda and imsg"), "coordinate", _score),
+    (_term("distance", "l2 distance of the coordinate from that of the dense network"), "distance", _score),
+    (_term("Ramanujan layers", "layers with Dr at least 0"), "ramanujan_layers", _computed),
 )
 FURTHER_FACTS = (
     ("distance from", "distance_from", _computed),
@@ -162,7 +188,9 @@ def sections(tree: Tree) -> tuple[Section, ...]:
     part = tree.get("topology")
     if not part:
         return ()
-    facts = [(label, cell(show(part.get(key)), None, of(part))) for label, key, of in FACTS]
+    facts: list[tuple[str, Cell]] = [
+        (label, cell(show(part.get(key)), None, of(part))) for label, key, of in FACTS
+    ]
     facts += [
         (label, cell(show(part[key]), None, of(part))) for label, key, of in FURTHER_FACTS if key in part
     ]
@@ -178,7 +206,7 @@ def sections(tree: Tree) -> tuple[Section, ...]:
 def _scores_and_z(part: Tree) -> Grid:
     """Build a grid with a row a layer, each score followed by its z-score."""
     scores = [field for field in FIELDS if field.key in SCORES]
-    headers = [header for field in scores for header in (field.header, "z")]
+    headers = [header for field in scores for header in (field.header, Z)]
     rows = tuple(
         (
             show(layer.get("name")),
@@ -209,10 +237,16 @@ def quantities(tree: Tree) -> tuple[Quantity, ...]:
     z = {score: mean_over_layers(part, partial(_z, score)) for score in SCORES}
     distance = part.get("distance")
     return (
-        *(Quantity(f"topology.z.{key}", f"z of {key}, mean", z[key], of_z(part)) for key in COMPARED),
-        Quantity("topology.z.narc", "z of narc, mean", z["narc"], of_z(part), ranked=False, shown=True),
-        Quantity("topology.distance", "topology distance", distance, _score(part), shown=True),
+        *(Quantity(f"topology.z.{key}", MEAN_Z[key], z[key], of_z(part)) for key in COMPARED),
+        Quantity("topology.z.narc", MEAN_Z["narc"], z["narc"], of_z(part), ranked=False, shown=True),
+        Quantity("topology.distance", DISTANCE, distance, _score(part), shown=True),
     )
+
+
+DISTANCE = _term(
+    "topology distance",
+    "l2 distance of the coordinate (means over layers of Dr, Dr imdb, lambda, imsg) from the dense one's",
+)
 
 
 def _z(score: str, layer: Tree) -> float | None:
@@ -223,6 +257,6 @@ PART = Part(
     "topology", 30, "mask topology", "scores of the masks as graphs, against random masks",
     run, to_dict, sections, 65, quantities,
     options=(
-        Option("encoding", "of a convolution's mask as a graph (unrolled)", default="unrolled", choices=ENCODINGS),
+        Option("encoding", "how a convolution's mask becomes a graph (unrolled)", default="unrolled", choices=ENCODINGS),
     ),
 )  # fmt: skip

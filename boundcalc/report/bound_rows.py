@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from boundcalc.report.bound_order import Named, in_group, log10_value, proved, sorted_bounds
-from boundcalc.report.document import Cell, Column, Grid, Section
+from boundcalc.report.document import Cell, Column, Detail, Grid, Section, Term
 from boundcalc.report.numbers import NULL, given, percent, plain, show, upper
 from boundcalc.report.origin import Origin, of_bound, of_term
 from boundcalc.report.statuses import SHOWN_STATUS, UNPROVED
@@ -15,24 +15,48 @@ from boundcalc.report.values import log10, number
 
 Tree = dict[str, Any]
 
+VALUE = Term("value", "bound on the error, rounded up: it fails with probability at most delta", "risk")
 COLUMNS = (
     Column("bound"),
     Column("status"),
-    Column("complexity R", right=True),
-    Column("value", right=True),
+    Column(
+        Term(
+            "complexity R",
+            "Rademacher complexity of the networks that the bound is about, on this sample",
+            "risk",
+        ),
+        right=True,
+    ),
+    Column(VALUE, right=True),
     Column(""),
-    Column("margin", right=True),
-    Column("ratio", right=True),
+    Column(
+        Term(
+            "margin", "gamma: how far the right class must lead for a sample not to count as an error", "risk"
+        ),
+        right=True,
+    ),
+    Column(
+        Term(
+            "ratio", "complexity over the smallest Toeplitz-norm complexity, at the same margin", "toeplitz"
+        ),
+        right=True,
+    ),
 )
 CERTIFICATE_COLUMNS = (
     Column("certificate"),
     Column("status"),
-    Column("prior"),
-    Column("value", right=True),
+    Column(
+        Term(
+            "prior",
+            "what of the code was fixed before the sample: all of it, or all but a part that was set aside",
+            "occam",
+        )
+    ),
+    Column(VALUE, right=True),
     Column(""),
     Column("training error", right=True),
     Column("weights", right=True),
-    Column("bits", right=True),
+    Column(Term("bits", "length of the code of mask, weights and biases", "occam"), right=True),
 )
 NOT_COVERED, BIAS = "not covered: ", "bias at "
 """How a reason begins."""
@@ -40,6 +64,13 @@ OPERATION = re.compile(r"\w+ at ")
 """How a reason begins that names an operation and its layer."""
 CERTIFIED = ("compression", "interpolant")
 """Subjects of certificates that are not the checkpoint's network."""
+SEARCHES = {
+    "uniform": "evenly spaced levels",
+    "relative": "evenly spaced levels of what changed since the reference",
+    "graphon": "levels by k-means, the mask by groups of units",
+    "joint": "levels trained together with weights and masks",
+}
+"""Stage of the search for a compression -> how it writes the weights."""
 SLUGS = {
     "network": "bounds",
     "compression": "compression",
@@ -66,21 +97,25 @@ def bound_sections(tree: Tree) -> tuple[Section, ...]:
 
 
 def not_covered(tree: Tree) -> Section | None:
-    """Build the reasons: why bounds are not covered, those with one reason together, and remarks on the others."""
+    """Build the reasons: why bounds are not covered, those with one reason together, and remarks on the others.
+
+    What a bound needs that the user did not give is a detail.
+    """
     named = sorted(sorted_bounds(tree), key=lambda item: item[1]["status"] != "not_covered")
-    reasons: dict[str, list[str]] = {}
+    reasons: dict[tuple[str, str], list[str]] = {}
     for name, bound in named:
         if bound.get("reason") or bound["status"] == "not_covered":
-            reasons.setdefault(show(bound.get("reason")), []).append(name)
+            reasons.setdefault((show(bound.get("reason")), bound.get("needs") or ""), []).append(name)
     facts = tuple(
-        (label, Cell(text, origin=of_bound(names[0], tree["bounds"][names[0]])))
-        for reason, names in reasons.items()
-        for label, text in [_reason(names, reason)]
+        ((Detail if needs else str)(label), Cell(text, origin=of_bound(names[0], tree["bounds"][names[0]])))
+        for (reason, needs), names in reasons.items()
+        for label, text in [_reason(names, reason, needs)]
     )
-    return Section("Reasons and remarks", "reasons", facts=facts) if facts else None
+    hidden = all(needs for _, needs in reasons)
+    return Section("Reasons and remarks", "reasons", facts=facts, detail=hidden) if facts else None
 
 
-def _reason(names: list[str], reason: str) -> tuple[str, str]:
+def _reason(names: list[str], reason: str, needs: str = "") -> tuple[str, str]:
     """Return a reason that several bounds share, said once: how many, what they need, which they are.
 
     Example:
@@ -88,10 +123,14 @@ def _reason(names: list[str], reason: str) -> tuple[str, str]:
         ('2 bounds', 'need a network without biases (fc1 has one): a, b')
         >>> _reason(["a", "b"], "not covered: max_pool2d at pool"), _reason(["a"], "refuted: a term is missing")
         (('2 bounds', 'do not cover max_pool2d at pool: a, b'), ('a', 'refuted: a term is missing'))
+        >>> _reason(["a", "b"], "not covered: needs data", "data"), _reason(["a"], "not covered: needs data", "data")
+        (('2 bounds', 'need data: a, b'), ('a', 'needs data'))
     """
     if len(names) == 1:
-        return names[0], reason
+        return names[0], f"needs {needs}" if needs else reason
     what, listed = reason.removeprefix(NOT_COVERED), ", ".join(names)
+    if needs:
+        return f"{len(names)} bounds", f"need {needs}: {listed}"
     if what.startswith(BIAS):
         needed = f"need a network without biases ({what.removeprefix(BIAS)} has one)"
     else:
@@ -115,7 +154,7 @@ def smallest(tree: Tree) -> tuple[Section, ...]:
 def _best(title: str, slug: str, name: str, bound: Tree) -> Section:
     facts = [
         ("bounds", what_of(bound)),
-        *((_worded(term), show(value)) for term, value in _told(bound.get("terms") or {})),
+        *(_worded(term, value) for term, value in _told(bound.get("terms") or {})),
         ("source", show(bound.get("source"))),
         *(("assumes", line) for line in bound.get("assumptions") or []),
     ]
@@ -124,14 +163,25 @@ def _best(title: str, slug: str, name: str, bound: Tree) -> Section:
     return Section(title, slug, facts=(("value", value), *terms), detail=True)
 
 
-def _worded(term: str) -> str:
-    """Return the name of a term in words.
+def _worded(term: str, value: Any) -> tuple[str, str]:
+    """Return a term and its value in words.
 
     Example:
-        >>> _worded("found_by"), _worded("log10_path_product")
-        ('found by', 'log10 of path product')
+        >>> _worded("found_by", "uniform"), _worded("log10_path_product", 2.0)
+        (('found by', 'evenly spaced levels'), ('log10 of path product', '2.00'))
     """
-    return term.replace("log10_", "log10 of ").replace("_", " ")
+    match term:
+        case "found_by":
+            value = SEARCHES.get(value, value)
+        case "stages":
+            value = {SEARCHES.get(name, name): _numbers(stage) for name, stage in value.items()}
+        case "sections":
+            value = {"groups of units" if name == "axes" else name: bits for name, bits in value.items()}
+    return term.replace("log10_", "log10 of ").replace("_", " "), show(value)
+
+
+def _numbers(stage: Tree) -> Tree:
+    return {name.replace("_", " "): value for name, value in stage.items()}
 
 
 def what_of(bound: Tree) -> str:
@@ -229,7 +279,13 @@ def _explained(named: list[Named]) -> list[str]:
     if losses:
         lines.append(f"complexity R is that of the loss class, margin inside, for {', '.join(losses)}.")
     if any(bound.get("ratio") is not None for _, bound in named):
-        lines.append("ratio: complexity / best Toeplitz-norm complexity.")
+        best = next(
+            (name for name, bound in named if bound.get("log10_ratio") == 0 and bound["kind"] == "F"), ""
+        )
+        half = " (that of a loss class: times margin / 2)" if losses else ""
+        lines.append(
+            f"ratio: complexity{half} / best Toeplitz-norm complexity{best and f' ({best})'}, at the same margin."
+        )
     return lines
 
 
@@ -244,7 +300,7 @@ def _row(name: str, bound: Tree) -> tuple[str, ...]:
         value_cell(name, bound),
         _mark(bound),
         _term(name, bound, plain(bound.get("margin")), bound.get("margin")),
-        _term(name, bound, _marked(upper(bound.get("ratio")), bound), bound.get("ratio")),
+        _term(name, bound, _marked(show(bound.get("ratio")), bound), bound.get("ratio")),
     )
 
 

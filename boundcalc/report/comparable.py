@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from boundcalc.parts import Quantity, registry
+from boundcalc.report.document import Term
 from boundcalc.report.subjects import subject_of
 
 POLICY = (
@@ -44,7 +45,7 @@ def described(trees: Sequence[Tree]) -> dict[str, dict[str, str]]:
 
     Returns:
         Key -> ``label``, ``unit``, ``subject``, ``status`` and ``kind`` (of a bound), and its origin: ``origin`` (a status),
-        ``source`` and ``note``.
+        ``source`` and ``note``; ``means`` and ``page`` where it has a definition.
         Of a bound that some reports do not cover, the entry is of one that does.
     """
     found: dict[str, dict[str, str]] = {}
@@ -69,6 +70,7 @@ def _about(one: Quantity) -> dict[str, str]:
         "origin": one.origin.status,
         "source": one.origin.source,
         "note": one.origin.note,
+        **({"means": one.label.means, "page": one.label.page} if isinstance(one.label, Term) else {}),
     }
 
 

@@ -47,6 +47,32 @@ class Detail(str):
     __slots__ = ()
 
 
+class Term(str):
+    """A header or label of a quantity that needs a definition: pages link it there.
+
+    Args:
+        text: what is shown.
+        means: the definition, one line.
+        page: of docs/theory, where more stands.
+
+    Example:
+        >>> term = Term("K", "neurons with a surviving weight", "zhang2021")
+        >>> term, term.means, term.page
+        ('K', 'neurons with a surviving weight', 'zhang2021')
+    """
+
+    __slots__ = ("means", "page")
+
+    means: str
+    page: str
+
+    def __new__(cls, text: str, means: str, page: str) -> Term:
+        """Make the text."""
+        made = super().__new__(cls, text)
+        made.means, made.page = means, page
+        return made
+
+
 @dataclass(frozen=True)
 class Column:
     """A column of a grid: its header, and whether it holds numbers and stands to the right."""

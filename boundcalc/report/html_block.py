@@ -10,7 +10,7 @@ from markupsafe import Markup
 from boundcalc.figures.files import element
 from boundcalc.figures.picture import Picture, Ticket
 from boundcalc.report.document import Cell as Words
-from boundcalc.report.document import Grid, Section
+from boundcalc.report.document import Grid, Section, Term
 from boundcalc.report.numbers import NULL
 from boundcalc.report.origin import Origin
 from boundcalc.report.text import one_line
@@ -77,11 +77,12 @@ class Block:
 
 
 class References:
-    """Ids of origins and of assumptions, in the order in which a page first names them; each is told once."""
+    """Ids of origins, of assumptions and of definitions, in the order in which a page first names them; each is told once."""
 
     def __init__(self) -> None:
         self._ids: dict[Origin, str] = {}
         self._assumptions: dict[str, str] = {}
+        self._terms: dict[tuple[str, str, str], str] = {}
 
     def __call__(self, origin: Origin) -> str:
         """Return the id of an origin."""
@@ -96,6 +97,14 @@ class References:
     def assumptions(self) -> list[tuple[str, str]]:
         """Return all ids with the assumptions that `assumed` has been asked for."""
         return [(name, words) for words, name in self._assumptions.items()]
+
+    def term(self, term: Term) -> str:
+        """Return the id of a definition."""
+        return self._terms.setdefault((str(term), term.means, term.page), f"d{len(self._terms) + 1}")
+
+    def terms(self) -> list[tuple[str, str, str, str]]:
+        """Return id, term, definition and page of all that `term` has been asked for."""
+        return [(name, *defined) for defined, name in self._terms.items()]
 
     def listed(self) -> list[tuple[str, Origin]]:
         """Return all ids with their origins."""

@@ -172,7 +172,7 @@ def _reasons(found: dict[str, list[Tree]], shown: Sequence[str]) -> tuple[tuple[
     """Say why no ticket has a value of a bound, once for all bounds that have the reason."""
     names: dict[str, list[str]] = {}
     for name, bounds in found.items():
-        if name not in shown:
+        if name not in shown and not all(bound.get("needs") for bound in bounds):
             names.setdefault(_why(bounds), []).append(name)
     return tuple(
         (", ".join(those), Cell(why, origin=of_bound(those[0], found[those[0]][0])))

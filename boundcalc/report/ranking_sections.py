@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from boundcalc.report.comparable import POLICY
-from boundcalc.report.document import Cell, Column, Grid, Section
+from boundcalc.report.document import Cell, Column, Grid, Section, Term
 from boundcalc.report.numbers import NULL, percent, plain
 from boundcalc.report.origin import Origin
 from boundcalc.report.quantity import name_of, quantity_cell
@@ -122,7 +122,8 @@ def _header(about: Mapping[str, Any]) -> str:
     """Return a column's header: a bound's with its status, and whose error it bounds where that is not the ticket's."""
     status, subject = about.get("status"), about.get("subject")
     of = f", of the {subject}" if subject not in {"", "network", None} else ""
-    return f"{about['label']} ({status}{of})" if status else name_of(about)
+    name = f"{about['label']} ({status}{of})" if status else name_of(about)
+    return Term(name, about["means"], about["page"]) if about.get("means") else name
 
 
 def _cell(text: str, value: float | None, origin: Origin) -> Cell:

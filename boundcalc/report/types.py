@@ -152,6 +152,7 @@ class BoundTree(OfCertificate):
     assumptions: list[str]
     reason: str | None
     blockers: list[dict[str, Any]]
+    needs: str | None
 
 
 class EmpiricalTree(TypedDict):

@@ -36,7 +36,7 @@ to 1 / C around p_e.
 """
 
 LARGE_GAP = 0.02
-"""A training error above the test error by no more than this is let pass: test sets differ a little in difficulty."""
+"""A training error that exceeds the test error by no more than this is not reported: test sets differ a little in difficulty."""
 
 
 def near_chance(result: AnalysisResult) -> list[str]:

@@ -36,8 +36,8 @@ class Record:
         file: where.
         split: ``"training"`` or ``"test"``.
         error: share of samples.
-        samples: of how many; None where that is not told.
-        normalize: the normalisation of that training, means then deviations; None where that is not told, ()
+        samples: of how many; None if unknown.
+        normalize: the normalisation of that training, means then deviations; None if unknown, ()
             for none.
     """
 

@@ -9,7 +9,7 @@ import torch
 from mpmath import iv
 from sympy import Expr
 
-from boundcalc.bounds.bound_inputs import BoundInputs, Chain
+from boundcalc.bounds.bound_inputs import BoundInputs, ToeplitzView
 from boundcalc.bounds.distances import start_of
 from boundcalc.bounds.outcome import ClassComplexity, LossComplexity
 from boundcalc.network.chain import ToeplitzLayer
@@ -57,14 +57,14 @@ def _squares(rows: Sequence[Row]) -> list[Fraction]:
     return [sum((entry**2 for entry in row.values()), Fraction(0)) for row in rows]
 
 
-def frobenius_norms(chain: Chain) -> list[Interval]:
+def frobenius_norms(chain: ToeplitzView) -> list[Interval]:
     """Return ||A^l||_F of every layer."""
     return [
         root_of(sum(_squares(rows_of_matrix(link, link.layer.weight)), Fraction(0))) for link in chain.links
     ]
 
 
-def row_norms(chain: Chain) -> list[Interval]:
+def row_norms(chain: ToeplitzView) -> list[Interval]:
     """Return ||A^l||_{1,inf} of every layer."""
     found = []
     for link in chain.links:
@@ -73,7 +73,9 @@ def row_norms(chain: Chain) -> list[Interval]:
     return found
 
 
-def _products(norms: Callable[[Chain], list[Interval]]) -> Callable[[Evaluation], dict[Expr, Interval]]:
+def _products(
+    norms: Callable[[ToeplitzView], list[Interval]],
+) -> Callable[[Evaluation], dict[Expr, Interval]]:
     def measured(evaluation: Evaluation) -> dict[Expr, Interval]:
         found = norms(evaluation.problem.toeplitz())
         return {a[index]: value for index, value in enumerate(found, start=1)}

@@ -74,14 +74,14 @@ class Numbers:
     rows: tuple[tuple[str | Expr, ...], ...]
 
 
-Part = Heading | Lines | Equation | Numbers
+Passage = Heading | Lines | Equation | Numbers
 
 
 @dataclass(frozen=True)
 class Explanation:
     """What is said of one bound, in order."""
 
-    parts: tuple[Part, ...]
+    parts: tuple[Passage, ...]
 
 
 def find_bound(name: str) -> Bound:
@@ -105,7 +105,7 @@ def explain(bound: Bound, problem: BoundInputs | None = None) -> Explanation:
     Returns:
         The explanation; a network outside the bound becomes a reason.
     """
-    parts: list[Part] = [Heading(bound.name), *_identity(bound, problem)]
+    parts: list[Passage] = [Heading(bound.name), *_identity(bound, problem)]
     evaluation = None if problem is None else _evaluated(bound, problem)
     forms = forms_of(bound.name)
     chosen = [form for form in forms if isinstance(evaluation, Evaluation) and form.applies(evaluation)]
@@ -121,7 +121,7 @@ def explain(bound: Bound, problem: BoundInputs | None = None) -> Explanation:
     return Explanation(tuple(parts))
 
 
-def _identity(bound: Bound, problem: BoundInputs | None) -> list[Part]:
+def _identity(bound: Bound, problem: BoundInputs | None) -> list[Passage]:
     prior = () if bound.prior is None else (f"prior: {bound.prior}",)
     normalization = NORMALIZATION if problem is None else problem.settings.normalization.assumption()
     remark = (bound.remark,) if bound.remark else ()
@@ -135,9 +135,9 @@ def _identity(bound: Bound, problem: BoundInputs | None) -> list[Part]:
     ]  # fmt: skip
 
 
-def _statement(form: Form) -> list[Part]:
+def _statement(form: Form) -> list[Passage]:
     title = "Formula" + (f", {form.condition}" if form.condition else "")
-    parts: list[Part] = [Heading(title), Equation(form.left, "<=", form.formula)]
+    parts: list[Passage] = [Heading(title), Equation(form.left, "<=", form.formula)]
     for definition in form.definitions:
         parts.append(Equation(definition.symbol, "=", definition.expr))
         if definition.last is not None:
@@ -160,7 +160,7 @@ def _how(promise: Promise) -> str:
     return "sign of the derivative" if promise.shown == "derivative" else "numbers on a grid"
 
 
-def _ledger(bound: Bound, forms: tuple[Form, ...]) -> list[Part]:
+def _ledger(bound: Bound, forms: tuple[Form, ...]) -> list[Passage]:
     law = shown_value(bound.kind)
     if law is None or any(form.value is not None for form in forms):
         return []
@@ -184,8 +184,8 @@ def _evaluated(bound: Bound, problem: BoundInputs) -> Evaluation | str:
         return f"not covered: {bound.compute.__module__} raised {type(error).__name__}: {error}"
 
 
-def _with_numbers(evaluation: Evaluation, form: Form | None) -> list[Part]:
-    parts: list[Part] = [Heading("With this checkpoint")]
+def _with_numbers(evaluation: Evaluation, form: Form | None) -> list[Passage]:
+    parts: list[Passage] = [Heading("With this checkpoint")]
     if form is not None:
         try:
             filled = form.fill(evaluation)
@@ -196,7 +196,7 @@ def _with_numbers(evaluation: Evaluation, form: Form | None) -> list[Part]:
     return [*parts, Numbers(("result", "number"), rows)]
 
 
-def _filled(form: Form, filled: Filled) -> list[Part]:
+def _filled(form: Form, filled: Filled) -> list[Passage]:
     per_layer = [symbol for symbol in filled.values if isinstance(symbol, sympy.Indexed)]
     single = [symbol for symbol in filled.values if symbol not in per_layer]
     used = form.at_depth(len(filled.layers)).atoms(sympy.Symbol, sympy.Indexed)
@@ -205,7 +205,7 @@ def _filled(form: Form, filled: Filled) -> list[Part]:
         for symbol in single
         if symbol in used
     )
-    parts: list[Part] = [Numbers(("symbol", "meaning", "number"), rows)]
+    parts: list[Passage] = [Numbers(("symbol", "meaning", "number"), rows)]
     if filled.layers:
         parts.append(_by_layer(form, filled))
     if filled.notes:

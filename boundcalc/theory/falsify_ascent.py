@@ -15,7 +15,7 @@ import torch
 from boundcalc.bounds.bound_inputs import BoundInputs
 from boundcalc.bounds.candidates import Architecture, Candidates, Kernels, affine_nodes
 from boundcalc.bounds.catalogue import Bound
-from boundcalc.bounds.classes import NormBalls, Part, Scale, parts_of
+from boundcalc.bounds.classes import LayerBatch, NormBalls, Scale, parts_of
 from boundcalc.bounds.distances import unbiased
 from boundcalc.bounds.evaluate import evaluate
 from boundcalc.bounds.outcome import ClassComplexity, Formula, LossComplexity, NormComplexity, Terms
@@ -203,7 +203,7 @@ class _NormBallClass:
             index: (weight - self.starts[index], bias) for index, (weight, bias) in own.kernels.items()
         })  # fmt: skip
 
-    def _norms(self, parts: list[Part]) -> dict[str, torch.Tensor]:
+    def _norms(self, parts: list[LayerBatch]) -> dict[str, torch.Tensor]:
         return {
             f"{name}.{part.link.layer.name}": norm(part)
             for part in parts

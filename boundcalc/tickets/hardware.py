@@ -12,7 +12,7 @@ from boundcalc.errors import UsageError
 
 @dataclass(frozen=True)
 class Hardware:
-    """A device, and how networks and samples lie on it.
+    """A device, its arithmetic, and the memory layout of networks and samples on it.
 
     Attributes:
         device: of weights and samples.
@@ -25,7 +25,7 @@ class Hardware:
     channels_last: bool = False
 
     def samples(self, x: Tensor) -> Tensor:
-        """Return samples on the device, as they lie best."""
+        """Return samples on the device, in the memory layout that is fastest there."""
         last = self.channels_last and x.dim() == 4
         return x.to(self.device, memory_format=torch.channels_last if last else torch.contiguous_format)
 

@@ -105,11 +105,11 @@ class RunState:
 
 
 def run(context: RunContext, resume: bool = False) -> list[dict[str, Any]]:
-    """Make every ticket of a run, those apart that are there.
+    """Make every ticket of a run that is not there yet.
 
     Args:
         context: plan, samples and folder.
-        resume: whether an unfinished run is gone on with.
+        resume: whether to continue an unfinished run.
 
     Returns:
         What ticket.json says, level by level.

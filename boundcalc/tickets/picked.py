@@ -46,7 +46,7 @@ DELTA = 0.05
 
 
 def run(context: RunContext, split: Split) -> list[dict[str, Any]]:
-    """Make every ticket of a run by picking, those left out that are there.
+    """Make by picking every ticket of a run that is not there yet.
 
     Args:
         context: plan, samples and folder; its plan has a `picking`.

@@ -58,7 +58,7 @@ def folder(tmp_path):
 
 @pytest.fixture
 def analyze(tmp_path):
-    """Runs a batch on one store, for the part samples unless told otherwise."""
+    """Runs a batch on one store, for the part samples by default."""
 
     def run(*paths, store=tmp_path / "store.sqlite", **options):
         return runner.run(paths, store, Options(**{"only": ("samples",), **options}), workers=1)

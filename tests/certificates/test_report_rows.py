@@ -170,7 +170,7 @@ def test_a_certificate_that_lies_elsewhere_can_be_named(made: Made, tmp_path: Pa
     alone.mkdir()
     shutil.copy(ticket / "model.safetensors", alone / "net.safetensors")
     given = inputs(ticket)
-    assert "no certificate lies beside" in reason(
+    assert "needs a certificate beside" in reason(
         boundcalc.analyze(alone / "net.safetensors", **given).to_dict()
     )
     named = boundcalc.analyze(alone / "net.safetensors", certificate=ticket / file.NAME, **given).to_dict()

@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -129,6 +130,10 @@ def test_the_schema_is_printed(capsys):
         (("corpus.pt", "--reference", "co"), {"corpus.pt"}),
         (("falsify", "--tr"), {"--trials"}),
         (("completion", "z"), {"zsh"}),
+        (("plot", "corpus.pt", "--what", "g"), {"gap", "graphons"}),
+        (("train", "--pruner", "s"), {"snip", "synflow"}),
+        (("corpus.pt", "--normalize", "i"), {"imagenet"}),
+        (("explain", "pee"), {"peeling"}),
     ],
 )
 def test_bash_completes(capsys, tmp_path, typed, proposed):
@@ -143,6 +148,6 @@ def test_bash_completes(capsys, tmp_path, typed, proposed):
         capture_output=True,
         text=True,
         check=True,
-        env={**os.environ},
+        env={**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"},
     )
     assert set(done.stdout.split()) == proposed

@@ -98,6 +98,14 @@ def test_what_cannot_be_drawn_is_one_line(capsys, levels):
         assert not Path("a.png").exists()
 
 
+def test_a_broken_checkpoint_of_a_folder_is_named_and_the_others_are_drawn(capsys, levels):
+    Path("runs/level_1/main/model_ep1_it0.pth").write_bytes(b"PK\x03\x04broken")
+    assert main(["plot", "runs", "--what", "layers", "-o", "a.png"]) == 1
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 2 and lines[0].startswith("boundcalc: left out: runs/level_1")
+    assert Path("a.png").read_bytes().startswith(MAGIC["png"])
+
+
 def test_a_source_is_not_overwritten(capsys, levels):
     Path("a.png").write_bytes(Path("runs/level_0/main/model_ep1_it0.pth").read_bytes())
     assert "is what is drawn" in plot(capsys, "a.png", "--what", "layers", "-o", "a.png", status=2)

@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from boundcalc import progress
 from boundcalc.cli.progress import Stages
 
 
@@ -23,11 +24,15 @@ def test_stages_are_told_where_somebody_looks(monkeypatch, stream, quiet):
     monkeypatch.setattr(sys, "stderr", seen)
     monkeypatch.setenv("COLUMNS", "80")
     with Stages(quiet) as stages:
-        stages.tell("bounds: peeling")
-        assert list(stages.passing([([0], [0]), ([1], [1])], "training", 2)) == [([0], [0]), ([1], [1])]
+        stages.stage("bounds: peeling")
+        progress.stage("bounds: occam")
+        with progress.counting("passes", 2):
+            progress.advance()
+        shown = None if stages._line is None else stages._line.desc
     told = seen.getvalue()
     if stream is Terminal and not quiet:
-        for word in ("reading", "bounds: peeling", "training samples"):
+        for word in ("reading", "bounds: peeling", "bounds: occam"):
             assert word in told
+        assert shown == "bounds: occam: 1 of 2 passes"
     else:
-        assert told == ""
+        assert (told, shown) == ("", None)

@@ -91,7 +91,7 @@ def test_permuting_units_changes_neither_densities_of_small_graphs_nor_profiles(
 def test_a_residual_network_is_ordered_layer_by_layer_and_says_so():
     part = tree(analyze(linear_chain(np.eye(4) > 0, skip=True)))
     assert part["chain"]["l2_from_constant"] is None
-    assert part["chain"]["reason"] == "each layer is ordered for itself alone: residual sum at add after fc1"
+    assert part["chain"]["reason"] == "every layer is ordered by itself: residual sum at add after fc1"
     assert tree(analyze(linear_chain(np.eye(4) > 0)))["chain"]["reason"] is None
 
 
@@ -178,7 +178,7 @@ def test_a_resnet_has_a_graphon_a_layer():
                 module.weight *= torch.rand_like(module.weight) < 0.2
     report = boundcalc.analyze(model, only=("graphon",), input_shape=(3, 32, 32)).to_dict()
     part = report["graphon"]
-    assert "ordered for itself alone" in part["chain"]["reason"] and "rolled" in part["note"]
+    assert "ordered by itself" in part["chain"]["reason"] and "rolled" in part["note"]
     assert len(part["layers"]) == len(report["network"]["layers"])
     assert all(0.1 < one["density"] < 0.3 for one in part["layers"][:-1])
     assert part["layers"][0]["shape"] == [16, 3]

@@ -42,6 +42,15 @@ def test_a_page_has_all_pictures(lenet300):
     assert all(any(one.name == "text" and one.text.strip() for one in chart) for chart in charts)
 
 
+def test_terms_lead_to_their_definitions(lenet300):
+    found = check(Report(lenet300).to("html"))
+    links = [node for node in found.root if {"what", "term"} & set(node.classes)]
+    defined = {node.attributes["id"]: node for node in found.ids()["definitions"] if node.name == "div"}
+    assert {node.attributes["href"].removeprefix("#") for node in links} == set(defined)
+    for term in ("r~", "Dr", "Dr imdb", "imsg", "narc", "ratio", "cut norm from constant", "effective rank"):
+        assert any(term == child.text for node in defined.values() for child in node), term
+
+
 def test_the_page_is_a_function_of_the_json(lenet300):
     again = json.loads(json.dumps(full(lenet300)))
     assert Report(full(lenet300)).to("html") == Report(again).to("html")

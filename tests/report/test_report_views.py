@@ -366,6 +366,8 @@ def test_latex_is_the_bounds_alone_unless_all_is_asked_for(lenet300):
     assert labels == ["bounds", "compression"]
     without = Report({"schema": SCHEMA, "network": lenet300["network"]}).to("latex")
     assert r"\label{tab:boundcalc-layers}" in without
+    kernel = Report({"schema": SCHEMA, "network": lenet300["network"], "gntk": lenet300["gntk"]}).to("latex")
+    assert r"\label{tab:boundcalc-gntk}" in kernel and "boundcalc-layers" not in kernel
 
 
 def test_latex_of_the_examples(tree):

@@ -42,7 +42,7 @@ def test_without_a_reference_the_distance_is_structural():
     scores = topology.layers[0].scores
     assert topology.distance == pytest.approx(math.hypot(scores.delta_r - dense, scores.delta_r_imdb - dense))
     assert topology.distance_from == (
-        "the dense graph, structure alone, over delta_r, delta_r_imdb: no reference was given"
+        "the dense graph, structure alone, over Dr, Dr imdb: no reference was given"
     )
 
 
@@ -57,7 +57,7 @@ def test_a_reference_is_taken_whole_even_where_its_weights_are_zero():
     own = [scores.delta_r, scores.delta_r_imdb, scores.lambda_, scores.lambda_imsg]
     assert topology.distance == pytest.approx(math.dist(own, dense))
     assert topology.distance_from == (
-        "the reference's weights on the dense graph, over delta_r, delta_r_imdb, lambda, lambda_imsg"
+        "the reference's weights on the dense graph, over Dr, Dr imdb, lambda, imsg"
     )
 
 

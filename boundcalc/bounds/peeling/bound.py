@@ -13,6 +13,7 @@ from dataclasses import replace
 
 import torch
 
+from boundcalc import progress
 from boundcalc.bounds.bound_inputs import BoundInputs
 from boundcalc.bounds.catalogue import Bound, register
 from boundcalc.bounds.classes import PEELED
@@ -131,6 +132,7 @@ def published_outcome(
     return NormComplexity(walk.log_rho, walk.log_unit(problem.energies.m), sum(code_lengths.values()), terms)
 
 
+@progress.counting("walks over the graph")
 def compute(problem: BoundInputs) -> NormComplexity:
     """Return the better of the masked and the dense structure; the choice costs 1 bit.
 

@@ -43,7 +43,7 @@ class Choice:
 
 @dataclass(frozen=True, eq=False)
 class Chosen:
-    """The choices of a walk, the last one first: walks that part late share what they chose before, however deep the network is.
+    """The choices of a walk as a linked list, the last one first: walks that differ only in late choices share the early ones.
 
     Attributes:
         layers: those that one node reads together.

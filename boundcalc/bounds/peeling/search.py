@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import torch
 
+from boundcalc import progress
 from boundcalc.bounds.bound_inputs import BoundInputs
 from boundcalc.bounds.code_lengths import CONSTANTS
 from boundcalc.bounds.margin_networks import is_two_classes, same_margins
@@ -286,6 +287,7 @@ class SharpSearch:
     def _walks(
         self, network: Network, t: float, split: dict[str, Choice] | None, *, last: bool = False
     ) -> list[PeelingResult]:
+        progress.advance()
         rules = self._rules if split is None or last else _FreeOutput(self._k)
         return PeelingProgram(network, self._setting, self._kernels, t, rules).walks(split)
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from boundcalc.bounds.bound_inputs import BoundInputs, Chain
+from boundcalc.bounds.bound_inputs import BoundInputs, ToeplitzView
 from boundcalc.bounds.distances import origin, unbiased
 from boundcalc.bounds.outcome import LossComplexity, Terms
 from boundcalc.bounds.toeplitz.covering import Covers, Shares
@@ -31,7 +31,7 @@ GRAPH = "iid sample; a graph of linear maps, ReLUs, poolings, sums and concatena
 
 EXTENDED = "as published for chains without biases; biases, max pooling, sums and concatenations are extended here, not proved"
 
-Distance = Callable[[BoundInputs, Chain, Layer], float]
+Distance = Callable[[BoundInputs, ToeplitzView, Layer], float]
 """Log of a bound's distance of a layer's matrix from its reference."""
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from boundcalc.bounds.bound_inputs import BoundInputs, Chain
+from boundcalc.bounds.bound_inputs import BoundInputs, ToeplitzView
 from boundcalc.bounds.code_lengths import CONSTANTS, absent_bits, constant_bits
 from boundcalc.bounds.outcome import Margins, NormComplexity, Terms
 from boundcalc.bounds.toeplitz.reach import largest, log_norm
@@ -62,7 +62,7 @@ def log_bias_norm(step: Block, form: Form) -> float:
     return log_up(float(step.bias.abs().max()), 1)
 
 
-def norms_of(chain: Chain, form: Form) -> dict[str, float]:
+def norms_of(chain: ToeplitzView, form: Form) -> dict[str, float]:
     """Return ``"norm.LAYER"`` and, of layers with one, ``"bias.LAYER"`` -> log."""
     found = {}
     for name, step in chain.blocks():
@@ -173,7 +173,7 @@ Mean = Callable[[Bottom, int], float]
 """Log of what bounds the largest sum of signs; the number of ReLUs that cost nothing."""
 
 
-def joint_rows(chain: Chain) -> Joint:
+def joint_rows(chain: ToeplitzView) -> Joint:
     """Return the size of a layer in the form 1inf with the weights and the bias of each unit taken together."""
     layers = {name: step for name, step in chain.blocks() if isinstance(step, Layer)}
 
@@ -274,12 +274,12 @@ class Units:
             return own
         return min(own, self._sizes(self.centred, norms_of(self.centred, self.form), log_t))
 
-    def _sizes(self, chain: Chain, norms: Mapping[str, float], log_t: float) -> float:
+    def _sizes(self, chain: ToeplitzView, norms: Mapping[str, float], log_t: float) -> float:
         joint = joint_rows(chain) if self.form is ONE_INF else None
         inputs = self.problem.network.inputs
         return log_sizes(chain.steps, chain.names, norms, self.form, inputs, log_t, joint)[-1].units
 
-    def _centred(self) -> Chain | None:
+    def _centred(self) -> ToeplitzView | None:
         """Return the network with other outputs and the same margins: a single difference of two, rows less their mean or median."""
         last = self.chain.steps[-1]
         if not isinstance(last, Layer) or self.classes == 1 or last.positions != 1:

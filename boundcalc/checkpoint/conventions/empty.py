@@ -1,4 +1,4 @@
-"""What a saved object is that holds no state dict: said as it is, so that nobody looks for weights where there are none."""
+"""Saved objects that hold no state dict: what they are, in words."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ def _part(state: State, name: str) -> Part:
     if f"{name}_u" in state.tensors:
         raise CheckpointError(
             state.path,
-            f"{name} has _orig, _mask and _u: pruned and spectrally normalised in an order that is not told",
+            f"{name} has _orig, _mask and _u: pruned and spectrally normalised in an unknown order",
         )
     tensor, keep = masked(state, of[0], *(state.tensors[key] for key in of))
     return Part(tensor, of, keep)

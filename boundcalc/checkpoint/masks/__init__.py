@@ -1,4 +1,4 @@
-"""Which entries of a file are masks: one resolver for the state dict, what lies beside it, and --mask.
+"""Which entries of a file are masks: one resolver for the state dict, for files beside it, and for --mask.
 
 Every entry is looked at, at any depth and under any kind of key, and gets one of three answers: applied; no mask, with the reason,
 kept in `boundcalc.checkpoint.types.Checkpoint.entries`; or refused, in one line that names the entry

@@ -65,7 +65,7 @@ def assign(family: Family, targets: Targets) -> dict[Path, Fits]:
         Pruning round -> name of the weight -> where its mask is 1; one round, (), where there are none.
 
     Raises:
-        Problem: an entry is no mask, or it is not told what it is for.
+        Problem: an entry is no mask, or its weight is not known.
     """
     reading = _Reading(family, targets)
     named = reading.by_name()

@@ -53,9 +53,7 @@ def last_round(name: str, rounds: Mapping[Path, Masks]) -> tuple[Path, str]:
     names = [spoken(path) for path in rounds]
     numbers = [tuple(int(number) for number in re.findall(r"\d+", spoken(path))) for path in rounds]
     if not all(numbers) or len(set(numbers)) != len(numbers):
-        raise Problem(
-            name, f"holds several sets of masks ({listing(names)}), and which is the last is not told"
-        )
+        raise Problem(name, f"holds several sets of masks ({listing(names)}) in an unknown order")
     ordered = [
         masks for _, masks in sorted(zip(numbers, rounds.values(), strict=True), key=lambda pair: pair[0])
     ]

@@ -98,7 +98,7 @@ def _may_be_positions(value: torch.Tensor, shape: Shape, units: bool) -> bool:
 
 def _not_binary(value: torch.Tensor, shape: Shape) -> str:
     if looks_packed(value, [math.prod(shape)]):
-        return "holds eight bits a byte, whose order is not told: unpack it to zeros and ones"
+        return "holds eight bits a byte in an unknown order: unpack it to zeros and ones"
     return "has values other than 0 and 1"
 
 

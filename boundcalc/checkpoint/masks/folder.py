@@ -68,7 +68,7 @@ def beside(checkpoint: Path) -> tuple[Beside | None, tuple[str, ...]]:
         checkpoint: its file.
 
     Returns:
-        The file of masks that is for it, if there is one, and the names of those of which it is not told.
+        The file of its masks, if there is one, and the names of files that may be for it.
 
     Raises:
         CheckpointError: the checkpoint is the only one there, and there are several files of masks.

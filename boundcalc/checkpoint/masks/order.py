@@ -120,7 +120,7 @@ def in_one(value: torch.Tensor, targets: Targets) -> dict[str, Fitted]:
     if not is_binary(value):
         packed = looks_packed(value, [targets.total])
         raise Misfit(
-            "holds eight bits a byte, whose order is not told: unpack it to zeros and ones"
+            "holds eight bits a byte in an unknown order: unpack it to zeros and ones"
             if packed
             else "has values other than 0 and 1"
         )

@@ -158,7 +158,7 @@ class _Resolver:
                 )
 
     def _refuse_masks_of_copies(self) -> None:
-        """Refuse a network without a zero beside a copy of it that has masks: which of them is meant is not told.
+        """Refuse a network without zeros beside a masked copy of it: it is not known which of the two is meant.
 
         Raises:
             CheckpointError: naming the mask.

@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 from boundcalc.figures import pictures
 from boundcalc.figures.picture import tickets_of
-from boundcalc.report.document import Section
+from boundcalc.report.document import Section, Term
 from boundcalc.report.html_block import Block, Cell, References, block, figures_of
 from boundcalc.report.html_store import FEWEST_RANKED, TOO_FEW
 from boundcalc.report.html_store import blocks as store_blocks
@@ -145,6 +145,13 @@ def _lead(tree: Tree) -> tuple[tuple[str, Cell], ...]:
 def _page(
     heading: str, lead: tuple[tuple[str, Cell], ...], blocks: tuple[Block, ...], ref: References
 ) -> str:
+    for one in blocks:
+        words = [head.text for table in one.tables for head in table.heads] + [
+            label for label, _ in one.facts
+        ]
+        for term in words:
+            if isinstance(term, Term):
+                ref.term(term)
     folder = files("boundcalc.report") / "templates"
     style, script = (_inlined((folder / name).read_text("utf-8")) for name in ("page.css", "page.js"))
     text = _template().render(

@@ -6,6 +6,7 @@ import re
 import unicodedata
 from typing import Any
 
+from boundcalc.parts import registry
 from boundcalc.report.document import Grid, Section
 from boundcalc.report.rows import document, title
 from boundcalc.report.text import one_line
@@ -43,14 +44,16 @@ def render(tree: dict[str, Any], raw: bool = False, full: bool = False) -> str:
     r"""Render a tree as LaTeX tables: of `full` every one, else those of the bounds.
 
     Returns:
-        One ``table`` a section with caption and label (``tab:boundcalc-bounds`` and so on). Where no bound was computed, the table
-        of the layers stands for those of the bounds.
+        One ``table`` a section with caption and label (``tab:boundcalc-bounds`` and so on). Where bounds were not asked for, those
+        of the parts that were; where none could be computed, that of the layers.
     """
     sections = document(tree)
     if full:
         return page(title(tree), sections)
-    bounds = tuple(section for section in sections if section.slug in BOUNDS)
-    return page(title(tree), bounds or tuple(section for section in sections if section.slug == "layers"))
+    asked = {item.get("part") for item in tree.get("skipped") or []}
+    others = ("layers",) if "bounds" in asked else tuple(registry)
+    chosen = (tuple(one for one in sections if one.slug in slugs) for slugs in (BOUNDS, others, ("layers",)))
+    return page(title(tree), next(filter(None, chosen), ()))
 
 
 def page(heading: str, sections: tuple[Section, ...]) -> str:

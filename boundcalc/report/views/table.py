@@ -234,5 +234,7 @@ def _folded(cell: str, width: int) -> str:
 
 
 def _wrapped(text: str, width: int) -> list[str]:
-    lines = textwrap.wrap(narrow(text), max(width, 1), break_on_hyphens=False) or [""]
-    return [line.rstrip() for line in lines]
+    """Break a text into lines; a percent sign stays with its number."""
+    kept = narrow(text).replace(" %", "\N{NO-BREAK SPACE}%")
+    lines = textwrap.wrap(kept, max(width, 1), break_on_hyphens=False) or [""]
+    return [line.rstrip().replace("\N{NO-BREAK SPACE}%", " %") for line in lines]

@@ -10,13 +10,12 @@ import numpy as np
 import torch
 from torch import nn
 
-from boundcalc.empirical.datasets import open_data
 from boundcalc.graphon.counts import Counts
 from boundcalc.graphon.estimate import by_sorting
 from boundcalc.graphon.step import StepGraphon
-from boundcalc.tickets.place import place
-from boundcalc.tickets.pruners import Sight, prune
-from boundcalc.tickets.samples import Samples, on_device
+from boundcalc.tickets.pruners import PrunerInputs, prune
+from boundcalc.tickets.samples import Samples
+from experiments.common.splits import splits
 
 CELLS = 64
 
@@ -56,7 +55,7 @@ class Source:
     @cached_property
     def train(self) -> Samples:
         """The training split."""
-        return on_device(open_data(self.data), place("cpu"))[0]
+        return splits(self.data)[0]
 
     def pruned(self, width: int, hidden: int, density: float, pruner: str, seed: int) -> nn.Sequential:
         """Return a pruned network: every layer keeps the same share of its weights."""
@@ -64,7 +63,9 @@ class Source:
         seen = self.train.of_each_class(10, random)
         inputs, outputs = int(np.prod(self.train.shape)), int(self.train.y.max()) + 1
         module = mlp(inputs, width, hidden, outputs, seed)
-        masks = prune(module, pruner, density, "layerwise", Sight(seen.x, seen.y, "cross-entropy", random))
+        masks = prune(
+            module, pruner, density, "layerwise", PrunerInputs(seen.x, seen.y, "cross-entropy", random)
+        )
         with torch.no_grad():
             for key, weight in module.named_parameters():
                 weight.mul_(masks[key])

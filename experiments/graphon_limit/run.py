@@ -54,7 +54,15 @@ class Setting:
 
 
 TINY = Setting(
-    (16, 32), (3,), (0.3,), ("random", "snip"), 2, Fit(16, 2, 3, 8, 32, 2), (0.5, 0.2), ("random", "snip"), 2
+    (16, 32),
+    (3,),
+    (0.3,),
+    ("random", "magnitude", "snip"),
+    2,
+    Fit(16, 2, 3, 8, 32, 2),
+    (0.5, 0.2),
+    ("random", "snip"),
+    2,
 )
 COARSE = 2
 """Seeds of the coarse whole, which is run first."""

@@ -14,12 +14,11 @@ import torch
 from safetensors.torch import load_file
 
 from boundcalc.cli.main import main as boundcalc_command
-from boundcalc.empirical.datasets import open_data
 from boundcalc.tickets.networks import by_name
-from boundcalc.tickets.place import place
-from boundcalc.tickets.samples import Samples, on_device
+from boundcalc.tickets.samples import Samples
 from boundcalc.tickets.training import measure
 from experiments.common.record import Tree
+from experiments.common.splits import CPU, splits
 
 
 @dataclass(frozen=True)
@@ -101,13 +100,12 @@ def _hidden(folder: Path) -> int:
 def _error(folder: Path, module: torch.nn.Module, held: Samples) -> float:
     """Return the share of the test split that a ticket gets wrong."""
     module.load_state_dict(load_file(folder / "model.safetensors"))
-    return measure(module, held, "cross-entropy", place("cpu"))[1]
+    return measure(module, held, "cross-entropy", CPU)[1]
 
 
 def _draw(data: str, count: int, seed: int, path: Path) -> Samples:
     """Write a random sample of the training split, and return the test split."""
-    train, test = on_device(open_data(data), place("cpu"))
-    assert test is not None
+    train, test = splits(data)
     rows = torch.randperm(train.m, generator=torch.Generator().manual_seed(4_000_003 + seed))[:count]
     np.savez(path, x_train=train.x[rows].numpy(), y_train=train.y[rows].numpy())
     return test

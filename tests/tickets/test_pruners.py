@@ -198,7 +198,9 @@ def test_batch_norm_statistics_are_left_alone(pruner):
 def test_erk_gives_layers_densities_in_proportion_to_their_shares_and_fills_the_small_ones():
     network = nn.Sequential(nn.Conv2d(8, 40, 5), nn.Conv2d(40, 60, 3), nn.Flatten(), nn.Linear(60, 2))
     shares = [(8 + 40 + 10) / (8 * 40 * 25), (40 + 60 + 6) / (40 * 60 * 9), (60 + 2) / (60 * 2)]
-    sight = Sight(torch.zeros(1, 8, 7, 7), torch.zeros(1).long(), "mse", torch.Generator().manual_seed(0))
+    sight = PrunerInputs(
+        torch.zeros(1, 8, 7, 7), torch.zeros(1).long(), "mse", torch.Generator().manual_seed(0)
+    )
     masks = pruners.prune(network, "erk", 0.2, "global", sight)
     assert masking.surviving(masks) == round(0.2 * masking.size(masks))
     dense = [float(mask.double().mean()) for mask in masks.values()]

@@ -9,10 +9,10 @@ from boundcalc.tickets.pruner import Pruner
 if TYPE_CHECKING:
     from torch import nn
 
-    from boundcalc.tickets.pruner import Scores, Sight
+    from boundcalc.tickets.pruner import PrunerInputs, Scores
 
 
-def score(module: nn.Module, sight: Sight) -> Scores:
+def score(module: nn.Module, inputs: PrunerInputs) -> Scores:
     """Score weights by uniform numbers over a layer's share, so that each layer keeps weights in proportion to its share.
 
     The share of a layer is (n_in + n_out + kernel widths) / (n_in n_out kernel size). With U uniform and a threshold t common to all
@@ -21,14 +21,14 @@ def score(module: nn.Module, sight: Sight) -> Scores:
 
     Args:
         module: the masked network.
-        sight: its generator is used.
+        inputs: its generator is used.
     """
     import torch
 
     from boundcalc.tickets.masks import weights
 
     return {
-        key: -torch.rand(weight.shape, generator=sight.generator, dtype=torch.float64).to(weight.device)
+        key: -torch.rand(weight.shape, generator=inputs.generator, dtype=torch.float64).to(weight.device)
         * (weight.numel() / sum(weight.shape))
         for key, weight in weights(module).items()
     }

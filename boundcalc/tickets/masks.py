@@ -95,8 +95,9 @@ def _best(scores: Sequence[Tensor], masks: Sequence[Tensor], count: int) -> list
     flat = torch.cat([score.flatten().double() for score in scores])
     alive = torch.cat([mask.flatten() for mask in masks])
     flat = torch.where(alive, flat, -torch.inf)
-    order = torch.sort(flat, descending=True, stable=True).indices[:count]
-    chosen = torch.zeros_like(alive)
-    chosen[order] = True
+    least = flat.kthvalue(len(flat) - count + 1).values  # linear in time, where sorting is not
+    chosen = flat > least
+    equal = (flat == least).nonzero()[:, 0]
+    chosen[equal[: count - int(chosen.sum())]] = True
     pieces = (chosen & alive).split([mask.numel() for mask in masks])
     return [piece.reshape(mask.shape) for piece, mask in zip(pieces, masks, strict=True)]

@@ -6,8 +6,9 @@ import math
 from dataclasses import dataclass
 
 import torch
-from teacher import Teacher
 from torch import Tensor
+
+from experiments.sample_complexity.teacher import Teacher
 
 POWER_STEPS = 30
 

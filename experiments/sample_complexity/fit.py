@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from teacher import Plan
-from threshold import Found
+
+from experiments.sample_complexity.teacher import Plan
+from experiments.sample_complexity.threshold import Found
 
 Array = NDArray[np.float64]
 

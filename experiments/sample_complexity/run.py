@@ -1,6 +1,6 @@
 """Sample complexity by experiment: how many samples a student needs to recover a sparse teacher.
 
-    python experiments/sample_complexity/run.py
+    python -m experiments.sample_complexity.run
 
 Teachers with one hidden layer and a planted mask label Gaussian inputs; students within the mask, started near the teacher, are
 trained by heavy ball. For every (K, r) and seed the smallest sample that recovers the teacher is found by bisection; the constant c
@@ -17,18 +17,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import fit
 import torch
-from descent import Descent, contraction, train
-from markdown import report
-from teacher import Plan, draw_inputs, draw_teacher, labels, start_near
-from threshold import FEWEST, MOST, STEPS_PER_OCTAVE, smallest_sample
 
 from boundcalc.samples.calibration import Calibration
+from experiments.sample_complexity import fit
+from experiments.sample_complexity.descent import Descent, contraction, train
+from experiments.sample_complexity.markdown import report
+from experiments.sample_complexity.teacher import Plan, draw_inputs, draw_teacher, labels, start_near
+from experiments.sample_complexity.threshold import FEWEST, MOST, STEPS_PER_OCTAVE, smallest_sample
 
 HERE = Path(__file__).parent
 CALIBRATION = HERE.parents[1] / "data" / "calibration.json"
-COMMAND = "python experiments/sample_complexity/run.py"
+COMMAND = "python -m experiments.sample_complexity.run"
 
 
 @dataclass(frozen=True)

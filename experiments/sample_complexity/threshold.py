@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from descent import Descent, train
-from teacher import Plan, draw_inputs, draw_teacher, labels, start_near
+from experiments.sample_complexity.descent import Descent, train
+from experiments.sample_complexity.teacher import Plan, draw_inputs, draw_teacher, labels, start_near
 
 STEPS_PER_OCTAVE = 8
 FEWEST, MOST = 0.5, 64.0

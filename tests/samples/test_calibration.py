@@ -32,7 +32,7 @@ def test_there_and_back(calibration, path):
 def test_the_shipped_file(tickets):
     found = Calibration.load(tickets.parent / "calibration.json")
     assert 0 < found.low < found.c < found.high
-    assert found.command == "python experiments/sample_complexity/run.py"
+    assert found.command == "python -m experiments.sample_complexity.run"
     assert {"r_squared", "r_tilde_exponent_interval", "c_by_K"} <= set(found.fit)
 
 

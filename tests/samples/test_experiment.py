@@ -11,10 +11,11 @@ from boundcalc.samples.calibration import Calibration
 
 ROOT = Path(__file__).parents[2]
 EXPERIMENT = ROOT / "experiments" / "sample_complexity"
+SCRIPT = ("-m", "experiments.sample_complexity.run")
 
 
-def run(script, *words):
-    command = [sys.executable, "-W", "error", str(script), *words]
+def run(*words):
+    command = [sys.executable, "-W", "error", *map(str, words)]
     return subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
 
 
@@ -22,7 +23,7 @@ def run(script, *words):
 def out(tmp_path_factory):
     folder = tmp_path_factory.mktemp("tiny")
     calibration = str(folder / "calibration.json")
-    done = run(EXPERIMENT / "run.py", "--tiny", "--out", str(folder), "--calibration", calibration)
+    done = run(*SCRIPT, "--tiny", "--out", str(folder), "--calibration", calibration)
     assert done.returncode == 0, done.stderr
     return folder
 
@@ -43,7 +44,7 @@ def test_calibration(out):
 
 
 def test_tiny_never_overwrites_the_shipped_calibration():
-    done = run(EXPERIMENT / "run.py", "--tiny")
+    done = run(*SCRIPT, "--tiny")
     assert done.returncode == 2 and "--tiny needs --calibration" in done.stderr
 
 

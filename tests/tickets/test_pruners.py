@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 
 import pytest
 import torch
@@ -194,6 +195,19 @@ def test_batch_norm_statistics_are_left_alone(pruner):
     assert not any("bn" in key or key.endswith("bias") for key in found)
 
 
+def test_erk_gives_layers_densities_in_proportion_to_their_shares_and_fills_the_small_ones():
+    network = nn.Sequential(nn.Conv2d(8, 40, 5), nn.Conv2d(40, 60, 3), nn.Flatten(), nn.Linear(60, 2))
+    shares = [(8 + 40 + 10) / (8 * 40 * 25), (40 + 60 + 6) / (40 * 60 * 9), (60 + 2) / (60 * 2)]
+    sight = PrunerInputs(
+        torch.zeros(1, 8, 7, 7), torch.zeros(1).long(), "mse", torch.Generator().manual_seed(0)
+    )
+    masks = pruners.prune(network, "erk", 0.2, "global", sight)
+    assert masking.surviving(masks) == round(0.2 * masking.size(masks))
+    dense = [float(mask.double().mean()) for mask in masks.values()]
+    assert dense[2] == 1
+    assert dense[0] / dense[1] == pytest.approx(shares[0] / shares[1], rel=0.1)
+
+
 def test_what_is_pruned_stays_pruned():
     masks = {"w": torch.tensor([[True, False], [True, True]])}
     scores = {"w": torch.tensor([[-3.0, 9.0], [-1.0, -2.0]])}
@@ -207,6 +221,17 @@ def test_ties_go_to_the_first():
     kept = masking.keep_best({"a": torch.zeros(2, 2), "b": torch.zeros(3)}, masks, 5 / 7, "global")
     assert kept["a"].all()
     assert kept["b"].tolist() == [True, False, False]
+
+
+def test_the_kept_are_the_first_of_a_stable_sort():
+    random = torch.Generator().manual_seed(0)
+    for count in range(1, 41):
+        scores = torch.randint(0, 9, (40,), generator=random).float()
+        alive = torch.rand(40, generator=random) < 0.7
+        ranked = sorted(range(40), key=lambda k: (-float(scores[k]) if alive[k] else math.inf, k))
+        expected = {k for k in ranked[:count] if alive[k]}
+        kept = masking.keep_best({"w": scores}, {"w": alive}, count / 40, "global")["w"]
+        assert set(kept.nonzero()[:, 0].tolist()) == expected
 
 
 def test_networks_that_cannot_be_pruned():

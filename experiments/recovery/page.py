@@ -1,0 +1,236 @@
+"""docs/results/recovery.md from results.json: `python -m experiments.recovery.page`."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from boundcalc.figures.style import canvas, legend_below, log_axis, look
+from experiments.common.page import command, grid, made, num, publish, span
+from experiments.common.record import Tree
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def text(results: Tree) -> str:
+    """Return the page."""
+    setting, summary = results["setting"], results["summary"]
+    return "\n\n".join([
+        "# Recovery of sparse teachers",
+        "**Claim** (Zhang, Wang, Liu, Chen & Xiong 2021, Why Lottery Ticket Wins?): for one hidden layer with a good"
+        " mask the samples that"
+        " are needed grow like r~, a mean of the surviving weights of a neuron; the fewer they are, the faster"
+        " training converges, the"
+        " larger the convex region around the teacher, and the smaller the error that noisy labels leave, like"
+        " sqrt(r~ / N).",
+        f"**What was run.** Teachers and students of `experiments/sample_complexity` with K = {setting['K']} neurons"
+        " on"
+        f" {setting['d']} Gaussian inputs, r from {setting['weights'][0]} to {setting['weights'][-1]} surviving"
+        " weights a neuron,"
+        f" {setting['seeds']} teachers each; heavy ball within the mask, from a start near the teacher. Last, lottery"
+        " tickets of"
+        " LeNet-300-100 by iterative magnitude pruning on samples of MNIST.",
+        "![Success over samples, and test error over samples](../_static/recovery.svg)",
+        "## Samples",
+        samples(summary),
+        "## Speed",
+        speed(summary["rate"]),
+        "## The convex region",
+        region(summary["region"]),
+        "## Noise",
+        noise(summary["noise"]),
+        "## Real data",
+        tickets(summary["tickets"]),
+        left(setting, summary),
+        made(results, "recovery"),
+        command(
+            "python -m experiments.recovery.run --data mnist:DIR   # goes on with the samples and seeds that are"
+            " missing",
+            "trains for ten minutes, and needs MNIST",
+        ),
+    ]) + "\n"  # fmt: skip
+
+
+def samples(summary: Tree) -> str:
+    """Return the thresholds of recovery."""
+    rows = summary["success"]
+    b = {name: num(summary["success_exponents"].get(name), 3) for name in ("r", "r_tilde")}
+    table = [
+        (row["arrangement"], row["r"], num(row["r_tilde"]), num(row["N10"]), num(row["N50"]), num(row["N90"]),
+         num(row["N50"] / row["r_tilde"] if row["N50"] else None), num(row["N50"] / (row["K"] * row["r"]) if row["N50"] else None))
+        for row in rows
+    ]  # fmt: skip
+    pairs = [
+        (one, other)
+        for one in rows
+        for other in rows
+        if one["r"] == other["r"] and (one["arrangement"], other["arrangement"]) == ("same", "disjoint")
+    ]
+    told = "".join(
+        f" With {one['r']} weights a neuron, r~ is {one['r_tilde'] / other['r_tilde']:.1f} times as large where all"
+        " neurons share their"
+        f" inputs as where no two do; the sample is {one['N50'] / other['N50']:.2f} times as large."
+        for one, other in pairs
+        if one["N50"] and other["N50"]
+    )
+    return (
+        "Recovery sets in sharply, at a little more than one sample a surviving weight. Over random supports the"
+        " sample of"
+        f" half the successes grows like r^{b['r']} and like r~^{b['r_tilde']}: it is proportional to the"
+        " surviving weights, which"
+        " is the claim in words; r~, which counts overlapping supports twice, is not the number that it is"
+        f" proportional to.{told}\n\n"
+        + grid(
+            ("supports", "r", "r~", "N at 10 %", "N at 50 %", "N at 90 %", "N / r~", "N / (K r)"),
+            table,
+        )
+    )
+
+
+def speed(rows: list[Tree]) -> str:
+    """Return the rates of convergence."""
+    table = [
+        (
+            "gradient descent" if row["momentum"] == 0 else f"heavy ball {row['momentum']:g}",
+            ", ".join(f"{r}: {value:.3f}" for r, value in zip(row["r"], row["contraction"], strict=True)),
+            f"{row['r_squared_sqrt']:.3f}", f"{row['r_squared_linear']:.3f}", span(row["exponent"]),
+        )
+        for row in rows
+    ]  # fmt: skip
+    return (
+        "At one sample size the factor by which the distance shrinks a step rises with r: sparser students converge"
+        " faster, as"
+        " claimed.\n\n"
+        + grid(
+            (
+                "method",
+                "factor a step, by r",
+                "R^2 of a line in sqrt(r~)",
+                "in r~",
+                "exponent of -log(factor) in r~ [95 %]",
+            ),
+            table,
+        )
+    )
+
+
+def region(rows: list[Tree]) -> str:
+    """Return the distances from which teachers are recovered."""
+    table = [
+        (
+            row["N"], row["r"], num(row["r_tilde"]), num(row["N"] / row["r_tilde"]),
+            *(f"{share:.2f}" for share in row["share"]), "beyond" if row["radius"] is None and row["beyond"] else num(row["radius"]),
+        )
+        for row in sorted(rows, key=lambda row: (row["N"], row["r"]))
+    ]  # fmt: skip
+    return (
+        "Share of students that recover their teacher, by the distance of the start in units of the teacher's norm;"
+        " the last column is"
+        " where it first falls to half. Starts go off in a random direction within the mask, so that this is no"
+        " radius of a ball in which"
+        " every start succeeds, and training ends after a fixed number of steps.\n\n"
+        + grid(
+            ("N", "r", "r~", "N / r~", *(f"{distance:g}" for distance in rows[0]["distance"]), "half at"),
+            table,
+        )
+    )
+
+
+def noise(found: Tree) -> str:
+    """Return the exponents of the error that noise leaves."""
+    if not found:
+        return "Too few runs for a fit."
+    return (
+        "Least squares in logarithms over all runs with noisy labels: the final distance from the teacher grows like"
+        f" noise^b with b = {span(found['noise'])} (1 is claimed), like r~^b with b = {span(found['r_tilde'])} (1/2),"
+        " and like N^b with"
+        f" b = {span(found['N'])} (-1/2). Runs: {found['runs']}; left out because they did not come near the teacher:"
+        f" {found['lost']}."
+    )
+
+
+def tickets(found: list[Tree]) -> str:
+    """Return the smallest samples of real data."""
+    if not found:
+        return "Not run."
+    surface, *needed = found
+    table = [
+        (f"{hidden:,.0f}", *(f"{100 * error:.1f} %" for error in errors))
+        for hidden, errors in zip(surface["hidden"], surface["test_error"], strict=True)
+    ]
+    parts = [
+        "Test error of the tickets, mean over seeds, by hidden survivors (all layers but the last) and sample:\n\n"
+        + grid(("hidden survivors", *map(str, surface["sizes"])), table)
+    ]
+    rows = [
+        (f"{100 * row['error']:g} %", *(num(n, 4) for n in row["N"]), num(row["exponent"], 2))
+        for row in needed
+    ]
+    parts.append(
+        "The sample at which a test error is reached, interpolated; a hyphen where it lies outside of the samples"
+        " that were run:\n\n"
+        + grid(
+            ("test error", *(f"{hidden:,.0f}" for hidden in surface["hidden"]), "exponent of the survivors"),
+            rows,
+        )
+    )
+    known = [row["exponent"] for row in needed if row["exponent"] is not None]
+    if known:
+        parts.append(
+            f"The claim asks for an exponent of 1. It is {min(known):.2f} to {max(known):.2f}: pruning these networks"
+            " does not make the"
+            " sample that a test error needs smaller in proportion to the weights that survive."
+            if max(known) < 0.5
+            else f"The claim asks for an exponent of 1; it is {min(known):.2f} to {max(known):.2f}."
+        )
+    return "\n\n".join(parts)
+
+
+def left(setting: Tree, summary: Tree) -> str:
+    """Return what of the plan was not run."""
+    lottery = setting["lottery"]
+    planned = len(lottery["samples"]) * lottery["seeds"]
+    return (
+        f"**Not run.** {planned - summary['counts']['tickets']} of the {planned} lotteries of this plan. Beyond it:"
+        " LeNet-5, other data,"
+        " more than one number of neurons (`experiments/sample_complexity` has K from 2 to 16), masks that miss"
+        " weights of the teacher."
+    )
+
+
+def figure(results: Tree) -> Figure:
+    """Draw the success over samples a weight, and the test error of tickets over samples."""
+    summary = results["summary"]
+    drawn, (top, bottom) = canvas(5.4, rows=2)
+    handles, names = [], []
+    for index, row in enumerate(row for row in summary["success"] if row["arrangement"] == "random"):
+        x = [math.log10(n / row["r_tilde"]) for n in row["N"]]
+        handles += top.plot(x, row["share"], **look(index))
+        names.append(f"r = {row['r']}")
+    low, high = top.get_xlim()
+    log_axis(top.xaxis, low, high)
+    top.set(xlabel="samples over r~", ylabel="share recovered")
+    if summary["tickets"]:
+        surface = summary["tickets"][0]
+        x = [math.log10(size) for size in surface["sizes"]]
+        step = max(1, (len(surface["hidden"]) - 1) // 4)
+        for index, level in enumerate(range(0, len(surface["hidden"]), step)):
+            errors = [100 * error for error in surface["test_error"][level]]
+            bottom.plot(x, errors, **look(index))
+            bottom.annotate(
+                f"{surface['hidden'][level]:,.0f}", (x[0], errors[0]), fontsize=7, ha="right", va="center",
+                xytext=(-4, 0), textcoords="offset points",
+            )  # fmt: skip
+        bottom.set_xlim(x[0] - 0.25 * (x[-1] - x[0]), x[-1] + 0.05)
+        bottom.xaxis.set_ticks(x, [f"{size:,}" for size in surface["sizes"]])
+        bottom.set(
+            xlabel="samples of MNIST", ylabel="test error, %", title="LeNet-300-100, by hidden survivors"
+        )
+    legend_below(drawn, handles, names, 3)
+    return drawn
+
+
+if __name__ == "__main__":
+    publish("recovery", Path(__file__).parent, text, {"recovery": figure})

@@ -1,0 +1,129 @@
+"""One network, from epoch to epoch, and its bounds."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+import boundcalc
+from boundcalc.tickets.networks import by_name, plain, start
+from boundcalc.tickets.pruners import PrunerInputs, prune
+from boundcalc.tickets.recipe import Recipe
+from boundcalc.tickets.samples import Samples
+from boundcalc.tickets.training import Trainer
+from experiments.common.record import Tree
+from experiments.common.splits import CPU, splits
+
+Network = tuple[str, int, int, float, str, int]
+"""Data, its number, L, density, pruner, seed."""
+
+
+@dataclass(frozen=True)
+class Training:
+    """How networks are trained.
+
+    Attributes:
+        channels: H.
+        epochs: passes over the sample.
+        samples: of the training set.
+        batch: of a step.
+        lr: learning rate of gradient descent with momentum.
+        decay: weight decay.
+    """
+
+    channels: int = 10
+    epochs: int = 40
+    samples: int = 10_000
+    batch: int = 32
+    lr: float = 0.1
+    decay: float = 3e-4
+
+
+@lru_cache(maxsize=1)
+def sample(data: str, count: int, seed: int) -> tuple[Samples, Samples]:
+    """Return a sample of the training split, and the test split."""
+    train, test = splits(data)
+    rows = torch.randperm(train.m, generator=torch.Generator().manual_seed(6_000_003 + seed))[:count]
+    return Samples(train.x[rows], train.y[rows]), test
+
+
+def measured(how: Training, network: Network, kept: Path, epoch: int) -> Tree:
+    """Return the errors and the bounds of a network after some epochs.
+
+    Args:
+        how: of training.
+        network: which.
+        kept: folder of the states of training.
+        epoch: passes done.
+    """
+    data, index, depth, density, pruner, seed = network
+    trainer, template = trained(how, network, kept, epoch)
+    train, test = sample(data, how.samples, seed)
+    report = boundcalc.analyze(
+        plain(trainer.module, template.state_dict()),
+        data=(train.x.numpy(), train.y.numpy(), test.x.numpy(), test.y.numpy()),
+        model=template, only=("bounds", "empirical"), passes=0, device="cpu", mask_origin="independent",
+    ).to_dict()  # fmt: skip
+    return {
+        "data": index, "depth": depth, "density": density, "pruner": pruner, "seed": seed, "epoch": epoch,
+        "measured_density": report["checkpoint"]["density"],
+        **{name: report["empirical"][name] for name in ("train_error", "test_error", "gap")},
+        "bounds": {name: bound_of(bound) for name, bound in report["bounds"].items() if bound["log10_value"] is not None},
+    }  # fmt: skip
+
+
+def bound_of(bound: Tree) -> Tree:
+    """Return status, value and complexity of a bound; the published form where there is one."""
+    published = (bound["terms"] or {}).get("as_published") or {}
+    return {
+        "status": bound["status"], "subject": bound["subject"],
+        "log10_value": bound["log10_value"], "complexity": bound["complexity"], "as_published": published.get("value"),
+    }  # fmt: skip
+
+
+def trained(how: Training, network: Network, kept: Path, epoch: int) -> tuple[Trainer, nn.Module]:
+    """Return a network after some epochs, from the last state that is kept."""
+    data, index, depth, density, pruner, seed = network
+    train, _ = sample(data, how.samples, seed)
+    random = torch.Generator().manual_seed(7_000_003 + seed)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        template = by_name(f"conv-{depth}-{how.channels}", train.shape)
+    seen = train.of_each_class(10, random)
+    masks = prune(template, pruner, density, "global", PrunerInputs(seen.x, seen.y, "mse", random))
+    trainer = _trainer(how, template, masks)
+    states = {
+        done: kept / f"{index}-{depth}-{density:g}-{seed}-{done}.pth"
+        for done in range(epoch, 0, -1)
+        if (kept / f"{index}-{depth}-{density:g}-{seed}-{done}.pth").is_file()
+    }
+    first = max(states, default=0)
+    if first:
+        trainer.restore(torch.load(states[first], weights_only=True))
+    for done in range(first, epoch):
+        trainer.epoch(done, train, torch.Generator().manual_seed(8_000_003 + 1000 * seed + done))
+        _keep(trainer, kept / f"{index}-{depth}-{density:g}-{seed}-{done + 1}.pth")
+    for done, path in states.items():
+        if done < epoch:
+            path.unlink()
+    return trainer, template
+
+
+def _trainer(how: Training, template: nn.Module, masks: dict[str, Tensor]) -> Trainer:
+    recipe = Recipe(
+        epochs=how.epochs, lr=how.lr, weight_decay=how.decay, batch_size=how.batch, loss="mse", weight_norm=True,
+        schedule="cosine",
+    )  # fmt: skip
+    return Trainer(start(template, template.state_dict(), masks, normed=True), masks, recipe, CPU)
+
+
+def _keep(trainer: Trainer, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_suffix(".draft")
+    torch.save(trainer.state(), draft)
+    os.replace(draft, path)

@@ -1,0 +1,74 @@
+"""Experiments on what papers claim: each runs in a tiny setting and goes on where it stopped; its page is that of its results."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+EXPERIMENTS = sorted(
+    path.parent.name
+    for path in (ROOT / "experiments").glob("*/run.py")
+    if "experiments.common.record" in path.read_text(encoding="utf-8")
+)
+
+
+TWICE = """
+import json, runpy, sys
+from importlib import import_module
+from pathlib import Path
+main, out = import_module(f"experiments.{sys.argv[1]}.run").main, Path(sys.argv[2]) / sys.argv[1]
+words = ["--data", "digits", "--tiny", "--out", str(out)]
+main(words)
+first = json.loads((out / "results.json").read_text())
+kept = dict(list(first["cells"].items())[:-1])
+(out / "results.json").write_text(json.dumps({**first, "cells": kept}))
+main(words)
+assert json.loads((out / "results.json").read_text()) == first
+sys.argv = ["page", "--results", str(out / "results.json"), "--out", str(out / "docs")]
+runpy.run_module(f"experiments.{out.name}.page", run_name="__main__")
+main([*words[:2], "--out", str(out)])
+"""
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_tiny(name, tmp_path):
+    command = [sys.executable, "-W", "error", "-c", TWICE, name, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+    assert done.returncode == 1 and "made with other setting; give another --out" in done.stderr, done.stderr
+    results = json.loads((tmp_path / name / "results.json").read_text())
+    pages = sorted((tmp_path / name / "docs" / "results").glob("*.md"))
+    pictures = {path.name for path in (tmp_path / name / "docs" / "_static").glob("*.svg")}
+    assert pages and pictures == {f"{path.stem}.svg" for path in pages}
+    assert all("nan" not in path.read_text().split() for path in pages)
+    assert results["cells"] and results["summary"] and results["versions"]["boundcalc"]
+
+
+def test_pages_are_those_of_the_results(tmp_path):
+    """What a page says, results.json holds; figures are left out, whose bytes depend on matplotlib's version."""
+    modules = [
+        f"experiments.{name}.page"
+        for name in EXPERIMENTS
+        if (ROOT / "experiments" / name / "results.json").is_file()
+    ]
+    assert modules
+    code = (
+        "import runpy, sys\nfor name in sys.argv[2:]:\n"
+        " sys.argv[1:] = ['--out', OUT]\n runpy.run_module(name, run_name='__main__')"
+    ).replace("OUT", repr(str(tmp_path)))
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code, "-", *modules],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=ROOT,
+    )
+    assert done.returncode == 0, done.stderr
+    for page in (tmp_path / "results").glob("*.md"):
+        assert page.read_text() == (ROOT / "docs" / "results" / page.name).read_text(), (
+            f"run {page.stem}'s page.py"
+        )

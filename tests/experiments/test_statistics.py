@@ -1,0 +1,32 @@
+"""The statistics of experiments, against counts by hand."""
+
+from __future__ import annotations
+
+import runpy
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+OWN = runpy.run_path(str(Path(__file__).parents[2] / "experiments" / "common" / "statistics.py"))
+
+
+def test_pairs_of_different_strata_are_not_compared():
+    random = np.random.default_rng(0)
+    x, y = random.integers(0, 5, (2, 30)).astype(float)
+    strata = random.integers(0, 3, 30)
+    pairs = [(i, j) for i, j in combinations(range(30), 2) if strata[i] == strata[j]]
+    expected = sum(np.sign(x[i] - x[j]) * np.sign(y[i] - y[j]) for i, j in pairs) / len(pairs)
+    tau, low, high, points = OWN["within"](x, y, strata)
+    assert tau == pytest.approx(expected) and low < tau < high and points == 30
+
+
+def test_missing_values_are_left_out():
+    assert OWN["within"]([1.0, 2.0, None], [1.0, 2.0, 0.0], "aaa")[0::3] == (1.0, 2)
+    assert OWN["within"]([1.0, 2.0], [1.0, 2.0], "ab") is None
+
+
+def test_slope_of_a_power_law():
+    b, low, high = OWN["slope"]([1, 2, 4, 8], [[3 * x**-0.5] * 2 for x in (1, 2, 4, 8)])
+    assert b == pytest.approx(-0.5) and low == pytest.approx(-0.5) and high == pytest.approx(-0.5)

@@ -198,7 +198,7 @@ _CONSTANTS: dict[str, Callable[[], Any]] = {
     "NONE": lambda: None, "NEWTRUE": lambda: True, "NEWFALSE": lambda: False, "EMPTY_LIST": list, "EMPTY_DICT": dict,
     "EMPTY_TUPLE": tuple,
 }  # fmt: skip
-_STEPS: dict[str, Callable[[_Machine], None]] = {
+_STEPS: dict[str, Callable[[_Machine], object]] = {
     "POP": lambda machine: machine.last(1),
     "MARK": _Machine.mark,
     "LIST": lambda machine: machine.stack.append(list(map(_array, machine.marked()))),

@@ -56,7 +56,9 @@ def test_a_draw_is_without_replacement_even_and_repeats_by_seed():
 def test_large_samples_are_kept_in_small_numbers():
     tally = Tally(network(MOST_ENTRIES // 40))
     for _ in range(3):
-        tally.inputs(torch.zeros(20, MOST_ENTRIES // 40, dtype=torch.float64), torch.zeros(20, dtype=torch.int64))
+        tally.inputs(
+            torch.zeros(20, MOST_ENTRIES // 40, dtype=torch.float64), torch.zeros(20, dtype=torch.int64)
+        )
     assert len(tally.census(run=False).x) == 40
 
 

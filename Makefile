@@ -31,7 +31,7 @@ slow:            ## the long tests
 	python -m pytest -m slow
 
 fuzz:            ## attack the readers with 100,000 changed files; goes on where it was stopped
-	PYTHONPATH=tests:tests/fuzz nice -n 10 python tests/fuzz/fuzz_run.py --cases 100000 --counts fuzz.json
+	PYTHONPATH=tests:tests/data:tests/fuzz nice -n 10 python tests/fuzz/fuzz_run.py --cases 100000 --counts fuzz.json
 
 bench:           ## benchmarks, ratios in one run
 	python experiments/benchmarks/run.py

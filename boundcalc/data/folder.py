@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -26,7 +27,10 @@ NEIGHBOURS = frozenset({"Thumbs.db", "desktop.ini"})
 """Files that systems put beside images; those whose names begin with a dot are passed over, too."""
 
 PIECE = 256
-"""Images that are decoded before they are passed on."""
+"""Most images that are decoded before they are passed on."""
+
+PIECE_ENTRIES = 1 << 24
+"""Most numbers in them, where they are more than one."""
 
 
 @dataclass(frozen=True)
@@ -117,13 +121,27 @@ def _split(home: Path, whole: Path, classes: dict[str, int], max_memory: float |
     kind = kind_of(first)
 
     def pieces(batch_size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        size = min(batch_size, PIECE)
+        size = piece(batch_size, kind)
         for start in range(0, len(items), size):
             some = items[start : start + size]
             images = [read_or_count(items, start + place, kind, max_memory) for place in range(len(some))]
             yield np.stack(images), np.array([item.label for item in some], dtype=np.int64)
 
     return Stream(str(home), kind.shape, len(items), pieces).split()
+
+
+def piece(batch_size: int, kind: Kind) -> int:
+    """Return how many images are decoded before they are passed on: large ones are few.
+
+    Args:
+        batch_size: that was asked for.
+        kind: of the images.
+
+    Example:
+        >>> piece(1000, Kind(3, 32, 32)), piece(1000, Kind(3, 1000, 1000)), piece(1000, Kind(3, 8000, 8000))
+        (256, 5, 1)
+    """
+    return max(1, min(batch_size, PIECE, PIECE_ENTRIES // math.prod(kind.shape)))
 
 
 def _files(place: Path, whole: Path, odd: list[Path], depth: int = 1) -> Iterator[Path]:

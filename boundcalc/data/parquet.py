@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from boundcalc.budget import Budget
-from boundcalc.data.folder import AS_SEEN, REPAIR, count_damaged
+from boundcalc.data.folder import AS_SEEN, REPAIR, count_damaged, piece
 from boundcalc.data.images import Kind, Unlike, Unreadable, decoded, kind_of, pillow
 from boundcalc.data.streams import Stream
 from boundcalc.empirical.split import Split
@@ -29,7 +29,6 @@ IMAGES, LABELS = ("image", "img"), ("label", "labels")
 TRAIN, TESTS = "train", ("test", "validation", "valid", "val")
 """What the files of a split begin with; the first of the tests that is there is used."""
 
-PIECE = 256
 _SHARD = re.compile(r"(?P<name>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})(?:-[0-9a-f]+)?")
 _SPLIT = re.compile(r"(?P<split>[a-z]+)(?:[-_.]|$)")
 
@@ -149,7 +148,7 @@ def _check_shards(files: list[Path]) -> None:
 
 def _split(paths: list[Path], place: str, max_memory: float | None) -> Split:
     tables = [_table(path, max_memory) for path in paths]
-    first = next((content for table in tables for content, _ in _rows(table, 1)), None)
+    first = next((content for table in tables for content, _ in _rows(table)), None)
     if first is None:
         raise DataError(f"{paths[0]}: no samples")
     kind = kind_of(_image(first, tables[0].path, 0, None))
@@ -157,8 +156,9 @@ def _split(paths: list[Path], place: str, max_memory: float | None) -> Split:
 
     def pieces(batch_size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         held: list[tuple[np.ndarray, int]] = []
+        size = piece(batch_size, kind)
         for number, table in enumerate(tables):
-            for row, (content, label) in enumerate(_rows(table, min(batch_size, PIECE))):
+            for row, (content, label) in enumerate(_rows(table)):
                 try:
                     image = _image(content, table.path, row, kind)
                 except SampleError as problem:
@@ -166,7 +166,7 @@ def _split(paths: list[Path], place: str, max_memory: float | None) -> Split:
                     counted = f"the first of {more + 1} such images" if more else "the only such image"
                     raise SampleError(f"{problem}, {counted} of {total}; {REPAIR}") from None
                 held.append((image, _number(label, table, row)))
-                if len(held) == min(batch_size, PIECE):
+                if len(held) == size:
                     yield _stacked(held)
                     held = []
         if held:
@@ -181,7 +181,7 @@ def _damaged(tables: list[Table], start: int, kind: Kind) -> int:
     readings = (
         partial(_image, content, table.path, row, kind)
         for number, table in enumerate(tables)
-        for row, (content, _) in enumerate(_rows(table, PIECE))
+        for row, (content, _) in enumerate(_rows(table))
         if number or row >= start
     )
     return count_damaged(readings)
@@ -240,11 +240,10 @@ def _check_types(path: Path, schema: Any, image: str, label: str) -> None:
         )
 
 
-def _rows(table: Table, size: int) -> Iterator[tuple[bytes | None, int | None]]:
+def _rows(table: Table) -> Iterator[tuple[bytes | None, int | None]]:
+    """Yield images and labels, a row at a time: values of a dictionary are written out once a row, however long they are."""
     with _opened(table.path) as file:
-        for batch in file.iter_batches(
-            batch_size=size, columns=[table.image, table.label], use_threads=False
-        ):
+        for batch in file.iter_batches(batch_size=1, columns=[table.image, table.label], use_threads=False):
             for image, label in zip(batch.column(table.image), batch.column(table.label), strict=True):
                 content = image.as_py()
                 yield content["bytes"] if isinstance(content, dict) else content, label.as_py()

@@ -14,6 +14,9 @@ import numpy as np
 RECONSTRUCT = ("numpy.core.multiarray _reconstruct", "numpy._core.multiarray _reconstruct")
 DTYPE = "numpy dtype"
 ENCODE = "_codecs encode"
+MOST_STEPS = 1 << 20
+"""Opcodes of one pickle: a batch of CIFAR-10 has a few for each of its 10,000 images."""
+MOST_AXES = 32
 
 
 class NoData(Exception):
@@ -46,9 +49,6 @@ class Name:
     name: str
 
 
-_MARK = object()
-
-
 def read(content: bytes) -> Any:
     """Read a pickle, without running or importing anything.
 
@@ -66,11 +66,13 @@ def read(content: bytes) -> Any:
         >>> read(pickle.dumps({"a": [1, (2.5, None)]}))
         {'a': [1, (2.5, None)]}
     """
-    machine = _Machine()
+    machine = _Machine(len(content))
     try:
-        for opcode, argument, _ in pickletools.genops(BytesIO(content)):
+        for count, (opcode, argument, _) in enumerate(pickletools.genops(BytesIO(content))):
             if opcode.name == "STOP":
                 return _array(machine.stack.pop())
+            if count == MOST_STEPS:
+                raise NoData(f"a pickle of more than {MOST_STEPS} steps")
             machine.step(opcode.name, argument)
     except NoData:
         raise
@@ -80,11 +82,17 @@ def read(content: bytes) -> Any:
 
 
 class _Machine:
-    """The stack and the memo of a pickle."""
+    """The stack and the memo of a pickle.
 
-    def __init__(self) -> None:
+    Args:
+        room: bytes that text may be encoded to: each text of a file once.
+    """
+
+    def __init__(self, room: int) -> None:
         self.stack: list[Any] = []
+        self.marks: list[int] = []
         self.memo: dict[int, Any] = {}
+        self.room = room
 
     def step(self, name: str, argument: Any) -> None:
         if name in _TEXT_OF_PYTHON_2:
@@ -108,10 +116,11 @@ class _Machine:
 
     def marked(self) -> list[Any]:
         """Take what lies above the last mark."""
-        place = len(self.stack) - 1 - self.stack[::-1].index(_MARK)
-        found = self.stack[place + 1 :]
-        del self.stack[place:]
-        return found
+        return self.last(len(self.stack) - self.marks.pop())
+
+    def mark(self) -> None:
+        """Note where the stack ends."""
+        self.marks.append(len(self.stack))
 
     def last(self, count: int) -> list[Any]:
         """Take so many values.
@@ -119,7 +128,7 @@ class _Machine:
         Raises:
             NoData: the stack holds something else.
         """
-        if len(self.stack) < count:
+        if not 0 <= count <= len(self.stack) - (self.marks[-1] if self.marks else 0):
             raise NoData("a damaged pickle")
         found = self.stack[len(self.stack) - count :]
         del self.stack[len(self.stack) - count :]
@@ -139,18 +148,29 @@ class _Machine:
         """Put pairs into the dict on the top.
 
         Raises:
-            NoData: the stack holds something else.
+            NoData: the stack holds something else, or a key is no text: only hashes of text cannot be made to collide.
         """
         if not isinstance(self.stack[-1], dict) or len(values) % 2:
             raise NoData("a damaged pickle")
+        if not all(isinstance(key, str | bytes) for key in values[::2]):
+            raise NoData("a pickle whose tables have keys that are not text")
         self.stack[-1].update(zip(values[::2], map(_array, values[1::2]), strict=True))
 
     def call(self) -> None:
-        """Note a call in the place of its result."""
+        """Note a call in the place of its result.
+
+        Raises:
+            NoData: encoded text is longer than the file.
+        """
         function, arguments = self.last(2)
         name = function.name if isinstance(function, Name) else type(function).__name__
-        text = name == ENCODE and isinstance(arguments, tuple) and arguments[1:] == ("latin1",)
-        self.stack.append(arguments[0].encode("latin-1") if text else Made(name, arguments))
+        if name != ENCODE or not isinstance(arguments, tuple) or arguments[1:] != ("latin1",):
+            self.stack.append(Made(name, arguments))
+            return
+        self.room -= len(arguments[0])
+        if self.room < 0:
+            raise NoData("a pickle that encodes one text many times")
+        self.stack.append(arguments[0].encode("latin-1"))
 
     def build(self) -> None:
         """Note the state of what a call would have made.
@@ -176,10 +196,11 @@ _VALUES = frozenset({
 })  # fmt: skip
 _CONSTANTS: dict[str, Callable[[], Any]] = {
     "NONE": lambda: None, "NEWTRUE": lambda: True, "NEWFALSE": lambda: False, "EMPTY_LIST": list, "EMPTY_DICT": dict,
-    "EMPTY_TUPLE": tuple, "MARK": lambda: _MARK,
+    "EMPTY_TUPLE": tuple,
 }  # fmt: skip
-_STEPS: dict[str, Callable[[_Machine], None]] = {
-    "POP": lambda machine: machine.stack.pop(),
+_STEPS: dict[str, Callable[[_Machine], object]] = {
+    "POP": lambda machine: machine.last(1),
+    "MARK": _Machine.mark,
     "LIST": lambda machine: machine.stack.append(list(map(_array, machine.marked()))),
     "TUPLE": lambda machine: machine.stack.append(tuple(machine.marked())),
     "TUPLE1": lambda machine: machine.stack.append(tuple(machine.last(1))),
@@ -208,7 +229,8 @@ def _array(value: Any) -> Any:
     _, shape, dtype, by_columns, content = value.state
     code = dtype.arguments[0] if isinstance(dtype, Made) and dtype.call == DTYPE and dtype.arguments else ""
     code = code.decode("latin-1") if isinstance(code, bytes) else code
-    sizes = isinstance(shape, tuple) and all(type(size) is int and size >= 0 for size in shape)
-    if code != "u1" or not sizes or not isinstance(content, bytes) or len(content) != math.prod(shape):
+    sound = isinstance(content, bytes) and isinstance(shape, tuple) and len(shape) <= MOST_AXES
+    sizes = sound and all(type(size) is int and 0 <= size <= len(content) for size in shape)
+    if code != "u1" or not sizes or len(content) != math.prod(shape):
         raise NoData("an array that is not one of bytes, as NumPy writes it")
     return np.frombuffer(content, np.uint8).reshape(shape, order="F" if by_columns else "C")

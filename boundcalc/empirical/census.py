@@ -69,9 +69,11 @@ class Tally:
         self._random = np.random.default_rng(seed)
         room = MOST_ENTRIES // max(1, network.inputs)
         self._room = min(MOST_SAMPLES, max(LEAST_SAMPLES, room))
+        self._seen = 0
         self._keys = np.empty(0)
-        self._x = torch.empty(0, *network.nodes[0].shape, dtype=torch.float64)
-        self._y = torch.empty(0, dtype=torch.int64)
+        self._order = np.empty(0, np.int64)
+        self._x = torch.empty(self._room, *network.nodes[0].shape, dtype=torch.float64)
+        self._y = torch.empty(self._room, dtype=torch.int64)
 
     def _few(self) -> bool:
         return self._classes <= MOST_CLASSES
@@ -79,16 +81,25 @@ class Tally:
     def inputs(self, x: torch.Tensor, labels: torch.Tensor) -> None:
         """Take note of a batch's samples (b, ...) and labels (b,): those with the smallest random keys stay."""
         self._labels += torch.bincount(labels, minlength=self._classes)
-        keys = self._random.random(len(labels))
-        near = np.nonzero(keys < (self._keys.max() if len(self._keys) == self._room else math.inf))[0]
-        if not len(near):
-            return
-        keys = np.concatenate([self._keys, keys[near]])
-        kept = np.sort(np.argpartition(keys, self._room - 1)[: self._room]) if len(keys) > self._room else ...
-        self._keys = keys[kept]
-        picked = torch.from_numpy(near)
-        self._x = torch.cat([self._x, x[picked].reshape(-1, *self._x.shape[1:])])[kept]
-        self._y = torch.cat([self._y, labels[picked]])[kept]
+        drawn = self._random.random(len(labels))
+        keys = np.concatenate([self._keys, drawn])
+        order = np.concatenate([self._order, self._seen + np.arange(len(labels))])
+        self._seen += len(labels)
+        kept = (
+            np.argpartition(keys, self._room - 1)[: self._room]
+            if len(keys) > self._room
+            else np.arange(len(keys))
+        )
+        held, size = len(self._keys), min(self._room, len(keys))
+        come = np.sort(kept[kept >= held])
+        stay = np.zeros(size, bool)
+        stay[kept[kept < held]] = True
+        free = np.flatnonzero(~stay)
+        slots = np.arange(size)
+        slots[free] = come
+        self._keys, self._order = keys[slots], order[slots]
+        rows = torch.from_numpy(come - held)
+        self._x[free], self._y[free] = x[rows].reshape(-1, *self._x.shape[1:]), labels[rows]
 
     def outputs(self, outputs: torch.Tensor, labels: torch.Tensor) -> None:
         """Take note of a batch's outputs (b, C) and labels (b,), on the CPU."""
@@ -104,13 +115,14 @@ class Tally:
         Args:
             run: whether the network could be run on all of it.
         """
+        arrived = torch.from_numpy(np.argsort(self._order))
         return Census(
             self._counts if run else None,
             self._labels,
             self._lowest if run else None,
             self._highest if run else None,
-            self._x,
-            self._y,
+            self._x[arrived],
+            self._y[arrived],
         )
 
 

@@ -108,7 +108,7 @@ def measure(network: Network, data: Dataset, device: str = "cpu") -> Measured:
     moments = SecondMoments(network.nodes[0].shape, max(2, network.outputs))
     for x, labels in _batches(network, data.train, data.name):
         energy += x.square().sum(0).reshape(energy.shape)
-        peak = torch.maximum(peak, x.abs().amax(0).reshape(peak.shape))
+        peak = torch.maximum(peak, torch.maximum(x.amax(0), -x.amin(0)).reshape(peak.shape))
         count += x.shape[0]
         tally.inputs(x, labels)
         moments.add(x, labels)

@@ -167,3 +167,23 @@ def count():
             connection.close()
 
     return counted
+
+
+def rest(store):
+    """Return how many claims and runs are left in a store, in which nothing is twice."""
+    connection = sqlite3.connect(store)
+    try:
+        (claims,) = connection.execute("SELECT count(*) FROM checkpoints WHERE state = 'claimed'").fetchone()
+        (runs,) = connection.execute("SELECT count(*) FROM runs").fetchone()
+        (twice,) = connection.execute(
+            "SELECT count(*) FROM (SELECT 1 FROM quantities GROUP BY checkpoint, part, name, quantity HAVING count(*) > 1)"
+        ).fetchone()
+    finally:
+        connection.close()
+    assert twice == 0
+    return claims, runs
+
+
+@pytest.fixture(name="rest")
+def _rest():
+    return rest

@@ -58,6 +58,7 @@ class Local:
         self.log = open(place / "cluster.log", "w", encoding="utf-8")  # noqa: SIM115
         self.processes = []
         self.scheduler = self.start("dask_scheduler", "--host", "127.0.0.1", "--port", "0")
+        self.workers = [self.worker(), self.worker()]
 
     def start(self, name, *words):
         common = ("--no-dashboard", "--scheduler-file", str(self.told))
@@ -87,16 +88,27 @@ class Local:
         self.log.close()
 
 
-@pytest.fixture
-def cluster(tmp_path, until):
-    """A scheduler that has its address, and two workers."""
-    local = Local(tmp_path)
-    try:
-        local.workers = [local.worker(), local.worker()]
-        until(local.address)
-        yield local
-    finally:
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory):
+    """What the tests of this file share: a list of a cluster that is alive, or of none."""
+    held = []
+    yield held
+    for local in held:
         local.close()
+
+
+@pytest.fixture
+def cluster(shared, tmp_path_factory, until):
+    """A scheduler that has its address, and two workers; made anew where a test has killed the scheduler."""
+    if not shared or shared[0].scheduler.poll() is not None:
+        for local in shared:
+            local.close()
+        shared[:] = [Local(tmp_path_factory.mktemp("cluster"))]
+    local = shared[0]
+    local.workers = [worker for worker in local.workers if worker.poll() is None]
+    local.workers += [local.worker() for _ in range(2 - len(local.workers))]
+    until(local.address)
+    return local
 
 
 def test_a_batch_is_complete_though_a_worker_is_killed(
@@ -114,21 +126,21 @@ def test_a_batch_is_complete_though_a_worker_is_killed(
     assert contents(store) == contents(calm)
 
 
-def test_what_is_started_ends_with_its_parent(tmp_path, until):
+def test_what_is_started_ends_with_its_parent(until):
     script = (
-        "import sys, time; from pathlib import Path; import test_batch_cluster as own\n"
-        "local = own.Local(Path(sys.argv[1])); local.worker()\n"
-        "print(*(process.pid for process in local.processes), flush=True); time.sleep(600)"
+        "import subprocess, sys, time\n"
+        "words = [sys.executable, '-c', sys.argv[1], 'http.server', '--bind', '127.0.0.1', '0']\n"
+        "child = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)\n"
+        "print(child.pid, flush=True); time.sleep(600)"
     )
     parent = subprocess.Popen(
-        [sys.executable, "-c", script, str(tmp_path)], stdout=subprocess.PIPE, text=True,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
-    )  # fmt: skip
-    children = [Path(f"/proc/{pid}") for pid in parent.stdout.readline().split()]
-    assert len(children) == 2 and all(child.exists() for child in children)
+        [sys.executable, "-c", script, ENDING_WITH_ITS_PARENT], stdout=subprocess.PIPE, text=True
+    )
+    child = Path(f"/proc/{int(parent.stdout.readline())}")
+    assert alive(child)
     parent.kill()
     parent.communicate()
-    until(lambda: not any(alive(child) for child in children))
+    until(lambda: not alive(child))
 
 
 def alive(process):

@@ -6,26 +6,10 @@ import os
 import random
 import re
 import signal
-import sqlite3
 import time
 from pathlib import Path
 
 import pytest
-
-
-def rest(store):
-    """Return how many claims and runs are left in a store."""
-    connection = sqlite3.connect(store)
-    try:
-        (claims,) = connection.execute("SELECT count(*) FROM checkpoints WHERE state = 'claimed'").fetchone()
-        (runs,) = connection.execute("SELECT count(*) FROM runs").fetchone()
-        (twice,) = connection.execute(
-            "SELECT count(*) FROM (SELECT 1 FROM quantities GROUP BY checkpoint, part, name, quantity HAVING count(*) > 1)"
-        ).fetchone()
-    finally:
-        connection.close()
-    assert twice == 0
-    return claims, runs
 
 
 def gone(pids):
@@ -45,7 +29,7 @@ def analyzed(err):
 
 
 def test_kill_9_at_random_moments_loses_nothing(
-    command, slow, tmp_path, count, contents, until, analyze, inline
+    command, slow, tmp_path, count, contents, until, analyze, inline, rest
 ):
     """Before the first result, then between results; of the whole command, and of its first process alone."""
     tickets, options = slow
@@ -87,21 +71,8 @@ def test_a_worker_that_is_killed_costs_its_task_alone(command, slow, tmp_path, c
     assert (count(store), count(store, "failed")) == (12, 0)
 
 
-def test_two_batches_on_one_store_do_each_checkpoint_once(command, slow, tmp_path, count):
-    tickets, options = slow
-    store = tmp_path / "store.sqlite"
-    both = [command(tickets, "--store", store, "--workers", 1, *options) for _ in range(2)]
-    ends = [one.wait() for one in both]
-    assert [status for status, _ in ends] == [0, 0], ends
-    shares = [analyzed(err) for _, err in ends]
-    assert sum(shares) == 12
-    assert min(shares) > 0
-    assert count(store) == 12
-    assert rest(store) == (0, 0)
-
-
 @pytest.mark.parametrize("state", ["claimed", "done"])
-def test_ctrl_c_leaves_no_claims_and_no_processes(command, slow, tmp_path, count, until, state):
+def test_ctrl_c_leaves_no_claims_and_no_processes(command, slow, tmp_path, count, until, rest, state):
     """Also while workers are still starting, who must not tell of it either."""
     tickets, options = slow
     store = tmp_path / "store.sqlite"

@@ -52,10 +52,11 @@ def kill(started, victim, draw):
         started.signal(signal.SIGKILL, victim == "session")
 
 
-def disturbed(command, tickets, options, store, victims, draw, longest):
+def disturbed(command, tickets, options, store, victims, draw, longest, workers=2):
     """Run commands and kill something of each, until every kill is spent; then one in peace."""
+    options = (*options, "--workers", workers)
     for victim in victims:
-        started = command(tickets, "--store", store, "--workers", 2, *options)
+        started = command(tickets, "--store", store, *options)
         time.sleep(draw.uniform(0, longest))
         kill(started, victim, draw)
         started.wait()
@@ -64,7 +65,7 @@ def disturbed(command, tickets, options, store, victims, draw, longest):
         if victim != victims[-1] and not draw.randrange(4):
             forget(store, draw)
     for _ in range(3):
-        status, err = command(tickets, "--store", store, "--workers", 2, *options).wait()
+        status, err = command(tickets, "--store", store, *options).wait()
         if status == 0:
             return
     raise AssertionError(err)
@@ -82,7 +83,7 @@ def forget(store, draw):
 def test_a_few_kills(command, slow, tmp_path, calm, contents):
     tickets, options = slow
     store = tmp_path / "killed.sqlite"
-    disturbed(command, tickets, options, store, VICTIMS, random.Random(1), 6)
+    disturbed(command, tickets, options, store, VICTIMS, random.Random(1), 6, workers=1)
     sound(store)
     assert contents(store) == calm
 

@@ -234,6 +234,33 @@ def test_the_peak_of_whatever_is_made_of_masks_is_within_the_budget(tmp_path):
         assert said == 1 if limit == 0.15 else "GB of memory" in str(said), (line, said)
 
 
+def test_the_product_of_masks_from_two_places_counts(tmp_path):
+    """A megabyte more than where both masks are the same, or one of them is all ones."""
+    keep = torch.arange(1000)[:, None].expand(1000, 1000) % 3 > 0
+    state = {"fc.weight": torch.ones(1000, 1000), "fc.weight_mask": keep}
+    net = saved(tmp_path / "net.pt", {"state_dict": state})
+    masks = {
+        name: saved(tmp_path / f"{name}.pt", {"fc.weight": mask})
+        for name, mask in (("same", keep), ("all", torch.ones_like(keep)), ("other", keep.T.contiguous()))
+    }
+
+    def needed(name, limit):
+        while True:
+            try:
+                assert len(read(net, mask=masks[name], max_memory=limit).masks) == 1
+            except CheckpointError as refused:
+                said = str(refused)
+                enough = float(said.rsplit(" to ", maxsplit=1)[-1].split(maxsplit=1)[0])
+                assert limit < enough < 1, said
+                limit = enough
+            else:
+                return limit
+
+    least = needed("same", 1e-3)
+    assert needed("all", least) == least
+    assert needed("other", least) == pytest.approx(least + 1e-3)
+
+
 def test_the_rule():
     assert Budget.of("f", 10).limit == LEAST
     assert Budget.of("f", 10**9).limit == TIMES * 10**9

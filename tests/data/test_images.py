@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import resource
 import shutil
 
 import image_files
@@ -58,6 +59,15 @@ def test_cifar10(tmp_path, form, below):
     check(data.test, x_test, y_test)
 
 
+RECODED = (
+    b"c_codecs\nencode\nq\x00X\x00\x01\x00\x00"
+    + b"a" * 256
+    + b"X\x06\x00\x00\x00latin1\x86q\x01R"
+    + b"h\x00h\x01R" * 2
+)
+"""A text that is encoded three times."""
+
+
 class Bomb:
     def __reduce__(self):
         return (os.system, ("touch /tmp/owned-by-a-pickle",))
@@ -77,6 +87,10 @@ class Bomb:
         (b"\x80\x02" + b"(" * 100_000, "pickle"),
         (b"\x80\x02]r\xff\xff\xff\x7f.", "no `data`"),
         (b"", "pickle"),
+        (b"\x80\x02" + b"N" * 200_000 + b"(t" * 200_000 + b".", "no `data`"),
+        (b"\x80\x02" + b"}" * (pickles.MOST_STEPS + 1) + b".", "more than 1048576 steps"),
+        (b"\x80\x02}(K\x01K\x02u.", "keys that are not text"),
+        (b"\x80\x02" + RECODED + b".", "encodes one text many times"),
     ],
 )  # fmt: skip
 def test_a_batch_that_is_none(tmp_path, content, said):
@@ -259,6 +273,22 @@ def test_parquet_that_is_none(tmp_path):
     image = encoded(np.zeros((3, 5, 4), np.uint8))
     pyarrow.parquet.write_table(pyarrow.table({"image": [image, image], "label": [1, -1]}), path)
     assert "row 1: no label" in refused(f"parquet:{path}", SampleError)
+
+
+def test_a_value_of_a_dictionary_is_not_written_out_for_many_rows(tmp_path):
+    content = encoded(np.zeros((3, 5, 4), np.uint8)) + bytes(4 << 20)
+    values = pyarrow.DictionaryArray.from_arrays(
+        pyarrow.array([0] * 300, pyarrow.int32()), pyarrow.array([content])
+    )
+    table = pyarrow.table({"image": values, "label": [0] * 300})
+    path = tmp_path / "bomb.parquet"
+    pyarrow.parquet.write_table(
+        table, path, compression="zstd", dictionary_pagesize_limit=1 << 30, store_schema=False
+    )
+    assert path.stat().st_size < 10_000
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert len(all_of(open_data(f"parquet:{path}").train, 300)[1]) == 300
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 300_000
 
 
 def test_a_report_on_a_folder(tmp_path):

@@ -56,7 +56,9 @@ def test_a_draw_is_without_replacement_even_and_repeats_by_seed():
 def test_large_samples_are_kept_in_small_numbers():
     tally = Tally(network(MOST_ENTRIES // 40))
     for _ in range(3):
-        tally.inputs(torch.zeros(20, MOST_ENTRIES // 40), torch.zeros(20, dtype=torch.int64))
+        tally.inputs(
+            torch.zeros(20, MOST_ENTRIES // 40, dtype=torch.float64), torch.zeros(20, dtype=torch.int64)
+        )
     assert len(tally.census(run=False).x) == 40
 
 
@@ -64,7 +66,7 @@ def test_counts_pair_labels_with_predictions():
     tally = Tally(network())
     outputs = torch.tensor([[3.0, 1, 2], [0, 1, 2], [0, 5, 2]]).double()
     labels = torch.tensor([0, 0, 2])
-    tally.inputs(torch.zeros(3, 1), labels)
+    tally.inputs(torch.zeros(3, 1, dtype=torch.float64), labels)
     tally.outputs(outputs, labels)
     census = tally.census(run=True)
     assert census.counts.tolist() == [[1, 0, 1], [0, 0, 0], [0, 1, 0]]

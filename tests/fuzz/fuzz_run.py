@@ -80,8 +80,8 @@ class Counts:
 class Worker:
     """A process that answers cases, started anew when it hangs or dies."""
 
-    def __init__(self, seeds: Path, seed: str, log: Path) -> None:
-        self._words = [sys.executable, "-m", "fuzz_worker", str(seeds), seed]
+    def __init__(self, seeds: Path, seed: str, log: Path, kinds: tuple[str, ...] = fuzz_seeds.KINDS) -> None:
+        self._words = [sys.executable, "-m", "fuzz_worker", str(seeds), seed, ",".join(kinds)]
         self._log = log
         self._process: subprocess.Popen | None = None
 
@@ -141,11 +141,8 @@ class Worker:
             )
         self._lines: queue.Queue[str] = queue.Queue()
         threading.Thread(target=_pump, args=(self._process.stdout, self._lines), daemon=True).start()
-        process = self._process
-        assert process.stdin is not None
-        process.stdin.write("zip -1\n")
-        process.stdin.flush()
-        self._lines.get(timeout=START_LIMIT)
+        if not self._lines.get(timeout=START_LIMIT):
+            raise RuntimeError(self._log.read_text(errors="replace")[-1000:])
 
 
 def _pump(stream, lines: queue.Queue) -> None:
@@ -173,7 +170,7 @@ def run(
     if counts is not None and counts.exists() and json.loads(counts.read_text())["seed"] == seed:
         found = Counts(**json.loads(counts.read_text()))
     with tempfile.TemporaryDirectory() as home:
-        worker = Worker(seeds, seed, Path(home) / "log")
+        worker = Worker(seeds, seed, Path(home) / "log", kinds)
         try:
             while found.cases < cases:
                 kind, index = kinds[found.cases % len(kinds)], found.cases // len(kinds)
@@ -201,7 +198,7 @@ def main() -> int:
         fuzz_seeds.build(seeds)
         if given.only:
             kind, _, index = given.only.partition(":")
-            worker = Worker(seeds, given.seed, Path(home) / "log")
+            worker = Worker(seeds, given.seed, Path(home) / "log", (kind,))
             sys.stdout.write(json.dumps(worker.answer(kind, int(index)), indent=1) + "\n")
             worker.stop()
             return 0

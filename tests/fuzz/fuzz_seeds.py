@@ -12,14 +12,21 @@ import warnings
 from pathlib import Path
 
 import conventions
+import image_files
 import numpy as np
 import torch
 
-KINDS = ("zip", "legacy", "tar", "pt2", "safetensors", "index", "open_lth", "npz", "idx", "objects")
+KINDS = (
+    "zip", "legacy", "tar", "pt2", "safetensors", "index", "open_lth", "onnx",
+    "npz", "idx", "cifar10", "folder", "parquet", "objects",
+)  # fmt: skip
 """What a case is made of; ``objects`` are tables of odd tensors made afresh and saved in a container."""
 
-FOLDERS = ("index", "open_lth", "idx")
+FOLDERS = ("index", "open_lth", "idx", "cifar10", "folder")
 """Kinds of which a checkpoint or data set is a folder."""
+
+DATA = {"npz": "npz", "idx": "mnist", "cifar10": "cifar10", "folder": "folder", "parquet": "parquet"}
+"""Kinds of data sets -> how ``--data`` calls their form."""
 
 
 def build(home: Path) -> None:
@@ -44,6 +51,8 @@ def build(home: Path) -> None:
     _save_legacy(home)
     _save_tar(home)
     _save_data(home)
+    _save_images(home)
+    _save_onnx(home)
 
 
 def _kind(name: str) -> str:
@@ -104,6 +113,29 @@ def _save_data(home: Path) -> None:
             labels = struct.pack(">2I", 0x801, len(y)) + y.tobytes()
             (folder / f"{stem}-images-idx3-ubyte{ending}").write_bytes(squeeze(images))
             (folder / f"{stem}-labels-idx1-ubyte{ending}").write_bytes(squeeze(labels))
+
+
+def _save_images(home: Path) -> None:
+    for name, form in (
+        ("python2", image_files.python_2),
+        ("python3", image_files.python_3),
+        ("binary", None),
+    ):
+        image_files.save_cifar10(home / "cifar10" / name, form, count=2)
+    for form, shape in (("PNG", (3, 5, 4)), ("JPEG", (1, 5, 4)), ("TIFF", (3, 5, 4)), ("WEBP", (3, 5, 4))):
+        image_files.save_folder(home / "folder" / form / "train", 6, shape, form)
+        image_files.save_folder(home / "folder" / form / "test", 3, shape, form)
+    image_files.save_parquet(home / "parquet" / "struct.parquet")
+    image_files.save_parquet(home / "parquet" / "plain.parquet", plain=True)
+
+
+def _save_onnx(home: Path) -> None:
+    (home / "onnx").mkdir()
+    for make, shape in ((conventions.MLP, (2, 12)), (conventions.CNN, (2, 1, 8, 8))):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            path = str(home / "onnx" / f"{make.__name__}.onnx")
+            torch.onnx.export(conventions.seeded(make), (torch.zeros(shape),), path, dynamo=False)
 
 
 ODD_STEMS = ("weight", "\u202efc", "f\x1b[31mc", "x" * 300, "", "\u3164", "__class__", "f" * 499)

@@ -1,6 +1,6 @@
 """A process that attacks boundcalc with one case after another, and watches what is opened meanwhile.
 
-Reads lines ``KIND INDEX`` and answers each with a line of JSON.
+Writes a line when it is ready, then reads lines ``KIND INDEX`` and answers each with a line of JSON.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ ANALYSE_EVERY = 60
 
 MOST = 500
 MAPS = "/proc/self/maps"
+_ENDINGS = {"npz": (".npz",), "parquet": (".parquet",), "onnx": (".onnx", ".onnx", "")}
 _FORBIDDEN = (
     "subprocess.", "os.system", "os.exec", "os.posix_spawn", "os.spawn", "os.fork", "pty.", "socket.", "urllib.", "ftplib.",
     "http.", "smtplib.", "os.remove", "os.rename", "os.rmdir", "os.mkdir", "os.link", "os.symlink", "os.truncate", "os.chmod",
@@ -55,16 +56,19 @@ class Watch:
             self.found.append(f"{event} {arguments!r}"[:300])
 
 
-def main(seeds: Path, seed: str) -> None:
+def main(seeds: Path, seed: str, kinds: tuple[str, ...]) -> None:
     """Answer cases until standard input ends.
 
     Args:
         seeds: folder that `fuzz_seeds.build` has filled.
         seed: of all cases.
+        kinds: that will be asked for.
     """
     sound = {kind: sorted((seeds / kind).iterdir()) for kind in fuzz_seeds.KINDS if kind != "objects"}
-    _warm(sound)
+    _warm({kind: paths for kind, paths in sound.items() if kind in kinds or "objects" in kinds})
     watch = Watch(_libraries())
+    sys.stdout.write("ready\n")
+    sys.stdout.flush()
     with tempfile.TemporaryDirectory() as home:
         for line in sys.stdin:
             kind, _, index = line.strip().partition(" ")
@@ -121,11 +125,8 @@ def _make(draw: Random, sound: dict, kind: str, case: Path) -> tuple[Path, Path 
         fuzz_mutate.folder_mutated(draw, case / "folder")
         return _below(draw, kind, case / "folder"), None
     other = draw.choice(sound[draw.choice(("zip", "pt2", "safetensors", kind))])
-    name = (
-        f"model{draw.choice(('.pt', '.pth', '.ckpt', '.bin', '.pt2', '.safetensors', ''))}"
-        if kind != "npz"
-        else "data.npz"
-    )
+    endings = _ENDINGS.get(kind, (".pt", ".pth", ".ckpt", ".bin", ".pt2", ".safetensors", ""))
+    name = f"model{draw.choice(endings)}"
     (case / name).write_bytes(fuzz_mutate.changed(draw, origin.read_bytes(), other.read_bytes()))
     return case / name, None
 
@@ -171,10 +172,10 @@ def _where(error: Exception) -> str:
 
 
 def _read(draw: Random, kind: str, subject: Path, mask: Path | None) -> None:
-    if kind in {"npz", "idx"}:
+    if kind in fuzz_seeds.DATA:
         from boundcalc.empirical.datasets import open_data
 
-        data = open_data(f"{'mnist' if kind == 'idx' else 'npz'}:{subject}")
+        data = open_data(f"{fuzz_seeds.DATA[kind]}:{subject}")
         for split in (data.train, data.test):
             for _ in () if split is None else split.batches(7):
                 pass
@@ -207,13 +208,13 @@ def _warm(sound: dict) -> None:
     """Import all that is imported late, before anything is watched."""
     from boundcalc.empirical.datasets import open_data
 
-    for kind in ("npz", "idx"):
-        for path in sound[kind]:
-            next(open_data(f"{'mnist' if kind == 'idx' else 'npz'}:{path}").train.batches(2))
-    for kind in ("zip", "legacy", "pt2", "safetensors", "index", "open_lth", "tar"):
-        for path in sound[kind]:
+    for kind, paths in sound.items():
+        for path in paths:
+            if kind in fuzz_seeds.DATA:
+                next(open_data(f"{fuzz_seeds.DATA[kind]}:{path}").train.batches(2))
+                continue
             subject = next(path.rglob("level_1")) / "main" if kind == "open_lth" else path
-            _tried(subject, whole=path in {sound[kind][0], sound[kind][-1]})
+            _tried(subject, whole=path in {paths[0], paths[-1]})
 
 
 def _tried(subject: Path, *, whole: bool) -> None:
@@ -247,4 +248,4 @@ def _libraries() -> tuple[str, ...]:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2])
+    main(Path(sys.argv[1]), sys.argv[2], tuple(sys.argv[3].split(",")))

@@ -43,7 +43,10 @@ def apply(state: State, resolved: Resolved) -> State:
     for key, mask in resolved.masks.items():
         if key in tensors:
             tensors[key], keep = masked(state, key, tensors[key], mask)
-            masks[key] = keep & masks[key] if key in masks else keep
+            if key in masks:
+                state.take(keep.numel(), f"the product of the masks of {key}")
+                keep = keep & masks[key]
+            masks[key] = keep
     state = replace(state, tensors=tensors, masks=masks)
     for sentence, name in resolved.sentences:
         state = state.noting(sentence, name or None)

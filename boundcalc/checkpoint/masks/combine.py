@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import torch
@@ -68,11 +68,14 @@ def last_round(name: str, rounds: Mapping[Path, Masks]) -> tuple[Path, str]:
     return last, f"the last of {len(names)} rounds, {spoken(last)}"
 
 
-def combined(sets: list[MaskSet]) -> tuple[Masks, list[str]]:
+def combined(
+    sets: list[MaskSet], take: Callable[[int, str], None] = lambda size, what: None
+) -> tuple[Masks, list[str]]:
     """Put the masks of several families together.
 
     Args:
         sets: those of the file first.
+        take: counts bytes in the budget of the file, before two masks are multiplied; what was not given never is.
 
     Returns:
         Name of the weight -> mask, and what to say where two sets speak of one weight.
@@ -93,7 +96,11 @@ def combined(sets: list[MaskSet]) -> tuple[Masks, list[str]]:
             if not one.given and not (_all_ones(keep) or _all_ones(masks[key])):
                 raise Problem(one.name, f"and {owner[key].name} are different masks for {key}")
             products[f"{owner[key].name} and {one.name} multiplied"] = None
-            masks[key] = masks[key] & keep
+            if _all_ones(masks[key]):
+                masks[key] = keep
+            elif not _all_ones(keep):
+                take(keep.numel(), f"the product of the masks of {key}")
+                masks[key] = masks[key] & keep
     return masks, list(products)
 
 

@@ -102,7 +102,7 @@ class _Resolver:
         if any(owner not in covered for owner in self.ranked.values()):
             scores.masks(self.state, None)
         try:
-            masks, products = combined([*live, *sets])
+            masks, products = combined([*live, *sets], self.state.take)
         except Problem as problem:
             raise self._error(problem, self.state.path) from None
         if not masks:

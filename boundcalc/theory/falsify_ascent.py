@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
+from boundcalc.adam import Adam
 from boundcalc.bounds.bound_inputs import BoundInputs
 from boundcalc.bounds.candidates import Architecture, Candidates, Kernels, affine_nodes
 from boundcalc.bounds.catalogue import Bound
@@ -327,7 +328,7 @@ def reach(found: Target, signs: torch.Tensor, effort: Effort, generator: torch.G
     every = signs.repeat_interleave(effort.restarts, 0)
     leaves = _starts(found, every, effort.restarts, generator)
     tensors = [tensor.requires_grad_() for pair in leaves.values() for tensor in pair]
-    optimizer = torch.optim.Adam(tensors, lr=RATE)
+    optimizer = Adam(tensors)
     best = torch.zeros(len(every), dtype=torch.float64)
     for step in range(effort.steps + 1):
         masked = {
@@ -338,12 +339,11 @@ def reach(found: Target, signs: torch.Tensor, effort: Effort, generator: torch.G
         best = torch.maximum(best, attained.detach().nan_to_num(nan=0.0, posinf=0.0))
         if step == effort.steps:
             break
-        optimizer.zero_grad()
         (-ascended.sum()).backward()
         for tensor in tensors:
             if tensor.grad is not None:
                 tensor.grad.nan_to_num_(nan=0.0, posinf=0.0, neginf=0.0)
-        optimizer.step()
+        optimizer.step(RATE)
     return best.reshape(draws, effort.restarts).amax(1) / found.m
 
 

@@ -115,6 +115,7 @@ class BoundInputs:
         margin_rounding: by how much a margin may be above the true one for rounding of the float64 pass.
         margins_in_order: the training margins in the order of the samples, (m,) float64; None without data.
         evidence: certificates and unlabelled examples; None where there are none.
+        behind: the same behind a fixed first stage, whose values are the sample of bounds by norms; None where there is none.
     """
 
     network: Network
@@ -128,6 +129,7 @@ class BoundInputs:
     margin_rounding: float = 0.0
     margins_in_order: torch.Tensor | None = None
     evidence: Evidence | None = None
+    behind: BoundInputs | None = None
 
     def toeplitz(self) -> ToeplitzView:
         """Return the network as matrices.

@@ -13,6 +13,10 @@ from boundcalc.bounds.outcome import ERROR, AtDelta, Formula, Outcome, Score
 from boundcalc.bounds.risk import RiskBound, risk_bound
 from boundcalc.errors import NeedsInput, NotCovered
 
+BY_NORMS = frozenset({"F", "loss", "score"})
+"""Kinds of bounds that take the values of a fixed first stage for the sample."""
+FIRST_STAGE = "the first stage is fixed before the sample; its values are what the bound takes for the sample"
+
 
 @dataclass(frozen=True)
 class BoundResult:
@@ -46,9 +50,10 @@ def evaluate(bound: Bound, problem: BoundInputs) -> BoundResult:
     Returns:
         The result; a network outside the bound, or a failure of a third party's code, becomes its reason.
     """
+    own = seen_by(bound, problem)
     try:
-        outcome = _computed(bound, problem)
-        risk = risk_bound(outcome, problem)
+        outcome = _computed(bound, own)
+        risk = risk_bound(outcome, own)
     except NotCovered as error:
         needs = error.what if isinstance(error, NeedsInput) else ""
         blockers = () if needs else error.blockers
@@ -63,7 +68,15 @@ def evaluate(bound: Bound, problem: BoundInputs) -> BoundResult:
         return _uncovered(bound, problem, "float64 does not hold a number of its formula for this network")
     said = outcome.remark if isinstance(outcome, AtDelta) else _remark(problem, risk)
     reason = "; ".join(filter(None, (bound.remark, said)))
-    return BoundResult(bound, risk, reason, None, outcome, _assumptions(bound, problem, outcome))
+    assumptions = (*_assumptions(bound, problem, outcome), *(() if own is problem else (FIRST_STAGE,)))
+    return BoundResult(bound, risk, reason, None, outcome, assumptions)
+
+
+def seen_by(bound: Bound, problem: BoundInputs) -> BoundInputs:
+    """Return the problem as a bound sees it: by norms behind a fixed first stage, where there is one."""
+    if problem.behind is None or bound.kind not in BY_NORMS:
+        return problem
+    return replace(problem.behind, settings=problem.settings)
 
 
 def _computed(bound: Bound, problem: BoundInputs) -> Outcome:
@@ -202,4 +215,4 @@ def _again(result: BoundResult, problem: BoundInputs) -> float:
     if outcome is None or isinstance(outcome, Formula):
         again = evaluate(result.bound, problem).risk
         return math.inf if again is None else again.log_value
-    return risk_bound(outcome, problem).log_value
+    return risk_bound(outcome, seen_by(result.bound, problem)).log_value

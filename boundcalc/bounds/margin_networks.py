@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Literal
 
+import torch
+
+from boundcalc.network.geometry import Window
 from boundcalc.network.network import Network
 from boundcalc.network.ops import Add, Affine
 
@@ -34,6 +37,32 @@ def same_margins(network: Network, center: Center) -> Network:
         if isinstance(node, Add) and _reaches_only_sums(network, index):
             nodes[index] = replace(node, shape=nodes[node.inputs[0]].shape)
     return replace(network, nodes=tuple(nodes))
+
+
+def with_layer_at_end(network: Network) -> Network:
+    """Return the same function with an identity as its last layer, where its outputs are not those of layers or of sums of layers.
+
+    Averages, ReLUs or a concatenation as the output become what a last layer reads; networks with any last layer there contain
+    those with the identity. Outputs at several positions are left as they are.
+    """
+    last, waiting = network.nodes[-1], [len(network.nodes) - 1]
+    if last.shape[1:] != (1, 1):
+        return network
+    while waiting:
+        node = network.nodes[waiting.pop()]
+        if isinstance(node, Add):
+            waiting += node.inputs
+        elif not isinstance(node, Affine):
+            break
+    else:
+        return network
+    outputs = last.shape[0]
+    eye = torch.eye(outputs, dtype=torch.float64)[:, :, None, None]
+    layer = Affine(
+        "outputs", (len(network.nodes) - 1,), last.shape, "linear", eye, None, eye > 0, None, (outputs, outputs),
+        Window.whole((1, 1)),
+    )  # fmt: skip
+    return replace(network, nodes=(*network.nodes, layer))
 
 
 def _final_layers(network: Network) -> list[int]:

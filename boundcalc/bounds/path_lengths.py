@@ -30,6 +30,14 @@ from boundcalc.rademacher.relu_cost import (
 LOG3 = math.log(3.0) * (1 + 2.0**-52)
 
 
+def has_constant(network: Network) -> bool:
+    """Return whether the architecture has biases or shifts."""
+    return any(
+        (isinstance(node, Affine) and node.bias is not None) or isinstance(node, ChannelAffine)
+        for node in network.nodes
+    )
+
+
 def longest(network: Network, *kinds: type[Node]) -> int:
     """Return the largest number of nodes of the given kinds on a path from input to output."""
     lengths: list[int] = []

@@ -21,6 +21,7 @@ with max pooling Gonon, Brisebarre, Riccietti & Gribonval 2024 (A path-norm tool
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -31,23 +32,15 @@ from boundcalc.bounds.classes import PATHS
 from boundcalc.bounds.code_lengths import CONSTANTS, constant_bits
 from boundcalc.bounds.margin_networks import is_two_classes, same_margins
 from boundcalc.bounds.outcome import Margins, NormComplexity, Terms
-from boundcalc.bounds.path_lengths import input_skips_relu, log_factor, longest, neurons_deep
+from boundcalc.bounds.path_lengths import has_constant, input_skips_relu, log_factor, longest, neurons_deep
 from boundcalc.bounds.peeling.input_sets import Family, Sample
 from boundcalc.errors import NotCovered
 from boundcalc.network.coverage import require
 from boundcalc.network.network import Network
-from boundcalc.network.ops import Affine, ChannelAffine, MaxPool, ReLU
-from boundcalc.norms.path import log_path_norm
+from boundcalc.network.ops import MaxPool, ReLU
+from boundcalc.norms.path import Known, log_path_norm
 from boundcalc.norms.rounding import LOG2, log_product, log_up, logsumexp, shown, shown_log10
 from boundcalc.rademacher.margin import margins_summed
-
-
-def has_constant(network: Network) -> bool:
-    """Return whether the architecture has biases or shifts."""
-    return any(
-        (isinstance(node, Affine) and node.bias is not None) or isinstance(node, ChannelAffine)
-        for node in network.nodes
-    )
 
 
 @dataclass(frozen=True)
@@ -63,15 +56,20 @@ class PathNorms:
     log_biases: float
 
     @classmethod
-    def of(cls, network: Network) -> PathNorms:
-        """Measure a network.
+    def of(cls, networks: Sequence[Network]) -> list[PathNorms]:
+        """Measure networks; what they have in common from the input on is passed through once.
 
         Raises:
             NotCovered: an operation outside ReLU networks with pooling and sums.
         """
-        biased = has_constant(network)
-        weights = log_path_norm(network, biases=False)
-        return cls(weights, log_path_norm(network, inputs=False) if biased else -math.inf)
+        known: Known = {}
+        weights = [log_path_norm(network, biases=False, known=known) for network in networks]
+        known = {}
+        biases = [
+            log_path_norm(network, inputs=False, known=known) if has_constant(network) else -math.inf
+            for network in networks
+        ]
+        return [cls(*pair) for pair in zip(weights, biases, strict=True)]
 
     def log_total(self, t: float) -> float:
         """Return log(rho_w + rho_b / t), from above."""
@@ -97,7 +95,7 @@ def compute(problem: BoundInputs) -> NormComplexity:
         NotCovered: an operation outside ReLU networks with pooling and sums.
     """
     network, log_m = problem.network, math.log(problem.energies.m)
-    own, alike = PathNorms.of(network), PathNorms.of(same_margins(network, "median"))
+    own, alike = PathNorms.of([network, same_margins(network, "median")])
     family, cost, classes = coordinates(network), log_factor(network), network.outputs
     remaining = 1 if is_two_classes(network) else classes
 
@@ -113,7 +111,7 @@ def compute(problem: BoundInputs) -> NormComplexity:
     t = min(grid, key=lambda t: log_product([alike.log_total(t), found[t][0]]))
     z_margins, z = found[t]
     try:
-        published, form = _published(problem), None
+        published, form = _published(problem, own.log_total(1.0)), None
     except NotCovered as error:
         published, form = None, f"not covered: {error}"
     terms: Terms = {
@@ -134,12 +132,12 @@ def compute(problem: BoundInputs) -> NormComplexity:
     )  # fmt: skip
 
 
-def _published(problem: BoundInputs) -> NormComplexity:
+def _published(problem: BoundInputs, log_norm: float) -> NormComplexity:
     network, m = problem.network, problem.energies.m
     require(network)
     pools = [node for node in network.nodes if isinstance(node, MaxPool)]
     log_unit, terms = _with_max_pooling(problem, pools) if pools else _without_max_pooling(problem)
-    return NormComplexity(log_path_norm(network), log_product([log_unit, -math.log(m)]), terms=terms)
+    return NormComplexity(log_norm, log_product([log_unit, -math.log(m)]), terms=terms)
 
 
 def _without_max_pooling(problem: BoundInputs) -> tuple[float, Terms]:

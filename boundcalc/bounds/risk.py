@@ -2,6 +2,8 @@
 
 Kind F:    err <= err_gamma(S) + (2/gamma) R_S(margins) + 2 sqrt(log(1/share) / (2m)),    R_S(margins) <= 2 R_S(F).
 Kind loss: err <= err_gamma(S) + 2 R + 2 sqrt(log(1/share) / (2m)).
+Both proofs bound the mean ramp loss, whose mean on S, (1/m) sum_i min(1, max(0, 1 - margin_i / gamma)), is at most err_gamma(S)
+and takes its place, at no price, where that makes a bound below 1 smaller.
 `share` is the part of delta that the grid points and choices used have under a prefix code fixed before the sample:
 delta * prod_k w(k) * 2^-bits with w(k) = 2 / (3 (|k|+1)(|k|+2)), whose sum over all integers is 1. Digits of a normalisation
 that was not fixed before the sample are among the bits of every bound (`boundcalc.bounds.normalization`).
@@ -14,7 +16,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -35,12 +37,24 @@ from boundcalc.bounds.outcome import (
     Score,
     Terms,
 )
-from boundcalc.norms.rounding import LOG2, UNIT, exp_up, log_product, log_up, logsumexp, shown, shown_log10
+from boundcalc.norms.rounding import (
+    LOG2,
+    UNIT,
+    exp_up,
+    log_product,
+    log_up,
+    logsumexp,
+    shown,
+    shown_log10,
+    up,
+)
 from boundcalc.occam.kl import certificate
 from boundcalc.rademacher.confidence import confidence, confidence_as_published
 
 LOG_STEP = math.log(1.01)
 """log(1 + eta) of every grid r_k = (1 + eta)^k; fixed here, before any sample."""
+RAMP = "mean ramp loss"
+"""What ``margin_error`` among the terms is where a bound takes it in place of the share of samples within the margin."""
 CHEAP = 64
 """Grid points around 0 whose price is small: tried besides those next to margins of the sample."""
 
@@ -78,12 +92,13 @@ Confidence = Callable[[float, float, int], float]
 
 @dataclass(frozen=True)
 class _Candidate:
-    """A grid point: the log of its margin, margin error, log complexity term and confidence term."""
+    """A grid point: the log of its margin, margin error (or mean ramp loss), log complexity term and confidence term."""
 
     log_margin: float
     margin_error: float
     log_penalty: float
     confidence: float
+    ramp: bool = False
 
     @property
     def log_value(self) -> float:
@@ -161,6 +176,16 @@ def margin_error(problem: BoundInputs, margin: float) -> float:
     return int(reached) / margins.numel()
 
 
+def ramp_loss(problem: BoundInputs, margin: float) -> float:
+    """Return the mean over training samples of min(1, max(0, 1 - own margin / `margin`)), from above; at most `margin_error`."""
+    margins, share = problem.margins, margin_error(problem, margin)
+    if margins is None or not share:
+        return share
+    inside = margins[: round(share * margins.numel())] - problem.margin_rounding
+    lost = float((1 - inside / margin).clamp(0.0, 1.0).sum())
+    return min(share, up(lost, inside.numel() + 8) / margins.numel())
+
+
 def _at_delta(outcome: AtDelta, problem: BoundInputs) -> RiskBound:
     price = 0.0 if outcome.any_normalization else problem.settings.normalization.bits
     left = problem.settings.delta * 2.0**-price * (1 - UNIT if price else 1)
@@ -209,7 +234,7 @@ def _of_norms(outcome: NormComplexity, problem: BoundInputs, paid: Confidence) -
         best = at(LOWEST)
     else:
         points = {grid_above(margins.log_rho - math.log(gamma)) for gamma in _margins(problem)}
-        best = _choose(at(k) for k in sorted(points | _cheap_points(problem)))
+        best = _choose([at(k) for k in sorted(points | _cheap_points(problem))], problem, paid)
     log_complexity = log_product([outcome.log_rho, outcome.log_unit])
     own = log_product([margins.log_rho, margins.log_unit])
     told: Terms = {"margin_complexity": shown(own), "log10_margin_complexity": shown_log10(own)}
@@ -232,7 +257,7 @@ def _of_loss_class(outcome: LossComplexity, problem: BoundInputs, paid: Confiden
         return _Candidate(log_margin, reached, penalty, doubt)
 
     cheap = [math.exp(-k * LOG_STEP) for k in sorted(_cheap_points(problem))]
-    best = _choose(at(gamma) for gamma in (*_margins(problem), *cheap))
+    best = _choose([at(gamma) for gamma in (*_margins(problem), *cheap)], problem, paid)
     own = outcome.log_complexity(outcome.numbers, best.log_margin)
     return _with_ingredients(own, best, outcome.terms, bits, problem)
 
@@ -274,13 +299,26 @@ def _margins(problem: BoundInputs) -> list[float]:
     return [*quantiles, min(quantiles[-1] * 1.02, sys.float_info.max)]
 
 
-def _choose(candidates: Iterable[_Candidate]) -> _Candidate:
+def _choose(candidates: Sequence[_Candidate], problem: BoundInputs, paid: Confidence) -> _Candidate:
+    """Return the smallest bound below 1, by mean ramp losses where they are known and the bound is none that was published.
+
+    Where no bound says anything: the smallest at a margin that half of the sample attains.
+    """
     ranked = sorted(candidates, key=lambda candidate: candidate.log_value)
     best = ranked[0]
+    if paid is confidence and problem.margins is not None:
+        ramped = [_by_ramp(one, problem) for one in ranked if math.exp(min(one.log_penalty, 1.0)) < 1]
+        best = min([best, *ramped], key=lambda candidate: candidate.log_value)
     if best.log_value < 0:
         return best
     telling = [candidate for candidate in ranked if candidate.margin_error <= 0.5]
-    return telling[0] if telling else best
+    return telling[0] if telling else ranked[0]
+
+
+def _by_ramp(candidate: _Candidate, problem: BoundInputs) -> _Candidate:
+    """Return the bound with the mean ramp loss, of which the margin error is an upper bound."""
+    loss = ramp_loss(problem, exp_up(candidate.log_margin))
+    return replace(candidate, margin_error=loss, ramp=True) if loss < candidate.margin_error else candidate
 
 
 def _with_ingredients(
@@ -294,6 +332,7 @@ def _with_ingredients(
         "choice_bits": bits,
         "normalization_bits": problem.settings.normalization.bits,
         "grid_step": math.exp(LOG_STEP) - 1.0,
+        **({"margin_loss": RAMP} if best.ramp else {}),
     }
     bounds = EXCESS if problem.margins is None else ERROR
     margin = min(exp_up(best.log_margin), sys.float_info.max)

@@ -16,8 +16,10 @@ from boundcalc.empirical.patches import PatchNorms
 from boundcalc.empirical.second_moments import SecondMoments
 from boundcalc.empirical.split import Split
 from boundcalc.errors import DataError, NotCovered, SampleError
+from boundcalc.network.first_stage import behind_first_stage
 from boundcalc.network.forward import Evaluate, evaluate_node, run
 from boundcalc.network.network import Network
+from boundcalc.network.ops import FirstStage, Node
 from boundcalc.norms.pass_error import pass_error
 
 QUANTILES = (0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9)
@@ -43,6 +45,7 @@ class Measured:
         test_reason: why there are no test margins though there is a test split, or "".
         rounding: by how much a margin may be off, for the float64 pass rounds.
         in_order: the training margins in the order of the samples; None where there are none.
+        features: energies of the training inputs behind a fixed first stage; None where there is none, or the network cannot be run.
     """
 
     energies: Energies
@@ -55,6 +58,7 @@ class Measured:
     test_reason: str = ""
     rounding: float = 0.0
     in_order: torch.Tensor | None = None
+    features: Energies | None = None
 
 
 def error(margins: torch.Tensor) -> float:
@@ -100,32 +104,33 @@ def measure(network: Network, data: Dataset, device: str = "cpu") -> Measured:
         DataError: training samples or labels do not fit the network, or the data is damaged.
     """
     check_shape(network, data.train, data.name)
-    energy = torch.zeros(network.nodes[0].shape, dtype=torch.float64)
-    peak = torch.zeros_like(energy)
-    count, reason = 0, ""
+    reason = ""
     train = Collected(data.train.m)
     seen, tally = PatchNorms(network), Tally(network)
-    moments = SecondMoments(network.nodes[0].shape, max(2, network.outputs))
+    inputs, behind = _Sums(network.nodes[0].shape, network.outputs), behind_first_stage(network)
+    features = None if behind is None else _Sums(behind.nodes[0].shape, network.outputs)
+
+    def evaluate(node: Node, values: list[torch.Tensor]) -> torch.Tensor:
+        found = seen(node, values)
+        if features is not None and isinstance(node, FirstStage):
+            features.add(found.cpu(), labels)
+        return found
+
     for x, labels in _batches(network, data.train, data.name):
-        energy += x.square().sum(0).reshape(energy.shape)
-        peak = torch.maximum(peak, torch.maximum(x.amax(0), -x.amin(0)).reshape(peak.shape))
-        count += x.shape[0]
+        inputs.add(x, labels)
         tally.inputs(x, labels)
-        moments.add(x, labels)
         if not reason:
             try:
-                train.add(_margins(network, x, labels, device, tally, seen))
+                train.add(_margins(network, x, labels, device, tally, evaluate))
             except _Overflow as problem:
-                reason = problem.told(data.train, count - x.shape[0])
+                reason = problem.told(data.train, inputs.count - x.shape[0])
             except NotCovered as problem:
                 reason = f"the network cannot be run here: {problem}"
-    energy = energy_of(energy, peak, count)
-    if not math.isfinite(float(energy.sum())):
+    energies = inputs.energies()
+    if energies is None:
         raise DataError(
             f"{data.name}: the squares of its samples are more than float64 holds: scale them down"
         )
-    classes, counts = moments.by_class() or (None, None)
-    energies = Energies(count, energy, float(peak.max()), False, classes, counts, moments.spectrum())
     census = tally.census(run=not reason)
     tests = Tally(network)
     tested, test_reason = _tested(network, data, device, tests)
@@ -134,8 +139,34 @@ def measure(network: Network, data: Dataset, device: str = "cpu") -> Measured:
     rounding = 0.0 if reason else pass_error(network, energies.largest)
     in_order = None if reason else train.in_order()
     return Measured(
-        energies, margins, tested, reason, patches, census, test_census, test_reason, rounding, in_order
-    )
+        energies, margins, tested, reason, patches, census, test_census, test_reason, rounding, in_order,
+        None if features is None or reason else features.energies(),
+    )  # fmt: skip
+
+
+class _Sums:
+    """Collects the energies of a sample batch by batch."""
+
+    def __init__(self, shape: tuple[int, int, int], outputs: int) -> None:
+        self._energy = torch.zeros(shape, dtype=torch.float64)
+        self._peak = torch.zeros_like(self._energy)
+        self._moments = SecondMoments(shape, max(2, outputs))
+        self.count = 0
+
+    def add(self, x: torch.Tensor, labels: torch.Tensor) -> None:
+        """Take a batch: samples (b, ...) float64 and labels (b,)."""
+        self._energy += x.square().sum(0).reshape(self._energy.shape)
+        self._peak = torch.maximum(self._peak, torch.maximum(x.amax(0), -x.amin(0)).reshape(self._peak.shape))
+        self.count += x.shape[0]
+        self._moments.add(x, labels)
+
+    def energies(self) -> Energies | None:
+        """Return what was collected; None where float64 does not hold a sum of squares."""
+        energy, peak = energy_of(self._energy, self._peak, self.count), float(self._peak.max())
+        if not math.isfinite(float(energy.sum())):
+            return None
+        classes, counts = self._moments.by_class() or (None, None)
+        return Energies(self.count, energy, peak, False, classes, counts, self._moments.spectrum())
 
 
 def check_shape(network: Network, split: Split, name: str) -> None:

@@ -43,6 +43,9 @@ from boundcalc.rademacher.confidence import confidence
 HOELDER = math.pi / math.sqrt(2.0)
 """|arccos a - arccos b| <= HOELDER sqrt(|a - b|) on [-1, 1]."""
 
+INVERSE_STEPS, SHIFTS = 24, 10
+"""Of inverse iteration, and shifts tried after it, each 0.8 of the one before."""
+
 
 @dataclass(frozen=True)
 class Unproved:
@@ -164,10 +167,14 @@ def squared_norm(kernel: Floats, y: Floats, error: float) -> float | None:
         return 0.0
     m, trace = len(y), up(float(np.trace(kernel)), len(y))
     spectral = error * trace * (1 + 2 * error)
-    low = _smallest_eigenvalue(kernel, spectral + 4 * (m + 4) * UNIT * trace)
+    try:
+        factor = cho_factor(kernel, lower=True, check_finite=False)
+    except LinAlgError:
+        return None
+    low = _smallest_eigenvalue(kernel, factor, spectral + 4 * (m + 4) * UNIT * trace)
     if low is None:
         return None
-    solved = cho_solve(cho_factor(kernel, lower=True, check_finite=False), y, check_finite=False)
+    solved = cho_solve(factor, y, check_finite=False)
     sums = 2 * (m + 4) * UNIT
     total = 0.0
     for one, z in zip(y.T, solved.T, strict=True):
@@ -179,18 +186,28 @@ def squared_norm(kernel: Floats, y: Floats, error: float) -> float | None:
     return up(total, y.shape[1] + 4)
 
 
-def _smallest_eigenvalue(kernel: Floats, shift: float) -> float | None:
-    """Return a proved lower bound of Theta's smallest eigenvalue: a factorised shift less what rounding may hide."""
-    guess = 0.9 * float(np.linalg.eigvalsh(kernel)[0])
-    if guess <= 1.5 * shift:
-        return None
-    shifted = kernel.copy()
-    shifted.flat[:: len(kernel) + 1] -= guess
-    try:
-        cho_factor(shifted, lower=True, overwrite_a=True, check_finite=False)
-    except LinAlgError:
-        return None
-    return guess - shift
+def _smallest_eigenvalue(kernel: Floats, factor: tuple[Floats, bool], shift: float) -> float | None:
+    """Return a proved lower bound of Theta's smallest eigenvalue: a factorised shift less what rounding may hide.
+
+    The shift is guessed by inverse iteration, which ends above the eigenvalue, and lowered where the factorisation fails.
+    """
+    near = np.cos(np.arange(len(kernel), dtype=np.float64))
+    for _ in range(INVERSE_STEPS):
+        near /= np.linalg.norm(near)
+        near = cho_solve(factor, near, check_finite=False)
+    guess = 0.9 / float(np.linalg.norm(near))
+    for _ in range(SHIFTS):
+        if guess <= 1.5 * shift:
+            return None
+        shifted = kernel.copy()
+        shifted.flat[:: len(kernel) + 1] -= guess
+        try:
+            cho_factor(shifted, lower=True, overwrite_a=True, check_finite=False)
+        except LinAlgError:
+            guess *= 0.8
+            continue
+        return guess - shift
+    return None
 
 
 def _distinct(x: Floats, labels: np.ndarray) -> np.ndarray | Unproved:

@@ -49,22 +49,31 @@ class Scaled:
     exponent: torch.Tensor
 
 
-def log_path_norm(network: Network, *, inputs: bool = True, biases: bool = True) -> float:
+Known = dict[int, tuple[Node, tuple[Scaled, ...], Scaled]]
+"""Place of a node -> the node, the values that it read and its own, in a pass through absolute weights."""
+
+
+def log_path_norm(
+    network: Network, *, inputs: bool = True, biases: bool = True, known: Known | None = None
+) -> float:
     """Return log ||Phi||_1, from above: max pooling adds its window up, since every entry starts a path.
 
     Args:
         network: the network.
         inputs: whether paths that start at an input count.
         biases: whether paths that start at a bias count.
+        known: as in `log_absolute_pass`.
 
     Raises:
         NotCovered: an operation that is not positively homogeneous or not known.
     """
     require(network, tuple(kind for kind in KNOWN if kind is not Activation))
-    return log_absolute_pass(network, inputs=inputs, biases=biases)
+    return log_absolute_pass(network, inputs=inputs, biases=biases, known=known)
 
 
-def log_absolute_pass(network: Network, *, inputs: bool = True, biases: bool = True) -> float:
+def log_absolute_pass(
+    network: Network, *, inputs: bool = True, biases: bool = True, known: Known | None = None
+) -> float:
     """Return the log of the sum of the outputs where every weight and bias is absolute and every input is 1, from above.
 
     Activations count with their Lipschitz constants, so that it bounds the l1 size of what a change of 1 in every input and of
@@ -74,22 +83,25 @@ def log_absolute_pass(network: Network, *, inputs: bool = True, biases: bool = T
         network: of any operations but unknown ones.
         inputs: whether what starts at an input counts.
         biases: whether what starts at a bias or shift counts.
+        known: values of an earlier pass of the same kind, taken where a node and all before it are the same; is added to.
 
     Raises:
         NotCovered: an operation that is not known.
     """
     require(network, KNOWN)
+    known = {} if known is None else known
     values: list[Scaled] = []
-    for node in network.nodes:
-        if isinstance(node, Input):
-            values.append(
-                Scaled(
-                    torch.full(node.shape, float(inputs), dtype=torch.float64),
-                    torch.zeros(node.shape[0]).double(),
-                )
-            )
-        else:
-            values.append(_absolute(node, [values[i] for i in node.inputs], biases=biases))
+    for index, node in enumerate(network.nodes):
+        sources = [values[i] for i in node.inputs]
+        met = known.get(index)
+        if met is None or met[0] is not node or any(a is not b for a, b in zip(met[1], sources, strict=True)):
+            if isinstance(node, Input):
+                ones = torch.full(node.shape, float(inputs), dtype=torch.float64)
+                value = Scaled(ones, torch.zeros(node.shape[0]).double())
+            else:
+                value = _absolute(node, sources, biases=biases)
+            met = known[index] = node, tuple(sources), value
+        values.append(met[2])
     last = _normalised(values[-1])
     totals = last.x.sum((1, 2)).tolist()
     logs = [

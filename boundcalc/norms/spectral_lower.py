@@ -21,6 +21,9 @@ from boundcalc.norms.rounding import UNIT
 WORK = 5e8
 """Multiplications that the search for a vector may take for one layer: a fraction of a second."""
 
+MOST = 2**26
+"""Multiplications of one application of a map above which no vector is looked for."""
+
 BASIS = 10
 """Vectors of a Lanczos iteration before it starts again from its best one."""
 
@@ -47,8 +50,10 @@ def norm_floor(link: ToeplitzLayer) -> float:
         link: a layer and the average poolings before it.
 
     Returns:
-        The bound; 0 for a map that is 0 or not finite.
+        The bound; 0 for a map that is 0 or not finite; NaN for one that is too large to be applied a few times.
     """
+    if _products(link) > MOST:
+        return math.nan
     weight = link.layer.weight
     largest = float(weight.abs().max()) if weight.numel() else 0.0
     if largest == 0.0 or not math.isfinite(largest):
@@ -87,9 +92,11 @@ def _map(
 
 
 def _steps(link: ToeplitzLayer) -> int:
-    layer = link.layer
-    products = layer.weight.numel() * math.prod(layer.window.out)
-    return max(3, min(BASIS * RESTARTS, int(WORK / (2 * max(1, products)))))
+    return max(3, min(BASIS * RESTARTS, int(WORK / (2 * max(1, _products(link))))))
+
+
+def _products(link: ToeplitzLayer) -> int:
+    return link.layer.weight.numel() * math.prod(link.layer.window.out)
 
 
 def _quotient(link: ToeplitzLayer, weight: torch.Tensor, x: torch.Tensor) -> float:

@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as F
 
 from boundcalc import progress
+from boundcalc.adam import Adam
 from boundcalc.empirical.measure import margins_of
 from boundcalc.network.forward import affine, evaluate_node, run
 from boundcalc.network.network import Network
@@ -132,12 +133,8 @@ class Trainer:
         }
         self.rate = RATE
         self._generator = torch.Generator().manual_seed(seed)
-        self._adam = torch.optim.Adam(
-            [
-                {"params": [layer.latent for layer in self.layers.values()]},
-                {"params": [layer.book for layer in self.layers.values()]},
-            ]
-        )
+        trained = [tensor for layer in self.layers.values() for tensor in (layer.latent, layer.book)]
+        self._adam = Adam(trained)
 
     def train(self, rates: float | tuple[float, float]) -> None:
         """Pass once over the sample; the rate moves from the first to the second one given."""
@@ -152,12 +149,9 @@ class Trainer:
             layer.useful.zero_()
         for step, part in enumerate(batches):
             x, y = self.sample.x[part], self.sample.y[part]
-            for group in self._adam.param_groups:
-                group["lr"] = first + (last - first) * step / len(batches)
             numbers = {name: layer.rounded() for name, layer in self.layers.items()}
             for value in numbers.values():
                 value.retain_grad()
-            self._adam.zero_grad()
             loss = _loss(self._outputs(x, numbers), y)
             if not loss.requires_grad:
                 return
@@ -166,7 +160,7 @@ class Trainer:
                 gradient = numbers[name].grad
                 if gradient is not None:
                     layer.useful += gradient.square()
-            self._adam.step()
+            self._adam.step(first + (last - first) * step / len(batches))
 
     def cool(self, first: float, last: float, passes: int) -> None:
         """Pass several times over the sample while the rate falls evenly."""
@@ -232,7 +226,7 @@ class Trainer:
                 self.layers[name].latent.copy_(latent)
                 self.layers[name].book.copy_(book)
                 self.layers[name].alive = alive.clone()
-        self._adam.state.clear()
+        self._adam.forget()
 
     def _outputs(self, x: torch.Tensor, numbers: dict[str, torch.Tensor]) -> torch.Tensor:
         made = {name: layer.tensors(numbers[name]) for name, layer in self.layers.items()}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from boundcalc.parts.part import NO_SAMPLE, Given, NotRun, Part, Quantity
@@ -15,6 +15,7 @@ from boundcalc.report.subjects import subject_of
 if TYPE_CHECKING:
     from boundcalc.bounds.bound_inputs import BoundInputs
     from boundcalc.bounds.evaluate import BoundResult, Together
+    from boundcalc.empirical.measure import Measured
     from boundcalc.report.types import BoundTree
 
 Tree = dict[str, Any]
@@ -65,7 +66,7 @@ def problem_of(given: Given, *, spectral: bool) -> BoundInputs:
         options.delta, options.margin, options.mask_origin, options.passes, given.device(), options.seed,
         given.normalization(),
     )  # fmt: skip
-    return BoundInputs(
+    problem = BoundInputs(
         given.network,
         given.energies,
         None if measured is None else measured.margins,
@@ -77,6 +78,23 @@ def problem_of(given: Given, *, spectral: bool) -> BoundInputs:
         0.0 if measured is None else measured.rounding,
         None if measured is None else measured.in_order,
         gather(given.checkpoint.path, given.network, given.dataset, options),
+    )
+    return replace(problem, behind=_behind(problem, measured, spectral=spectral))
+
+
+def _behind(problem: BoundInputs, measured: Measured | None, *, spectral: bool) -> BoundInputs | None:
+    """Return what bounds by norms are computed from where the network has a fixed first stage that could be run."""
+    from boundcalc.bounds.bound_inputs import chain_of
+    from boundcalc.network.first_stage import behind_first_stage
+    from boundcalc.norms.pass_error import pass_error
+
+    network = behind_first_stage(problem.network)
+    if network is None or measured is None or measured.features is None:
+        return None
+    rounding = pass_error(network, measured.features.largest)
+    chain = chain_of(network, spectral=spectral)
+    return replace(
+        problem, network=network, energies=measured.features, chain=chain, margin_rounding=rounding
     )
 
 

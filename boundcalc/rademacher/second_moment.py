@@ -127,13 +127,17 @@ def _arccosh_of_1_plus_exp(log_a: float) -> float:
 def _lowest(at: Callable[[float], float], start: float) -> float:
     """Walk downhill from `start` by halving steps; every value met is a bound, the lowest is returned."""
     here, best, step = start, at(start), 1.0
+    met = {start}
     for _ in range(_FINE):
         moved = True
         while moved:
             moved = False
             for there in (here - step, here + step):
+                if there in met or abs(there) >= 40:
+                    continue
+                met.add(there)
                 value = at(there)
-                if value < best - 1e-12 and abs(there) < 40:
+                if value < best - 1e-12:
                     here, best, moved = there, value, True
         step /= 2
     return best

@@ -9,10 +9,10 @@ import torch
 from boundcalc.bounds.bound_inputs import BoundInputs
 from boundcalc.bounds.catalogue import Bound
 from boundcalc.bounds.peeling import dense_structure, masked_structure, positions_for, search_published
-from boundcalc.bounds.peeling.dynamic_program import PeelingProgram, Setting
+from boundcalc.bounds.peeling.dynamic_program import PeelingProgram
 from boundcalc.bounds.peeling.kernels import Choice, Kernels, Structure
 from boundcalc.bounds.peeling.norms import L2
-from boundcalc.bounds.peeling.search import PublishedRules
+from boundcalc.bounds.peeling.rules import PublishedRules, Setting
 from boundcalc.bounds.peeling.theorem import PeelingResult
 from boundcalc.network.network import Network
 from boundcalc.network.ops import Affine

@@ -263,7 +263,7 @@ def _result(evaluation: Evaluation) -> tuple[tuple[str, str], ...]:
     if risk.margin is not None:
         rows.append(("margin", f"{risk.margin:.6g}"))
     for key, words in (
-        ("margin_error", "training margin error"), ("complexity_term", "complexity term"),
+        ("margin_error", terms.get("margin_loss", "training margin error")), ("complexity_term", "complexity term"),
         ("confidence_term", "confidence term"), ("choice_bits", "bits paid for choices"), ("bits", "bits of the codeword"),
         ("normalization_bits", "bits of the normalisation"),
         ("train_error", "training error of the quantised network"),

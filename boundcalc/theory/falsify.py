@@ -14,6 +14,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 import torch
 
@@ -26,6 +27,7 @@ from boundcalc.theory.falsify_coverage import DELTA, Compared, Trained, compared
 from boundcalc.theory.falsify_draw import Case, draw, seed_of
 from boundcalc.theory.falsify_found import ROUNDING, Attack, Attained, Coverage, Falsification, NotRefuted
 from boundcalc.theory.falsify_known import COUNTER_EXAMPLES
+from boundcalc.theory.falsify_margins import margin_target
 
 LEVEL = 1e-3
 """Probability that a run reports a violation of any true bound, at most; half for complexities, half for errors."""
@@ -73,7 +75,7 @@ def falsify(
         if bound.status == "refuted" and bound.name not in named and bound.name in COUNTER_EXAMPLES
     ]
     for search in (*searches, *others):
-        search.alpha = LEVEL / (2 * max(1, len(searches)) * (trials + 1))
+        search.alpha = LEVEL / (2 * max(1, len(searches)) * (2 * trials + 1))
         search.recall()
     active = [search for search in searches if search.bound.status != "score"]
     for trial in progress(range(trials)):
@@ -82,6 +84,7 @@ def falsify(
         trained = train(seed, trial)
         for search in active:
             search.attack_complexity(case, problem, trial)
+            search.attack_margins(case, problem, trial)
             search.attack_error(trained, trial)
     attacks = tuple(search.finished(LEVEL / (2 * len(searches))) for search in searches)
     recalled = tuple(search.recalled() for search in others)
@@ -103,7 +106,8 @@ class _Search:
         self.bound, self.seed, self.alpha = bound, seed, 0.0
         self.attacked = 0
         self.violations: list[Attained] = []
-        self.leading: dict[str, list[tuple[float, int, Case]]] = {"any": [], "hidden": []}
+        self.margins = 0
+        self.leading: dict[str, list[tuple[float, int, Case]]] = {"any": [], "hidden": [], "margins": []}
         self.uncovered: dict[str, int] = {}
         self.covered = dict.fromkeys(("bound", "ledger"), 0)
         self.exceeded = dict.fromkeys(("bound", "ledger"), 0)
@@ -135,9 +139,25 @@ class _Search:
             reason = str(error)
             self.uncovered[reason] = self.uncovered.get(reason, 0) + 1
             return
-        screened = measured(self.bound.name, case, found, trial, self.seed, SCREEN_DRAWS, Effort())
         self.attacked += 1
-        self._rank(screened)
+        groups = ("any", "hidden") if len(case.blueprint.layers) > 1 else ("any",)
+        self._screen(case, found, trial, groups)
+
+    def attack_margins(self, case: Case, problem: BoundInputs, trial: int) -> None:
+        """Do the same for what the bound claims of margins, where it makes a claim of its own."""
+        found = margin_target(self.bound, case, problem)
+        if found is not None:
+            self.margins += 1
+            self._screen(case, found, trial, ("margins",), of_margins=True)
+
+    def _screen(
+        self, case: Case, found: Target, trial: int, groups: tuple[str, ...], *, of_margins: bool = False
+    ) -> None:
+        name = self.bound.name
+        screened = replace(
+            measured(name, case, found, trial, self.seed, SCREEN_DRAWS, Effort()), of_margins=of_margins
+        )
+        self._rank(screened, groups)
         if screened.violated:
             self.violations.append(screened)
         elif (
@@ -145,12 +165,11 @@ class _Search:
             and screened.mean > SUSPECT * screened.claimed
             and len(self.violations) < ENOUGH
         ):
-            confirmed = tested_target(self.bound.name, case, found, trial, self.seed, self.alpha, Effort())
+            confirmed = tested_target(name, case, found, trial, self.seed, self.alpha, Effort())
             if confirmed.violated:
-                self.violations.append(confirmed)
+                self.violations.append(replace(confirmed, of_margins=of_margins))
 
-    def _rank(self, screened: Attained) -> None:
-        groups = ("any", "hidden") if len(screened.case.blueprint.layers) > 1 else ("any",)
+    def _rank(self, screened: Attained, groups: tuple[str, ...]) -> None:
         for group in groups:
             ranked = [*self.leading[group], (screened.ratio, screened.trial, screened.case)]
             self.leading[group] = sorted(ranked, key=lambda one: one[:2])[:REMEASURED]
@@ -195,13 +214,19 @@ class _Search:
             coverage,
             reason,
             self.uncovered,
+            self.margins,
+            self._tightest("margins"),
         )
 
     def _tightest(self, group: str) -> Attained | None:
+        margins = group == "margins"
         again = [
-            measured(
-                self.bound.name, case, target(self.bound, case, case.problem()), trial, self.seed, REMEASURE_DRAWS,
-                THOROUGH, "again",
+            replace(
+                measured(
+                    self.bound.name, case, _claim(self.bound, case, margins=margins), trial, self.seed, REMEASURE_DRAWS,
+                    THOROUGH, "again",
+                ),
+                of_margins=margins,
             )
             for _, trial, case in self.leading[group]
         ]  # fmt: skip
@@ -246,16 +271,40 @@ def measured(
     )
 
 
+def _claim(bound: Bound, case: Case, *, margins: bool) -> Target:
+    """Return what a bound claims of outputs or of margins.
+
+    Raises:
+        NotCovered: the case is outside the bound.
+    """
+    problem = case.problem()
+    if not margins:
+        return target(bound, case, problem)
+    found = margin_target(bound, case, problem)
+    if found is None:
+        raise NotCovered("no claim about margins")
+    return found
+
+
 def tested(
-    bound: Bound, case: Case, trial: int, seed: int, alpha: float, effort: Effort, purpose: str = TEST
+    bound: Bound,
+    case: Case,
+    trial: int,
+    seed: int,
+    alpha: float,
+    effort: Effort,
+    purpose: str = TEST,
+    *,
+    margins: bool = False,
 ) -> Attained:
     """Test one case of a bound on fresh draws; on those of an earlier measurement of this purpose, where all signs are used.
 
     Raises:
         NotCovered: the case is outside the bound.
     """
-    found = target(bound, case, case.problem())
-    return tested_target(bound.name, case, found, trial, seed, alpha, effort, purpose)
+    found = _claim(bound, case, margins=margins)
+    result = tested_target(bound.name, case, found, trial, seed, alpha, effort, purpose)
+    return replace(result, of_margins=margins)
 
 
 def tested_target(

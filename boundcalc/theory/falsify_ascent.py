@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
+from boundcalc.adam import Adam
 from boundcalc.bounds.bound_inputs import BoundInputs
 from boundcalc.bounds.candidates import Architecture, Candidates, Kernels, affine_nodes
 from boundcalc.bounds.catalogue import Bound
@@ -58,6 +59,7 @@ class Target:
         values: leaves, signs (count, m, outputs) -> attained sums over the sample (count,) and what is ascended (count,).
         architecture: of the networks.
         x: (m, input units).
+        directions: signs -> what outputs are to correlate with, (count, m, outputs), for starts; None for the signs themselves.
     """
 
     claimed: float
@@ -67,6 +69,7 @@ class Target:
     values: Values
     architecture: Architecture
     x: torch.Tensor
+    directions: Callable[[torch.Tensor], torch.Tensor] | None = None
 
 
 def target(bound: Bound, case: Case, problem: BoundInputs) -> Target:
@@ -133,13 +136,13 @@ def _scaled(hypotheses: Scale, outcome: NormComplexity | Formula, problem: Bound
     x = case.x.flatten(1)
 
     def values(leaves: Leaves, signs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        networks = architecture.with_weights(_kernels(leaves))
+        networks = architecture.with_weights(kernels_of(leaves))
         reached = (networks.outputs(x) * signs).sum((1, 2)).abs()
         sizes = hypotheses.log_number(networks, outcome.terms)
         log_reached = (reached + 1e-300).log() - sizes
         return (log_reached + number).exp(), (reached + 1e-12).log() - sizes
 
-    masks = _masks(architecture, hypotheses.masked(outcome.terms), hypotheses.biases)
+    masks = masks_of(architecture, hypotheses.masked(outcome.terms), hypotheses.biases)
     m = len(case.x)
     claimed = float(torch.tensor(log_claimed, dtype=torch.float64).exp())
     return Target(claimed, m, (m, problem.network.outputs), masks, values, architecture, x)
@@ -156,7 +159,8 @@ def _own_number(hypotheses: Scale, architecture: Architecture, terms: Terms) -> 
     return hypotheses.log_number(architecture.with_weights(kernels), terms)[0]
 
 
-def _masks(architecture: Architecture, masked: bool, biases: bool) -> dict[int, list[torch.Tensor]]:
+def masks_of(architecture: Architecture, masked: bool, biases: bool) -> dict[int, list[torch.Tensor]]:
+    """Return index of a layer -> which weights and, where `biases`, which biases may move."""
     masks = {}
     for index, layer in architecture.layers.items():
         own = [layer.weight] + ([layer.bias] if layer.bias is not None and biases else [])
@@ -164,7 +168,8 @@ def _masks(architecture: Architecture, masked: bool, biases: bool) -> dict[int, 
     return masks
 
 
-def _kernels(leaves: Leaves) -> Kernels:
+def kernels_of(leaves: Leaves) -> Kernels:
+    """Return the leaves as weights and biases."""
     return {index: (pair[0], pair[1] if len(pair) > 1 else None) for index, pair in leaves.items()}
 
 
@@ -227,7 +232,7 @@ class _NormBallClass:
 
     def networks(self, leaves: Leaves) -> Candidates:
         """Return networks of the class in the directions of the leaves."""
-        moves = self.architecture.with_weights(_kernels(leaves))
+        moves = self.architecture.with_weights(kernels_of(leaves))
         sizes = self._norms(parts_of(moves, self.constant))
         kernels = {}
         for index, (weight, bias) in moves.kernels.items():
@@ -270,7 +275,7 @@ def _in_balls(
 ) -> Target:
     balls = _NormBallClass(hypotheses, outcome, problem, case)
     fixed, m = balls.at_start(), len(case.x)
-    masks = _masks(balls.architecture, False, hypotheses.biases)
+    masks = masks_of(balls.architecture, False, hypotheses.biases)
     if isinstance(outcome, ClassComplexity):
         log_claimed = outcome.log_complexity(balls.numbers)
 
@@ -308,9 +313,6 @@ def _ramp_values(balls: _NormBallClass, case: Case, fixed: torch.Tensor) -> Valu
     return values
 
 
-# ---------------------------------------------------------------------------------------- search
-
-
 def reach(found: Target, signs: torch.Tensor, effort: Effort, generator: torch.Generator) -> torch.Tensor:
     """Return the largest correlation found for each draw of signs, divided by m.
 
@@ -327,7 +329,7 @@ def reach(found: Target, signs: torch.Tensor, effort: Effort, generator: torch.G
     every = signs.repeat_interleave(effort.restarts, 0)
     leaves = _starts(found, every, effort.restarts, generator)
     tensors = [tensor.requires_grad_() for pair in leaves.values() for tensor in pair]
-    optimizer = torch.optim.Adam(tensors, lr=RATE)
+    optimizer = Adam(tensors)
     best = torch.zeros(len(every), dtype=torch.float64)
     for step in range(effort.steps + 1):
         masked = {
@@ -338,12 +340,11 @@ def reach(found: Target, signs: torch.Tensor, effort: Effort, generator: torch.G
         best = torch.maximum(best, attained.detach().nan_to_num(nan=0.0, posinf=0.0))
         if step == effort.steps:
             break
-        optimizer.zero_grad()
         (-ascended.sum()).backward()
         for tensor in tensors:
             if tensor.grad is not None:
                 tensor.grad.nan_to_num_(nan=0.0, posinf=0.0, neginf=0.0)
-        optimizer.step()
+        optimizer.step(RATE)
     return best.reshape(draws, effort.restarts).amax(1) / found.m
 
 
@@ -360,7 +361,8 @@ def _starts(found: Target, signs: torch.Tensor, restarts: int, generator: torch.
             single = _largest_only(drawn * mask) if mask.dim() > 1 else 0.1 * drawn
             pair.append(torch.where(_as(kind == 3, drawn), single, drawn))
         leaves[index] = pair
-    _inform_last_layers(found, leaves, signs, kind)
+    wanted = signs if found.directions is None else found.directions(signs)
+    _inform_last_layers(found, leaves, wanted, kind)
     return leaves
 
 
@@ -385,7 +387,7 @@ def _inform_last_layers(found: Target, leaves: Leaves, signs: torch.Tensor, kind
     if layer is None or layer.kind != "linear" or signs.shape[2] != layer.shape[0]:
         return
     with torch.no_grad():
-        features = found.architecture.with_weights(_kernels(leaves)).values(found.x)[layer.inputs[0]]
+        features = found.architecture.with_weights(kernels_of(leaves)).values(found.x)[layer.inputs[0]]
         correlation = (signs.transpose(1, 2) @ features).reshape(len(signs), *layer.weight.shape)
         kept = correlation * found.masks[index][0]
         rows = (

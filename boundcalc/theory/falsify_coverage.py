@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 import torch
 
+from boundcalc.adam import Adam
 from boundcalc.bounds.bound_inputs import BoundInputs, Settings, chain_of
 from boundcalc.bounds.candidates import Architecture
 from boundcalc.bounds.catalogue import Bound
@@ -144,13 +145,12 @@ def _adversary(
         for index, layer in architecture.layers.items()
     }
     classes, x = world.labels.shape[1], world.points.flatten(1)
-    optimizer = torch.optim.Adam(list(leaves.values()), lr=0.1)
+    optimizer = Adam(list(leaves.values()))
     for _ in range(EASY_STEPS if easy else STEPS):
         outputs = architecture.with_weights(by_index).outputs(x)
         outputs = torch.cat([-outputs, outputs], 2) if outputs.shape[2] == 1 else outputs
-        optimizer.zero_grad()
         (-(outputs.log_softmax(2) * counts / m).sum()).backward()
-        optimizer.step()
+        optimizer.step(0.1)
     with torch.no_grad():
         wrong = _wrong(architecture.with_weights(by_index).outputs(x), classes)
         excess = (wrong * (world.labels / len(x) - counts / m)).sum((1, 2))

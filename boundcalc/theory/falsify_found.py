@@ -30,6 +30,7 @@ class Attained:
         seed: of the run, from which signs and starts follow.
         steps: of ascent.
         purpose: what was measured for; seeds of signs and starts depend on it.
+        of_margins: whether the claim is the one about margins.
     """
 
     bound: str
@@ -44,6 +45,7 @@ class Attained:
     seed: int
     steps: int
     purpose: str
+    of_margins: bool = False
 
     @property
     def ratio(self) -> float:
@@ -95,6 +97,8 @@ class Attack:
         coverage: attacks on its bound on the error.
         reason: why it was not attacked, or "".
         uncovered: reason -> number of cases outside it.
+        margins: cases on which its claim about margins was attacked.
+        tightest_margins: the one on which that is closest, measured again; None without any.
     """
 
     bound: Bound
@@ -105,6 +109,8 @@ class Attack:
     coverage: tuple[Coverage, ...] = ()
     reason: str = ""
     uncovered: dict[str, int] = field(default_factory=dict)
+    margins: int = 0
+    tightest_margins: Attained | None = None
 
     @property
     def violated(self) -> bool:

@@ -87,6 +87,6 @@ def _again(bound: Bound, record: Mapping[str, Any]) -> Attack:
     case = COUNTER_EXAMPLES[bound.name]() if trial < 0 else Case.of(record["case"])
     found: Attained = tested(
         bound, case, trial, int(record["seed"]), float(record["alpha"]), Effort(int(record["steps"])),
-        str(record.get("purpose", TEST)),
+        str(record.get("purpose", TEST)), margins=record.get("of") == "margins",
     )  # fmt: skip
     return Attack(bound, 1, found, None, (found,) if found.violated else ())

@@ -59,6 +59,7 @@ def _attack(attack: Attack) -> Tree:
         "trials": attack.trials,
         "tightest": _case(attack.tightest),
         "tightest_with_hidden_layer": _case(attack.tightest_hidden),
+        "margins": {"trials": attack.margins, "tightest": _case(attack.tightest_margins)},
         "violations": len(attack.violations),
         "coverage": [
             {
@@ -103,6 +104,7 @@ def _record(found: Attained) -> Tree:
     """Return everything needed to attack the same case again; a stored counter-example is named by trial -1."""
     return {
         "attack": "complexity",
+        "of": "margins" if found.of_margins else "outputs",
         "bound": found.bound,
         "seed": found.seed,
         "trial": found.trial,
@@ -148,6 +150,7 @@ def sections(found: Tree) -> tuple[Section, ...]:
         Column("trials", right=True),
         Column("claimed / attained", right=True),
         Column("with a hidden layer", right=True),
+        Column("of margins", right=True),
         Column("violations", right=True),
         Column("error exceeded", right=True),
     )
@@ -194,6 +197,7 @@ def _row(name: str, one: Tree) -> tuple[str, ...]:
         plain(one["trials"]) if one["class"] else NULL,
         _ratio(one["tightest"]),
         _ratio(one["tightest_with_hidden_layer"]),
+        _ratio(one["margins"]["tightest"]),
         plain(one["violations"]),
         coverage or NULL,
     )
@@ -221,7 +225,7 @@ def _violation(one: Tree, status: str) -> str:
     if one["attack"] == "error":
         return f"{status}: its bound on the error fails more often than delta"
     place = "stored counter-example" if one["trial"] < 0 else f"trial {one['trial']}"
-    return f"{status}, {place}: {one['where']} ({_attained(one)}, lower limit {lower(one['lower_limit'])})"
+    return f"{status}, {place}, of {one['of']}: {one['where']} ({_attained(one)}, lower limit {lower(one['lower_limit'])})"
 
 
 def _csv_rows(found: Tree) -> Iterator[tuple[str, ...]]:
@@ -230,6 +234,7 @@ def _csv_rows(found: Tree) -> Iterator[tuple[str, ...]]:
         for key in ("tightest", "tightest_with_hidden_layer"):
             if one[key]:
                 cells += [(f"{key}.{quantity}", value) for quantity, value in one[key].items()]
+        cells += [(f"margins.{key}", value) for key, value in (one["margins"]["tightest"] or {}).items()]
         for part in one["coverage"]:
             cells += [
                 (f"{part['of']}: {key}", part[key])

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from boundcalc.bounds.candidates import Architecture
 from boundcalc.bounds.peeling.scale import peeling_scales
 from boundcalc.errors import BoundcalcError, UsageError
+from boundcalc.network.first_stage import behind_first_stage
 from boundcalc.network.network import Network
 from boundcalc.network.ops import Affine
 
@@ -75,6 +76,7 @@ def _graph(module: nn.Module, shape: tuple[int, ...]) -> Network:
         network = load(module, input_shape=shape)
     except BoundcalcError as error:
         raise UsageError(f"{why}: {error}") from error
+    network = behind_first_stage(network) or network
     if any(layer.folded for layer in network.layers()):
         raise UsageError(f"{why}, no BatchNorm: leave it out of the network")
     for node in network.nodes:

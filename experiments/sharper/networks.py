@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from torch import nn
 
+from boundcalc.features.stage import FirstStage
+
 
 def two_classes_30() -> nn.Module:
     """A perceptron with 30 hidden units and two outputs."""
@@ -20,6 +22,16 @@ def ten_classes_100() -> nn.Module:
     return _perceptron(100, 10)
 
 
+def ten_classes_behind() -> nn.Module:
+    """A perceptron with 100 hidden units and ten outputs behind a fixed first stage of 7 x 7 cells."""
+    return nn.Sequential(FirstStage("orientations-7"), *_perceptron(100, 10, 392))
+
+
+def ten_classes_behind_linear() -> nn.Module:
+    """One linear layer of ten outputs behind a fixed first stage of 7 x 7 cells."""
+    return nn.Sequential(FirstStage("orientations-7"), nn.Flatten(), nn.Linear(392, 10, bias=False))
+
+
 def two_classes_conv() -> nn.Module:
     """A convolution of 8 channels with stride 4 and a linear layer, two outputs."""
     return nn.Sequential(
@@ -27,9 +39,9 @@ def two_classes_conv() -> nn.Module:
     )
 
 
-def _perceptron(hidden: int, classes: int) -> nn.Module:
+def _perceptron(hidden: int, classes: int, inputs: int = 784) -> nn.Sequential:
     return nn.Sequential(
-        nn.Flatten(), nn.Linear(784, hidden, bias=False), nn.ReLU(), nn.Linear(hidden, classes, bias=False)
+        nn.Flatten(), nn.Linear(inputs, hidden, bias=False), nn.ReLU(), nn.Linear(hidden, classes, bias=False)
     )
 
 

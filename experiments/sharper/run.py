@@ -36,6 +36,8 @@ class Setting:
         density: share of weights kept at random.
         strength: factor of the peeling norm in the loss.
         epochs: passes of training.
+        loss: of training.
+        rate: learning rate at the start.
     """
 
     name: str
@@ -44,6 +46,8 @@ class Setting:
     density: float
     strength: float
     epochs: int
+    loss: str = "cross-entropy"
+    rate: float = 0.003
 
 
 SETTINGS = (
@@ -52,6 +56,8 @@ SETTINGS = (
     Setting("0, 1 and 2, perceptron", "three_classes_60", (0, 1, 2), 0.2, 0.1, 10),
     Setting("ten classes, perceptron", "ten_classes_100", tuple(range(10)), 0.2, 0.03, 6),
     Setting("ten classes, perceptron, stronger", "ten_classes_100", tuple(range(10)), 0.2, 0.07, 6),
+    Setting("ten classes, first stage, perceptron", "ten_classes_behind", tuple(range(10)), 0.3, 0.01, 6),
+    Setting("ten classes, first stage, linear", "ten_classes_behind_linear", tuple(range(10)), 0.8, 0.03, 6),
 )
 
 
@@ -80,8 +86,9 @@ def run(setting: Setting, data: str, folder: Path, *, tiny: bool) -> dict[str, A
     model = f"{HERE / 'networks.py'}:{'tiny' if tiny else setting.network}"
     words = [
         "train", "--data", f"npz:{path}", "--model", model, "--pruner", "random", "--density", f"{setting.density}",
-        "--optimizer", "adam", "--lr", "0.003", "--schedule", "cosine", "--epochs", "1" if tiny else f"{setting.epochs}",
-        "--regularise", "peeling", "--weight-decay", f"{setting.strength}", "--out", str(folder / "run"), "--quiet",
+        "--optimizer", "adam", "--lr", f"{setting.rate}", "--loss", setting.loss, "--schedule", "cosine",
+        "--epochs", "1" if tiny else f"{setting.epochs}", "--regularise", "peeling",
+        "--weight-decay", f"{setting.strength}", "--out", str(folder / "run"), "--quiet",
     ]  # fmt: skip
     if boundcalc_command(words):
         raise SystemExit(f"{setting.name}: training failed")

@@ -5,10 +5,10 @@ from __future__ import annotations
 from twins import Sketch
 
 from boundcalc.bounds.peeling import dense_structure, masked_structure
-from boundcalc.bounds.peeling.dynamic_program import PeelingProgram, Setting
+from boundcalc.bounds.peeling.dynamic_program import PeelingProgram
 from boundcalc.bounds.peeling.kernels import Choice, Kernels
 from boundcalc.bounds.peeling.norms import NORMS
-from boundcalc.bounds.peeling.search import PublishedRules
+from boundcalc.bounds.peeling.rules import PublishedRules, Setting
 from boundcalc.network.nodes import ExactPositions
 
 

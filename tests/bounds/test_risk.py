@@ -12,7 +12,16 @@ from twins import Sketch, energies_of, mlp, problem_for, sample
 from boundcalc.bounds.catalogue import registry
 from boundcalc.bounds.evaluate import evaluate, evaluate_all
 from boundcalc.bounds.outcome import LossComplexity, NormComplexity
-from boundcalc.bounds.risk import LOG_STEP, LOWEST, grid_above, log2_weight, margin_error, risk_bound
+from boundcalc.bounds.risk import (
+    LOG_STEP,
+    LOWEST,
+    RAMP,
+    grid_above,
+    log2_weight,
+    margin_error,
+    ramp_loss,
+    risk_bound,
+)
 from boundcalc.empirical.energies import Energies
 from boundcalc.rademacher.confidence import confidence
 
@@ -65,11 +74,13 @@ def test_the_value_is_the_sum_of_its_parts(log_rho, margin, bits):
     k = round((log_rho - math.log(risk.margin)) / LOG_STEP)
     assert math.exp(log_rho - k * LOG_STEP) == pytest.approx(risk.margin, rel=1e-9)
     error = sum(value <= risk.margin for value in spread()) / 100
+    if "margin_loss" in risk.terms:
+        error = sum(min(1.0, max(0.0, 1 - value / risk.margin)) for value in spread()) / 100
     price = 2 * math.sqrt((math.log(1 / 0.05) + (bits + log2_weight(k)) * math.log(2)) / 200)
     total = error + 4 / risk.margin * complexity + price
     assert math.exp(risk.log_value) == pytest.approx(total, rel=1e-9)
     assert math.exp(risk.log_value) >= total * (1 - 1e-14)
-    assert risk.terms["margin_error"] == error
+    assert risk.terms["margin_error"] == pytest.approx(error, rel=1e-12)
     assert risk.terms["complexity_term"] == pytest.approx(4 / risk.margin * complexity)
     if margin is not None:
         assert margin / 1.0101 <= risk.margin <= margin * (1 + 1e-14)
@@ -119,6 +130,24 @@ def test_the_best_margin_is_no_worse_than_any_fixed_one():
         risk_bound(outcome, problem(spread(), margin=float(gamma))) for gamma in torch.linspace(0.05, 4, 60)
     ]
     assert free.log_value <= min(risk.log_value for risk in fixed) + 0.02
+
+
+def test_below_one_a_bound_takes_the_mean_ramp_loss_and_above_the_share_within_the_margin():
+    given = problem([0.5] * 90 + [2.0] * 10, 10_000)
+    telling = risk_bound(NormComplexity(math.log(0.01), 0.0), given)
+    vacuous = risk_bound(NormComplexity(math.log(100.0), 0.0), given)
+    assert telling.log_value < 0 and telling.terms["margin_loss"] == RAMP and telling.margin > 0.5
+    assert telling.terms["margin_error"] == pytest.approx(0.9 * (1 - 0.5 / telling.margin), abs=1e-3)
+    assert vacuous.log_value > 0 and "margin_loss" not in vacuous.terms
+
+
+def test_the_mean_ramp_loss_is_at_most_the_share_within_the_margin():
+    values = [-1.0, 0.0, 0.25, 0.5, 1.0, 3.0]
+    given = problem(values, 6)
+    for margin in (0.1, 0.5, 1.0, 4.0):
+        loss = ramp_loss(given, margin)
+        assert loss <= margin_error(given, margin)
+        assert loss == pytest.approx(sum(min(1.0, max(0.0, 1 - v / margin)) for v in values) / 6, rel=1e-12)
 
 
 def test_ties_count_as_margin_errors():

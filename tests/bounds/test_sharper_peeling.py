@@ -17,10 +17,10 @@ from boundcalc.bounds.outcome import Margins
 from boundcalc.bounds.path_lengths import log_factor
 from boundcalc.bounds.peeling import dense_structure
 from boundcalc.bounds.peeling import kernels as peeling_kernels
-from boundcalc.bounds.peeling.dynamic_program import PeelingProgram, Setting
+from boundcalc.bounds.peeling.dynamic_program import PeelingProgram
 from boundcalc.bounds.peeling.kernels import Choice, Kernels
 from boundcalc.bounds.peeling.norms import L1, L2
-from boundcalc.bounds.peeling.search import SharpRules
+from boundcalc.bounds.peeling.rules import Setting, SharpRules
 from boundcalc.bounds.peeling.theorem import output_norm
 from boundcalc.network.nodes import ExactPositions
 from boundcalc.network.ops import Affine, ReLU

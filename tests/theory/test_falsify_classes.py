@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import itertools
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 
+from boundcalc.bounds.bound_inputs import BoundInputs
 from boundcalc.bounds.candidates import Architecture
 from boundcalc.bounds.catalogue import registry
 from boundcalc.bounds.classes import NormBalls, Scale, parts_of
 from boundcalc.bounds.evaluate import evaluate
-from boundcalc.bounds.outcome import NormComplexity
+from boundcalc.bounds.outcome import Margins, NormComplexity
 from boundcalc.network.forward import run
-from boundcalc.theory.falsify import measured
+from boundcalc.theory.falsify import falsify, measured
 from boundcalc.theory.falsify_ascent import Effort, _NormBallClass, attackable, reach, target
 from boundcalc.theory.falsify_blueprint import Drafter
 from boundcalc.theory.falsify_draw import EDGES, Case, draw
+from boundcalc.theory.falsify_margins import margin_target
 from boundcalc.threads import one_thread
 
 SCALED = [bound for bound in registry.values() if isinstance(bound.hypotheses, Scale)]
@@ -158,3 +161,30 @@ def test_the_first_cases_are_the_edges():
     assert any("m 5 repeated" in text for text in words)
     assert any("conv 1x1 to 1" in text for text in words)
     assert any("linear 16" in text for text in words)
+
+
+@pytest.mark.parametrize("name", ["peeling", "path_norm", "golowich2018_fro", "neyshabur2015_1inf"])
+def test_what_is_claimed_of_margins_is_attacked_and_holds(name: str) -> None:
+    attacked = 0
+    for trial in range(12):
+        case = draw(3, trial)
+        found = margin_target(registry[name], case, case.problem())
+        if found is None:
+            continue
+        attacked += 1
+        one = measured(name, case, found, trial, 3, 6, Effort(steps=5))
+        assert 0 < one.mean - 6 * one.error <= one.claimed * (1 + 1e-9) or one.mean <= one.claimed
+    assert attacked
+
+
+def test_a_claim_of_margins_that_is_too_small_is_refuted() -> None:
+    def halved(problem: BoundInputs) -> NormComplexity:
+        found = registry["path_norm"].compute(problem)
+        margins = Margins(found.margins.log_rho, found.margins.log_unit - math.log(8))
+        return replace(found, margins=margins)
+
+    false = replace(registry["path_norm"], compute=halved)
+    attack = falsify([false], trials=8, seed=1).attacks[0]
+    assert any(one.of_margins for one in attack.violations)
+    assert not any(one.violated and not one.of_margins for one in attack.violations)
+    assert attack.margins and attack.tightest_margins.ratio < 1

@@ -89,3 +89,9 @@ def test_the_experiment_runs_in_a_tiny_setting(tmp_path):
     assert done.returncode == 0, done.stderr
     (entry,) = json.loads(out.read_text()).values()
     assert entry["bounds"]["peeling"]["value"] < entry["bounds"]["peeling"]["as_published"]
+    plot = subprocess.run(
+        [sys.executable, "-W", "error", str(script.parent / "plot.py"), "--results", str(out), "-o", str(tmp_path / "a.svg")],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert plot.returncode == 0, plot.stderr
+    assert "| `peeling` |" in plot.stdout and (tmp_path / "a.svg").read_text().startswith("<?xml")

@@ -18,7 +18,9 @@ from boundcalc.bounds.bound_inputs import BoundInputs
 from boundcalc.bounds.catalogue import Bound, register
 from boundcalc.bounds.classes import PEELED
 from boundcalc.bounds.code_lengths import constant_bits, mask_bits
+from boundcalc.bounds.margin_networks import with_layer_at_end
 from boundcalc.bounds.outcome import Margins, NormComplexity, Terms
+from boundcalc.bounds.path_lengths import has_constant
 from boundcalc.bounds.peeling.kernels import Kernels, Structure
 from boundcalc.bounds.peeling.search import (
     SEARCHED_APART,
@@ -39,7 +41,7 @@ def dense_structure() -> Structure:
     """Every connection that the architecture has."""
     return Structure(
         "dense",
-        lambda layer: torch.ones_like(layer.support),
+        lambda layer: layer.support.new_ones(()).expand(layer.support.shape),
         lambda layer: None if layer.bias is None else torch.ones_like(layer.bias, dtype=torch.bool),
     )
 
@@ -67,8 +69,10 @@ def _declared(layer: Affine) -> torch.Tensor:
 def price(problem: BoundInputs, structure: Structure, *, published: bool = False) -> Terms:
     """Return what the choices cost, in bits: structure, split, constant, mask."""
     masked_by_data = structure.name == "masked" and problem.settings.mask_origin == "data"
-    biased = any(layer.bias is not None for layer in problem.network.layers())
-    options = split_options(problem.network) if published else sharp_options(problem.network)
+    biased = has_constant(problem.network)
+    options = (
+        split_options(problem.network) if published else sharp_options(with_layer_at_end(problem.network))
+    )
     return {
         "structure": 1.0,
         "split": math.log2(options),
@@ -141,11 +145,12 @@ def compute(problem: BoundInputs) -> NormComplexity:
     """
     from boundcalc.bounds.risk import risk_bound
 
+    sharp = replace(problem, network=with_layer_at_end(problem.network))
     structures = dense_structure(), masked_structure(problem.settings.mask_origin)
     positions = positions_for(problem.network)
     kernels = [Kernels(structure, positions) for structure in structures]
-    dense = SharpSearch(problem, structures[0], kernels[0]).run()
-    found = [dense, SharpSearch(problem, structures[1], kernels[1]).run(dense)]
+    dense = SharpSearch(sharp, structures[0], kernels[0]).run()
+    found = [dense, SharpSearch(sharp, structures[1], kernels[1]).run(dense)]
     candidates = [
         sharp_outcome(problem, structure, each) for structure, each in zip(structures, found, strict=True)
     ]

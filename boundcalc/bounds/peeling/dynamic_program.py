@@ -7,26 +7,36 @@ Logarithms and powers of two keep products over layers in range. What a walk may
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from functools import lru_cache
-from typing import Protocol
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from functools import cached_property, lru_cache
 
 import torch
 
-from boundcalc.bounds.peeling.fixed_maps import averaged, pooled, rearranged, relative_paths
+from boundcalc.bounds.peeling.fixed_maps import averaged, joined, pooled, rearranged, relative_paths, scaled
 from boundcalc.bounds.peeling.influence import influences
-from boundcalc.bounds.peeling.kernels import Choice, Chosen, Kernels, Structure, group_sizes
-from boundcalc.bounds.peeling.norms import NORMS, NodeNorm
+from boundcalc.bounds.peeling.kernels import Choice, Chosen, Kernels, group_sizes
+from boundcalc.bounds.peeling.norms import NORMS
 from boundcalc.bounds.peeling.predecessors import Predecessors
+from boundcalc.bounds.peeling.rules import Rules, Setting
 from boundcalc.bounds.peeling.state import InputField, State, Sum
 from boundcalc.bounds.peeling.theorem import PeelingResult
-from boundcalc.empirical.energies import Energies
 from boundcalc.errors import NotCovered
 from boundcalc.network.coverage import operation_name, place_of, require
 from boundcalc.network.network import Network
-from boundcalc.network.nodes import ExactPositions, NeuronGroups, Positions, group_sum
-from boundcalc.network.ops import Add, Affine, AvgPool, MaxPool, Node, Rearrange, ReLU
+from boundcalc.network.nodes import ExactPositions, NeuronGroups, group_sum
+from boundcalc.network.ops import (
+    Add,
+    Affine,
+    AvgPool,
+    ChannelAffine,
+    Concat,
+    LeakyReLU,
+    MaxPool,
+    Node,
+    Rearrange,
+    ReLU,
+)
 from boundcalc.norms.rounding import LOG2, log_error, log_product, log_up, slack, unit_sized
 from boundcalc.norms.rounding import squared as squares_of
 
@@ -37,45 +47,6 @@ SHARED = 4
 """Sources whose connections are remembered: both norms of a choice have the same."""
 KEPT = 64
 """Biases and influences by node size that are remembered."""
-
-
-@dataclass(frozen=True)
-class Setting:
-    """What all walks of a search share.
-
-    Attributes:
-        structure: which connections exist.
-        positions: exact positions or one general position.
-        energies: of the sample.
-    """
-
-    structure: Structure
-    positions: Positions
-    energies: Energies
-
-
-class Rules(Protocol):
-    """What a walk may choose, and which walks are promising.
-
-    Attributes:
-        signed_pools: whether a maximum may be taken over values of any sign.
-        of_copies: norm of a sum of copies alone.
-    """
-
-    signed_pools: bool
-    of_copies: NodeNorm
-
-    def norms(self, value: Sum) -> Sequence[NodeNorm]:
-        """Return the norms that the nodes of a hidden value may take."""
-        ...
-
-    def last(self, value: Sum, fixed: dict[str, Choice] | None) -> list[Choice]:
-        """Return how the output may be measured."""
-        ...
-
-    def promise(self, field: NeuronGroups, reach: torch.Tensor, energies: Energies) -> float:
-        """Return the log of a guess of the bound that a walk leads to: it steers, and proves nothing."""
-        ...
 
 
 class PeelingProgram:
@@ -96,13 +67,17 @@ class PeelingProgram:
         self.rules = rules
         self.setting = setting
         self.kernels = kernels
-        self.influences = influences(network)
         self.constant = constant
         self.constant_energy = setting.energies.m * constant**2
         self._beam = FEW if any(map(kernels.large, network.layers())) else BEAM
         self._connected = lru_cache(SHARED)(self._connected_nodes)
         self._biases = lru_cache(KEPT)(self._biases_of)
         self._reach = lru_cache(KEPT)(self._reach_of)
+
+    @cached_property
+    def influences(self) -> list[torch.Tensor]:
+        """How much each channel of each node matters for the output."""
+        return influences(self.network)
 
     def walks(self, fixed: dict[str, Choice] | None = None) -> list[PeelingResult]:
         """Return the most promising walks, each with every norm of the output that the rules have.
@@ -113,7 +88,7 @@ class PeelingProgram:
         Raises:
             NotCovered: the network holds an operation outside the theorem.
         """
-        require(self.network)
+        require(self.network, self.rules.covered)
         states = [State({0: InputField()}, None)]
         needed = self._last_uses()
         for index, node in enumerate(self.network.nodes[1:], start=1):
@@ -147,7 +122,9 @@ class PeelingProgram:
         refused: NotCovered | None = None
         for state in states:
             try:
-                reached += list(self._successors(state, index, node, fixed))
+                reached.extend(
+                    self._successors(state, index, node, fixed)
+                )  # keeps what came before a refusal
             except NotCovered as error:
                 refused = error
         if not reached:
@@ -158,8 +135,16 @@ class PeelingProgram:
     def _successors(
         self, state: State, index: int, node: Node, fixed: dict[str, Choice] | None
     ) -> Iterator[State]:
-        if isinstance(node, ReLU):
-            yield from self._activated(state, node.inputs[0], index, fixed, rectified=True)
+        if isinstance(node, ReLU | LeakyReLU):
+            rectified = isinstance(node, ReLU)
+            if isinstance(node, LeakyReLU) and node.weights:
+                raise NotCovered("a trained slope of a leaky ReLU", place_of(self.network, index))
+            yield from self._activated(state, node.inputs[0], index, fixed, rectified=rectified)
+            return
+        if isinstance(node, Concat):
+            for ready in self._all_realised(state, node, fixed):
+                parts = [ready.values[i] for i in node.inputs]
+                yield self._with(ready, index, joined(parts, place_of(self.network, index)))
             return
         if isinstance(node, Add):
             yield self._with(state, index, self._added(state, node, index))
@@ -178,7 +163,8 @@ class PeelingProgram:
         place = place_of(self.network, index)
         if any(isinstance(part, InputField) for part in parts):
             raise NotCovered("residual sum with the input", place)
-        if any(isinstance(part, NeuronGroups) and not part.rectified for part in parts):
+        signed = any(isinstance(part, NeuronGroups) and not part.rectified for part in parts)
+        if signed and self.rules.counts_paths:
             raise NotCovered("residual sum of a value that is not a ReLU's", place)
         layers = tuple(pair for part in parts if isinstance(part, Sum) for pair in part.layers)
         skips = tuple(
@@ -194,6 +180,12 @@ class PeelingProgram:
             yield from self._activated(state, source, source, fixed, rectified=False)
         else:
             yield state
+
+    def _all_realised(self, state: State, node: Node, fixed: dict[str, Choice] | None) -> Iterable[State]:
+        ready: Iterable[State] = [state]
+        for source in node.inputs:
+            ready = [after for before in ready for after in self._realised(before, source, fixed)]
+        return ready
 
     def _value(self, state: State, node: Node, index: int) -> NeuronGroups | InputField | Sum:
         source = state.values[node.inputs[0]]
@@ -211,6 +203,8 @@ class PeelingProgram:
                 if not source.rectified and not self.rules.signed_pools:
                     raise NotCovered("max pooling of a value that is not a ReLU's", place)
                 return pooled(source, node, positions)
+            case ChannelAffine():
+                return scaled(source, node, self.constant, self.constant_energy, place)
             case Rearrange():
                 return rearranged(source, node, self.network.nodes[node.inputs[0]], positions, place)
             case _:
@@ -223,16 +217,19 @@ class PeelingProgram:
         if isinstance(value, InputField):
             raise NotCovered("ReLU of the input", place_of(self.network, target))
         if isinstance(value, NeuronGroups):
-            if not value.rectified:
+            apart = value.group == 1 and not self.rules.counts_paths
+            if not value.rectified and not apart:
                 raise NotCovered("ReLU after average pooling", place_of(self.network, target))
-            yield self._with(state, target, value)
+            yield self._with(state, target, replace(value, rectified=rectified or value.rectified))
             return
-        if not rectified and value.skips:
+        if not rectified and value.skips and self.rules.counts_paths:
             raise NotCovered("residual sum without ReLU", value.place)
         for choice in self._options(value, fixed):
             field = self._field(value, choice, rectified)
             chosen = Chosen(tuple(layer for layer, _ in value.layers), choice, state.chosen)
-            score = self.rules.promise(field, self._reach(target, choice.group), self.setting.energies)
+            score = 0.0
+            if fixed is None:
+                score = self.rules.promise(field, self._reach(target, choice.group), self.setting.energies)
             yield State({**state.values, target: field}, chosen, score)
 
     def _options(self, value: Sum, fixed: dict[str, Choice] | None) -> list[Choice]:
@@ -245,7 +242,7 @@ class PeelingProgram:
         if fixed is not None:
             return [Choice(forced.pop() if forced else fixed[layer.name].group, fixed[layer.name].norm)]
         whole = [1, layer.shape[0]] if self.kernels.large(layer) else group_sizes(layer.shape[0])
-        sizes = list(forced) or whole
+        sizes = list(forced) or self.rules.sizes(value, whole)
         return [Choice(size, norm) for size in sizes for norm in self.rules.norms(value)]
 
     def _field(self, value: Sum, choice: Choice, rectified: bool) -> NeuronGroups:
@@ -273,12 +270,12 @@ class PeelingProgram:
     def _from_nodes(self, layer: Affine, source: NeuronGroups, choice: Choice) -> Predecessors:
         norm = choice.norm
         positions, scales = self.setting.positions, norm.scales(source.squares)
-        pieces = self.kernels.pieces(layer, choice.group, source.group, norm)
+        parts = self.kernels.weights(layer, choice.group, source.group, norm)
         fan_in, log_energy, log_paths = self._connected(layer, source, choice.group)
         return Predecessors(
             norm=norm,
             exponent=source.exponent + self.kernels.exponent(layer),
-            sizes=torch.cat([positions.total(scales, weights, layer) for weights, _ in pieces]),
+            sizes=torch.cat([positions.total(scales, weights, layer) for weights in parts]),
             fan_in=fan_in,
             log_energy=log_energy,
             log_paths=log_paths,
@@ -287,15 +284,15 @@ class PeelingProgram:
 
     def _connected_nodes(self, layer: Affine, source: NeuronGroups, group: int) -> tuple[torch.Tensor, ...]:
         """Return fan-in, largest log energy and log of the number of paths, which no norm changes."""
+        if not self.rules.counts_paths:
+            fan_in = self.kernels.fan_in(layer, group, source)
+            living = torch.zeros_like(fan_in).masked_fill(fan_in == 0, -math.inf)
+            return fan_in, living + source.log_energy.max(), living
         positions = self.setting.positions
         relative, top = relative_paths(source)
         alive = source.alive.double()
-        if (
-            self.kernels.large(layer)
-            and self.setting.structure.name == "dense"
-            and layer.window.out == (1, 1)
-        ):
-            taps = 1 if positions.name == "exact" else math.prod(layer.window.kernel)
+        taps = self.kernels.taps_of_all(layer)
+        if taps:
             nodes = -(-layer.shape[0] // group)
             same = (alive.sum() * taps, source.log_energy.max(), (relative.sum() * taps).log() + top)
             return tuple(value.expand(nodes, 1, 1) for value in same)
@@ -305,7 +302,7 @@ class PeelingProgram:
                 positions.largest(source.log_energy, links, layer),
                 positions.total(relative, links, layer).log() + top,
             )
-            for _, links in self.kernels.pieces(layer, group, source.group, NORMS[0])
+            for links in self.kernels.links(layer, group, source.group)
         ]
         return tuple(torch.cat([each[k] for each in found]) for k in range(3))
 
@@ -347,9 +344,8 @@ class PeelingProgram:
     def _finish(self, state: State, fixed: dict[str, Choice] | None) -> Iterator[PeelingResult]:
         value = state.values[len(self.network.nodes) - 1]
         if not isinstance(value, Sum):
-            raise NotCovered(
-                "an output that is no layer's", place_of(self.network, len(self.network.nodes) - 1)
-            )
+            place = place_of(self.network, len(self.network.nodes) - 1)
+            raise NotCovered("an output that is no layer's", place)
         if value.skips:
             raise NotCovered("residual sum on the outputs", value.place)
         for choice in self.rules.last(value, fixed):

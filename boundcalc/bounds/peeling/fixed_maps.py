@@ -1,15 +1,19 @@
-"""Nodes behind fixed maps: average pooling, max pooling, cropping and zero padding (docs/theory/peeling.md)."""
+"""Nodes behind maps without ReLU: pooling, cropping, padding, concatenation, diagonal layers (docs/theory/peeling.md)."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
 
+from boundcalc.bounds.peeling.norms import L1
+from boundcalc.bounds.peeling.predecessors import Predecessors
 from boundcalc.errors import NotCovered
 from boundcalc.network.nodes import NeuronGroups, Positions
-from boundcalc.network.ops import AvgPool, MaxPool, Node, Rearrange
+from boundcalc.network.ops import AvgPool, ChannelAffine, MaxPool, Node, Rearrange
+from boundcalc.norms.rounding import squared, unit_sized
 
 
 def averaged(source: NeuronGroups, node: AvgPool, positions: Positions) -> NeuronGroups:
@@ -67,6 +71,67 @@ def rearranged(
         log_energy=pick(source.log_energy, -math.inf),
         log_paths=pick(source.log_paths, -math.inf),
     )
+
+
+def joined(parts: Sequence[object], place: str) -> NeuronGroups:
+    """Return the nodes of a concatenation: the nodes of all parts.
+
+    Args:
+        parts: values.
+        place: for the message.
+
+    Raises:
+        NotCovered: one of them is the input, or has nodes of several channels.
+    """
+    fields = [part for part in parts if isinstance(part, NeuronGroups)]
+    if len(fields) < len(parts):
+        raise NotCovered("concatenation with the input", place)
+    if any(field.group != 1 for field in fields):
+        raise NotCovered("concatenation of nodes of several channels", place)
+    feeds = [Predecessors.of(field, L1()) for field in fields]
+    exponent = max(feed.exponent for feed in feeds)
+    return NeuronGroups(
+        1,
+        sum(field.channels for field in fields),
+        all(field.rectified for field in fields),
+        exponent,
+        torch.cat([feed.at(exponent) for feed in feeds]).square(),
+        torch.cat([field.log_energy for field in fields]),
+        torch.cat([field.log_paths for field in fields]),
+        max(field.log_factor for field in fields),
+    )
+
+
+def scaled(
+    source: NeuronGroups, node: ChannelAffine, constant: float, energy: float, place: str
+) -> NeuronGroups:
+    """Return the nodes of a diagonal layer: s = |a_c| s_p + |b_c| / t, the constant one more predecessor where b_c is not 0.
+
+    Args:
+        source: nodes of one channel.
+        node: a and b.
+        constant: t.
+        energy: m t^2.
+        place: for the message.
+
+    Raises:
+        NotCovered: nodes of several channels.
+    """
+    if source.group != 1:
+        raise NotCovered("a diagonal layer of nodes of several channels", place)
+    feed = Predecessors.of(source, L1())
+    unit, exponent = unit_sized(node.scale.abs()[:, None, None])
+    feed = replace(feed, sizes=feed.sizes * unit, exponent=feed.exponent + exponent)
+    shift, exponent = unit_sized((node.shift / constant).abs()[:, None, None])
+    if bool((node.shift != 0).any()):
+        fed = (node.shift != 0).double()[:, None, None].expand_as(feed.sizes)
+        feed = feed.with_constant(squared(shift).expand_as(feed.sizes), exponent, fed, energy)
+    squares, exponent = feed.squares()
+    rectified = source.rectified and not bool((node.scale < 0).any() or (node.shift < 0).any())
+    return replace(
+        source, rectified=rectified, exponent=exponent, squares=squares, log_energy=feed.log_energy,
+        log_paths=feed.log_paths,
+    )  # fmt: skip
 
 
 def relative_paths(field: NeuronGroups) -> tuple[torch.Tensor, float]:

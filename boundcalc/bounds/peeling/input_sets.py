@@ -18,7 +18,7 @@ from boundcalc.bounds.peeling.kernels import Choice, Structure
 from boundcalc.empirical.energies import Energies
 from boundcalc.network.network import Network
 from boundcalc.network.nodes import ExactPositions, group_sum, ungrouped
-from boundcalc.network.ops import Affine
+from boundcalc.network.ops import Affine, ChannelAffine
 from boundcalc.norms.rounding import log_product, logsumexp, slack
 from boundcalc.rademacher.margin import Moments
 from boundcalc.rademacher.relu_cost import LOG_STEP
@@ -84,6 +84,8 @@ def families(network: Network, structure: Structure, split: dict[str, Choice]) -
 
 
 def _constant_enters(network: Network, structure: Structure) -> bool:
+    if any(isinstance(node, ChannelAffine) for node in network.nodes):
+        return True
     for layer in network.layers():
         fed = structure.biases(layer)
         if fed is not None and bool(fed.any()):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
 
-from boundcalc.bounds.peeling.norms import NORMS, NodeNorm
-from boundcalc.network.nodes import Positions, group_sum, ungrouped
+from boundcalc.bounds.peeling.norms import L1, NORMS, NodeNorm
+from boundcalc.network.nodes import NeuronGroups, Positions, group_sum, ungrouped
 from boundcalc.network.ops import Affine
 from boundcalc.norms.rounding import exponent_of, squared, times_power, unit_sized
 
@@ -79,6 +80,8 @@ LARGE = 2**20
 """Weights of a layer from which on its nodes are made block by block and not kept."""
 BLOCK = 2**21
 """Weights of a block."""
+SMALL = 2**22
+"""Numbers that a layer's weights between nodes may be to be kept though the layer is large."""
 
 
 class Kernels:
@@ -91,6 +94,8 @@ class Kernels:
     def __init__(self, structure: Structure, positions: Positions) -> None:
         self._structure = structure
         self._positions = positions
+        self._fan_ins: dict[tuple[Affine, int, int], tuple[torch.Tensor, torch.Tensor]] = {}
+        self._kept: dict[tuple[Affine, int, int, str], torch.Tensor] = {}
         self._between: dict[tuple[Affine, int, int, str], tuple[torch.Tensor, torch.Tensor]] = {}
         self._first: dict[tuple[Affine, int], tuple[torch.Tensor, torch.Tensor]] = {}
         self._exponents: dict[Affine, int] = {}
@@ -107,7 +112,10 @@ class Kernels:
         """Return (weights as the norm sums them, connections), (nodes, nodes below, taps...), as the positions use them."""
         key = (layer, group, below, norm.name)
         if key not in self._between:
-            self._group(layer, group, below)
+            if group == below == 1:
+                self._apart(layer)
+            else:
+                self._group(layer, group, below)
         return self._between[key]
 
     @staticmethod
@@ -115,38 +123,61 @@ class Kernels:
         """Return whether the nodes of a layer are made block by block."""
         return layer.groups == 1 and layer.weight.numel() > LARGE
 
-    def pieces(
-        self, layer: Affine, group: int, below: int, norm: NodeNorm
-    ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        """Yield what `between_nodes` returns for consecutive nodes, in as many blocks as memory asks for."""
+    def weights(self, layer: Affine, group: int, below: int, norm: NodeNorm) -> Iterator[torch.Tensor]:
+        """Yield weights as the norm sums them for consecutive nodes, in as many blocks as memory asks for."""
         if not self.large(layer):
-            yield self.between_nodes(layer, group, below, norm)
+            yield self.between_nodes(layer, group, below, norm)[0]
             return
-        rows = max(1, BLOCK // layer.weight[0].numel())
-        if group > rows:
-            for start in range(0, layer.weight.shape[0], group):
-                parts = [self._block(layer, k, min(k + rows, start + group, layer.weight.shape[0]))
-                         for k in range(start, min(start + group, layer.weight.shape[0]), rows)]  # fmt: skip
-                squares, links = (
-                    torch.stack([part[i].sum(0) for part in parts]).sum(0)[None] for i in (0, 1)
-                )
-                yield self._measured(squares, links, below, norm)
+        key = layer, group, below, norm.name
+        if key not in self._kept and self._entries(layer, group, below) <= SMALL:
+            self._kept[key] = torch.cat(list(self._weight_blocks(layer, group, below, norm)))
+        yield from [self._kept[key]] if key in self._kept else self._weight_blocks(layer, group, below, norm)
+
+    def links(self, layer: Affine, group: int, below: int) -> Iterator[torch.Tensor]:
+        """Yield connections for consecutive nodes, in as many blocks as memory asks for."""
+        if not self.large(layer):
+            yield self.between_nodes(layer, group, below, L1())[1]
             return
-        step = rows - rows % group
-        for start in range(0, layer.weight.shape[0], step):
-            squares, links = self._block(layer, start, min(start + step, layer.weight.shape[0]))
-            yield self._measured(group_sum(squares, group, 0), group_sum(links, group, 0), below, norm)
+        connections, kernel = self._structure.connections(layer), self._positions.kernel
+        for count in _by_rows(layer, group, lambda rows: connections[rows].double()):
+            yield kernel((group_sum(count, below, 1) > 0).double())
 
-    def _block(self, layer: Affine, start: int, stop: int) -> tuple[torch.Tensor, torch.Tensor]:
-        weight = times_power(layer.weight[start:stop], -self.exponent(layer))
-        return squared(weight), self._structure.connections(layer)[start:stop].double()
+    def taps_of_all(self, layer: Affine) -> int:
+        """Return how many taps every node of a layer reads of every node below; 0 where they differ, or the layer is not large."""
+        exact = self._positions.name == "exact"
+        if self._structure.name != "dense" or not self.large(layer) or (exact and layer.window.out != (1, 1)):
+            return 0
+        return 1 if exact else math.prod(layer.window.kernel)
 
-    def _measured(
-        self, squares: torch.Tensor, links: torch.Tensor, below: int, norm: NodeNorm
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        kernel = self._positions.kernel
-        connected = (group_sum(links, below, 1) > 0).double()
-        return kernel(norm.weights(group_sum(squares, below, 1))), kernel(connected)
+    def fan_in(self, layer: Affine, group: int, source: NeuronGroups) -> torch.Tensor:
+        """Return how many living nodes feed each node of a layer, remembered for the last pattern of living ones."""
+        taps = self.taps_of_all(layer)
+        if taps:
+            return (source.alive.double().sum() * taps).expand(-(-layer.shape[0] // group), 1, 1)
+        key, alive = (layer, group, source.group), source.alive
+        known = self._fan_ins.get(key)
+        if known is None or not torch.equal(known[0], alive):
+            total = self._positions.total
+            parts = [total(alive.double(), links, layer) for links in self.links(layer, group, source.group)]
+            known = self._fan_ins[key] = alive, torch.cat(parts)
+        return known[1]
+
+    def _weight_blocks(self, layer: Affine, group: int, below: int, norm: NodeNorm) -> Iterator[torch.Tensor]:
+        kernel, exponent = self._positions.kernel, self.exponent(layer)
+        if group == below == 1 and norm.name == "l1":
+            for part in layer.weight.split(_rows(layer)):
+                yield kernel(times_power(part.abs(), -exponent))
+            return
+        for squares in _by_rows(
+            layer, group, lambda rows: squared(times_power(layer.weight[rows], -exponent))
+        ):
+            yield kernel(norm.weights(group_sum(squares, below, 1)))
+
+    def _entries(self, layer: Affine, group: int, below: int) -> int:
+        """Return how many numbers the weights between nodes are."""
+        out, width, high, wide = layer.weight.shape
+        taps = high * wide if self._positions.name == "exact" else 1
+        return -(-out // group) * -(-width // below) * taps
 
     def from_inputs(self, layer: Affine, group: int, norm: NodeNorm) -> tuple[torch.Tensor, torch.Tensor]:
         """Return (weights as the norm sums them, connections), (nodes, channels below, kernel height, kernel width)."""
@@ -163,6 +194,13 @@ class Kernels:
         links = self._structure.connections(layer).double()
         return ungrouped(squared(unit_sized(layer.weight)[0]), layer.groups), ungrouped(links, layer.groups)
 
+    def _apart(self, layer: Affine) -> None:
+        """Make the weights and connections of nodes of one channel each, without the larger ones."""
+        squares, links = self._units(layer)
+        kernel, connected = self._positions.kernel, self._positions.kernel((links > 0).double())
+        for norm in NORMS:
+            self._between[layer, 1, 1, norm.name] = kernel(norm.weights(squares)), connected
+
     def _group(self, layer: Affine, group: int, below: int) -> None:
         kernel = self._positions.kernel
         pyramids = [_pyramid(part, 0, group) for part in self._units(layer)]
@@ -175,6 +213,25 @@ class Kernels:
                         kernel(norm.weights(block)),
                         connected,
                     )
+
+
+def _rows(layer: Affine) -> int:
+    """Return the rows of a block of a large layer."""
+    return max(1, BLOCK // layer.weight[0].numel())
+
+
+def _by_rows(layer: Affine, group: int, part: Callable[[slice], torch.Tensor]) -> Iterator[torch.Tensor]:
+    """Yield sums over groups of consecutive rows of a large layer, never more than a block at once; `part` makes a block."""
+    out, rows = layer.weight.shape[0], _rows(layer)
+    if group <= rows:
+        step = rows - rows % group
+        for start in range(0, out, step):
+            yield group_sum(part(slice(start, start + step)), group, 0)
+        return
+    for start in range(0, out, group):
+        end = min(start + group, out)
+        parts = [part(slice(k, min(k + rows, end))).sum(0) for k in range(start, end, rows)]
+        yield torch.stack(parts).sum(0)[None]
 
 
 def _pyramid(tensor: torch.Tensor, axis: int, wanted: int) -> Iterator[tuple[int, torch.Tensor]]:

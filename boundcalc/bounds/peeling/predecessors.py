@@ -53,7 +53,7 @@ class Predecessors:
         return cls(
             norm=norm,
             exponent=exponent,
-            sizes=torch.stack([f._at(exponent) for f in feeds]).sum(0),
+            sizes=torch.stack([f.at(exponent) for f in feeds]).sum(0),
             fan_in=torch.stack([f.fan_in for f in feeds]).sum(0),
             log_energy=torch.stack([f.log_energy for f in feeds]).amax(0),
             log_paths=torch.stack([f.log_paths for f in feeds]).logsumexp(0),
@@ -73,7 +73,7 @@ class Predecessors:
         """
         exponent = max(self.exponent, biases_exponent)
         biases = replace(self, sizes=self.norm.weights(squared), exponent=biases_exponent)
-        sizes = self._at(exponent) + biases._at(exponent)
+        sizes = self.at(exponent) + biases.at(exponent)
         if self.joint:
             return replace(
                 self,
@@ -92,7 +92,7 @@ class Predecessors:
             log_paths=torch.logaddexp(self.log_paths, fed.log()),
         )
 
-    def _at(self, exponent: int) -> torch.Tensor:
+    def at(self, exponent: int) -> torch.Tensor:
         """Return the sums when 2^exponent, at least their own, is taken out of the scales; none vanishes."""
         moved = times_power(self.sizes, self.norm.rescaled(self.exponent - exponent))
         return kept_positive(moved, self.sizes)

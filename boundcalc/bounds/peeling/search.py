@@ -6,23 +6,21 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import torch
-
 from boundcalc import progress
 from boundcalc.bounds.bound_inputs import BoundInputs
 from boundcalc.bounds.code_lengths import CONSTANTS
 from boundcalc.bounds.margin_networks import is_two_classes, same_margins
-from boundcalc.bounds.path_lengths import log_factor, output_reads_rectified
-from boundcalc.bounds.peeling.dynamic_program import PeelingProgram, Rules, Setting
+from boundcalc.bounds.path_lengths import has_constant, log_factor, output_reads_rectified
+from boundcalc.bounds.peeling.dynamic_program import PeelingProgram
 from boundcalc.bounds.peeling.input_sets import Family, Sample, families
 from boundcalc.bounds.peeling.kernels import Choice, Kernels, Structure, group_sizes
-from boundcalc.bounds.peeling.norms import L1, L2, NORMS, NodeNorm
-from boundcalc.bounds.peeling.state import InputField, Sum
+from boundcalc.bounds.peeling.norms import NORMS
+from boundcalc.bounds.peeling.rules import PublishedRules, Rules, Setting, SharpRules
+from boundcalc.bounds.peeling.state import Sum
 from boundcalc.bounds.peeling.theorem import PeelingResult, Sharp, sharp
-from boundcalc.empirical.energies import Energies
 from boundcalc.network.network import Network
-from boundcalc.network.nodes import ExactPositions, GeneralPosition, NeuronGroups, Positions
-from boundcalc.norms.rounding import LOG2, log_product
+from boundcalc.network.nodes import ExactPositions, GeneralPosition, Positions
+from boundcalc.norms.rounding import log_product
 
 EXACT_WORK = 3e7
 """Connections (weights times positions) up to which every position of an image is walked."""
@@ -30,7 +28,7 @@ SEARCHED_APART = 2**22
 """Weights up to which the published form has a search of its own; beyond, it takes the split found for the sharper one."""
 
 
-DESCENDED = 2**25
+DESCENDED = 2**22
 """Weights up to which t is searched; beyond, it is 1. The whole grid is paid for in any case."""
 
 
@@ -40,82 +38,6 @@ def positions_for(network: Network) -> Positions:
         layer.weight.numel() * layer.groups * math.prod(layer.window.out) for layer in network.layers()
     )
     return ExactPositions() if work <= EXACT_WORK else GeneralPosition()
-
-
-def _log(value: float) -> float:
-    return math.log(value) if value > 0 else -math.inf
-
-
-def _size(field: NeuronGroups, reach: torch.Tensor) -> float:
-    return _log(float((field.squares.sqrt() * reach).sum())) + field.exponent * LOG2
-
-
-class PublishedRules:
-    """The theorem as published: both norms everywhere, paths are counted."""
-
-    signed_pools = False
-    of_copies: NodeNorm = L2()
-
-    def norms(self, value: Sum) -> Sequence[NodeNorm]:
-        """Both."""
-        return NORMS
-
-    def last(self, value: Sum, fixed: dict[str, Choice] | None) -> list[Choice]:
-        """One node a class."""
-        if fixed is not None:
-            return [Choice(1, fixed[value.layers[0][0].name].norm)]
-        return [Choice(1, norm) for norm in NORMS]
-
-    def promise(self, field: NeuronGroups, reach: torch.Tensor, energies: Energies) -> float:
-        """The formula with the l1 size of the paths that are left."""
-        paths = float(field.log_paths.flatten().logsumexp(0))
-        spread = math.sqrt(max(0.0, 2 * (field.log_factor + paths)))
-        return _size(field, reach) + 0.5 * float(field.log_energy.max()) + math.log1p(spread)
-
-
-class SharpRules:
-    """The sharper theorem: l1 hidden nodes; l2 where a node reads inputs alone, and at the output.
-
-    Args:
-        log_factor: K.
-    """
-
-    signed_pools = True
-    of_copies: NodeNorm = L1()
-
-    def __init__(self, log_factor: float) -> None:
-        self._log_factor = log_factor
-
-    def norms(self, value: Sum) -> Sequence[NodeNorm]:
-        """L1, and l2 for a node that one layer feeds from the input."""
-        return (L2(), L1()) if reads_input_alone(value) else (L1(),)
-
-    def last(self, value: Sum, fixed: dict[str, Choice] | None) -> list[Choice]:
-        """Over units l2, over classes and units l1 or l2."""
-        layer = value.layers[0][0]
-        if fixed is not None:
-            return [fixed[layer.name]]
-        mixed = any(isinstance(source, InputField) for _, source in value.layers)
-        found = [Choice(1, L1())]
-        if not mixed or reads_input_alone(value):
-            found.append(Choice(1, L2()))
-        if not mixed and layer.shape[1:] == (1, 1) and layer.shape[0] > 1:
-            found.append(Choice(layer.shape[0], L1()))
-        return found
-
-    def promise(self, field: NeuronGroups, reach: torch.Tensor, energies: Energies) -> float:
-        """The l1 size of the paths that are left, times z of as many sets as the energy of the sample holds."""
-        energy = float(field.log_energy.max())
-        if energy == -math.inf:
-            return -math.inf
-        sets = max(0.0, _log(energies.frobenius_squared) - energy)
-        few, many = self._log_factor + sets, math.log(2 * (self._log_factor + sets + LOG2))
-        return _size(field, reach) + 0.5 * (energy + min(few, many))
-
-
-def reads_input_alone(value: Sum) -> bool:
-    """Return whether one layer, reading the input, is all that a value is made of."""
-    return len(value.layers) == 1 and not value.skips and isinstance(value.layers[0][1], InputField)
 
 
 def split_options(network: Network) -> int:
@@ -152,10 +74,6 @@ def descend(grid: Sequence[float], start: int, height: Callable[[float], float])
         here = lowest
 
 
-def _biased(network: Network) -> bool:
-    return any(layer.bias is not None for layer in network.layers())
-
-
 def search_published(
     problem: BoundInputs,
     structure: Structure,
@@ -182,7 +100,7 @@ def search_published(
     if given is not None:
         return walk(given[1], given[0]), given[1]
     best = walk(1.0)
-    if not _biased(network) or best.log_rho == -math.inf:
+    if not has_constant(network) or best.log_rho == -math.inf:
         return best, 1.0
     split = best.split
     constant = descend(CONSTANTS, CONSTANTS.index(1.0), lambda t: walk(t, split).log_complexity(m))
@@ -257,7 +175,7 @@ class SharpSearch:
         _, walk, _ = self._best(by_mean, first, None if given is None else given.margins.split)
         split, constant = walk.split, first
         few = network.parameters <= DESCENDED
-        if _biased(network) and walk.log_rho > -math.inf and few:
+        if has_constant(network) and walk.log_rho > -math.inf and few:
             fixed = dict(split)
             constant = descend(
                 CONSTANTS, CONSTANTS.index(first), lambda t: self._best(by_mean, t, fixed, last=True)[0]

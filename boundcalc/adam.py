@@ -1,0 +1,49 @@
+"""Adam (Kingma & Ba 2015) as `torch.optim.Adam` computes it, to the bit.
+
+Making any optimizer of torch imports its compiler, which takes longer than the steps of a small search.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor, no_grad
+
+FIRST, SECOND, SMALL = 0.9, 0.999, 1e-8
+"""Decay of both averages, and what is added to the root of the second."""
+
+
+class Adam:
+    """Steps for a fixed list of tensors.
+
+    Args:
+        tensors: that require gradients; one without a gradient stays as it is.
+    """
+
+    def __init__(self, tensors: list[Tensor]) -> None:
+        self._tensors = tensors
+        self._averages: dict[int, tuple[int, Tensor, Tensor]] = {}
+
+    def forget(self) -> None:
+        """Begin both averages and the count of steps anew."""
+        self._averages.clear()
+
+    def step(self, rate: float) -> None:
+        """Move every tensor against its gradient and drop the gradient.
+
+        Args:
+            rate: the learning rate.
+        """
+        with no_grad():
+            for index, tensor in enumerate(self._tensors):
+                if tensor.grad is not None:
+                    self._move(index, tensor, tensor.grad, rate)
+                    tensor.grad = None
+
+    def _move(self, index: int, tensor: Tensor, gradient: Tensor, rate: float) -> None:
+        zeros = tensor.new_zeros(tensor.shape)
+        count, first, second = self._averages.get(index, (0, zeros, zeros.clone()))
+        count += 1
+        first.lerp_(gradient, 1 - FIRST)
+        second.mul_(SECOND).addcmul_(gradient, gradient, value=1 - SECOND)
+        size = (second.sqrt() / (1 - SECOND**count) ** 0.5).add_(SMALL)
+        tensor.addcdiv_(first, size, value=-(rate / (1 - FIRST**count)))
+        self._averages[index] = count, first, second

@@ -1,0 +1,154 @@
+"""What a walk over the node graph may choose, as published and for the sharper theorem, and which walks look promising."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+
+from boundcalc.bounds.peeling.kernels import Choice, Structure
+from boundcalc.bounds.peeling.norms import L1, L2, NORMS, NodeNorm
+from boundcalc.bounds.peeling.state import InputField, Sum
+from boundcalc.empirical.energies import Energies
+from boundcalc.network.coverage import RELU_NETWORK
+from boundcalc.network.nodes import NeuronGroups, Positions
+from boundcalc.network.ops import ChannelAffine, Concat, LeakyReLU
+from boundcalc.norms.rounding import LOG2
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What all walks of a search share.
+
+    Attributes:
+        structure: which connections exist.
+        positions: exact positions or one general position.
+        energies: of the sample.
+    """
+
+    structure: Structure
+    positions: Positions
+    energies: Energies
+
+
+class Rules(Protocol):
+    """What a walk may choose, and which walks are promising.
+
+    Attributes:
+        signed_pools: whether a maximum may be taken over values of any sign.
+        covered: kinds of nodes; with any but ReLU networks' there may also be sums of values of either sign, and ReLUs of those.
+        counts_paths: whether paths and the energies at their ends enter the theorem; else they only steer.
+        of_copies: norm of a sum of copies alone.
+    """
+
+    signed_pools: bool
+    covered: tuple[type, ...]
+    counts_paths: bool
+    of_copies: NodeNorm
+
+    def norms(self, value: Sum) -> Sequence[NodeNorm]:
+        """Return the norms that the nodes of a hidden value may take."""
+        ...
+
+    def sizes(self, value: Sum, sizes: list[int]) -> list[int]:
+        """Return those of the possible node sizes of a hidden value that are worth trying."""
+        ...
+
+    def last(self, value: Sum, fixed: dict[str, Choice] | None) -> list[Choice]:
+        """Return how the output may be measured."""
+        ...
+
+    def promise(self, field: NeuronGroups, reach: torch.Tensor, energies: Energies) -> float:
+        """Return the log of a guess of the bound that a walk leads to: it steers, and proves nothing."""
+        ...
+
+
+def _log(value: float) -> float:
+    return math.log(value) if value > 0 else -math.inf
+
+
+def _size(field: NeuronGroups, reach: torch.Tensor) -> float:
+    return _log(float((field.squares.sqrt() * reach).sum())) + field.exponent * LOG2
+
+
+class PublishedRules:
+    """The theorem as published: both norms everywhere, paths are counted."""
+
+    signed_pools = False
+    covered = RELU_NETWORK
+    counts_paths = True
+    of_copies: NodeNorm = L2()
+
+    def norms(self, value: Sum) -> Sequence[NodeNorm]:
+        """Both."""
+        return NORMS
+
+    def sizes(self, value: Sum, sizes: list[int]) -> list[int]:
+        """All of them."""
+        return sizes
+
+    def last(self, value: Sum, fixed: dict[str, Choice] | None) -> list[Choice]:
+        """One node a class."""
+        if fixed is not None:
+            return [Choice(1, fixed[value.layers[0][0].name].norm)]
+        return [Choice(1, norm) for norm in NORMS]
+
+    def promise(self, field: NeuronGroups, reach: torch.Tensor, energies: Energies) -> float:
+        """The formula with the l1 size of the paths that are left."""
+        paths = float(field.log_paths.flatten().logsumexp(0))
+        spread = math.sqrt(max(0.0, 2 * (field.log_factor + paths)))
+        return _size(field, reach) + 0.5 * float(field.log_energy.max()) + math.log1p(spread)
+
+
+class SharpRules:
+    """The sharper theorem: l1 hidden nodes; l2 where a node reads inputs alone, and at the output.
+
+    Args:
+        log_factor: K.
+    """
+
+    signed_pools = True
+    covered = (*RELU_NETWORK, Concat, ChannelAffine, LeakyReLU)
+    counts_paths = False
+    of_copies: NodeNorm = L1()
+
+    def __init__(self, log_factor: float) -> None:
+        self._log_factor = log_factor
+
+    def norms(self, value: Sum) -> Sequence[NodeNorm]:
+        """L1, and l2 for a node that one layer feeds from the input."""
+        return (L2(), L1()) if reads_input_alone(value) else (L1(),)
+
+    def sizes(self, value: Sum, sizes: list[int]) -> list[int]:
+        """One channel a node where nothing reads the input: by Minkowski and Cauchy-Schwarz no larger node has smaller scales."""
+        return sizes if any(isinstance(source, InputField) for _, source in value.layers) else [1]
+
+    def last(self, value: Sum, fixed: dict[str, Choice] | None) -> list[Choice]:
+        """Over units l2, over classes and units l1 or l2."""
+        layer = value.layers[0][0]
+        if fixed is not None:
+            return [fixed[layer.name]]
+        mixed = any(isinstance(source, InputField) for _, source in value.layers)
+        found = [Choice(1, L1())]
+        if not mixed or reads_input_alone(value):
+            found.append(Choice(1, L2()))
+        if not mixed and layer.shape[1:] == (1, 1) and layer.shape[0] > 1:
+            found.append(Choice(layer.shape[0], L1()))
+        return found
+
+    def promise(self, field: NeuronGroups, reach: torch.Tensor, energies: Energies) -> float:
+        """The l1 size of the paths that are left, times z of as many sets as the energy of the sample holds."""
+        energy = float(field.log_energy.max())
+        if energy == -math.inf:
+            return -math.inf
+        sets = max(0.0, _log(energies.frobenius_squared) - energy)
+        few, many = self._log_factor + sets, math.log(2 * (self._log_factor + sets + LOG2))
+        return _size(field, reach) + 0.5 * (energy + min(few, many))
+
+
+def reads_input_alone(value: Sum) -> bool:
+    """Return whether one layer, reading the input, is all that a value is made of."""
+    return len(value.layers) == 1 and not value.skips and isinstance(value.layers[0][1], InputField)

@@ -1,0 +1,87 @@
+"""The attack on what a bound claims of margins: E sup sum_i xi_i (f_{y_i}(x_i) - max_{c != y_i} f_c(x_i)) over the class.
+
+Margins do not change when one function is taken from every output, so that it is made on the network that the bound measures: one
+output for two classes, where the labels' signs are lost in the xi_i; centred rows for more.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+
+from boundcalc.bounds.bound_inputs import BoundInputs
+from boundcalc.bounds.candidates import Architecture
+from boundcalc.bounds.catalogue import Bound
+from boundcalc.bounds.classes import Scale
+from boundcalc.bounds.evaluate import evaluate
+from boundcalc.bounds.margin_networks import same_margins
+from boundcalc.bounds.outcome import NormComplexity, Terms
+from boundcalc.empirical.measure import margins_of
+from boundcalc.network.network import Network
+from boundcalc.theory.falsify_ascent import SMALLEST, Leaves, Target, kernels_of, masks_of
+from boundcalc.theory.falsify_draw import Case
+
+
+def margin_target(bound: Bound, case: Case, problem: BoundInputs) -> Target | None:
+    """Return what a bound claims of margins, and how to attack it.
+
+    Args:
+        bound: the bound.
+        case: network and sample.
+        problem: the same, as bounds take it.
+
+    Returns:
+        None where it makes no claim of its own about margins, does not cover the network, or claims 0 or infinity.
+    """
+    hypotheses, outcome = bound.hypotheses, evaluate(bound, problem).outcome
+    if (
+        not isinstance(hypotheses, Scale)
+        or not isinstance(outcome, NormComplexity)
+        or outcome.margins is None
+    ):
+        return None
+    log_rho, m = outcome.margins.log_rho, len(case.x)
+    claimed = math.exp(min(log_rho + outcome.margins.log_unit, 700.0))
+    if not SMALLEST < claimed < math.inf:
+        return None
+    network = same_margins(problem.network, "mean")
+    architecture, terms = Architecture(network), _terms(outcome.terms, network)
+    x = case.x.flatten(1)
+
+    def values(leaves: Leaves, signs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        networks = architecture.with_weights(kernels_of(leaves))
+        reached = (_margins(networks.outputs(x), case.y) * signs[:, :, 0]).sum(1)
+        size = hypotheses.log_number(networks, terms)
+        return reached.clamp(min=0) * (log_rho - size).exp(), reached * (-size).exp()
+
+    def directions(signs: torch.Tensor) -> torch.Tensor:
+        if network.outputs == 1:
+            return signs
+        wanted = torch.nn.functional.one_hot(case.y, network.outputs).double()
+        return signs * (wanted - 1 / network.outputs)
+
+    masks = masks_of(architecture, hypotheses.masked(outcome.terms), hypotheses.biases)
+    return Target(claimed, m, (m, 1), masks, values, architecture, x, directions)
+
+
+def _terms(terms: Terms, network: Network) -> Terms:
+    """Return the ingredients of the network that margins are measured on: its output has a norm of its own."""
+    norm = terms.get("output_norm_of_margins")
+    if norm is None:
+        return terms
+    last = list(terms["split"])[-1]
+    group = network.outputs if norm == "l1 over units" else 1
+    return {
+        **terms,
+        "split": {**terms["split"], last: group},
+        "norms": {**terms["norms"], last: "l2" if norm == "l2" else "l1"},
+    }
+
+
+def _margins(outputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """Return the margins of B networks, outputs (B, m, C); of one output itself, its sign being lost in the xi_i."""
+    if outputs.shape[2] == 1:
+        return outputs[:, :, 0]
+    found = margins_of(outputs.flatten(0, 1), labels.repeat(len(outputs)))
+    return found.unflatten(0, outputs.shape[:2])

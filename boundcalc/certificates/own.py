@@ -29,14 +29,15 @@ def checked(problem: BoundInputs, method: str) -> tuple[Certificate, Counted]:
         NotCovered: there is none, or something that it says does not hold.
     """
     evidence = problem.evidence
-    if evidence is None or not evidence.held:
+    found = [] if evidence is None else [one for one in evidence.held if one.certificate.subject == "network"]
+    if not found:
         raise NotCovered(
             (evidence and evidence.problem)
             or "no certificate lies beside the checkpoint; boundcalc train --certify makes one"
         )
-    mine = [held for held in evidence.held if not held.differs]
+    mine = [held for held in found if not held.differs]
     if not mine:
-        first = evidence.held[0]
+        first = found[0]
         raise NotCovered(
             f"{first.path.name} speaks of another network: {first.differs}; --unlabelled DATA carries it over"
         )

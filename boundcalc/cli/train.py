@@ -16,15 +16,15 @@ from boundcalc.data.holdout import with_holdout
 from boundcalc.errors import UsageError
 from boundcalc.features.names import FIRST_STAGES
 from boundcalc.options import DEVICES
-from boundcalc.tickets.plan import ARCHITECTURES, PRUNERS, SCOPES, Plan, canonical
+from boundcalc.tickets.plan import ARCHITECTURES, BETA, PRUNERS, SCOPES, Plan, canonical
 from boundcalc.tickets.recipe import LOSSES, OPTIMIZERS, RATES, SCHEDULES, Recipe, one_of
 
 if TYPE_CHECKING:
     from boundcalc.tickets.lottery import Progress
 
-METHODS = ("pick", "occam")
-PASSES = 40
-"""Of occam's search where none are given."""
+METHODS = ("pick", "pacbayes", "occam")
+PASSES = {"occam": 40, "pacbayes": 60}
+"""Of a compression's search where none are given."""
 
 EPILOG = """\
 examples:
@@ -36,6 +36,8 @@ examples:
   boundcalc train --data digits --model net.py:make --pruner imp --levels 5 --rewind 1 --out runs/a
   boundcalc train --data mnist:DIR --arch lenet300 --pruner imp --levels 25 --certify occam
                   --out runs/c
+  boundcalc train --data mnist:DIR --arch shallow-12 --first-stage orientations-7 --pruner random
+                  --density 1 --epochs 2 --certify pacbayes --out runs/d
   boundcalc train --data mnist:DIR --arch lenet5 --pruner random --density 0.1 --certify pick
                   --pick-augmentation digits --out runs/p
   boundcalc runs/imp/replicate_0/level_12 --data sample      analyze a ticket
@@ -43,9 +45,9 @@ examples:
 After an interruption the same command with --resume goes on from the last epoch. A ticket lies in
 DIR/replicate_SEED/level_N/main, in the layout of open_lth; ticket.json there tells the errors, the
 gap, the losses that show the training speed, and whether the mask may depend on the sample
-(--mask-origin of the analysis). --certify keeps the certified networks in
-DIR/replicate_SEED/certified; with pick the certificate, certificate.json, lies in the ticket and
-speaks of the ticket itself (boundcalc verify checks it).
+(--mask-origin of the analysis). With --certify a certificate, certificate.json, lies in the ticket
+(boundcalc verify checks it): by pick it speaks of the ticket itself, by pacbayes or occam of a
+compression, which is kept in DIR/replicate_SEED/certified.
 
 exit status: 0 done, 1 training diverged, 2 wrong usage, 3 unreadable or refused data or model
 """
@@ -75,7 +77,6 @@ def run(words: list[str]) -> int:
 
 
 def _trained(plan: Plan, given: argparse.Namespace) -> str:
-    from boundcalc.bounds.normalization import Normalization
     from boundcalc.empirical.datasets import open_data
     from boundcalc.tickets import lottery, paths, picked, storage
     from boundcalc.tickets.certified import Examiner, certificates
@@ -84,7 +85,6 @@ def _trained(plan: Plan, given: argparse.Namespace) -> str:
 
     where = hardware(given.device)
     data = open_data(plan.data, plan.normalize)
-    normalization = Normalization(data.normalized, plan.normalize_fixed)
     storage.claim(given.out, plan)
     train, test = on_device(data, where)
     rows = []
@@ -93,9 +93,8 @@ def _trained(plan: Plan, given: argparse.Namespace) -> str:
         with _Bar(plan, seed, given.quiet) as progress:
             examiner = None
             if plan.certify is not None:
-                examiner = Examiner(
-                    data.train, train.m, train.shape, plan.certify, where.device.type, seed, normalization
-                )
+                classes = lottery.RunContext(plan, seed, home, train, test, where).classes
+                examiner = Examiner(data.train, train.m, train.shape, plan, where.device.type, seed, classes)
             context = lottery.RunContext(plan, seed, home, train, test, where, progress.tell, examiner)
             made = (
                 lottery.run(context, given.resume)
@@ -243,12 +242,21 @@ def _certificate_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--certify",
         type=_method,
-        metavar="pick|occam",
-        help="pick: train each ticket on examples that it picks, which bounds its own error; occam: search a\n"
-        "compression of each level after training, imp stops two levels after the best",
+        metavar="pick|pacbayes|occam",
+        help="pick: train each ticket on examples that it picks, which bounds its own error; pacbayes, occam: search a\n"
+        "compression of each level after training (a network drawn near it, a codeword), imp stops two levels after the best",
+    )
+    told = ", ".join(f"{number} for {name}" for name, number in PASSES.items())
+    group.add_argument("--passes", type=int, metavar="N", help=f"of that search over the sample ({told})")
+    group.add_argument(
+        "--beta", type=float, default=BETA, metavar="B", help=f"of pacbayes, more for fewer bits ({BETA:g})"
     )
     group.add_argument(
-        "--passes", type=int, metavar="N", help=f"of occam's search over the sample ({PASSES})"
+        "--tried",
+        type=int,
+        default=1,
+        metavar="N",
+        help="settings of such a search tried on this sample: paid for (1)",
     )
     group.add_argument(
         "--set-aside",
@@ -382,6 +390,9 @@ def _plan(given: argparse.Namespace) -> Plan:
         rewind=given.rewind,
         per_class=given.samples_per_class,
         certify=_passes(given),
+        method="pacbayes" if given.certify == "pacbayes" else "occam",
+        beta=given.beta,
+        tried=given.tried,
         picking=_picking(given),
         recipe=recipe,
     )
@@ -390,10 +401,10 @@ def _plan(given: argparse.Namespace) -> Plan:
 def _passes(given: argparse.Namespace) -> int | None:
     if isinstance(given.certify, int):
         return given.certify
-    if given.certify == "occam":
-        return PASSES if given.passes is None else given.passes
+    if given.certify in PASSES:
+        return PASSES[given.certify] if given.passes is None else given.passes
     if given.passes is not None:
-        raise UsageError("--passes belongs to --certify occam")
+        raise UsageError("--passes belongs to --certify pacbayes or occam")
     return None
 
 

@@ -15,6 +15,7 @@ import math
 from boundcalc.bounds.bound_inputs import BoundInputs
 from boundcalc.bounds.catalogue import Bound, register
 from boundcalc.bounds.outcome import Certificate, Coded
+from boundcalc.empirical.behind_stage import without_stage
 from boundcalc.errors import NotCovered
 from boundcalc.network.coverage import require
 from boundcalc.occam.search import SearchTask, search
@@ -27,7 +28,7 @@ def compute(problem: BoundInputs) -> Certificate:
         NotCovered: without data, or where the network has operations that the code does not describe or that cannot be run.
     """
     settings = problem.settings
-    require(problem.network)
+    require(without_stage(problem.network)[1])
     if problem.split is None:
         raise NotCovered("no training samples to measure the error on: give --data")
     if problem.margins is None:

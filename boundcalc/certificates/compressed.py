@@ -11,16 +11,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from boundcalc.certificates import counting
-from boundcalc.certificates.counting import without_stage
 from boundcalc.certificates.file import Certificate, Item
 from boundcalc.certificates.ledger import common_lines
 from boundcalc.certificates.pacbayes import claim, theorem
 from boundcalc.certificates.pacbayes.draws import Stage
+from boundcalc.empirical import behind_stage
+from boundcalc.empirical.behind_stage import without_stage
 from boundcalc.empirical.split import Split
 from boundcalc.network.network import Network
 from boundcalc.occam.codeword import Codeword, Plan, plan_of
 from boundcalc.occam.kl import certificate as occam_bound
+from boundcalc.occam.order import order_bits
 from boundcalc.occam.skeleton import flattened
 from boundcalc.occam.spelling import dequantize
 from boundcalc.occam.transmit import decode, encode, lengths
@@ -77,7 +78,7 @@ def _drawn(
     known = claim.facts(frame, certificate.data_sha256, certificate.normalize, certificate.delta)
     found = claim.drawn(frame, stages, known)
     lines = claim.ledger(found, common)
-    errors = counting.errors_of(found.small, frame.batches(split))
+    errors = behind_stage.errors_of(found.small, frame.batches(split))
     bits = math.fsum(line.bits for line in lines)
     return Decoded(
         found.whole, errors, lines, lambda delta: theorem.error_bound(errors, certificate.m, bits, delta)
@@ -95,14 +96,15 @@ def _spelt(
         raise ValueError("the codeword has bytes that nobody reads")
     network = dequantize(plan, word, base)
     lines = (*common, *word_lines(plan, word))
-    errors = counting.errors_of(network, counting.batches(stage, base, split))
+    errors = behind_stage.errors_of(network, behind_stage.batches(stage, base, split))
     bits = math.fsum(line.bits for line in lines)
     return Decoded(network, errors, lines, lambda delta: occam_bound(errors, certificate.m, bits, delta))
 
 
 def word_lines(plan: Plan, word: Codeword) -> tuple[Item, ...]:
-    """Return the lines of a codeword, a section each."""
-    return tuple(Item(f"codeword: {section}", bits) for section, bits in lengths(plan, word).items())
+    """Return the lines of a codeword: each section, and what the order of hidden units gives back."""
+    sections = tuple(Item(f"codeword: {section}", bits) for section, bits in lengths(plan, word).items())
+    return (*sections, Item("the order of hidden units does not matter", order_bits(plan, word)))
 
 
 def of_drawn(kept: list[Any], stages: tuple[Stage, ...]) -> dict[str, Any]:

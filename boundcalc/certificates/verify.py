@@ -91,7 +91,7 @@ def _verify_coded(certificate: Certificate, architecture: Network, split: Split)
         found = decoded(certificate, architecture, split)
     except (KeyError, TypeError, ValueError, AttributeError, NotCovered) as problem:
         return Verified((f"it cannot be decoded: {type(problem).__name__} {problem}",), None, None)
-    failures += _wrong_lines(certificate, found.lines)
+    failures += wrong_lines(certificate, found.lines)
     if digest_of_network(found.network) != certificate.network_sha256:
         failures.append("the network that it is decoded to is not the one that it names")
     if found.errors != certificate.wrong:
@@ -112,7 +112,8 @@ def _wrong_entries(certificate: Certificate, due: tuple[tuple[str, str], ...]) -
     return failures
 
 
-def _wrong_lines(certificate: Certificate, lines: tuple[Item, ...]) -> list[str]:
+def wrong_lines(certificate: Certificate, lines: tuple[Item, ...]) -> list[str]:
+    """Return which lines of a certificate's ledger are not those that are due."""
     failures = []
     for number in range(max(len(lines), len(certificate.ledger))):
         due, said = lines[number : number + 1], certificate.ledger[number : number + 1]
@@ -131,7 +132,7 @@ def _wrong_words(certificate: Certificate) -> list[str]:
     prior = "data-dependent" if aside else "none"
     method = "pick" if certificate.picked else "holdout"
     due = (("subject", "network"), ("prior", prior), ("method", method))
-    return _wrong_lines(certificate, lines) + _wrong_entries(certificate, due)
+    return wrong_lines(certificate, lines) + _wrong_entries(certificate, due)
 
 
 def _line(items: tuple[Item, ...]) -> str:

@@ -23,10 +23,11 @@ from boundcalc._version import __version__
 from boundcalc.certificates.compressed import decoded, of_drawn, of_word
 from boundcalc.certificates.file import NAME, Certificate, digest_of_split
 from boundcalc.certificates.ledger import common_lines
-from boundcalc.certificates.pacbayes.search import DrawTask
+from boundcalc.certificates.pacbayes.search import DrawTask, settled
 from boundcalc.certificates.pacbayes.search import search as draw
 from boundcalc.checkpoint import read
 from boundcalc.empirical.split import Split
+from boundcalc.errors import NotCovered
 from boundcalc.files import read_json
 from boundcalc.network.digest import digest_of_network
 from boundcalc.network.load import from_checkpoint
@@ -129,23 +130,31 @@ def certify(home: Path, level: int, module: nn.Module, examiner: Examiner) -> Ma
 
 
 def _spelt(network: Network, examiner: Examiner, sha: str) -> tuple[dict[str, Any], str]:
+    passes = examiner.plan.certify or 0
+    try:  # half of the passes for a start that stands noise on every weight
+        start = settled(_task(network, examiner, sha, passes // 2)) if passes > 1 else None
+    except NotCovered:
+        start = None
+    left = passes if start is None else passes - passes // 2
     found = search(
         SearchTask(
-            network, examiner.split, examiner.m, DELTA, {}, examiner.device, examiner.seed, examiner.plan.certify
+            network, examiner.split, examiner.m, DELTA, {}, examiner.device, examiner.seed, left, start=start
         )
     )  # fmt: skip
     return of_word(found.plan, found.best.word), found.best.name
 
 
 def _drawn(network: Network, examiner: Examiner, sha: str) -> tuple[dict[str, Any], str]:
+    found = draw(_task(network, examiner, sha, examiner.plan.certify or 1))
+    return of_drawn(found.frame.tree, found.stages), "draw"
+
+
+def _task(network: Network, examiner: Examiner, sha: str, passes: int) -> DrawTask:
     plan = examiner.plan
-    assert plan.certify is not None
-    task = DrawTask(
-        network, examiner.split, sha, examiner.m, plan.normalize, DELTA, plan.certify, examiner.seed, plan.beta,
+    return DrawTask(
+        network, examiner.split, sha, examiner.m, plan.normalize, DELTA, passes, examiner.seed, plan.beta,
         common_lines(plan.normalize, plan.normalize_fixed, plan.tried),
     )  # fmt: skip
-    found = draw(task)
-    return of_drawn(found.frame.tree, found.stages), "draw"
 
 
 def certificates(home: Path) -> dict[int, dict[str, Any]]:

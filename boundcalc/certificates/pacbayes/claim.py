@@ -11,13 +11,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from boundcalc.certificates import counting
-from boundcalc.certificates.counting import without_stage
 from boundcalc.certificates.file import Item
 from boundcalc.certificates.pacbayes import theorem
 from boundcalc.certificates.pacbayes.draws import PRIOR_BITS, Oracle, Prior, Stage, log2_ratio
 from boundcalc.certificates.pacbayes.symmetry import order_bits
 from boundcalc.certificates.pacbayes.tables import Law
+from boundcalc.empirical import behind_stage
+from boundcalc.empirical.behind_stage import without_stage
 from boundcalc.empirical.split import Split
 from boundcalc.errors import NotCovered
 from boundcalc.network.network import Network
@@ -74,9 +74,9 @@ class Frame:
         return with_weights(self.small, weights, biases), with_weights(self.whole, large, wide)
 
     def batches(self, split: Split) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        """Stream samples as the small network reads them, see `boundcalc.certificates.counting.batches`."""
+        """Stream samples as the small network reads them, see `boundcalc.empirical.behind_stage.batches`."""
         pixels = self.kept[axes_of(self.whole).nodes[0]]
-        return ((x[:, pixels], y) for x, y in counting.batches(self.stage, self.whole, split))
+        return ((x[:, pixels], y) for x, y in behind_stage.batches(self.stage, self.whole, split))
 
 
 def _size(layer: Affine) -> int:

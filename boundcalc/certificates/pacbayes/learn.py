@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor
 
 from boundcalc.certificates.pacbayes.draws import (
@@ -92,9 +93,8 @@ class Belief:
         """Return KL(Q || P) in nats at the prior that fits best."""
         share, deviation = self.grid()
         keep = self.logit.sigmoid()
-        spike = torch.special.xlogy(keep, keep / share) + torch.special.xlogy(
-            1 - keep, (1 - keep) / (1 - share)
-        )
+        spike = keep * (F.logsigmoid(self.logit) - math.log(share))
+        spike = spike + (1 - keep) * (F.logsigmoid(-self.logit) - math.log1p(-share))
         ratio = ((2 * self.log_width).exp() + self.mean.square()) / deviation**2
         return (spike + keep * (math.log(deviation) - self.log_width + 0.5 * (ratio - 1))).sum()
 
@@ -103,6 +103,11 @@ class Belief:
         with torch.no_grad():
             keep = torch.rand_like(self.mean) < self.logit.sigmoid()
             return torch.where(keep, self.mean + self.log_width.exp() * torch.randn_like(self.mean), 0.0)
+
+    def likeliest(self) -> NDArray[np.float64]:
+        """Return every number's mean, 0 where it is more often 0 than not, (n,)."""
+        with torch.no_grad():
+            return torch.where(self.logit > 0, self.mean, 0.0).double().numpy(force=True)
 
     def on_grid(self) -> tuple[Prior, Posterior]:
         """Return prior and posterior as they can be saved: the nearest ones on the grid."""

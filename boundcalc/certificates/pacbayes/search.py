@@ -22,6 +22,8 @@ FIRST = 0.6
 """Share of the passes that train all layers at once, before the first draw."""
 DRAWS, LAST_DRAWS = 12, 150
 """Draws of a layer that are ranked, and of the last layer."""
+BETA = 8.0
+"""Of the divergence where none is given: cross-entropy needs a multiple of what the bound itself weighs it by."""
 COMPLETED = 2
 """Completions by which a draw of a layer that is not the last is judged."""
 
@@ -80,6 +82,24 @@ def search(task: DrawTask) -> DrawFound:
     with one_thread(), torch.random.fork_rng(devices=[]), torch.enable_grad():
         torch.manual_seed(task.seed)
         return DrawFound(frame, tuple(_stages(task, frame)))
+
+
+def settled(task: DrawTask) -> Network:
+    """Train laws of all layers and return the network of their means, for a search that codes a network: a number that is more
+    often 0 than not is 0.
+
+    Returns:
+        The network behind a first stage, flattened, as `boundcalc.occam` takes it for a start.
+
+    Raises:
+        NotCovered: the network is no chain of layers.
+    """
+    frame = claim.frame_of(task.network)
+    with one_thread(), torch.random.fork_rng(devices=[]), torch.enable_grad():
+        torch.manual_seed(task.seed)
+        chain = _chain(task, frame)
+        chain.train(task.passes)
+    return frame.filled([belief.likeliest() for belief in chain.beliefs.values()])[1]
 
 
 def _stages(task: DrawTask, frame: claim.Frame) -> list[Stage]:

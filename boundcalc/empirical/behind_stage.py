@@ -1,4 +1,4 @@
-"""Errors of a network that a certificate was decoded to, behind its fixed first stage where it has one."""
+"""Samples and errors of a network behind its fixed first stage, where it has one."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def without_stage(network: Network) -> tuple[FirstStage | None, Network]:
 
 
 def batches(
-    stage: FirstStage | None, network: Network, split: Split
+    stage: FirstStage | None, network: Network, split: Split, size: int = BATCH
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
     """Stream samples as a network behind a first stage reads them, float64, with their labels.
 
@@ -38,12 +38,13 @@ def batches(
         stage: the first stage, or None.
         network: behind it.
         split: samples as the whole network sees them.
+        size: samples of a batch.
 
     Raises:
         DataError: a label does not fit the network.
     """
     outputs = max(2, network.outputs)
-    for x, y in split.batches(BATCH):
+    for x, y in split.batches(size):
         if int(y.max()) >= outputs:
             raise DataError(f"label {int(y.max())} does not fit {outputs} outputs")
         read = torch.from_numpy(x)

@@ -98,6 +98,22 @@ class Belief:
         ratio = ((2 * self.log_width).exp() + self.mean.square()) / deviation**2
         return (spike + keep * (math.log(deviation) - self.log_width + 0.5 * (ratio - 1))).sum()
 
+    def part(self, layer: Affine, rows: Tensor, columns: Tensor) -> Belief:
+        """Return the laws of some units and of what they read of some others.
+
+        Args:
+            layer: of this part.
+            rows: units that are kept.
+            columns: inputs that are kept.
+        """
+        with torch.no_grad():
+            parts = []
+            for numbers in self.parameters:
+                weight, bias = self.split(numbers)
+                pieces = [weight[rows][:, columns].flatten(), *([] if bias is None else [bias[rows]])]
+                parts.append(torch.cat(pieces))
+        return Belief(layer, *(one.requires_grad_() for one in parts))
+
     def sample(self) -> Tensor:
         """Return numbers drawn by torch, for trials alone."""
         with torch.no_grad():

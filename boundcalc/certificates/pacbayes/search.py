@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -15,6 +15,7 @@ from boundcalc.certificates.pacbayes.draws import Oracle, Stage
 from boundcalc.certificates.pacbayes.learn import Chain, started
 from boundcalc.empirical.split import Split
 from boundcalc.network.network import Network
+from boundcalc.occam.axes import axes_of
 from boundcalc.occam.refine import single_precision
 from boundcalc.threads import one_thread
 
@@ -81,7 +82,7 @@ def search(task: DrawTask) -> DrawFound:
     frame = claim.frame_of(task.network)
     with one_thread(), torch.random.fork_rng(devices=[]), torch.enable_grad():
         torch.manual_seed(task.seed)
-        return DrawFound(frame, tuple(_stages(task, frame)))
+        return _drawn(task, frame)
 
 
 def settled(task: DrawTask) -> Network:
@@ -102,12 +103,16 @@ def settled(task: DrawTask) -> Network:
     return frame.filled([belief.likeliest() for belief in chain.beliefs.values()])[1]
 
 
-def _stages(task: DrawTask, frame: claim.Frame) -> list[Stage]:
+def _drawn(task: DrawTask, frame: claim.Frame) -> DrawFound:
     chain = _chain(task, frame)
-    oracle = Oracle(claim.facts(frame, task.data_sha256, task.normalize, task.delta))
     layers = frame.layers
     first = task.passes if len(layers) == 1 else max(1, round(FIRST * task.passes))
-    chain.train(first)
+    if first > 1:
+        chain.train(first // 2)
+        frame, chain = _shrunk(task, frame, chain)
+        layers = frame.layers
+    chain.train(first - first // 2)
+    oracle = Oracle(claim.facts(frame, task.data_sha256, task.normalize, task.delta))
     paid = math.fsum(item.bits for item in task.common) + frame.bits + theorem.question_bits(len(layers))
     stages = []
     for number, layer in enumerate(layers):
@@ -129,7 +134,7 @@ def _stages(task: DrawTask, frame: claim.Frame) -> list[Stage]:
         oracle.go_on(prior, posterior, draw)
         if not last:
             chain = chain.after(numbers)
-    return stages
+    return DrawFound(frame, tuple(stages))
 
 
 def _chain(task: DrawTask, frame: claim.Frame) -> Chain:
@@ -141,6 +146,23 @@ def _chain(task: DrawTask, frame: claim.Frame) -> Chain:
         start.nodes[1:], beliefs, torch.cat([x for x, _ in pieces]), torch.cat([y for _, y in pieces]), task.beta,
         generator, task.progress,
     )  # fmt: skip
+
+
+def _shrunk(task: DrawTask, frame: claim.Frame, chain: Chain) -> tuple[claim.Frame, Chain]:
+    """Cut out the units and pixels that the laws have left dead."""
+    likeliest = frame.filled([belief.likeliest() for belief in chain.beliefs.values()])[1]
+    smaller = replace(claim.frame_of(likeliest), stage=frame.stage)
+    axes = axes_of(frame.whole)
+    places = [torch.searchsorted(old, new) for old, new in zip(frame.kept, smaller.kept, strict=True)]
+    beliefs = {
+        layer.name: chain.beliefs[layer.name].part(
+            layer, places[axes.rows[layer.name]], places[axes.columns[layer.name]]
+        )
+        for layer in single_precision(smaller.small).stored()
+    }
+    nodes = single_precision(smaller.small).nodes[1:]
+    x = chain.x[:, places[axes.nodes[0]]]
+    return smaller, replace(chain, nodes=nodes, beliefs=beliefs, x=x)
 
 
 def _judged(task: DrawTask, chain: Chain, name: str, numbers: Tensor, bits: float, times: int) -> float:

@@ -75,3 +75,9 @@ class AnalysisResult:
         """The smallest theorem about the checkpoint's own error when all of them hold at once; None where none bounds it."""
         found: BoundsFound | None = self.results.get("bounds")
         return None if found is None else found.together
+
+    @property
+    def compressions(self) -> Together | None:
+        """The smallest certificate of a compression when all of them hold at once; None where there is none."""
+        found: BoundsFound | None = self.results.get("bounds")
+        return None if found is None else found.compressions

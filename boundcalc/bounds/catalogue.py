@@ -19,7 +19,7 @@ SUBJECTS = ("network", "compression", "interpolant")
 PRIORS = ("none", "data-free", "data-dependent")
 """What a certificate compares its network with: nothing, a code or distribution fixed before the sample, or one from a part of it."""
 OWN = (
-    "peeling", "path_norm", "occam", "golowich2018", "neyshabur2015", "bartlett2017", "graf2022",
+    "peeling", "path_norm", "occam", "pacbayes", "golowich2018", "neyshabur2015", "bartlett2017", "graf2022",
     "ledent2021", "lin2019", "gouk2021", "longsedghi2020", "galanti2023",
     "pick", "holdout", "disagreement",
 )  # fmt: skip

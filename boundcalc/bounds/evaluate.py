@@ -175,11 +175,11 @@ def proved(results: Iterable[BoundResult], subject: str) -> list[BoundResult]:
 
 @dataclass(frozen=True)
 class Together:
-    """The theorems about the checkpoint's own error, all holding at once.
+    """The theorems about one subject's error, all holding at once.
 
     Attributes:
-        statements: how many there are, each at delta / statements: all that are registered, whether or not they cover the network,
-            so that their number is fixed before the sample.
+        statements: how many there are, each at delta / statements. About the checkpoint: all that are registered, whether or not
+            they cover the network, so that their number is fixed before the sample. About a compression: those that were asked for.
         name: the bound with the smallest value then.
         log_value: log of it.
     """
@@ -189,20 +189,25 @@ class Together:
     log_value: float
 
 
-def together(results: Iterable[BoundResult], problem: BoundInputs) -> Together | None:
-    """Judge the theorems about the checkpoint's own error again so that all hold at once; no other network counts.
+def together(
+    results: Iterable[BoundResult], problem: BoundInputs, subject: str = "network"
+) -> Together | None:
+    """Judge the theorems about one subject's error again so that all hold at once; no other subject counts.
 
     Args:
         results: of all registered bounds.
         problem: what they were computed from.
+        subject: ``"network"`` or ``"compression"``.
 
     Returns:
         The smallest of them; None where none covers the network, or none bounds its error for want of margins.
     """
-    asked = [r for r in results if r.bound.status == "theorem" and r.bound.subject == "network"]
-    known = [r for r in proved(asked, "network") if r.risk is not None and r.risk.bounds == ERROR]
+    asked = [r for r in results if r.bound.status == "theorem" and r.bound.subject == subject]
+    known = [r for r in proved(asked, subject) if r.risk is not None and r.risk.bounds == ERROR]
     if not known:
         return None
+    if subject == "compression":
+        asked = known
     shared = replace(problem, settings=replace(problem.settings, delta=problem.settings.delta / len(asked)))
     values = [(_again(result, shared), result.bound.name) for result in known]
     log_value, name = min(values)

@@ -15,6 +15,7 @@ import math
 from boundcalc.bounds.bound_inputs import BoundInputs
 from boundcalc.bounds.catalogue import Bound, register
 from boundcalc.bounds.outcome import Certificate, Coded
+from boundcalc.empirical.behind_stage import without_stage
 from boundcalc.errors import NeedsInput, NotCovered
 from boundcalc.network.coverage import require
 from boundcalc.occam.search import SearchTask, search
@@ -28,7 +29,7 @@ def compute(problem: BoundInputs) -> Certificate:
         NotCovered: the network has operations that the code does not describe or that cannot be run.
     """
     settings = problem.settings
-    require(problem.network)
+    require(without_stage(problem.network)[1])
     if problem.split is None:
         raise NeedsInput("training samples, to measure the error on (--data DATA)")
     if problem.margins is None:

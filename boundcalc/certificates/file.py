@@ -16,7 +16,9 @@ from boundcalc.errors import CheckpointError
 from boundcalc.files import read_json
 
 SCHEMA = "boundcalc.certificate/3"
-METHODS = ("pick", "holdout")
+METHODS = ("pick", "holdout", "pacbayes", "occam")
+CODED = ("pacbayes", "occam")
+"""Methods whose file holds the network itself, which is another one than the checkpoint's."""
 NAME = beside.NAME
 _LARGEST = 1 << 28
 
@@ -39,9 +41,10 @@ class Certificate:
     """What a certificate claims, and of what.
 
     Attributes:
-        method: ``"pick"``, or ``"holdout"`` where a part was set aside and nothing was picked.
-        subject: ``"network"``: the checkpoint beside which it lies.
-        prior: ``"none"``; ``"data-dependent"`` where a part of the sample was set aside for the first network.
+        method: ``"pick"``, or ``"holdout"`` where a part was set aside and nothing was picked; or one of `CODED`.
+        subject: ``"network"``: the checkpoint beside which it lies; ``"compression"``: what `coded` decodes to.
+        prior: ``"none"``; ``"data-dependent"`` where a part of the sample was set aside for the first network; ``"data-free"`` for
+            `CODED`.
         data: name of the training data, as given.
         data_sha256: of its samples and labels as stored, see `digest_of_split`.
         m: samples.
@@ -50,6 +53,7 @@ class Certificate:
         value: the bound on the 0-1 error.
         rounds: indices of the picked examples, round by round.
         wrong: how many of the others the network gets wrong.
+        coded: what the network is decoded from, for a method of `CODED`; empty for others.
         ledger: what was chosen, and what each choice costs.
         network_sha256: of its weights and biases, see `boundcalc.network.digest.digest_of_network`.
         made_by: options, seed and versions by which it can be made again.
@@ -69,6 +73,7 @@ class Certificate:
     ledger: tuple[Item, ...]
     network_sha256: str
     made_by: Mapping[str, Any] = field(default_factory=dict)
+    coded: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def picked(self) -> tuple[int, ...]:
@@ -96,6 +101,7 @@ class Certificate:
             "ledger": [{"item": item.item, "bits": item.bits} for item in self.ledger],
             "network": {"sha256": self.network_sha256},
             "made_by": dict(self.made_by),
+            **({"coded": dict(self.coded)} if self.coded else {}),
         }
         return {**tree, "checksum": _checksum(tree)}
 
@@ -153,6 +159,7 @@ def _parsed(tree: Mapping[str, Any]) -> Certificate:
         ledger=tuple(Item(str(item["item"]), _finite(item["bits"])) for item in tree["ledger"]),
         network_sha256=str(tree["network"]["sha256"]),
         made_by=dict(tree["made_by"]),
+        coded=dict(tree.get("coded") or {}),
     )
     if certificate.method not in METHODS:
         raise ValueError(f"method {certificate.method}")

@@ -113,7 +113,7 @@ def module_of(made_by: Mapping[str, Any], shape: tuple[int, ...]) -> torch.nn.Mo
 
 
 def shipped(data_sha256: str) -> list[Path]:
-    """Return the certificates that come with boundcalc for a training sample: at most one of each prior.
+    """Return the certificates of networks that come with boundcalc for a training sample: at most one of each prior.
 
     Args:
         data_sha256: of the sample, see `boundcalc.certificates.file.digest_of_split`.
@@ -122,6 +122,6 @@ def shipped(data_sha256: str) -> list[Path]:
     found: dict[str, Path] = {}
     for path in sorted(root.glob(f"*/{file.NAME}")):
         certificate = file.read_certificate(path)
-        if certificate.data_sha256 == data_sha256:
+        if certificate.data_sha256 == data_sha256 and certificate.method not in file.CODED:
             found.setdefault(certificate.prior, path)
     return list(found.values())

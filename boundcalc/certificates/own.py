@@ -30,13 +30,14 @@ def checked(problem: BoundInputs, method: str) -> tuple[Certificate, Counted]:
         NotCovered: something that it says does not hold, or it speaks of another network.
     """
     evidence = problem.evidence
-    if evidence is None or not evidence.held:
+    found = [] if evidence is None else [one for one in evidence.held if one.certificate.subject == "network"]
+    if not found:
         if evidence and evidence.problem:
             raise NotCovered(evidence.problem)
         raise NeedsInput("a certificate beside the checkpoint (boundcalc train --certify makes one)")
-    mine = [held for held in evidence.held if not held.differs]
+    mine = [held for held in found if not held.differs]
     if not mine:
-        first = evidence.held[0]
+        first = found[0]
         raise NotCovered(
             f"{first.path.name} speaks of another network: {first.differs}; --unlabelled DATA carries it over"
         )

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from boundcalc.certificates.file import Certificate, Item, digest_of_split
+from boundcalc.certificates.file import CODED, Certificate, Item, digest_of_split
 from boundcalc.certificates.pick import claim
 from boundcalc.certificates.pick.ledger import ledger
 from boundcalc.empirical.split import Split
+from boundcalc.errors import NotCovered
 from boundcalc.network.digest import digest_of_network
 from boundcalc.network.network import Network
 
@@ -34,7 +35,8 @@ def verify(certificate: Certificate, network: Network, split: Split) -> Verified
 
     Args:
         certificate: as loaded.
-        network: the checkpoint that it is said to speak of.
+        network: the checkpoint that it is said to speak of; for a method whose file holds the network, any network of its
+            architecture.
         split: training samples, normalised as the certificate says.
 
     Returns:
@@ -43,6 +45,8 @@ def verify(certificate: Certificate, network: Network, split: Split) -> Verified
     Raises:
         DataError: the data cannot be run through the network.
     """
+    if certificate.method in CODED:
+        return _verify_coded(certificate, network, split)
     failures = []
     if digest_of_network(network) != certificate.network_sha256:
         failures.append("the network's weights are not the certified ones")
@@ -70,30 +74,65 @@ def verify(certificate: Certificate, network: Network, split: Split) -> Verified
     return Verified(tuple(failures), value, counted.wrong)
 
 
+def _verify_coded(certificate: Certificate, architecture: Network, split: Split) -> Verified:
+    from boundcalc.certificates.compressed import decoded
+
+    failures = []
+    if digest_of_split(split) != certificate.data_sha256:
+        failures.append("the training data are not the certificate's (samples or labels differ)")
+    if split.m is not None and split.m != certificate.m:
+        failures.append(f"{split.m} samples, not {certificate.m}")
+    failures += _wrong_entries(certificate, (("subject", "compression"), ("prior", "data-free")))
+    if certificate.rounds:
+        failures.append("a method that picks nothing has picks")
+    if failures:
+        return Verified(tuple(failures), None, None)
+    try:
+        found = decoded(certificate, architecture, split)
+    except (KeyError, TypeError, ValueError, AttributeError, NotCovered) as problem:
+        return Verified((f"it cannot be decoded: {type(problem).__name__} {problem}",), None, None)
+    failures += wrong_lines(certificate, found.lines)
+    if digest_of_network(found.network) != certificate.network_sha256:
+        failures.append("the network that it is decoded to is not the one that it names")
+    if found.errors != certificate.wrong:
+        failures.append(f"its network gets {found.errors} examples wrong, not {certificate.wrong}")
+    value = found.bound(certificate.delta)
+    if value > certificate.value:
+        failures.append(f"the bound is {value:.6g}, above the claimed {certificate.value:.6g}")
+    return Verified(tuple(failures), value, found.errors)
+
+
+def _wrong_entries(certificate: Certificate, due: tuple[tuple[str, str], ...]) -> list[str]:
+    failures = []
+    if not 0 < certificate.delta < 1:
+        failures.append(f"delta {certificate.delta} is no probability between 0 and 1")
+    for what, wanted in due:
+        if getattr(certificate, what) != wanted:
+            failures.append(f"{what} {getattr(certificate, what)}, not {wanted}")
+    return failures
+
+
+def wrong_lines(certificate: Certificate, lines: tuple[Item, ...]) -> list[str]:
+    """Return which lines of a certificate's ledger are not those that are due."""
+    failures = []
+    for number in range(max(len(lines), len(certificate.ledger))):
+        due, said = lines[number : number + 1], certificate.ledger[number : number + 1]
+        if due != said:
+            failures.append(f"line {number + 1} of the ledger: {_line(said)}, where {_line(due)} is due")
+    return failures
+
+
 def _wrong_words(certificate: Certificate) -> list[str]:
     """Return what does not hold of the certificate's own entries, the data and the network apart."""
-    failures = []
     try:
         lines = ledger(certificate.normalize, certificate.made_by)
         aside = float(certificate.made_by["plan"]["picking"].get("set_aside", 0.0)) > 0
     except (KeyError, TypeError, ValueError, AttributeError) as problem:
         return [f"its options are incomplete: {problem}"]
-    for number in range(max(len(lines), len(certificate.ledger))):
-        due, said = lines[number : number + 1], certificate.ledger[number : number + 1]
-        if due != said:
-            failures.append(f"line {number + 1} of the ledger: {_line(said)}, where {_line(due)} is due")
-    if not 0 < certificate.delta < 1:
-        failures.append(f"delta {certificate.delta} is no probability between 0 and 1")
     prior = "data-dependent" if aside else "none"
     method = "pick" if certificate.picked else "holdout"
-    for what, named, wanted in (
-        ("subject", certificate.subject, "network"),
-        ("prior", certificate.prior, prior),
-        ("method", certificate.method, method),
-    ):
-        if named != wanted:
-            failures.append(f"{what} {named}, not {wanted}")
-    return failures
+    due = (("subject", "network"), ("prior", prior), ("method", method))
+    return wrong_lines(certificate, lines) + _wrong_entries(certificate, due)
 
 
 def _line(items: tuple[Item, ...]) -> str:

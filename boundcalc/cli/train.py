@@ -44,7 +44,6 @@ def run(words: list[str]) -> int:
 
 
 def _trained(plan: Plan, given: argparse.Namespace) -> str:
-    from boundcalc.bounds.normalization import Normalization
     from boundcalc.empirical.datasets import open_data
     from boundcalc.tickets import lottery, paths, picked, storage
     from boundcalc.tickets.certified import Examiner, certificates
@@ -53,7 +52,6 @@ def _trained(plan: Plan, given: argparse.Namespace) -> str:
 
     where = hardware(given.device)
     data = open_data(plan.data, plan.normalize)
-    normalization = Normalization(data.normalized, plan.normalize_fixed)
     storage.claim(given.out, plan)
     train, test = on_device(data, where)
     rows = []
@@ -62,9 +60,8 @@ def _trained(plan: Plan, given: argparse.Namespace) -> str:
         with _Bar(plan, seed, given.quiet) as progress:
             examiner = None
             if plan.certify is not None:
-                examiner = Examiner(
-                    data.train, train.m, train.shape, plan.certify, where.device.type, seed, normalization
-                )
+                classes = lottery.RunContext(plan, seed, home, train, test, where).classes
+                examiner = Examiner(data.train, train.m, train.shape, plan, where.device.type, seed, classes)
             context = lottery.RunContext(plan, seed, home, train, test, where, progress.tell, examiner)
             made = (
                 lottery.run(context, given.resume)
@@ -170,6 +167,9 @@ def _plan(given: argparse.Namespace) -> Plan:
         rewind=given.rewind,
         per_class=given.samples_per_class,
         certify=_passes(given),
+        method="pacbayes" if given.certify == "pacbayes" else "occam",
+        beta=given.beta,
+        tried=given.tried,
         picking=_picking(given),
         recipe=recipe,
     )
@@ -178,10 +178,10 @@ def _plan(given: argparse.Namespace) -> Plan:
 def _passes(given: argparse.Namespace) -> int | None:
     if isinstance(given.certify, int):
         return given.certify
-    if given.certify == "occam":
-        return PASSES if given.passes is None else given.passes
+    if given.certify in PASSES:
+        return PASSES[given.certify] if given.passes is None else given.passes
     if given.passes is not None:
-        raise UsageError("--passes belongs to --certify occam")
+        raise UsageError("--passes belongs to --certify pacbayes or occam")
     return None
 
 

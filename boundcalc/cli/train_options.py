@@ -11,12 +11,12 @@ from boundcalc.cli.words import Parser, numbers
 from boundcalc.errors import UsageError
 from boundcalc.features.names import FIRST_STAGES
 from boundcalc.options import DEVICES
-from boundcalc.tickets.plan import ARCHITECTURES, PRUNERS, SCOPES
+from boundcalc.tickets.plan import ARCHITECTURES, BETA, PRUNERS, SCOPES
 from boundcalc.tickets.recipe import LOSSES, OPTIMIZERS, RATES, SCHEDULES
 
-METHODS = ("pick", "occam")
-PASSES = 40
-"""Of occam's search where none are given."""
+METHODS = ("pick", "pacbayes", "occam")
+PASSES = {"occam": 40, "pacbayes": 60}
+"""Of a compression's search where none are given."""
 
 EPILOG = """\
 examples:
@@ -28,6 +28,8 @@ examples:
   boundcalc train --data digits --model net.py:make --pruner imp --levels 5 --rewind 1 --out runs/a
   boundcalc train --data mnist:DIR --arch lenet300 --pruner imp --levels 25 --certify occam
                   --out runs/c
+  boundcalc train --data mnist:DIR --arch shallow-12 --first-stage orientations-7 --pruner random
+                  --density 1 --epochs 2 --certify pacbayes --out runs/d
   boundcalc train --data mnist:DIR --arch lenet5 --pruner random --density 0.1 --certify pick
                   --pick-augmentation digits --out runs/p
   boundcalc runs/imp/replicate_0/level_12 --data sample      analyze a ticket
@@ -35,9 +37,9 @@ examples:
 After an interruption the same command with --resume goes on from the last epoch. A ticket lies in
 DIR/replicate_SEED/level_N/main, in the layout of open_lth; ticket.json there tells the errors, the
 gap, the losses that show the training speed, and whether the mask may depend on the sample
-(--mask-origin of the analysis). --certify keeps the certified networks in
-DIR/replicate_SEED/certified; with pick the certificate, certificate.json, lies in the ticket and
-speaks of the ticket itself (boundcalc verify checks it).
+(--mask-origin of the analysis). With --certify a certificate, certificate.json, lies in the ticket
+(boundcalc verify checks it): by pick it speaks of the ticket itself, by pacbayes or occam of a
+compression, which is kept in DIR/replicate_SEED/certified.
 
 exit status: 0 done, 1 training diverged, 2 wrong usage, 3 unreadable or refused data or model
 """
@@ -139,11 +141,22 @@ def _certificate_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--certify",
         type=_method,
-        metavar="pick|occam",
-        help="pick: train each ticket on examples that it picks, which bounds its own error; occam: search a\n"
-        "compression of each level after training, imp stops two levels after the best",
+        metavar="pick|pacbayes|occam",
+        help="pick: train each ticket on examples that it picks, which bounds its own error; pacbayes, occam: search a\n"
+        "compression of each level after training (a network drawn near it, a codeword), imp stops two levels after the best",
     )
-    group.add_argument("--passes", type=int, metavar="N", help=f"search epochs of --certify occam ({PASSES})")
+    told = ", ".join(f"{number} for {name}" for name, number in PASSES.items())
+    group.add_argument("--passes", type=int, metavar="N", help=f"epochs of that search ({told})")
+    group.add_argument(
+        "--beta", type=float, default=BETA, metavar="B", help=f"of pacbayes, more for fewer bits ({BETA:g})"
+    )
+    group.add_argument(
+        "--tried",
+        type=int,
+        default=1,
+        metavar="N",
+        help="settings of such a search tried on this sample: paid for (1)",
+    )
     group.add_argument(
         "--set-aside",
         type=float,

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from boundcalc.cli.words import Parser
+from boundcalc.errors import UsageError
 
 if TYPE_CHECKING:
     from boundcalc.certificates.file import Certificate
@@ -23,6 +24,7 @@ examples:
 
 Without --replay it is checked that the network makes no more errors outside the picks than is said, and that
 the bound follows from their number; that the network was trained on the picks alone is what --replay checks.
+A certificate by pacbayes or occam holds its network: it is decoded and drawn again from the file alone.
 
 exit status: 0 the certificate holds, 2 wrong usage, 3 unreadable certificate, network or data,
 4 the value or the ledger does not hold
@@ -38,6 +40,9 @@ def run(words: list[str]) -> int:
 
     Returns:
         0, or 4 where something does not hold.
+
+    Raises:
+        UsageError: --replay of a certificate that holds its network.
     """
     given = make_parser().parse_all(words)
     from boundcalc.certificates import file
@@ -48,6 +53,10 @@ def run(words: list[str]) -> int:
     data = open_data(given.data, certificate.normalize)
     outcome = verify(certificate, _network(given, certificate, data), data.train)
     failures = outcome.failures
+    if given.replay and certificate.method in file.CODED:
+        raise UsageError(
+            "--replay trains a picked network again; this certificate holds its network, there is nothing to replay"
+        )
     if given.replay and not failures:
         failures = _replayed(certificate, data)
     print(_told(certificate, outcome, failures, given), end="")  # noqa: T201
@@ -87,16 +96,19 @@ def make_parser() -> Parser:
 
 def _network(given: argparse.Namespace, certificate: Certificate, data: Dataset) -> Network:
     from boundcalc.analysis import sample_shape
+    from boundcalc.certificates.file import CODED
     from boundcalc.certificates.held import module_of, own_architecture
-    from boundcalc.checkpoint import read
+    from boundcalc.checkpoint import from_state_dict, read
     from boundcalc.network.load import from_checkpoint
 
-    checkpoint = read(given.checkpoint or given.certificate.parent)
     shape = sample_shape(data)
     assert shape is not None
     own = own_architecture(certificate.made_by)
+    if certificate.method in CODED and given.checkpoint is None and own:  # the file alone
+        module = module_of(certificate.made_by, shape)
+        return from_checkpoint(from_state_dict(module.state_dict(), "its architecture"), module, shape)
     model = given.model or (module_of(certificate.made_by, shape) if own else None)
-    return from_checkpoint(checkpoint, model, shape)
+    return from_checkpoint(read(given.checkpoint or given.certificate.parent), model, shape)
 
 
 def _replayed(certificate: Certificate, data: Dataset) -> tuple[str, ...]:

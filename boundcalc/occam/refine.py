@@ -105,7 +105,7 @@ class Sample:
 
     def errors(self, network: Network, batch: int = 4096) -> int:
         """Return how many samples a network of this input errs on, in float32."""
-        single = _single(network)
+        single = single_precision(network)
         return self._count(lambda x: run(single, x), batch)
 
     def _count(self, outputs, batch: int = 4096) -> int:  # type: ignore[no-untyped-def]
@@ -125,7 +125,7 @@ class Trainer:
     """
 
     def __init__(self, network: Network, sample: Sample, size: int, seed: int) -> None:
-        self.network, self.sample = _single(network), sample
+        self.network, self.sample = single_precision(network), sample
         self.axes = axes_of(network)
         device = sample.x.device
         self.layers = {
@@ -267,7 +267,9 @@ def _start(layer: Affine, size: int, device: torch.device) -> Layer:
     )
 
 
-def _single(network: Network) -> Network:
+def single_precision(network: Network) -> Network:
+    """Return a network whose weights, biases and pooling matrices are float32."""
+
     def single(node: Node) -> Node:
         if isinstance(node, Affine):
             bias = None if node.bias is None else node.bias.float()

@@ -15,6 +15,7 @@ from functools import partial
 import torch
 
 from boundcalc import progress
+from boundcalc.empirical.behind_stage import batches, without_stage
 from boundcalc.empirical.split import Split
 from boundcalc.network.forward import run
 from boundcalc.network.network import Network
@@ -22,10 +23,12 @@ from boundcalc.network.ops import Affine
 from boundcalc.occam.blocks import Groups, counts_of, find_groups, refine_groups
 from boundcalc.occam.codeword import Codeword, Plan, plan_of
 from boundcalc.occam.kl import certificate
+from boundcalc.occam.order import order_bits
 from boundcalc.occam.refine import RATE, TRIM, Sample, Trainer, errors_of
 from boundcalc.occam.skeleton import compacted, flattened, simplified
-from boundcalc.occam.spelling import Reference, dequantize, masks_of, quantize, spell
+from boundcalc.occam.spelling import Quantized, Reference, dequantize, masks_of, quantize, spell
 from boundcalc.occam.transmit import lengths
+from boundcalc.threads import one_thread
 
 SIZES = (2, 3, 4, 6, 8, 16)
 """Codebook sizes tried by k-means."""
@@ -62,6 +65,8 @@ class SearchTask:
         seed: of the order of samples.
         passes: over the sample that the joint refinement makes; None for as many as are quick.
         price: bits paid besides the codeword's, for a normalisation that came from the sample.
+        start: weights from which masks as graphons and the joint refinement start, in the network's flattened form behind a first
+            stage; None for its own.
     """
 
     network: Network
@@ -73,6 +78,7 @@ class SearchTask:
     seed: int
     passes: int | None
     price: float = 0.0
+    start: Network | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,7 +130,12 @@ def search(task: SearchTask) -> Found:
     Raises:
         NotCovered: the network has an operation with parameters that this code does not describe, or that cannot be run.
     """
-    base = flattened(task.network)
+    with one_thread():  # sums round alike whatever the number of threads
+        return _search(task)
+
+
+def _search(task: SearchTask) -> Found:
+    base = flattened(without_stage(task.network)[1])
     plan = plan_of(base)
     words = {"uniform": spell(plan, quantize(plan, base, 8, "raw"), None)}
     if task.reference:
@@ -142,7 +153,7 @@ def search(task: SearchTask) -> Found:
 
 
 def _search_further(task: SearchTask, plan: Plan, base: Network, words: dict[str, Codeword]) -> int:
-    simple = simplified(base)
+    simple = simplified(base if task.start is None else task.start)
     compact, kept = compacted(simple)
     sample = _load(task, base, compact, kept[plan.axes.nodes[0]])
     groups = find_groups(plan, counts_of(masks_of(plan, simple)), relative=False)
@@ -184,28 +195,32 @@ def _joint(
     trainer, small = Trainer(compact, sample, size, task.seed), plan_of(compact)
     settle, cycle = math.floor(SETTLE * passes), max(CYCLE, passes // ROUNDS)
     best_value, best_word, best_state = math.inf, None, trainer.snapshot()
+    best_layers: list[Quantized] = []
 
-    def judge() -> tuple[float, Codeword]:
+    def judge() -> tuple[float, Codeword, list[Quantized]]:
         nonlocal groups
         layers = trainer.quantized(small, kept, plan)
         groups = refine_groups(plan, counts_of([layer.mask for layer in layers]), False, groups)
         word = spell(plan, layers, groups)
-        return _value(task, plan, word, trainer.errors(), sample), word
+        return _value(task, plan, word, trainer.errors(), sample), word, layers
 
     for start in range(0, passes - settle, cycle):
         trainer.cool(RATE, RATE / 10, min(cycle, passes - settle - start))
-        value, word = judge()
+        value, word, layers = judge()
         if value < best_value:
-            best_value, best_word, best_state = value, word, trainer.snapshot()
+            best_value, best_word, best_layers, best_state = value, word, layers, trainer.snapshot()
         trainer.trim(TRIM)
     trainer.restore(best_state)
     for step in range(settle):
         trainer.cool(RATE / 2 * (1 - step / settle), RATE / 2 * (1 - (step + 1) / settle), 1)
-        value, word = judge()
+        value, word, layers = judge()
         if value < best_value:
-            best_value, best_word = value, word
+            best_value, best_word, best_layers = value, word, layers
     assert best_word is not None
-    return best_value, best_word
+    afresh = find_groups(plan, counts_of([layer.mask for layer in best_layers]), relative=False)
+    again = spell(plan, best_layers, afresh)
+    saved = math.fsum(lengths(plan, best_word).values()) - math.fsum(lengths(plan, again).values())
+    return best_value, again if saved > 0 else best_word
 
 
 def _value(task: SearchTask, plan: Plan, word: Codeword, errors: int, sample: Sample) -> float:
@@ -224,7 +239,7 @@ def _measured(task: SearchTask, plan: Plan, base: Network, words: dict[str, Code
                 errors[name] += errors_of(outputs, y.to(task.device))
     stages = []
     for name, word in words.items():
-        bits = lengths(plan, word)
+        bits = {**lengths(plan, word), "order of hidden units": order_bits(plan, word)}
         value = certificate(errors[name], task.m, math.fsum(bits.values()) + task.price, task.delta)
         stages.append(Stage(name, word, networks[name], bits, errors[name], value))
     return tuple(stages)
@@ -232,8 +247,8 @@ def _measured(task: SearchTask, plan: Plan, base: Network, words: dict[str, Code
 
 def _batches(task: SearchTask, network: Network) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
     widest = max(math.prod(node.shape) for node in network.nodes)
-    for x, y in task.split.batches(max(1, min(4096, BATCH_ENTRIES // widest))):
-        yield torch.from_numpy(x), torch.from_numpy(y)
+    stage, _ = without_stage(task.network)
+    yield from batches(stage, network, task.split, max(1, min(4096, BATCH_ENTRIES // widest)))
 
 
 def _load(task: SearchTask, base: Network, compact: Network, kept: torch.Tensor) -> Sample:

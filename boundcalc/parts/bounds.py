@@ -28,10 +28,12 @@ class BoundsFound:
     Attributes:
         results: name -> result, in the registry's order.
         together: the smallest theorem about the network's own error when all of them hold at once; None where none bounds it.
+        compressions: the smallest certificate of a compression when all of them hold at once; None where there is none.
     """
 
     results: dict[str, BoundResult]
     together: Together | None
+    compressions: Together | None = None
 
 
 def run(given: Given) -> BoundsFound:
@@ -47,7 +49,9 @@ def run(given: Given) -> BoundsFound:
 
     problem = problem_of(given, spectral=any(bound.spectral for bound in registry.values()))
     results = evaluate_all(registry.values(), problem)
-    return BoundsFound(results, together(results.values(), problem))
+    return BoundsFound(
+        results, together(results.values(), problem), together(results.values(), problem, "compression")
+    )
 
 
 def problem_of(given: Given, *, spectral: bool) -> BoundInputs:

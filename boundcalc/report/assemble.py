@@ -54,7 +54,9 @@ def assemble(result: AnalysisResult, saved: str | None = None) -> Report:
         "skipped": [{"part": part, "reason": reason} for part, reason in result.skipped.items()],
         "seconds": dict(result.seconds),
     }
-    tree["verdict"] = verdict(tree, result.together, _tested(result), result.warnings, saved)
+    tree["verdict"] = verdict(
+        tree, result.together, _tested(result), result.warnings, saved, result.compressions
+    )
     tree["verdict"]["sentences"] = sentences(tree)
     tree["summary"] = list(tree["verdict"]["sentences"].values())
     return Report(tree)

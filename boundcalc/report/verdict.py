@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from boundcalc.norms.rounding import exp_up
 from boundcalc.report.bound_order import log10_value, proved
 from boundcalc.report.numbers import LEAST_LOG10, lower, percent, plain, upper, upper_percent
 from boundcalc.report.subjects import is_excess
@@ -25,6 +26,7 @@ def verdict(
     tested: tuple[int, int] | str,
     warnings: Sequence[str],
     saved: str | None,
+    compressions: Together | None = None,
 ) -> VerdictTree:
     """Return the report's entry ``verdict``.
 
@@ -34,13 +36,14 @@ def verdict(
         tested: errors and number of the test samples, or why there are none.
         warnings: what looks wrong.
         saved: where the network of the certificate was written.
+        compressions: the certificates of compressions, all at once.
 
     Returns:
         ``network``, ``compression``, ``test_set`` (each None where nothing can be said), ``warnings``, and ``reasons``: why one of
         the three is None.
     """
     network, why_network = _network(tree, together)
-    compression, why_compression = _compression(tree, saved)
+    compression, why_compression = _compression(tree, saved, compressions)
     return {
         "network": network,
         "compression": compression,
@@ -78,7 +81,10 @@ def _network(tree: Tree, together: Together | None) -> tuple[NetworkVerdict | No
     }, None
 
 
-def _compression(tree: Tree, saved: str | None) -> tuple[CompressionVerdict | None, str | None]:
+def _compression(
+    tree: Tree, saved: str | None, compressions: Together | None
+) -> tuple[CompressionVerdict | None, str | None]:
+    """Return the smallest certificate of a compression, or why there is none; the best of several is paid for."""
     if not tree["bounds"]:
         return None, _not_run(tree)
     found = proved(tree, "compression")
@@ -88,9 +94,13 @@ def _compression(tree: Tree, saved: str | None) -> tuple[CompressionVerdict | No
         ]
         return None, reasons[0] if reasons else "no certificate of a compression is registered"
     name, bound = found[0]
-    below, terms = not bound["vacuous"], bound["terms"]
+    value = bound["value"]
+    if compressions is not None and compressions.statements > 1:
+        name, bound = compressions.name, tree["bounds"][compressions.name]
+        value = min(1.0, exp_up(compressions.log_value))
+    below, terms = value is not None and value < 1, bound["terms"]
     return {
-        "value": bound["value"] if below else None,
+        "value": value if below else None,
         "bound": name,
         "train_error": terms.get("train_error"),
         "surviving": terms.get("surviving"),

@@ -296,6 +296,21 @@ def conv(
     return ConvNet(depth, channels, stride, kernel, size, inputs, classes, bias)
 
 
+def shallow(width: int = 12, size: int = 28, inputs: int = 1, classes: int = 10) -> ConvNet:
+    """Return shallow-W: one 3 x 3 convolution of stride 2 to W channels, ReLU, and a linear layer, both with biases.
+
+    Args:
+        width: W.
+        size: width and height of the input.
+        inputs: channels of the input.
+        classes: number of logits.
+
+    Raises:
+        ValueError: the image is smaller than the kernel.
+    """
+    return ConvNet(2, width, 2, 3, size, inputs, classes, bias=True)
+
+
 def conv_by_name(name: str, stride: int = 1) -> ConvNet:
     """Return CONV-L-H by its name.
 

@@ -1,28 +1,41 @@
-"""The certificate-minded mode: a description-length certificate of every level, and when to stop.
+"""The certificate-minded mode: a certificate of a compression of every level, and when to stop.
 
-Each level's survivors are quantised, trained with their rounding and pruned further by the search of `boundcalc.occam`; the network
-that it certifies is kept. Iterative pruning stops where two levels in a row have brought nothing smaller.
+Each level's survivors are where a search starts: that of `boundcalc.occam`, or that of `boundcalc.certificates.pacbayes`. The
+network that it certifies is kept, and certificate.json lies beside the ticket. Iterative pruning stops where two levels in a row
+have brought nothing smaller.
 """
 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from boundcalc.bounds.normalization import Normalization
+from boundcalc._version import __version__
+from boundcalc.certificates.compressed import decoded, of_drawn, of_word
+from boundcalc.certificates.file import NAME, Certificate, digest_of_split
+from boundcalc.certificates.ledger import common_lines
+from boundcalc.certificates.pacbayes.search import DrawTask, settled
+from boundcalc.certificates.pacbayes.search import search as draw
 from boundcalc.checkpoint import read
 from boundcalc.empirical.split import Split
+from boundcalc.errors import NotCovered
 from boundcalc.files import read_json
+from boundcalc.network.digest import digest_of_network
 from boundcalc.network.load import from_checkpoint
+from boundcalc.network.network import Network
 from boundcalc.occam.search import SearchTask, search
 from boundcalc.occam.state import state_dict
 from boundcalc.tickets import paths, storage
+from boundcalc.tickets.plan import Plan
 
 DELTA = 0.05
 PATIENCE = 2
@@ -37,23 +50,23 @@ class Examiner:
         split: training samples, streamed.
         m: how many.
         shape: of one sample as the network reads it, an image with its channels.
-        passes: of the search over the sample.
-        device: where it trains.
+        plan: of the run; its `certify` are the passes of the search, its `method` says which.
+        device: where occam trains.
         seed: of the order of samples.
-        normalization: of the inputs; paid for unless it was fixed before the sample.
+        classes: labels.
     """
 
     split: Split
     m: int
     shape: tuple[int, ...]
-    passes: int
+    plan: Plan
     device: str
     seed: int
-    normalization: Normalization = Normalization()
+    classes: int = 10
 
 
 def certify(home: Path, level: int, module: nn.Module, examiner: Examiner) -> Mapping[str, Any]:
-    """Certify a level's ticket and keep the network of which the certificate speaks; does nothing where that is done.
+    """Certify a compression of a level's ticket and keep it; does nothing where that is done.
 
     Args:
         home: folder of the seed.
@@ -73,33 +86,75 @@ def certify(home: Path, level: int, module: nn.Module, examiner: Examiner) -> Ma
         return _read(place)
     checkpoint = read(paths.main(home, level))
     network = from_checkpoint(checkpoint, module, examiner.shape)
-    price = examiner.normalization.bits
-    found = search(
-        SearchTask(
-            network, examiner.split, examiner.m, DELTA, {}, examiner.device, examiner.seed, examiner.passes, price
-        )
+    plan, sha = examiner.plan, digest_of_split(examiner.split)
+    made_by = {
+        "plan": plan.tree(), "seed": examiner.seed, "level": level, "classes": examiner.classes, "tried": plan.tried,
+        "versions": {"boundcalc": __version__, "torch": torch.__version__, "numpy": np.__version__},
+    }  # fmt: skip
+    coded, found_by = (_drawn if plan.method == "pacbayes" else _spelt)(network, examiner, sha)
+    draft = Certificate(
+        plan.method, "compression", "data-free", plan.data, sha, examiner.m, plan.normalize, DELTA, 1.0, (), 0, (), "",
+        made_by, coded,
     )  # fmt: skip
-    best = found.best
+    found = decoded(draft, network, examiner.split)
+    value = found.bound(DELTA)
+    certificate = replace(
+        draft,
+        value=value,
+        wrong=found.errors,
+        ledger=found.lines,
+        network_sha256=digest_of_network(found.network),
+    )
     tree = {
         "schema": "boundcalc.certificate/1",
         "level": level,
         "subject": "compression",
         "prior": "data-free",
-        "value": best.value,
+        "value": value,
         "delta": DELTA,
-        "bits": sum(best.bits.values()),
-        "normalization_bits": price,
-        "train_error": best.errors / examiner.m,
-        "surviving": best.network.surviving,
-        "found_by": best.name,
-        "passes": found.passes,
+        "bits": math.fsum(line.bits for line in found.lines[1:]),
+        "normalization_bits": found.lines[0].bits,
+        "train_error": found.errors / examiner.m,
+        "surviving": found.network.surviving,
+        "found_by": found_by,
+        "passes": plan.certify,
         "samples": examiner.m,
     }
-    state = state_dict(checkpoint.tensors, network, best.network)
+    state = state_dict(checkpoint.tensors, network, found.network)
     place.parent.mkdir(exist_ok=True)
     storage.write(place.with_suffix(".safetensors"), lambda part: save_file(state, part))
+    beside = paths.main(home, level) / NAME
+    storage.write(beside, lambda part: part.write_text(certificate.text(), encoding="utf-8"))
     storage.write(place, lambda part: part.write_text(json.dumps(tree, indent=4) + "\n", encoding="utf-8"))
     return tree
+
+
+def _spelt(network: Network, examiner: Examiner, sha: str) -> tuple[dict[str, Any], str]:
+    passes = examiner.plan.certify or 0
+    try:  # half of the passes for a start that stands noise on every weight
+        start = settled(_task(network, examiner, sha, passes // 2)) if passes > 1 else None
+    except NotCovered:
+        start = None
+    left = passes if start is None else passes - passes // 2
+    found = search(
+        SearchTask(
+            network, examiner.split, examiner.m, DELTA, {}, examiner.device, examiner.seed, left, start=start
+        )
+    )  # fmt: skip
+    return of_word(found.plan, found.best.word), found.best.name
+
+
+def _drawn(network: Network, examiner: Examiner, sha: str) -> tuple[dict[str, Any], str]:
+    found = draw(_task(network, examiner, sha, examiner.plan.certify or 1))
+    return of_drawn(found.frame.tree, found.stages), "draw"
+
+
+def _task(network: Network, examiner: Examiner, sha: str, passes: int) -> DrawTask:
+    plan = examiner.plan
+    return DrawTask(
+        network, examiner.split, sha, examiner.m, plan.normalize, DELTA, passes, examiner.seed, plan.beta,
+        common_lines(plan.normalize, plan.normalize_fixed, plan.tried),
+    )  # fmt: skip
 
 
 def certificates(home: Path) -> dict[int, dict[str, Any]]:

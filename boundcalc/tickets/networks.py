@@ -89,8 +89,10 @@ def by_name(
     inputs, size, classes = shape[0], shape[1], max(classes, 2)
     if arch.startswith("strided"):
         return architectures.StridedNet(numbers[0], size, inputs, classes)
-    depth, channels = numbers
     try:
+        if arch.startswith("shallow"):
+            return architectures.shallow(numbers[0], size, inputs, classes)
+        depth, channels = numbers
         return architectures.conv(depth, channels, size=size, inputs=inputs, classes=classes)
     except ValueError as error:
         raise DataError(f"{arch}: {error}") from error

@@ -25,10 +25,14 @@ ARCHITECTURES = (
     "resnet18",
     "strided-W",
     "conv-L-H",
+    "shallow-W",
 )
-FAMILIES = {"strided-W": r"strided-(\d+)", "conv-L-H": r"conv-(\d+)-(\d+)"}
+FAMILIES = {"strided-W": r"strided-(\d+)", "shallow-W": r"shallow-(\d+)", "conv-L-H": r"conv-(\d+)-(\d+)"}
 """Architectures whose names hold numbers, and the form of those names."""
 ALIASES = {"vgg": "vgg16"}
+COMPRESSIONS = ("pacbayes", "occam")
+BETA = 8.0
+"""Of pacbayes where none is given: cross-entropy needs a multiple of what the bound itself weighs the divergence by."""
 AT_INITIALISATION = tuple(registry)
 PRUNERS = (*AT_INITIALISATION, "imp")
 SCOPES = ("global", "layerwise")
@@ -56,6 +60,9 @@ class Plan:
         first_stage: name of a fixed first stage in front of `arch`, see `boundcalc.features.names`; None for none.
         picking: how tickets are trained on the examples that they pick; None to train on all.
         certify: passes over the sample that the search of each level's certificate makes; None for no certificates.
+        method: of these certificates, one of `COMPRESSIONS`.
+        beta: multiple of the divergence that pacbayes trains with.
+        tried: settings tried on the sample for these certificates, this one included.
         recipe: of the training.
 
     Raises:
@@ -74,6 +81,9 @@ class Plan:
     rewind: int = 0
     per_class: int = 10
     certify: int | None = None
+    method: str = "occam"
+    beta: float = BETA
+    tried: int = 1
     normalize_fixed: bool = False
     first_stage: str | None = None
     picking: PickPlan | None = None
@@ -93,7 +103,10 @@ class Plan:
         one_of("--scope", self.scope, SCOPES)
         at_least("--samples-per-class", self.per_class, 1)
         if self.certify is not None:
-            at_least("--certify", self.certify, 0)
+            at_least("--passes", self.certify, 1 if self.method == "pacbayes" else 0)
+        one_of("--certify", self.method, COMPRESSIONS)
+        within("--beta", self.beta, 0 < self.beta < 1e6, "a positive number")
+        at_least("--tried", self.tried, 1)
         fraction = self.prune_fraction
         within("--prune-fraction", fraction, 0 < fraction < 1, "a number between 0 and 1")
         if self.normalize_fixed and self.normalize is None:
@@ -166,6 +179,9 @@ class Plan:
         for name in ("normalize_fixed", "first_stage", "picking"):
             if not tree[name]:
                 del tree[name]  # so that a run of an earlier version can go on
+        for name, default in (("method", "occam"), ("beta", BETA), ("tried", 1)):
+            if tree[name] == default:
+                del tree[name]
         if tree["recipe"]["regularize"] is None:
             del tree["recipe"]["regularize"]
         place = (self.model or "").rpartition(":")[0]
@@ -213,4 +229,6 @@ def canonical(arch: str) -> str:
         ('vgg16', 'conv-4-50')
     """
     word = arch.lower()
-    return ALIASES.get(word, word.replace("_", "-") if word.startswith(("conv", "strided")) else word)
+    return ALIASES.get(
+        word, word.replace("_", "-") if word.startswith(("conv", "strided", "shallow")) else word
+    )

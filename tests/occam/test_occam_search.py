@@ -26,6 +26,7 @@ from boundcalc.occam import search as searching
 from boundcalc.occam.coder import log2_binomial
 from boundcalc.occam.codeword import plan_of
 from boundcalc.occam.kl import certificate
+from boundcalc.occam.order import order_bits
 from boundcalc.occam.search import SearchTask, search
 from boundcalc.occam.skeleton import flattened
 from boundcalc.occam.spelling import dequantize, quantize, spell
@@ -115,6 +116,7 @@ def test_every_stage_states_what_its_codeword_says():
         assert stage.errors == recounted(again, x, y)
         bits = math.fsum(lengths(found.plan, stage.word).values())
         assert bits / 8 - 4 <= len(data) <= bits / 8 + 1
+        bits += order_bits(found.plan, stage.word)
         assert stage.value == pytest.approx(certificate(stage.errors, len(y), bits, DELTA), rel=1e-12)
     values = {stage.name: stage.value for stage in found.stages}
     assert found.best.value == min(values.values())

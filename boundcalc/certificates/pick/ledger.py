@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
-from boundcalc.bounds.normalization import Normalization
 from boundcalc.certificates.file import Item
+from boundcalc.certificates.ledger import common_lines
 
 
 def ledger(normalize: tuple[float, ...] | None, made_by: Mapping[str, Any]) -> tuple[Item, ...]:
@@ -23,17 +22,11 @@ def ledger(normalize: tuple[float, ...] | None, made_by: Mapping[str, Any]) -> t
         ValueError: a number of settings below 1.
     """
     picking = made_by["plan"]["picking"]
-    tried = picking["tried"]
-    if type(tried) is not int or tried < 1:
-        raise ValueError(f"tried {tried!r}: give a whole number of settings, at least 1")
-    normalization = Normalization(normalize or (), bool(made_by["plan"].get("normalize_fixed")))
     share = float(picking.get("set_aside", 0.0))
     seeded = f"part set aside: {share:g} of the sample by a permutation of seed {made_by['seed']}"
     apart = (Item(seeded, 0.0),) if share else ()
-    digits = "fixed before the sample" if normalization.fixed else ", ".join(map(repr, normalization.numbers))
     return (
-        Item(f"normalization of the inputs: {digits or 'none'}", normalization.bits),
-        Item(f"setting (options, architecture, seed) kept among {tried}", math.log2(tried)),
+        *common_lines(normalize, bool(made_by["plan"].get("normalize_fixed")), picking["tried"]),
         *apart,
         Item("picks: counted in the size of the compression", 0.0),
     )

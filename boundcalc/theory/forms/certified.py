@@ -1,15 +1,19 @@
-"""Forms of the certificates that speak of the checkpoint's own network."""
+"""Forms of certificates: of the checkpoint's own network, and of one that is drawn."""
 
 from __future__ import annotations
 
+import math
+
 from sympy import Symbol, log
 
+from boundcalc.certificates.pacbayes.theorem import log_xi
 from boundcalc.certificates.pick.theorem import weighted
 from boundcalc.theory.forms.notation import delta, exact, grows, meanings
 from boundcalc.theory.symbolic import Evaluation, Filled, Form, Promise
 
 k, r, t, w = (Symbol(name, positive=True) for name in ("k", "r", "t", "w"))
 N, bits = Symbol("N", positive=True), Symbol("bits", positive=True)
+xi = Symbol("xi", positive=True)
 certified, differing = Symbol("e_h", positive=True), Symbol("p", positive=True)
 
 
@@ -49,6 +53,16 @@ def fill_disagreement(evaluation: Evaluation) -> Filled:
     return Filled((), values, notes=notes)
 
 
+def fill_pacbayes(evaluation: Evaluation) -> Filled:
+    """Take the bits of the ledger and the sample size."""
+    terms, samples = evaluation.risk.terms, evaluation.problem.energies.m
+    values = {
+        N: exact(samples), bits: exact(_paid(evaluation)), xi: exact(math.exp(log_xi(samples))),
+        delta: exact(evaluation.problem.settings.delta),
+    }  # fmt: skip
+    return Filled((), values, notes=(f"{terms['errors']} errors of {samples}, {terms['surviving']} weights",))
+
+
 _PICKED = (
     "What was picked and what is wrong of the rest, k examples, is a compression c(S) that no further example changes unless it"
     " is picked or wrong (preference). Exchangeability: P(|c(S_n)| = k, phi in B) = C(n,k) times an integral of (1 - phi)^(n-k).",
@@ -69,6 +83,19 @@ FORMS = (
             _PICK_MEANINGS, _PICKED, fill_pick, promises=_PICK_PROMISES,
         )
         for name in ("pick", "pick_after")
+    ),
+    Form(
+        "pacbayes", "kl(err_S(h) || err(h))", (bits * log(2) + log(xi) + log(1 / delta)) / N,
+        {
+            **meanings(delta), N: "number of training samples", xi: "sum_k C(m,k) (k/m)^k (1-k/m)^(m-k), at most 2 sqrt(m)",
+            bits: "log2 of Q(h) / P(h) at the draw, of the questions to the hash, and the price of all choices",
+        },
+        (
+            "For a draw that nobody knew when Q was chosen, the mean of exp(m kl) P(h) / Q(h) is at most xi (Maurer 2004).",
+            "Markov's inequality, and a union over all chains of draws and all words of the code. The value is the largest err(h)"
+            " that satisfies it.",
+        ),
+        fill_pacbayes, promises=(grows(bits), grows(xi)),
     ),
     Form(
         "holdout", "kl(errors / N || err(h))", (bits * log(2) + log(1 / delta)) / N,

@@ -1,0 +1,105 @@
+"""A network that is drawn from a distribution fitted to the sample ("pacbayes").
+
+The statement and its proof stand in `boundcalc.certificates.pacbayes.theorem`. A certificate that lies beside the checkpoint, or is
+named by --certificate, is decoded and counted afresh; without one, --passes N searches one.
+"""
+
+from __future__ import annotations
+
+import math
+
+from boundcalc.bounds.bound_inputs import BoundInputs
+from boundcalc.bounds.catalogue import Bound, register
+from boundcalc.bounds.outcome import AtDelta
+from boundcalc.certificates.compressed import Decoded, decoded, of_drawn
+from boundcalc.certificates.file import Certificate, digest_of_split
+from boundcalc.certificates.ledger import common_lines
+from boundcalc.certificates.pacbayes import theorem
+from boundcalc.certificates.pacbayes.search import BETA, DrawTask, search
+from boundcalc.certificates.verify import wrong_lines
+from boundcalc.empirical.split import Split
+from boundcalc.errors import NotCovered
+
+
+def compute(problem: BoundInputs) -> AtDelta:
+    """Decode the certificate that there is, or search one.
+
+    Raises:
+        NotCovered: without data, without a certificate and passes to search one, for a network that is no chain of layers, or where
+            something that the certificate says does not hold.
+    """
+    if problem.split is None:
+        raise NotCovered("no training samples to count errors on: give --data")
+    evidence = problem.evidence
+    held = [] if evidence is None else [one for one in evidence.held if one.certificate.method == "pacbayes"]
+    saved = held[0].certificate if held else None
+    if saved is None and not problem.settings.passes:
+        raise NotCovered(
+            "no drawn network is searched unless --passes N is given; boundcalc train --certify pacbayes saves one"
+        )
+    certificate = _searched(problem, problem.split) if saved is None else saved
+    found = _checked(certificate, problem, problem.split)
+    bits = math.fsum(
+        line.bits for line in found.lines[1:]
+    )  # the first is the normalisation, for which every bound pays
+    terms = {
+        "found_by": "search" if saved is None else "its certificate",
+        "train_error": found.errors / problem.energies.m,
+        "errors": found.errors,
+        "surviving": found.network.surviving,
+        "choice_bits": bits,
+        "ledger": {line.item: line.bits for line in found.lines},
+    }
+    return AtDelta(lambda delta: theorem.error_bound(found.errors, problem.energies.m, bits, delta), terms)
+
+
+def _searched(problem: BoundInputs, split: Split) -> Certificate:
+    settings = problem.settings
+    normalize, sha = settings.normalization.numbers or None, digest_of_split(split)
+    common = common_lines(normalize, settings.normalization.fixed, 1)
+    task = DrawTask(
+        problem.network, split, sha, problem.energies.m, normalize, settings.delta, settings.passes or 0, settings.seed,
+        BETA, common,
+    )  # fmt: skip
+    found = search(task)
+    made_by = {"plan": {"normalize_fixed": settings.normalization.fixed}, "seed": settings.seed}
+    return Certificate(
+        "pacbayes", "compression", "data-free", "", sha, problem.energies.m, normalize, settings.delta, 1.0, (), 0, common,
+        "", made_by, of_drawn(found.frame.tree, found.stages),
+    )  # fmt: skip
+
+
+def _checked(certificate: Certificate, problem: BoundInputs, split: Split) -> Decoded:
+    if certificate.normalize != (problem.settings.normalization.numbers or None):
+        raise NotCovered("the drawn network takes inputs under another normalization than --normalize gives")
+    if certificate.data_sha256 != digest_of_split(split):
+        raise NotCovered("the certificate's training data are not those of --data (samples or labels differ)")
+    try:
+        found = decoded(certificate, problem.network, split)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise NotCovered(f"the certificate of the drawn network cannot be decoded ({error})") from None
+    if certificate.network_sha256 and wrong_lines(certificate, found.lines):
+        raise NotCovered(
+            "a line of the certificate's ledger is not what its choice costs: see boundcalc verify"
+        )
+    return found
+
+
+register(
+    Bound(
+        "pacbayes",
+        "certificate",
+        "theorem",
+        "disintegrated PAC-Bayes (Rivasplata et al. 2020; Viallard et al. 2024) with draws by a hash, Maurer 2004, Theorem 1",
+        (
+            "iid sample; architecture, first stage and grids fixed before it, but for the settings that are paid for",
+            "the hash answers like a random oracle, asked at most 2^64 times for this sample",
+            "it certifies the 0-1 error of one network that was drawn, another one than the checkpoint",
+            "errors are counted in float64; a margin that its rounding may have made positive is an error (a fixed first stage is"
+            " the function that is computed)",
+        ),
+        compute,
+        subject="compression",
+        prior="data-free",
+    )
+)

@@ -1,0 +1,117 @@
+"""Certificates of a compression ("pacbayes", "occam"): the file holds the network, which is decoded and counted afresh.
+
+Nothing of the searches is imported here.
+"""
+
+from __future__ import annotations
+
+import base64
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from boundcalc.certificates.file import Certificate, Item
+from boundcalc.certificates.ledger import common_lines
+from boundcalc.certificates.pacbayes import claim, theorem
+from boundcalc.certificates.pacbayes.draws import Stage
+from boundcalc.empirical import behind_stage
+from boundcalc.empirical.behind_stage import without_stage
+from boundcalc.empirical.split import Split
+from boundcalc.network.network import Network
+from boundcalc.occam.codeword import Codeword, Plan, plan_of
+from boundcalc.occam.kl import certificate as occam_bound
+from boundcalc.occam.order import order_bits
+from boundcalc.occam.skeleton import flattened
+from boundcalc.occam.spelling import dequantize
+from boundcalc.occam.transmit import decode, encode, lengths
+
+
+@dataclass(frozen=True, eq=False)
+class Decoded:
+    """What a certificate was decoded to.
+
+    Attributes:
+        network: of which it speaks.
+        errors: of it on the sample.
+        lines: of the ledger, computed afresh.
+        bound: delta -> the bound on its error.
+    """
+
+    network: Network
+    errors: int
+    lines: tuple[Item, ...]
+    bound: Callable[[float], float]
+
+
+def decoded(certificate: Certificate, architecture: Network, split: Split) -> Decoded:
+    """Decode a certificate and count its network's errors.
+
+    Args:
+        certificate: of a method of `boundcalc.certificates.file.CODED`.
+        architecture: any network of its architecture; the weights do not count.
+        split: training samples, normalised as the certificate says.
+
+    Raises:
+        DataError: the samples do not fit the network.
+        NotCovered: the architecture is none that this method takes.
+        KeyError: an entry is missing.
+        TypeError: an entry is not of its type.
+        ValueError: an entry is damaged.
+    """
+    made_by = certificate.made_by
+    common = common_lines(
+        certificate.normalize, bool(made_by["plan"].get("normalize_fixed")), made_by.get("tried", 1)
+    )
+    read = _drawn if certificate.method == "pacbayes" else _spelt
+    return read(certificate, architecture, split, common)
+
+
+def _drawn(
+    certificate: Certificate, architecture: Network, split: Split, common: tuple[Item, ...]
+) -> Decoded:
+    coded = certificate.coded
+    frame = claim.frame_of(architecture, coded["kept"])
+    if len(coded["layers"]) != len(frame.layers):
+        raise ValueError(f"{len(coded['layers'])} layers, not {len(frame.layers)}")
+    stages = [Stage.of_tree(tree, size) for tree, size in zip(coded["layers"], frame.sizes(), strict=True)]
+    known = claim.facts(frame, certificate.data_sha256, certificate.normalize, certificate.delta)
+    found = claim.drawn(frame, stages, known)
+    lines = claim.ledger(found, common)
+    errors = behind_stage.errors_of(found.small, frame.batches(split))
+    bits = math.fsum(line.bits for line in lines)
+    return Decoded(
+        found.whole, errors, lines, lambda delta: theorem.error_bound(errors, certificate.m, bits, delta)
+    )
+
+
+def _spelt(
+    certificate: Certificate, architecture: Network, split: Split, common: tuple[Item, ...]
+) -> Decoded:
+    stage, rest = without_stage(architecture)
+    base = flattened(rest)
+    plan = plan_of(base)
+    word = decode(plan, base64.b85decode(str(certificate.coded["word"])))
+    if encode(plan, word) != base64.b85decode(str(certificate.coded["word"])):
+        raise ValueError("the codeword has bytes that nobody reads")
+    network = dequantize(plan, word, base)
+    lines = (*common, *word_lines(plan, word))
+    errors = behind_stage.errors_of(network, behind_stage.batches(stage, base, split))
+    bits = math.fsum(line.bits for line in lines)
+    return Decoded(network, errors, lines, lambda delta: occam_bound(errors, certificate.m, bits, delta))
+
+
+def word_lines(plan: Plan, word: Codeword) -> tuple[Item, ...]:
+    """Return the lines of a codeword: each section, and what the order of hidden units gives back."""
+    sections = tuple(Item(f"codeword: {section}", bits) for section, bits in lengths(plan, word).items())
+    return (*sections, Item("the order of hidden units does not matter", order_bits(plan, word)))
+
+
+def of_drawn(kept: list[Any], stages: tuple[Stage, ...]) -> dict[str, Any]:
+    """Return `Certificate.coded` of a drawn network."""
+    return {"kept": kept, "layers": [stage.tree() for stage in stages]}
+
+
+def of_word(plan: Plan, word: Codeword) -> dict[str, Any]:
+    """Return `Certificate.coded` of a codeword."""
+    return {"word": base64.b85encode(encode(plan, word)).decode()}

@@ -1,0 +1,71 @@
+"""Samples and errors of a network behind its fixed first stage, where it has one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+import torch
+
+from boundcalc.empirical.measure import margins_of
+from boundcalc.empirical.split import Split
+from boundcalc.errors import DataError
+from boundcalc.features.orientations import orientations
+from boundcalc.network.forward import run
+from boundcalc.network.network import Network
+from boundcalc.network.ops import FirstStage, Input
+from boundcalc.norms.pass_error import pass_error
+
+BATCH = 2000
+Batches = Iterable[tuple[torch.Tensor, torch.Tensor]]
+
+
+def without_stage(network: Network) -> tuple[FirstStage | None, Network]:
+    """Return a fixed first stage, where there is one, and the network behind it."""
+    if len(network.nodes) < 2 or not isinstance(network.nodes[1], FirstStage):
+        return None, network
+    start = Input("input", (), network.nodes[1].shape)
+    rest = (replace(node, inputs=tuple(one - 1 for one in node.inputs)) for node in network.nodes[2:])
+    return network.nodes[1], replace(network, nodes=(start, *rest), input_shape=start.shape)
+
+
+def batches(
+    stage: FirstStage | None, network: Network, split: Split, size: int = BATCH
+) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """Stream samples as a network behind a first stage reads them, float64, with their labels.
+
+    Args:
+        stage: the first stage, or None.
+        network: behind it.
+        split: samples as the whole network sees them.
+        size: samples of a batch.
+
+    Raises:
+        DataError: a label does not fit the network.
+    """
+    outputs = max(2, network.outputs)
+    for x, y in split.batches(size):
+        if int(y.max()) >= outputs:
+            raise DataError(f"label {int(y.max())} does not fit {outputs} outputs")
+        read = torch.from_numpy(x)
+        if stage is not None:
+            read = orientations(read.reshape(len(x), -1, *x.shape[-2:]), stage.cells)
+        yield read.reshape(len(x), *network.nodes[0].shape), torch.from_numpy(y)
+
+
+def errors_of(network: Network, samples: Batches) -> int:
+    """Count errors in float64; a margin that rounding may have made positive is one.
+
+    What rounding does within a fixed first stage is not counted: the stage is the function that this package computes.
+
+    Args:
+        network: behind its first stage.
+        samples: as it reads them.
+    """
+    errors = 0
+    for x, y in samples:
+        rounding = pass_error(network, float(x.abs().max()))
+        with torch.no_grad():
+            margins = margins_of(run(network, x), y)
+        errors += len(y) - int((margins > rounding).sum())
+    return errors

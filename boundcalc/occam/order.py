@@ -1,0 +1,80 @@
+"""What a codeword gets back for the order of hidden units, which it says and the function does not need.
+
+Permuting the units of one group of a free axis gives codewords of the same length and of the same function. Their shares 2^-bits
+add up, so the function has log2 of their number less to pay. There are prod n_g! permutations; those that leave the codeword as it
+is permute within classes of units that nothing distinguishes, so they are at most prod |class|!. Classes are found by colour
+refinement: units part ways when the multisets of what they read, and of what reads them, do.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Hashable
+
+import numpy as np
+
+from boundcalc.norms.rounding import LGAMMA
+from boundcalc.occam.coder import log2_factorial
+from boundcalc.occam.codeword import Codeword, LayerWord, Plan
+
+
+def order_bits(plan: Plan, word: Codeword) -> float:
+    """Return minus log2 of the number of codewords that say the same in another order of hidden units, from above; 0 or less.
+
+    Args:
+        plan: the architecture.
+        word: a codeword of it.
+    """
+    if word.relative:
+        return 0.0
+    free = [axis.free for axis in plan.axes.axes]
+    colours = _refined(plan, word, free)
+    terms = []
+    for index in range(len(free)):
+        if free[index]:
+            terms += [-log2_factorial(size) * (1 - LGAMMA) for size in word.sizes[index]]
+            terms += [log2_factorial(count) * (1 + LGAMMA) for count in Counter(colours[index]).values()]
+    return min(0.0, math.fsum(terms) + LGAMMA * math.fsum(map(abs, terms)))
+
+
+def _refined(plan: Plan, word: Codeword, free: list[bool]) -> list[list[int]]:
+    """Return a colour of each unit of each axis; units of axes that are not free have colours of their own."""
+    colours = [
+        group.tolist() if is_free else list(range(group.size))
+        for group, is_free in zip(word.groups, free, strict=True)
+    ]
+    edges = [_edges(layer.mask, layer.values.numbers) for layer in word.layers]
+    biases = [_biases(layer) for layer in word.layers]
+    while True:
+        seen: list[list[list[Hashable]]] = [[[colour] for colour in axis] for axis in colours]
+        for number, (layer, (rows, columns, places, values)) in enumerate(
+            zip(plan.layers, edges, strict=True)
+        ):
+            row_colours, column_colours = colours[layer.rows], colours[layer.columns]
+            for r, c, place, value in zip(rows, columns, places, values, strict=True):
+                seen[layer.rows][r].append((number, 0, column_colours[c], place, value))
+                seen[layer.columns][c].append((number, 1, row_colours[r], place, value))
+            for r, value in enumerate(biases[number]):
+                seen[layer.rows][r].append((number, 2, 0, 0, value))
+        found = []
+        for axis in seen:
+            known: dict[Hashable, int] = {}
+            keys = [(unit[0], tuple(sorted(unit[1:]))) for unit in axis]  # type: ignore[type-var]
+            found.append([known.setdefault(key, len(known)) for key in keys])
+        if all(len(set(new)) == len(set(old)) for new, old in zip(found, colours, strict=True)):
+            return found
+        colours = found
+
+
+def _edges(mask: np.ndarray, numbers: np.ndarray) -> tuple[list[int], list[int], list[int], list[float]]:
+    rows, columns, places = np.nonzero(mask)
+    return rows.tolist(), columns.tolist(), places.tolist(), numbers.tolist()
+
+
+def _biases(layer: LayerWord) -> list[float]:
+    if layer.bias is None:
+        return []
+    found = np.zeros(layer.bias.mask.size)
+    found[layer.bias.mask] = layer.bias.values.numbers
+    return [float(number) for number in found]

@@ -75,7 +75,9 @@ def _wrong_words(certificate: Certificate) -> list[str]:
     failures = []
     try:
         lines = ledger(certificate.normalize, certificate.made_by)
-        aside = float(certificate.made_by["plan"]["picking"].get("set_aside", 0.0)) > 0
+        picking = certificate.made_by["plan"]["picking"]
+        aside = float(picking.get("set_aside", 0.0)) > 0
+        most, candidates = int(picking["rounds"]), int(picking.get("candidates", 1))
     except (KeyError, TypeError, ValueError, AttributeError) as problem:
         return [f"its options are incomplete: {problem}"]
     for number in range(max(len(lines), len(certificate.ledger))):
@@ -84,6 +86,10 @@ def _wrong_words(certificate: Certificate) -> list[str]:
             failures.append(f"line {number + 1} of the ledger: {_line(said)}, where {_line(due)} is due")
     if not 0 < certificate.delta < 1:
         failures.append(f"delta {certificate.delta} is no probability between 0 and 1")
+    if not most - candidates < len(certificate.rounds) <= most:
+        failures.append(
+            f"{len(certificate.rounds)} rounds, of {most} announced, the best of the last {candidates} to be kept"
+        )
     prior = "data-dependent" if aside else "none"
     method = "pick" if certificate.picked else "holdout"
     for what, named, wanted in (

@@ -27,6 +27,7 @@ examples:
   boundcalc plot runs.sqlite --what bounds -o bounds.pdf
   boundcalc plot lottery_x/replicate_1/level_* --what gap --data mnist:DIR -o gap.png
   boundcalc plot ticket.pt --what graphons -o masks.svg
+  boundcalc plot data/certificates/mnist_pick --what examples --data mnist:DIR -o picked.png
 """
 
 
@@ -101,7 +102,7 @@ def _tickets(
 
     trees = [tree for source in sources for tree in _reports(source, picture, options, quiet=quiet)]
     folders = [_folder(tree["checkpoint"]["path"]) for tree in trees]
-    return tickets_of(trees, folders)
+    return tickets_of(trees, folders, options.data if isinstance(options.data, str) else "")
 
 
 def _folder(path: str) -> str:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import argparse
 import sys
-from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from boundcalc.certificates.pick.plan import AUGMENTATION_NAMES, SCORE_NAMES, PickPlan
+from boundcalc.cli import certifying
 from boundcalc.cli.groups import data_options
 from boundcalc.cli.output import note, write
 from boundcalc.cli.words import Parser, numbers
@@ -21,10 +20,6 @@ from boundcalc.tickets.recipe import LOSSES, OPTIMIZERS, RATES, SCHEDULES, Recip
 
 if TYPE_CHECKING:
     from boundcalc.tickets.lottery import Progress
-
-METHODS = ("pick", "occam")
-PASSES = 40
-"""Of occam's search where none are given."""
 
 EPILOG = """\
 examples:
@@ -194,8 +189,7 @@ def make_parser() -> Parser:
     _run_options(parser.add_argument_group("run"))
     _ticket_options(parser.add_argument_group("tickets"))
     _training_options(parser.add_argument_group("training"))
-    _certificate_options(parser.add_argument_group("certificates"))
-    _picking_options(parser.add_argument_group("picking (--certify pick)"))
+    certifying.options(parser)
     return parser
 
 
@@ -237,76 +231,6 @@ def _ticket_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--samples-per-class", type=int, default=10, metavar="N", help="that snip and grasp look at (10)"
     )
-
-
-def _certificate_options(group: argparse._ArgumentGroup) -> None:
-    group.add_argument(
-        "--certify",
-        type=_method,
-        metavar="pick|occam",
-        help="pick: train each ticket on examples that it picks, which bounds its own error; occam: search a\n"
-        "compression of each level after training, imp stops two levels after the best",
-    )
-    group.add_argument(
-        "--passes", type=int, metavar="N", help=f"of occam's search over the sample ({PASSES})"
-    )
-    group.add_argument(
-        "--set-aside",
-        type=float,
-        default=0.0,
-        metavar="P",
-        help="share of the sample on which pick's first network is trained; the rest certifies (0). With --pick-rounds 0\n"
-        "nothing is picked: the hold-out bound",
-    )
-    group.add_argument(
-        "--set-aside-steps",
-        type=int,
-        default=PickPlan.set_aside_steps,
-        metavar="N",
-        help=f"of that training ({PickPlan.set_aside_steps})",
-    )
-
-
-def _picking_options(group: argparse._ArgumentGroup) -> None:
-    for name, metavar, what in (
-        ("first", "N", "examples that the first round picks"),
-        ("growth", "F", "of their number, from round to round"),
-        ("rounds", "R", "how many rounds"),
-        ("steps", "N", "of training in each round but the last"),
-        ("last_steps", "N", "of training in the last round"),
-        ("batch", "B", "picked examples of a step"),
-        ("lr", "RATE", "largest learning rate of AdamW, whatever --lr says"),
-        ("weight_decay", "D", "of AdamW"),
-        ("half", None, "round the last network to float16, for small files"),
-        ("score", "NAME", ", ".join(SCORE_NAMES)),
-        ("augmentation", "NAME", ", ".join(AUGMENTATION_NAMES)),
-        ("tried", "N", "settings tried on this sample before this one, itself included: paid for"),
-    ):
-        default, option = getattr(PickPlan, name), f"--pick-{name.replace('_', '-')}"
-        if isinstance(default, bool):
-            group.add_argument(option, action="store_true", help=what)
-            continue
-        group.add_argument(
-            option,
-            type=type(default),
-            default=default,
-            metavar=metavar,
-            help=f"{what} ({default})",
-        )
-
-
-def _method(text: str) -> str | int:
-    """Read a method of certification; a number is the former way to say occam and its passes.
-
-    Raises:
-        ArgumentTypeError: neither.
-    """
-    if text in METHODS:
-        return text
-    try:
-        return int(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(f"{text!r}: choose from {', '.join(METHODS)}") from error
 
 
 def _training_options(group: argparse._ArgumentGroup) -> None:
@@ -381,26 +305,7 @@ def _plan(given: argparse.Namespace) -> Plan:
         prune_fraction=given.prune_fraction,
         rewind=given.rewind,
         per_class=given.samples_per_class,
-        certify=_passes(given),
-        picking=_picking(given),
+        certify=certifying.passes(given),
+        picking=certifying.picking(given),
         recipe=recipe,
-    )
-
-
-def _passes(given: argparse.Namespace) -> int | None:
-    if isinstance(given.certify, int):
-        return given.certify
-    if given.certify == "occam":
-        return PASSES if given.passes is None else given.passes
-    if given.passes is not None:
-        raise UsageError("--passes belongs to --certify occam")
-    return None
-
-
-def _picking(given: argparse.Namespace) -> PickPlan | None:
-    if given.certify != "pick":
-        return None
-    names = [field.name for field in fields(PickPlan)]
-    return PickPlan(
-        **{name: getattr(given, name if name.startswith("set_aside") else f"pick_{name}") for name in names}
     )

@@ -94,7 +94,12 @@ def _masked(tensor: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
 
 
 def train(
-    context: RunContext, template: nn.Module, initial: Weights, masks: Masks, level: int, rounds: int | None = None
+    context: RunContext,
+    template: nn.Module,
+    initial: Weights,
+    masks: Masks,
+    level: int,
+    rounds: int | None = None,
 ) -> tuple[Weights, Masks, Picked]:
     """Train one ticket by picking.
 

@@ -27,9 +27,9 @@ PRUNERS = ("random", "synflow", "imp")
 SETTING: dict[str, Any] = {
     "data": "sample",
     "archs": ["lenet300", "lenet5"],
-    "densities": [1.0, 0.3, 0.1, 0.03],
-    "options": "--pick-augmentation digits --pick-batch 64 --pick-first 250 --pick-growth 1.4 --pick-rounds 5"
-    " --pick-candidates 3 --pick-steps 300 --pick-last-steps 600",
+    "densities": [1.0, 0.2, 0.05],
+    "options": "--pick-augmentation digits --pick-batch 32 --pick-first 250 --pick-growth 1.4 --pick-rounds 5"
+    " --pick-candidates 3 --pick-steps 200 --pick-last-steps 400",
 }
 TINY: dict[str, Any] = {
     "data": "sample",

@@ -18,7 +18,7 @@ def page(results: Tree, density: str) -> str:
 
     Args:
         results: content of results.json.
-        density: the table of density.md.
+        density: the table of density.md; empty before it was measured.
     """
     parts = [
         "# Certificates by picking: what was measured",
@@ -48,6 +48,13 @@ def page(results: Tree, density: str) -> str:
             [_published(row, results) for row in results["published"]],
         ),
         "Published figures are quoted as their authors print them, at their own confidence; they were not computed again here.",
+        *(_against_density(results, density) if density else ()),
+    ]  # fmt: skip
+    return "\n\n".join(parts) + "\n"
+
+
+def _against_density(results: Tree, density: str) -> tuple[str, ...]:
+    return (
         "## Picked + wrong against density",
         "![Picked and wrong examples against the density of the network](../_static/density.svg)",
         "Written by `experiments/certificates/density.py`. Solid: picked + wrong, the examples that a ticket needed. Hollow:"
@@ -55,8 +62,7 @@ def page(results: Tree, density: str) -> str:
         " [Zhang et al. 2021](../theory/zhang2021.md) say"
         f" that pruning saves. {results['density']}",
         density.strip(),
-    ]  # fmt: skip
-    return "\n\n".join(parts) + "\n"
+    )
 
 
 def _trained(run: Tree) -> tuple[str, ...]:
@@ -70,7 +76,7 @@ def _trained(run: Tree) -> tuple[str, ...]:
 
 def _command(run: Tree) -> str:
     note = f"\n\n{run['note']}" if run.get("note") else ""
-    return f"{run['network']}, {run['data']}, {run['certificate']}:\n\n```sh\n{run['command']}\n```{note}"
+    return f"{run['network']}, {run['data']}, {run['certificate']}:\n\n```text\n{run['command']}\n```{note}"
 
 
 def _carried(run: Tree) -> tuple[str, ...]:
@@ -110,7 +116,8 @@ def _grid(headers: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
 def written() -> str:
     """Return the page from the files of this folder."""
     results = json.loads((HERE / "results.json").read_text(encoding="utf-8"))
-    return page(results, (HERE / "density.md").read_text(encoding="utf-8"))
+    density = HERE / "density.md"
+    return page(results, density.read_text(encoding="utf-8") if density.is_file() else "")
 
 
 if __name__ == "__main__":

@@ -126,13 +126,19 @@ def _wrong_words(certificate: Certificate) -> list[str]:
     """Return what does not hold of the certificate's own entries, the data and the network apart."""
     try:
         lines = ledger(certificate.normalize, certificate.made_by)
-        aside = float(certificate.made_by["plan"]["picking"].get("set_aside", 0.0)) > 0
+        picking = certificate.made_by["plan"]["picking"]
+        aside = float(picking.get("set_aside", 0.0)) > 0
+        most, candidates = int(picking["rounds"]), int(picking.get("candidates", 1))
     except (KeyError, TypeError, ValueError, AttributeError) as problem:
         return [f"its options are incomplete: {problem}"]
+    announced = most - candidates < len(certificate.rounds) <= most
+    said = (
+        f"{len(certificate.rounds)} rounds, of {most} announced, the best of the last {candidates} to be kept"
+    )
     prior = "data-dependent" if aside else "none"
     method = "pick" if certificate.picked else "holdout"
     due = (("subject", "network"), ("prior", prior), ("method", method))
-    return wrong_lines(certificate, lines) + _wrong_entries(certificate, due)
+    return wrong_lines(certificate, lines) + _wrong_entries(certificate, due) + ([] if announced else [said])
 
 
 def _line(items: tuple[Item, ...]) -> str:

@@ -27,6 +27,7 @@ examples:
   boundcalc plot runs.sqlite --what bounds -o bounds.pdf
   boundcalc plot lottery_x/replicate_1/level_* --what gap --data mnist:DIR -o gap.png
   boundcalc plot ticket.pt --what graphons -o masks.svg
+  boundcalc plot data/certificates/mnist_pick --what examples --data mnist:DIR -o picked.png
 """
 
 
@@ -86,7 +87,8 @@ def run(words: list[str]) -> int:
         raise failed[0]
     for problem in failed:
         note(f"left out: {problem}")
-    tickets = tickets_of(trees, [_folder(tree["checkpoint"]["path"]) for tree in trees])
+    folders = [_folder(tree["checkpoint"]["path"]) for tree in trees]
+    tickets = tickets_of(trees, folders, options.data if isinstance(options.data, str) else "")
     drawn = picture.of(tickets)
     if drawn is None:
         raise UsageError(_nothing(picture, tickets))

@@ -6,6 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from boundcalc.certificates.pick.claim import apart_of
 from boundcalc.figures.picture import Drawn, Picture, Ticket
 from boundcalc.figures.style import SOFT, Marks, canvas, legend_below, look
 from boundcalc.report.numbers import percent, plain, upper
@@ -16,12 +19,12 @@ if TYPE_CHECKING:
 
 MOST = 6
 CAPTION = (
-    "Lines: the share of the sample that was picked after each round. Above the last round: picked and wrong together (hollow), from"
-    " which the bound on the error of the ticket itself follows (cross). How many were wrong after earlier rounds is not recorded."
+    "Lines: the share of the sample that was picked after each round. Hollow: picked and wrong together; from that of the last round"
+    " follows the bound on the error of the ticket itself (cross). Certificates of earlier versions record the last round alone."
 )
 
 
-def _certificate(ticket: Ticket) -> Certificate | None:
+def certificate_of(ticket: Ticket) -> Certificate | None:
     """Return the certificate beside a ticket; None where there is none.
 
     A file that is damaged is refused by its reader, which names it.
@@ -32,30 +35,46 @@ def _certificate(ticket: Ticket) -> Certificate | None:
     return read_certificate(place) if ticket.folder and place.is_file() else None
 
 
+def _certifying(certificate: Certificate) -> int:
+    """Return how many examples certify: those that were not set aside, or all where the options do not tell."""
+    try:
+        return certificate.m - len(apart_of(certificate.m, certificate.made_by))
+    except (KeyError, TypeError, ValueError):
+        return certificate.m
+
+
 def draw(tickets: Sequence[Ticket]) -> Drawn | None:
     """Draw up to `MOST` certificates; None where no ticket has one that was picked."""
-    found = [(ticket, one) for ticket in tickets if (one := _certificate(ticket)) is not None and one.rounds]
+    found = [
+        (ticket, one) for ticket in tickets if (one := certificate_of(ticket)) is not None and one.rounds
+    ]
     if not found:
         return None
     marks, handles, shown = Marks(), [], found[:MOST]
     figure, (axes,) = canvas(2.9)
     highest = 0.0
     for index, (ticket, one) in enumerate(shown):
-        style, sizes = look(index), [len(indices) for indices in one.rounds]
-        shares = [sum(sizes[: count + 1]) / one.m for count in range(len(sizes))]
-        rounds = list(range(1, len(shares) + 1))
-        handles += axes.plot(rounds, [100 * share for share in shares], markersize=4, **style)
-        both = shares[-1] + one.wrong / one.m
+        style, picked = look(index), np.cumsum([len(indices) for indices in one.rounds])
+        samples = _certifying(one)
+        rounds, last = np.arange(1, len(picked) + 1), int(picked[-1]) + one.wrong
+        handles += axes.plot(rounds, 100 * picked / samples, markersize=4, **style)
+        hollow = {**style, "linestyle": ":", "markerfacecolor": "none", "markersize": 6}
+        wrong = one.made_by.get("wrong")
+        told = isinstance(wrong, list) and [type(count) for count in wrong] == [int] * len(picked)
+        both = picked + np.array(wrong) if told else np.array([last])
+        axes.plot(rounds[-len(both) :], 100 * both / samples, **hollow)
         origin = Origin("theorem", f"{ticket.name}: certificate.json", "boundcalc verify computes it again.")
-        for height, marker, face, label in (
-            (both, style["marker"], "none", f"picked and wrong {percent(both)} ({plain(one.wrong)} wrong)"),
-            (one.value, "x", style["color"], f"bound {upper(one.value)}"),
+        for height, what, label in (
+            (
+                last / samples,
+                hollow,
+                f"picked and wrong {percent(last / samples)} ({plain(one.wrong)} wrong)",
+            ),
+            (one.value, {**hollow, "marker": "x"}, f"bound {upper(one.value)}"),
         ):
-            axes.plot(
-                [rounds[-1]], [100 * height], marker=marker, color=style["color"], markerfacecolor=face, linestyle="none",
-                markersize=6, gid=marks(f"{ticket.name}: {label}", origin),
-            )  # fmt: skip
-            highest = max(highest, height)
+            gid = marks(f"{ticket.name}: {label}", origin)
+            axes.plot(rounds[-1:], [100 * height], gid=gid, **what)
+        highest = max(highest, one.value, *(both / samples))
     axes.axhline(0.0, color=SOFT, linewidth=0.8, zorder=0)
     axes.set(ylim=(0.0, 108 * highest), xlabel="round", ylabel="% of the sample")
     axes.locator_params(axis="x", integer=True)

@@ -28,12 +28,14 @@ class Ticket:
         name: short, unique among the tickets of a figure.
         lottery: the folder whose levels belong together, and the number of weights; levels of one are joined by a line.
         folder: of the checkpoint, where a certificate may lie; empty where it is not known.
+        data: form of `--data` that was given for it; empty for none.
     """
 
     tree: Tree
     name: str
     lottery: str
     folder: str = ""
+    data: str = ""
 
     @property
     def density(self) -> float | None:
@@ -42,12 +44,13 @@ class Ticket:
         return found if number(found) and 0 < found < math.inf else None
 
 
-def tickets_of(reports: Sequence[Tree], folders: Sequence[str] = ()) -> tuple[Ticket, ...]:
+def tickets_of(reports: Sequence[Tree], folders: Sequence[str] = (), data: str = "") -> tuple[Ticket, ...]:
     """Return the tickets of reports: by lottery, and in it by density, the densest first.
 
     Args:
         reports: trees of schema ``boundcalc.report/2``.
         folders: of their checkpoints, as many, where they are known.
+        data: form of `--data` that was given for all of them; empty for none.
     """
     from boundcalc.ranking import lottery
 
@@ -58,6 +61,7 @@ def tickets_of(reports: Sequence[Tree], folders: Sequence[str] = ()) -> tuple[Ti
             one_line(name),
             f"{lottery(path)} {show((tree.get('checkpoint') or {}).get('parameters'))}",
             folder,
+            data,
         )
         for tree, name, path, folder in zip(
             reports, short_names(paths), paths, folders or [""] * len(paths), strict=True

@@ -94,7 +94,12 @@ def _masked(tensor: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
 
 
 def train(
-    context: RunContext, template: nn.Module, initial: Weights, masks: Masks, level: int
+    context: RunContext,
+    template: nn.Module,
+    initial: Weights,
+    masks: Masks,
+    level: int,
+    rounds: int | None = None,
 ) -> tuple[Weights, Masks, Picked]:
     """Train one ticket by picking.
 
@@ -104,6 +109,7 @@ def train(
         initial: its weights before any training.
         masks: fixed before the sample.
         level: of the ticket; imp prunes to its density within the last training.
+        rounds: how many to run where it is known which of the candidates was kept; None to choose it.
 
     Returns:
         Trained weights, masks, and what was picked.
@@ -120,7 +126,12 @@ def train(
         if len(apart):
             learner.start()
         picked = pick(
-            learner, plan.picking.sizes(), order, lambda done: context.progress(level, done, np.nan), apart
+            learner,
+            plan.picking.sizes()[:rounds],
+            order,
+            lambda done: context.progress(level, done, np.nan),
+            apart,
+            plan.picking.candidates if rounds is None else 1,
         )
     return networks.plain(module, template.state_dict()), learner.masks, picked
 
@@ -147,6 +158,7 @@ def certificate(
         "seed": context.seed,
         "level": level,
         "classes": context.classes,
+        "wrong": list(picked.wrong),
         "versions": {"boundcalc": __version__, "torch": torch.__version__, "numpy": np.__version__},
     }
     lines = ledger(plan.normalize, made_by)
@@ -214,5 +226,5 @@ def replay(claimed: Certificate, train_samples: Samples, where: Hardware) -> tup
         if plan.pruner == "imp" or density == 1
         else masks_at_initialisation(context, template, initial, level)
     )
-    trained, masks, picked = train(context, template, initial, masks, level)
+    trained, masks, picked = train(context, template, initial, masks, level, len(claimed.rounds))
     return network_of(template, trained, train_samples.shape), picked

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -51,6 +52,16 @@ def test_a_certified_ticket_holds_and_replays(made: Made, capsys: Capture, prune
     assert said["wrong"] == tree["wrong"]
 
 
+def test_a_kept_candidate_is_paid_for_and_replays(made: Made, capsys: Capture) -> None:
+    ticket = made("--pruner", "imp", "--density", "0.3", "--pick-candidates", "3")
+    status, tree, err = verified(ticket, capsys, "--replay")
+    assert status == 0, err
+    assert [line["bits"] for line in tree["ledger"] if "among the last 3" in line["item"]] == [math.log2(3)]
+    certificate = file.read_certificate(ticket / file.NAME)
+    assert certificate.made_by["wrong"][-1] == tree["wrong"]
+    assert len(certificate.made_by["wrong"]) == len(certificate.rounds)
+
+
 CHANGES: dict[str, Callable[[file.Certificate], file.Certificate]] = {
     "a smaller value": lambda c: replace(c, value=c.value / 2),
     "fewer errors": lambda c: replace(c, wrong=c.wrong - 1),
@@ -59,6 +70,7 @@ CHANGES: dict[str, Callable[[file.Certificate], file.Certificate]] = {
     "the price of what was tried": lambda c: replace(c, ledger=tuple(replace(i, bits=0.0) for i in c.ledger)),
     "a pick twice": lambda c: replace(c, rounds=(*c.rounds, (c.rounds[0][0],))),
     "a pick outside": lambda c: replace(c, rounds=(*c.rounds, (10**6,))),
+    "a round less": lambda c: replace(c, rounds=c.rounds[:-1]),
     "other data": lambda c: replace(c, data_sha256="0" * 64),
     "another network": lambda c: replace(c, network_sha256="0" * 64),
     "another delta": lambda c: replace(c, delta=0.01),
@@ -117,6 +129,7 @@ REFUSED = [
     (["--pruner", "snip", "--density", "0.5"], "looks at examples that are not picked"),
     (["--pruner", "imp", "--levels", "1", "--rewind", "1"], "without --rewind"),
     (["--pruner", "random", "--density", "0.5", "--pick-rounds", "0"], "--pick-rounds 0"),
+    (["--pruner", "random", "--density", "0.5", "--pick-candidates", "11"], "--pick-candidates 11"),
     (
         ["--pruner", "random", "--density", "0.5", "--pick-score", "nearest-wron"],
         "did you mean nearest-wrong",

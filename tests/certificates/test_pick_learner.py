@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +11,7 @@ from torch import nn
 
 from boundcalc.certificates.pick.learner import SCORED, NetworkLearner
 from boundcalc.certificates.pick.plan import PickPlan
-from boundcalc.certificates.pick.procedure import Indices, highest, pick
+from boundcalc.certificates.pick.procedure import Indices, Picked, highest, pick
 from boundcalc.errors import UsageError
 from boundcalc.tickets.masks import keep_best, ones, surviving, weights
 from boundcalc.tickets.samples import Samples
@@ -112,6 +114,30 @@ def test_masks_stay_and_imp_reaches_its_density(blobs: Samples) -> None:
     size = sum(mask.numel() for mask in learner.masks.values())
     assert surviving(learner.masks) == round(0.1 * size)
     assert all(bool((weight[~learner.masks[key]] == 0).all()) for key, weight in weights(other).items())
+
+
+def test_of_candidate_rounds_the_smallest_compression_is_kept(blobs: Samples) -> None:
+    order = np.random.default_rng(0).random(blobs.m)
+    plan = replace(PLAN, candidates=4, growth=2.0, last_steps=20)
+    sizes = plan.sizes()
+
+    def run(rounds: int, candidates: int) -> tuple[NetworkLearner, Picked]:
+        module = network()
+        learner = NetworkLearner(module, ones(module), blobs, plan, 0)
+        return learner, pick(learner, sizes[:rounds], order, candidates=candidates)
+
+    alone = [run(rounds, 1) for rounds in range(1, 5)]
+    compressions = [sum(sizes[:rounds]) + one.wrong[-1] for rounds, (_, one) in enumerate(alone, start=1)]
+    best = compressions.index(min(compressions))
+    learner, kept = run(4, 4)
+    assert 0 < best < 3, "the choice is neither the first nor the last round"
+    assert len(kept.rounds) == best + 1
+    assert kept.wrong == alone[best][1].wrong
+    assert same(learner.module.state_dict(), alone[best][0].module.state_dict())
+    left = np.ones(blobs.m, dtype=bool)
+    left[kept.until(best + 1)] = False
+    learner.scores()
+    assert int((learner.wrong() & left).sum()) == kept.wrong[-1]
 
 
 def test_batch_statistics_are_refused(blobs: Samples) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from fractions import Fraction
 from math import comb
 
@@ -94,6 +95,15 @@ class NearestNeighbour:
     def learn(self, picked: np.ndarray, round: int) -> None:
         self.picked = picked
 
+    def wrong(self) -> np.ndarray:
+        return self.predict(self.x) != self.y
+
+    def state(self) -> np.ndarray:
+        return self.picked
+
+    def restore(self, state: np.ndarray) -> None:
+        self.picked = state
+
 
 def draw(generator: np.random.Generator, samples: int) -> tuple[np.ndarray, np.ndarray]:
     """Points of two classes on the line, a step at 0.5, one label in ten wrong."""
@@ -101,22 +111,26 @@ def draw(generator: np.random.Generator, samples: int) -> tuple[np.ndarray, np.n
     return x, (x > 0.5).astype(np.int64) ^ (generator.random(samples) < 0.1)
 
 
-def run_once(generator: np.random.Generator, samples: int, sizes: tuple[int, ...]) -> tuple[float, float]:
+def run_once(
+    generator: np.random.Generator, samples: int, sizes: tuple[int, ...], candidates: int
+) -> tuple[float, float]:
     """The bound of a whole run, and the true error of its classifier, on 20,000 fresh examples."""
     x, y = draw(generator, samples)
     learner = NearestNeighbour(x, y)
-    chosen = pick(learner, sizes, generator.random(samples)).until(len(sizes))
+    chosen = pick(learner, sizes, generator.random(samples), candidates=candidates).until(len(sizes))
+    assert np.array_equal(chosen, learner.picked)
     wrong = learner.predict(x) != y
     wrong[chosen] = False
     fresh, labels = draw(generator, 20_000)
-    return error_bound(len(chosen) + int(wrong.sum()), samples, 0.1), float(
+    return error_bound(len(chosen) + int(wrong.sum()), samples, 0.1, math.log2(candidates)), float(
         (learner.predict(fresh) != labels).mean()
     )
 
 
-def test_the_whole_procedure_keeps_its_promise() -> None:
+@pytest.mark.parametrize(("sizes", "candidates"), [((3, 2, 2), 1), ((2, 1, 1, 1, 1, 1), 6)])
+def test_the_whole_procedure_keeps_its_promise(sizes: tuple[int, ...], candidates: int) -> None:
     generator = np.random.default_rng(11)
-    runs = [run_once(generator, 200, (3, 2, 2)) for _ in range(400)]
+    runs = [run_once(generator, 200, sizes, candidates) for _ in range(400)]
     violations = sum(error > bound for bound, error in runs)
     assert violations <= 0.1 * 400  # far fewer in fact: the bound is for the worst distribution
     assert np.mean([bound < 0.6 for bound, _ in runs]) > 0.5, "bounds that say nothing cannot fail"

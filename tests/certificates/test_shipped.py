@@ -24,11 +24,12 @@ ROOT = Path(__file__).parents[2] / "data" / "certificates"
 SHIPPED = sorted(
     path.parent.name for path in ROOT.glob("*/certificate.json") if path.parent.name != "mnist_pacbayes"
 )
-MNIST = os.environ.get("BOUNDCALC_MNIST", "")
+DATA = {"mnist": os.environ.get("BOUNDCALC_MNIST", ""), "fashion": os.environ.get("BOUNDCALC_FASHION", "")}
+"""Folders of the four files of MNIST and Fashion-MNIST, where there are any."""
 
 
 def test_they_are_there() -> None:
-    assert SHIPPED == ["mnist_holdout", "mnist_pick"]
+    assert SHIPPED == ["fashion_pick", "mnist_holdout", "mnist_pick"]
     assert (ROOT / "mnist_pacbayes" / file.NAME).is_file()
 
 
@@ -36,7 +37,7 @@ def test_they_are_there() -> None:
 def test_the_value_follows_from_the_counts_and_the_ledger(name: str) -> None:
     folder = ROOT / name
     certificate = file.read_certificate(folder / file.NAME)
-    assert sum(path.stat().st_size for path in folder.iterdir()) < 400_000
+    assert sum(path.stat().st_size for path in folder.iterdir()) < 700_000
     assert certificate.ledger == ledger(certificate.normalize, certificate.made_by)
     aside = claim.apart_of(certificate.m, certificate.made_by)
     counted = Counted(len(certificate.picked), certificate.wrong, certificate.m - len(aside))
@@ -49,6 +50,8 @@ def test_the_value_follows_from_the_counts_and_the_ledger(name: str) -> None:
 def test_the_network_is_the_certified_one_and_as_good_on_a_sample(name: str) -> None:
     certificate = file.read_certificate(ROOT / name / file.NAME)
     network = Held(ROOT / name / file.NAME, certificate, "").network((1, 28, 28))
+    if name.startswith("fashion"):
+        return  # the sample in data/ is of MNIST
     test = open_data("sample").test
     assert test is not None
     wrong = int((claim.margins_in_order(network, test) <= 0).sum())
@@ -56,10 +59,12 @@ def test_the_network_is_the_certified_one_and_as_good_on_a_sample(name: str) -> 
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not MNIST, reason="BOUNDCALC_MNIST names no folder of MNIST's four files")
 @pytest.mark.parametrize("name", [*SHIPPED, "mnist_pacbayes"])
-def test_they_hold_on_all_of_mnist(name: str) -> None:
-    assert main(["verify", str(ROOT / name / file.NAME), "--data", f"mnist:{MNIST}"]) == 0
+def test_they_hold_on_all_of_the_data(name: str) -> None:
+    kind = name.partition("_")[0]
+    if not DATA[kind]:
+        pytest.skip(f"BOUNDCALC_{kind.upper()} names no folder of the four files")
+    assert main(["verify", str(ROOT / name / file.NAME), "--data", f"mnist:{DATA[kind]}"]) == 0
 
 
 def test_the_drawn_network_is_drawn_again_and_as_good_on_a_sample() -> None:

@@ -19,9 +19,11 @@ from boundcalc.certificates.pick.augmentation import AUGMENTATIONS
 from boundcalc.certificates.pick.plan import PickPlan
 from boundcalc.certificates.pick.procedure import Indices
 from boundcalc.certificates.pick.scores import SCORES
+from boundcalc.empirical.measure import margins_of
 from boundcalc.errors import UsageError
 from boundcalc.features.stage import FirstStage
 from boundcalc.tickets.masks import Masks, apply, keep_best, weights
+from boundcalc.tickets.networks import Weights
 from boundcalc.tickets.samples import Samples
 
 SCORED = 500
@@ -61,21 +63,51 @@ class NetworkLearner:
             )
         self.module = module
         self.masks = masks
+        self._wrong = np.ones(samples.m, dtype=bool)
         self._samples = samples
         self._plan = plan
         self._seed = seed
         self._density = density
         self._apart = np.zeros(0, dtype=np.int64) if apart is None else apart
+        stage = getattr(module, "first_stage", None)
+        self._stage = stage if isinstance(stage, FirstStage) else None
+        self._network = module if self._stage is None else module.get_submodule("network")
+        self._staged = self._all_staged()
+
+    def _all_staged(self) -> Tensor | None:
+        """Return what the first stage makes of every example, or None where there is none, or that is too large to keep."""
+        x = self._samples.x
+        if self._stage is None or self._stage(x[:1]).numel() * len(x) > MOST_NUMBERS:
+            return None
+        return torch.cat([self._stage(_filled(piece))[: len(piece)] for piece in x.split(SCORED)])
 
     def scores(self) -> NDArray[np.float64]:
         """Return the score of every example, (N,) float64."""
-        score, found = SCORES[self._plan.score], []
+        score, found, wrong = SCORES[self._plan.score], [], []
+        network, inputs = self.module, self._samples.x
+        if self._staged is not None:
+            network, inputs = self._network, self._staged
         self.module.eval()
         with torch.no_grad():
-            for x, y in zip(self._samples.x.split(SCORED), self._samples.y.split(SCORED), strict=True):
-                filled = torch.cat([x, x.new_zeros(SCORED - len(x), *x.shape[1:])]) if len(x) < SCORED else x
-                found.append(score(self.module(filled)[: len(x)], y))
+            for x, y in zip(inputs.split(SCORED), self._samples.y.split(SCORED), strict=True):
+                outputs = network(_filled(x))[: len(x)]
+                found.append(score(outputs, y))
+                wrong.append(margins_of(outputs, y) <= 0)
+        self._wrong = torch.cat(wrong).numpy(force=True)
         return torch.cat(found).numpy(force=True)
+
+    def wrong(self) -> NDArray[np.bool_]:
+        """Return which examples the network of the latest scores gets wrong, (N,)."""
+        return self._wrong
+
+    def state(self) -> tuple[Masks, Weights]:
+        """Return a copy of the masks and of the network's tensors."""
+        return dict(self.masks), {key: tensor.clone() for key, tensor in self.module.state_dict().items()}
+
+    def restore(self, state: tuple[Masks, Weights]) -> None:
+        """Go back to what `state` returned."""
+        self.masks, tensors = state
+        self.module.load_state_dict(tensors)
 
     def start(self) -> None:
         """Train the first network on what was set aside, and prune it where there are no rounds to do so."""
@@ -83,8 +115,10 @@ class NetworkLearner:
         self._learn(self._apart, plan.set_aside_steps, -1, last=not plan.rounds)
 
     def learn(self, picked: Indices, round: int) -> None:
-        """Train on the picked examples and what was set aside; in the last round also prune, where a density was asked for."""
-        last = round == self._plan.rounds - 1
+        """Train on the picked examples and what was set aside; in rounds that may be the last also prune, where a density was
+        asked for.
+        """
+        last = round >= self._plan.rounds - self._plan.candidates
         steps = self._plan.last_steps if last else self._plan.steps
         self._learn(np.concatenate([picked, self._apart]), steps, round, last=last)
 
@@ -105,7 +139,7 @@ class NetworkLearner:
         equal factors.
         """
         assert self._density is not None
-        start = {key: tensor.clone() for key, tensor in self.module.state_dict().items()}
+        _, start = self.state()
         for number in range(1, REWINDS + 1):
             self._train(x, y, max(1, steps // 3), round, number)
             scores = {key: weight.detach().abs() for key, weight in weights(self.module).items()}
@@ -138,6 +172,11 @@ class NetworkLearner:
                 with torch.no_grad():
                     for weight, mask in owned.values():
                         weight.mul_(mask)
+
+
+def _filled(x: Tensor) -> Tensor:
+    """Return a batch of examples, filled up with zeros to `SCORED`."""
+    return x if len(x) == SCORED else torch.cat([x, x.new_zeros(SCORED - len(x), *x.shape[1:])])
 
 
 class Feed:
@@ -189,10 +228,10 @@ class Feed:
         return self._network(self._versions[versions, chosen])
 
 
-VERSIONS, LEAST_VERSIONS = 64, 16
+VERSIONS, LEAST_VERSIONS = 64, 8
 """Augmented versions of every example that are made once, and the fewest that will do."""
-MOST_NUMBERS = 10**8
-"""Numbers that they may hold."""
+MOST_NUMBERS = 2 * 10**8
+"""Numbers that they may hold, and that may be kept of what a first stage makes of the whole sample."""
 REWINDS = 4
 """Prunings within the last training, each followed by a return to the weights at its beginning."""
 

@@ -21,8 +21,9 @@ class PickPlan:
         first: examples that the first round picks.
         growth: of the number of picked examples, from round to round.
         rounds: R, how many rounds.
-        steps: of training in every round but the last, each on a batch.
-        last_steps: of training in the last round.
+        candidates: J, how many of the last rounds are trained as the last one is; the one of smallest compression is kept.
+        steps: of training in every other round, each on a batch.
+        last_steps: of training in a round that may be the last.
         batch: examples of a step, drawn from the picked ones with replacement.
         lr: largest learning rate of AdamW; it falls to zero within every round along a cosine.
         weight_decay: of AdamW.
@@ -41,6 +42,7 @@ class PickPlan:
     first: int = 100
     growth: float = 1.25
     rounds: int = 10
+    candidates: int = 1
     steps: int = 200
     last_steps: int = 1500
     batch: int = 64
@@ -59,12 +61,19 @@ class PickPlan:
             ("--pick-last-steps", self.last_steps),
             ("--pick-batch", self.batch),
             ("--pick-tried", self.tried),
+            ("--pick-candidates", self.candidates),
         ):
             at_least(option, value, 1)
         within(
             "--set-aside", self.set_aside, 0 <= self.set_aside < 1, "a share of the sample, from 0 to below 1"
         )
         at_least("--pick-rounds", self.rounds, 0 if self.set_aside else 1)
+        within(
+            "--pick-candidates",
+            self.candidates,
+            self.candidates <= max(1, self.rounds),
+            "no more than there are rounds",
+        )
         within("--pick-growth", self.growth, 1 <= self.growth <= 100, "a factor from 1 to 100")
         within("--pick-lr", self.lr, 0 < self.lr < 100, "a positive number")
         within("--pick-weight-decay", self.weight_decay, 0 <= self.weight_decay < 100, "0 or more")

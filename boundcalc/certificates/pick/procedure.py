@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,16 +29,30 @@ class Learner(Protocol):
         """Train on the picked examples, given in the order in which they were picked; rounds count from 0."""
         ...
 
+    def wrong(self) -> NDArray[np.bool_]:
+        """Return which examples the network of the latest scores gets wrong, (N,)."""
+        ...
+
+    def state(self) -> Any:
+        """Return a copy of the present network."""
+        ...
+
+    def restore(self, state: Any) -> None:
+        """Go back to a network that `state` returned."""
+        ...
+
 
 @dataclass(frozen=True, eq=False)
 class Picked:
     """What the rounds picked.
 
     Attributes:
-        rounds: indices into the sample, round by round, highest score first.
+        rounds: indices into the sample, round by round, highest score first; up to the round that was kept.
+        wrong: after each of these rounds, how many examples that were not picked the network gets wrong.
     """
 
     rounds: tuple[Indices, ...]
+    wrong: tuple[int, ...]
 
     def until(self, rounds: int) -> Indices:
         """Return T after so many rounds, in the order in which it was picked."""
@@ -51,6 +65,7 @@ def pick(
     order: NDArray[np.float64],
     after: Callable[[int], None] | None = None,
     apart: Indices | None = None,
+    candidates: int = 1,
 ) -> Picked:
     """Run the rounds.
 
@@ -63,9 +78,11 @@ def pick(
         order: the examples' own random numbers, (N,); among equal scores the smallest goes first.
         after: told the number of rounds done, after each.
         apart: rows that were set aside for the first network and are never picked; None for none.
+        candidates: of the last so many rounds the one of smallest compression is kept, the first of equals. The theorem holds
+            for each of them; whoever announces J pays log2 J bits.
 
     Returns:
-        The picks. `learner` is left with the last network.
+        The picks. `learner` is left with the network that was kept.
 
     Raises:
         ValueError: the rounds ask for more examples than there are, or a score is NaN.
@@ -77,14 +94,25 @@ def pick(
     if apart is not None:
         left[apart] = False
     rounds: list[Indices] = []
-    for number, size in enumerate(sizes):
-        scores = learner.scores() if number or aside else np.zeros(samples)
+    wrong: list[int] = []
+    best: tuple[int, int, Any] | None = None
+    scores = learner.scores() if aside else np.zeros(samples)
+    for number, size in enumerate(sizes, start=1):
         rounds.append(highest(scores, order, left, size))
         left[rounds[-1]] = False
-        learner.learn(np.concatenate(rounds), number)
+        learner.learn(np.concatenate(rounds), number - 1)
+        scores = learner.scores()
+        wrong.append(int((learner.wrong() & left).sum()))
+        compression = sum(sizes[:number]) + wrong[-1]
+        if 1 < candidates > len(sizes) - number and (best is None or compression < best[0]):
+            best = compression, number, learner.state()
         if after is not None:
-            after(number + 1)
-    return Picked(tuple(rounds))
+            after(number)
+    kept = len(sizes)
+    if best is not None:
+        _, kept, state = best
+        learner.restore(state)
+    return Picked(tuple(rounds[:kept]), tuple(wrong[:kept]))
 
 
 def highest(

@@ -1,0 +1,28 @@
+"""The page of measured certificates is that of its numbers, and its numbers are those of the certificates that ship."""
+
+import importlib.util
+import json
+from pathlib import Path
+
+import pytest
+
+from boundcalc.certificates import file
+
+ROOT = Path(__file__).parents[2]
+HERE = ROOT / "experiments" / "certificates"
+
+
+def test_the_page_is_that_of_its_numbers():
+    spec = importlib.util.spec_from_file_location("certificates_page", HERE / "page.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert (HERE / "results.md").read_text(encoding="utf-8") == module.written()
+
+
+@pytest.mark.parametrize("name", ["fashion_pick", "mnist_pick", "mnist_holdout"])
+def test_what_ships_is_what_was_measured(name):
+    runs = json.loads((HERE / "results.json").read_text(encoding="utf-8"))["trained"]
+    (run,) = [run for run in runs if run["name"] == name]
+    certificate = file.read_certificate(ROOT / "data" / "certificates" / name / file.NAME)
+    assert run["value"] == certificate.value
+    assert (run["picked"], run["wrong"]) == (len(certificate.picked), certificate.wrong)

@@ -78,7 +78,7 @@ class PublishedRules:
     """The theorem as published: both norms everywhere, paths are counted."""
 
     signed_pools = False
-    covered = RELU_NETWORK
+    covered: tuple[type, ...] = RELU_NETWORK
     counts_paths = True
     of_copies: NodeNorm = L2()
 
@@ -111,7 +111,7 @@ class SharpRules:
     """
 
     signed_pools = True
-    covered = (*RELU_NETWORK, Concat, ChannelAffine, LeakyReLU)
+    covered: tuple[type, ...] = (*RELU_NETWORK, Concat, ChannelAffine, LeakyReLU)
     counts_paths = False
     of_copies: NodeNorm = L1()
 

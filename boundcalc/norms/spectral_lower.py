@@ -21,7 +21,7 @@ from boundcalc.norms.rounding import UNIT
 WORK = 5e8
 """Multiplications that the search for a vector may take for one layer: a fraction of a second."""
 
-MOST = 2**26
+MOST = 2**24
 """Multiplications of one application of a map above which no vector is looked for."""
 
 BASIS = 10

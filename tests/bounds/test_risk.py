@@ -133,11 +133,12 @@ def test_the_best_margin_is_no_worse_than_any_fixed_one():
 
 
 def test_below_one_a_bound_takes_the_mean_ramp_loss_and_above_the_share_within_the_margin():
-    given = problem([0.5] * 90 + [2.0] * 10, 10_000)
-    telling = risk_bound(NormComplexity(math.log(0.01), 0.0), given)
+    given = problem([0.5 + k / 1000 for k in range(1000)], 10_000)
+    telling = risk_bound(NormComplexity(math.log(0.05), 0.0), given)
     vacuous = risk_bound(NormComplexity(math.log(100.0), 0.0), given)
     assert telling.log_value < 0 and telling.terms["margin_loss"] == RAMP and telling.margin > 0.5
-    assert telling.terms["margin_error"] == pytest.approx(0.9 * (1 - 0.5 / telling.margin), abs=1e-3)
+    mean = (telling.margin - 0.5) ** 2 / (2 * telling.margin)
+    assert telling.terms["margin_error"] == pytest.approx(mean, abs=2e-3)
     assert vacuous.log_value > 0 and "margin_loss" not in vacuous.terms
 
 

@@ -316,7 +316,10 @@ class PeelingProgram:
             parts = sizes, (degree > 0).double(), exact.total(energies, links, layer).log()
             paths = (degree > 0).double().log()
         else:
-            parts = sizes, degree, exact.largest(energies.log(), links, layer)
+            strongest = degree.log().clamp(max=0.0) + energies.max().log()
+            if self.rules.counts_paths:
+                strongest = exact.largest(energies.log(), links, layer)
+            parts = sizes, degree, strongest
             paths = degree.log()
         sizes, fan_in, energy, paths = (self._at_positions(part) for part in (*parts, paths))
         return Predecessors(

@@ -18,24 +18,24 @@ from boundcalc.certificates.pacbayes import theorem
 from boundcalc.certificates.pacbayes.search import BETA, DrawTask, search
 from boundcalc.certificates.verify import wrong_lines
 from boundcalc.empirical.split import Split
-from boundcalc.errors import NotCovered
+from boundcalc.errors import NeedsInput, NotCovered
 
 
 def compute(problem: BoundInputs) -> AtDelta:
     """Decode the certificate that there is, or search one.
 
     Raises:
-        NotCovered: without data, without a certificate and passes to search one, for a network that is no chain of layers, or where
-            something that the certificate says does not hold.
+        NeedsInput: there are no training samples, or neither a certificate nor passes to search one.
+        NotCovered: the network is no chain of layers, or something that the certificate says does not hold.
     """
     if problem.split is None:
-        raise NotCovered("no training samples to count errors on: give --data")
+        raise NeedsInput("training samples, to count errors on (--data DATA)")
     evidence = problem.evidence
     held = [] if evidence is None else [one for one in evidence.held if one.certificate.method == "pacbayes"]
     saved = held[0].certificate if held else None
     if saved is None and not problem.settings.passes:
-        raise NotCovered(
-            "no drawn network is searched unless --passes N is given; boundcalc train --certify pacbayes saves one"
+        raise NeedsInput(
+            "passes of a search (--passes N), or a certificate that boundcalc train --certify pacbayes saves"
         )
     certificate = _searched(problem, problem.split) if saved is None else saved
     found = _checked(certificate, problem, problem.split)

@@ -61,7 +61,16 @@ def _trained(plan: Plan, given: argparse.Namespace) -> str:
             examiner = None
             if plan.certify is not None:
                 classes = lottery.RunContext(plan, seed, home, train, test, where).classes
-                examiner = Examiner(data.train, train.m, train.shape, plan, where.device.type, seed, classes)
+                examiner = Examiner(
+                    data.train,
+                    train.m,
+                    train.shape,
+                    plan,
+                    where.device.type,
+                    seed,
+                    classes,
+                    progress.certifying,
+                )
             context = lottery.RunContext(plan, seed, home, train, test, where, progress.tell, examiner)
             made = (
                 lottery.run(context, given.resume)
@@ -120,6 +129,11 @@ class _Bar:
     def __exit__(self, *details: object) -> None:
         if self._shown:
             self._bar.close()
+
+    def certifying(self, done: int, passes: int) -> None:
+        """Tell how far a certificate's search is."""
+        if self._shown:
+            self._bar.set_postfix_str(f"certificate, pass {done} of {passes}")
 
     def _length(self, level: int) -> int:
         plan = self._plan

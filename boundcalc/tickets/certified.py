@@ -7,9 +7,10 @@ have brought nothing smaller.
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,7 @@ class Examiner:
         device: where occam trains.
         seed: of the order of samples.
         classes: labels.
+        tell: told how far the search of pacbayes is: passes done, and of how many.
     """
 
     split: Split
@@ -63,6 +65,7 @@ class Examiner:
     device: str
     seed: int
     classes: int = 10
+    tell: Callable[[int, int], None] = lambda done, passes: None
 
 
 def certify(home: Path, level: int, module: nn.Module, examiner: Examiner) -> Mapping[str, Any]:
@@ -150,10 +153,10 @@ def _drawn(network: Network, examiner: Examiner, sha: str) -> tuple[dict[str, An
 
 
 def _task(network: Network, examiner: Examiner, sha: str, passes: int) -> DrawTask:
-    plan = examiner.plan
+    plan, done = examiner.plan, itertools.count(1)
     return DrawTask(
         network, examiner.split, sha, examiner.m, plan.normalize, DELTA, passes, examiner.seed, plan.beta,
-        common_lines(plan.normalize, plan.normalize_fixed, plan.tried),
+        common_lines(plan.normalize, plan.normalize_fixed, plan.tried), lambda: examiner.tell(next(done), passes),
     )  # fmt: skip
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 
 import torch
 
@@ -11,9 +10,10 @@ from boundcalc.empirical.measure import margins_of
 from boundcalc.empirical.split import Split
 from boundcalc.errors import DataError
 from boundcalc.features.orientations import orientations
+from boundcalc.network.first_stage import behind_first_stage
 from boundcalc.network.forward import run
 from boundcalc.network.network import Network
-from boundcalc.network.ops import FirstStage, Input
+from boundcalc.network.ops import FirstStage
 from boundcalc.norms.pass_error import pass_error
 
 BATCH = 2000
@@ -22,11 +22,9 @@ Batches = Iterable[tuple[torch.Tensor, torch.Tensor]]
 
 def without_stage(network: Network) -> tuple[FirstStage | None, Network]:
     """Return a fixed first stage, where there is one, and the network behind it."""
-    if len(network.nodes) < 2 or not isinstance(network.nodes[1], FirstStage):
-        return None, network
-    start = Input("input", (), network.nodes[1].shape)
-    rest = (replace(node, inputs=tuple(one - 1 for one in node.inputs)) for node in network.nodes[2:])
-    return network.nodes[1], replace(network, nodes=(start, *rest), input_shape=start.shape)
+    behind = behind_first_stage(network)
+    stage = network.nodes[1] if behind is not None else None
+    return (stage, behind) if isinstance(stage, FirstStage) and behind is not None else (None, network)
 
 
 def batches(

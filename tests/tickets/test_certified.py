@@ -97,7 +97,7 @@ def test_it_goes_on_while_certificates_fall(tmp_path):
 def test_passes_are_counted(capsys, tmp_path):
     given = [word if word != "4" else "-1" for word in words(tmp_path)]
     assert main(given) == 2
-    assert "--certify -1" in capsys.readouterr().err
+    assert "--passes -1" in capsys.readouterr().err
     assert torch.get_default_dtype() == torch.float32
 
 

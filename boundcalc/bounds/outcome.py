@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from boundcalc.norms.rounding import LOG2, log_product
 
 if TYPE_CHECKING:
+    from boundcalc.certificates.file import Certificate as SavedCertificate
     from boundcalc.network.network import Network
     from boundcalc.occam.codeword import Codeword, Plan
 
@@ -173,12 +174,14 @@ class AtDelta:
         terms: ingredients for the report.
         remark: a sentence printed beside the number.
         any_normalization: whether the network's normalisation, like all else of it, may come from the sample at no price.
+        certificate: that the value was computed from, where it speaks of another network that the file holds.
     """
 
     value: Callable[[float], float]
     terms: Terms = field(default_factory=dict)
     remark: str = ""
     any_normalization: bool = False
+    certificate: SavedCertificate | None = None
 
 
 Outcome = AtDelta | NormComplexity | LossComplexity | ClassComplexity | Score | Formula | Certificate

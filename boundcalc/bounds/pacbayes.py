@@ -7,6 +7,7 @@ named by --certificate, is decoded and counted afresh; without one, --passes N s
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 from boundcalc.bounds.bound_inputs import BoundInputs
 from boundcalc.bounds.catalogue import Bound, register
@@ -19,6 +20,7 @@ from boundcalc.certificates.pacbayes.search import BETA, DrawTask, search
 from boundcalc.certificates.verify import wrong_lines
 from boundcalc.empirical.split import Split
 from boundcalc.errors import NeedsInput, NotCovered
+from boundcalc.network.digest import digest_of_network
 
 
 def compute(problem: BoundInputs) -> AtDelta:
@@ -50,7 +52,15 @@ def compute(problem: BoundInputs) -> AtDelta:
         "choice_bits": bits,
         "ledger": {line.item: line.bits for line in found.lines},
     }
-    return AtDelta(lambda delta: theorem.error_bound(found.errors, problem.energies.m, bits, delta), terms)
+    told = replace(
+        certificate, value=found.bound(certificate.delta), wrong=found.errors, ledger=found.lines,
+        network_sha256=digest_of_network(found.network),
+    )  # fmt: skip
+    return AtDelta(
+        lambda delta: theorem.error_bound(found.errors, problem.energies.m, bits, delta),
+        terms,
+        certificate=told,
+    )
 
 
 def _searched(problem: BoundInputs, split: Split) -> Certificate:
@@ -64,8 +74,8 @@ def _searched(problem: BoundInputs, split: Split) -> Certificate:
     found = search(task)
     made_by = {"plan": {"normalize_fixed": settings.normalization.fixed}, "seed": settings.seed}
     return Certificate(
-        "pacbayes", "compression", "data-free", "", sha, problem.energies.m, normalize, settings.delta, 1.0, (), 0, common,
-        "", made_by, of_drawn(found.frame.tree, found.stages),
+        "pacbayes", "compression", "data-free", split.source.label, sha, problem.energies.m, normalize, settings.delta, 1.0, (),
+        0, common, "", made_by, of_drawn(found.frame.tree, found.stages),
     )  # fmt: skip
 
 

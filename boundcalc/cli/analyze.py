@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from boundcalc.cli import figure, groups, plain, quantised
+from boundcalc.cli import drawn, figure, groups, plain, quantised
 from boundcalc.cli.output import check, note, style, write
 from boundcalc.cli.parser import make as make_parser
 from boundcalc.cli.progress import Stages
@@ -48,6 +48,8 @@ def run(words: list[str]) -> int:
         figure.draw(report.to_dict(), given.figure)
     if given.save_plain is not None:
         plain.save(result, given.save_plain)
+    if given.save_certificate is not None:
+        drawn.save(result, given.save_certificate)
     if unsaved is not None:
         raise unsaved
     if given.only is None:
@@ -84,5 +86,7 @@ def _check_places(given: argparse.Namespace, options: Options) -> None:
         figure.check(given.figure, options)
     if given.save_quantised is not None:
         quantised.check(given.save_quantised, options)
+    if given.save_certificate is not None:
+        drawn.check(given.save_certificate, options)
     if given.save_plain is not None:
         plain.check(given.save_plain, given.checkpoint, options)

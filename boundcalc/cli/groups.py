@@ -173,6 +173,11 @@ def picture_options(group: argparse._ArgumentGroup) -> None:
         metavar="FILE",
         help="write the network that occam certifies (.pt, .pth or .safetensors)",
     )
+    group.add_argument(
+        "--save-certificate",
+        metavar="FILE.json",
+        help="write the certificate of the network that pacbayes draws, for boundcalc verify (with --passes N)",
+    )
 
 
 def check_format(given: argparse.Namespace) -> None:

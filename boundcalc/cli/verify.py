@@ -100,6 +100,7 @@ def _network(given: argparse.Namespace, certificate: Certificate, data: Dataset)
     from boundcalc.certificates.held import module_of, own_architecture
     from boundcalc.checkpoint import from_state_dict, read
     from boundcalc.network.load import from_checkpoint
+    from boundcalc.tickets.described import described
 
     shape = sample_shape(data)
     assert shape is not None
@@ -107,8 +108,9 @@ def _network(given: argparse.Namespace, certificate: Certificate, data: Dataset)
     if certificate.method in CODED and given.checkpoint is None and own:  # the file alone
         module = module_of(certificate.made_by, shape)
         return from_checkpoint(from_state_dict(module.state_dict(), "its architecture"), module, shape)
-    model = given.model or (module_of(certificate.made_by, shape) if own else None)
-    return from_checkpoint(read(given.checkpoint or given.certificate.parent), model, shape)
+    place = given.checkpoint or given.certificate.parent
+    known = module_of(certificate.made_by, shape) if own else described(str(place), shape)
+    return from_checkpoint(read(place), given.model or known, shape)
 
 
 def _replayed(certificate: Certificate, data: Dataset) -> tuple[str, ...]:

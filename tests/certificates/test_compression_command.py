@@ -172,6 +172,27 @@ def test_the_row_of_pick_does_not_take_it(certificate: Path, data: Path, capsys:
     assert tree["bounds"]["pick"]["status"] == "not_covered"
 
 
+def test_an_analysis_searches_saves_and_uses_a_certificate(
+    certificate: Path, data: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    saved, form = tmp_path / "saved.json", f"npz:{data}"
+    words = [str(certificate.parent), "--data", form, "--only", "bounds", "--passes", "4", "--format", "json"]
+    assert main([*words, "--save-certificate", str(saved)]) == 0
+    row = json.loads(capsys.readouterr().out)["bounds"]["pacbayes"]
+    given = file.read_certificate(saved)
+    searched = file.read_certificate(certificate).method == "occam"
+    assert row["terms"]["found_by"] == ("search" if searched else "its certificate")
+    assert row["terms"]["errors"] == given.wrong
+    assert row["value"] == pytest.approx(given.value, rel=1e-9)
+    assert main(["verify", str(saved), "--data", form, "--checkpoint", str(certificate.parent)]) == 0
+    capsys.readouterr()
+    assert main([*words[:5], "--quick", "--certificate", str(saved), "--format", "json"]) == 0
+    again = json.loads(capsys.readouterr().out)["bounds"]["pacbayes"]
+    assert again["terms"]["found_by"] == "its certificate"
+    assert again["value"] == row["value"]
+    assert main([str(certificate.parent), "--data", form, "--quick", "--save-certificate", str(saved)]) == 2
+
+
 def test_the_search_is_the_same_twice(data: Path, tmp_path: Path) -> None:
     texts = []
     for out in (tmp_path / "a", tmp_path / "b"):

@@ -11,8 +11,13 @@ import torch
 from torch import nn
 
 import boundcalc
+from boundcalc.certificates.compressed import decoded, of_drawn
+from boundcalc.certificates.file import Certificate, digest_of_split
+from boundcalc.certificates.pacbayes import search as searching
 from boundcalc.certificates.pacbayes.claim import frame_of
 from boundcalc.checkpoint import from_state_dict
+from boundcalc.empirical import behind_stage
+from boundcalc.empirical.datasets import open_data
 from boundcalc.errors import NotCovered
 from boundcalc.network.load import from_checkpoint
 from boundcalc.network.network import Network
@@ -98,3 +103,33 @@ def test_its_row_is_searched_when_passes_are_given_and_the_better_compression_is
     quick = boundcalc.analyze(module, data=(data, data), only=("bounds",), passes=0).to_dict()
     assert quick["bounds"]["pacbayes"]["status"] == "not_covered"
     assert "--passes" in quick["bounds"]["pacbayes"]["reason"]
+
+
+def test_the_whole_search_keeps_its_promise(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Samples of two noisy classes: train, draw, count; the error on 20,000 fresh examples stays below the bound."""
+    monkeypatch.setattr(searching, "DRAWS", 2)
+    monkeypatch.setattr(searching, "LAST_DRAWS", 20)
+    rng = np.random.default_rng(8)
+
+    def draw(samples: int) -> tuple[np.ndarray, np.ndarray]:
+        x = rng.normal(size=(samples, 2))
+        return x, (x.sum(1) > 0).astype(np.int64) ^ (rng.random(samples) < 0.2)
+
+    bounds, errors = [], []
+    for seed in range(8):
+        split = open_data((draw(1500), draw(10)), None).train
+        network = network_of(nn.Sequential(nn.Linear(2, 3), nn.ReLU(), nn.Linear(3, 2)), 2)
+        task = searching.DrawTask(network, split, digest_of_split(split), 1500, None, 0.05, 6, seed, 5.0)
+        found = searching.search(task)
+        certificate = Certificate(
+            "pacbayes", "compression", "data-free", "", task.data_sha256, 1500, None, 0.05, 1.0, (), 0, (), "", {"plan": {}},
+            of_drawn(found.frame.tree, found.stages),
+        )  # fmt: skip
+        told = decoded(certificate, network, split)
+        fresh = open_data((draw(20_000), draw(10)), None).train
+        bounds.append(told.bound(0.05))
+        errors.append(
+            behind_stage.errors_of(told.network, behind_stage.batches(None, told.network, fresh)) / 20_000
+        )
+    assert sum(error > bound for error, bound in zip(errors, bounds, strict=True)) <= 1
+    assert np.mean(np.array(bounds) < 0.6) > 0.5, "bounds that say nothing cannot fail"

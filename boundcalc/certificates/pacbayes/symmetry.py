@@ -43,7 +43,7 @@ def order_bits(values: NDArray[np.int64], posterior: Law, units: NDArray[np.int6
     # logs[i, shift] is log2 of Q_i at unit i + shift; against Q_j there, j = i + shift
     target = (np.arange(count)[:, None] + np.arange(count)) % count
     own = logs[:, 0]
-    quotients = np.exp2(logs - own[target])
+    rows = np.logaddexp2.reduce(logs - own[target], axis=1)
     slack = 4 * LIBM * 64 * units.shape[1] * (units.shape[1] + count)
-    extra = math.fsum(np.log2(quotients.sum(1)).tolist()) + count * slack
+    extra = math.fsum(rows.tolist()) + count * slack
     return extra - log2_factorial(count) * (1 - LGAMMA)

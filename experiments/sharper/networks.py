@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from torch import nn
 
-from boundcalc.features.stage import FirstStage
-
 
 def two_classes_30() -> nn.Module:
     """A perceptron with 30 hidden units and two outputs."""
@@ -23,13 +21,13 @@ def ten_classes_100() -> nn.Module:
 
 
 def ten_classes_behind() -> nn.Module:
-    """A perceptron with 100 hidden units and ten outputs behind a fixed first stage of 7 x 7 cells."""
-    return nn.Sequential(FirstStage("orientations-7"), *_perceptron(100, 10, 392))
+    """A perceptron with 100 hidden units and ten outputs for the 8 x 7 x 7 values of a fixed first stage."""
+    return _perceptron(100, 10, 392)
 
 
 def ten_classes_behind_linear() -> nn.Module:
-    """One linear layer of ten outputs behind a fixed first stage of 7 x 7 cells."""
-    return nn.Sequential(FirstStage("orientations-7"), nn.Flatten(), nn.Linear(392, 10, bias=False))
+    """One linear layer of ten outputs for the 8 x 7 x 7 values of a fixed first stage."""
+    return nn.Sequential(nn.Flatten(), nn.Linear(392, 10, bias=False))
 
 
 def two_classes_conv() -> nn.Module:
@@ -39,7 +37,7 @@ def two_classes_conv() -> nn.Module:
     )
 
 
-def _perceptron(hidden: int, classes: int, inputs: int = 784) -> nn.Sequential:
+def _perceptron(hidden: int, classes: int, inputs: int = 784) -> nn.Module:
     return nn.Sequential(
         nn.Flatten(), nn.Linear(inputs, hidden, bias=False), nn.ReLU(), nn.Linear(hidden, classes, bias=False)
     )

@@ -17,10 +17,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 import boundcalc
 from boundcalc.cli.main import main as boundcalc_command
 from boundcalc.empirical.datasets import open_data
+from boundcalc.features.orientations import orientations
 
 HERE = Path(__file__).parent
 
@@ -38,6 +40,8 @@ class Setting:
         epochs: passes of training.
         loss: of training.
         rate: learning rate at the start.
+        cells: of the fixed first stage "orientations" in front of the network, along each side; 0 for none. Its values are the data
+            then: bounds by norms of the whole network on the images are those of what stands behind it on these values.
     """
 
     name: str
@@ -48,6 +52,7 @@ class Setting:
     epochs: int
     loss: str = "cross-entropy"
     rate: float = 0.003
+    cells: int = 0
 
 
 SETTINGS = (
@@ -56,13 +61,23 @@ SETTINGS = (
     Setting("0, 1 and 2, perceptron", "three_classes_60", (0, 1, 2), 0.2, 0.1, 10),
     Setting("ten classes, perceptron", "ten_classes_100", tuple(range(10)), 0.2, 0.03, 6),
     Setting("ten classes, perceptron, stronger", "ten_classes_100", tuple(range(10)), 0.2, 0.07, 6),
-    Setting("ten classes, first stage, perceptron", "ten_classes_behind", tuple(range(10)), 0.3, 0.01, 6),
-    Setting("ten classes, first stage, linear", "ten_classes_behind_linear", tuple(range(10)), 0.8, 0.03, 6),
+    Setting(
+        "ten classes, first stage, perceptron", "ten_classes_behind", tuple(range(10)), 0.3, 0.1, 6, cells=7
+    ),
+    Setting(
+        "ten classes, first stage, linear",
+        "ten_classes_behind_linear",
+        tuple(range(10)),
+        0.8,
+        0.03,
+        6,
+        cells=7,
+    ),
 )
 
 
-def subset(data: str, classes: tuple[int, ...], path: Path) -> None:
-    """Write the samples of some classes, renumbered, as an npz file."""
+def subset(data: str, classes: tuple[int, ...], path: Path, cells: int = 0) -> None:
+    """Write the samples of some classes, renumbered, as an npz file; behind the first stage where `cells` are given."""
     opened = open_data(data)
     arrays = {}
     for name, split in (("train", opened.train), ("test", opened.test)):
@@ -70,9 +85,17 @@ def subset(data: str, classes: tuple[int, ...], path: Path) -> None:
         parts = [(x, y) for x, y in split.batches(10_000)]
         x, y = (np.concatenate([part[k] for part in parts]) for k in (0, 1))
         kept = np.isin(y, classes)
-        arrays[f"x_{name}"] = x[kept].astype(np.float32)
+        arrays[f"x_{name}"] = behind(x[kept].astype(np.float32), cells)
         arrays[f"y_{name}"] = np.searchsorted(classes, y[kept])
     np.savez(path, **arrays)
+
+
+def behind(x: np.ndarray, cells: int) -> np.ndarray:
+    """Return what the first stage makes of images."""
+    if not cells:
+        return x
+    images = torch.from_numpy(x).reshape(-1, 1, *x.shape[-2:])
+    return torch.cat([orientations(part, cells) for part in images.split(1000)]).numpy()
 
 
 def run(setting: Setting, data: str, folder: Path, *, tiny: bool) -> dict[str, Any]:
@@ -82,7 +105,7 @@ def run(setting: Setting, data: str, folder: Path, *, tiny: bool) -> dict[str, A
         SystemExit: training failed.
     """
     path = folder / "subset.npz"
-    subset(data, setting.classes, path)
+    subset(data, setting.classes, path, setting.cells)
     model = f"{HERE / 'networks.py'}:{'tiny' if tiny else setting.network}"
     words = [
         "train", "--data", f"npz:{path}", "--model", model, "--pruner", "random", "--density", f"{setting.density}",
@@ -129,11 +152,12 @@ def main(words: list[str]) -> int:
     )
     parser.add_argument("--data", required=True, help="e.g. mnist:DIR")
     parser.add_argument("--out", type=Path, default=HERE / "results.json")
+    parser.add_argument("--only", help="the settings whose names begin with this")
     parser.add_argument("--tiny", action="store_true", help="one epoch of a tiny network on two classes")
     given = parser.parse_args(words)
     done = json.loads(given.out.read_text()) if given.out.is_file() else {}
     for setting in SETTINGS[:1] if given.tiny else SETTINGS:
-        if setting.name in done:
+        if setting.name in done or not setting.name.startswith(given.only or ""):
             continue
         with tempfile.TemporaryDirectory() as folder:
             done[setting.name] = run(setting, given.data, Path(folder), tiny=given.tiny)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from boundcalc.batch.store import opened
+from boundcalc.options import Options
 
 PATH = Path(__file__).parents[2] / "experiments" / "benchmarks" / "batch.py"
 
@@ -23,7 +24,8 @@ def benchmark(monkeypatch, inline):
     return module
 
 
-def test_throughput_analyses_every_ticket_once_for_each_number_of_workers(benchmark, inline):
+def test_throughput_analyses_every_ticket_once_for_each_number_of_workers(benchmark, inline, monkeypatch):
+    monkeypatch.setattr(benchmark, "OPTIONS", Options(only=("samples",)))
     rows = list(benchmark.throughput(2))
     assert len(inline) == 4
     assert [unit for *_, unit, _ in rows] == ["tickets/s", "tickets/s", "times", "s"]

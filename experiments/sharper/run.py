@@ -73,6 +73,15 @@ SETTINGS = (
         6,
         cells=7,
     ),
+    Setting(
+        "ten classes, first stage, linear, stronger",
+        "ten_classes_behind_linear",
+        tuple(range(10)),
+        0.9,
+        0.3,
+        6,
+        cells=7,
+    ),
 )
 
 

@@ -36,6 +36,9 @@ finite = st.floats(allow_nan=False, allow_infinity=False)
     normalize=st.none() | st.tuples(finite, finite),
     ledger=st.lists(st.builds(Item, st.text(max_size=20), finite), max_size=4).map(tuple),
     data=st.text(max_size=30),
+    coded=st.dictionaries(
+        st.text(max_size=8), st.lists(st.integers(), max_size=3) | st.text(max_size=9), max_size=3
+    ),
 )
 def test_it_comes_back_whole(tmp_path: Path, **parts: object) -> None:
     made = certificate(**parts)

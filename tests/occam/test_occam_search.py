@@ -123,12 +123,13 @@ def test_every_stage_states_what_its_codeword_says():
     assert values["joint"] < values["graphon"] < values["uniform"] < 1
 
 
-def test_two_runs_agree():
-    first, second = (search(digits_task(trained(24, density=0.2, steps=60), passes=3)) for _ in range(2))
-    assert [encode(first.plan, s.word) for s in first.stages] == [
-        encode(second.plan, s.word) for s in second.stages
-    ]
-    assert [s.errors for s in first.stages] == [s.errors for s in second.stages]
+def test_two_runs_agree_whatever_the_number_of_threads():
+    task, found = digits_task(trained(24, density=0.2, steps=60), passes=3), []
+    for threads in (2, 1):
+        torch.set_num_threads(threads)
+        result = search(task)
+        found.append([(encode(result.plan, stage.word), stage.errors) for stage in result.stages])
+    assert found[0] == found[1]
 
 
 def test_without_passes_nothing_is_trained():

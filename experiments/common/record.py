@@ -54,10 +54,10 @@ def hashes(data: str) -> dict[str, str]:
     Args:
         data: a form of `--data`: `mnist:DIR`, `npz:FILE`, or a built-in one, whose name is all there is to know.
     """
+    if ":" not in data:
+        return {data: "built in"}
     place = Path(data.partition(":")[2])
     files = sorted(place.iterdir()) if place.is_dir() else [place]
-    if not data.partition(":")[2]:
-        return {data: "built in"}
     return {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files if file.is_file()}
 
 

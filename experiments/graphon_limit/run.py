@@ -54,7 +54,7 @@ class Setting:
 
 
 TINY = Setting(
-    (16, 32),
+    (16, 24, 32),
     (3,),
     (0.3,),
     ("random", "magnitude", "snip"),

@@ -68,11 +68,12 @@ def bounds(rows: list[Tree]) -> str:
     """Return the table of bounds, the sparse ones first."""
     names = sorted({name for row in rows for name in row["log10_bounds"]}, key=lambda n: (n not in SPARSE, n))
     return grid(
-        ("bound", "status", *(_name(row) for row in rows)),
+        ("bound", "status", "speaks of", *(_name(row) for row in rows)),
         [
             (
                 f"`{name}`",
                 registry[name].status,
+                registry[name].subject,
                 *(_value(row["log10_bounds"].get(name)) for row in rows),
             )
             for name in names

@@ -46,7 +46,7 @@ class Setting:
     seeds: int = 3
 
 
-TINY = Setting((3,), Training(3, 2, 40, 20), 1, (1.0, 0.5), "random", 1)
+TINY = Setting((3,), Training(3, 1, 40, 20), 1, (1.0, 0.5), "random", 1)
 
 
 def main(words: list[str] | None = None) -> None:

@@ -26,6 +26,7 @@ from boundcalc.certificates.pacbayes.draws import (
     nearest_posterior,
 )  # fmt: skip
 from boundcalc.certificates.pacbayes.tables import KEEPS, width_of
+from boundcalc.errors import NotCovered
 from boundcalc.network.forward import affine, evaluate_node
 from boundcalc.network.ops import Affine, Node
 from boundcalc.occam.refine import errors_of
@@ -121,12 +122,22 @@ class Belief:
             return torch.where(keep, self.mean + self.log_width.exp() * torch.randn_like(self.mean), 0.0)
 
     def likeliest(self) -> NDArray[np.float64]:
-        """Return every number's mean, 0 where it is more often 0 than not, (n,)."""
+        """Return every number's mean, 0 where it is more often 0 than not, (n,).
+
+        Raises:
+            NotCovered: training left the range of float32.
+        """
+        self._check_finite()
         with torch.no_grad():
             return torch.where(self.logit > 0, self.mean, 0.0).double().numpy(force=True)
 
     def on_grid(self) -> tuple[Prior, Posterior]:
-        """Return prior and posterior as they can be saved: the nearest ones on the grid."""
+        """Return prior and posterior as they can be saved: the nearest ones on the grid.
+
+        Raises:
+            NotCovered: training left the range of float32.
+        """
+        self._check_finite()
         share, deviation = self.grid()
         keep, mean, width = (part.detach().double().numpy(force=True) for part in
                              (self.logit.sigmoid(), self.mean, self.log_width.exp()))  # fmt: skip
@@ -139,6 +150,10 @@ class Belief:
         number = min(PRIOR_WIDTHS, key=lambda one: abs(math.log(width_of(one) * delta / deviation)))
         prior = Prior(scale, kept, number)
         return prior, nearest_posterior(keep, mean, width, prior)
+
+    def _check_finite(self) -> None:
+        if not all(bool(numbers.isfinite().all()) for numbers in self.parameters):
+            raise NotCovered("numbers that float32, in which it is trained, does not hold", self.layer.name)
 
 
 def started(layer: Affine) -> Belief:

@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from boundcalc.report.views.table import Style
 
 SCHEMA = "boundcalc.batch/1"
-PAGES = ("table", "markdown", "latex")
 CSV_HEADER = (*HEADER[:-1], "sha256", "settings", "version", HEADER[-1])
 COLUMNS = (
     Column("checkpoint"),

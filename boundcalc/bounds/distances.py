@@ -12,9 +12,8 @@ from boundcalc.errors import NotCovered
 from boundcalc.network.chain import ToeplitzLayer
 from boundcalc.network.ops import Affine
 from boundcalc.norms.kernels import pooling, repeats
-from boundcalc.norms.rounding import LEAST, Size, log_product, log_up, shown
+from boundcalc.norms.rounding import Size, log_product, log_up
 
-IID = "iid sample; a chain of linear maps and ReLUs fixed before the sample, without biases"
 REFERENCE = "the reference weights do not depend on the sample"
 SPECTRAL = "spectral norms certified from above"
 
@@ -70,14 +69,6 @@ def log_kernel_norm(link: ToeplitzLayer, weight: torch.Tensor, norm: Callable[[t
     return log_product([norm(weight).log, log_up(pooling(link), 1), log_up(repeats(link.layer), 1)])
 
 
-def spectral_numbers(chain: ToeplitzView, names: Sequence[str]) -> dict[str, float]:
-    """Return ``"spectral.NAME"`` -> log s_l; a norm of 0 is raised to the smallest float64, since it divides."""
-    return {
-        f"spectral.{name}": log_up(max(norm, LEAST), 4)
-        for name, norm in zip(names, chain.spectral, strict=True)
-    }
-
-
 def log_rms(problem: BoundInputs, added: float = 0.0) -> float:
     """Return log(||X||_F / sqrt m), from above; `added` is a further energy."""
     energies = problem.energies
@@ -98,8 +89,3 @@ def capacities(names: Sequence[str], numbers: Mapping[str, float], log_scale: fl
         log_product([log_scale, numbers[f"distance.{name}"], *norms[:place], *norms[place + 1 :]])
         for place, name in enumerate(names)
     ]
-
-
-def shown_by_layer(names: Sequence[str], numbers: Mapping[str, float], kind: str) -> dict[str, float | None]:
-    """Return layer -> number of one kind (``"spectral"``, ``"distance"``, ...), for the report."""
-    return {name: shown(numbers[f"{kind}.{name}"]) for name in names if f"{kind}.{name}" in numbers}

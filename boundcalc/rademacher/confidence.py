@@ -19,8 +19,6 @@ import math
 
 from boundcalc.norms.rounding import up
 
-AS_PUBLISHED = "3 sqrt(log(2/delta) / (2m))"
-
 
 def confidence(delta: float, bits: float, m: int) -> float:
     """Return 2 sqrt(log(1 / (delta 2^-bits)) / (2m)), from above.

@@ -9,8 +9,6 @@ from boundcalc.checkpoint.masks.leaves import Leaf, spoken
 from boundcalc.checkpoint.masks.scores import SCORES
 from boundcalc.checkpoint.masks.words import is_pure, speaks_of_masks, tokens
 
-_NOT_IN_A_SPELLING = {"weight", "weights", "bias", "biases", "w", "b"}
-
 
 @dataclass(frozen=True, eq=False)
 class Family:

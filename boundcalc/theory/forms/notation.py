@@ -86,11 +86,6 @@ def energy(problem: BoundInputs, added: Fraction = Fraction(0)) -> Fraction:
     return sum(map(Fraction, problem.energies.coordinate.flatten().tolist()), added)
 
 
-def largest_energy(problem: BoundInputs, added: Fraction = Fraction(0)) -> Fraction:
-    """Return the largest energy of a coordinate, the constant unit being one."""
-    return max(Fraction(float(problem.energies.coordinate.max())), added)
-
-
 def constant_energy(evaluation: Evaluation) -> Fraction:
     """Return m t^2 for the recorded t; 0 without biases."""
     t = evaluation.outcome.terms.get("constant")

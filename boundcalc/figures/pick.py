@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from boundcalc.certificates.pick.claim import apart_of
 from boundcalc.figures.picture import Drawn, Picture, Ticket
 from boundcalc.figures.style import SOFT, Marks, canvas, legend_below, look
 from boundcalc.report.numbers import percent, plain, upper
@@ -37,6 +36,8 @@ def certificate_of(ticket: Ticket) -> Certificate | None:
 
 def _certifying(certificate: Certificate) -> int:
     """Return how many examples certify: those that were not set aside, or all where the options do not tell."""
+    from boundcalc.certificates.pick.claim import apart_of
+
     try:
         return certificate.m - len(apart_of(certificate.m, certificate.made_by))
     except (KeyError, TypeError, ValueError):

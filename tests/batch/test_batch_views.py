@@ -78,7 +78,7 @@ def test_pages_have_a_line_a_checkpoint_in_order_and_the_failures(filled, folder
             places = [text.index(f"t{number}.pt") for number in range(3)]
             assert places == sorted(places)
             assert "a text file, not a checkpoint" in " ".join(text.split())
-        with pytest.raises(UsageError, match="unknown format 'xml': one of table, json"):
+        with pytest.raises(UsageError, match="unknown format 'xml': one of table, csv"):
             render(store, "xml")
 
 

@@ -37,10 +37,11 @@ def test_they_are_those_of_the_inner_network_on_the_values() -> None:
     by_norms = [name for name, bound in plain.items() if bound["kind"] in {"F", "loss", "score"}]
     assert len(by_norms) > 10
     for name in by_norms:
-        assert found[name]["value"] == pytest.approx(plain[name]["value"], rel=1e-9), name
+        if plain[name]["status"] != "score":
+            assert found[name]["value"] == pytest.approx(plain[name]["value"], rel=1e-9), name
         assert found[name]["complexity"] == pytest.approx(plain[name]["complexity"], rel=1e-9), name
         assert FIRST_STAGE in found[name]["assumptions"] and FIRST_STAGE not in plain[name]["assumptions"]
-    assert FIRST_STAGE not in found["test_set"]["assumptions"]
+    assert FIRST_STAGE not in found["occam"]["assumptions"]
 
 
 def test_without_data_its_values_are_not_known() -> None:
@@ -69,5 +70,5 @@ def test_an_input_that_something_else_reads_is_not_behind_it() -> None:
 
 def test_the_penalty_of_training_is_that_of_the_inner_network() -> None:
     network = inner()
-    behind = Penalty(staged("orientations-2", network), (1, 6, 6), 0.5)()
-    assert float(behind) == pytest.approx(float(Penalty(network, (8, 2, 2), 0.5)()), rel=1e-6)
+    behind = Penalty(staged("orientations-2", network), (1, 6, 6), 0.5)().item()
+    assert behind == pytest.approx(Penalty(network, (8, 2, 2), 0.5)().item(), rel=1e-6)

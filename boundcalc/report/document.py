@@ -72,6 +72,10 @@ class Term(str):
         made.means, made.page = means, page
         return made
 
+    def __getnewargs__(self) -> tuple[str, str, str]:
+        """Return what a copy or a pickle is made from."""
+        return str(self), self.means, self.page
+
 
 @dataclass(frozen=True)
 class Column:

@@ -99,14 +99,14 @@ function column(table, name) {
   return { index, sorted: heads[index].getAttribute("aria-sort"), keys: rows.map((row) => row.children[index].dataset.k ?? null) };
 }
 
-// Numbers that are broken over lines.
+// Numbers that are broken over lines; a path may be.
 function broken() {
   const lines = (node) => {
     const range = document.createRange();
     range.selectNodeContents(node);
     return new Set(Array.from(range.getClientRects(), (one) => Math.round(one.top))).size;
   };
-  return all("tbody td").filter((one) => !/\s/.test(one.textContent.trim()) && lines(one) > 1).map(called);
+  return all("tbody td:not(.path)").filter((one) => !/\s/.test(one.textContent.trim()) && lines(one) > 1).map(called);
 }
 
 // Tables that are cut, parts that are not printed.

@@ -211,7 +211,7 @@ MUTATIONS = (
     Mutation("constant unit not counted among inputs", "bounds.toeplitz_product:_product",
              during("DimensionFree", given(lambda depth, classes, inputs: (depth, classes, inputs - 1))),
              product_as_published("golowich2018_1inf", bias=True)),
-    Mutation("the constant not handed on", "bounds.bound_inputs:Chain.carries_constant", instead(lambda chain, index: False),
+    Mutation("the constant not handed on", "bounds.bound_inputs:ToeplitzView.carries_constant", instead(lambda chain, index: False),
              product_as_published("golowich2018_fro", bias=True)),
     Mutation("the root of ||A||_F for it", "bounds.toeplitz.units:log_matrix_norm", times(0.5),
              upwards("golowich2018_fro", "convolutions")),

@@ -17,7 +17,7 @@ from boundcalc.bounds.bound_inputs import BoundInputs
 from boundcalc.checkpoint import from_state_dict, read
 from boundcalc.checkpoint.types import Checkpoint
 from boundcalc.empirical.energies import Energies, declared
-from boundcalc.errors import UsageError
+from boundcalc.errors import CheckpointError, UsageError
 from boundcalc.network.bare import with_layer
 from boundcalc.network.fit import in_names_of
 from boundcalc.network.inventory import known_or_weights
@@ -225,7 +225,12 @@ def _reference(
     start = in_names_of(with_layer(start), [_key(layer) for layer in network.counted()], options.prefix)
     weights = reference_weights(network, start)
     if options.needs_a_forward_pass or not rewound(network, start):
-        check_independent(network, checkpoint, start, options.prefix)
+        try:
+            check_independent(network, checkpoint, start, options.prefix)
+        except CheckpointError:
+            if options.reference is not None:
+                raise
+            return None, {}  # the checkpoint is its own initialization: nothing lies beside it
     return Reference(start.path, how, start.tensors), weights
 
 

@@ -77,16 +77,15 @@ def lottery(where: Environment, pruner: str, seed: int, size: tuple[int, int, in
             raise SystemExit(f"{pruner} in {where}: training failed")
         home = out / f"replicate_{seed}"
         folders = sorted(home.glob("level_[0-9]*"), key=lambda path: int(path.name.removeprefix("level_")))
-        dense = folders[0] / "main" if pruner == "imp" else home / "level_pretrain" / "main"
         kept = folders[-levels:]
         made = [
-            ticket(level / "main", dense / "model_ep0_it0.pth", sample, images, density)
+            ticket(level / "main", sample, images, density)
             for level, density in zip(kept, densities, strict=True)
         ]
     return {**also, "arch": where.arch, "noise": where.noise, "pruner": pruner, "seed": seed, "tickets": made}
 
 
-def ticket(folder: Path, dense: Path, data: Path, images: int, density: float) -> Tree:
+def ticket(folder: Path, data: Path, images: int, density: float) -> Tree:
     """Return the numbers of one ticket: of its mask on the initial weights, and of the trained network."""
     told = json.loads((folder / "ticket.json").read_text(encoding="utf-8"))
     model = None if told["arch"] and ":" not in told["arch"] else told["arch"]
@@ -95,7 +94,7 @@ def ticket(folder: Path, dense: Path, data: Path, images: int, density: float) -
         mask_origin=told["mask_origin"],
     ).to_dict()  # fmt: skip
     before = boundcalc.analyze(
-        folder / "model_ep0_it0.pth", data=f"npz:{data}", model=model, reference=dense, only=("topology",), device="cpu"
+        folder / "model_ep0_it0.pth", data=f"npz:{data}", model=model, only=("topology",), device="cpu"
     ).to_dict()  # fmt: skip
     measured = trained["empirical"]
     return {

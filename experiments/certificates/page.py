@@ -47,7 +47,7 @@ def page(results: Tree, density: str) -> str:
             ("source", "speaks of", "set aside", "MNIST", "Fashion-MNIST", "CIFAR-10", "stronger, weaker"),
             [_published(row, results) for row in results["published"]],
         ),
-        "Published figures are quoted as their authors print them, at their own confidence; they were not computed again here.",
+        "Published figures are quoted, at their authors' own confidence; they were not computed again here.",
         *(_against_density(results, density) if density else ()),
     ]  # fmt: skip
     return "\n\n".join(parts) + "\n"

@@ -58,28 +58,29 @@ class Setting:
 SETTINGS = (
     Setting("0 against 1, perceptron", "two_classes_30", (0, 1), 0.17, 0.3, 10),
     Setting("0 against 1, convolution", "two_classes_conv", (0, 1), 0.5, 0.3, 6),
-    Setting("0, 1 and 2, perceptron", "three_classes_60", (0, 1, 2), 0.2, 0.1, 10),
+    Setting("0, 1 and 2, perceptron", "three_classes_60", (0, 1, 2), 0.2, 0.01, 10, "mse"),
     Setting("ten classes, perceptron", "ten_classes_100", tuple(range(10)), 0.2, 0.03, 6),
-    Setting("ten classes, perceptron, stronger", "ten_classes_100", tuple(range(10)), 0.2, 0.07, 6),
     Setting(
-        "ten classes, first stage, perceptron", "ten_classes_behind", tuple(range(10)), 0.3, 0.1, 6, cells=7
+        "ten classes, perceptron, squared loss", "ten_classes_100", tuple(range(10)), 0.2, 0.002, 15, "mse"
+    ),
+    Setting(
+        "ten classes, first stage, perceptron",
+        "ten_classes_behind",
+        tuple(range(10)),
+        0.3,
+        0.01,
+        6,
+        "mse",
+        cells=7,
     ),
     Setting(
         "ten classes, first stage, linear",
         "ten_classes_behind_linear",
         tuple(range(10)),
         0.8,
-        0.03,
+        0.003,
         6,
-        cells=7,
-    ),
-    Setting(
-        "ten classes, first stage, linear, stronger",
-        "ten_classes_behind_linear",
-        tuple(range(10)),
-        0.9,
-        0.3,
-        6,
+        "mse",
         cells=7,
     ),
 )

@@ -68,6 +68,7 @@ def draw(results: Mapping[str, Any], place: Path) -> None:
                     )  # fmt: skip
         axes.axvline(1.0, color=PROVED, linestyle="--", linewidth=0.8)
         axes.set_xscale("log")
+        axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
         axes.set_yticks(range(len(bounds)), bounds)
         for label in axes.get_yticklabels():
             label.set_color(PUBLISHED if label.get_text() in NOT_PROVED else PROVED)

@@ -72,9 +72,9 @@ class Term(str):
         made.means, made.page = means, page
         return made
 
-    def __getnewargs__(self) -> tuple[str, str, str]:
+    def __reduce__(self) -> tuple[type[Term], tuple[str, str, str]]:
         """Return what a copy or a pickle is made from."""
-        return str(self), self.means, self.page
+        return Term, (str(self), self.means, self.page)
 
 
 @dataclass(frozen=True)

@@ -248,16 +248,15 @@ def _of_loss_class(outcome: LossComplexity, problem: BoundInputs, paid: Confiden
     bits = outcome.bits + sum(log2_weight(k) for k in points.values())
     price = bits + problem.settings.normalization.bits
 
-    def at(gamma: float) -> _Candidate:
-        k = grid_above(-math.log(gamma))
+    def at(k: int) -> _Candidate:
         log_margin = -k * LOG_STEP
         penalty = log_product([LOG2, outcome.log_complexity(rounded, log_margin)])
         doubt = paid(delta, price + log2_weight(k), m)
         reached = margin_error(problem, exp_up(log_product([log_margin])))
         return _Candidate(log_margin, reached, penalty, doubt)
 
-    cheap = [math.exp(-k * LOG_STEP) for k in sorted(_cheap_points(problem))]
-    best = _choose([at(gamma) for gamma in (*_margins(problem), *cheap)], problem, paid)
+    margins = {grid_above(-math.log(gamma)) for gamma in _margins(problem)}
+    best = _choose([at(k) for k in sorted(margins | _cheap_points(problem))], problem, paid)
     own = outcome.log_complexity(outcome.numbers, best.log_margin)
     return _with_ingredients(own, best, outcome.terms, bits, problem)
 

@@ -29,6 +29,7 @@ Both hold for standard normals g_i in place of the signs: given |g_i| they are s
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 
@@ -41,6 +42,8 @@ Array = NDArray[np.float64]
 _FINE = 5
 """Halvings of the search step for lambda or s; any value gives a bound."""
 _ENTRIES = 2**20
+_REMEMBERED = 4096
+"""Distinct energies up to which a result is remembered: a search of peelings asks for most of them again and again."""
 
 
 def log_root_second_moment(log_energies: Array, log_factor: float, spectrum: Array | None = None) -> float:
@@ -66,10 +69,18 @@ def log_root_second_moment(log_energies: Array, log_factor: float, spectrum: Arr
         return -math.inf
     top = float(alive.max())
     shares, counts = np.unique(np.exp(alive - top), return_counts=True)
-    found = _form_a(shares, counts.astype(np.float64), log_factor)
+    if shares.size <= _REMEMBERED:
+        found = _known_form_a(shares.tobytes(), counts.astype(np.float64).tobytes(), log_factor)
+    else:
+        found = _form_a(shares, counts.astype(np.float64), log_factor)
     if spectrum is not None:
         found = min(found, _form_b(spectrum, log_factor))
     return log_product([0.5 * top, found])
+
+
+@functools.lru_cache(maxsize=512)
+def _known_form_a(shares: bytes, counts: bytes, log_factor: float) -> float:
+    return _form_a(np.frombuffer(shares), np.frombuffer(counts), log_factor)
 
 
 def _form_a(shares: Array, counts: Array, log_factor: float) -> float:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import Any
 
 from boundcalc.bounds.bound_inputs import BoundInputs
 from boundcalc.bounds.catalogue import Bound, register
@@ -16,6 +17,7 @@ from boundcalc.certificates.compressed import Decoded, decoded, of_drawn
 from boundcalc.certificates.file import Certificate, digest_of_split
 from boundcalc.certificates.ledger import common_lines
 from boundcalc.certificates.pacbayes import theorem
+from boundcalc.certificates.pacbayes.gibbs import ESTIMATE
 from boundcalc.certificates.pacbayes.search import BETA, DrawTask, search
 from boundcalc.certificates.verify import wrong_lines
 from boundcalc.empirical.split import Split
@@ -51,6 +53,7 @@ def compute(problem: BoundInputs) -> AtDelta:
         "surviving": found.network.surviving,
         "choice_bits": bits,
         "ledger": {line.item: line.bits for line in found.lines},
+        "randomized": _randomized(found, problem),
     }
     told = replace(
         certificate, value=found.bound(certificate.delta), wrong=found.errors, ledger=found.lines,
@@ -61,6 +64,28 @@ def compute(problem: BoundInputs) -> AtDelta:
         terms,
         certificate=told,
     )
+
+
+def _randomized(found: Decoded, problem: BoundInputs) -> dict[str, Any]:
+    """Return the bound on the randomized network, another one again (`boundcalc.certificates.pacbayes.gibbs`)."""
+    assert found.randomized is not None
+    told: dict[str, Any] = {
+        "subject": "the randomized network: its last layer is drawn anew for every prediction"
+    }
+    try:
+        other = found.randomized()
+    except NotCovered as why:
+        return {**told, "value": None, "reason": str(why)}
+    delta = problem.settings.delta
+    return {
+        **told,
+        "value": other.bound(problem.energies.m, delta),
+        "train_error": other.train_error(ESTIMATE * delta),
+        "wrong": other.wrong,
+        "predictions": other.answers,
+        "divergence_bits": other.divergence,
+        "bits": other.bits,
+    }
 
 
 def _searched(problem: BoundInputs, split: Split) -> Certificate:

@@ -15,6 +15,7 @@ from boundcalc.certificates.file import Certificate, Item
 from boundcalc.certificates.ledger import common_lines
 from boundcalc.certificates.pacbayes import claim, theorem
 from boundcalc.certificates.pacbayes.draws import Stage
+from boundcalc.certificates.pacbayes.gibbs import Randomized, randomized
 from boundcalc.empirical import behind_stage
 from boundcalc.empirical.behind_stage import without_stage
 from boundcalc.empirical.split import Split
@@ -24,7 +25,7 @@ from boundcalc.occam.kl import certificate as occam_bound
 from boundcalc.occam.order import order_bits
 from boundcalc.occam.skeleton import flattened
 from boundcalc.occam.spelling import dequantize
-from boundcalc.occam.transmit import decode, encode, lengths
+from boundcalc.occam.transmit import VERSION, decode, encode, lengths
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,12 +37,14 @@ class Decoded:
         errors: of it on the sample.
         lines: of the ledger, computed afresh.
         bound: delta -> the bound on its error.
+        randomized: estimates the network whose last layer is drawn anew for every prediction; None for a method that draws none.
     """
 
     network: Network
     errors: int
     lines: tuple[Item, ...]
     bound: Callable[[float], float]
+    randomized: Callable[[], Randomized] | None = None
 
 
 def decoded(certificate: Certificate, architecture: Network, split: Split) -> Decoded:
@@ -81,7 +84,11 @@ def _drawn(
     errors = behind_stage.errors_of(found.small, frame.batches(split))
     bits = math.fsum(line.bits for line in lines)
     return Decoded(
-        found.whole, errors, lines, lambda delta: theorem.error_bound(errors, certificate.m, bits, delta)
+        found.whole,
+        errors,
+        lines,
+        lambda delta: theorem.error_bound(errors, certificate.m, bits, delta),
+        lambda: randomized(found, stages, known, common, frame.batches(split), certificate.m),
     )
 
 
@@ -91,6 +98,8 @@ def _spelt(
     stage, rest = without_stage(architecture)
     base = flattened(rest)
     plan = plan_of(base)
+    if certificate.coded["code"] != VERSION:
+        raise ValueError(f"a codeword of version {certificate.coded['code']} of the code, not {VERSION}")
     word = decode(plan, base64.b85decode(str(certificate.coded["word"])))
     if encode(plan, word) != base64.b85decode(str(certificate.coded["word"])):
         raise ValueError("the codeword has bytes that nobody reads")
@@ -114,4 +123,4 @@ def of_drawn(kept: list[Any], stages: tuple[Stage, ...]) -> dict[str, Any]:
 
 def of_word(plan: Plan, word: Codeword) -> dict[str, Any]:
     """Return `Certificate.coded` of a codeword."""
-    return {"word": base64.b85encode(encode(plan, word)).decode()}
+    return {"code": VERSION, "word": base64.b85encode(encode(plan, word)).decode()}

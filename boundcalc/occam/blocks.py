@@ -20,6 +20,8 @@ Groups = tuple[NDArray[np.int64], ...]
 FREE_GROUPS = (2, 3, 4, 6, 8)
 FIXED_GROUPS = (1, 2, 3, 5)
 """Numbers of groups tried on axes whose units may and may not be reordered; each within 1..`MAX_GROUPS`."""
+POSITION_GROUPS = 4
+"""Most groups of a kernel's positions that are tried."""
 ROUNDS = 12
 _LOG2 = float(np.log(2.0))
 assert max(*FREE_GROUPS, *FIXED_GROUPS) <= MAX_GROUPS
@@ -71,6 +73,48 @@ def find_groups(plan: Plan, counts: list[Counts], relative: bool) -> Groups:
 def refine_groups(plan: Plan, counts: list[Counts], relative: bool, start: Groups) -> Groups:
     """Move units of a partition found for similar masks until the code gets no shorter."""
     return _Search(plan, counts, relative).improved(start)
+
+
+def group_positions(mask: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """Return the groups of a kernel's positions with the shortest mask code, of those that part them by their number of survivors.
+
+    Args:
+        mask: (rows, columns, kernel entries) bool.
+        rows: (rows,) int64, group of each row.
+        columns: (columns,) int64, likewise.
+
+    Returns:
+        (kernel entries,) int64; all 0 where one group is best.
+    """
+    entries = mask.shape[2]
+    by_row, by_column = _onehot(rows), _onehot(columns)
+    held = np.einsum("rg,rcp,ch->ghp", by_row, mask, by_column, optimize=True)
+    room = np.outer(by_row.sum(0), by_column.sum(0))[:, :, None]
+    order = np.argsort(held.sum((0, 1)), kind="stable")
+    upto = np.concatenate([np.zeros((*held.shape[:2], 1)), np.cumsum(held[:, :, order], axis=2)], axis=2)
+    cost = np.full((entries, entries + 1), np.inf)
+    for start in range(entries):
+        size = np.arange(1, entries - start + 1)
+        blocks = room * size, upto[:, :, start + 1 :] - upto[:, :, start : start + 1]
+        bits = (np.log2(blocks[0] + 1) + _log2_binomial(*blocks)).sum((0, 1))
+        cost[start, start + 1 :] = bits - gammaln(size + 1) / _LOG2
+    ends = [np.array([entries])]
+    lengths = [cost[0]]
+    best, edges = np.inf, [0, entries]
+    for number in range(1, min(POSITION_GROUPS, entries) + 1):
+        if number > 1:
+            sums = lengths[-1][:entries, None] + cost
+            ends.append(sums.argmin(0))
+            lengths.append(sums.min(0))
+        sizes = float(_log2_binomial(np.array(entries + number - 1.0), np.array(number - 1.0)))
+        if sizes + lengths[-1][entries] < best - 1e-9:
+            best, edges = sizes + lengths[-1][entries], [entries]
+            for back in range(number - 1, 0, -1):
+                edges.append(int(ends[back][edges[-1]]))
+            edges = [0, *reversed(edges)]
+    groups = np.zeros(entries, dtype=np.int64)
+    groups[order] = np.repeat(np.arange(len(edges) - 1), np.diff(edges))
+    return groups
 
 
 def _log2_binomial(n: np.ndarray, k: np.ndarray) -> np.ndarray:

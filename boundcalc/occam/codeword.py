@@ -96,12 +96,15 @@ class LayerWord:
         mask: (rows, columns, kernel entries) bool.
         values: of the surviving weights, in the mask's order.
         bias: the biases, None where the architecture has none.
+        positions: (kernel entries,) int64, the group of each of a kernel's positions, where the mask is coded block by block; None
+            for one group.
     """
 
     blockwise: bool
     mask: np.ndarray
     values: Values
     bias: BiasWord | None
+    positions: np.ndarray | None = None
 
 
 @dataclass(frozen=True, eq=False)

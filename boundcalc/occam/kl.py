@@ -14,7 +14,7 @@ def _divergence(q: float, excess: float) -> tuple[float, float]:
     return first + second, abs(first) + abs(second)
 
 
-def kl_inverse(errors: int, m: int, bound: float) -> float:
+def kl_inverse(errors: float, m: int, bound: float) -> float:
     """Return the largest p with kl(errors / m || p) <= bound, from above and to a few units of the last place.
 
     A half of the interval is left only where the divergence exceeds the bound for certain. Its terms are off by LIBM and 2u. That of
@@ -22,7 +22,7 @@ def kl_inverse(errors: int, m: int, bound: float) -> float:
     at most 4u of 1 in p, which the last factor covers.
 
     Args:
-        errors: samples in error, 0..m.
+        errors: samples in error, 0..m; any number where a bound on an error stands for the error.
         m: samples.
         bound: nats a sample, >= 0.
 

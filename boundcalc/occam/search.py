@@ -7,6 +7,7 @@ taking the best of any number of them costs nothing.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -38,6 +39,8 @@ HOPELESS = 8.0
 """Nats a sample of the plain code above which nothing further is tried: the certificate is above 0.999."""
 MOST_PASSES, LEAST_PASSES = 20, 3
 """Passes of the joint refinement where their number is not given: at most so many, and none where fewer are affordable."""
+AFRESH = 5
+"""Of so many partitions that are only refined one is searched from the start."""
 SETTLE, CYCLE, ROUNDS = 0.25, 2, 50
 """Share of them that only settles the result; of the others fewest between two rounds of pruning, and rounds from which on
 more passes are spent on each instead."""
@@ -141,7 +144,7 @@ def _search(task: SearchTask) -> Found:
     if task.reference:
         changes = quantize(plan, base, 8, "own", task.reference)
         words["relative"] = spell(plan, changes, None, relative=True)
-    shortest = min(math.fsum(lengths(plan, word).values()) for word in words.values())
+    shortest = min(_bits(plan, word) for word in words.values())
     if not task.passes and shortest * math.log(2) > HOPELESS * task.m:
         remark = "the plain code already needs more than 8 nats a sample, so nothing shorter was searched"
         return Found(plan, _measured(task, plan, base, words), 0, remark)
@@ -196,12 +199,19 @@ def _joint(
     settle, cycle = math.floor(SETTLE * passes), max(CYCLE, passes // ROUNDS)
     best_value, best_word, best_state = math.inf, None, trainer.snapshot()
     best_layers: list[Quantized] = []
+    numbers = itertools.count(1)
 
     def judge() -> tuple[float, Codeword, list[Quantized]]:
         nonlocal groups
         layers = trainer.quantized(small, kept, plan)
-        groups = refine_groups(plan, counts_of([layer.mask for layer in layers]), False, groups)
+        counts = counts_of([layer.mask for layer in layers])
+        groups = refine_groups(plan, counts, False, groups)
         word = spell(plan, layers, groups)
+        if next(numbers) % AFRESH == 0:
+            afresh = find_groups(plan, counts, relative=False)
+            again = spell(plan, layers, afresh)
+            if _bits(plan, again) < _bits(plan, word):
+                groups, word = afresh, again
         return _value(task, plan, word, trainer.errors(), sample), word, layers
 
     for start in range(0, passes - settle, cycle):
@@ -219,12 +229,15 @@ def _joint(
     assert best_word is not None
     afresh = find_groups(plan, counts_of([layer.mask for layer in best_layers]), relative=False)
     again = spell(plan, best_layers, afresh)
-    saved = math.fsum(lengths(plan, best_word).values()) - math.fsum(lengths(plan, again).values())
-    return best_value, again if saved > 0 else best_word
+    return best_value, min(best_word, again, key=partial(_bits, plan))
+
+
+def _bits(plan: Plan, word: Codeword) -> float:
+    return math.fsum(lengths(plan, word).values())
 
 
 def _value(task: SearchTask, plan: Plan, word: Codeword, errors: int, sample: Sample) -> float:
-    bits = math.fsum(lengths(plan, word).values())
+    bits = _bits(plan, word)
     scaled = round(errors * task.m / sample.y.numel())
     return certificate(scaled, task.m, bits + task.price, task.delta)
 

@@ -18,7 +18,7 @@ def flattened(network: Network) -> Network:
     Its input units are then pixels, each a unit of an axis. Names, function and order of weights stay.
     """
     readers = [node for node in network.nodes if 0 in node.inputs]
-    if not all(isinstance(node, Affine) and _reads_all(node) for node in readers):
+    if not all(isinstance(node, Affine) and reads_all(node) for node in readers):
         return network
     units = network.inputs
 
@@ -32,7 +32,8 @@ def flattened(network: Network) -> Network:
     return replace(network, nodes=tuple(flat(node) for node in network.nodes))
 
 
-def _reads_all(node: Affine) -> bool:
+def reads_all(node: Affine) -> bool:
+    """Return whether every output of a layer reads its whole input, as in a linear layer."""
     window = node.window
     whole = window.kernel == (window.height.size, window.width.size) and window.out == (1, 1)
     return whole and not any(window.pads) and node.groups == 1

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from boundcalc.network.network import Network
-from boundcalc.occam.blocks import Groups, one_group
+from boundcalc.occam.blocks import Groups, group_positions, one_group
 from boundcalc.occam.codebooks import assigned, nearest_half, quantized
 from boundcalc.occam.codeword import BiasWord, Codeword, LayerPlan, LayerWord, Plan, Values
 from boundcalc.occam.skeleton import with_weights
@@ -153,14 +153,27 @@ def spell(plan: Plan, layers: list[Quantized], groups: Groups | None, *, relativ
     uniform = Codeword(relative, arranged, sizes, tuple(words))
     if groups is None:
         return uniform
-    blockwise = replace(uniform, layers=tuple(replace(word, blockwise=True) for word in words))
+    blockwise = replace(
+        uniform,
+        layers=tuple(
+            _in_blocks(word, arranged[layer.rows], arranged[layer.columns])
+            for layer, word in zip(plan.layers, words, strict=True)
+        ),
+    )
     costs = [_layer_costs(plan, word) for word in (uniform, blockwise)]
     return replace(
         uniform,
         layers=tuple(
-            replace(word, blockwise=block < plain) for word, plain, block in zip(words, *costs, strict=True)
+            grouped if block < plain else word
+            for word, grouped, plain, block in zip(words, blockwise.layers, *costs, strict=True)
         ),
     )
+
+
+def _in_blocks(word: LayerWord, rows: np.ndarray, columns: np.ndarray) -> LayerWord:
+    several = word.mask.shape[2] > 1
+    positions = group_positions(word.mask, rows, columns) if several else None
+    return replace(word, blockwise=True, positions=positions)
 
 
 def _arranged(layer: Quantized, rows: np.ndarray, columns: np.ndarray) -> LayerWord:

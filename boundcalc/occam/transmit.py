@@ -4,12 +4,15 @@ bits = 1 (reference or not) + groups of each axis + for each layer [mask code, c
 - an axis costs log2 16 for its number of groups K, log2 C(n + K - 1, K - 1) for their sizes and, unless its units may be
   reordered freely, the log2 multinomial of the memberships;
 - a mask costs 1 bit for the choice of code and then log2(n + 1) + log2 C(n, s) once (uniform) or once a block (graphon-coded);
+  blocks are of rows, columns and, where kernels have several positions, groups of these, which cost what those of an axis do;
 - s > 0 values cost log2 64 for K, 16 K for the codebook, log2 C(s + K - 1, K - 1) for the histogram and the log2 multinomial of the
   sequence, which is at most s times the entropy of the histogram;
 - biases cost 2 bits for the mode, then nothing, 16 each, or as a mask of their own with values.
 """
 
 from __future__ import annotations
+
+import itertools
 
 import numpy as np
 
@@ -26,6 +29,8 @@ from boundcalc.occam.codeword import (
     Values,
 )
 
+VERSION = 2
+"""Of the code; version 1 had no groups of a kernel's positions."""
 _EMPTY = Values(np.zeros(0, dtype=np.float16), np.zeros(0, dtype=np.int64))
 
 
@@ -85,20 +90,29 @@ def _layer(
 ) -> LayerWord:
     channel.section(f"{plan.name} mask")
     blockwise = bool(channel.uniform(None if word is None else int(word.blockwise), 2))
-    given = None if word is None else word.mask
+    given, positions = (None, None) if word is None else (word.mask, word.positions)
     if blockwise:
-        mask = _blocks(channel, plan.shape, groups[plan.rows], groups[plan.columns], given)
+        positions = _positions(channel, plan.shape[2], positions, known=word is not None)
+        mask = _blocks(channel, plan.shape, groups[plan.rows], groups[plan.columns], positions, given)
     else:
         flat = None if given is None else given.reshape(-1)
         mask = subset(channel, flat, int(np.prod(plan.shape))).reshape(plan.shape)
     channel.section(f"{plan.name} values")
     values = _values(channel, int(mask.sum()), None if word is None else word.values)
     if not plan.biased:
-        return LayerWord(blockwise, mask, values, None)
+        return LayerWord(blockwise, mask, values, None, positions)
     channel.section(f"{plan.name} bias")
     rows = groups[plan.rows] if blockwise else np.zeros(plan.shape[0], dtype=np.int64)
     bias = _bias(channel, rows, values.codebook, None if word is None else word.bias)
-    return LayerWord(blockwise, mask, values, bias)
+    return LayerWord(blockwise, mask, values, bias, positions)
+
+
+def _positions(channel: Channel, entries: int, given: np.ndarray | None, *, known: bool) -> np.ndarray:
+    """Carry the group of each of a kernel's positions; nothing where it has one."""
+    one = np.zeros(entries, dtype=np.int64)
+    if entries == 1:
+        return one
+    return _axis(channel, entries, False, (one if given is None else given) if known else None)[0]
 
 
 def _blocks(
@@ -106,15 +120,18 @@ def _blocks(
     shape: tuple[int, int, int],
     rows: np.ndarray,
     columns: np.ndarray,
+    positions: np.ndarray,
     given: np.ndarray | None,
 ) -> np.ndarray:
     mask = np.zeros(shape, dtype=bool)
-    for g in range(int(rows.max()) + 1):
-        for h in range(int(columns.max()) + 1):
-            block = np.ix_(np.flatnonzero(rows == g), np.flatnonzero(columns == h))
-            found = mask[block]
-            own = None if given is None else given[block].reshape(-1)
-            mask[block] = subset(channel, own, found.size).reshape(found.shape)
+    members = [
+        [np.flatnonzero(of == g) for g in range(int(of.max()) + 1)] for of in (rows, columns, positions)
+    ]
+    for chosen in itertools.product(*members):
+        block = np.ix_(*chosen)
+        found = mask[block]
+        own = None if given is None else given[block].reshape(-1)
+        mask[block] = subset(channel, own, found.size).reshape(found.shape)
     return mask
 
 

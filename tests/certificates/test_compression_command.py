@@ -184,6 +184,12 @@ def test_an_analysis_searches_saves_and_uses_a_certificate(
     assert row["terms"]["found_by"] == ("search" if searched else "its certificate")
     assert row["terms"]["errors"] == given.wrong
     assert row["value"] == pytest.approx(given.value, rel=1e-9)
+    other = row["terms"]["randomized"]
+    assert (
+        "randomized network" in other["subject"]
+        and other["wrong"] / other["predictions"] < other["train_error"]
+    )
+    assert other["train_error"] < other["value"] <= 1
     assert main(["verify", str(saved), "--data", form, "--checkpoint", str(certificate.parent)]) == 0
     capsys.readouterr()
     assert main([*words[:5], "--quick", "--certificate", str(saved), "--format", "json"]) == 0

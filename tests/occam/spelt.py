@@ -16,7 +16,7 @@ from boundcalc.checkpoint.types import Checkpoint
 from boundcalc.network.load import from_checkpoint
 from boundcalc.network.network import Network
 from boundcalc.network.ops import ChannelAffine
-from boundcalc.occam.codeword import BiasWord, Codeword, Plan, Values
+from boundcalc.occam.codeword import BiasWord, Codeword, LayerWord, Plan, Values
 from boundcalc.occam.spelling import quantize, spell
 
 
@@ -136,6 +136,7 @@ def reference_of(network: Network, seed: int = 3) -> dict[str, Tensor]:
 
 
 def blockwise(word: Codeword) -> Codeword:
+    """Every mask in blocks of rows and columns; positions of a kernel in one group, unless they were grouped already."""
     return replace(word, layers=tuple(replace(layer, blockwise=True) for layer in word.layers))
 
 
@@ -172,6 +173,12 @@ def _same_bias(one: BiasWord | None, other: BiasWord | None) -> bool:
     )
 
 
+def _same_positions(one: LayerWord, other: LayerWord) -> bool:
+    zeros = np.zeros(one.mask.shape[2], dtype=np.int64)
+    own, others = (zeros if word.positions is None else word.positions for word in (one, other))
+    return np.array_equal(own, others)
+
+
 def same_word(one: Codeword, other: Codeword) -> bool:
     return (
         one.relative == other.relative
@@ -179,6 +186,7 @@ def same_word(one: Codeword, other: Codeword) -> bool:
         and list(one.sizes) == list(other.sizes)
         and all(
             a.blockwise == b.blockwise
+            and _same_positions(a, b)
             and np.array_equal(a.mask, b.mask)
             and (not a.mask.any() or _same_values(a.values, b.values))
             and _same_bias(a.bias, b.bias)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
+import math
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from spelt import COVERED, blockwise, captured, random_groups, ready
 from torch import nn
 
-from boundcalc.occam.blocks import _Search, counts_of, find_groups, one_group, refine_groups
+from boundcalc.occam.blocks import _Search, counts_of, find_groups, group_positions, one_group, refine_groups
 from boundcalc.occam.codeword import MAX_GROUPS, plan_of
 from boundcalc.occam.skeleton import flattened
 from boundcalc.occam.spelling import masks_of, quantize, spell
@@ -34,10 +38,15 @@ def mask_and_axis_bits(plan, word) -> float:
     return sum(bits for name, bits in found.items() if name == "axes" or name.endswith(" mask"))
 
 
+def in_one(word):
+    return replace(word, layers=tuple(replace(layer, positions=None) for layer in word.layers))
+
+
 @pytest.mark.parametrize("relative", [False, True])
 @pytest.mark.parametrize("name", COVERED)
 def test_the_search_counts_the_bits_of_the_code(name, relative):
-    """But for what no partition changes: 4 bits an axis for its number of groups, 1 a layer for the choice of code."""
+    """But for what no partition of rows and columns changes: 4 bits an axis for its number of groups, 1 a layer for the choice of
+    code, and 4 for the number of groups of a kernel's positions."""
     _, network = ready(name)
     base = flattened(network)
     plan = plan_of(base)
@@ -45,8 +54,9 @@ def test_the_search_counts_the_bits_of_the_code(name, relative):
     generator = np.random.default_rng(5)
     for _ in range(4):
         groups = random_groups(plan, generator)
-        word = blockwise(spell(plan, quantize(plan, base, 2, "own"), groups, relative=relative))
-        constant = 4 * len(plan.axes.axes) + len(plan.layers)
+        word = in_one(blockwise(spell(plan, quantize(plan, base, 2, "own"), groups, relative=relative)))
+        kernels = sum(layer.shape[2] > 1 for layer in plan.layers)
+        constant = 4 * len(plan.axes.axes) + len(plan.layers) + 4 * kernels
         assert search.bits(groups) + constant == pytest.approx(mask_and_axis_bits(plan, word), abs=1e-6)
 
 
@@ -124,3 +134,50 @@ def test_refining_never_lengthens():
     for _ in range(5):
         start = random_groups(plan, generator)
         assert search.bits(refine_groups(plan, counts, False, start)) <= search.bits(start)
+
+
+def position_bits(mask: np.ndarray, rows: np.ndarray, columns: np.ndarray, positions: np.ndarray) -> float:
+    """Bits of a mask in blocks and of the groups of its positions, written from the statement; 4 for their number left out."""
+    sizes = np.bincount(positions).tolist()
+    entries = len(positions)
+    paid = [math.log2(math.comb(entries + len(sizes) - 1, len(sizes) - 1))]
+    paid.append(math.log2(math.factorial(entries)) - sum(math.log2(math.factorial(size)) for size in sizes))
+    for g, h, p in itertools.product(range(rows.max() + 1), range(columns.max() + 1), range(len(sizes))):
+        block = mask[np.ix_(rows == g, columns == h, positions == p)]
+        paid.append(math.log2(block.size + 1) + math.log2(math.comb(block.size, int(block.sum()))))
+    return math.fsum(paid)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_positions_of_a_kernel_are_grouped_for_the_shortest_code(seed):
+    """Against all partitions of four positions in groups that are numbered by their number of survivors."""
+    generator = np.random.default_rng(seed)
+    share = generator.choice([0.02, 0.3, 0.9], 4)
+    mask = generator.random((6, 5, 4)) < share
+    rows, columns = np.array([0, 0, 1, 1, 1, 0]), np.zeros(5, dtype=np.int64)
+    found = group_positions(mask, rows, columns)
+    order = np.argsort(mask.sum((0, 1)), kind="stable")
+    bits = []
+    for cuts in itertools.product((0, 1), repeat=3):
+        positions = np.zeros(4, dtype=np.int64)
+        positions[order] = np.cumsum((0, *cuts))
+        bits.append(position_bits(mask, rows, columns, positions))
+    assert position_bits(mask, rows, columns, found) == pytest.approx(min(bits), abs=1e-9)
+
+
+def test_a_kernel_with_dead_positions_is_shorter_to_say():
+    generator = np.random.default_rng(6)
+    module = nn.Sequential(nn.Conv2d(3, 8, 5), nn.ReLU(), nn.Flatten(), nn.Linear(8 * 16, 3))
+    alive = np.zeros(25, dtype=bool)
+    alive[[6, 7, 8, 11, 12, 13]] = True
+    with torch.no_grad():
+        module[0].weight.mul_(
+            torch.from_numpy((generator.random((8, 3, 25)) < 0.8) & alive).reshape(8, 3, 5, 5)
+        )
+    base = flattened(captured(module, (3, 8, 8)))
+    plan = plan_of(base)
+    word = spell(plan, quantize(plan, base, 2, "own"), one_group(plan))
+    first = word.layers[0]
+    assert first.blockwise and first.positions is not None
+    assert np.array_equal(first.positions, alive.astype(np.int64))
+    assert lengths(plan, word)["0 mask"] < 0.7 * lengths(plan, in_one(word))["0 mask"]

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from boundcalc.certificates.pacbayes.tables import KEEPS, PHASES, WIDTHS, Law, nearest_width, width_of
+from boundcalc.certificates.pacbayes.tables import KEEPS, PHASES, TOTAL, WIDTHS, Law, nearest_width, width_of
 from boundcalc.norms.rounding import LIBM
 
 SCALES = tuple(range(1, 9))
@@ -183,19 +183,47 @@ class Oracle:
 
     def uniform(self, prior: Prior, posterior: Posterior, draw: int) -> NDArray[np.int64]:
         """Return the answer for one draw of the next layer: numbers in 0..2^48 - 1, one for each weight."""
+        return _numbers(self._question(prior, posterior, draw), posterior.keep.size)
+
+    def anew(self, prior: Prior, posterior: Posterior, block: int, count: int) -> NDArray[np.int64]:
+        """Return the answers for one block of draws that are not kept, (count, weights), of other questions than `uniform` asks."""
         size = posterior.keep.size
-        found = np.frombuffer(self._question(prior, posterior, draw).digest(6 * size), "u1").reshape(size, 6)
-        return found.astype(np.int64) @ (1 << np.arange(40, -1, -8, dtype=np.int64))
+        return _numbers(self._question(prior, posterior, f"anew {block}"), count * size).reshape(count, size)
 
     def go_on(self, prior: Prior, posterior: Posterior, draw: int) -> None:
         """Take a draw of this layer as part of what is asked for the next."""
         self._past = self._question(prior, posterior, draw).digest(32)
 
-    def _question(self, prior: Prior, posterior: Posterior, draw: int) -> Any:
+    def _question(self, prior: Prior, posterior: Posterior, draw: int | str) -> Any:
         question = hashlib.shake_256(self._past)
         question.update(f"{prior.scale} {prior.keep} {prior.width} {posterior.keep.size} {draw}\n".encode())
         question.update(posterior.encode())
         return question
+
+
+def _numbers(question: Any, count: int) -> NDArray[np.int64]:
+    found = np.frombuffer(question.digest(6 * count), "u1").reshape(count, 6)
+    return found.astype(np.int64) @ (1 << np.arange(40, -1, -8, dtype=np.int64))
+
+
+def divergence_bits(posterior: Posterior, prior: Prior) -> float:
+    """Return KL(Q || P) / log 2 of one layer from above: a sum over all lattice points that Q gives a mass.
+
+    Args:
+        posterior: Q.
+        prior: P.
+
+    Returns:
+        Infinity where P is 0 at a point at which Q is not.
+    """
+    which, values = posterior.law().support()
+    law = Law(posterior.keep[which], posterior.centre[which], posterior.width[which])
+    above, below = law.masses(values), prior.law(values.size).masses(values)
+    if not (below > 0).all():
+        return math.inf
+    shares = above.astype(np.float64) / TOTAL
+    terms = np.stack([np.log2(above.astype(np.float64)), -np.log2(below.astype(np.float64))]) * shares
+    return max(0.0, math.fsum(terms.ravel().tolist()) + 4 * LIBM * math.fsum(np.abs(terms).ravel().tolist()))
 
 
 def log2_ratio(values: NDArray[np.int64], posterior: Law, prior: Law) -> float:

@@ -125,9 +125,18 @@ class Law:
         masses: NDArray[np.int64] = np.where(inside, found, 0) * self.keep
         return masses + np.where(values == 0, (KEEPS - self.keep) * SLAB, 0)
 
+    def support(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return every weight with every lattice point that has a mass: which weight, and the point, (n,) int64 each."""
+        count = np.where(self.keep > 0, self._size[self._kind], 0)
+        first = self._first[self._kind] + self._base
+        which = np.repeat(np.arange(count.size), count)
+        values = np.arange(which.size) - np.repeat(np.cumsum(count) - count, count) + first[which]
+        pruned = np.flatnonzero((self.keep < KEEPS) & ((first > 0) | (first + count <= 0)))
+        return np.concatenate([which, pruned]), np.concatenate([values, np.zeros_like(pruned)])
+
     def draw(self, uniform: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return lattice points from numbers that are uniform in 0..TOTAL-1, (n,) int64: the inverse of the distribution function,
-        with the share at 0 first.
+        """Return lattice points from numbers that are uniform in 0..TOTAL-1, (..., n) int64: the inverse of the distribution
+        function, with the share at 0 first.
         """
         atom = (KEEPS - self.keep) * SLAB
         inner = np.maximum(uniform - atom, 0) // np.maximum(self.keep, 1)

@@ -67,11 +67,12 @@ def question_bits(layers: int) -> float:
     return layers * (QUESTIONS - math.log2(layers) * (1 - LIBM)) if layers > 1 else float(QUESTIONS)
 
 
-def error_bound(errors: int, m: int, bits: float, delta: float) -> float:
+def error_bound(errors: float, m: int, bits: float, delta: float) -> float:
     """Return the largest err(h) that the theorem allows, from above.
 
     Args:
-        errors: of the drawn network on the sample; one that may be for rounding counts.
+        errors: of the drawn network on the sample; one that may be for rounding counts. A bound on their mean number for a
+            randomized network.
         m: samples.
         bits: log2 of Q(h) / P(h), of the questions and of one over the code's word, from above; of any sign.
         delta: failure probability.

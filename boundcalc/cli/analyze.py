@@ -5,12 +5,11 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from boundcalc.cli import drawn, figure, groups, plain, quantised
+from boundcalc.cli import beside, groups
 from boundcalc.cli.output import check, note, style, write
 from boundcalc.cli.parser import make as make_parser
 from boundcalc.cli.progress import Stages
 from boundcalc.errors import BoundcalcError
-from boundcalc.options import Options
 
 if TYPE_CHECKING:
     from boundcalc.analysis_result import AnalysisResult
@@ -29,7 +28,8 @@ def run(words: list[str]) -> int:
     given = make_parser().parse_all(words)
     options = groups.options(given)
     groups.check_format(given)
-    _check_places(given, options)
+    check(given.output)
+    beside.check(given, options)
 
     from boundcalc.analysis import checkpoint_of, run_analysis
     from boundcalc.report.assemble import assemble
@@ -44,12 +44,7 @@ def run(words: list[str]) -> int:
     saved = None if unsaved is not None else given.save_quantised
     report = assemble(result, saved)
     _write(report, given)
-    if given.figure is not None:
-        figure.draw(report.to_dict(), given.figure)
-    if given.save_plain is not None:
-        plain.save(result, given.save_plain)
-    if given.save_certificate is not None:
-        drawn.save(result, given.save_certificate)
+    beside.save(result, report, given)
     if unsaved is not None:
         raise unsaved
     if given.only is None:
@@ -73,20 +68,7 @@ def _save(result: AnalysisResult, place: str | None) -> BoundcalcError | None:
     if place is None:
         return None
     try:
-        quantised.save(result, place)
+        beside.save_quantised(result, place)
     except BoundcalcError as problem:
         return problem
     return None
-
-
-def _check_places(given: argparse.Namespace, options: Options) -> None:
-    """Refuse files that cannot be written, before anything is computed for them."""
-    check(given.output)
-    if given.figure is not None:
-        figure.check(given.figure, options)
-    if given.save_quantised is not None:
-        quantised.check(given.save_quantised, options)
-    if given.save_certificate is not None:
-        drawn.check(given.save_certificate, options)
-    if given.save_plain is not None:
-        plain.check(given.save_plain, given.checkpoint, options)

@@ -9,7 +9,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from boundcalc._version import __version__
@@ -20,14 +19,13 @@ from boundcalc.batch.rows import Row
 from boundcalc.batch.store import Store
 from boundcalc.batch.subjects import subject_finder
 from boundcalc.batch.tested import best_tested
-from boundcalc.errors import UsageError
 from boundcalc.report import csv_cells
 from boundcalc.report.document import Column, Grid, Section
 from boundcalc.report.number_rows import row_subject
 from boundcalc.report.numbers import NULL, percent, upper
 from boundcalc.report.subjects import ERROR, EXCESS
 from boundcalc.report.text import one_line
-from boundcalc.report.views import FORMATS
+from boundcalc.report.views import module_of
 from boundcalc.report.views.csv import HEADER
 
 if TYPE_CHECKING:
@@ -88,21 +86,16 @@ def export(
 
     Args:
         store: opened.
-        format: one of `FORMATS`. ``csv``: header `CSV_HEADER`, one number a line, and a line with part ``failed`` for a checkpoint
-            without a report; ``json``: schema ``boundcalc.batch/1``, with whole reports.
+        format: one of ``boundcalc.report.FORMATS``. ``csv``: header `CSV_HEADER`, one number a line, and a line with part
+            ``failed`` for a checkpoint without a report; ``json``: schema ``boundcalc.batch/1``, with whole reports.
         ids: of the rows; None for all of the store.
         csv_raw: leave text that a spreadsheet would run as it is; see `boundcalc.report.csv_cells`.
         style: width and colours of the table; 100 columns without colours where None.
 
     Returns:
         The text, in which a damaged row stands among the failed ones, and the damage.
-
-    Raises:
-        UsageError: there is no such format.
     """
-    if format not in FORMATS:
-        raise UsageError(f"unknown format {format!r}: one of {', '.join(FORMATS)}")
-    damage = damaged(store, ids)
+    view, damage = module_of(format), damaged(store, ids)
     if format == "html":
         return _html(store, ids, damage)
     if format == "csv":
@@ -114,10 +107,8 @@ def export(
         if format == "table" and long_table.is_long(found):
             return Export(long_table.page(heading, found), damage)
         if format == "table":
-            from boundcalc.report.views.table import PLAIN, page
-
-            return Export(page(heading, found, style or PLAIN), damage)
-        return Export(str(import_module(f"boundcalc.report.views.{format}").page(heading, found)), damage)
+            return Export(view.page(heading, found, style or view.PLAIN), damage)
+        return Export(view.page(heading, found), damage)
 
 
 @contextmanager

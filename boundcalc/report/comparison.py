@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from boundcalc.errors import UsageError
 from boundcalc.report import csv_cells
 from boundcalc.report.document import Cell, Column, Grid, Section
 from boundcalc.report.names import short_names
 from boundcalc.report.numbers import interval, percent, plain, show, sizes
 from boundcalc.report.origin import Origin
 from boundcalc.report.ranking_sections import ACROSS, correlation_sections, ticket_sections
-from boundcalc.report.tree import frozen, thawed
-from boundcalc.report.views import FORMATS
+from boundcalc.report.tree import PlainTree, frozen
+from boundcalc.report.views import module_of
 
 if TYPE_CHECKING:
     from boundcalc.report.views.table import Style
@@ -35,7 +33,7 @@ Tree = dict[str, Any]
 
 
 @dataclass(frozen=True, repr=False)
-class Comparison:
+class Comparison(PlainTree):
     """Distances between the masks of networks, as the tree of schema ``boundcalc.compare/1``.
 
     Args:
@@ -50,16 +48,10 @@ class Comparison:
         ValueError: a wrong schema, or a value that JSON cannot hold.
     """
 
-    tree: Mapping[str, Any]
-
     def __post_init__(self) -> None:
         if self.tree.get("schema") != SCHEMA:
             raise ValueError(f"schema: expected {SCHEMA!r}, found {self.tree.get('schema')!r}")
         object.__setattr__(self, "tree", frozen(self.tree))
-
-    def to_dict(self) -> Tree:
-        """Return a fresh copy of the tree, of dicts and lists that the caller may change."""
-        return {key: thawed(value) for key, value in self.tree.items()}
 
     def to(self, format: str, csv_raw: bool = False) -> str:
         """Render the comparison.
@@ -70,27 +62,18 @@ class Comparison:
 
         Returns:
             The text, ending in one newline.
-
-        Raises:
-            UsageError: there is no such format.
         """
-        if format not in FORMATS:
-            raise UsageError(f"unknown format {format!r}: one of {', '.join(FORMATS)}")
-        tree = self.to_dict()
+        view, tree = module_of(format), self.to_dict()
         if format == "csv":
             return csv_cells.table(CSV_HEADER, _csv_rows(tree), csv_raw)
         if format == "json":
-            from boundcalc.report.views.json import render
-
-            return render(tree)
+            return str(view.render(tree))
         if format == "table":
             return self.table()
         heading = f"boundcalc {tree.get('version', '')} compare"
         if format == "html":
-            from boundcalc.report.views.html import page
-
-            return page(heading, sections(tree, None), drawable(tree))
-        return str(import_module(f"boundcalc.report.views.{format}").page(heading, sections(tree)))
+            return str(view.page(heading, sections(tree, None), drawable(tree)))
+        return str(view.page(heading, sections(tree)))
 
     def table(self, style: Style | None = None) -> str:
         """Return the table view.
@@ -103,17 +86,9 @@ class Comparison:
         tree = self.to_dict()
         return page(f"boundcalc {tree.get('version', '')} compare", sections(tree, ACROSS), style or PLAIN)
 
-    def __str__(self) -> str:
-        """Return the table view."""
-        return self.to("table").rstrip("\n")
-
     def __repr__(self) -> str:
         """Return one line: which checkpoints."""
         return f"<Comparison of {', '.join(repr(one['path']) for one in self.tree['checkpoints'])}>"
-
-    def __reduce__(self) -> tuple[type[Comparison], tuple[Tree]]:
-        """Pickle by the plain tree: frozen mappings do not pickle."""
-        return type(self), (self.to_dict(),)
 
 
 def sections(tree: Tree, across: int | None = ACROSS) -> tuple[Section, ...]:

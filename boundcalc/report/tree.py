@@ -19,7 +19,30 @@ STATUSES = ("theorem", "published", "refuted", "score", "not_covered")
 
 
 @dataclass(frozen=True, repr=False)
-class Report:
+class PlainTree:
+    """A frozen tree of plain values with a table view; it is pickled by the plain tree, since frozen mappings do not pickle."""
+
+    tree: Mapping[str, Any]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return a fresh copy of the tree, of dicts and lists that the caller may change."""
+        return {key: thawed(value) for key, value in self.tree.items()}
+
+    def to(self, format: str, csv_raw: bool = False) -> str:
+        """Render the tree in one of ``boundcalc.report.FORMATS``; what is made of this class says how."""
+        raise NotImplementedError
+
+    def __str__(self) -> str:
+        """Return the table view."""
+        return self.to("table").rstrip("\n")
+
+    def __reduce__(self) -> tuple[type[PlainTree], tuple[dict[str, Any]]]:
+        """Return what a pickle is made from."""
+        return type(self), (self.to_dict(),)
+
+
+@dataclass(frozen=True, repr=False)
+class Report(PlainTree):
     """Everything that one analysis found, as the tree of schema ``boundcalc.report/2``.
 
     The tree is copied and frozen when the report is made, so nothing changes it afterwards. A tree of schema ``boundcalc.report/1``
@@ -40,8 +63,6 @@ class Report:
         Traceback (most recent call last):
         ValueError: bounds.peeling.value: nan is not a finite number
     """
-
-    tree: Mapping[str, Any]
 
     def __post_init__(self) -> None:
         if not isinstance(self.tree, Mapping):
@@ -70,10 +91,6 @@ class Report:
         """What is proved of the network, of its compression and by the test set, and what looks wrong; a fresh copy."""
         found: dict[str, Any] = thawed(self.tree.get("verdict") or {})
         return found
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return a fresh copy of the tree, of dicts and lists that the caller may change."""
-        return {key: thawed(value) for key, value in self.tree.items()}
 
     def to(self, format: str, csv_raw: bool = False, full: bool = False) -> str:
         """Render the report.
@@ -106,18 +123,10 @@ class Report:
         tree = self.to_dict()
         return frames.graphons(tree) if graphons else frames.numbers(tree)
 
-    def __str__(self) -> str:
-        """Return the table view."""
-        return self.to("table").rstrip("\n")
-
     def __repr__(self) -> str:
         """Return one line: the file and how many bounds were computed."""
         path = (self.tree.get("checkpoint") or {}).get("path")
         return f"<Report of {path!r}: {len(self.tree.get('bounds') or {})} bounds>"
-
-    def __reduce__(self) -> tuple[type[Report], tuple[dict[str, Any]]]:
-        """Pickle by the plain tree: frozen mappings do not pickle."""
-        return type(self), (self.to_dict(),)
 
     def _repr_html_(self) -> str:
         """Return what notebooks show: the verdict, what looks wrong, the layers and the bounds, the rest folded."""

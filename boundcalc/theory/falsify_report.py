@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from importlib import import_module
 from typing import Any
 
 from boundcalc._version import __version__
-from boundcalc.errors import UsageError
 from boundcalc.report import csv_cells
 from boundcalc.report.document import Column, Grid, Section
 from boundcalc.report.numbers import NULL, given, lower, plain, upper
-from boundcalc.report.views import FORMATS
+from boundcalc.report.views import module_of
 from boundcalc.theory.falsify import LEVEL
 from boundcalc.theory.falsify_found import Attack, Attained, Falsification
 
@@ -124,21 +122,13 @@ def render(found: Falsification, format: str, csv_raw: bool = False) -> str:
         found: the results.
         format: its name.
         csv_raw: leave text that a spreadsheet would run as it is; see `boundcalc.report.csv_cells`.
-
-    Raises:
-        UsageError: there is no such format.
     """
-    if format not in FORMATS:
-        raise UsageError(f"unknown format {format!r}: one of {', '.join(FORMATS)}")
-    plain_tree = tree(found)
+    view, plain_tree = module_of(format), tree(found)
     if format == "csv":
         return csv_cells.table(CSV_HEADER, _csv_rows(plain_tree), csv_raw)
     if format == "json":
-        from boundcalc.report.views.json import render as as_json
-
-        return as_json(plain_tree)
-    page = import_module(f"boundcalc.report.views.{format}").page
-    return str(page(f"boundcalc {__version__} falsify", sections(plain_tree)))
+        return str(view.render(plain_tree))
+    return str(view.page(f"boundcalc {__version__} falsify", sections(plain_tree)))
 
 
 def sections(found: Tree) -> tuple[Section, ...]:

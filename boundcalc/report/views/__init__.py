@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from importlib import import_module
 from pkgutil import iter_modules
+from types import ModuleType
 from typing import Any, Protocol, cast
 
 from boundcalc.errors import UsageError
@@ -31,13 +32,19 @@ def view(name: str) -> View:
     Args:
         name: one of `FORMATS`.
 
-    Raises:
-        UsageError: there is no such format.
-
     Example:
         >>> view("json")({"schema": "boundcalc.report/2"}).splitlines()[1]
         '  "schema": "boundcalc.report/2"'
     """
+    return cast("View", module_of(name).render)
+
+
+def module_of(name: str) -> ModuleType:
+    """Return the module of a format; those for readers have a function ``page`` of a heading and sections, too.
+
+    Raises:
+        UsageError: there is no such format.
+    """
     if name not in FORMATS:
         raise UsageError(f"unknown format {name!r}: one of {', '.join(FORMATS)}")
-    return cast("View", import_module(f"{__name__}.{name}").render)
+    return import_module(f"{__name__}.{name}")

@@ -14,11 +14,10 @@ from typing import TYPE_CHECKING, Any
 from boundcalc._version import __version__
 from boundcalc.batch import long_table
 from boundcalc.batch.damage import Damage, damaged
-from boundcalc.batch.figures import Figures, Smallest, figures
+from boundcalc.batch.figures import Figures, Smallest, best_tested, figures
 from boundcalc.batch.rows import Row
 from boundcalc.batch.store import Store
 from boundcalc.batch.subjects import subject_finder
-from boundcalc.batch.tested import best_tested
 from boundcalc.report import csv_cells
 from boundcalc.report.document import Column, Grid, Section
 from boundcalc.report.number_rows import row_subject

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from io import BytesIO
 from typing import BinaryIO
 from zipfile import ZipFile, is_zipfile
 
-from boundcalc.checkpoint import special_tensors
 from boundcalc.checkpoint.container import RESAVE
-from boundcalc.checkpoint.masks.advice import keep_masks
+from boundcalc.checkpoint.masks.words import direction, says_mask, speaks_of_masks
 from boundcalc.checkpoint.pickle_scan import LEGACY_MAGIC, PickleContent, scan
 from boundcalc.checkpoint.stand_ins import STAND_INS
 
@@ -38,7 +39,7 @@ def explain(source: BinaryIO, problem: Exception) -> str:
     offending = _offending(source, content)
     if not offending and not _is_zip(source) and LEGACY_MAGIC not in content.integers:
         return f"a plain pickle (pickle.dump), not a torch.save file; save it with {AS_IT_IS}, masks and weights alike"
-    special = special_tensors.told([*offending, *content.names])
+    special = special_tensors([*offending, *content.names])
     if special is not None and not {"_parameters", "_modules"} <= content.strings:
         return f"{special}{keep_masks(content.strings)}"
     if offending:
@@ -117,3 +118,84 @@ def _content(source: BinaryIO) -> PickleContent | None:
             return scan(BytesIO(archive.read(member)))
     except Exception:
         return None
+
+
+_NAME = re.compile(r"[A-Za-z_][\w.]{0,60}")
+_KEPT_BY_STATE_DICT = re.compile(
+    r"(?:.*[._])?(?:weight|bias)_mask|mask_(?:type|ratio|rate|fn|scores?)|apply_mask|compute_mask"
+)
+_SECTIONS = {"masks_dict": "compression_sched.masks_dict"}
+"""Where tools keep their masks, which the name alone does not tell."""
+_MOST = 3
+
+
+def keep_masks(strings: Iterable[str]) -> str:
+    """Say how to keep the masks that a refused pickle mentions.
+
+    Args:
+        strings: all strings in it, keys among them.
+
+    Returns:
+        The end of a sentence that told how to save the weights; empty where no key speaks of masks.
+    """
+    names = sorted(name for name in strings if _NAME.fullmatch(name) and _is_key_of_masks(name))
+    if not names:
+        return ""
+    shown = ", ".join(f"`{_SECTIONS.get(name, name)}`" for name in names[:_MOST])
+    return (
+        f", and its masks ({shown}), where model.state_dict() does not hold them, with "
+        'torch.save({name of the weight: mask}, "mask.pt") for --mask: without them it is another network'
+    )
+
+
+def _is_key_of_masks(name: str) -> bool:
+    if _KEPT_BY_STATE_DICT.fullmatch(name) or "bitmask" in name:
+        return False
+    indices = speaks_of_masks(name) and name.lower().endswith(("indices", "indexes", "idx", "positions"))
+    return says_mask(name) or (indices and direction([name]) is not None)
+
+
+_FULL = (
+    'torch.save(get_model_state_dict(model, options=StateDictOptions(full_state_dict=True)), "model.pt"), both of '
+    "torch.distributed.checkpoint.state_dict"
+)
+_CLASSES: tuple[tuple[tuple[str, ...], str], ...] = (
+    (
+        ("torch.nn.parameter.Uninitialized",),
+        "parameters of lazy layers that are uninitialised: run a batch through the model first, then save it with "
+        'torch.save(model.state_dict(), "model.pt")',
+    ),
+    (
+        ("torch.sparse.semi_structured.",),
+        "weights in torch's semi-structured 2:4 format: save them dense, with "
+        'torch.save({k: v.to_dense() for k, v in model.state_dict().items()}, "model.pt")',
+    ),
+    (
+        ("torch.distributed.tensor.", "torch.distributed._tensor."),
+        f"tensors in pieces (DTensor), of which this file has one: save them whole, with {_FULL}",
+    ),
+    (
+        ("torch.distributed._shard.", "torch.distributed.fsdp."),
+        f"tensors in pieces (FSDP), of which this file has one: save them whole, with {_FULL}",
+    ),
+    (
+        ("torchao.", "bitsandbytes.", "optimum.quanto.", "quanto.", "hqq.", "torch.ao.quantization."),
+        "quantised weights, which are not read: save the network as it was before, or dequantised, with "
+        'torch.save(model.state_dict(), "model.pt")',
+    ),
+)
+
+
+def special_tensors(names: Iterable[str]) -> str | None:
+    """Say what special tensors a refused pickle holds.
+
+    Args:
+        names: classes and functions that it mentions and that are not read.
+
+    Returns:
+        A sentence with what to do, None where it holds none that is known.
+    """
+    mentioned = list(names)
+    return next(
+        (said for starts, said in _CLASSES if any(name.startswith(starts) for name in mentioned)), None
+    )

@@ -66,7 +66,7 @@ def _export(store: Store, given: argparse.Namespace, ids: Sequence[int] | None =
     """Write the part of a store that was asked for, and tell whether it is damaged."""
     if given.format == PARQUET:
         from boundcalc.batch.damage import damaged
-        from boundcalc.batch.parquet_file import parquet
+        from boundcalc.batch.frame import parquet
 
         damage = damaged(store, ids)
         _tell_damage(store, damage)

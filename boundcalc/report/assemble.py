@@ -7,11 +7,15 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from boundcalc._version import __version__
+from boundcalc.checkpoint.types import Checkpoint, Entry
+from boundcalc.network import apart
+from boundcalc.network.network import Network
 from boundcalc.network.ops import Affine
 from boundcalc.network.structure import at_reference, structure
+from boundcalc.network.weights import plain_key
 from boundcalc.parts import Part, registry
-from boundcalc.report import tensors_tree
 from boundcalc.report.tree import SCHEMA, Report
+from boundcalc.report.types import TensorEntry
 from boundcalc.report.verdict import sentences, verdict
 
 if TYPE_CHECKING:
@@ -90,7 +94,7 @@ def _checkpoint(result: AnalysisResult) -> CheckpointTree:
         "reference": None if reference is None else {"path": reference.path, "how": reference.how},
         "at_reference": _all_at_reference(result),
         "ignored": list(checkpoint.ignored),
-        "tensors": tensors_tree.tree(checkpoint, network),
+        "tensors": _tensors(checkpoint, network),
     }
 
 
@@ -200,3 +204,32 @@ def _data(result: AnalysisResult) -> DataTree | None:
 def _part(part: Part, result: AnalysisResult) -> Mapping[str, Any] | None:
     found = result.results.get(part.name)
     return part.absent() if found is None else part.to_dict(found)
+
+
+_ROLES = {
+    "bias": ("bias", "as stored"),
+    "normalisation": ("buffer", "scale or shift of a normalisation"),
+    "buffer": ("buffer", "no parameter of the model"),
+}
+"""Roles of tensors that the reader, which knows names and shapes only, takes for weights."""
+
+
+def _tensors(checkpoint: Checkpoint, network: Network) -> list[TensorEntry]:
+    """Return the report's ``checkpoint.tensors``: key, role and reason of every tensor of the file once.
+
+    Args:
+        checkpoint: what was read.
+        network: what was made of it.
+    """
+    aside, roles = dict(network.set_aside), dict(network.roles)
+    return [_tensor(entry, aside, roles) for entry in checkpoint.entries]
+
+
+def _tensor(entry: Entry, aside: dict[str, str], roles: dict[str, str]) -> TensorEntry:
+    role, why = entry.role, entry.why
+    name = entry.tensor if entry.tensor in aside else plain_key(entry.tensor)
+    if role in {"weight", "bias"} and name in aside:
+        role, why = apart.role_of(aside[name]), aside[name]
+    elif role == "weight" and roles.get(name) in _ROLES:
+        role, why = _ROLES[roles[name]]
+    return {"key": entry.key, "role": role, "why": why}

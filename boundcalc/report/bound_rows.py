@@ -8,8 +8,7 @@ from typing import Any
 from boundcalc.report.bound_order import Named, in_group, log10_value, proved, sorted_bounds
 from boundcalc.report.document import Cell, Column, Detail, Grid, Section, Term
 from boundcalc.report.numbers import NULL, given, percent, plain, show, upper
-from boundcalc.report.origin import Origin, of_bound, of_term
-from boundcalc.report.statuses import SHOWN_STATUS, UNPROVED
+from boundcalc.report.origin import SHOWN_STATUS, UNPROVED, Origin, of_bound, of_term
 from boundcalc.report.subjects import OF, is_excess, subject_of
 from boundcalc.report.values import log10, number
 

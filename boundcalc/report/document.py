@@ -18,7 +18,7 @@ class Cell(str):
         text: what is shown.
         number: what it is sorted by, unrounded; None where it shows none.
         origin: of the number; None where the text holds none.
-        status: of the bound that the number belongs to, a key of `boundcalc.report.statuses.SHOWN_STATUS`; empty for any other.
+        status: of the bound that the number belongs to, a key of `boundcalc.report.origin.SHOWN_STATUS`; empty for any other.
 
     Example:
         >>> cell = Cell("0.640", 0.63951, Origin("theorem", "Langford 2005"))

@@ -6,9 +6,22 @@ from dataclasses import dataclass
 from typing import Any
 
 from boundcalc.report.numbers import NULL, plain, show
-from boundcalc.report.statuses import SHOWN_STATUS, UNPROVED
 from boundcalc.report.subjects import speaks_of
 from boundcalc.report.text import one_line
+
+SHOWN_STATUS = {
+    "theorem": "theorem",
+    "published": "PUBLISHED",
+    "refuted": "REFUTED",
+    "score": "SCORE",
+    "not_covered": "not covered",
+}
+UNPROVED = {
+    "refuted": "REFUTED: a counter-example breaks the formula.",
+    "published": "PUBLISHED: the formula as its source has it, not derived again here.",
+    "score": "SCORE: a number that orders networks, without a statement about the error.",
+}
+
 
 Tree = dict[str, Any]
 

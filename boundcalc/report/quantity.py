@@ -7,8 +7,7 @@ from typing import Any
 
 from boundcalc.report.document import Cell
 from boundcalc.report.numbers import NULL, percent, plain, upper
-from boundcalc.report.origin import Origin
-from boundcalc.report.statuses import UNPROVED
+from boundcalc.report.origin import UNPROVED, Origin
 
 Tree = Mapping[str, Any]
 

@@ -17,10 +17,11 @@ from boundcalc.batch import runner, worker
 from boundcalc.batch.discover import discover
 from boundcalc.batch.names import on_disk, stored
 from boundcalc.batch.store import opened
-from boundcalc.batch.table import FORMATS, export, render
+from boundcalc.batch.table import export, render
 from boundcalc.cli.main import main
 from boundcalc.errors import CheckpointError
 from boundcalc.options import Options
+from boundcalc.report.views import FORMATS
 
 SAMPLES = ("--only", "samples", "--format", "csv")
 

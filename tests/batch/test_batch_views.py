@@ -14,12 +14,12 @@ import pytest
 
 import boundcalc
 from boundcalc.batch import load, load_wide, long_table, opened, records
-from boundcalc.batch.figures import figures
+from boundcalc.batch.figures import best_tested, figures
 from boundcalc.batch.frame import LONG_COLUMNS
-from boundcalc.batch.table import CSV_HEADER, FORMATS, render
-from boundcalc.batch.tested import best_tested
+from boundcalc.batch.table import CSV_HEADER, render
 from boundcalc.certificates.test_set import error_bound
 from boundcalc.errors import UsageError
+from boundcalc.report.views import FORMATS
 
 BOUNDS = {"only": ("bounds", "samples"), "samples": 1000, "input_bound": 1.0}
 

@@ -23,11 +23,12 @@ from boundcalc.batch.damage import damaged
 from boundcalc.batch.frame import records
 from boundcalc.batch.keys import settings_of
 from boundcalc.batch.store import DamagedReport, connect, opened
-from boundcalc.batch.table import FORMATS, export
+from boundcalc.batch.table import export
 from boundcalc.cli.main import main
 from boundcalc.comparison import compare_reports
 from boundcalc.errors import UsageError
 from boundcalc.options import Options
+from boundcalc.report.views import FORMATS
 
 OPTIONS = {"only": ("bounds", "samples"), "samples": 1000, "input_bound": 1.0}
 WORDS = ("--only", "bounds,samples", "--samples", "1000", "--input-bound", "1")

@@ -75,10 +75,10 @@ def test_torchscript(tmp_path):
 
 @pytest.mark.parametrize("name", ["torch.distributed.tensor.DTensor", "torchao.dtypes.AffineQuantizedTensor"])
 def test_classes_are_told_from_their_names(name):
-    from boundcalc.checkpoint.special_tensors import told
+    from boundcalc.checkpoint.refusal import special_tensors
 
-    assert told(["collections.OrderedDict", name])
-    assert told(["collections.OrderedDict", "mypackage.Net"]) is None
+    assert special_tensors(["collections.OrderedDict", name])
+    assert special_tensors(["collections.OrderedDict", "mypackage.Net"]) is None
 
 
 # weights in other layouts

@@ -21,9 +21,9 @@ from boundcalc.graphon.kernel_bound import (
     kernel_bound,
     squared_norm,
 )
-from boundcalc.graphon.ntk_batch import draw
 from boundcalc.graphon.ntk_maps import from_graphons
 from boundcalc.graphon.ntk_network import exact_maps, maps_of
+from boundcalc.graphon.ntk_part import draw
 from boundcalc.graphon.ntk_spectrum import decompose, residual, spectrum, targets
 from boundcalc.options import Options
 from boundcalc.rademacher.confidence import confidence

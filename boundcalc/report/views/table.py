@@ -10,8 +10,8 @@ from tabulate import tabulate
 
 from boundcalc.report.document import Cell, Detail, Grid, Section
 from boundcalc.report.layer_rows import glance
+from boundcalc.report.origin import UNPROVED
 from boundcalc.report.rows import document, title
-from boundcalc.report.statuses import UNPROVED
 from boundcalc.report.text import narrow
 
 WIDTH = 100

@@ -107,10 +107,7 @@ _FOLDERS: tuple[tuple[_Test, str], ...] = (
         "a folder of DeepSpeed, whose weights may be in pieces (ZeRO): join them with "
         "`python zero_to_fp32.py . weights` in the folder that has that script, and pass `weights`",
     ),
-    (
-        lambda names, _: "saved_model.pb" in names,
-        f"a TensorFlow SavedModel. {_TO_TORCH}",
-    ),
+    (lambda names, _: "saved_model.pb" in names, f"a TensorFlow SavedModel. {_TO_TORCH}"),
     (
         lambda names, _: _ends(names, ".index") and any(".data-0" in name for name in names),
         f"a TensorFlow checkpoint. {_TO_TORCH}",

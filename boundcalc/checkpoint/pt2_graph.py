@@ -96,9 +96,7 @@ def _graph(graph: Mapping[str, Any], signature: Mapping[str, Any]) -> Graph:
     return Graph(program, constants)
 
 
-def _input_specs(
-    specs: list[Any],
-) -> tuple[list[str], dict[str, str], dict[str, str], frozenset[str]]:
+def _input_specs(specs: list[Any]) -> tuple[list[str], dict[str, str], dict[str, str], frozenset[str]]:
     inputs: list[str] = []
     buffers: set[str] = set()
     state: dict[str, str] = {}

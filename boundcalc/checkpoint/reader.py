@@ -12,15 +12,7 @@ from typing import Any
 import torch
 
 from boundcalc.budget import Budget
-from boundcalc.checkpoint import (
-    folders,
-    numpy_file,
-    open_lth,
-    pickled,
-    safetensors_file,
-    shards,
-    validate,
-)
+from boundcalc.checkpoint import folders, numpy_file, open_lth, pickled, safetensors_file, shards, validate
 from boundcalc.checkpoint.container import Container, container
 from boundcalc.checkpoint.conventions import bitmask, decode, lightning, nested, plain, quantised, wrappers
 from boundcalc.checkpoint.conventions.state import State, listing
@@ -67,10 +59,7 @@ class _Opened:
 
 
 def read(
-    path: str | Path,
-    mask: Any = None,
-    max_memory: float | None = None,
-    mask_from_scores: float | None = None,
+    path: str | Path, mask: Any = None, max_memory: float | None = None, mask_from_scores: float | None = None
 ) -> Checkpoint:
     """Read a checkpoint of any convention that `formats` lists. Nothing in it is executed.
 

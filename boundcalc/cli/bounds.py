@@ -16,10 +16,7 @@ def make_parser() -> Parser:
 def run(words: list[str]) -> int:
     """Print the registry."""
     return listing.show(
-        make_parser(),
-        words,
-        ("bound", "kind", "status", "source", "assumptions", "subject"),
-        _rows,
+        make_parser(), words, ("bound", "kind", "status", "source", "assumptions", "subject"), _rows
     )
 
 

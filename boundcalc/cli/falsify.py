@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from boundcalc.cli import groups
 from boundcalc.cli.output import check, note, write
-from boundcalc.cli.words import Parser
+from boundcalc.cli.words import Parser, option
 from boundcalc.errors import UsageError
 
 if TYPE_CHECKING:
@@ -38,11 +38,9 @@ def make_parser() -> Parser:
         epilog=EPILOG,
     )
     made.add_argument("bounds", metavar="BOUND", nargs="*", help="names of bounds (default: all)")
-    made.add_argument(
-        "--trials", type=int, default=200, metavar="N", help="random cases for each bound (200)"
-    )
-    made.add_argument("--seed", type=int, default=0, metavar="S", help="seed of all random numbers (0)")
-    made.add_argument("--replay", metavar="FILE", help="attack the violations in this JSON report again")
+    option(made, "--trials N", "random cases for each bound (200)", type=int, default=200)
+    option(made, "--seed S", "seed of all random numbers (0)", type=int, default=0)
+    option(made, "--replay FILE", "attack the violations in this JSON report again")
     groups.output_options(made)
     return made
 

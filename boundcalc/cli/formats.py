@@ -16,8 +16,5 @@ def run(words: list[str]) -> int:
     from boundcalc.checkpoint import formats
 
     return listing.show(
-        make_parser(),
-        words,
-        ("format", "looks like", "weight and mask", "tried with"),
-        formats,
+        make_parser(), words, ("format", "looks like", "weight and mask", "tried with"), formats
     )

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import fields
+from functools import partial
 
-from boundcalc.cli.words import margin, normalization, parts, shape
+from boundcalc.cli.words import margin, normalization, option, parts, shape
 from boundcalc.data.normalizations import NAMED
 from boundcalc.errors import UsageError
 from boundcalc.options import DEVICES, MASK_ORIGINS, Options, further_options, options_of
@@ -30,153 +31,126 @@ def analysis_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _network_options(group: argparse._ArgumentGroup) -> None:
-    group.add_argument(
-        "--model",
-        metavar="FILE.py:CALLABLE",
-        help="your code that makes the torch module of the weights (or package.module:CALLABLE); it is run",
+    add = partial(option, group)
+    add(
+        "--model FILE.py:CALLABLE",
+        "your code that makes the torch module of the weights (or package.module:CALLABLE); it is run",
     )
-    group.add_argument("--input-shape", type=shape, metavar="1,28,28", help="shape of one sample")
-    group.add_argument(
-        "--reference", metavar="CHECKPOINT", help="the initialization, from which distances are measured"
-    )
-    group.add_argument("--mask", metavar="FILE", help="file of the masks, if they are not in the checkpoint")
-    group.add_argument(
-        "--mask-from-scores",
+    add("--input-shape 1,28,28", "shape of one sample", type=shape)
+    add("--reference CHECKPOINT", "the initialization, from which distances are measured")
+    add("--mask FILE", "file of the masks, if they are not in the checkpoint")
+    add(
+        "--mask-from-scores DENSITY",
+        "for edge-popup: keep this share of each layer, the weights with the largest scores",
         type=float,
-        metavar="DENSITY",
-        help="for edge-popup: keep this share of each layer, the weights with the largest scores",
     )
-    group.add_argument(
+    add(
         "--mask-origin",
+        "whether the mask depends on the training sample; bounds pay for one that does (data)",
         choices=MASK_ORIGINS,
         default="data",
-        help="whether the mask depends on the training sample; bounds pay for one that does (data)",
     )
-    group.add_argument(
-        "--prefix",
-        metavar="NAME",
-        help="how the keys of the network begin, in a file that holds several networks",
-    )
+    add("--prefix NAME", "how the keys of the network begin, in a file that holds several networks")
 
 
 def _sample_options(group: argparse._ArgumentGroup) -> None:
-    group.add_argument(
-        "--data",
-        metavar="DATA",
-        help="mnist:DIR, cifar10:DIR, folder:DIR (images by class), parquet:FILE, npz:FILE, digits, sample, "
+    add = partial(option, group)
+    add(
+        "--data DATA",
+        "mnist:DIR, cifar10:DIR, folder:DIR (images by class), parquet:FILE, npz:FILE, digits, sample, "
         "package.module:CALLABLE or FILE.py:CALLABLE",
     )
     data_options(group)
-    group.add_argument(
+    add(
         "--normalize-fixed",
-        action="store_true",
-        help="the numbers of --normalize were fixed before the sample, so bounds do not pay for them",
+        "the numbers of --normalize were fixed before the sample, so bounds do not pay for them",
     )
-    group.add_argument(
-        "--samples", type=int, metavar="M", help="sample size, for bounds without data (with --input-bound)"
-    )
-    group.add_argument(
-        "--input-bound", type=float, metavar="B", help="|x| <= B in every coordinate, for bounds without data"
-    )
+    add("--samples M", "sample size, for bounds without data (with --input-bound)", type=int)
+    add("--input-bound B", "|x| <= B in every coordinate, for bounds without data", type=float)
 
 
 def data_options(group: argparse._ActionsContainer) -> None:
     """Add what is said of the data beside their form."""
-    group.add_argument(
-        "--normalize",
-        type=normalization,
-        metavar="MEAN,STD",
-        help="normalization of inputs in [0, 1], as in training: two numbers, or one of each for every channel "
+    option(
+        group,
+        "--normalize MEAN,STD",
+        "normalization of inputs in [0, 1], as in training: two numbers, or one of each for every channel "
         f"(MEAN/MEAN/MEAN,STD/STD/STD), or the name {', '.join(NAMED)}",
+        type=normalization,
     )
-    group.add_argument(
-        "--holdout",
+    option(
+        group,
+        "--holdout P",
+        "share of the samples to test on, where the data has no test split; drawn by --seed, and not to be trained on",
         type=float,
-        metavar="P",
-        help="share of the samples to test on, where the data has no test split; drawn by --seed, and not to be trained on",
     )
 
 
 def _run_options(group: argparse._ArgumentGroup) -> None:
-    group.add_argument(
-        "--only", type=parts, metavar="PART,...", help=f"compute these parts alone: {', '.join(registry)}"
-    )
-    group.add_argument("--delta", type=float, default=0.05, help="failure probability of each bound (0.05)")
-    group.add_argument(
-        "--margin",
+    add = partial(option, group)
+    add("--only PART,...", f"compute these parts alone: {', '.join(registry)}", type=parts)
+    add("--delta", "failure probability of each bound (0.05)", type=float, default=0.05)
+    add(
+        "--margin auto|NUMBER",
+        "margin fixed before the sample, or found by search (auto)",
         type=margin,
         default=None,
-        metavar="auto|NUMBER",
-        help="margin fixed before the sample, or found by search (auto)",
     )
-    group.add_argument(
-        "--passes",
+    add(
+        "--passes N",
+        "search epochs of the compression (occam; default: up to 20; more give smaller certificates)",
         type=int,
-        metavar="N",
-        help="search epochs of the compression (occam; default: up to 20; more give smaller certificates)",
     )
-    group.add_argument(
+    add(
         "--quick",
+        "compress by k-means alone, without a search (as --passes 0)",
         dest="passes",
         action="store_const",
         const=0,
-        help="compress by k-means alone, without a search (as --passes 0)",
     )
-    group.add_argument(
-        "--certificate",
-        metavar="FILE,...",
-        help="certificate of this network, or of another one with --unlabelled (default: the one beside the checkpoint)",
+    add(
+        "--certificate FILE,...",
+        "certificate of this network, or of another one with --unlabelled (default: the one beside the checkpoint)",
     )
-    group.add_argument(
-        "--unlabelled",
-        metavar="DATA",
-        help="examples that no network saw; they carry the certificate of another network over to this one",
+    add(
+        "--unlabelled DATA",
+        "examples that no network saw; they carry the certificate of another network over to this one",
     )
-    group.add_argument(
-        "--device", choices=DEVICES, default="auto", help="device that the network is run on (auto)"
-    )
-    group.add_argument("--seed", type=int, default=0, help="seed of all random numbers (0)")
-    group.add_argument(
-        "--max-memory",
+    add("--device", "device that the network is run on (auto)", choices=DEVICES, default="auto")
+    add("--seed", "seed of all random numbers (0)", type=int, default=0)
+    add(
+        "--max-memory GB",
+        "memory that one file may take (default: 4 times its size, at least 2 GB), and that the graphon NTK may (2)",
         type=float,
-        metavar="GB",
-        help="memory that one file may take (default: 4 times its size, at least 2 GB), and that the graphon NTK may (2)",
     )
 
 
 def output_options(group: argparse._ActionsContainer, formats: tuple[str, ...] = FORMATS) -> None:
     """Add where the report goes."""
+    add = partial(option, group)
     first = formats[0]
-    group.add_argument("--format", choices=formats, default=first, help=f"format of the output ({first})")
+    add("--format", f"format of the output ({first})", choices=formats, default=first)
     if "csv" in formats:
-        group.add_argument(
+        add(
             "--csv-raw",
-            action="store_true",
-            help="csv without the apostrophe that keeps a spreadsheet from running text that begins with = + - @",
+            "csv without the apostrophe that keeps a spreadsheet from running text that begins with = + - @",
         )
-    group.add_argument("-o", "--output", metavar="FILE", help="write to this file instead of standard output")
-    group.add_argument("--quiet", action="store_true", help="no progress and no notes on standard error")
+    add("-o --output FILE", "write to this file instead of standard output")
+    add("--quiet", "no progress and no notes on standard error")
 
 
 def picture_options(group: argparse._ArgumentGroup) -> None:
     """Add what is written beside the report."""
-    group.add_argument(
-        "--figure", metavar="FILE.png|pdf|svg", help="draw the graphons of all layers into this file"
+    add = partial(option, group)
+    add("--figure FILE.png|pdf|svg", "draw the graphons of all layers into this file")
+    add(
+        "--save-plain FILE",
+        "write a state dict of the weights, zero where pruned, and the masks (.pt, .pth or .safetensors)",
     )
-    group.add_argument(
-        "--save-plain",
-        metavar="FILE",
-        help="write a state dict of the weights, zero where pruned, and the masks (.pt, .pth or .safetensors)",
-    )
-    group.add_argument(
-        "--save-quantised",
-        metavar="FILE",
-        help="write the network that occam certifies (.pt, .pth or .safetensors)",
-    )
-    group.add_argument(
-        "--save-certificate",
-        metavar="FILE.json",
-        help="write the certificate of the network that pacbayes draws, for boundcalc verify (with --passes N)",
+    add("--save-quantised FILE", "write the network that occam certifies (.pt, .pth or .safetensors)")
+    add(
+        "--save-certificate FILE.json",
+        "write the certificate of the network that pacbayes draws, for boundcalc verify (with --passes N)",
     )
 
 

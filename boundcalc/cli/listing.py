@@ -7,7 +7,7 @@ import textwrap
 from collections.abc import Callable, Sequence
 
 from boundcalc.cli.output import write
-from boundcalc.cli.words import Parser
+from boundcalc.cli.words import Parser, option
 
 WIDTH = 100
 
@@ -24,15 +24,12 @@ def make_parser(command: str, description: str) -> Parser:
         description=description,
         epilog=f"examples:\n  boundcalc {command}\n  boundcalc {command} --format json\n",
     )
-    parser.add_argument("--format", choices=("table", "json"), default="table", help="of the list (table)")
+    option(parser, "--format", "of the list (table)", choices=("table", "json"), default="table")
     return parser
 
 
 def show(
-    parser: Parser,
-    words: list[str],
-    columns: tuple[str, ...],
-    rows: Callable[[], Sequence[tuple[str, ...]]],
+    parser: Parser, words: list[str], columns: tuple[str, ...], rows: Callable[[], Sequence[tuple[str, ...]]]
 ) -> int:
     """Print rows as an indented list, or as JSON with --format json.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from boundcalc._version import __version__
 from boundcalc.cli import commands, groups
-from boundcalc.cli.words import Parser
+from boundcalc.cli.words import Parser, option
 from boundcalc.options import AGAINST
 from boundcalc.report.views import FORMATS
 
@@ -69,12 +69,11 @@ def make() -> Parser:
     groups.analysis_options(parser)
     group = parser.add_argument_group("output")
     groups.output_options(group)
-    group.add_argument(
-        "--verbose",
-        "--full",
+    option(
+        group,
+        "--verbose --full",
+        "show everything: evidence, terms and timings in the table, entries of graphons in csv, every table in latex",
         dest="full",
-        action="store_true",
-        help="show everything: evidence, terms and timings in the table, entries of graphons in csv, every table in latex",
     )
     groups.picture_options(parser.add_argument_group("files beside the report"))
     return parser
@@ -95,23 +94,15 @@ def make_compare() -> Parser:
         "checkpoints", metavar="CHECKPOINT", nargs="+", help="two or more files, or folders of them"
     )
     group = parser.add_argument_group("comparison")
-    group.add_argument(
+    option(
+        group,
         "--against",
+        "which checkpoint the others are compared with (first)",
         choices=AGAINST,
         default="first",
-        help="which checkpoint the others are compared with (first)",
     )
-    group.add_argument(
-        "--store",
-        metavar="FILE",
-        help="store of boundcalc batch: known reports are taken from it, new ones added",
-    )
-    group.add_argument(
-        "--workers",
-        type=int,
-        metavar="N",
-        help="processes on this machine, with --store (default: one a core)",
-    )
+    option(group, "--store FILE", "store of boundcalc batch: known reports are taken from it, new ones added")
+    option(group, "--workers N", "processes on this machine, with --store (default: one a core)", type=int)
     groups.analysis_options(parser)
     groups.output_options(parser.add_argument_group("output"))
     return parser
@@ -131,15 +122,9 @@ def make_batch() -> Parser:
         "paths", metavar="PATH", nargs="*", help="files, folders and patterns such as 'runs/**/main'"
     )
     group = parser.add_argument_group("store")
-    group.add_argument(
-        "--store", metavar="FILE", required=True, help="the SQLite file; created if it does not exist"
-    )
-    group.add_argument(
-        "--workers", type=int, metavar="N", help="processes on this machine (default: one a core)"
-    )
-    group.add_argument(
-        "--scheduler", metavar="ADDRESS", help="address of a Dask cluster to use instead of this machine"
-    )
+    option(group, "--store FILE", "the SQLite file; created if it does not exist", required=True)
+    option(group, "--workers N", "processes on this machine (default: one a core)", type=int)
+    option(group, "--scheduler ADDRESS", "address of a Dask cluster to use instead of this machine")
     groups.analysis_options(parser)
     groups.output_options(parser.add_argument_group("output"), (*FORMATS, groups.PARQUET))
     return parser

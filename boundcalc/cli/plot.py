@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from boundcalc.cli import groups
 from boundcalc.cli.output import check, note, write_bytes
 from boundcalc.cli.progress import Stages
-from boundcalc.cli.words import Parser
+from boundcalc.cli.words import Parser, option
 from boundcalc.errors import BoundcalcError, CheckpointError, DataError, UsageError
 from boundcalc.figures import pictures
 from boundcalc.nearest import hint
@@ -43,9 +43,9 @@ def make_parser() -> Parser:
     )
     parser.add_argument("sources", metavar="STORE|CHECKPOINT", nargs="+", help="stores, files or folders")
     group = parser.add_argument_group("the figure")
-    group.add_argument("--what", metavar="NAME", required=True, help=f"one of {', '.join(pictures())}")
-    group.add_argument("-o", "--output", metavar="FILE", required=True, help="ends in .pdf, .svg or .png")
-    group.add_argument("--quiet", action="store_true", help="no progress and no notes on standard error")
+    option(group, "--what NAME", f"one of {', '.join(pictures())}", required=True)
+    option(group, "-o --output FILE", "ends in .pdf, .svg or .png", required=True)
+    option(group, "--quiet", "no progress and no notes on standard error")
     groups.analysis_options(parser)
     return parser
 

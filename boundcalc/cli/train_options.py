@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+from functools import partial
 from pathlib import Path
 
 from boundcalc.certificates.pick.plan import AUGMENTATION_NAMES, SCORE_NAMES, PickPlan
 from boundcalc.cli.groups import data_options
-from boundcalc.cli.words import Parser, numbers
+from boundcalc.cli.words import Parser, numbers, option
 from boundcalc.errors import UsageError
 from boundcalc.features.names import FIRST_STAGES
 from boundcalc.options import DEVICES
@@ -76,101 +77,61 @@ def make_parser() -> Parser:
 
 
 def _run_options(group: argparse._ArgumentGroup) -> None:
-    group.add_argument(
-        "--data", required=True, metavar="DATA", help="training and test data, as for boundcalc CHECKPOINT"
-    )
+    add = partial(option, group)
+    add("--data DATA", "training and test data, as for boundcalc CHECKPOINT", required=True)
     data_options(group)
-    group.add_argument(
-        "--normalize-fixed",
-        action="store_true",
-        help="the numbers of --normalize were fixed before the sample (--certify)",
+    add("--normalize-fixed", "the numbers of --normalize were fixed before the sample (--certify)")
+    add("--arch NAME", f"network: {', '.join(ARCHITECTURES)} (such as conv-4-50)")
+    add(
+        "--first-stage NAME",
+        f"a fixed function in front of --arch, without parameters: {', '.join(FIRST_STAGES)}",
     )
-    group.add_argument(
-        "--arch", metavar="NAME", help=f"network: {', '.join(ARCHITECTURES)} (such as conv-4-50)"
+    add(
+        "--model FILE.py:CALLABLE|package.module:CALLABLE",
+        "your code that makes the network, instead of --arch; it is run",
     )
-    group.add_argument(
-        "--first-stage",
-        metavar="NAME",
-        help=f"a fixed function in front of --arch, without parameters: {', '.join(FIRST_STAGES)}",
-    )
-    group.add_argument(
-        "--model",
-        metavar="FILE.py:CALLABLE|package.module:CALLABLE",
-        help="your code that makes the network, instead of --arch; it is run",
-    )
-    group.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder of the run")
-    group.add_argument("--seed", type=_seeds, default=(0,), metavar="S,...", help="seeds, a run for each (0)")
-    group.add_argument(
-        "--resume", action="store_true", help="continue an interrupted run after its last epoch"
-    )
-    group.add_argument(
-        "--device", default="auto", metavar="NAME", help=f"device: {', '.join(DEVICES)} (auto)"
-    )
-    group.add_argument("--quiet", action="store_true", help="no progress on standard error")
+    add("--out DIR", "folder of the run", required=True, type=Path)
+    add("--seed S,...", "seeds, a run for each (0)", type=_seeds, default=(0,))
+    add("--resume", "continue an interrupted run after its last epoch")
+    add("--device NAME", f"device: {', '.join(DEVICES)} (auto)", default="auto")
+    add("--quiet", "no progress on standard error")
 
 
 def _ticket_options(group: argparse._ArgumentGroup) -> None:
-    group.add_argument("--pruner", required=True, metavar="NAME", help=f"pruner: {', '.join(PRUNERS)}")
-    group.add_argument(
-        "--density", type=numbers, metavar="P,...", help="share of weights kept by each ticket"
-    )
-    group.add_argument("--levels", type=int, metavar="N", help="prune N times; level 0 is dense")
-    group.add_argument(
-        "--prune-fraction",
-        type=float,
-        default=0.2,
-        metavar="F",
-        help="share of the survivors that each level prunes (0.2)",
-    )
-    group.add_argument(
-        "--rewind", type=int, default=0, metavar="EPOCH", help="epoch that imp rewinds the weights to (0)"
-    )
-    group.add_argument(
-        "--scope", default="global", metavar="NAME", help=f"rank weights over: {', '.join(SCOPES)} (global)"
-    )
-    group.add_argument(
-        "--samples-per-class",
-        type=int,
-        default=10,
-        metavar="N",
-        help="samples of each class for snip and grasp (10)",
-    )
+    add = partial(option, group)
+    add("--pruner NAME", f"pruner: {', '.join(PRUNERS)}", required=True)
+    add("--density P,...", "share of weights kept by each ticket", type=numbers)
+    add("--levels N", "prune N times; level 0 is dense", type=int)
+    add("--prune-fraction F", "share of the survivors that each level prunes (0.2)", type=float, default=0.2)
+    add("--rewind EPOCH", "epoch that imp rewinds the weights to (0)", type=int, default=0)
+    add("--scope NAME", f"rank weights over: {', '.join(SCOPES)} (global)", default="global")
+    add("--samples-per-class N", "samples of each class for snip and grasp (10)", type=int, default=10)
 
 
 def _certificate_options(group: argparse._ArgumentGroup) -> None:
-    group.add_argument(
-        "--certify",
-        type=_method,
-        metavar="pick|pacbayes|occam",
-        help="pick: train each ticket on examples that it picks, which bounds its own error; pacbayes, occam: search a\n"
+    add = partial(option, group)
+    add(
+        "--certify pick|pacbayes|occam",
+        "pick: train each ticket on examples that it picks, which bounds its own error; pacbayes, occam: search a\n"
         "compression of each level after training (a network drawn near it, a codeword), imp stops two levels after the best",
+        type=_method,
     )
     told = ", ".join(f"{number} for {name}" for name, number in PASSES.items())
-    group.add_argument("--passes", type=int, metavar="N", help=f"epochs of that search ({told})")
-    group.add_argument(
-        "--beta", type=float, default=BETA, metavar="B", help=f"of pacbayes, more for fewer bits ({BETA:g})"
-    )
-    group.add_argument(
-        "--tried",
-        type=int,
-        default=1,
-        metavar="N",
-        help="settings of such a search tried on this sample: paid for (1)",
-    )
-    group.add_argument(
-        "--set-aside",
+    add("--passes N", f"epochs of that search ({told})", type=int)
+    add("--beta B", f"of pacbayes, more for fewer bits ({BETA:g})", type=float, default=BETA)
+    add("--tried N", "settings of such a search tried on this sample: paid for (1)", type=int, default=1)
+    add(
+        "--set-aside P",
+        "share of the sample that the first network of pick is trained on; the rest certifies it (0). With\n"
+        "--pick-rounds 0 nothing is picked, which gives the hold-out bound",
         type=float,
         default=0.0,
-        metavar="P",
-        help="share of the sample that the first network of pick is trained on; the rest certifies it (0). With\n"
-        "--pick-rounds 0 nothing is picked, which gives the hold-out bound",
     )
-    group.add_argument(
-        "--set-aside-steps",
+    add(
+        "--set-aside-steps N",
+        f"steps of that training ({PickPlan.set_aside_steps})",
         type=int,
         default=PickPlan.set_aside_steps,
-        metavar="N",
-        help=f"steps of that training ({PickPlan.set_aside_steps})",
     )
 
 
@@ -203,11 +164,7 @@ def _picking_options(group: argparse._ArgumentGroup) -> None:
             group.add_argument(option, action="store_true", help=what)
             continue
         group.add_argument(
-            option,
-            type=type(default),
-            default=default,
-            metavar=metavar,
-            help=f"{what} ({default})",
+            option, type=type(default), default=default, metavar=metavar, help=f"{what} ({default})"
         )
 
 
@@ -226,46 +183,28 @@ def _method(text: str) -> str | int:
 
 
 def _training_options(group: argparse._ArgumentGroup) -> None:
+    add = partial(option, group)
     rates = ", ".join(f"{rate} for {name}" for name, rate in RATES.items())
-    group.add_argument("--epochs", type=int, default=10, metavar="N", help="epochs of each level (10)")
-    group.add_argument(
-        "--optimizer", default="sgd", metavar="NAME", help=f"optimizer: {', '.join(OPTIMIZERS)} (sgd)"
-    )
-    group.add_argument("--lr", type=float, metavar="RATE", help=f"learning rate ({rates})")
-    group.add_argument("--momentum", type=float, default=0.9, metavar="M", help="momentum of sgd (0.9)")
-    group.add_argument("--weight-decay", type=float, default=0.0, metavar="D", help="weight decay (0)")
-    group.add_argument(
-        "--regularise",
-        "--regularize",
+    add("--epochs N", "epochs of each level (10)", type=int, default=10)
+    add("--optimizer NAME", f"optimizer: {', '.join(OPTIMIZERS)} (sgd)", default="sgd")
+    add("--lr RATE", f"learning rate ({rates})", type=float)
+    add("--momentum M", "momentum of sgd (0.9)", type=float, default=0.9)
+    add("--weight-decay D", "weight decay (0)", type=float, default=0.0)
+    add(
+        "--regularise --regularize NAME",
+        "peeling: penalize D times the norm of the peeling bound instead of the weights' squares",
         dest="regularize",
-        metavar="NAME",
-        help="peeling: penalize D times the norm of the peeling bound instead of the weights' squares",
     )
-    group.add_argument(
-        "--schedule",
+    add(
+        "--schedule NAME",
+        f"learning rate over the epochs: {', '.join(SCHEDULES)} (constant)",
         default="constant",
-        metavar="NAME",
-        help=f"learning rate over the epochs: {', '.join(SCHEDULES)} (constant)",
     )
-    group.add_argument(
-        "--milestones",
-        type=_integers,
-        default=(),
-        metavar="E,...",
-        help="epochs at which the step schedule lowers the rate",
-    )
-    group.add_argument(
-        "--gamma", type=float, default=0.1, metavar="G", help="factor of the step schedule (0.1)"
-    )
-    group.add_argument("--batch-size", type=int, default=128, metavar="B", help="samples in a batch (128)")
-    group.add_argument(
-        "--loss", default="cross-entropy", metavar="NAME", help=f"loss: {', '.join(LOSSES)} (cross-entropy)"
-    )
-    group.add_argument(
-        "--weight-norm",
-        action="store_true",
-        help="weight normalization: train lengths and directions of the weights",
-    )
+    add("--milestones E,...", "epochs at which the step schedule lowers the rate", type=_integers, default=())
+    add("--gamma G", "factor of the step schedule (0.1)", type=float, default=0.1)
+    add("--batch-size B", "samples in a batch (128)", type=int, default=128)
+    add("--loss NAME", f"loss: {', '.join(LOSSES)} (cross-entropy)", default="cross-entropy")
+    add("--weight-norm", "weight normalization: train lengths and directions of the weights")
 
 
 def _seeds(text: str) -> tuple[int, ...]:

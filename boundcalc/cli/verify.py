@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from boundcalc.cli.words import Parser
+from boundcalc.cli.words import Parser, option
 from boundcalc.errors import UsageError
 
 if TYPE_CHECKING:
@@ -74,23 +74,15 @@ def make_parser() -> Parser:
         epilog=EPILOG,
     )
     parser.add_argument("certificate", metavar="CERTIFICATE", type=Path, help="certificate.json of a ticket")
-    parser.add_argument(
-        "--data", required=True, metavar="DATA", help="the data of the training, as for boundcalc CHECKPOINT"
+    option(parser, "--data DATA", "the data of the training, as for boundcalc CHECKPOINT", required=True)
+    option(parser, "--checkpoint FILE", "the network (default: the folder of the certificate)", type=Path)
+    option(
+        parser,
+        "--model FILE.py:CALLABLE",
+        "your code that makes the network, if it is not one of boundcalc's; it is run",
     )
-    parser.add_argument(
-        "--checkpoint", metavar="FILE", type=Path, help="the network (default: the folder of the certificate)"
-    )
-    parser.add_argument(
-        "--model",
-        metavar="FILE.py:CALLABLE",
-        help="your code that makes the network, if it is not one of boundcalc's; it is run",
-    )
-    parser.add_argument(
-        "--replay", action="store_true", help="pick and train again, and compare every pick and weight"
-    )
-    parser.add_argument(
-        "--format", choices=("table", "json"), default="table", help="format of the output (table)"
-    )
+    option(parser, "--replay", "pick and train again, and compare every pick and weight")
+    option(parser, "--format", "format of the output (table)", choices=("table", "json"), default="table")
     return parser
 
 

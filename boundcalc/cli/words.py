@@ -91,6 +91,25 @@ class Parser(argparse.ArgumentParser):
         )
 
 
+def option(group: argparse._ActionsContainer, words: str, help: str, **settings: Any) -> None:
+    """Add an option to a parser or a group of one.
+
+    Args:
+        group: the parser or group.
+        words: its names and, behind them, what its value is called in the help; a flag where there is neither that nor a setting
+            that takes a value.
+        help: what is told of it.
+        settings: of `argparse.ArgumentParser.add_argument`.
+    """
+    names = [word for word in words.split() if word.startswith("-")]
+    value = words.split()[len(names) :]
+    if value:
+        settings["metavar"] = value[0]
+    elif settings.keys().isdisjoint(("action", "choices", "type")):
+        settings["action"] = "store_true"
+    group.add_argument(*names, help=help, **settings)
+
+
 def numbers(text: str) -> tuple[float, ...]:
     """Read comma-separated numbers.
 

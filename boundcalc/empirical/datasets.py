@@ -62,9 +62,7 @@ class Dataset:
 
 
 def open_data(
-    spec: Any,
-    normalize: str | Sequence[float] | None = None,
-    max_memory: float | None = None,
+    spec: Any, normalize: str | Sequence[float] | None = None, max_memory: float | None = None
 ) -> Dataset:
     """Open a data set; headers are read, samples are not.
 

@@ -140,10 +140,7 @@ def divided(counts: Counts, rng: np.random.Generator) -> tuple[Sample, Sample]:
     else:
         hidden = rng.binomial(taps, SHARE, own.shape).astype(kind)
         surviving = rng.hypergeometric(own, taps - own, hidden).astype(kind)
-    return (
-        Sample(Counts(own - surviving, taps), taps - hidden),
-        Sample(Counts(surviving, taps), hidden),
-    )
+    return (Sample(Counts(own - surviving, taps), taps - hidden), Sample(Counts(surviving, taps), hidden))
 
 
 def bits(seen: Sample, unseen: Sample, cells: Cells) -> float:

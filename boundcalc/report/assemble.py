@@ -23,13 +23,7 @@ if TYPE_CHECKING:
 
     from boundcalc.analysis_result import AnalysisResult
     from boundcalc.network.ops import Masked
-    from boundcalc.report.types import (
-        CheckpointTree,
-        DataTree,
-        Geometry,
-        LayerTree,
-        NetworkTree,
-    )
+    from boundcalc.report.types import CheckpointTree, DataTree, Geometry, LayerTree, NetworkTree
 
 
 def assemble(result: AnalysisResult, saved: str | None = None) -> Report:

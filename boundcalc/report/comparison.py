@@ -129,11 +129,7 @@ def _report(checkpoint: Tree, ticket: Tree, about: Tree) -> Tree:
             }  # fmt: skip
         elif "." not in rest:
             parts.setdefault(part, {})[rest] = value
-    return {
-        "checkpoint": {**checkpoint, "density": ticket["density"]},
-        "bounds": bounds,
-        **parts,
-    }
+    return {"checkpoint": {**checkpoint, "density": ticket["density"]}, "bounds": bounds, **parts}
 
 
 def _checkpoints(tree: Tree, names: Sequence[str]) -> Section:

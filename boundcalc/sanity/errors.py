@@ -121,10 +121,7 @@ def _splits(result: AnalysisResult) -> list[tuple[str, torch.Tensor]]:
     measured = result.measured
     if measured is None:
         return []
-    named: list[tuple[str, Census | None]] = [
-        ("training", measured.census),
-        ("test", measured.test_census),
-    ]
+    named: list[tuple[str, Census | None]] = [("training", measured.census), ("test", measured.test_census)]
     return [
         (split, census.counts)
         for split, census in named

@@ -85,8 +85,7 @@ def networks(draw: DrawFn, biases: bool | None = None, deepest: int = 4, widest:
     from boundcalc.testing.invariances import changed
 
     return changed(
-        network,
-        lambda number, layer: (layer.weight * torch.from_numpy(chosen[number]) * scale, layer.bias),
+        network, lambda number, layer: (layer.weight * torch.from_numpy(chosen[number]) * scale, layer.bias)
     )
 
 

@@ -46,11 +46,7 @@ class Resolved:
 
 
 def resolve(
-    state: State,
-    given: tuple[Given, ...] = (),
-    density: float | None = None,
-    *,
-    ordered: bool = True,
+    state: State, given: tuple[Given, ...] = (), density: float | None = None, *, ordered: bool = True
 ) -> Resolved:
     """Decide about every entry of a file and of what was given with --mask.
 

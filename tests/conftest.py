@@ -55,7 +55,7 @@ class Inline:
     """Runs every task at once, in this process."""
 
     threads = 1
-    tasks: list[worker.Task] = []
+    tasks: list[worker.Job] = []
 
     def __init__(self, workers: int) -> None:
         self.free = workers

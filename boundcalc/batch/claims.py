@@ -16,7 +16,7 @@ from enum import Enum
 from pathlib import Path
 
 from boundcalc._version import __version__
-from boundcalc.batch.keys import Key, Settings
+from boundcalc.batch.keys import BatchSettings, Key
 from boundcalc.batch.names import on_disk, stored, valid
 from boundcalc.batch.rows import Quantity, Row
 from boundcalc.batch.store import DamagedReport, Store, connect, insert_quantities, row_at, transaction
@@ -90,7 +90,7 @@ class Claims:
         UsageError: it is no store, or cannot be written.
     """
 
-    def __init__(self, path: Path, settings: Settings) -> None:
+    def __init__(self, path: Path, settings: BatchSettings) -> None:
         self.connection = connect(path)
         self.path = path
         self.settings = settings

@@ -31,7 +31,7 @@ Tree = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Settings:
+class BatchSettings:
     """What a command was given.
 
     Attributes:
@@ -60,7 +60,7 @@ class Key:
     path: str
 
 
-def settings_of(options: Options) -> Settings:
+def settings_of(options: Options) -> BatchSettings:
     """Return the settings of a run.
 
     Args:
@@ -104,10 +104,10 @@ def settings_of(options: Options) -> Settings:
     )
     hashed = {"values": values, "files": named, "plugins": plugins, "schema": SCHEMA}
     tree = {**values, **{name: str(given[name]) for name in named}, "digests": named, "plugins": plugins}
-    return Settings(options, _hash(hashed), tree)
+    return BatchSettings(options, _hash(hashed), tree)
 
 
-def key_of(path: Path, settings: Settings) -> Key:
+def key_of(path: Path, settings: BatchSettings) -> Key:
     """Return what the result of one checkpoint is filed under, whatever lies at its path.
 
     What cannot be read has its path for a content, so that the failure can be filed, too.

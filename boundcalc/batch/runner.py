@@ -13,9 +13,9 @@ from typing import Any
 
 from boundcalc.batch.claims import Claims, ClaimStatus, Failure, Unfit
 from boundcalc.batch.discover import discover
-from boundcalc.batch.keys import Key, Settings, key_of, settings_of
+from boundcalc.batch.keys import BatchSettings, Key, key_of, settings_of
 from boundcalc.batch.scheduler import Cluster, Lanes, Outcome, Scheduler, cores, outcome
-from boundcalc.batch.worker import Task, told
+from boundcalc.batch.worker import Job, told
 from boundcalc.errors import UsageError
 from boundcalc.options import Options
 
@@ -101,9 +101,9 @@ def run(
 class _Run:
     """The state of one run: what is queued, what runs, what stands elsewhere, what is settled."""
 
-    def __init__(self, claims: Claims, scheduler: Scheduler, settings: Settings, watch: Watch) -> None:
+    def __init__(self, claims: Claims, scheduler: Scheduler, settings: BatchSettings, watch: Watch) -> None:
         self.claims, self.scheduler, self.settings, self.watch = claims, scheduler, settings, watch
-        self.running: dict[Future[Outcome], tuple[Key, Task]] = {}
+        self.running: dict[Future[Outcome], tuple[Key, Job]] = {}
         self.found: dict[str, int] = {}
         self.elsewhere: deque[Key] = deque()
         self.status: dict[int, ClaimStatus | str] = {}
@@ -147,10 +147,10 @@ class _Run:
             self.copies += 1
         elif status is ClaimStatus.MINE:
             self.status[checkpoint] = status
-            task = Task(
+            job = Job(
                 checkpoint, key.path, key.sha256, self.settings.options, self.scheduler.threads, self.settings.hash
             )  # fmt: skip
-            self.running[self.scheduler.submit(task)] = key, task
+            self.running[self.scheduler.submit(job)] = key, job
         else:
             self.status[checkpoint] = status
         self._tell()
@@ -159,12 +159,12 @@ class _Run:
         over, _ = wait(self.running, PAUSE_SECONDS, FIRST_COMPLETED)
         self.scheduler.check()
         for future in over:
-            key, task = self.running.pop(future)
-            self._file(key, task.checkpoint, outcome(task, future))
+            key, job = self.running.pop(future)
+            self._file(key, job.checkpoint, outcome(job, future))
         self._tell()
 
     def _file(self, key: Key, checkpoint: int, found: Outcome) -> None:
-        """File what came of a task; where another run has taken it, while this one was asleep, see later what that makes of it."""
+        """File what came of a job; where another run has taken it, while this one was asleep, see later what that makes of it."""
         try:
             if isinstance(found, Failure):
                 filed, how = self.claims.fail(checkpoint, found), "failed"

@@ -1,4 +1,4 @@
-"""Where tasks run: processes of this machine, or a Dask cluster that is there already."""
+"""Where jobs run: processes of this machine, or a Dask cluster that is there already."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from multiprocessing.process import BaseProcess
 from typing import Protocol
 
 from boundcalc.batch.claims import Failure, Result
-from boundcalc.batch.worker import Task, told, work
+from boundcalc.batch.worker import Job, told, work
 from boundcalc.errors import UsageError
 from boundcalc.extras import install
 
@@ -29,24 +29,24 @@ Outcome = Result | Failure
 
 
 class Scheduler(Protocol):
-    """Runs tasks somewhere."""
+    """Runs jobs somewhere."""
 
     @property
     def free(self) -> int:
-        """How many tasks may be submitted now."""
+        """How many jobs may be submitted now."""
         ...
 
     @property
     def threads(self) -> int:
-        """How many threads a task may use."""
+        """How many threads a job may use."""
         ...
 
-    def submit(self, task: Task) -> Future[Outcome]:
-        """Start a task; `outcome` tells what came of it."""
+    def submit(self, job: Job) -> Future[Outcome]:
+        """Start a job; `outcome` tells what came of it."""
         ...
 
     def check(self) -> None:
-        """Check that tasks can still run; where they cannot, the outcome of a task says nothing of its checkpoint.
+        """Check that jobs can still run; where they cannot, the outcome of a job says nothing of its checkpoint.
 
         Raises:
             UsageError: they cannot.
@@ -58,11 +58,11 @@ class Scheduler(Protocol):
         ...
 
 
-def outcome(task: Task, future: Future[Outcome]) -> Outcome:
-    """Return what came of a task that is over, however it ended.
+def outcome(job: Job, future: Future[Outcome]) -> Outcome:
+    """Return what came of a job that is over, however it ended.
 
     Args:
-        task: that was submitted.
+        job: that was submitted.
         future: done.
 
     Raises:
@@ -76,7 +76,7 @@ def outcome(task: Task, future: Future[Outcome]) -> Outcome:
         raise
     except BaseException as problem:
         lost = type(problem).__name__ == "KilledWorker"
-        return Failure(KILLED if lost else told(task.path, problem), refused=False)
+        return Failure(KILLED if lost else told(job.path, problem), refused=False)
 
 
 def cores() -> int:
@@ -85,7 +85,7 @@ def cores() -> int:
 
 
 class Lane:
-    """One worker process with one task at a time, so that its death is blamed on the right task; started on demand."""
+    """One worker process with one job at a time, so that its death is blamed on the right job; started on demand."""
 
     def __init__(self) -> None:
         self.running: Future[Outcome] | None = None
@@ -97,12 +97,12 @@ class Lane:
         """Whether it has nothing to do."""
         return self.running is None or self.running.done()
 
-    def submit(self, task: Task) -> Future[Outcome]:
-        """Start a task."""
+    def submit(self, job: Job) -> Future[Outcome]:
+        """Start a job."""
         try:
-            self.running = (self._pool or self._started()).submit(work, task)
+            self.running = (self._pool or self._started()).submit(work, job)
         except BrokenProcessPool:
-            self.running = self._started().submit(work, task)
+            self.running = self._started().submit(work, job)
         return self.running
 
     def close(self) -> None:
@@ -137,9 +137,9 @@ class Lanes:
         """How many workers have nothing to do."""
         return sum(lane.is_free for lane in self._lanes)
 
-    def submit(self, task: Task) -> Future[Outcome]:
-        """Start a task on a worker that has nothing to do."""
-        return next(lane for lane in self._lanes if lane.is_free).submit(task)
+    def submit(self, job: Job) -> Future[Outcome]:
+        """Start a job on a worker that has nothing to do."""
+        return next(lane for lane in self._lanes if lane.is_free).submit(job)
 
     def check(self) -> None:
         """Do nothing: a worker that died is made anew."""
@@ -151,7 +151,7 @@ class Lanes:
 
 
 class Cluster:
-    """A Dask cluster. Its workers need boundcalc and the files under the same paths; a task whose worker dies goes to another.
+    """A Dask cluster. Its workers need boundcalc and the files under the same paths; a job whose worker dies goes to another.
 
     Args:
         address: of its scheduler, such as ``tcp://host:8786``.
@@ -179,7 +179,7 @@ class Cluster:
 
     @property
     def free(self) -> int:
-        """How many tasks keep every thread of the cluster busy with one more in hand, less those that run."""
+        """How many jobs keep every thread of the cluster busy with one more in hand, less those that run."""
         self.check()
         self._running = {future for future in self._running if not future.done()}
         try:
@@ -188,9 +188,9 @@ class Cluster:
             raise self._gone() from error
         return max(0, 2 * max(1, threads) - len(self._running))
 
-    def submit(self, task: Task) -> Future[Outcome]:
-        """Start a task on any worker."""
-        future: Future[Outcome] = self._executor.submit(work, task)
+    def submit(self, job: Job) -> Future[Outcome]:
+        """Start a job on any worker."""
+        future: Future[Outcome] = self._executor.submit(work, job)
         self._running.add(future)
         return future
 

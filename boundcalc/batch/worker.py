@@ -34,7 +34,7 @@ _ONE_AT_A_TIME = threading.Lock()
 
 
 @dataclass(frozen=True)
-class Task:
+class Job:
     """A checkpoint to analyze.
 
     Attributes:
@@ -56,11 +56,11 @@ class Task:
     version: str = __version__
 
 
-def work(task: Task) -> Result | Failure:
+def work(job: Job) -> Result | Failure:
     """Analyze a checkpoint, one at a time in a process.
 
     Args:
-        task: what to do.
+        job: what to do.
 
     Returns:
         The result, or why there is none.
@@ -71,31 +71,31 @@ def work(task: Task) -> Result | Failure:
     start = time.perf_counter()
     with _ONE_AT_A_TIME:
         try:
-            return _analyzed(task, start)
+            return _analyzed(job, start)
         except KeyboardInterrupt:
             raise
         except BaseException as problem:  # a panic of Rust and the exit of a user's model are no Exception
-            return _failure(task, problem, time.perf_counter() - start)
+            return _failure(job, problem, time.perf_counter() - start)
 
 
-def _analyzed(task: Task, start: float) -> Result | Failure:
+def _analyzed(job: Job, start: float) -> Result | Failure:
     from boundcalc.analysis import checkpoint_of, run_analysis
     from boundcalc.report.assemble import assemble
 
-    if task.version != __version__:
-        return Failure(f"the worker has boundcalc {__version__}, not {task.version}", refused=False)
-    limit_threads(task.threads)
-    options = task.options
+    if job.version != __version__:
+        return Failure(f"the worker has boundcalc {__version__}, not {job.version}", refused=False)
+    limit_threads(job.threads)
+    options = job.options
     if isinstance(options.data, str):
         options = replace(
-            options, data=_opened(options.data, options.normalize, task.settings), normalize=None
+            options, data=_opened(options.data, options.normalize, job.settings), normalize=None
         )
-    checkpoint = checkpoint_of(task.path, options)
-    if checkpoint.sha256 != task.sha256 or _has_changed(task):
+    checkpoint = checkpoint_of(job.path, options)
+    if checkpoint.sha256 != job.sha256 or _has_changed(job):
         return Failure(CHANGED, refused=False)
     result = run_analysis(checkpoint, options)
-    tree = assemble(replace(result, options=task.options)).to_dict()
-    tree["checkpoint"]["path"] = stored(task.path)
+    tree = assemble(replace(result, options=job.options)).to_dict()
+    tree["checkpoint"]["path"] = stored(job.path)
     return _result(tree, time.perf_counter() - start)
 
 
@@ -165,14 +165,14 @@ def told(path: str, problem: BaseException) -> str:
     return str(problem) if isinstance(problem, BoundcalcError) else first_line(problem)
 
 
-def _failure(task: Task, problem: BaseException, seconds: float) -> Failure:
+def _failure(job: Job, problem: BaseException, seconds: float) -> Failure:
     """Return the failure to file; final if the content itself is at fault and no code of the user was involved."""
-    if os.path.lexists(task.path) and _has_changed(task):
+    if os.path.lexists(job.path) and _has_changed(job):
         return Failure(CHANGED, refused=False, seconds=seconds)
-    refused = isinstance(problem, CheckpointError | DataError) and task.options.model is None
-    final = refused and os.path.exists(task.path) and task.sha256 != by_path(Path(task.path))
-    return Failure(told(task.path, problem), final, seconds)
+    refused = isinstance(problem, CheckpointError | DataError) and job.options.model is None
+    final = refused and os.path.exists(job.path) and job.sha256 != by_path(Path(job.path))
+    return Failure(told(job.path, problem), final, seconds)
 
 
-def _has_changed(task: Task) -> bool:
-    return content_of(Path(task.path)) != task.sha256
+def _has_changed(job: Job) -> bool:
+    return content_of(Path(job.path)) != job.sha256

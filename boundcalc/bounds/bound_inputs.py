@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Settings:
+class BoundSettings:
     """What the user fixed before the data was seen.
 
     Attributes:
@@ -121,7 +121,7 @@ class BoundInputs:
     network: Network
     energies: Energies
     margins: torch.Tensor | None
-    settings: Settings = field(default_factory=Settings)
+    settings: BoundSettings = field(default_factory=BoundSettings)
     reference: dict[str, torch.Tensor] = field(default_factory=dict)
     chain: ToeplitzView | NotCovered = field(default_factory=lambda: NotCovered("no Toeplitz view was made"))
     patches: tuple[float, ...] | None = None

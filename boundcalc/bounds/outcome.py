@@ -11,7 +11,7 @@ from boundcalc.norms.rounding import LOG2, log_product
 if TYPE_CHECKING:
     from boundcalc.certificates.file import Certificate as SavedCertificate
     from boundcalc.network.network import Network
-    from boundcalc.occam.codeword import Codeword, Plan
+    from boundcalc.occam.codeword import CodeLayout, Codeword
 
 Terms = dict[str, Any]
 
@@ -148,7 +148,7 @@ class Coded:
     bits: float
     errors: int
     network: Network
-    plan: Plan
+    plan: CodeLayout
     word: Codeword
 
 

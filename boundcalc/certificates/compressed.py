@@ -20,7 +20,7 @@ from boundcalc.empirical import behind_stage
 from boundcalc.empirical.behind_stage import without_stage
 from boundcalc.empirical.split import Split
 from boundcalc.network.network import Network
-from boundcalc.occam.codeword import Codeword, Plan, plan_of
+from boundcalc.occam.codeword import CodeLayout, Codeword, plan_of
 from boundcalc.occam.kl import certificate as occam_bound
 from boundcalc.occam.order import order_bits
 from boundcalc.occam.skeleton import flattened
@@ -110,7 +110,7 @@ def _spelt(
     return Decoded(network, errors, lines, lambda delta: occam_bound(errors, certificate.m, bits, delta))
 
 
-def word_lines(plan: Plan, word: Codeword) -> tuple[Item, ...]:
+def word_lines(plan: CodeLayout, word: Codeword) -> tuple[Item, ...]:
     """Return the lines of a codeword: each section, and what the order of hidden units gives back."""
     sections = tuple(Item(f"codeword: {section}", bits) for section, bits in lengths(plan, word).items())
     return (*sections, Item("the order of hidden units does not matter", order_bits(plan, word)))
@@ -121,6 +121,6 @@ def of_drawn(kept: list[Any], stages: tuple[Stage, ...]) -> dict[str, Any]:
     return {"kept": kept, "layers": [stage.tree() for stage in stages]}
 
 
-def of_word(plan: Plan, word: Codeword) -> dict[str, Any]:
+def of_word(plan: CodeLayout, word: Codeword) -> dict[str, Any]:
     """Return `Certificate.coded` of a codeword."""
     return {"code": VERSION, "word": base64.b85encode(encode(plan, word)).decode()}

@@ -6,13 +6,13 @@ import numpy as np
 import torch
 
 from boundcalc.checkpoint.arrays import all_finite, every, keep_where
-from boundcalc.checkpoint.conventions.state import State
+from boundcalc.checkpoint.conventions.state import StateDict
 from boundcalc.checkpoint.masks.values import is_binary, ones
 from boundcalc.errors import CheckpointError
 
 
 def masked(
-    state: State, key: str, tensor: torch.Tensor, mask: torch.Tensor
+    state: StateDict, key: str, tensor: torch.Tensor, mask: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Set to zero what a mask prunes.
 
@@ -42,7 +42,7 @@ def masked(
     return keep_where(keep, tensor), keep
 
 
-def as_bool(state: State, what: str, mask: torch.Tensor) -> torch.Tensor:
+def as_bool(state: StateDict, what: str, mask: torch.Tensor) -> torch.Tensor:
     """Check that a mask is made of zeros and ones.
 
     Args:

@@ -15,7 +15,7 @@ from boundcalc.budget import Budget
 from boundcalc.checkpoint import folders, numpy_file, open_lth, pickled, safetensors_file, shards, validate
 from boundcalc.checkpoint.container import Container, container
 from boundcalc.checkpoint.conventions import bitmask, decode, lightning, nested, plain, quantised, wrappers
-from boundcalc.checkpoint.conventions.state import State, listing
+from boundcalc.checkpoint.conventions.state import StateDict, listing
 from boundcalc.checkpoint.masks import apply as masks_applied
 from boundcalc.checkpoint.masks import folder
 from boundcalc.checkpoint.masks.given import Given, is_masks_alone
@@ -120,7 +120,7 @@ def _read(place: Path, mask: Any, max_memory: float | None, density: float | Non
 
 
 def _decoded(
-    state: State, given: tuple[Given, ...], density: float | None, *, ordered: bool, budget: Budget | None
+    state: StateDict, given: tuple[Given, ...], density: float | None, *, ordered: bool, budget: Budget | None
 ) -> Checkpoint:
     """Return the content of a state dict and of what lies beside it, without path and digest."""
     quantised.refuse(state)
@@ -239,7 +239,7 @@ def _open(path: Path, max_memory: float | None) -> _Opened:
         return _Opened(pickled.load(file, path, budget), kind, files, budget)
 
 
-def _note_container(state: State, opened: _Opened, ticket: open_lth.Ticket | None) -> State:
+def _note_container(state: StateDict, opened: _Opened, ticket: open_lth.Ticket | None) -> StateDict:
     if ticket is not None:
         state = state.noting(f"{ticket.model.name} in an open_lth result folder", "open_lth")
     if opened.container is Container.PT2:
@@ -256,7 +256,7 @@ def _note_container(state: State, opened: _Opened, ticket: open_lth.Ticket | Non
 
 
 def _given(
-    state: State, ticket: open_lth.Ticket | None, mask: Any, max_memory: float | None
+    state: StateDict, ticket: open_lth.Ticket | None, mask: Any, max_memory: float | None
 ) -> tuple[Given, ...]:
     """Return the masks that lie in files of their own, or were given in Python.
 

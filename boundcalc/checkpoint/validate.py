@@ -10,14 +10,14 @@ from dataclasses import replace
 import torch
 
 from boundcalc.checkpoint.arrays import all_finite
-from boundcalc.checkpoint.conventions.state import State
+from boundcalc.checkpoint.conventions.state import StateDict
 from boundcalc.errors import CheckpointError
 
 _FLOATS = {torch.float16, torch.bfloat16, torch.float32, torch.float64}
 _COUNTS = {torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64}
 
 
-def usable(state: State) -> State:
+def usable(state: StateDict) -> StateDict:
     """Check stored tensors before anything is computed with them.
 
     Refused as a `CheckpointError` naming a tensor that is quantised, complex, of a type without arithmetic,
@@ -37,7 +37,7 @@ def usable(state: State) -> State:
     return replace(state, tensors=tensors, apart=apart)
 
 
-def network(state: State) -> None:
+def network(state: StateDict) -> None:
     """Check that what was read can be a network's weights.
 
     Args:
@@ -78,7 +78,7 @@ def readable(tensor: torch.Tensor) -> bool:
     return plain and known and not _is_expanded(tensor) and _extent(tensor) <= sys.maxsize
 
 
-def _check(state: State, key: str, tensor: torch.Tensor) -> None:
+def _check(state: StateDict, key: str, tensor: torch.Tensor) -> None:
     for wrong, problem in _WRONG:
         if wrong(tensor):
             raise CheckpointError(state.path, f"{key} is {problem}")
@@ -99,12 +99,12 @@ def _check(state: State, key: str, tensor: torch.Tensor) -> None:
     state.take(math.prod(shape) * tensor.element_size(), what)
 
 
-def _plain(state: State, key: str, tensor: torch.Tensor) -> torch.Tensor:
+def _plain(state: StateDict, key: str, tensor: torch.Tensor) -> torch.Tensor:
     tensor = tensor.detach()
     return _dense(state, key, tensor) if tensor.layout is torch.sparse_coo else tensor
 
 
-def _dense(state: State, key: str, tensor: torch.Tensor) -> torch.Tensor:
+def _dense(state: StateDict, key: str, tensor: torch.Tensor) -> torch.Tensor:
     indices, values = tensor._indices(), tensor._values()
     limits = torch.tensor(tensor.shape[: tensor.sparse_dim()]).unsqueeze(1)
     fits = (

@@ -13,7 +13,7 @@ from boundcalc.cli.train_options import PASSES, make_parser
 from boundcalc.data.holdout import with_holdout
 from boundcalc.errors import UsageError
 from boundcalc.options import DEVICES
-from boundcalc.tickets.plan import Plan, canonical
+from boundcalc.tickets.plan import RunPlan, canonical
 from boundcalc.tickets.recipe import OPTIMIZERS, RATES, Recipe, one_of
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def run(words: list[str]) -> int:
     return 0
 
 
-def _trained(plan: Plan, given: argparse.Namespace) -> str:
+def _trained(plan: RunPlan, given: argparse.Namespace) -> str:
     from boundcalc.empirical.datasets import open_data
     from boundcalc.tickets import lottery, paths, picked, storage
     from boundcalc.tickets.certified import Examiner, certificates
@@ -111,7 +111,7 @@ def _table(rows: list[tuple[str, dict[str, Any]]], certificate: str | None) -> s
 class _Bar:
     """Epochs on standard error, where that is a terminal."""
 
-    def __init__(self, plan: Plan, seed: int, quiet: bool) -> None:
+    def __init__(self, plan: RunPlan, seed: int, quiet: bool) -> None:
         self._plan, self._seed = plan, seed
         self._shown = not quiet and sys.stderr is not None and sys.stderr.isatty()
         self.tell: Progress = self._tell if self._shown else _silent
@@ -150,7 +150,7 @@ def _silent(level: int, epoch: int, error: float) -> None:
     pass
 
 
-def _plan(given: argparse.Namespace) -> Plan:
+def _plan(given: argparse.Namespace) -> RunPlan:
     one_of("--optimizer", given.optimizer, OPTIMIZERS)
     recipe = Recipe(
         epochs=given.epochs,
@@ -166,7 +166,7 @@ def _plan(given: argparse.Namespace) -> Plan:
         weight_norm=given.weight_norm,
         regularize=given.regularize,
     )
-    return Plan(
+    return RunPlan(
         data=given.data if given.holdout is None else with_holdout(given.data, given.holdout, given.seed[0]),
         pruner=given.pruner,
         arch=None if given.arch is None else canonical(given.arch),

@@ -68,7 +68,7 @@ class Block:
 
 
 @dataclass(frozen=True, eq=False)
-class BlockPlan:
+class SharedBlocks:
     """All that the threads share; nothing in it changes but the result.
 
     Attributes:
@@ -141,7 +141,7 @@ def _best_forms(maps: Maps, x: Floats) -> tuple[Scaled, ...]:
     return (best_form(maps.hidden[0], used), *(best_form(matrix) for matrix in maps.hidden[1:]))
 
 
-def _plan(maps: Maps, x: Floats, forms: tuple[Scaled, ...]) -> BlockPlan:
+def _plan(maps: Maps, x: Floats, forms: tuple[Scaled, ...]) -> SharedBlocks:
     roots = tuple(np.sqrt(diagonal) for diagonal in diagonals(maps, x))
     negative = tuple(-NEARLY * inverse(root) for root in roots)
     width = width_of(maps)
@@ -151,7 +151,7 @@ def _plan(maps: Maps, x: Floats, forms: tuple[Scaled, ...]) -> BlockPlan:
         for part in [slice(start, start + width)]
     )
     result = np.zeros((maps.output.shape[0], len(x), len(x)))
-    return BlockPlan(blocks, width, forms, maps.output / (2 * math.pi), result)
+    return SharedBlocks(blocks, width, forms, maps.output / (2 * math.pi), result)
 
 
 def inverse(roots: Floats) -> Floats:
@@ -163,7 +163,7 @@ def _copy(array: Floats, part: slice) -> Floats:
     return np.ascontiguousarray(array[:, part])
 
 
-def _row(plan: BlockPlan, i: int, buffers: list[Floats]) -> None:
+def _row(plan: SharedBlocks, i: int, buffers: list[Floats]) -> None:
     """Fill row i of the result, from the diagonal on."""
     first, *later = plan.blocks[i // plan.width :]
     own = first.since(i)

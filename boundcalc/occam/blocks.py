@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.special import gammaln
 
-from boundcalc.occam.codeword import MAX_GROUPS, Plan
+from boundcalc.occam.codeword import MAX_GROUPS, CodeLayout
 
 Groups = tuple[NDArray[np.int64], ...]
 
@@ -45,12 +45,12 @@ def counts_of(masks: list[np.ndarray]) -> list[Counts]:
     return [Counts(sparse.csr_array(mask.sum(2).astype(np.float64)), mask.shape[2]) for mask in masks]
 
 
-def one_group(plan: Plan) -> Groups:
+def one_group(plan: CodeLayout) -> Groups:
     """Return the partition with all units of an axis in one group."""
     return tuple(np.zeros(axis.size, dtype=np.int64) for axis in plan.axes.axes)
 
 
-def find_groups(plan: Plan, counts: list[Counts], relative: bool) -> Groups:
+def find_groups(plan: CodeLayout, counts: list[Counts], relative: bool) -> Groups:
     """Search the partition with the shortest mask code.
 
     Args:
@@ -70,7 +70,7 @@ def find_groups(plan: Plan, counts: list[Counts], relative: bool) -> Groups:
     return min([one_group(plan), *found], key=search.bits)
 
 
-def refine_groups(plan: Plan, counts: list[Counts], relative: bool, start: Groups) -> Groups:
+def refine_groups(plan: CodeLayout, counts: list[Counts], relative: bool, start: Groups) -> Groups:
     """Move units of a partition found for similar masks until the code gets no shorter."""
     return _Search(plan, counts, relative).improved(start)
 
@@ -123,7 +123,7 @@ def _log2_binomial(n: np.ndarray, k: np.ndarray) -> np.ndarray:
 
 
 class _Search:
-    def __init__(self, plan: Plan, counts: list[Counts], relative: bool) -> None:
+    def __init__(self, plan: CodeLayout, counts: list[Counts], relative: bool) -> None:
         self.plan, self.counts = plan, counts
         self.free = [axis.free and not relative for axis in plan.axes.axes]
         self.turned = [sparse.csr_array(count.matrix.T) for count in counts]

@@ -23,7 +23,7 @@ BIASES = ("none", "raw", "own", "shared")
 
 
 @dataclass(frozen=True)
-class LayerPlan:
+class LayerLayout:
     """What sender and receiver know of a layer beforehand.
 
     Attributes:
@@ -42,7 +42,7 @@ class LayerPlan:
 
 
 @dataclass(frozen=True)
-class Plan:
+class CodeLayout:
     """What sender and receiver know of the network beforehand.
 
     Attributes:
@@ -51,7 +51,7 @@ class Plan:
     """
 
     axes: Axes
-    layers: tuple[LayerPlan, ...]
+    layers: tuple[LayerLayout, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,19 +124,19 @@ class Codeword:
     layers: tuple[LayerWord, ...]
 
 
-def plan_of(network: Network) -> Plan:
+def plan_of(network: Network) -> CodeLayout:
     """Return what is known before any sample: the architecture.
 
     Raises:
         NotCovered: an operation with parameters of its own, or one that is not understood.
     """
     axes = axes_of(network)
-    return Plan(axes, tuple(_layer_plan(axes, layer) for layer in network.stored()))
+    return CodeLayout(axes, tuple(_layer_plan(axes, layer) for layer in network.stored()))
 
 
-def _layer_plan(axes: Axes, layer: Affine) -> LayerPlan:
+def _layer_plan(axes: Axes, layer: Affine) -> LayerLayout:
     out, columns, height, width = layer.weight.shape
     shape = (out, columns, height * width)
-    return LayerPlan(
+    return LayerLayout(
         layer.name, axes.rows[layer.name], axes.columns[layer.name], shape, layer.bias is not None
     )

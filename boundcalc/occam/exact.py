@@ -8,12 +8,12 @@ from boundcalc.network.network import Network
 from boundcalc.network.ops import Affine
 from boundcalc.occam.blocks import counts_of, find_groups
 from boundcalc.occam.codebooks import assigned, nearest_half
-from boundcalc.occam.codeword import MAX_VALUES, BiasWord, Codeword, LayerPlan, Plan, Values, plan_of
+from boundcalc.occam.codeword import MAX_VALUES, BiasWord, CodeLayout, Codeword, LayerLayout, Values, plan_of
 from boundcalc.occam.skeleton import flattened
 from boundcalc.occam.spelling import Quantized, shared, spell
 
 
-def describe(network: Network) -> tuple[Plan, Codeword]:
+def describe(network: Network) -> tuple[CodeLayout, Codeword]:
     """Spell a network whose numbers are few float16 values, without loss.
 
     Args:
@@ -34,7 +34,7 @@ def describe(network: Network) -> tuple[Plan, Codeword]:
     return plan, spell(plan, layers, groups)
 
 
-def _exact(plan: LayerPlan, layer: Affine) -> Quantized:
+def _exact(plan: LayerLayout, layer: Affine) -> Quantized:
     weight = layer.weight.reshape(plan.shape).numpy(force=True)
     mask = weight != 0
     own = _codebook(weight[mask], plan.name)

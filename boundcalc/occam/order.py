@@ -16,10 +16,10 @@ import numpy as np
 
 from boundcalc.norms.rounding import LGAMMA
 from boundcalc.occam.coder import log2_factorial
-from boundcalc.occam.codeword import Codeword, LayerWord, Plan
+from boundcalc.occam.codeword import CodeLayout, Codeword, LayerWord
 
 
-def order_bits(plan: Plan, word: Codeword) -> float:
+def order_bits(plan: CodeLayout, word: Codeword) -> float:
     """Return minus log2 of the number of codewords that say the same in another order of hidden units, from above; 0 or less.
 
     Args:
@@ -38,7 +38,7 @@ def order_bits(plan: Plan, word: Codeword) -> float:
     return min(0.0, math.fsum(terms) + LGAMMA * math.fsum(map(abs, terms)))
 
 
-def _refined(plan: Plan, word: Codeword, free: list[bool]) -> list[list[int]]:
+def _refined(plan: CodeLayout, word: Codeword, free: list[bool]) -> list[list[int]]:
     """Return a colour of each unit of each axis; units of axes that are not free have colours of their own."""
     colours = [
         group.tolist() if is_free else list(range(group.size))

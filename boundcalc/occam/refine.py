@@ -23,7 +23,7 @@ from boundcalc.network.network import Network
 from boundcalc.network.ops import Affine, AvgPool, Node
 from boundcalc.occam.axes import Axes, axes_of
 from boundcalc.occam.codebooks import codebook_of, halves
-from boundcalc.occam.codeword import Plan
+from boundcalc.occam.codeword import CodeLayout
 from boundcalc.occam.spelling import Quantized, shared, unshared
 
 BATCH = 500
@@ -189,7 +189,9 @@ class Trainer:
             halved = {name: _halved(layer) for name, layer in self.layers.items()}
         return self.sample._count(lambda x: self._outputs(x, halved))
 
-    def quantized(self, plan: Plan, kept: tuple[torch.Tensor, ...], whole: Plan) -> list[Quantized]:
+    def quantized(
+        self, plan: CodeLayout, kept: tuple[torch.Tensor, ...], whole: CodeLayout
+    ) -> list[Quantized]:
         """Return the rounded layers in the coordinates of the whole network.
 
         Args:

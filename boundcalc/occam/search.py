@@ -22,7 +22,7 @@ from boundcalc.network.forward import run
 from boundcalc.network.network import Network
 from boundcalc.network.ops import Affine
 from boundcalc.occam.blocks import Groups, counts_of, find_groups, refine_groups
-from boundcalc.occam.codeword import Codeword, Plan, plan_of
+from boundcalc.occam.codeword import CodeLayout, Codeword, plan_of
 from boundcalc.occam.kl import certificate
 from boundcalc.occam.order import order_bits
 from boundcalc.occam.refine import RATE, TRIM, Sample, Trainer, errors_of
@@ -116,7 +116,7 @@ class Found:
         remark: why a stage was left out, or "".
     """
 
-    plan: Plan
+    plan: CodeLayout
     stages: tuple[Stage, ...]
     passes: int
     remark: str
@@ -155,7 +155,7 @@ def _search(task: SearchTask) -> Found:
     return Found(plan, _measured(task, plan, base, words), passes, remark)
 
 
-def _search_further(task: SearchTask, plan: Plan, base: Network, words: dict[str, Codeword]) -> int:
+def _search_further(task: SearchTask, plan: CodeLayout, base: Network, words: dict[str, Codeword]) -> int:
     simple = simplified(base if task.start is None else task.start)
     compact, kept = compacted(simple)
     sample = _load(task, base, compact, kept[plan.axes.nodes[0]])
@@ -171,7 +171,7 @@ def _search_further(task: SearchTask, plan: Plan, base: Network, words: dict[str
 
 
 def _best_by_k_means(
-    task: SearchTask, plan: Plan, simple: Network, compact: Network, sample: Sample, groups: Groups
+    task: SearchTask, plan: CodeLayout, simple: Network, compact: Network, sample: Sample, groups: Groups
 ) -> Codeword:
     small = plan_of(compact)
     tried = max(TRIAL_SAMPLES, math.floor(TRIAL_WORK / _work_of(compact)))
@@ -187,7 +187,7 @@ def _best_by_k_means(
 
 def _joint(
     task: SearchTask,
-    plan: Plan,
+    plan: CodeLayout,
     compact: Network,
     kept: tuple[torch.Tensor, ...],
     sample: Sample,
@@ -232,17 +232,19 @@ def _joint(
     return best_value, min(best_word, again, key=partial(_bits, plan))
 
 
-def _bits(plan: Plan, word: Codeword) -> float:
+def _bits(plan: CodeLayout, word: Codeword) -> float:
     return math.fsum(lengths(plan, word).values())
 
 
-def _value(task: SearchTask, plan: Plan, word: Codeword, errors: int, sample: Sample) -> float:
+def _value(task: SearchTask, plan: CodeLayout, word: Codeword, errors: int, sample: Sample) -> float:
     bits = _bits(plan, word)
     scaled = round(errors * task.m / sample.y.numel())
     return certificate(scaled, task.m, bits + task.price, task.delta)
 
 
-def _measured(task: SearchTask, plan: Plan, base: Network, words: dict[str, Codeword]) -> tuple[Stage, ...]:
+def _measured(
+    task: SearchTask, plan: CodeLayout, base: Network, words: dict[str, Codeword]
+) -> tuple[Stage, ...]:
     networks = {name: dequantize(plan, word, base, task.reference or None) for name, word in words.items()}
     errors = dict.fromkeys(words, 0)
     with torch.no_grad():

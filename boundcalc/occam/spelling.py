@@ -10,7 +10,7 @@ import torch
 from boundcalc.network.network import Network
 from boundcalc.occam.blocks import Groups, group_positions, one_group
 from boundcalc.occam.codebooks import assigned, nearest_half, quantized
-from boundcalc.occam.codeword import BiasWord, Codeword, LayerPlan, LayerWord, Plan, Values
+from boundcalc.occam.codeword import BiasWord, CodeLayout, Codeword, LayerLayout, LayerWord, Values
 from boundcalc.occam.skeleton import with_weights
 from boundcalc.occam.transmit import lengths
 
@@ -33,14 +33,14 @@ class Quantized:
     bias: BiasWord | None
 
 
-def masks_of(plan: Plan, network: Network) -> list[np.ndarray]:
+def masks_of(plan: CodeLayout, network: Network) -> list[np.ndarray]:
     """Return which weights are nonzero, (rows, columns, kernel entries) bool for each layer of the plan."""
     stored = {layer.name: layer for layer in network.stored()}
     return [(stored[layer.name].weight != 0).reshape(layer.shape).numpy(force=True) for layer in plan.layers]
 
 
 def quantize(
-    plan: Plan, network: Network, size: int, bias_mode: str, reference: Reference | None = None
+    plan: CodeLayout, network: Network, size: int, bias_mode: str, reference: Reference | None = None
 ) -> list[Quantized]:
     """Quantise every layer to codebooks of at most `size` values by k-means.
 
@@ -61,7 +61,7 @@ def quantize(
 
 
 def _quantized_layer(
-    plan: LayerPlan,
+    plan: LayerLayout,
     weight: torch.Tensor,
     bias: torch.Tensor | None,
     size: int,
@@ -119,7 +119,7 @@ def shared(numbers: np.ndarray, offsets: np.ndarray, codebook: np.ndarray) -> tu
     return weights, BiasWord("shared", coded, Values(both.codebook, both.indices[numbers.size :]))
 
 
-def starts(plan: LayerPlan, reference: Reference | None) -> tuple[np.ndarray, np.ndarray]:
+def starts(plan: LayerLayout, reference: Reference | None) -> tuple[np.ndarray, np.ndarray]:
     """Return the reference weights (rows, columns, kernel entries) and biases (rows,) of a layer, zeros where unknown."""
     weight, bias = np.zeros(plan.shape), np.zeros(plan.shape[0])
     if reference is not None:
@@ -130,7 +130,9 @@ def starts(plan: LayerPlan, reference: Reference | None) -> tuple[np.ndarray, np
     return weight, bias
 
 
-def spell(plan: Plan, layers: list[Quantized], groups: Groups | None, *, relative: bool = False) -> Codeword:
+def spell(
+    plan: CodeLayout, layers: list[Quantized], groups: Groups | None, *, relative: bool = False
+) -> Codeword:
     """Write a quantised network as a codeword, each mask in the shorter of its two codes.
 
     Args:
@@ -195,14 +197,16 @@ def _arranged_bias(bias: BiasWord, rows: np.ndarray) -> BiasWord:
     return BiasWord(bias.mode, moved >= 0, Values(bias.values.codebook, moved[moved >= 0]))
 
 
-def _layer_costs(plan: Plan, word: Codeword) -> list[float]:
+def _layer_costs(plan: CodeLayout, word: Codeword) -> list[float]:
     bits = lengths(plan, word)
     return [
         sum(bits.get(f"{layer.name} {section}", 0.0) for section in ("mask", "bias")) for layer in plan.layers
     ]
 
 
-def dequantize(plan: Plan, word: Codeword, network: Network, reference: Reference | None = None) -> Network:
+def dequantize(
+    plan: CodeLayout, word: Codeword, network: Network, reference: Reference | None = None
+) -> Network:
     """Return the network that a codeword describes.
 
     Args:

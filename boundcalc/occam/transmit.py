@@ -22,10 +22,10 @@ from boundcalc.occam.codeword import (
     MAX_GROUPS,
     MAX_VALUES,
     BiasWord,
+    CodeLayout,
     Codeword,
-    LayerPlan,
+    LayerLayout,
     LayerWord,
-    Plan,
     Values,
 )
 
@@ -34,21 +34,21 @@ VERSION = 2
 _EMPTY = Values(np.zeros(0, dtype=np.float16), np.zeros(0, dtype=np.int64))
 
 
-def lengths(plan: Plan, word: Codeword) -> dict[str, float]:
+def lengths(plan: CodeLayout, word: Codeword) -> dict[str, float]:
     """Return the bits of each section of a codeword, from above; their sum is log2 of one over its prior probability."""
     meter = Meter()
     _carry(meter, plan, word)
     return meter.bits
 
 
-def encode(plan: Plan, word: Codeword) -> bytes:
+def encode(plan: CodeLayout, word: Codeword) -> bytes:
     """Return the codeword as bytes, at most one byte longer than its bits."""
     writer = Writer()
     _carry(writer, plan, word)
     return writer.finish()
 
 
-def decode(plan: Plan, data: bytes) -> Codeword:
+def decode(plan: CodeLayout, data: bytes) -> Codeword:
     """Return the codeword that `encode` wrote.
 
     Raises:
@@ -57,7 +57,7 @@ def decode(plan: Plan, data: bytes) -> Codeword:
     return _carry(Reader(data), plan, None)
 
 
-def _carry(channel: Channel, plan: Plan, word: Codeword | None) -> Codeword:
+def _carry(channel: Channel, plan: CodeLayout, word: Codeword | None) -> Codeword:
     channel.section("reference")
     relative = bool(channel.uniform(None if word is None else int(word.relative), 2))
     channel.section("axes")
@@ -84,7 +84,7 @@ def _axis(channel: Channel, size: int, free: bool, groups: np.ndarray | None) ->
 
 def _layer(
     channel: Channel,
-    plan: LayerPlan,
+    plan: LayerLayout,
     groups: tuple[np.ndarray, ...],
     word: LayerWord | None,
 ) -> LayerWord:

@@ -61,12 +61,12 @@ def problem_of(given: Given, *, spectral: bool) -> BoundInputs:
         given: with a sample.
         spectral: whether certified spectral norms are needed.
     """
-    from boundcalc.bounds.bound_inputs import BoundInputs, Settings, chain_of
+    from boundcalc.bounds.bound_inputs import BoundInputs, BoundSettings, chain_of
     from boundcalc.certificates.evidence import gather
 
     assert given.energies is not None
     options, measured = given.options, given.measured
-    settings = Settings(
+    settings = BoundSettings(
         options.delta, options.margin, options.mask_origin, options.passes, given.device(), options.seed,
         given.normalization(),
     )  # fmt: skip

@@ -14,14 +14,14 @@ from boundcalc.occam.codeword import (
     MAX_GROUPS,
     MAX_VALUES,
     BiasWord,
+    CodeLayout,
     Codeword,
     LayerWord,
-    Plan,
     Values,
 )
 
 
-def check_code(plan: Plan, word: Codeword) -> None:
+def check_code(plan: CodeLayout, word: Codeword) -> None:
     """Check that encoding takes at most one byte more than the bits claimed, and that decoding gives the codeword back.
 
     Args:
@@ -70,7 +70,7 @@ def _bits_of(values: Values) -> np.ndarray:
 
 
 def check_kraft(
-    plan: Plan, words: Iterable[Codeword], fixed: Callable[[Plan, Codeword], float] | None = None
+    plan: CodeLayout, words: Iterable[Codeword], fixed: Callable[[CodeLayout, Codeword], float] | None = None
 ) -> float:
     """Check Kraft's inequality over codewords of a plan: the sum of 2^-bits is at most 1.
 
@@ -101,7 +101,7 @@ def check_kraft(
     return total
 
 
-def fixed_bits(plan: Plan, word: Codeword) -> float:
+def fixed_bits(plan: CodeLayout, word: Codeword) -> float:
     """Return the bits of what `small_codewords` does not vary: reference, groups, codebooks, no biases."""
     halves = sum(
         math.log2(MAX_VALUES) + 16 * layer.values.codebook.size for layer in word.layers if layer.mask.any()
@@ -110,7 +110,7 @@ def fixed_bits(plan: Plan, word: Codeword) -> float:
     return 1 + math.log2(MAX_GROUPS) * len(plan.axes.axes) + halves + modes
 
 
-def small_codewords(plan: Plan, values: tuple[float, ...] = (-1.0, 0.5)) -> Iterator[Codeword]:
+def small_codewords(plan: CodeLayout, values: tuple[float, ...] = (-1.0, 0.5)) -> Iterator[Codeword]:
     """Yield every codeword of a plan without groups, reference or biases whose codebooks are the given values.
 
     For a handful of weights: each layer's every mask, in either mask code, with every sequence of values.

@@ -13,6 +13,7 @@ from boundcalc.bounds.catalogue import Bound
 from boundcalc.bounds.outcome import ClassComplexity, LossComplexity
 from boundcalc.bounds.risk import risk_bound
 from boundcalc.testing import exact
+from boundcalc.testing.ingredients import check_ingredients
 from boundcalc.testing.subject import close
 from boundcalc.theory.forms import forms_of
 from boundcalc.theory.symbolic import Evaluation, Filled, Form, NotFilled
@@ -46,7 +47,9 @@ def form_of(evaluation: Evaluation) -> Form:
 
 
 def check_symbolic_form(bound: Bound, problem: BoundInputs, tolerance: float = 1e-9) -> None:
-    """Check complexity and bound on the error against the symbolic form at the numbers that the evaluation recorded.
+    """Check complexity and bound on the error against the symbolic form, and the numbers that fill it against weights and energies.
+
+    The form takes the sizes and moments that the evaluation recorded; `boundcalc.testing.ingredients` computes them anew.
 
     Args:
         bound: with a symbolic form.
@@ -54,13 +57,14 @@ def check_symbolic_form(bound: Bound, problem: BoundInputs, tolerance: float = 1
         tolerance: relative.
 
     Raises:
-        AssertionError: they differ.
+        AssertionError: they differ, or a recorded number is not what it says.
         NotCovered: the network is outside the bound.
         NotFilled: a number of the evaluation is not recorded.
     """
     evaluation = evaluated(bound, problem)
     form = form_of(evaluation)
     filled = form.fill(evaluation)
+    check_ingredients(evaluation, filled)
     found, true = evaluation.risk.log_complexity, log_middle(form.evaluate(filled))
     if found < math.inf:
         assert close(found, true, tolerance), (

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from boundcalc.bounds.bound_inputs import BoundInputs, Settings, chain_of
+from boundcalc.bounds.bound_inputs import BoundInputs, BoundSettings, chain_of
 from boundcalc.bounds.catalogue import Bound
 from boundcalc.bounds.risk import risk_bound
 from boundcalc.empirical.datasets import Dataset, open_data
@@ -64,13 +64,13 @@ def problem_of(
         x: (m, ...) float samples as the network sees them.
         labels: (m,) integers.
         reference: initial weights, ``"fc1.weight"`` -> (out, in / groups, kernel height, kernel width) float64.
-        **settings: fields of `boundcalc.bounds.bound_inputs.Settings`.
+        **settings: fields of `boundcalc.bounds.bound_inputs.BoundSettings`.
     """
     inputs = np.asarray(x, dtype=np.float64)
     dataset = open_data((inputs.reshape(len(inputs), *network.input_shape), np.asarray(labels)))
     measured = measure(network, dataset)
     return BoundInputs(
-        network, measured.energies, measured.margins, Settings(**settings), dict(reference or {}),
+        network, measured.energies, measured.margins, BoundSettings(**settings), dict(reference or {}),
         chain_of(network, spectral=True), measured.patches, dataset.train,
     )  # fmt: skip
 

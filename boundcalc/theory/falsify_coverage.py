@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import torch
 
 from boundcalc.adam import Adam
-from boundcalc.bounds.bound_inputs import BoundInputs, Settings, chain_of
+from boundcalc.bounds.bound_inputs import BoundInputs, BoundSettings, chain_of
 from boundcalc.bounds.candidates import Architecture
 from boundcalc.bounds.catalogue import Bound
 from boundcalc.bounds.evaluate import evaluate
@@ -108,7 +108,7 @@ def train(seed: int, trial: int) -> Trained:
     arrays = x.reshape(m, *blueprint.shape).numpy(), y.numpy()
     problem = BoundInputs(
         network, Energies(m, up_all(x.square().sum(0), m), float(x.abs().max())), margins,
-        Settings(delta=DELTA, passes=0), chain=chain_of(network, spectral=True), patches=patches.norms(),
+        BoundSettings(delta=DELTA, passes=0), chain=chain_of(network, spectral=True), patches=patches.norms(),
         split=split_of_batches("drawn", lambda: [arrays], m),
     )  # fmt: skip
     return Trained(world, problem)

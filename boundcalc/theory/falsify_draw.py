@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from boundcalc.bounds.bound_inputs import BoundInputs, Settings, chain_of
+from boundcalc.bounds.bound_inputs import BoundInputs, BoundSettings, chain_of
 from boundcalc.empirical.energies import Energies, declared
 from boundcalc.empirical.measure import margins_of
 from boundcalc.empirical.patches import PatchNorms
@@ -64,7 +64,7 @@ class Case:
         patches = PatchNorms(network)
         with torch.no_grad():
             margins = margins_of(run(network, self.x, patches), self.y).sort().values
-        settings = Settings(margin=self.gamma, passes=0)
+        settings = BoundSettings(margin=self.gamma, passes=0)
         return BoundInputs(
             network, self.energies(), margins, settings, dict(self.reference), chain_of(network, spectral=True),
             patches.norms(),

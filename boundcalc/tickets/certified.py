@@ -36,7 +36,7 @@ from boundcalc.network.network import Network
 from boundcalc.occam.search import SearchTask, search
 from boundcalc.occam.state import state_dict
 from boundcalc.tickets import paths, storage
-from boundcalc.tickets.plan import Plan
+from boundcalc.tickets.plan import RunPlan
 
 DELTA = 0.05
 PATIENCE = 2
@@ -61,7 +61,7 @@ class Examiner:
     split: Split
     m: int
     shape: tuple[int, ...]
-    plan: Plan
+    plan: RunPlan
     device: str
     seed: int
     classes: int = 10

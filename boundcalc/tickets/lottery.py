@@ -25,7 +25,7 @@ from boundcalc.tickets.curve import Curve
 from boundcalc.tickets.hardware import Hardware
 from boundcalc.tickets.masks import Masks
 from boundcalc.tickets.networks import Weights
-from boundcalc.tickets.plan import Plan
+from boundcalc.tickets.plan import RunPlan
 from boundcalc.tickets.samples import Samples
 from boundcalc.tickets.training import Trainer, measure
 
@@ -62,7 +62,7 @@ class RunContext:
         examiner: of the levels' certificates, or None.
     """
 
-    plan: Plan
+    plan: RunPlan
     seed: int
     home: Path
     train: Samples
@@ -84,7 +84,7 @@ class RunContext:
 
 
 @dataclass(frozen=True, eq=False)
-class RunState:
+class TrainingState:
     """How far a run is: at the end of an epoch of a level.
 
     Attributes:
@@ -171,15 +171,15 @@ def _make(context: RunContext, levels: range) -> None:
             state, trainer = _begun(context, template, replace(state, level=level + 1, masks=masks))
 
 
-def _first(context: RunContext, template: nn.Module) -> tuple[RunState, Trainer]:
+def _first(context: RunContext, template: nn.Module) -> tuple[TrainingState, Trainer]:
     initial = networks.plain(template, template.state_dict())
     rewound = None if context.plan.rewind else initial
-    state = RunState(-1, 0, masking.ones(template), initial, rewound, Curve())
+    state = TrainingState(-1, 0, masking.ones(template), initial, rewound, Curve())
     masks = state.masks if context.plan.pruner == "imp" else _masks(context, template, state, initial)
     return _begun(context, template, replace(state, level=0, masks=masks))
 
 
-def _masks(context: RunContext, template: nn.Module, state: RunState, trained: Weights) -> Masks:
+def _masks(context: RunContext, template: nn.Module, state: TrainingState, trained: Weights) -> Masks:
     if context.plan.pruner == "imp":
         return _smallest_removed(context.plan, {key: trained[key].abs() for key in state.masks}, state.masks)
     return masks_at_initialisation(context, template, state.initial, state.level + 1)
@@ -196,7 +196,7 @@ def masks_at_initialisation(context: RunContext, template: nn.Module, initial: W
     return {key: mask.cpu() for key, mask in found.items()}
 
 
-def _smallest_removed(plan: Plan, scores: Mapping[str, Tensor], masks: Masks) -> Masks:
+def _smallest_removed(plan: RunPlan, scores: Mapping[str, Tensor], masks: Masks) -> Masks:
     kept = 1 - plan.prune_fraction
     if plan.scope == "global":
         return masking.keep_best(
@@ -210,7 +210,7 @@ def _smallest_removed(plan: Plan, scores: Mapping[str, Tensor], masks: Masks) ->
     }
 
 
-def _begun(context: RunContext, template: nn.Module, state: RunState) -> tuple[RunState, Trainer]:
+def _begun(context: RunContext, template: nn.Module, state: TrainingState) -> tuple[TrainingState, Trainer]:
     plan = context.plan
     epoch = plan.start(state.level)
     weights = state.initial if state.level == 0 else state.rewound
@@ -233,7 +233,7 @@ def _trainer(context: RunContext, template: nn.Module, weights: Weights, masks: 
     return Trainer(placed, masks, recipe, context.hardware, penalty)
 
 
-def _train(context: RunContext, template: nn.Module, trainer: Trainer, state: RunState) -> RunState:
+def _train(context: RunContext, template: nn.Module, trainer: Trainer, state: TrainingState) -> TrainingState:
     plan = context.plan
     for epoch in range(state.epoch, plan.recipe.epochs):
         order = _generator(context.seed, "order", epoch)
@@ -273,7 +273,7 @@ def measured(context: RunContext, module: nn.Module, curve: Curve, epoch: int, t
     )
 
 
-def _level(context: RunContext, state: RunState, trained: Weights) -> storage.Level:
+def _level(context: RunContext, state: TrainingState, trained: Weights) -> storage.Level:
     begin = state.initial if state.level == 0 else state.rewound
     assert begin is not None
     weights = {context.plan.start(state.level): begin}
@@ -289,7 +289,7 @@ def _level(context: RunContext, state: RunState, trained: Weights) -> storage.Le
     return storage.Level(state.level, masked, state.masks, state.curve, ticket_of(context, state))
 
 
-def ticket_of(context: RunContext, state: RunState) -> dict[str, Any]:
+def ticket_of(context: RunContext, state: TrainingState) -> dict[str, Any]:
     """Return what ticket.json says of a trained level."""
     plan, curve = context.plan, state.curve
     train_error, test_error = curve.last("train_error"), curve.last("test_error")
@@ -321,7 +321,7 @@ def ticket_of(context: RunContext, state: RunState) -> dict[str, Any]:
     }
 
 
-def _save(context: RunContext, state: RunState, trainer: Trainer) -> None:
+def _save(context: RunContext, state: TrainingState, trainer: Trainer) -> None:
     cuda = context.hardware.device.type == "cuda"
     stored = {
         "level": state.level,
@@ -337,8 +337,10 @@ def _save(context: RunContext, state: RunState, trainer: Trainer) -> None:
     storage.save_state(context.home, stored)
 
 
-def _restored(context: RunContext, template: nn.Module, saved: Mapping[str, Any]) -> tuple[RunState, Trainer]:
-    state = RunState(
+def _restored(
+    context: RunContext, template: nn.Module, saved: Mapping[str, Any]
+) -> tuple[TrainingState, Trainer]:
+    state = TrainingState(
         saved["level"],
         saved["epoch"],
         saved["masks"],

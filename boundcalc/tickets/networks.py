@@ -12,13 +12,13 @@ from torch.nn.utils import parametrize
 from boundcalc.errors import DataError
 from boundcalc.tickets import architectures
 from boundcalc.tickets.masks import apply, weights
-from boundcalc.tickets.plan import ARCHITECTURES, FAMILIES, Plan, numbers_in
+from boundcalc.tickets.plan import ARCHITECTURES, FAMILIES, RunPlan, numbers_in
 
 Weights = dict[str, Tensor]
 """A plain state dict, on the CPU."""
 
 
-def build(plan: Plan, shape: tuple[int, ...], classes: int) -> nn.Module:
+def build(plan: RunPlan, shape: tuple[int, ...], classes: int) -> nn.Module:
     """Make the network of a plan from the random numbers that are current.
 
     Args:
@@ -47,7 +47,7 @@ def build(plan: Plan, shape: tuple[int, ...], classes: int) -> nn.Module:
     return module
 
 
-def _made(plan: Plan, shape: tuple[int, ...], classes: int) -> nn.Module:
+def _made(plan: RunPlan, shape: tuple[int, ...], classes: int) -> nn.Module:
     if plan.model is not None:
         from boundcalc.network.capture import make_module
 

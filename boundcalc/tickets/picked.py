@@ -31,7 +31,7 @@ from boundcalc.tickets.curve import Curve
 from boundcalc.tickets.hardware import Hardware
 from boundcalc.tickets.lottery import (
     RunContext,
-    RunState,
+    TrainingState,
     masks_at_initialisation,
     measured,
     own_random_numbers,
@@ -67,7 +67,7 @@ def run(context: RunContext, split: Split) -> list[dict[str, Any]]:
 
 
 def _make(context: RunContext, template: nn.Module, initial: Weights, level: int, split: Split) -> None:
-    state = RunState(level, 0, ones(template), initial, None, Curve())
+    state = TrainingState(level, 0, ones(template), initial, None, Curve())
     if context.plan.pruner != "imp":
         state = replace(state, masks=masks_at_initialisation(context, template, initial, level))
     trained, masks, picked = train(context, template, initial, state.masks, level)

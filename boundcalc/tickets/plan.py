@@ -41,7 +41,7 @@ BLIND = tuple(name for name, pruner in registry.items() if pruner.blind)
 
 
 @dataclass(frozen=True)
-class Plan:
+class RunPlan:
     """One run, its seed apart.
 
     Attributes:
@@ -153,7 +153,7 @@ class Plan:
         """Return the density that each level aims at.
 
         Example:
-            >>> Plan("sample", "snip", arch="lenet300", levels=2, prune_fraction=0.5).densities()
+            >>> RunPlan("sample", "snip", arch="lenet300", levels=2, prune_fraction=0.5).densities()
             (1.0, 0.5, 0.25)
         """
         if self.density is not None:
@@ -192,8 +192,8 @@ class Plan:
         }
 
 
-def of_tree(tree: Mapping[str, Any]) -> Plan:
-    """Return the plan that a tree of options describes; its inverse is `Plan.tree`.
+def of_tree(tree: Mapping[str, Any]) -> RunPlan:
+    """Return the plan that a tree of options describes; its inverse is `RunPlan.tree`.
 
     Raises:
         KeyError: an option is missing.
@@ -207,7 +207,9 @@ def of_tree(tree: Mapping[str, Any]) -> Plan:
     }
     recipe = {**tree["recipe"], "milestones": tuple(tree["recipe"]["milestones"])}
     picking = tree.get("picking")
-    return Plan(**options, recipe=Recipe(**recipe), picking=None if picking is None else PickPlan(**picking))
+    return RunPlan(
+        **options, recipe=Recipe(**recipe), picking=None if picking is None else PickPlan(**picking)
+    )
 
 
 def numbers_in(arch: str) -> tuple[int, ...] | None:

@@ -20,7 +20,7 @@ from boundcalc.tickets import paths
 from boundcalc.tickets.curve import Curve
 from boundcalc.tickets.masks import Masks, size, surviving
 from boundcalc.tickets.networks import Weights
-from boundcalc.tickets.plan import Plan
+from boundcalc.tickets.plan import RunPlan
 
 SCHEMA = "boundcalc.run/1"
 
@@ -46,7 +46,7 @@ class Level:
     files: Mapping[str, str] = field(default_factory=dict)
 
 
-def claim(run: Path, plan: Plan) -> None:
+def claim(run: Path, plan: RunPlan) -> None:
     """Make a folder the run's own, or find that it is.
 
     Args:

@@ -33,14 +33,14 @@ TARGETS = (
 
 
 def all_bounds(network: Any, m: int = 50_000) -> Any:
-    from boundcalc.bounds.bound_inputs import BoundInputs, Settings, chain_of
+    from boundcalc.bounds.bound_inputs import BoundInputs, BoundSettings, chain_of
     from boundcalc.bounds.catalogue import registry
     from boundcalc.bounds.evaluate import evaluate_all
     from boundcalc.empirical.energies import declared
 
     energies = declared(m, 1.0, network.nodes[0].shape)
     chain = chain_of(network, spectral=True)
-    return evaluate_all(registry.values(), BoundInputs(network, energies, None, Settings(), {}, chain))
+    return evaluate_all(registry.values(), BoundInputs(network, energies, None, BoundSettings(), {}, chain))
 
 
 def resnet18_case() -> dict[str, float]:

@@ -35,7 +35,7 @@ def main(data: str, epochs: int, normalize: tuple[float, float]) -> int:
     from boundcalc.empirical.datasets import open_data
     from boundcalc.tickets import masks, networks
     from boundcalc.tickets.hardware import hardware
-    from boundcalc.tickets.plan import Plan
+    from boundcalc.tickets.plan import RunPlan
     from boundcalc.tickets.pruners import PrunerInputs, prune
     from boundcalc.tickets.recipe import RATES, Recipe
     from boundcalc.tickets.samples import on_device
@@ -50,7 +50,9 @@ def main(data: str, epochs: int, normalize: tuple[float, float]) -> int:
     for optimizer, rate in RATES.items():
         recipe = Recipe(epochs=epochs, optimizer=optimizer, lr=rate)
         torch.manual_seed(0)
-        template = networks.build(Plan(data, "magnitude", arch="lenet300", density=(0.5,)), train.shape, 10)
+        template = networks.build(
+            RunPlan(data, "magnitude", arch="lenet300", density=(0.5,)), train.shape, 10
+        )
         inputs = PrunerInputs(train.x[:1], train.y[:1], recipe.loss, torch.Generator())
         kept = prune(template, "magnitude", 0.5, "global", inputs)
         trainer = Trainer(networks.start(template, template.state_dict(), kept, False), kept, recipe, where)

@@ -38,12 +38,12 @@ def calls(work):
 def test_walks_share_what_they_chose_before(monkeypatch):
     copied = []
 
-    class Counted(dynamic_program.State):
+    class Counted(dynamic_program.PartialWalk):
         def __init__(self, *values, **named):
             super().__init__(*values, **named)
             copied.append(sum(len(value) for value in vars(self).values() if isinstance(value, dict)))
 
-    monkeypatch.setattr(dynamic_program, "State", Counted)
+    monkeypatch.setattr(dynamic_program, "PartialWalk", Counted)
     report = bounds(40)
     assert len(copied) > 40 and max(copied) <= 4
     assert list(report.to_dict()["bounds"]["peeling"]["terms"]["split"]) == [f"fc{i}" for i in range(40)]

@@ -7,7 +7,7 @@ import math
 import matrices
 import torch
 
-from boundcalc.bounds.bound_inputs import BoundInputs, Settings, chain_of
+from boundcalc.bounds.bound_inputs import BoundInputs, BoundSettings, chain_of
 from boundcalc.empirical.energies import Energies
 from boundcalc.network.geometry import Window
 from boundcalc.network.network import Network
@@ -129,7 +129,7 @@ def sample(network, m=5, seed=0):
 def problem_for(network, x, margins=None, spectral=False, reference=None, patches=None, **settings):
     energies = x if isinstance(x, Energies) else energies_of(x)
     return BoundInputs(
-        network, energies, margins, Settings(**settings), reference or {}, chain_of(network, spectral=spectral),
+        network, energies, margins, BoundSettings(**settings), reference or {}, chain_of(network, spectral=spectral),
         patches=patches,
     )  # fmt: skip
 

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from boundcalc import load
-from boundcalc.bounds.bound_inputs import BoundInputs, Settings
+from boundcalc.bounds.bound_inputs import BoundInputs, BoundSettings
 from boundcalc.bounds.disagreement import FIRST, Pair, disagreements
 from boundcalc.bounds.normalization import Normalization
 from boundcalc.bounds.outcome import AtDelta
@@ -111,7 +111,7 @@ def test_the_networks_own_normalization_costs_nothing_here() -> None:
     """f, with its normalisation, is independent of U; only a bound by the sample on which it was chosen pays for its digits."""
     network = load(linear([[1, 0], [0, 1]]))
     energies = Energies(10, torch.ones(2, 1, 1, dtype=torch.float64), 1.0)
-    settings = Settings(normalization=Normalization((0.1307, 0.3081)))
+    settings = BoundSettings(normalization=Normalization((0.1307, 0.3081)))
     problem = BoundInputs(network, energies, None, settings)
     values = [
         risk_bound(AtDelta(lambda delta: delta, any_normalization=free), problem).log_value

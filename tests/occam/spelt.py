@@ -16,7 +16,7 @@ from boundcalc.checkpoint.types import Checkpoint
 from boundcalc.network.load import from_checkpoint
 from boundcalc.network.network import Network
 from boundcalc.network.ops import ChannelAffine
-from boundcalc.occam.codeword import BiasWord, Codeword, LayerWord, Plan, Values
+from boundcalc.occam.codeword import BiasWord, CodeLayout, Codeword, LayerWord, Values
 from boundcalc.occam.spelling import quantize, spell
 
 
@@ -116,7 +116,7 @@ def inputs(network: Network, count: int = 5, seed: int = 1) -> Tensor:
     return torch.randn(count, *network.nodes[0].shape, generator=generator, dtype=torch.float64)
 
 
-def random_groups(plan: Plan, generator: np.random.Generator, most: int = 4) -> tuple[np.ndarray, ...]:
+def random_groups(plan: CodeLayout, generator: np.random.Generator, most: int = 4) -> tuple[np.ndarray, ...]:
     drawn = [generator.integers(0, generator.integers(1, most + 1), axis.size) for axis in plan.axes.axes]
     return tuple(np.unique(groups, return_inverse=True)[1].astype(np.int64) for groups in drawn)
 
@@ -140,7 +140,9 @@ def blockwise(word: Codeword) -> Codeword:
     return replace(word, layers=tuple(replace(layer, blockwise=True) for layer in word.layers))
 
 
-def words_of(plan: Plan, network: Network, seed: int = 0) -> list[tuple[Codeword, dict[str, Tensor] | None]]:
+def words_of(
+    plan: CodeLayout, network: Network, seed: int = 0
+) -> list[tuple[Codeword, dict[str, Tensor] | None]]:
     """Codewords of one network with their references: all modes of biases, both mask codes, relative and not."""
     generator = np.random.default_rng(seed)
     found: list[tuple[Codeword, dict[str, Tensor] | None]] = []

@@ -31,7 +31,7 @@ from boundcalc.network.forward import run
 from boundcalc.occam import transmit
 from boundcalc.occam.axes import Axes, Axis
 from boundcalc.occam.coder import Meter, Writer
-from boundcalc.occam.codeword import Codeword, LayerPlan, Plan, plan_of
+from boundcalc.occam.codeword import CodeLayout, Codeword, LayerLayout, plan_of
 from boundcalc.occam.exact import describe
 from boundcalc.occam.skeleton import flattened
 from boundcalc.occam.spelling import dequantize, quantize, spell
@@ -142,7 +142,7 @@ def test_partitions_have_a_prior(few, size, free):
 @pytest.mark.parametrize("groups", [((0, 0), (0,)), ((0, 1), (0,)), ((1, 0), (0,)), ((0, 2), (1,))])
 def test_layers_have_a_prior(few, groups):
     """Masks by both codes, codebooks with equal values, empty blocks, all modes of biases: Kraft's inequality."""
-    plan = LayerPlan("fc", 0, 1, (2, 1, 1), True)
+    plan = LayerLayout("fc", 0, 1, (2, 1, 1), True)
     axes = tuple(np.array(g, dtype=np.int64) for g in groups)
     found = {}
     total = Fraction(0)
@@ -176,8 +176,8 @@ def test_whole_codewords_have_a_prior(monkeypatch):
     monkeypatch.setattr(transmit, "MAX_GROUPS", 2)
     monkeypatch.setattr(transmit, "MAX_VALUES", 1)
     axes = (Axis(1, False), Axis(2, True), Axis(1, False))
-    layers = (LayerPlan("a", 1, 0, (2, 1, 1), False), LayerPlan("b", 2, 1, (1, 2, 1), False))
-    plan = Plan(Axes(axes, {}, {}, ()), layers)
+    layers = (LayerLayout("a", 1, 0, (2, 1, 1), False), LayerLayout("b", 2, 1, (1, 2, 1), False))
+    plan = CodeLayout(Axes(axes, {}, {}, ()), layers)
     found = {}
     total = Fraction(0)
 
@@ -293,7 +293,7 @@ GARBAGE_PLAN = plan_of(flattened(ready("deep")[1]))
 
 def test_biases_cannot_share_the_codebook_of_a_layer_without_weights():
     axes = (Axis(1, False), Axis(1, False))
-    plan = Plan(Axes(axes, {}, {}, ()), (LayerPlan("a", 1, 0, (1, 1, 1), True),))
+    plan = CodeLayout(Axes(axes, {}, {}, ()), (LayerLayout("a", 1, 0, (1, 1, 1), True),))
     writer = Writer()
     for value, total in ((0, 2), (0, 16), (0, 16), (0, 2), (0, 2), (3, 4), (1, 2)):
         writer.uniform(value, total)

@@ -15,7 +15,7 @@ from torch import nn
 from unknown_modules import UNKNOWN
 
 import boundcalc
-from boundcalc.bounds.bound_inputs import BoundInputs, Settings
+from boundcalc.bounds.bound_inputs import BoundInputs, BoundSettings
 from boundcalc.bounds.occam import compute
 from boundcalc.bounds.risk import risk_bound
 from boundcalc.empirical.datasets import open_data
@@ -164,7 +164,7 @@ def test_the_verdict_is_the_best_stage():
     data = open_data((x, y, x[:5], y[:5]))
     measured = measure(network, data)
     problem = BoundInputs(
-        network, measured.energies, measured.margins, Settings(DELTA, passes=0), split=data.train
+        network, measured.energies, measured.margins, BoundSettings(DELTA, passes=0), split=data.train
     )
     outcome = compute(problem)
     risk = risk_bound(outcome, problem)

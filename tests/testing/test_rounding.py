@@ -79,6 +79,48 @@ def test_a_number_below_its_formula_is_found():
         check_rounds_up(low, problem("perceptron"))
 
 
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [("path_norm", "log_moment"), ("golowich2018_fro", "log_sum"), ("neyshabur2015_1inf", "log_sum")],
+)
+@pytest.mark.parametrize(("change", "told"), [(-1e-3, "which is more"), (2e-3, "which is less")])
+def test_a_wrong_moment_is_found_although_the_complexity_follows_from_it(name, key, change, told):
+    bound, subject = registry[name], problem("one layer")
+
+    def changed(subject):
+        outcome = bound.compute(subject)
+        terms = {**outcome.terms, key: outcome.terms[key] + change}
+        return replace(outcome, log_unit=outcome.log_unit + change, terms=terms)
+
+    with pytest.raises(AssertionError, match=told):
+        check_symbolic_form(replace(bound, compute=changed), subject)
+
+
+@pytest.mark.parametrize(("key", "change"), [("z", -1e-3), ("z", 2e-3), ("w", -1e-3)])
+def test_a_wrong_moment_of_peeling_is_found(key, change):
+    bound = registry["peeling"]
+
+    def changed(subject):
+        outcome = bound.compute(subject)
+        moments = {**outcome.terms["log_moments"], key: outcome.terms["log_moments"][key] + change}
+        return replace(outcome, terms={**outcome.terms, "log_moments": moments})
+
+    with pytest.raises(AssertionError, match=rf"peeling: {key}: log .* recorded, .* computed anew"):
+        check_symbolic_form(replace(bound, compute=changed), problem("perceptron"))
+
+
+@pytest.mark.parametrize("name", ["peeling", "path_norm", "golowich2018_1inf", "neyshabur2015_fro"])
+def test_a_wrong_size_is_found(name):
+    bound = registry[name]
+
+    def changed(subject):
+        outcome = bound.compute(subject)
+        return replace(outcome, log_rho=outcome.log_rho - 1e-8, log_unit=outcome.log_unit + 1e-8)
+
+    with pytest.raises(AssertionError, match=rf"{name}: rho: log .* which is more"):
+        check_symbolic_form(replace(bound, compute=changed), problem("perceptron"))
+
+
 def test_a_bound_without_a_form_says_so():
     bound = replace(registry["path_norm"], name="unknown")
     with pytest.raises(ValueError, match="unknown has no symbolic form"):

@@ -15,7 +15,7 @@ from boundcalc.bounds.normalization import Normalization
 from boundcalc.cli.main import main
 from boundcalc.occam.kl import certificate
 from boundcalc.tickets import certified, paths
-from boundcalc.tickets.plan import Plan
+from boundcalc.tickets.plan import RunPlan
 
 
 def data(tmp_path):
@@ -137,6 +137,6 @@ def test_fixed_without_numbers_is_wrong_usage(tmp_path, capsys):
 
 
 def test_a_run_of_an_earlier_version_can_go_on():
-    plan = Plan("sample", "imp", arch="lenet300", levels=1, normalize=(0.1, 0.3))
+    plan = RunPlan("sample", "imp", arch="lenet300", levels=1, normalize=(0.1, 0.3))
     assert "normalize_fixed" not in plan.tree()
     assert replace(plan, normalize_fixed=True).tree()["normalize_fixed"] is True

@@ -15,7 +15,7 @@ from boundcalc.empirical.datasets import open_data
 from boundcalc.errors import BoundcalcError, CheckpointError, DataError, UsageError
 from boundcalc.tickets import curve, lottery, networks, paths, storage
 from boundcalc.tickets.hardware import Hardware
-from boundcalc.tickets.plan import Plan
+from boundcalc.tickets.plan import RunPlan
 from boundcalc.tickets.recipe import Recipe
 from boundcalc.tickets.samples import on_device
 from boundcalc.tickets.training import measure
@@ -49,7 +49,7 @@ def plan(**options):
     options = {"arch": "conv-3-2", "pruner": "imp", "recipe": recipe, **options}
     if "levels" not in options and "density" not in options:
         options["levels"] = 2
-    return Plan("arrays", **options)
+    return RunPlan("arrays", **options)
 
 
 def context(plan, data, home, seed=0, **more):

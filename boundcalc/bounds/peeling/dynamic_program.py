@@ -19,7 +19,7 @@ from boundcalc.bounds.peeling.kernels import Choice, Chosen, Kernels, group_size
 from boundcalc.bounds.peeling.norms import NORMS
 from boundcalc.bounds.peeling.predecessors import Predecessors
 from boundcalc.bounds.peeling.rules import Rules, Setting
-from boundcalc.bounds.peeling.state import InputField, State, Sum
+from boundcalc.bounds.peeling.state import InputField, PartialWalk, Sum
 from boundcalc.bounds.peeling.theorem import PeelingResult
 from boundcalc.errors import NotCovered
 from boundcalc.network.coverage import operation_name, place_of, require
@@ -89,7 +89,7 @@ class PeelingProgram:
             NotCovered: the network holds an operation outside the theorem.
         """
         require(self.network, self.rules.covered)
-        states = [State({0: InputField()}, None)]
+        states = [PartialWalk({0: InputField()}, None)]
         needed = self._last_uses()
         for index, node in enumerate(self.network.nodes[1:], start=1):
             states = self._step(states, index, node, fixed)
@@ -111,14 +111,14 @@ class PeelingProgram:
         return {source: index for index, node in enumerate(self.network.nodes) for source in node.inputs}
 
     @staticmethod
-    def _forget(state: State, index: int, last_use: dict[int, int]) -> State:
+    def _forget(state: PartialWalk, index: int, last_use: dict[int, int]) -> PartialWalk:
         kept = {i: value for i, value in state.values.items() if last_use.get(i, math.inf) > index}
         return replace(state, values=kept)
 
     def _step(
-        self, states: list[State], index: int, node: Node, fixed: dict[str, Choice] | None
-    ) -> list[State]:
-        reached: list[State] = []
+        self, states: list[PartialWalk], index: int, node: Node, fixed: dict[str, Choice] | None
+    ) -> list[PartialWalk]:
+        reached: list[PartialWalk] = []
         refused: NotCovered | None = None
         for state in states:
             try:
@@ -133,8 +133,8 @@ class PeelingProgram:
         return sorted(reached, key=lambda state: state.score)[: self._beam]
 
     def _successors(
-        self, state: State, index: int, node: Node, fixed: dict[str, Choice] | None
-    ) -> Iterator[State]:
+        self, state: PartialWalk, index: int, node: Node, fixed: dict[str, Choice] | None
+    ) -> Iterator[PartialWalk]:
         if isinstance(node, ReLU | LeakyReLU):
             rectified = isinstance(node, ReLU)
             if isinstance(node, LeakyReLU) and node.weights:
@@ -154,11 +154,13 @@ class PeelingProgram:
 
     @staticmethod
     def _with(
-        state: State, index: int, value: NeuronGroups | InputField | Sum, score: float | None = None
-    ) -> State:
-        return State({**state.values, index: value}, state.chosen, state.score if score is None else score)
+        state: PartialWalk, index: int, value: NeuronGroups | InputField | Sum, score: float | None = None
+    ) -> PartialWalk:
+        return PartialWalk(
+            {**state.values, index: value}, state.chosen, state.score if score is None else score
+        )
 
-    def _added(self, state: State, node: Add, index: int) -> Sum:
+    def _added(self, state: PartialWalk, node: Add, index: int) -> Sum:
         parts = [state.values[i] for i in node.inputs]
         place = place_of(self.network, index)
         if any(isinstance(part, InputField) for part in parts):
@@ -175,19 +177,23 @@ class PeelingProgram:
         )
         return Sum(layers, skips, place)
 
-    def _realised(self, state: State, source: int, fixed: dict[str, Choice] | None) -> Iterator[State]:
+    def _realised(
+        self, state: PartialWalk, source: int, fixed: dict[str, Choice] | None
+    ) -> Iterator[PartialWalk]:
         if isinstance(state.values[source], Sum):
             yield from self._activated(state, source, source, fixed, rectified=False)
         else:
             yield state
 
-    def _all_realised(self, state: State, node: Node, fixed: dict[str, Choice] | None) -> Iterable[State]:
-        ready: Iterable[State] = [state]
+    def _all_realised(
+        self, state: PartialWalk, node: Node, fixed: dict[str, Choice] | None
+    ) -> Iterable[PartialWalk]:
+        ready: Iterable[PartialWalk] = [state]
         for source in node.inputs:
             ready = [after for before in ready for after in self._realised(before, source, fixed)]
         return ready
 
-    def _value(self, state: State, node: Node, index: int) -> NeuronGroups | InputField | Sum:
+    def _value(self, state: PartialWalk, node: Node, index: int) -> NeuronGroups | InputField | Sum:
         source = state.values[node.inputs[0]]
         place = place_of(self.network, index)
         if isinstance(node, Affine):
@@ -211,8 +217,14 @@ class PeelingProgram:
                 raise NotCovered(operation_name(node), place)
 
     def _activated(
-        self, state: State, source: int, target: int, fixed: dict[str, Choice] | None, *, rectified: bool
-    ) -> Iterator[State]:
+        self,
+        state: PartialWalk,
+        source: int,
+        target: int,
+        fixed: dict[str, Choice] | None,
+        *,
+        rectified: bool,
+    ) -> Iterator[PartialWalk]:
         value = state.values[source]
         if isinstance(value, InputField):
             raise NotCovered("ReLU of the input", place_of(self.network, target))
@@ -230,7 +242,7 @@ class PeelingProgram:
             score = 0.0
             if fixed is None:
                 score = self.rules.promise(field, self._reach(target, choice.group), self.setting.energies)
-            yield State({**state.values, target: field}, chosen, score)
+            yield PartialWalk({**state.values, target: field}, chosen, score)
 
     def _options(self, value: Sum, fixed: dict[str, Choice] | None) -> list[Choice]:
         forced = {skip.group for skip in value.skips}
@@ -344,7 +356,7 @@ class PeelingProgram:
     def _reach_of(self, target: int, group: int) -> torch.Tensor:
         return group_sum(self.influences[target].square(), group, 0).sqrt()[:, None, None]
 
-    def _finish(self, state: State, fixed: dict[str, Choice] | None) -> Iterator[PeelingResult]:
+    def _finish(self, state: PartialWalk, fixed: dict[str, Choice] | None) -> Iterator[PeelingResult]:
         value = state.values[len(self.network.nodes) - 1]
         if not isinstance(value, Sum):
             place = place_of(self.network, len(self.network.nodes) - 1)

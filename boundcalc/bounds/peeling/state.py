@@ -24,7 +24,7 @@ class Sum:
 
 
 @dataclass(frozen=True, eq=False)
-class State:
+class PartialWalk:
     """A partial walk: the values still needed and the choices made."""
 
     values: dict[int, NeuronGroups | InputField | Sum]

@@ -6,7 +6,7 @@ files are of what a state dict lies in: a nested file, a wrapper, a tool's dict.
 
 from __future__ import annotations
 
-from boundcalc.checkpoint.conventions.state import Convention, State
+from boundcalc.checkpoint.conventions.state import Convention, StateDict
 from boundcalc.registry import Registry
 
 registry: Registry[Convention] = Registry(
@@ -14,7 +14,7 @@ registry: Registry[Convention] = Registry(
 )
 
 
-def decode(state: State) -> State:
+def decode(state: StateDict) -> StateDict:
     """Undo every convention that a state dict shows.
 
     Args:

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from boundcalc.checkpoint.arrays import count_nonzero
-from boundcalc.checkpoint.conventions.state import Part, State, listing
+from boundcalc.checkpoint.conventions.state import Part, StateDict, listing
 from boundcalc.checkpoint.types import Entry
 from boundcalc.errors import CheckpointError
 
@@ -24,7 +24,7 @@ _VALUES, _BITS, _SHAPE, _OFFSETS = "compressed", "bitmask", "shape", "row_offset
 _RESAVE = 'save the model decompressed: torch.save(model.state_dict(), "model.pt") after ModelCompressor.decompress_model(model)'
 
 
-def decode(state: State) -> tuple[State, tuple[Entry, ...]]:
+def decode(state: StateDict) -> tuple[StateDict, tuple[Entry, ...]]:
     """Write out weights of which only the surviving values are stored.
 
     Refused as a `CheckpointError` when a part is missing or parts contradict each other.
@@ -55,7 +55,7 @@ def _is_part(key: str, part: str, tensors: Mapping[str, torch.Tensor]) -> bool:
     return layer != key and (not layer or layer.endswith(".")) and f"{layer}{_VALUES}" in tensors
 
 
-def _part(state: State, layer: str) -> Part:
+def _part(state: StateDict, layer: str) -> Part:
     name, bits, values = (
         f"{layer}weight",
         state.tensors[f"{layer}{_BITS}"],
@@ -80,7 +80,7 @@ def _part(state: State, layer: str) -> Part:
     return Part(tensor, tuple(own), keep)
 
 
-def _shape(state: State, layer: str) -> tuple[int, ...]:
+def _shape(state: StateDict, layer: str) -> tuple[int, ...]:
     tensor = state.tensors.get(f"{layer}{_SHAPE}")
     if tensor is None:
         raise _wrong(state, layer, f"{_SHAPE} is missing")
@@ -92,5 +92,5 @@ def _shape(state: State, layer: str) -> tuple[int, ...]:
     return shape
 
 
-def _wrong(state: State, layer: str, what: str) -> CheckpointError:
+def _wrong(state: StateDict, layer: str, what: str) -> CheckpointError:
     return CheckpointError(state.path, f"a weight of compressed-tensors whose {layer}{what}; {_RESAVE}")

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from boundcalc.checkpoint.conventions.state import State
+from boundcalc.checkpoint.conventions.state import StateDict
 from boundcalc.checkpoint.conventions.wrappers import cut, leaves_bare_names
 from boundcalc.checkpoint.masks.words import speaks_of_masks
 
@@ -20,7 +20,7 @@ NAME = "lightning"
 _MARKS = ("pytorch-lightning_version", "hyper_parameters")
 
 
-def recognise(saved: dict[str, Any], taken: str, state: State) -> State:
+def recognise(saved: dict[str, Any], taken: str, state: StateDict) -> StateDict:
     """Note the convention.
 
     Args:
@@ -37,7 +37,7 @@ def recognise(saved: dict[str, Any], taken: str, state: State) -> State:
     return state
 
 
-def decode(state: State) -> State:
+def decode(state: StateDict) -> StateDict:
     """Set metrics aside and cut off the attribute that holds the network, if it is the same for all weights.
 
     Args:
@@ -64,7 +64,7 @@ def _is_metric(key: str, tensor: torch.Tensor) -> bool:
     return single or (not tensor.is_floating_point() and tensor.dim() == 1 and not is_mask)
 
 
-def _attribute(state: State) -> str | None:
+def _attribute(state: StateDict) -> str | None:
     firsts = {key.partition(".")[0] for key in state.tensors}
     if len(firsts) != 1:
         return None

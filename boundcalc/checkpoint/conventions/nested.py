@@ -16,7 +16,7 @@ import torch
 
 from boundcalc.checkpoint.conventions import galanti, lightning, ramanujan
 from boundcalc.checkpoint.conventions.empty import is_training_state, nothing, of_training
-from boundcalc.checkpoint.conventions.state import State, listing
+from boundcalc.checkpoint.conventions.state import StateDict, listing
 from boundcalc.checkpoint.conventions.wrappers import leaves_bare_names
 from boundcalc.checkpoint.masks.words import says_mask, speaks_of_masks
 from boundcalc.checkpoint.stand_ins import Array
@@ -44,7 +44,7 @@ _LONGEST_KEY = 500
 _OPEN_LTH_STATE = {"ep", "it", "model_state_dict", "optimizer_state_dict", "logger"}
 
 
-def unwrap(saved: Any, path: str) -> State:
+def unwrap(saved: Any, path: str) -> StateDict:
     """Find the state dict in a saved object.
 
     Args:
@@ -57,7 +57,7 @@ def unwrap(saved: Any, path: str) -> State:
     Raises:
         CheckpointError: when there is no table of named tensors, or no telling which is meant.
     """
-    state = State(path, {})
+    state = StateDict(path, {})
     for _ in range(_DEEPEST):
         saved = _joined_by_layer(_listed(saved))
         if not isinstance(saved, dict):
@@ -187,7 +187,7 @@ def _homes(saved: dict[Any, Any]) -> list[str]:
     return [key for key in homes if _is_table(saved[key])] or homes
 
 
-def _together(saved: dict[Any, Any], tables: list[str], state: State) -> State:
+def _together(saved: dict[Any, Any], tables: list[str], state: StateDict) -> StateDict:
     """Return several state dicts as one, each under its key: which of them is meant is decided where networks are read.
 
     Raises:
@@ -219,7 +219,7 @@ def _is_masks(key: str, table: dict[Any, Any]) -> bool:
     return says_mask(key) or (speaks_of_masks(key) and not any(item.is_floating_point() for item in tensors))
 
 
-def _beside(saved: dict[str, Any], taken: str, state: State) -> State:
+def _beside(saved: dict[str, Any], taken: str, state: StateDict) -> StateDict:
     _refuse_training_state(saved, state)
     others = [
         str(key)
@@ -234,13 +234,13 @@ def _beside(saved: dict[str, Any], taken: str, state: State) -> State:
     return replace(_aside(state, rest), home=(*state.home, taken))
 
 
-def _aside(state: State, rest: dict[Any, Any]) -> State:
+def _aside(state: StateDict, rest: dict[Any, Any]) -> StateDict:
     """Keep entries that are no part of the state dict."""
     beside = tuple(((*state.home, key), value) for key, value in rest.items())
     return replace(state, beside=(*state.beside, *beside), ignored=(*state.ignored, *map(str, rest)))
 
 
-def _refuse_training_state(saved: dict[str, Any], state: State) -> None:
+def _refuse_training_state(saved: dict[str, Any], state: StateDict) -> None:
     if set(saved) >= _OPEN_LTH_STATE:
         raise CheckpointError(
             state.path,
@@ -249,7 +249,7 @@ def _refuse_training_state(saved: dict[str, Any], state: State) -> None:
         )
 
 
-def _flat(saved: dict[str, Any], state: State) -> State:
+def _flat(saved: dict[str, Any], state: StateDict) -> StateDict:
     tensors = {key: value for key, value in saved.items() if isinstance(value, torch.Tensor)}
     if not tensors or of_training(saved):
         raise CheckpointError(state.path, nothing(saved))

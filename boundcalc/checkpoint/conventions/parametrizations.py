@@ -16,7 +16,7 @@ import torch
 
 from boundcalc.checkpoint.arrays import keep_where
 from boundcalc.checkpoint.conventions import spectral_norm, weight_norm
-from boundcalc.checkpoint.conventions.state import Convention, Part, State, listing
+from boundcalc.checkpoint.conventions.state import Convention, Part, StateDict, listing
 from boundcalc.checkpoint.masking import masked
 from boundcalc.errors import CheckpointError
 
@@ -25,7 +25,7 @@ _KEY = re.compile(r"(?P<layer>.*?)(?:^|(?<=\.))parametrizations\.(?P<tensor>[^.]
 _PLAIN, _PAIR = {"original"}, {"original0", "original1"}
 
 
-def decode(state: State) -> State:
+def decode(state: StateDict) -> StateDict:
     """Undo parametrizations.
 
     Refused as a `CheckpointError` when a parametrization is not one of those understood.
@@ -51,7 +51,7 @@ def decode(state: State) -> State:
     return state.with_parts(parts).noting(sentence, NAME)
 
 
-def _with_biases(state: State) -> State:
+def _with_biases(state: StateDict) -> StateDict:
     """Give the biases that torch.ao's structured pruning keeps as ``_bias`` their names; its hook zeroes those of pruned rows."""
     found: dict[str, torch.Tensor] = {}
     moved: list[str] = []
@@ -79,7 +79,7 @@ def _with_biases(state: State) -> State:
     return replace(state, tensors=found).noting(sentence)
 
 
-def _groups(state: State) -> dict[str, dict[str, str]]:
+def _groups(state: StateDict) -> dict[str, dict[str, str]]:
     groups: dict[str, dict[str, str]] = {}
     for key in state.tensors:
         match = _KEY.fullmatch(key)
@@ -88,7 +88,7 @@ def _groups(state: State) -> dict[str, dict[str, str]]:
     return groups
 
 
-def _part(state: State, name: str, rests: dict[str, str]) -> tuple[Part, list[str]]:
+def _part(state: StateDict, name: str, rests: dict[str, str]) -> tuple[Part, list[str]]:
     originals = {rest for rest in rests if rest.startswith("original")}
     steps = _steps(state, rests, originals)
     kinds = ["weight_norm"] if originals == _PAIR else []
@@ -110,7 +110,7 @@ def _part(state: State, name: str, rests: dict[str, str]) -> tuple[Part, list[st
     return Part(tensor, tuple(rests.values()), keep), kinds
 
 
-def _steps(state: State, rests: dict[str, str], originals: set[str]) -> dict[int, dict[str, str]]:
+def _steps(state: StateDict, rests: dict[str, str], originals: set[str]) -> dict[int, dict[str, str]]:
     steps: dict[int, dict[str, str]] = {}
     for rest in sorted(set(rests) - originals):
         number, _, attribute = rest.partition(".")
@@ -121,7 +121,7 @@ def _steps(state: State, rests: dict[str, str], originals: set[str]) -> dict[int
 
 
 def _check_no_gap(
-    state: State, name: str, rests: dict[str, str], steps: dict[int, dict[str, str]], originals: set[str]
+    state: StateDict, name: str, rests: dict[str, str], steps: dict[int, dict[str, str]], originals: set[str]
 ) -> None:
     first = 1 if originals == _PAIR else 0
     if not steps and originals == _PLAIN and state.mask_apart(name) is None:
@@ -138,7 +138,7 @@ def _check_no_gap(
         )
 
 
-def _kind(state: State, name: str, step: int, keys: dict[str, str]) -> str:
+def _kind(state: StateDict, name: str, step: int, keys: dict[str, str]) -> str:
     if keys.keys() == {"_u", "_v"}:
         return "spectral_norm"
     if keys.keys() == {"mask"}:
@@ -149,7 +149,12 @@ def _kind(state: State, name: str, step: int, keys: dict[str, str]) -> str:
 
 
 def _apply(
-    state: State, name: str, kind: str, keys: dict[str, str], tensor: torch.Tensor, keep: torch.Tensor | None
+    state: StateDict,
+    name: str,
+    kind: str,
+    keys: dict[str, str],
+    tensor: torch.Tensor,
+    keep: torch.Tensor | None,
 ) -> tuple[torch.Tensor, torch.Tensor | None]:
     if kind == "spectral_norm":
         return spectral_norm.normed(state, name, tensor, keys["_u"], keys["_v"]), keep

@@ -12,14 +12,14 @@ from dataclasses import replace
 import torch
 
 from boundcalc.checkpoint.arrays import count_nonzero
-from boundcalc.checkpoint.conventions.state import Convention, State, listing
+from boundcalc.checkpoint.conventions.state import Convention, StateDict, listing
 from boundcalc.errors import CheckpointError
 
 NAME = "dense-zeros"
 _LEFT_OVER = re.compile(r"(?:.*\.)?(?:weight|bias)(?:_orig|_mask|_g|_v|_u)+")
 
 
-def decode(state: State) -> State:
+def decode(state: StateDict) -> StateDict:
     """Set counters aside and check that no reparametrisation is left over.
 
     Args:
@@ -48,7 +48,7 @@ def _of_attention(key: str, tensors: Container[str]) -> bool:
     return key.endswith("bias_v") and f"{key[:-1]}k" in tensors
 
 
-def note_inferred_masks(state: State) -> State:
+def note_inferred_masks(state: StateDict) -> StateDict:
     """Say which masks are inferred.
 
     Args:

@@ -7,14 +7,14 @@ pruning (the old spectral_norm writes it).
 
 from __future__ import annotations
 
-from boundcalc.checkpoint.conventions.state import Convention, Part, State, listing
+from boundcalc.checkpoint.conventions.state import Convention, Part, StateDict, listing
 from boundcalc.checkpoint.masking import masked
 from boundcalc.errors import CheckpointError
 
 NAME = "prune-live"
 
 
-def decode(state: State) -> State:
+def decode(state: StateDict) -> StateDict:
     """Multiply originals by their masks.
 
     Refused as a `CheckpointError` when a mask is none, or prunes an infinity or a NaN.
@@ -37,7 +37,7 @@ def decode(state: State) -> State:
     )
 
 
-def _part(state: State, name: str) -> Part:
+def _part(state: StateDict, name: str) -> Part:
     of = (f"{name}_orig", f"{name}_mask")
     if f"{name}_u" in state.tensors:
         raise CheckpointError(

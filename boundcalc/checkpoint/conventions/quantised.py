@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from boundcalc.checkpoint.conventions.state import State
+from boundcalc.checkpoint.conventions.state import StateDict
 from boundcalc.errors import CheckpointError
 
 _LAYOUTS: tuple[tuple[str, tuple[str, ...]], ...] = (
@@ -18,7 +18,7 @@ _LAYOUTS: tuple[tuple[str, tuple[str, ...]], ...] = (
 )
 
 
-def refuse(state: State) -> None:
+def refuse(state: StateDict) -> None:
     """Refuse a file whose weights are quantised and packed.
 
     Args:
@@ -44,7 +44,7 @@ def refuse(state: State) -> None:
                 )
 
 
-def _is_small(state: State, key: str) -> bool:
+def _is_small(state: StateDict, key: str) -> bool:
     """Tell whether what is called a weight has numbers of a byte; entries under names of their own are quantised as they are."""
     tensor = state.tensors.get(key)
     return key.rpartition(".")[2] != "weight" or (tensor is not None and tensor.element_size() == 1)

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from boundcalc.checkpoint.conventions.state import State
+from boundcalc.checkpoint.conventions.state import StateDict
 
 NAME = "ramanujan-on-pai"
 LIGHTNING = "pytorch-lightning_version"
 
 
-def recognise(saved: dict[str, Any], taken: str, state: State) -> State:
+def recognise(saved: dict[str, Any], taken: str, state: StateDict) -> StateDict:
     """Note the convention.
 
     Args:

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import torch
 
-from boundcalc.checkpoint.conventions.state import Convention, Part, State, listing
+from boundcalc.checkpoint.conventions.state import Convention, Part, StateDict, listing
 from boundcalc.errors import CheckpointError
 
 NAME = "spectral-norm"
 _SAME = 1e-3
 
 
-def decode(state: State) -> State:
+def decode(state: StateDict) -> StateDict:
     """Divide originals by their spectral norms.
 
     Refused as a `CheckpointError` when u and v do not fit the weight, or sigma is zero.
@@ -40,7 +40,7 @@ def decode(state: State) -> State:
     return state.with_parts(parts).noting(sentence, NAME)
 
 
-def normed(state: State, name: str, weight: torch.Tensor, u_key: str, v_key: str) -> torch.Tensor:
+def normed(state: StateDict, name: str, weight: torch.Tensor, u_key: str, v_key: str) -> torch.Tensor:
     """Compute one weight as torch.nn.utils.spectral_norm does in eval mode.
 
     Args:
@@ -73,7 +73,7 @@ def normed(state: State, name: str, weight: torch.Tensor, u_key: str, v_key: str
     return weight / sigma
 
 
-def _part(state: State, name: str) -> Part:
+def _part(state: StateDict, name: str) -> Part:
     of = (f"{name}_orig", f"{name}_u", f"{name}_v")
     weight = normed(state, of[0], state.tensors[of[0]], of[1], of[2])
     return Part(weight, of, state.masks.get(of[0]))

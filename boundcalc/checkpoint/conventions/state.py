@@ -28,7 +28,7 @@ class Part:
 
 
 @dataclass(frozen=True)
-class State:
+class StateDict:
     """A state dict, as far as it has been understood.
 
     Attributes:
@@ -75,7 +75,7 @@ class State:
         if self.budget is not None:
             self.budget.take(size, what)
 
-    def noting(self, sentence: str, name: str | None = None) -> State:
+    def noting(self, sentence: str, name: str | None = None) -> StateDict:
         """Add evidence.
 
         Args:
@@ -88,7 +88,7 @@ class State:
         formats = self.formats if name is None or name in self.formats else (*self.formats, name)
         return replace(self, evidence=(*self.evidence, sentence), formats=formats)
 
-    def with_parts(self, parts: Mapping[str, Part]) -> State:
+    def with_parts(self, parts: Mapping[str, Part]) -> StateDict:
         """Put decoded tensors in the place of the keys they were made of.
 
         Args:
@@ -144,7 +144,7 @@ class Convention:
 
     name: str
     rank: int
-    decode: Callable[[State], State]
+    decode: Callable[[StateDict], StateDict]
     told: tuple[str, str, str] | tuple[()] = ()
 
 

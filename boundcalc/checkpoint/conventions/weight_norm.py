@@ -10,14 +10,14 @@ from __future__ import annotations
 import torch
 
 from boundcalc.checkpoint.arrays import all_finite, keep_where
-from boundcalc.checkpoint.conventions.state import Convention, Part, State, listing
+from boundcalc.checkpoint.conventions.state import Convention, Part, StateDict, listing
 from boundcalc.checkpoint.masking import as_bool
 from boundcalc.errors import CheckpointError
 
 NAME = "weight-norm"
 
 
-def decode(state: State) -> State:
+def decode(state: StateDict) -> StateDict:
     """Multiply magnitudes and directions.
 
     Refused as a `CheckpointError` when magnitude and direction do not fit, or a direction is all zeros.
@@ -38,7 +38,7 @@ def decode(state: State) -> State:
     )
 
 
-def normed(state: State, name: str, magnitude: str, direction: str) -> Part:
+def normed(state: StateDict, name: str, magnitude: str, direction: str) -> Part:
     """Compute one weight as torch.nn.utils.weight_norm does.
 
     Refused as a `CheckpointError` when the two do not fit, or a filter of v is all zeros and not all pruned.
@@ -63,7 +63,7 @@ def normed(state: State, name: str, magnitude: str, direction: str) -> Part:
     return Part(weight, (magnitude, direction), keep)
 
 
-def _axis(state: State, magnitude: str, direction: str) -> int:
+def _axis(state: StateDict, magnitude: str, direction: str) -> int:
     g, v = state.tensors[magnitude], state.tensors[direction]
     if not (g.is_floating_point() and g.dtype == v.dtype):
         raise CheckpointError(
@@ -79,7 +79,7 @@ def _axis(state: State, magnitude: str, direction: str) -> int:
     )
 
 
-def _mask(state: State, name: str, magnitude: str, direction: str) -> torch.Tensor | None:
+def _mask(state: StateDict, name: str, magnitude: str, direction: str) -> torch.Tensor | None:
     shape = state.tensors[direction].shape
     masks = [state.masks[key].expand(shape) for key in (magnitude, direction) if key in state.masks]
     apart = state.mask_apart(name)
@@ -88,7 +88,7 @@ def _mask(state: State, name: str, magnitude: str, direction: str) -> torch.Tens
     return torch.stack(masks).all(0) if masks else None
 
 
-def _refuse_zero_direction(state: State, key: str, v: torch.Tensor, weight: torch.Tensor) -> None:
+def _refuse_zero_direction(state: StateDict, key: str, v: torch.Tensor, weight: torch.Tensor) -> None:
     if bool(torch.isnan(weight).any()) and all_finite(v):
         where = tuple(torch.isnan(weight).nonzero()[0].tolist())
         raise CheckpointError(

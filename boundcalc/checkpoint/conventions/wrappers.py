@@ -13,7 +13,7 @@ from dataclasses import replace
 
 import torch
 
-from boundcalc.checkpoint.conventions.state import State
+from boundcalc.checkpoint.conventions.state import StateDict
 
 _INNER = re.compile(
     r"(?:(?<=\.)|^)(?:_forward_module|_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\."
@@ -23,7 +23,7 @@ _AVERAGE = "n_averaged"
 _PARALLEL = "module."
 
 
-def strip(state: State) -> State:
+def strip(state: StateDict) -> StateDict:
     """Cut off the prefixes of all wrappers.
 
     Args:
@@ -38,7 +38,7 @@ def strip(state: State) -> State:
     return state
 
 
-def cut(state: State, prefix: str) -> State:
+def cut(state: StateDict, prefix: str) -> StateDict:
     """Cut a prefix off all keys that have it.
 
     Args:
@@ -64,7 +64,7 @@ def leaves_bare_names(keys: Iterable[str], prefix: str) -> bool:
     return any(_BARE.fullmatch(key.removeprefix(prefix)) for key in keys)
 
 
-def _strip_once(state: State) -> State:
+def _strip_once(state: StateDict) -> StateDict:
     keys = state.tensors
     if _AVERAGE in keys and all(key == _AVERAGE or key.startswith(_PARALLEL) for key in keys):
         rest = {key: tensor for key, tensor in keys.items() if key != _AVERAGE}
@@ -75,7 +75,7 @@ def _strip_once(state: State) -> State:
     return _strip_inner(state)
 
 
-def _strip_inner(state: State) -> State:
+def _strip_inner(state: StateDict) -> StateDict:
     keys = state.tensors
     shorter = {key: _INNER.sub("", key) for key in keys}
     changed = [key for key in keys if shorter[key] != key]
@@ -89,7 +89,7 @@ def _strip_inner(state: State) -> State:
     )
 
 
-def _rename(state: State, rename: Callable[[str], str]) -> State:
+def _rename(state: StateDict, rename: Callable[[str], str]) -> StateDict:
     tensors: Mapping[str, torch.Tensor] = {rename(key): tensor for key, tensor in state.tensors.items()}
     renamed = {old: rename(new) if new in state.tensors else new for old, new in state.renamed.items()}
     return replace(state, tensors=tensors, renamed=renamed)

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from boundcalc.checkpoint.arrays import keep_where, pieces
-from boundcalc.checkpoint.conventions.state import State
+from boundcalc.checkpoint.conventions.state import StateDict
 from boundcalc.checkpoint.masking import masked
 from boundcalc.checkpoint.masks.leaves import spoken
 from boundcalc.checkpoint.masks.resolver import Resolved
@@ -18,7 +18,7 @@ from boundcalc.checkpoint.types import Entry
 _STATISTICS = frozenset({"running_mean", "running_var"})
 
 
-def without(state: State, resolved: Resolved) -> State:
+def without(state: StateDict, resolved: Resolved) -> StateDict:
     """Take masks under names of their own out of a state dict, and note those that are for its weights.
 
     Args:
@@ -29,7 +29,7 @@ def without(state: State, resolved: Resolved) -> State:
     return replace(state, tensors=tensors, apart=resolved.masks)
 
 
-def apply(state: State, resolved: Resolved) -> State:
+def apply(state: StateDict, resolved: Resolved) -> StateDict:
     """Multiply weights by their masks.
 
     Args:
@@ -53,7 +53,7 @@ def apply(state: State, resolved: Resolved) -> State:
     return state
 
 
-def alive(state: State, resolved: Resolved) -> dict[str, int]:
+def alive(state: StateDict, resolved: Resolved) -> dict[str, int]:
     """Count the weights that masks set to zero and that are not zero in the file.
 
     Args:
@@ -74,7 +74,7 @@ def alive(state: State, resolved: Resolved) -> dict[str, int]:
 
 
 def to_raw(
-    raw: Mapping[str, torch.Tensor], masks: Mapping[str, torch.Tensor], state: State
+    raw: Mapping[str, torch.Tensor], masks: Mapping[str, torch.Tensor], state: StateDict
 ) -> dict[str, torch.Tensor]:
     """Multiply the undecoded state dict by masks, where it has the masked tensor under its plain name or as an original.
 
@@ -110,7 +110,7 @@ def _plain_names(key: str, raw: Mapping[str, torch.Tensor]) -> tuple[str, ...]:
     return (key,)
 
 
-def entries(state: State, raw: Mapping[str, torch.Tensor], resolved: Resolved) -> tuple[Entry, ...]:
+def entries(state: StateDict, raw: Mapping[str, torch.Tensor], resolved: Resolved) -> tuple[Entry, ...]:
     """Account for every tensor of a file.
 
     Args:
@@ -129,14 +129,14 @@ def entries(state: State, raw: Mapping[str, torch.Tensor], resolved: Resolved) -
     return (*own, *resolved.entries, *_lost(state, named))
 
 
-def _lost(state: State, named: set[str]) -> tuple[Entry, ...]:
+def _lost(state: StateDict, named: set[str]) -> tuple[Entry, ...]:
     """Return the keys that went with a wrapper or as a metric before masks were looked for."""
     lost = [key for key in state.renamed if state.renamed[key] in state.ignored or key in state.ignored]
     keys = [spoken((*state.home, key)) for key in lost]
     return tuple(Entry(key, "buffer", "no part of the network") for key in keys if key not in named)
 
 
-def _role(key: str, state: State, resolved: Resolved) -> tuple[str, str]:
+def _role(key: str, state: StateDict, resolved: Resolved) -> tuple[str, str]:
     owner = resolved.owners.get(key)
     if owner is not None:
         return ("mask", f"of {owner}") if owner else ("not read", "the masks given are used instead")
@@ -150,7 +150,7 @@ def _role(key: str, state: State, resolved: Resolved) -> tuple[str, str]:
     return ("bias" if last.startswith(("bias", "_bias")) else "weight"), "part of a reparametrisation, undone"
 
 
-def _of_network(key: str, last: str, state: State) -> tuple[str, str]:
+def _of_network(key: str, last: str, state: StateDict) -> tuple[str, str]:
     masked_too = ", multiplied by its mask" if key in state.masks else ""
     if last in _STATISTICS:
         return "buffer", "statistics of a normalisation"

@@ -11,7 +11,7 @@ import torch
 from boundcalc.budget import Budget
 from boundcalc.checkpoint import validate
 from boundcalc.checkpoint.arrays import count_nonzero
-from boundcalc.checkpoint.conventions.state import State, listing
+from boundcalc.checkpoint.conventions.state import StateDict, listing
 from boundcalc.checkpoint.masks.assign import Problem
 from boundcalc.checkpoint.masks.combine import MaskSet, combined
 from boundcalc.checkpoint.masks.families import Family, gather
@@ -122,7 +122,7 @@ def is_masks_alone(saved: Any, file: str, named: bool) -> bool:
 def _made_plain(leaf: Leaf, given: Given) -> Leaf:
     if leaf.tensor is None:
         return leaf
-    alone = State(given.path, {leaf.name: leaf.tensor}, budget=given.budget)
+    alone = StateDict(given.path, {leaf.name: leaf.tensor}, budget=given.budget)
     plain = validate.usable(alone).tensors[leaf.name]
     return Leaf(leaf.path, plain, leaf.is_list)
 

@@ -9,7 +9,7 @@ import torch
 
 from boundcalc.checkpoint import validate
 from boundcalc.checkpoint.arrays import count_nonzero
-from boundcalc.checkpoint.conventions.state import State, listing
+from boundcalc.checkpoint.conventions.state import StateDict, listing
 from boundcalc.checkpoint.masking import as_bool
 from boundcalc.checkpoint.masks import scan, scores
 from boundcalc.checkpoint.masks import targets as found_targets
@@ -46,7 +46,7 @@ class Resolved:
 
 
 def resolve(
-    state: State, given: tuple[Given, ...] = (), density: float | None = None, *, ordered: bool = True
+    state: StateDict, given: tuple[Given, ...] = (), density: float | None = None, *, ordered: bool = True
 ) -> Resolved:
     """Decide about every entry of a file and of what was given with --mask.
 
@@ -68,7 +68,7 @@ def resolve(
 class _Resolver:
     """Collects answers, one entry after the other."""
 
-    def __init__(self, state: State, density: float | None, ordered: bool, given: bool) -> None:
+    def __init__(self, state: StateDict, density: float | None, ordered: bool, given: bool) -> None:
         self.state = state
         self.ranked = scores.keys(state)
         self.live = _live(state)
@@ -306,13 +306,13 @@ def _prunes_nothing(family: Family) -> bool:
     return not family.named and all(is_binary(value) and bool(ones(value).all()) for value in values)
 
 
-def _plain(state: State, leaf: Leaf) -> torch.Tensor:
+def _plain(state: StateDict, leaf: Leaf) -> torch.Tensor:
     assert leaf.tensor is not None
-    alone = State(state.path, {leaf.name: leaf.tensor}, budget=state.budget)
+    alone = StateDict(state.path, {leaf.name: leaf.tensor}, budget=state.budget)
     return validate.usable(alone).tensors[leaf.name]
 
 
-def _live(state: State) -> dict[str, str]:
+def _live(state: StateDict) -> dict[str, str]:
     """Return the masks that live pruning and parametrizations keep, which are applied where these are undone."""
     found: dict[str, str] = {}
     for key in state.tensors:

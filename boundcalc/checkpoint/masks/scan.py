@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from boundcalc.checkpoint.arrays import count_nonzero
-from boundcalc.checkpoint.conventions.state import State
+from boundcalc.checkpoint.conventions.state import StateDict
 from boundcalc.checkpoint.masks import targets as found_targets
 from boundcalc.checkpoint.masks.leaves import Leaf, Path
 from boundcalc.checkpoint.masks.targets import Targets
@@ -40,7 +40,7 @@ class Answer:
     why: str
 
 
-def inside(state: State, known: Iterable[str]) -> list[Leaf]:
+def inside(state: StateDict, known: Iterable[str]) -> list[Leaf]:
     """Return the entries of a state dict that may be masks.
 
     Args:
@@ -208,7 +208,7 @@ def _is_network(table: Mapping[Any, Any], targets: Targets) -> bool:
     tensors = {
         str(key): inner for key, inner in table.items() if isinstance(inner, torch.Tensor) and readable(inner)
     }
-    named = found_targets.of(State("", tensors), (), True).tensors
+    named = found_targets.of(StateDict("", tensors), (), True).tensors
     for name, tensor in named.items():
         own = targets.find(name)
         if (

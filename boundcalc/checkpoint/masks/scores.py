@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 
 from boundcalc.checkpoint.arrays import array, count_nonzero
-from boundcalc.checkpoint.conventions.state import State, listing
+from boundcalc.checkpoint.conventions.state import StateDict, listing
 from boundcalc.checkpoint.masks.values import is_binary
 from boundcalc.errors import CheckpointError
 
@@ -19,7 +19,7 @@ SCORES = ("scores", "popup_scores", "weight_scores", "bias_scores")
 """What scores are called beside their weights; made of zeros and ones they are the mask of a subnetwork that was fixed."""
 
 
-def keys(state: State) -> dict[str, str]:
+def keys(state: StateDict) -> dict[str, str]:
     """Return the scores of a state dict: key -> the tensor that they rank.
 
     Scores that are zeros and ones are a mask already, and not among them.
@@ -39,7 +39,7 @@ def keys(state: State) -> dict[str, str]:
     return found
 
 
-def masks(state: State, density: float | None) -> dict[str, torch.Tensor]:
+def masks(state: StateDict, density: float | None) -> dict[str, torch.Tensor]:
     """Return the masks that the scores of a state dict mean.
 
     Args:
@@ -64,7 +64,7 @@ def masks(state: State, density: float | None) -> dict[str, torch.Tensor]:
     return {} if density is None else {owner: _largest(state, key, density) for key, owner in ranked.items()}
 
 
-def _largest(state: State, key: str, density: float) -> torch.Tensor:
+def _largest(state: StateDict, key: str, density: float) -> torch.Tensor:
     scores = torch.from_numpy(abs(array(state.tensors[key])))
     if bool(torch.isnan(scores).any()):
         raise CheckpointError(state.path, f"{key} holds NaN, which have no order")

@@ -9,7 +9,7 @@ from functools import cached_property
 
 import torch
 
-from boundcalc.checkpoint.conventions.state import State
+from boundcalc.checkpoint.conventions.state import StateDict
 
 _PARAMETRIZED = re.compile(r"(?P<layer>.*?)parametrizations\.(?P<tensor>[^.]+)\.(?P<rest>.+)")
 _WEIGHT = "weight"
@@ -104,7 +104,7 @@ def _flattened(name: str) -> str:
     return re.sub(r"[.\-/\s]", "_", name)
 
 
-def of(state: State, skip: Iterable[str], ordered: bool) -> Targets:
+def of(state: StateDict, skip: Iterable[str], ordered: bool) -> Targets:
     """Return what masks can be for in a state dict.
 
     Args:

@@ -6,6 +6,7 @@ import fcntl
 import hashlib
 import json
 import os
+import pickle
 from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
@@ -30,23 +31,38 @@ def tickets() -> Path:
 
 
 @pytest.fixture(scope="session")
-def tree_of(tickets, tmp_path_factory) -> Callable[..., dict[str, Any]]:
-    """Reports of demo tickets by name and options, each computed once for all tests and all workers."""
+def shared_folder(tmp_path_factory) -> Path:
+    """A folder that all workers of this test run have in common."""
     folder = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        folder = folder.parent
+    return folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
 
-    def made(name: str, **options: Any) -> dict[str, Any]:
-        key = hashlib.sha256(repr((name, sorted(options.items()))).encode()).hexdigest()
-        place = folder / f"report_{key}.json"
+
+@pytest.fixture(scope="session")
+def once(shared_folder) -> Callable[[str, Callable[[], Any]], Any]:
+    """Values by name, each made once for all tests and all workers."""
+
+    def made(name: str, make: Callable[[], Any]) -> Any:
+        place = shared_folder / f"once_{name}.pickle"
         with open(place.with_suffix(".lock"), "w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not place.exists():
-                if "reference" in options:
-                    options["reference"] = tickets / f"{options['reference']}.pt"
-                report = boundcalc.analyze(tickets / f"{name}.pt", **options)
-                place.write_text(report.to("json"), encoding="utf-8")
-        return json.loads(place.read_text(encoding="utf-8"))
+                content = pickle.dumps(make())
+                place.write_bytes(content)
+        return pickle.loads(place.read_bytes())
+
+    return made
+
+
+@pytest.fixture(scope="session")
+def tree_of(tickets, once) -> Callable[..., dict[str, Any]]:
+    """Reports of demo tickets by name and options, each computed once for all tests and all workers."""
+
+    def made(name: str, **options: Any) -> dict[str, Any]:
+        key = hashlib.sha256(repr((name, sorted(options.items()))).encode()).hexdigest()
+        if "reference" in options:
+            options["reference"] = tickets / f"{options['reference']}.pt"
+        made = once(key, lambda: boundcalc.analyze(tickets / f"{name}.pt", **options).to("json"))
+        return json.loads(made)
 
     return made
 

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 import math
+from importlib import resources
 
+import numpy as np
 import pytest
+import torch
 from ticket_runs import FULL
 
 import boundcalc
+from boundcalc.tickets import architectures
 
 TOEPLITZ = ("golowich2018_fro", "golowich2018_1inf", "neyshabur2015_fro", "neyshabur2015_1inf")
 PRUNED = ("lenet300_density10", "lenet300_density02", "conv_density10")
@@ -20,9 +24,24 @@ OPTIONS = {"samples": 10_000, "input_bound": 1.0, "input_shape": (1, 28, 28), "o
 
 
 @pytest.fixture(scope="module")
-def reports(tree_of):
+def few(once, shared_folder):
+    """Every twentieth image of the sample: a convolution takes long."""
+
+    def made():
+        with np.load(resources.files("boundcalc.sample") / "mnist_sample.npz") as arrays:
+            np.savez(place, **{key: arrays[key][::20] for key in arrays})
+
+    place = shared_folder / "few.npz"
+    once("few", made)
+    return f"npz:{place}"
+
+
+@pytest.fixture(scope="module")
+def reports(tree_of, few):
     some = {"data": "sample", "only": ("bounds", "empirical"), "passes": 0}
-    options = dict.fromkeys((*PRUNED, "lenet300_dense"), some) | {"lenet300_density02": FULL}
+    options = dict.fromkeys((*PRUNED, "lenet300_dense"), some) | {
+        "lenet300_density02": FULL, "conv_density10": {**some, "data": few, "input_shape": (1, 28, 28)},
+    }  # fmt: skip
     return {name: tree_of(name, **given) for name, given in options.items()}
 
 
@@ -42,10 +61,22 @@ def test_the_sparse_complexity_is_below_every_toeplitz_norm_one(reports, name):
 
 def test_errors_are_those_measured_in_training(reports, tickets):
     recorded = {item["file"]: item for item in json.loads((tickets / "results.json").read_text())}
-    for name, report in reports.items():
-        entry = recorded[f"{name}.pt"]
-        assert report["empirical"]["train_error"] == pytest.approx(entry["train_error"], abs=1e-3)
-        assert report["empirical"]["test_error"] == pytest.approx(entry["test_error"], abs=1e-3)
+    for name in ("lenet300_density10", "lenet300_density02", "lenet300_dense"):
+        entry, found = recorded[f"{name}.pt"], reports[name]["empirical"]
+        assert found["train_error"] == pytest.approx(entry["train_error"], abs=1e-3)
+        assert found["test_error"] == pytest.approx(entry["test_error"], abs=1e-3)
+
+
+def test_errors_of_the_convolutional_ticket_are_those_of_torch(reports, tickets, few):
+    """On the whole sample torch has the recorded errors (tests/data/test_files.py)."""
+    raw = torch.load(tickets / "conv_density10.pt", weights_only=True)
+    module = architectures.conv_4_16().double()
+    module.load_state_dict({key: raw[f"{key}_orig"] * raw[f"{key}_mask"] for key in module.state_dict()})
+    with np.load(few.removeprefix("npz:")) as arrays, torch.no_grad():
+        for split in ("train", "test"):
+            x = torch.from_numpy(arrays[f"x_{split}"][:, None] / 255.0)
+            wrong = module(x).argmax(1).numpy() != arrays[f"y_{split}"]
+            assert reports["conv_density10"]["empirical"][f"{split}_error"] == wrong.mean()
 
 
 @pytest.mark.parametrize("ticket", PRUNED)

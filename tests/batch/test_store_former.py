@@ -12,8 +12,9 @@ import pytest
 from boundcalc.batch import table
 from boundcalc.batch.frame import load_wide
 from boundcalc.batch.store import opened
-from boundcalc.batch.table import FORMATS, export
+from boundcalc.batch.table import export
 from boundcalc.cli.main import main
+from boundcalc.report.views import FORMATS
 
 FORMER = Path(__file__).parent / "store_of_report_1.sql.gz"
 

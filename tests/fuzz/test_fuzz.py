@@ -18,15 +18,15 @@ MOST_MEGABYTES = 2600
 
 
 @pytest.fixture(scope="module")
-def seeds(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("fuzz") / "seeds"
-    fuzz_seeds.build(folder)
+def seeds(once, shared_folder):
+    folder = shared_folder / "fuzz_seeds"
+    once("fuzz_seeds", lambda: fuzz_seeds.build(folder))
     return folder
 
 
 @pytest.fixture(scope="module")
-def counts(seeds):
-    return fuzz_run.run(CASES, "suite", seeds)
+def counts(once, seeds):
+    return once("fuzz_counts", lambda: fuzz_run.run(CASES, "suite", seeds))
 
 
 def test_every_case_is_read_or_refused_in_one_line(counts):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from functools import cache
 
 import numpy as np
 import pytest
@@ -23,9 +24,13 @@ from boundcalc.occam.transmit import encode, lengths
 HIDDEN = 4
 
 
+@cache
+def base_of():
+    return flattened(captured(nn.Sequential(nn.Linear(2, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, 2)), (2,)))
+
+
 def network_of(weights: list[list[int]]):
-    module = nn.Sequential(nn.Linear(2, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, 2))
-    base = flattened(captured(module, (2,)))
+    base = base_of()
     first, second = (layer.name for layer in base.stored())
     numbers = torch.tensor(weights, dtype=torch.float64)
     given = {first: numbers[:, :2], second: numbers[:, 2:4].T.contiguous()}

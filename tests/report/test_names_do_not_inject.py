@@ -64,8 +64,12 @@ def saved(folder, name):
 
 
 @pytest.fixture(scope="module")
-def shown(tmp_path_factory):
+def shown(tmp_path_factory, once):
     """For every name, in every format: the report, a comparison of the network with itself, and a store."""
+    return once("shown_names", lambda: _shown(tmp_path_factory))
+
+
+def _shown(tmp_path_factory):
     found = {}
     for kind, name in {"plain": PLAIN, **NAMES}.items():
         home = tmp_path_factory.mktemp("x")

@@ -18,6 +18,7 @@ from boundcalc.network.coverage import blocker, refuse
 from boundcalc.network.network import Network
 from boundcalc.norms.spectral import spectral_norm
 from boundcalc.norms.toeplitz import Rows, rows_of
+from boundcalc.threads import one_thread
 
 if TYPE_CHECKING:
     from boundcalc.certificates.evidence import Evidence
@@ -164,8 +165,9 @@ def chain_of(network: Network, *, spectral: bool) -> ToeplitzView | NotCovered:
     try:
         steps = steps_of(network)
         found = tuple(step.link for step in steps if isinstance(step, Layer))
-        rows = tuple(rows_of(link, link.layer.weight) for link in found)
-        above = tuple(spectral_norm(link) for link in found) if spectral else ()
+        with one_thread():
+            rows = tuple(rows_of(link, link.layer.weight) for link in found)
+            above = tuple(spectral_norm(link) for link in found) if spectral else ()
     except NotCovered as error:
         return error
     return ToeplitzView(found, rows, above, steps, tuple(_names(steps)), _unlike_a_chain(network))

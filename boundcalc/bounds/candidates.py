@@ -12,11 +12,25 @@ from dataclasses import dataclass
 import torch
 
 from boundcalc.errors import NotCovered
-from boundcalc.network.coverage import operation_name, place_of, require
+from boundcalc.network.coverage import RELU_NETWORK, operation_name, place_of, require
 from boundcalc.network.forward import affine
 from boundcalc.network.geometry import Window
 from boundcalc.network.network import Network
-from boundcalc.network.ops import Add, Affine, AvgPool, MaxPool, Node, Rearrange, ReLU
+from boundcalc.network.ops import (
+    Add,
+    Affine,
+    AvgPool,
+    ChannelAffine,
+    Concat,
+    LeakyReLU,
+    MaxPool,
+    Node,
+    Rearrange,
+    ReLU,
+)
+
+GRAPH = (*RELU_NETWORK, Concat, ChannelAffine, LeakyReLU)
+"""Kinds of nodes that run here."""
 
 Kernels = Mapping[int, tuple[torch.Tensor, "torch.Tensor | None"]]
 """Index of a layer's node -> weights (B, out, in / groups, kh, kw) and biases (B, out) or None."""
@@ -79,13 +93,14 @@ class Architecture:
 
     Args:
         network: gives the nodes; its weights do not count.
+        covered: kinds of nodes that are taken.
 
     Raises:
         NotCovered: an operation that cannot be run in this way, with its place.
     """
 
-    def __init__(self, network: Network) -> None:
-        require(network)
+    def __init__(self, network: Network, covered: tuple[type, ...] = GRAPH) -> None:
+        require(network, covered)
         self.network = network
         self.layers = affine_nodes(network)
         self._places = {index: placement(network, layer) for index, layer in self.layers.items()}
@@ -111,6 +126,10 @@ class Architecture:
             for index, layer in self.layers.items()
         })  # fmt: skip
 
+    def each(self, index: int, per_channel: torch.Tensor) -> torch.Tensor:
+        """Return a number of each channel for every unit of a node, (units,)."""
+        return per_channel.repeat_interleave(math.prod(self.network.nodes[index].shape[1:]))
+
     def fixed(
         self, index: int, value: torch.Tensor, pooled: Callable[[torch.Tensor], torch.Tensor]
     ) -> torch.Tensor:
@@ -128,6 +147,10 @@ class Architecture:
         match node:
             case ReLU():
                 return value.relu()
+            case LeakyReLU():
+                return value.relu() - self.each(index, node.slopes) * (-value).relu()
+            case ChannelAffine():
+                return value * self.each(index, node.scale) + self.each(index, node.shift)
             case AvgPool():
                 shape = self.network.nodes[node.inputs[0]].shape
                 return (node.rows_h @ value.unflatten(-1, shape) @ node.rows_w.T).flatten(-3)
@@ -176,7 +199,7 @@ class Candidates:
         ones = torch.ones(1, 1, units(self.architecture.network.nodes[0]), dtype=torch.float64)
         matrices = {index: matrix.abs() for index, matrix in self.matrices.items()}
         biases = {index: None if bias is None else bias.abs() / t for index, bias in self.biases.items()}
-        last = self._walk(ones, matrices, biases, lambda windows: windows.clamp(min=0).sum(-1))[-1]
+        last = self._walk(ones, matrices, biases, lambda windows: windows.clamp(min=0).sum(-1), t)[-1]
         return last.sum((1, 2))
 
     def _walk(
@@ -185,8 +208,10 @@ class Candidates:
         matrices: dict[int, torch.Tensor],
         biases: dict[int, torch.Tensor | None],
         pooled: Callable[[torch.Tensor], torch.Tensor],
+        absolute: float | None = None,
     ) -> list[torch.Tensor]:
-        found = [x]
+        """Return the value of every node; `absolute` t: factors of diagonal layers without sign, shifts over t, values >= 0."""
+        architecture, found = self.architecture, [x]
         for index, node in enumerate(self.architecture.network.nodes[1:], start=1):
             value = found[node.inputs[0]]
             if isinstance(node, Affine):
@@ -195,6 +220,14 @@ class Candidates:
                 found.append(product if bias is None else product + bias[:, None])
             elif isinstance(node, Add):
                 found.append(value + found[node.inputs[1]])
+            elif isinstance(node, Concat):
+                batch = max(len(found[i]) for i in node.inputs)
+                found.append(torch.cat([found[i].expand(batch, -1, -1) for i in node.inputs], 2))
+            elif isinstance(node, ChannelAffine) and absolute is not None:
+                scale, shift = (
+                    architecture.each(index, part.abs()) for part in (node.scale, node.shift / absolute)
+                )
+                found.append(value * scale + shift)
             else:
-                found.append(self.architecture.fixed(index, value, pooled))
+                found.append(architecture.fixed(index, value, pooled))
         return found

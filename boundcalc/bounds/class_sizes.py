@@ -11,7 +11,18 @@ import torch
 
 from boundcalc.bounds.candidates import Candidates
 from boundcalc.bounds.outcome import Terms
-from boundcalc.network.ops import Add, Affine, AvgPool, Input, MaxPool, Node, ReLU
+from boundcalc.network.ops import (
+    Add,
+    Affine,
+    AvgPool,
+    ChannelAffine,
+    Concat,
+    Input,
+    LeakyReLU,
+    MaxPool,
+    Node,
+    ReLU,
+)
 
 TINY = 1e-28
 
@@ -41,6 +52,21 @@ def unit_sizes(candidates: Candidates, terms: Terms, *, l1: bool) -> torch.Tenso
             size = _layer(candidates, index, node, along, t, l1=l1)
             along.append(size)
             units.append(size)
+        elif isinstance(node, Concat):
+            for sizes in (along, units):
+                parts = torch.stack(torch.broadcast_tensors(*(sizes[i] for i in node.inputs)))
+                sizes.append(parts.amax(0) if l1 else parts.square().sum(0).sqrt())
+        elif isinstance(node, ChannelAffine):
+            shift = (
+                float(node.shift.abs().max())
+                if l1
+                else float(node.shift.norm()) * math.sqrt(math.prod(node.shape[1:]))
+            )
+            for sizes in (along, units):
+                sizes.append(sizes[node.inputs[0]] * float(node.scale.abs().max()) + shift / t)
+        elif isinstance(node, LeakyReLU):
+            along.append(units[node.inputs[0]])
+            units.append(units[node.inputs[0]])
         else:
             (source,) = node.inputs
             matrix = _incidence(candidates, index)

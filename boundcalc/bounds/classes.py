@@ -20,9 +20,11 @@ import torch
 
 from boundcalc.bounds.candidates import Candidates
 from boundcalc.bounds.class_sizes import unit_sizes
+from boundcalc.bounds.margin_networks import with_layer_at_end
 from boundcalc.bounds.outcome import Terms
 from boundcalc.bounds.toeplitz.steps import Layer, steps_of
 from boundcalc.network.chain import ToeplitzLayer
+from boundcalc.network.network import Network
 
 TINY = 1e-28
 
@@ -37,12 +39,14 @@ class Scale:
             doubling the outputs by the last layer doubles the number.
         masked: whether pruned weights stay 0, given these ingredients; otherwise every weight may move.
         biases: whether biases may move; otherwise only networks without biases are in the class.
+        seen: the same function as the bound sees it: a network whose class holds the drawn network's.
     """
 
     words: str
     log_number: Callable[[Candidates, Terms], torch.Tensor]
     masked: Callable[[Terms], bool] = lambda terms: False
     biases: bool = True
+    seen: Callable[[Network], Network] = lambda network: network
 
 
 @dataclass(frozen=True)
@@ -236,6 +240,7 @@ PEELED = Scale(
     "networks with the same connections by their scale rho",
     _node_scale,
     masked=lambda terms: terms["structure"] == "masked",
+    seen=with_layer_at_end,
 )
 _BIAS = {"bias": channel_norm, "shift": channel_sum}
 SPECTRAL_ROWS = NormBalls(

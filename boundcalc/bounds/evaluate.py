@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 
 from boundcalc import progress
@@ -116,10 +117,13 @@ def evaluate_all(bounds: Iterable[Bound], problem: BoundInputs) -> dict[str, Bou
     Returns:
         Name -> result, in the order given.
     """
+    from boundcalc.threads import one_thread
+
     results = {}
     for bound in bounds:
         progress.stage(f"bounds: {bound.name}")
-        results[bound.name] = evaluate(bound, problem)
+        with one_thread() if bound.kind in BY_NORMS else nullcontext():
+            results[bound.name] = evaluate(bound, problem)
     toeplitz = [_log_at_margin_one(r) for r in results.values() if r.bound.toeplitz and r.bound.kind == "F"]
     known = [value for value in toeplitz if value is not None and value > -math.inf]
     if not known:

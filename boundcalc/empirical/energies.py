@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 
@@ -12,6 +13,40 @@ from boundcalc.norms.rounding import LEAST, UNIT, up, up_all
 
 MOST_SAMPLES = 10**300
 """More than any sample: beyond, float64 would not hold their number."""
+CHUNK = 2**22
+"""Entries of Gram matrices whose eigenvalues are computed at once."""
+
+
+@dataclass(frozen=True, eq=False)
+class Gram:
+    """Inner products of the input coordinates over the sample.
+
+    Attributes:
+        matrix: (inputs, inputs) float64.
+        error: no eigenvalue of it, or of its part on some of the inputs, as a solver gives it, is farther below the true one.
+    """
+
+    matrix: torch.Tensor
+    error: float
+
+    def spectra(self, sets: list[torch.Tensor]) -> torch.Tensor:
+        """Return the squared singular values of the sample on sets of inputs, from above.
+
+        Args:
+            sets: indices of inputs, (s,) int64 each.
+
+        Returns:
+            Rising values, (sets, largest s) float64: a smaller set has `error` first, in place of values that it does not have.
+        """
+        most = max(len(members) for members in sets)
+        found = []
+        for chunk in torch.arange(len(sets)).split(max(1, CHUNK // max(1, most) ** 2)):
+            part = torch.zeros(len(chunk), most, most, dtype=torch.float64)
+            for place, k in enumerate(chunk.tolist()):
+                members = sets[k]
+                part[place, : len(members), : len(members)] = self.matrix[members[:, None], members]
+            found.append(torch.linalg.eigvalsh(part))
+        return torch.cat(found).clamp(min=0.0) + self.error
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,8 +61,7 @@ class Energies:
         classes: sums of squares over the samples of each label, (labels, channels, height, width) float64, from above; None where
             they are not known.
         counts: number of samples of each label, (labels,) int64; None as `classes`.
-        spectrum: squared singular values of the sample as a matrix (m, inputs) in falling order, from above; None where they are
-            not known.
+        gram: inner products of the coordinates; None where they are not known.
     """
 
     m: int
@@ -36,7 +70,14 @@ class Energies:
     declared: bool = False
     classes: torch.Tensor | None = None
     counts: torch.Tensor | None = None
-    spectrum: tuple[float, ...] | None = None
+    gram: Gram | None = None
+
+    @cached_property
+    def spectrum(self) -> tuple[float, ...] | None:
+        """Squared singular values of the sample, (m, inputs), in falling order, from above; None where they are not known."""
+        if self.gram is None:
+            return None
+        return tuple(self.gram.spectra([torch.arange(len(self.gram.matrix))])[0].flip(0).tolist())
 
     @property
     def frobenius_squared(self) -> float:
@@ -130,18 +171,16 @@ class SecondMoments:
             return None
         return up_all(self._classes, self._total), self._counts
 
-    def spectrum(self) -> tuple[float, ...] | None:
-        """Return the eigenvalues of the Gram matrix in falling order, from above; None where it was not summed.
+    def gram(self) -> Gram | None:
+        """Return the Gram matrix; None where it was not summed.
 
-        A sum of m products is off by gamma_m times the sum of their sizes, the matrix by gamma_m times its trace in Frobenius norm;
-        the solver is backward stable, and 64 n u of the largest eigenvalue is granted to it. Products near the end of float64's range
-        lose more than that: where their sum is below `LEAST_TRACE` there is no spectrum.
+        A sum of m products is off by gamma_m times the sum of their sizes, the matrix by gamma_m times its trace in Frobenius
+        norm, and so is each of its principal parts; the solver is backward stable, and 64 n u of the largest eigenvalue is granted
+        to it. Products near the end of float64's range lose more than that: where their sum is below `LEAST_TRACE` there is none.
         """
         if self._gram is None or not bool(self._gram.isfinite().all()):
             return None
         trace = float(self._gram.diagonal().sum())
         if trace < LEAST_TRACE:
             return None
-        values = torch.linalg.eigvalsh(self._gram).flip(0).clamp(min=0.0)
-        slack = 2 * (self._total + 64 * len(values)) * UNIT * trace
-        return tuple((values + slack).tolist())
+        return Gram(self._gram, 2 * (self._total + 64 * len(self._gram)) * UNIT * trace)

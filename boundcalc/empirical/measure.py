@@ -164,7 +164,7 @@ class _Sums:
         if not math.isfinite(float(energy.sum())):
             return None
         classes, counts = self._moments.by_class() or (None, None)
-        return Energies(self.count, energy, peak, False, classes, counts, self._moments.spectrum())
+        return Energies(self.count, energy, peak, False, classes, counts, self._moments.gram())
 
 
 def check_shape(network: Network, split: Split, name: str) -> None:

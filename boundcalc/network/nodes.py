@@ -106,6 +106,16 @@ class ExactPositions:
         found = _masked_max(columns, (kernel > 0).flatten(1))
         return found.reshape(kernel.shape[0], *window.out)
 
+    @classmethod
+    def taps(cls, kernel: torch.Tensor, layer: Affine) -> torch.Tensor:
+        """Sum a kernel of a layer that reads the input over its taps inside the image: (out, in, kh, kw) -> (out, oh, ow)."""
+        window = layer.window
+        ones = torch.ones(kernel.shape[1], window.height.size, window.width.size, dtype=torch.float64)
+        return cls.total(ones, kernel, layer)
+
+    read, read_max = total, largest
+    """As `total` and `largest`, of the network's input."""
+
     @staticmethod
     def window_sum(values: torch.Tensor, window: Window) -> torch.Tensor:
         """Sum over the windows of a pooling, per node."""
@@ -161,6 +171,32 @@ class GeneralPosition:
         return _masked_max(values.flatten()[:, None], kernel[:, :, 0, 0] > 0)[:, :, None]
 
     @staticmethod
+    def taps(kernel: torch.Tensor, layer: Affine) -> torch.Tensor:
+        """Return the largest sum over positions of a kernel that reads the input: (out, in, kh, kw) -> (out, 1, 1)."""
+        axes = layer.window.height, layer.window.width
+        inside = [
+            torch.ones(1, axis.kernel).double()
+            if layer.circular
+            else torch.unique(axis.taps(), dim=0).double()
+            for axis in axes
+        ]
+        sums = torch.einsum("oab,pa,qb->opq", kernel.sum(1), *inside)
+        return sums.flatten(1).amax(1)[:, None, None]
+
+    @classmethod
+    def read(cls, values: torch.Tensor, kernel: torch.Tensor, layer: Affine) -> torch.Tensor:
+        """Return the largest sum over positions of what connections read of the input: (in, h, w) -> (out, 1, 1)."""
+        if bool((values == values.max()).all()):
+            return cls.taps(kernel, layer) * values.max()
+        return ExactPositions.total(values, kernel, layer).flatten(1).amax(1)[:, None, None]
+
+    @staticmethod
+    def read_max(values: torch.Tensor, kernel: torch.Tensor, layer: Affine) -> torch.Tensor:
+        """Return the maximum over positions of what connections read of the input: (in, h, w) -> (out, 1, 1)."""
+        columns = _columns(_pad(values, layer, -math.inf), layer.window).amax(1)
+        return _masked_max(columns[:, None], (kernel > 0).flatten(1))[:, :, None]
+
+    @staticmethod
     def window_sum(values: torch.Tensor, window: Window) -> torch.Tensor:
         """Sum over a pooling window."""
         return values * math.prod(window.kernel)
@@ -189,6 +225,11 @@ class GeneralPosition:
 
 
 Positions = ExactPositions | GeneralPosition
+
+
+def window_columns(values: torch.Tensor, layer: Affine) -> torch.Tensor:
+    """Return what each output position of a layer reads, (in, h, w) -> (in * kh * kw, positions); 0 is padding."""
+    return _columns(_pad(values, layer, 0.0), layer.window)
 
 
 def _pad(values: torch.Tensor, layer: Affine, fill: float) -> torch.Tensor:

@@ -7,6 +7,7 @@ covers the image.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar
 
 import torch
@@ -55,7 +56,7 @@ class Pruned:
         """Number of weights, pruned ones included."""
         return self.weight.numel()
 
-    @property
+    @cached_property
     def surviving(self) -> int:
         """Number of nonzero weights after masking."""
         return int(self.support.sum())
@@ -65,7 +66,7 @@ class Pruned:
         """What the file's mask keeps; where it declares none, what is not 0."""
         return self.support if self.declared is None else self.declared
 
-    @property
+    @cached_property
     def kept(self) -> int:
         """Number of weights that the mask keeps, whether they are 0 or not."""
         return int(self.mask.sum())

@@ -10,6 +10,8 @@ from boundcalc.network.ops import Affine, Masked
 
 GROUPS = (2, 4, 8, 16, 32)
 """M of the N:M patterns that are looked for."""
+FEW = 64
+"""Lines that are looked at first."""
 
 
 @dataclass(frozen=True)
@@ -101,8 +103,11 @@ def pattern_of(mask: torch.Tensor) -> Pattern | None:
         full = lines.shape[1] // m * m
         if not full:
             break
-        counts = lines[:, :full].unflatten(1, (-1, m)).sum(-1)
-        n, most = int(counts.min()), int(counts.max())
+        for seen in (lines[:FEW, :full], lines[:, :full]):  # few lines tell most patterns apart
+            counts = seen.unflatten(1, (-1, m)).sum(-1)
+            n, most = int(counts.min()), int(counts.max())
+            if n != most:
+                break
         if n == most and 0 < n < m and _rest(lines, full) <= n:
             return Pattern(n, m, exact=True)
     return _fitting(lines)
@@ -115,9 +120,12 @@ def _rest(lines: torch.Tensor, full: int) -> int:
 
 def _fitting(lines: torch.Tensor) -> Pattern | None:
     m = 4
-    padded = torch.nn.functional.pad(lines, (0, -lines.shape[1] % m))
-    most = int(padded.unflatten(1, (-1, m)).sum(-1).max())
-    return Pattern(most, m, exact=False) if most <= m // 2 else None
+    for seen in (lines[:FEW], lines):
+        padded = torch.nn.functional.pad(seen, (0, -lines.shape[1] % m))
+        most = int(padded.unflatten(1, (-1, m)).sum(-1).max())
+        if most > m // 2:
+            return None
+    return Pattern(most, m, exact=False)
 
 
 def at_reference(weight: torch.Tensor, support: torch.Tensor, start: torch.Tensor) -> float | None:

@@ -11,8 +11,11 @@ import torch
 
 from boundcalc.network.chain import ToeplitzLayer
 from boundcalc.network.ops import Affine
-from boundcalc.norms.rounding import Size, slack, unit_sized
+from boundcalc.norms.rounding import Size, exponent_of, slack, times_power
 from boundcalc.norms.toeplitz import pool_rows
+
+BLOCK = 2**22
+"""Weights that are squared at once."""
 
 
 def two_one(weight: torch.Tensor) -> Size:
@@ -65,6 +68,7 @@ def pooling(link: ToeplitzLayer) -> float:
 
 
 def _summed(weight: torch.Tensor, dims: tuple[int, ...]) -> Size:
-    unit, exponent = unit_sized(weight)
-    total = float(unit.square().sum(dims).sqrt().sum())
-    return Size(total * (1 + slack(weight.numel())), exponent)
+    exponent, rows = exponent_of(weight), max(1, BLOCK // max(1, weight[:1].numel()))
+    parts = [times_power(part, -exponent).square().sum(dims) for part in weight.split(rows)]
+    sums = torch.stack(parts).sum() if 0 in dims else torch.cat(parts)
+    return Size(float(sums.sqrt().sum()) * (1 + slack(weight.numel())), exponent)

@@ -32,6 +32,8 @@ from boundcalc.norms.rounding import LEAST, LOG2, log_error, logsumexp
 
 _BLOCK = 2**22
 """Weights of a layer that are scaled at once."""
+MODERATE = 300
+"""Powers of two up to which numbers may lie apart for layers to be computed without scaling their weights."""
 _NOTHING = -(2.0**40)
 """The exponent of a channel that is zero everywhere."""
 
@@ -182,14 +184,36 @@ def _affine(node: Affine, value: Scaled, *, biases: bool) -> Scaled:
         rows = max(1, _BLOCK // node.weight[0].numel())
         parts = [_rows(node, value, slice(k, k + rows), biases=biases) for k in range(0, out, rows)]
         return Scaled(torch.cat([part.x for part in parts]), torch.cat([part.exponent for part in parts]))
-    own = value.exponent.reshape(node.groups, 1, width).expand(-1, out // node.groups, -1)
-    source = own.reshape(out, width)[:, :, None, None]
     weight = node.weight.abs()
     bias = torch.zeros(out, dtype=torch.float64) if node.bias is None or not biases else node.bias.abs()
+    common = _at_one_scale(value)
+    if common is not None and all(map(_moderate, (common.x, weight, bias))):
+        shift = _times_power(bias, -common.exponent)
+        return Scaled(affine(node, common.x[None], weight, shift)[0], common.exponent.expand(out))
+    own = value.exponent.reshape(node.groups, 1, width).expand(-1, out // node.groups, -1)
+    source = own.reshape(out, width)[:, :, None, None]
     top = torch.maximum((_exponents(weight) + source).amax((1, 2, 3)), _exponents(bias))
     kernel = _times_power(weight, source - top[:, None, None, None])
     x = affine(node, value.x[None], kernel, _times_power(bias, -top))[0]
     return Scaled(x, top)
+
+
+def _at_one_scale(value: Scaled) -> Scaled | None:
+    """Return a value with one exponent, (1,), for all channels; None where they are too far apart for that to be exact."""
+    alive = value.exponent != _NOTHING
+    if not bool(alive.any()):
+        return None
+    top, least = float(value.exponent[alive].max()), float(value.exponent[alive].min())
+    if abs(top) > MODERATE or top - least > MODERATE:
+        return None
+    factors = _times_power(torch.ones_like(value.exponent), value.exponent - top)
+    return Scaled(value.x * factors[:, None, None], torch.tensor([top], dtype=torch.float64))
+
+
+def _moderate(x: torch.Tensor) -> bool:
+    """Whether products with such non-negative numbers, and sums of them, neither vanish nor overflow."""
+    largest, least = float(x.amax()), float(x.where(x > 0, 1.0).amin())
+    return largest <= 2.0**MODERATE and least >= 2.0**-MODERATE
 
 
 def _rows(node: Affine, value: Scaled, part: slice, *, biases: bool) -> Scaled:

@@ -42,6 +42,9 @@ LGAMMA = 16 * UNIT
 NORMAL = sys.float_info.min
 """Smallest normal float64, 2^-1022; below, products are off by an absolute error."""
 
+NORMAL_EXPONENT = sys.float_info.min_exp - 1
+"""Its exponent: to this far powers of two and their inverses are float64."""
+
 LEAST = math.ulp(0.0)
 """Smallest positive float64, 2^-1074: what a bound that is smaller is rounded up to."""
 
@@ -252,7 +255,7 @@ def mean(values: Sequence[float]) -> float:
 
 def exponent_of(tensor: torch.Tensor) -> int:
     """Return e with 2^(e - 1) <= largest |entry| < 2^e; 0 where all are 0 or one is not finite."""
-    largest = float(tensor.abs().amax()) if tensor.numel() else 0.0
+    largest = max(abs(float(end)) for end in tensor.aminmax()) if tensor.numel() else 0.0
     return math.frexp(largest)[1] if math.isfinite(largest) else 0
 
 
@@ -260,6 +263,8 @@ def times_power(tensor: torch.Tensor, exponent: int) -> torch.Tensor:
     """Return ``tensor * 2**exponent``: exact, but where an entry falls below 2^-1022."""
     if exponent == 0:
         return tensor
+    if abs(exponent) <= -NORMAL_EXPONENT:
+        return tensor * 2.0**exponent
     import torch as t
 
     with np.errstate(over="ignore", under="ignore"):

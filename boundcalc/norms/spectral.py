@@ -115,7 +115,7 @@ def _samplings(layer: Affine, strides: tuple[int, int]) -> tuple[Sampling, Sampl
 
 def _measured(kernel: np.ndarray, height: Sampling, width: Sampling) -> tuple[SpectralNorm, Peak]:
     """Enclose the largest singular value of a symbol, kernel (groups, out, in, height, width), at any scale."""
-    largest = float(np.abs(kernel).max(initial=0.0))
+    largest = max(float(kernel.max(initial=0.0)), -float(kernel.min(initial=0.0)))
     if not math.isfinite(largest):
         return SpectralNorm(math.inf, 0.0), NONE
     if largest == 0.0:

@@ -26,8 +26,8 @@ from boundcalc.norms.rounding import UNIT
 FINE = 24
 """Frequencies per degree beyond which more are not needed: 1 / cos(pi / 48) = 1.0021 per axis."""
 
-CHUNK = 2**22
-"""Complex entries that are held at once."""
+CHUNK = 2**19
+"""Complex entries that are held at once: as much as stays in a cache."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,11 @@ class Symbol:
         sqrt(2) for the two parts, times S S^T, S = sum_t |K_t|; and ||S S^T|| <= tr S S^T = ||S||_F^2.
         """
         taps = self.kernel[0, 0, 0].size
-        size = np.square(np.abs(self.kernel).sum((3, 4))).sum((1, 2)).max()
+        rows = max(1, CHUNK // self.kernel[0, 0].size)
+        size = max(
+            sum(np.square(np.abs(group[k : k + rows]).sum((2, 3))).sum() for k in range(0, len(group), rows))
+            for group in self.kernel
+        )
         return 8.0 * UNIT * (taps * (self.kernel.shape[2] + taps) + 64) * float(size)
 
     @property
@@ -151,8 +155,11 @@ class Symbol:
         for place, (i, j) in enumerate(lags):
             first = taps[:, : high - i, max(0, -j) : wide - max(0, j)]
             second = taps[:, i:, max(0, j) : wide - max(0, -j)]
-            flat = [part.transpose(0, 3, 1, 2, 4).reshape(groups, side, -1) for part in (first, second)]
-            np.matmul(flat[0], flat[1].swapaxes(1, 2), out=products[place])
+            left, right = (
+                part.transpose(0, 3, 1, 2, 4).reshape(groups, side, -1) for part in (first, second)
+            )
+            # a matrix times its own transpose takes half the work
+            np.matmul(left, (right if place else left).swapaxes(1, 2), out=products[place])
         return np.array(lags), products
 
     def _angles(self, shifts: np.ndarray, entries: int) -> Iterator[np.ndarray]:

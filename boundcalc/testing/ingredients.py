@@ -215,25 +215,24 @@ def _of_peeling(evaluation: Evaluation) -> Iterator[Compared]:
     ended = with_layer_at_end(network)
     biased = any(_fed(layer, evaluation).any() for layer in ended.layers())
     constant = problem.energies.m * terms["constant"] ** 2 * biased
+    coordinate, gram = problem.energies.coordinate.flatten().numpy(), problem.energies.gram
     found = []
-    for name, sets in _families(ended, evaluation, constant):
-        spectrum = problem.energies.spectrum if name == "all inputs" else None
+    for sets in _families(ended, evaluation):
+        energies = [float(row @ coordinate) + flag * constant for row, flag in sets]
+        spectra = None if gram is None else [_spectrum(gram.matrix.numpy(), *each, constant) for each in sets]
+
+        def moment(
+            step: float, sizes: list[float] = energies, rows: list[np.ndarray] | None = spectra
+        ) -> float:
+            plain = root_second_moment(sizes, step)
+            return plain if rows is None else min(plain, _by_directions(rows, step))
+
         if terms["output_norm"] == "l1":
-            z = root_second_moment(sets, k + math.log(classes))
+            z = moment(k + math.log(classes))
             found.append(Moment(z, z, math.inf))
             continue
-        rows = None if spectrum is None else np.array(spectrum)
-        if rows is not None and max(sets) > rows.sum() * (1 + 1e-12):
-            rows[0] += constant
-        z, top = (
-            root_second_moment(sets, step)
-            if rows is None
-            else min(root_second_moment(sets, step), _by_directions([rows], step))
-            for step in (k, k - free)
-        )
-        directions = problem.energies.spectrum
-        width = max(sets) if directions is None else min(max(sets), directions[0] + constant)
-        found.append(Moment(z, top, 0.5 * math.log(width)))
+        width = max(energies) if spectra is None else max(float(each.max()) for each in spectra)
+        found.append(Moment(moment(k), moment(k - free), 0.5 * math.log(width)))
     units = terms["output_norm"] == "l1 over units"
     best = min(found, key=lambda each: _over_outputs(classes, each) if units else each.z)
     yield "z", moments["z"], best.z, SEARCHED
@@ -242,12 +241,23 @@ def _of_peeling(evaluation: Evaluation) -> Iterator[Compared]:
         yield "w", moments["w"], best.width, SEARCHED
 
 
-def _families(network: Network, evaluation: Evaluation, constant: float) -> Iterator[tuple[str, list[float]]]:
-    """Yield the energies of the sets of inputs: of every node, of every position, and of all inputs."""
-    terms, energies = evaluation.outcome.terms, evaluation.problem.energies.coordinate.flatten().numpy()
+_Set = tuple[np.ndarray, bool]
+"""Which inputs a set holds, (inputs,) bool, and whether the constant belongs to it."""
+
+
+def _spectrum(gram: np.ndarray, row: np.ndarray, flag: bool, constant: float) -> np.ndarray:
+    """Return the squared singular values of the sample on a set, the constant's energy added to the largest."""
+    values = np.append(np.linalg.eigvalsh(gram[row][:, row]), 0.0).clip(min=0.0)
+    values[values.argmax()] += flag * constant
+    return values
+
+
+def _families(network: Network, evaluation: Evaluation) -> Iterator[list[_Set]]:
+    """Yield the sets of inputs: of every node, of every position, and of all inputs."""
+    terms = evaluation.outcome.terms
     layers = [layer for layer in network.layers() if layer.inputs[0] == 0]
-    nodes: list[float] = []
-    positions: list[float] = []
+    nodes: list[_Set] = []
+    positions: list[_Set] = []
     everything = np.zeros(network.inputs, bool)
     joined, held = False, False
     for layer in layers:
@@ -256,7 +266,7 @@ def _families(network: Network, evaluation: Evaluation, constant: float) -> Iter
         used = read.reshape(layer.shape[0], -1, network.inputs)
         everything |= read.any(0)
         if terms["norms"][layer.name] == "l1":
-            alone = energies[read.any(0)].tolist()
+            alone = [(row, False) for row in np.eye(network.inputs, dtype=bool)[read.any(0)]]
             nodes, positions = nodes + alone, positions + alone
             continue
         size, flags = terms["split"][layer.name], _fed(layer, evaluation)
@@ -266,15 +276,15 @@ def _families(network: Network, evaluation: Evaluation, constant: float) -> Iter
             for i in starts
         }
         for (_, flag), each in kinds.items():
-            nodes += (each @ energies + flag * constant).tolist()
+            nodes += [(row, flag) for row in each]
             held |= flag
-        positions += (used.any(0) @ energies + flags.any() * constant).tolist()
+        positions += [(row, bool(flags.any())) for row in used.any(0)]
         joined = True
-    lonely = [] if held else [constant]
-    yield "nodes", [*nodes, *lonely]
+    lonely = [] if held else [(np.zeros(network.inputs, bool), True)]
+    yield [*nodes, *lonely]
     if joined:
-        yield "positions", [*positions, *lonely]
-    yield "all inputs", [float(everything @ energies) + constant]
+        yield [*positions, *lonely]
+    yield [(everything, True)]
 
 
 def _is_masked(evaluation: Evaluation) -> bool:

@@ -10,6 +10,7 @@ import torch
 
 from boundcalc.bounds.bound_inputs import BoundInputs
 from boundcalc.bounds.catalogue import Bound
+from boundcalc.empirical.energies import Gram
 from boundcalc.network.folding import fold_batchnorm
 from boundcalc.network.forward import run
 from boundcalc.network.network import Network
@@ -140,7 +141,7 @@ def check_repeated_sample(
         energies, m=energies.m * copies, coordinate=energies.coordinate * copies,
         classes=None if energies.classes is None else energies.classes * copies,
         counts=None if energies.counts is None else energies.counts * copies,
-        spectrum=None if energies.spectrum is None else tuple(value * copies for value in energies.spectrum),
+        gram=None if energies.gram is None else Gram(energies.gram.matrix * copies, energies.gram.error * copies),
     )  # fmt: skip
     other = replace(problem, energies=more, margins=None, split=None)
     before, after = complexity(bound, replace(problem, margins=None, split=None)), complexity(bound, other)

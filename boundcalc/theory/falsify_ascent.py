@@ -128,7 +128,7 @@ def attackable(bound: Bound, case: Case, problem: BoundInputs) -> bool:
 
 
 def _scaled(hypotheses: Scale, outcome: NormComplexity | Formula, problem: BoundInputs, case: Case) -> Target:
-    architecture = Architecture(problem.network)
+    architecture = Architecture(hypotheses.seen(problem.network))
     number = float(_own_number(hypotheses, architecture, outcome.terms))
     log_claimed = (
         outcome.log_rho + outcome.log_unit if isinstance(outcome, NormComplexity) else outcome.log_complexity
@@ -176,7 +176,7 @@ def kernels_of(leaves: Leaves) -> Kernels:
 # ---------------------------------------------------------------------------------------- several numbers
 
 
-class _NormBallClass:
+class NormBallClass:
     """Moves networks into the class of networks whose numbers are at most the drawn network's."""
 
     def __init__(
@@ -273,7 +273,7 @@ class _NormBallClass:
 def _in_balls(
     hypotheses: NormBalls, outcome: LossComplexity | ClassComplexity, problem: BoundInputs, case: Case
 ) -> Target:
-    balls = _NormBallClass(hypotheses, outcome, problem, case)
+    balls = NormBallClass(hypotheses, outcome, problem, case)
     fixed, m = balls.at_start(), len(case.x)
     masks = masks_of(balls.architecture, False, hypotheses.biases)
     if isinstance(outcome, ClassComplexity):
@@ -293,7 +293,7 @@ def _in_balls(
     return Target(claimed, m, shape, masks, values, balls.architecture, balls.x)
 
 
-def _ramp_values(balls: _NormBallClass, case: Case, fixed: torch.Tensor) -> Values:
+def _ramp_values(balls: NormBallClass, case: Case, fixed: torch.Tensor) -> Values:
     def margins(outputs: torch.Tensor) -> torch.Tensor:
         labels = case.y.repeat(outputs.shape[0])
         return margins_of(outputs.flatten(0, 1), labels).unflatten(0, outputs.shape[:2])

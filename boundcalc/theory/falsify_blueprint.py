@@ -10,7 +10,18 @@ import torch
 
 from boundcalc.network.geometry import Window
 from boundcalc.network.network import Network
-from boundcalc.network.ops import Add, Affine, AvgPool, Input, MaxPool, Node, ReLU
+from boundcalc.network.ops import (
+    Add,
+    Affine,
+    AvgPool,
+    ChannelAffine,
+    Concat,
+    Input,
+    LeakyReLU,
+    MaxPool,
+    Node,
+    ReLU,
+)
 from boundcalc.network.pooling import average_rows
 
 Step = Mapping[str, Any]
@@ -22,9 +33,9 @@ class Blueprint:
 
     Attributes:
         shape: of the input, (channels, height, width).
-        steps: ``{"op": "conv" | "linear" | "relu" | "avg" | "max" | "add", "of": [indices of values], ...}``;
-            value 0 is the input, step k makes value k + 1. A conv has out, kernel, stride, padding, groups,
-            bias; a linear layer out, bias; a pooling kernel, stride.
+        steps: ``{"op": "conv" | "linear" | "relu" | "leaky" | "diagonal" | "avg" | "max" | "add" | "concat", "of": [indices of
+            values], ...}``; value 0 is the input, step k makes value k + 1. A conv has out, kernel, stride, padding, groups, bias; a
+            linear layer out, bias; a pooling kernel, stride; a leaky ReLU slope; a diagonal layer scale and shift, lists of numbers.
     """
 
     shape: tuple[int, int, int]
@@ -74,6 +85,8 @@ class Blueprint:
                 shapes.append((step["out"], *_window(step, (height, width)).out))
             elif step["op"] in {"avg", "max"}:
                 shapes.append((channels, *_window(step, (height, width)).out))
+            elif step["op"] == "concat":
+                shapes.append((sum(shapes[i][0] for i in step["of"]), height, width))
             else:
                 shapes.append((channels, height, width))
         return shapes
@@ -111,8 +124,17 @@ def _node(
     match step["op"]:
         case "relu":
             return ReLU("relu", source, shape)
+        case "leaky":
+            return LeakyReLU(
+                "leaky", source, shape, torch.full(shape[:1], step["slope"], dtype=torch.float64)
+            )
+        case "diagonal":
+            scale, shift = (torch.tensor(step[key], dtype=torch.float64) for key in ("scale", "shift"))
+            return ChannelAffine("diagonal", source, shape, scale, shift, trained=False)
         case "add":
             return Add("add", source, shape)
+        case "concat":
+            return Concat("concat", source, shape)
         case "max":
             return MaxPool("max", source, shape, _window(step, size))
         case "avg":
@@ -140,10 +162,10 @@ def _node(
 
 
 def _words(step: Step, index: int) -> str:
-    if step["op"] in {"relu"}:
-        return "relu"
-    if step["op"] == "add":
-        return f"add value {step['of'][1]}"
+    if step["op"] in {"relu", "leaky", "diagonal"}:
+        return str(step["op"])
+    if step["op"] in {"add", "concat"}:
+        return f"{step['op']} {'value' if step['op'] == 'add' else 'values'} {', '.join(map(str, step['of'][step['op'] == 'add' :]))}"
     before = "" if step["of"] == [index - 1] else f"(of value {step['of'][0]}) "
     if step["op"] in {"avg", "max"}:
         return f"{before}{step['op']} pool {step['kernel']}"
@@ -192,6 +214,18 @@ class Drafter:
     def add(self, left: int, right: int) -> int:
         """Append a sum of two values of one shape."""
         return self._append("add", left, right)
+
+    def concat(self, *of: int) -> int:
+        """Append values of one height and width, one after another along the channels."""
+        return self._append("concat", *of)
+
+    def leaky(self, of: int, slope: float) -> int:
+        """Append a leaky ReLU of a fixed slope."""
+        return self._append("leaky", of, slope=slope)
+
+    def diagonal(self, of: int, scale: Sequence[float], shift: Sequence[float]) -> int:
+        """Append a fixed diagonal layer, a factor and a shift for every channel."""
+        return self._append("diagonal", of, scale=list(scale), shift=list(shift))
 
     def blueprint(self) -> Blueprint:
         """Return what was written."""

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from boundcalc.bounds.bound_inputs import BoundInputs, BoundSettings, chain_of
-from boundcalc.empirical.energies import Energies, declared
+from boundcalc.empirical.energies import Energies, SecondMoments, declared
 from boundcalc.empirical.measure import margins_of
 from boundcalc.empirical.patches import PatchNorms
 from boundcalc.network.forward import run
@@ -75,7 +75,10 @@ class Case:
         m = len(self.x)
         if self.input_bound is not None:
             return declared(m, self.input_bound, self.blueprint.shape)
-        return Energies(m, up_all(self.x.square().sum(0), m), float(self.x.abs().max()))
+        moments = SecondMoments(self.blueprint.shape, 1)
+        moments.add(self.x, torch.zeros(m, dtype=torch.int64))
+        energy = up_all(self.x.square().sum(0), m)
+        return Energies(m, energy, float(self.x.abs().max()), gram=moments.gram())
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""
@@ -118,7 +121,8 @@ def draw(seed: int, trial: int) -> Case:
     """
     rng = random.Random(seed_of("case", seed, trial))
     edge = EDGES[trial] if trial < len(EDGES) else None
-    blueprint = edge[0](rng) if edge else rng.choice(FAMILIES)(rng)
+    families = GRAPHS if trial % 4 == 3 and not edge else FAMILIES
+    blueprint = edge[0](rng) if edge else rng.choice(families)(rng)
     data = edge[1] if edge else rng.choice(DATA)
     m = edge[2] if edge else rng.choice(SAMPLES)
     generator = torch.Generator().manual_seed(seed_of("weights", seed, trial))
@@ -257,6 +261,63 @@ def residual_image(rng: random.Random) -> Blueprint:
     draft.linear(draft.relu(draft.add(inner, stem)), 2)
     return draft.blueprint()
 
+
+def dense_block(rng: random.Random) -> Blueprint:
+    """A concatenation of a value with a convolution of it, a diagonal layer and a ReLU after it, a linear layer."""
+    draft, width = Drafter((rng.choice((1, 2)), 3, 3)), rng.choice((1, 2))
+    at = draft.relu(draft.conv(0, width, rng.choice((1, 3)), padding=1))
+    at = draft.concat(at, draft.conv(at, 2, 3, padding=1))
+    at = draft.relu(_diagonal(draft, at, rng, width + 2))
+    draft.linear(draft.pool(at, "max", 2, stride=1) if rng.random() < 0.5 else at, rng.choice((1, 2, 4)))
+    return draft.blueprint()
+
+
+def pre_activation(rng: random.Random) -> Blueprint:
+    """A sum of values of either sign; a diagonal layer and a ReLU before each layer."""
+    draft, width = Drafter((rng.choice((2, 4)), 1, 1)), rng.choice((1, 3))
+    stem = draft.linear(0, width)
+    inner = draft.linear(draft.relu(_diagonal(draft, stem, rng, width)), width)
+    at = draft.relu(_diagonal(draft, draft.add(stem, inner), rng, width))
+    draft.linear(at, rng.choice((1, 3)))
+    return draft.blueprint()
+
+
+def averaged(rng: random.Random) -> Blueprint:
+    """A network whose outputs are averages of maps, or of their ReLUs."""
+    draft = Drafter((rng.choice((1, 2)), 2, 2))
+    at = draft.conv(draft.relu(draft.conv(0, 3, rng.choice((1, 2)), padding=1)), rng.choice((1, 3)), 1)
+    at = draft.relu(at) if rng.random() < 0.5 else at
+    draft.pool(at, "avg", draft.blueprint().value_shapes()[-1][1])
+    return draft.blueprint()
+
+
+def leaky(rng: random.Random) -> Blueprint:
+    """Linear layers with leaky ReLUs between."""
+    draft, at = Drafter((rng.choice((1, 2, 4)), 1, 1)), 0
+    for _ in range(rng.randint(1, 2)):
+        at = draft.leaky(
+            draft.linear(at, rng.choice((1, 3)), bias=rng.random() < 0.3), rng.choice((0.0, 0.1, 0.5))
+        )
+    draft.linear(at, rng.choice((1, 2, 3)))
+    return draft.blueprint()
+
+
+def branched(rng: random.Random) -> Blueprint:
+    """Branches, one of them a maximum, put side by side."""
+    draft = Drafter((1, 3, 3))
+    at = draft.relu(draft.conv(0, 2, 1))
+    parts = draft.relu(draft.conv(at, 1, 2)), draft.pool(at, "max", 2, stride=1)
+    draft.linear(draft.concat(*parts), rng.choice((1, 2)))
+    return draft.blueprint()
+
+
+def _diagonal(draft: Drafter, at: int, rng: random.Random, channels: int) -> int:
+    shifts = [rng.choice((0.0, rng.gauss(0.0, 0.3))) for _ in range(channels)]
+    return draft.diagonal(at, [rng.gauss(0.0, 1.0) for _ in range(channels)], shifts)
+
+
+GRAPHS: tuple[Family, ...] = (dense_block, pre_activation, averaged, leaky, branched)
+"""Drawn in every fourth trial."""
 
 FAMILIES: tuple[Family, ...] = (perceptron, convolutional, pooled, residual, residual_image)
 

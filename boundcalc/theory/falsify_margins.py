@@ -7,19 +7,20 @@ output for two classes, where the labels' signs are lost in the xi_i; centred ro
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import torch
 
 from boundcalc.bounds.bound_inputs import BoundInputs
 from boundcalc.bounds.candidates import Architecture
 from boundcalc.bounds.catalogue import Bound
-from boundcalc.bounds.classes import Scale
+from boundcalc.bounds.classes import NormBalls, Scale
 from boundcalc.bounds.evaluate import evaluate
 from boundcalc.bounds.margin_networks import same_margins
-from boundcalc.bounds.outcome import NormComplexity, Terms
+from boundcalc.bounds.outcome import ClassComplexity, NormComplexity, Terms
 from boundcalc.empirical.measure import margins_of
 from boundcalc.network.network import Network
-from boundcalc.theory.falsify_ascent import SMALLEST, Leaves, Target, kernels_of, masks_of
+from boundcalc.theory.falsify_ascent import SMALLEST, Leaves, NormBallClass, Target, kernels_of, masks_of
 from boundcalc.theory.falsify_draw import Case
 
 
@@ -35,6 +36,8 @@ def margin_target(bound: Bound, case: Case, problem: BoundInputs) -> Target | No
         None where it makes no claim of its own about margins, does not cover the network, or claims 0 or infinity.
     """
     hypotheses, outcome = bound.hypotheses, evaluate(bound, problem).outcome
+    if isinstance(hypotheses, NormBalls) and isinstance(outcome, ClassComplexity):
+        return _in_balls(hypotheses, outcome, case, problem)
     if (
         not isinstance(hypotheses, Scale)
         or not isinstance(outcome, NormComplexity)
@@ -45,7 +48,7 @@ def margin_target(bound: Bound, case: Case, problem: BoundInputs) -> Target | No
     claimed = math.exp(min(log_rho + outcome.margins.log_unit, 700.0))
     if not SMALLEST < claimed < math.inf:
         return None
-    network = same_margins(problem.network, "mean")
+    network = same_margins(hypotheses.seen(problem.network), "mean")
     architecture, terms = Architecture(network), _terms(outcome.terms, network)
     x = case.x.flatten(1)
 
@@ -63,6 +66,32 @@ def margin_target(bound: Bound, case: Case, problem: BoundInputs) -> Target | No
 
     masks = masks_of(architecture, hypotheses.masked(outcome.terms), hypotheses.biases)
     return Target(claimed, m, (m, 1), masks, values, architecture, x, directions)
+
+
+def _in_balls(
+    hypotheses: NormBalls, outcome: ClassComplexity, case: Case, problem: BoundInputs
+) -> Target | None:
+    """Do the same around a reference: its own margins are taken off, which have mean 0 with the signs."""
+    if outcome.log_margins is None:
+        return None
+    around = case if hypotheses.reference else replace(case, reference={})
+    balls, m = NormBallClass(hypotheses, outcome, problem, around), len(case.x)
+    claimed, fixed = (
+        math.exp(min(outcome.log_margins(balls.numbers), 700.0)),
+        _margins(balls.at_start(), case.y),
+    )
+    if not SMALLEST < claimed < math.inf:
+        return None
+
+    def values(leaves: Leaves, signs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        moved = _margins(balls.networks(leaves).outputs(balls.x), case.y) - fixed
+        reached = (moved * signs[:, :, 0]).sum(1)
+        return reached.clamp(min=0), reached
+
+    masks = masks_of(balls.architecture, False, hypotheses.biases)
+    wanted = torch.nn.functional.one_hot(case.y, max(2, problem.network.outputs)).double() - 0.5
+    directions = None if problem.network.outputs == 1 else (lambda signs: signs * wanted)
+    return Target(claimed, m, (m, 1), masks, values, balls.architecture, balls.x, directions)
 
 
 def _terms(terms: Terms, network: Network) -> Terms:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from boundcalc.bounds.candidates import Architecture
 from boundcalc.bounds.peeling.scale import peeling_scales
 from boundcalc.errors import BoundcalcError, UsageError
+from boundcalc.network.coverage import RELU_NETWORK
 from boundcalc.network.first_stage import behind_first_stage
 from boundcalc.network.network import Network
 from boundcalc.network.ops import Affine
@@ -35,7 +36,7 @@ class Penalty:
 
     def __init__(self, module: nn.Module, shape: tuple[int, ...], strength: float) -> None:
         network = _graph(module, shape)
-        self._architecture = Architecture(network)
+        self._architecture = Architecture(network, RELU_NETWORK)  # nothing beside layers is trained
         self._strength = strength
         parameters = dict(module.named_parameters())
         self._layers = {

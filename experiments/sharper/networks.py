@@ -25,6 +25,11 @@ def ten_classes_behind() -> nn.Module:
     return _perceptron(100, 10, 392)
 
 
+def ten_classes_behind_30() -> nn.Module:
+    """The same with 30 hidden units."""
+    return _perceptron(30, 10, 392)
+
+
 def ten_classes_behind_linear() -> nn.Module:
     """One linear layer of ten outputs for the 8 x 7 x 7 values of a fixed first stage."""
     return nn.Sequential(nn.Flatten(), nn.Linear(392, 10, bias=False))

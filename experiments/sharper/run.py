@@ -42,6 +42,7 @@ class Setting:
         rate: learning rate at the start.
         cells: of the fixed first stage "orientations" in front of the network, along each side; 0 for none. Its values are the data
             then: bounds by norms of the whole network on the images are those of what stands behind it on these values.
+        aside: training samples that are set aside before: their mean is taken from all others, which are the sample.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Setting:
     loss: str = "cross-entropy"
     rate: float = 0.003
     cells: int = 0
+    aside: int = 0
 
 
 SETTINGS = (
@@ -62,6 +64,16 @@ SETTINGS = (
     Setting("ten classes, perceptron", "ten_classes_100", tuple(range(10)), 0.2, 0.03, 6),
     Setting(
         "ten classes, perceptron, squared loss", "ten_classes_100", tuple(range(10)), 0.2, 0.002, 15, "mse"
+    ),
+    Setting(
+        "ten classes, centred, perceptron",
+        "ten_classes_100",
+        tuple(range(10)),
+        0.2,
+        0.001,
+        20,
+        "mse",
+        aside=1000,
     ),
     Setting(
         "ten classes, first stage, perceptron",
@@ -83,11 +95,33 @@ SETTINGS = (
         "mse",
         cells=7,
     ),
+    Setting(
+        "ten classes, first stage, centred, perceptron",
+        "ten_classes_behind_30",
+        tuple(range(10)),
+        0.5,
+        0.02,
+        8,
+        "mse",
+        cells=7,
+        aside=1000,
+    ),
+    Setting(
+        "ten classes, first stage, centred, linear",
+        "ten_classes_behind_linear",
+        tuple(range(10)),
+        0.8,
+        0.003,
+        6,
+        "mse",
+        cells=7,
+        aside=1000,
+    ),
 )
 
 
-def subset(data: str, classes: tuple[int, ...], path: Path, cells: int = 0) -> None:
-    """Write the samples of some classes, renumbered, as an npz file; behind the first stage where `cells` are given."""
+def subset(data: str, classes: tuple[int, ...], path: Path, cells: int = 0, aside: int = 0) -> None:
+    """Write the samples of some classes, renumbered, as an npz file: behind the first stage, less the mean of those set aside."""
     opened = open_data(data)
     arrays = {}
     for name, split in (("train", opened.train), ("test", opened.test)):
@@ -97,6 +131,12 @@ def subset(data: str, classes: tuple[int, ...], path: Path, cells: int = 0) -> N
         kept = np.isin(y, classes)
         arrays[f"x_{name}"] = behind(x[kept].astype(np.float32), cells)
         arrays[f"y_{name}"] = np.searchsorted(classes, y[kept])
+    if aside:
+        mean = arrays["x_train"][:aside].mean(0, dtype=np.float64).astype(np.float32)
+        arrays = {
+            name: (values - mean if name.startswith("x") else values)[aside * name.endswith("train") :]
+            for name, values in arrays.items()
+        }
     np.savez(path, **arrays)
 
 
@@ -115,7 +155,7 @@ def run(setting: Setting, data: str, folder: Path, *, tiny: bool) -> dict[str, A
         SystemExit: training failed.
     """
     path = folder / "subset.npz"
-    subset(data, setting.classes, path, setting.cells)
+    subset(data, setting.classes, path, setting.cells, setting.aside)
     model = f"{HERE / 'networks.py'}:{'tiny' if tiny else setting.network}"
     words = [
         "train", "--data", f"npz:{path}", "--model", model, "--pruner", "random", "--density", f"{setting.density}",

@@ -22,6 +22,7 @@ from boundcalc.bounds.peeling.rules import Setting, SharpRules
 from boundcalc.bounds.peeling.search import SharpSearch
 from boundcalc.errors import NotCovered
 from boundcalc.network.forward import run
+from boundcalc.network.geometry import Window
 from boundcalc.network.nodes import ExactPositions
 from boundcalc.network.ops import (
     Add,
@@ -194,6 +195,31 @@ def test_masking_never_raises_it(make):
     )  # fmt: skip
     before, after = (outcome_of(n, x) for n in (network, replace(network, nodes=nodes)))
     assert after.log_rho + after.log_unit <= before.log_rho + before.log_unit + 1e-9
+
+
+def test_a_branch_of_weight_zero_beside_a_value_leaves_the_chains_number():
+    """Zero channels, also rectified and pooled ones, have scale 0 whatever reads them."""
+    for after in (lambda s, at: at, lambda s, at: s.max(s.relu(at), 2), leaky):
+        s = Sketch((2, 4, 4), 3)
+        at = s.relu(s.conv(0, 3, 3, padding=1, bias=True))
+        chain = Sketch((2, 4, 4))
+        chain.nodes = list(s.nodes)
+        below = chain.nodes[after(chain, at)].shape
+        weight = torch.randn(2, *below, generator=s.random, dtype=torch.float64)
+        chain.affine(len(chain.nodes) - 1, weight)
+        zeros = s.affine(
+            at,
+            torch.zeros(2, 3, 1, 1, dtype=torch.float64),
+            window=Window.of((4, 4), (1, 1), (1, 1), (0, 0)),
+            kind="conv2d",
+        )
+        joined = after(s, concat(s, at, zeros))
+        s.affine(joined, torch.cat([weight, torch.ones(2, 2, *below[1:], dtype=torch.float64)], 1))
+        x = sample(s.network())
+        assert torch.allclose(run(s.network(), x), run(chain.network(), x))
+        (rho, unit), (of_chain, unit_of_chain) = judged(s.network(), x), judged(chain.network(), x)
+        assert rho == pytest.approx(of_chain, rel=1e-9)
+        assert unit >= unit_of_chain - 1e-9  # a ReLU of the branch is counted, whatever its weights
 
 
 def test_an_identity_at_the_end_changes_no_output_and_no_number_of_a_network_that_ends_in_a_layer():

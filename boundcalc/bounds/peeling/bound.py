@@ -148,7 +148,8 @@ def compute(problem: BoundInputs) -> NormComplexity:
     sharp = replace(problem, network=with_layer_at_end(problem.network))
     structures = dense_structure(), masked_structure(problem.settings.mask_origin)
     positions = positions_for(problem.network)
-    kernels = [Kernels(structure, positions) for structure in structures]
+    first = Kernels(structures[0], positions)
+    kernels = [first, Kernels(structures[1], positions, first)]
     dense = SharpSearch(sharp, structures[0], kernels[0]).run()
     found = [dense, SharpSearch(sharp, structures[1], kernels[1]).run(dense)]
     candidates = [

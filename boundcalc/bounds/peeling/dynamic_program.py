@@ -24,7 +24,7 @@ from boundcalc.bounds.peeling.theorem import PeelingResult
 from boundcalc.errors import NotCovered
 from boundcalc.network.coverage import operation_name, place_of, require
 from boundcalc.network.network import Network
-from boundcalc.network.nodes import ExactPositions, NeuronGroups, group_sum
+from boundcalc.network.nodes import NeuronGroups, group_sum
 from boundcalc.network.ops import (
     Add,
     Affine,
@@ -319,29 +319,19 @@ class PeelingProgram:
         return tuple(torch.cat([each[k] for each in found]) for k in range(3))
 
     def _from_input(self, layer: Affine, choice: Choice) -> Predecessors:
-        norm, exact, energies = choice.norm, ExactPositions, self.setting.energies.coordinate
+        norm, positions, energies = choice.norm, self.setting.positions, self.setting.energies.coordinate
         weights, links = self.kernels.from_inputs(layer, choice.group, norm)
-        ones = torch.ones_like(energies)
-        degree = exact.total(ones, links, layer)
-        sizes = exact.total(ones, weights, layer)
+        degree, sizes = positions.taps(links, layer), positions.taps(weights, layer)
         if norm.name == "l2":
-            parts = sizes, (degree > 0).double(), exact.total(energies, links, layer).log()
+            parts = (degree > 0).double(), positions.read(energies, links, layer).log()
             paths = (degree > 0).double().log()
         else:
             strongest = degree.log().clamp(max=0.0) + energies.max().log()
             if self.rules.counts_paths:
-                strongest = exact.largest(energies.log(), links, layer)
-            parts = sizes, degree, strongest
-            paths = degree.log()
-        sizes, fan_in, energy, paths = (self._at_positions(part) for part in (*parts, paths))
-        return Predecessors(
-            norm, self.kernels.exponent(layer), sizes, fan_in, energy, paths, 0.0, joint=norm.name == "l2"
-        )
-
-    def _at_positions(self, values: torch.Tensor) -> torch.Tensor:
-        if self.setting.positions.name == "exact":
-            return values
-        return values.flatten(1).amax(1)[:, None, None]
+                strongest = positions.read_max(energies.log(), links, layer)
+            parts, paths = (degree, strongest), degree.log()
+        exponent = self.kernels.exponent(layer)
+        return Predecessors(norm, exponent, sizes, *parts, paths, 0.0, joint=norm.name == "l2")
 
     def _biases_of(self, layer: Affine, group: int) -> tuple[torch.Tensor, int, torch.Tensor] | None:
         fed = self.setting.structure.biases(layer)

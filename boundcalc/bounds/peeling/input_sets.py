@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 
 from boundcalc.bounds.peeling.kernels import Choice, Structure
-from boundcalc.empirical.energies import Energies
+from boundcalc.empirical.energies import Energies, Gram
 from boundcalc.network.network import Network
-from boundcalc.network.nodes import ExactPositions, group_sum, ungrouped
+from boundcalc.network.nodes import ExactPositions, group_sum, ungrouped, window_columns
 from boundcalc.network.ops import Affine, ChannelAffine
 from boundcalc.norms.rounding import log_product, logsumexp, slack
 from boundcalc.rademacher.margin import Moments
@@ -28,7 +28,11 @@ MOST_CLASSES = 64
 MOST_SETS = 2**21
 """Classes, and sets times classes, up to which energies are taken class by class."""
 
+MOST_WORK = 2**31
+"""Multiplications up to which the singular values of the sample on each set are computed."""
+
 _Measure = Callable[[torch.Tensor], torch.Tensor]
+_Members = Callable[[], list[torch.Tensor]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,12 +44,16 @@ class Family:
         measure: sums of squares of the coordinates -> energies of the sets, the constant left out.
         constant: (sets,) whether the constant belongs to a set.
         terms: inputs that a set has at most.
+        members: makes the indices of each set's inputs, (s,) int64; one that is read twice is there twice. None where sets are
+            single coordinates, whose energies say all.
     """
 
     name: str
     measure: _Measure
     constant: torch.Tensor
     terms: int
+    members: _Members | None = None
+    _spectra: dict[Gram, Array] = field(default_factory=dict)
 
     def log_energies(self, coordinate: torch.Tensor, constant_energy: float) -> Array:
         """Return the logs of the sets' energies, from above, -inf for none."""
@@ -55,6 +63,21 @@ class Family:
         alive = values > 0
         logs[alive] = np.log(values[alive]) + slack(self.terms + 8)
         return logs
+
+    def spectra(self, gram: Gram | None) -> Array | None:
+        """Return squared singular values of the sample on each set, rising, (sets, r), from above; None where they take too much."""
+        if (
+            gram is None
+            or self.members is None
+            or self.constant.numel() * min(self.terms, len(gram.matrix)) > MOST_WORK
+        ):
+            return None
+        if gram not in self._spectra:
+            sets = self.members()
+            if len(sets) * max(len(members) for members in sets) ** 3 > MOST_WORK:
+                return None
+            self._spectra[gram] = gram.spectra(sets).numpy()
+        return self._spectra[gram]
 
 
 def families(network: Network, structure: Structure, split: dict[str, Choice]) -> list[Family]:
@@ -77,7 +100,7 @@ def families(network: Network, structure: Structure, split: dict[str, Choice]) -
     found.append(
         Family(
             "all inputs", lambda energies: (energies * used).sum().reshape(1),
-            torch.tensor([biased], dtype=torch.float64), network.inputs,
+            torch.tensor([biased], dtype=torch.float64), network.inputs, lambda: [used.flatten().nonzero()[:, 0]],
         )
     )  # fmt: skip
     return found
@@ -93,7 +116,7 @@ def _constant_enters(network: Network, structure: Structure) -> bool:
     return False
 
 
-_Part = tuple[_Measure, torch.Tensor, int]
+_Part = tuple[_Measure, torch.Tensor, int, _Members]
 
 
 def _united(name: str, parts: list[_Part], biased: bool) -> Family:
@@ -106,7 +129,11 @@ def _united(name: str, parts: list[_Part], biased: bool) -> Family:
         found = [part[0](energies) for part in parts]
         return torch.cat([*found, torch.zeros(int(lonely), dtype=torch.float64)])
 
-    return Family(name, measure, constant, max(part[2] for part in parts))
+    def members() -> list[torch.Tensor]:
+        own = [found for part in parts for found in part[3]()]
+        return [*own, torch.zeros(0, dtype=torch.int64)] if lonely else own
+
+    return Family(name, measure, constant, max(part[2] for part in parts), members)
 
 
 def _of_layer(layer: Affine, structure: Structure, choice: Choice, *, apart: bool) -> _Part:
@@ -114,7 +141,7 @@ def _of_layer(layer: Affine, structure: Structure, choice: Choice, *, apart: boo
     if choice.norm.name == "l1":
         used = _read(layer, links)
         alone = torch.zeros(int(used.sum()), dtype=torch.float64)
-        return lambda energies: energies[used], alone, 1
+        return lambda energies: energies[used], alone, 1, lambda: list(used.flatten().nonzero())
     rows = ungrouped(links.double(), layer.groups)
     nodes = group_sum(rows, choice.group, 0) > 0
     bias = torch.zeros(layer.shape[0]) if fed is None else fed.double()
@@ -129,7 +156,14 @@ def _of_layer(layer: Affine, structure: Structure, choice: Choice, *, apart: boo
     def measure(energies: torch.Tensor) -> torch.Tensor:
         return ExactPositions.total(energies, kernel, layer).flatten()
 
-    return measure, constant, kernel[0].numel()
+    def members() -> list[torch.Tensor]:
+        shape = kernel.shape[1], layer.window.height.size, layer.window.width.size
+        numbers = torch.arange(1.0, math.prod(shape) + 1, dtype=torch.float64).reshape(shape)
+        read = window_columns(numbers, layer).long().T
+        inside = [columns[links] for links in kernel.flatten(1) > 0 for columns in read]
+        return [columns[columns > 0] - 1 for columns in inside]
+
+    return measure, constant, kernel[0].numel(), members
 
 
 def _read(layer: Affine, links: torch.Tensor) -> torch.Tensor:
@@ -179,7 +213,8 @@ class Sample:
         """Return the moments of the largest of all classes' sums, for the norm "l1"."""
         e = self.energies
         logs = family.log_energies(e.coordinate, e.m * self.constant**2)
-        whole = log_root_second_moment(logs, log_factor + math.log(classes) * (1 + 2.0**-50))
+        spectrum = self._spectrum(family, logs)
+        whole = log_root_second_moment(logs, log_factor + math.log(classes) * (1 + 2.0**-50), spectrum)
         parts = self._class_energies(family, classes)
         if parts is None:
             return Moments(whole, whole)
@@ -229,26 +264,39 @@ class Sample:
         return own, others
 
     def _spectrum(self, family: Family, logs: Array) -> Array | None:
-        """Return the squared singular values of the sample over the largest energy, for the family of all inputs."""
-        e = self.energies
-        top = float(logs.max())
-        if e.spectrum is None or family.name != "all inputs" or top == -math.inf:
+        """Return the squared singular values of the sample on each set over the largest energy, from above; None where not known.
+
+        The constant's column adds its energy to the largest: sums of the largest values only grow (Ky Fan), so does the product of
+        form B, which is Schur-convex.
+        """
+        e, top = self.energies, float(logs.max())
+        found = family.spectra(e.gram)
+        if found is None or top == -math.inf:
             return None
-        values = np.array(e.spectrum)
-        values[0] += float(family.constant[0]) * e.m * self.constant**2 * (1 + 2.0**-50)
+        values = found.copy()
+        values[:, -1] += family.constant.numpy() * (e.m * self.constant**2 * (1 + 2.0**-50))
         with np.errstate(divide="ignore"):
             logs_of_values = np.log(values) - top
         if float(logs_of_values.max()) > 1.0:
             return None
-        return np.asarray(np.exp(logs_of_values) * (1 + 2.0**-40))[None]
+        return np.asarray(np.exp(logs_of_values) * (1 + 2.0**-40))
 
     def _width(self, family: Family, logs: Array) -> float:
+        """Return log w: a unit reads one set, so that it is the largest singular value of the sample on one of them."""
         e = self.energies
         width = 0.5 * float(logs.max())
-        if e.spectrum is None or width == -math.inf:
+        if width == -math.inf:
             return width
-        constant = e.m * self.constant**2 if bool(family.constant.any()) else 0.0
-        largest = e.spectrum[0] + constant
+        spectra = family.spectra(e.gram)
+        if spectra is None:
+            if e.spectrum is None:
+                return width
+            values = np.array(
+                [e.spectrum[0] + (e.m * self.constant**2 if bool(family.constant.any()) else 0.0)]
+            )
+        else:
+            values = spectra[:, -1] + family.constant.numpy() * (e.m * self.constant**2)
+        largest = float(values.max())
         if largest <= 0:
             return width
         return min(width, log_product([0.5 * (math.log(largest) + slack(4))]))

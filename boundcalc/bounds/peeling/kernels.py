@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 import torch
 
-from boundcalc.bounds.peeling.norms import L1, NORMS, NodeNorm
+from boundcalc.bounds.peeling.norms import NORMS, NodeNorm
 from boundcalc.network.nodes import NeuronGroups, Positions, group_sum, ungrouped
 from boundcalc.network.ops import Affine
-from boundcalc.norms.rounding import exponent_of, squared, times_power, unit_sized
+from boundcalc.norms.rounding import exponent_of, squared, times_power
 
 
 @dataclass(frozen=True)
@@ -89,34 +89,27 @@ class Kernels:
 
     The weights of a layer are brought to size 1 by a power of two, so that no product of scales and weights leaves the range of
     float64; `exponent` tells which.
+
+    Args:
+        structure: which connections exist.
+        positions: exact or general.
+        alike: kernels of another structure of the same network at the same positions, whose weights are taken.
     """
 
-    def __init__(self, structure: Structure, positions: Positions) -> None:
+    def __init__(self, structure: Structure, positions: Positions, alike: Kernels | None = None) -> None:
         self._structure = structure
         self._positions = positions
         self._fan_ins: dict[tuple[Affine, int, int], tuple[torch.Tensor, torch.Tensor]] = {}
-        self._kept: dict[tuple[Affine, int, int, str], torch.Tensor] = {}
-        self._between: dict[tuple[Affine, int, int, str], tuple[torch.Tensor, torch.Tensor]] = {}
+        self._links: dict[tuple[Affine, int, int], torch.Tensor] = {}
         self._first: dict[tuple[Affine, int], tuple[torch.Tensor, torch.Tensor]] = {}
-        self._exponents: dict[Affine, int] = {}
+        self._weights: dict[tuple[Affine, int, int, str], torch.Tensor] = alike._weights if alike else {}
+        self._exponents: dict[Affine, int] = alike._exponents if alike else {}
 
     def exponent(self, layer: Affine) -> int:
         """Return the exponent of the power of two that was taken out of a layer's weights."""
         if layer not in self._exponents:
             self._exponents[layer] = exponent_of(layer.weight)
         return self._exponents[layer]
-
-    def between_nodes(
-        self, layer: Affine, group: int, below: int, norm: NodeNorm
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return (weights as the norm sums them, connections), (nodes, nodes below, taps...), as the positions use them."""
-        key = (layer, group, below, norm.name)
-        if key not in self._between:
-            if group == below == 1:
-                self._apart(layer)
-            else:
-                self._group(layer, group, below)
-        return self._between[key]
 
     @staticmethod
     def large(layer: Affine) -> bool:
@@ -125,18 +118,23 @@ class Kernels:
 
     def weights(self, layer: Affine, group: int, below: int, norm: NodeNorm) -> Iterator[torch.Tensor]:
         """Yield weights as the norm sums them for consecutive nodes, in as many blocks as memory asks for."""
-        if not self.large(layer):
-            yield self.between_nodes(layer, group, below, norm)[0]
-            return
         key = layer, group, below, norm.name
-        if key not in self._kept and self._entries(layer, group, below) <= SMALL:
-            self._kept[key] = torch.cat(list(self._weight_blocks(layer, group, below, norm)))
-        yield from [self._kept[key]] if key in self._kept else self._weight_blocks(layer, group, below, norm)
+        if key not in self._weights:
+            if self.large(layer) and self._entries(layer, group, below) > SMALL:
+                yield from self._weight_blocks(layer, group, below, norm)
+                return
+            if self.large(layer):
+                self._weights[key] = torch.cat(list(self._weight_blocks(layer, group, below, norm)))
+            else:
+                self._group_weights(layer, group, below, norm)
+        yield self._weights[key]
 
     def links(self, layer: Affine, group: int, below: int) -> Iterator[torch.Tensor]:
         """Yield connections for consecutive nodes, in as many blocks as memory asks for."""
         if not self.large(layer):
-            yield self.between_nodes(layer, group, below, L1())[1]
+            if (layer, group, below) not in self._links:
+                self._group_links(layer, group, below)
+            yield self._links[layer, group, below]
             return
         connections, kernel = self._structure.connections(layer), self._positions.kernel
         for count in _by_rows(layer, group, lambda rows: connections[rows].double()):
@@ -192,27 +190,33 @@ class Kernels:
 
     def _units(self, layer: Affine) -> tuple[torch.Tensor, torch.Tensor]:
         links = self._structure.connections(layer).double()
-        return ungrouped(squared(unit_sized(layer.weight)[0]), layer.groups), ungrouped(links, layer.groups)
+        return self._squares(layer), ungrouped(links, layer.groups)
 
-    def _apart(self, layer: Affine) -> None:
-        """Make the weights and connections of nodes of one channel each, without the larger ones."""
-        squares, links = self._units(layer)
-        kernel, connected = self._positions.kernel, self._positions.kernel((links > 0).double())
-        for norm in NORMS:
-            self._between[layer, 1, 1, norm.name] = kernel(norm.weights(squares)), connected
+    def _squares(self, layer: Affine) -> torch.Tensor:
+        return ungrouped(squared(times_power(layer.weight, -self.exponent(layer))), layer.groups)
 
-    def _group(self, layer: Affine, group: int, below: int) -> None:
+    def _group_weights(self, layer: Affine, group: int, below: int, norm: NodeNorm) -> None:
+        """Make the weights between nodes of these sizes; where one is above 1, all that the same sums lead to."""
         kernel = self._positions.kernel
-        pyramids = [_pyramid(part, 0, group) for part in self._units(layer)]
-        for (size, rows), (_, counts) in zip(*pyramids, strict=True):
-            blocks = zip(_pyramid(rows, 1, below), _pyramid(counts, 1, below), strict=True)
-            for (size_below, block), (_, count) in blocks:
-                connected = kernel((count > 0).double())
-                for norm in NORMS:
-                    self._between[layer, size, size_below, norm.name] = (
-                        kernel(norm.weights(block)),
-                        connected,
-                    )
+        if group == below == 1:
+            unit = times_power(layer.weight, -self.exponent(layer))
+            part = kernel(unit.abs() if norm.name == "l1" else squared(unit))
+            self._weights[layer, 1, 1, norm.name] = ungrouped(part, layer.groups)
+            return
+        for size, rows in _pyramid(self._squares(layer), 0, group):
+            for size_below, block in _pyramid(rows, 1, below):
+                for each in NORMS:
+                    self._weights[layer, size, size_below, each.name] = kernel(each.weights(block))
+
+    def _group_links(self, layer: Affine, group: int, below: int) -> None:
+        """Make the connections between nodes of these sizes, as `_group_weights`."""
+        kernel, links = self._positions.kernel, self._structure.connections(layer).double()
+        if group == below == 1:
+            self._links[layer, 1, 1] = ungrouped(kernel(links), layer.groups)
+            return
+        for size, rows in _pyramid(ungrouped(links, layer.groups), 0, group):
+            for size_below, count in _pyramid(rows, 1, below):
+                self._links[layer, size, size_below] = kernel((count > 0).double())
 
 
 def _rows(layer: Affine) -> int:

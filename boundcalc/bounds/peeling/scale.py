@@ -11,7 +11,19 @@ from boundcalc.bounds.outcome import Terms
 from boundcalc.errors import NotCovered
 from boundcalc.network.coverage import place_of
 from boundcalc.network.nodes import group_sum
-from boundcalc.network.ops import Add, Affine, AvgPool, Input, MaxPool, Node, Rearrange, ReLU
+from boundcalc.network.ops import (
+    Add,
+    Affine,
+    AvgPool,
+    ChannelAffine,
+    Concat,
+    Input,
+    LeakyReLU,
+    MaxPool,
+    Node,
+    Rearrange,
+    ReLU,
+)
 
 TINY = 1e-28
 """Added below square roots, so that they have gradients at 0: raises a scale by 1e-14 at most."""
@@ -79,10 +91,16 @@ class _Scaling:
             sums = [part if isinstance(part, _Sum) else _Sum((), (part,)) for part in parts]
             return _Sum(sums[0].layers + sums[1].layers, sums[0].skips + sums[1].skips)
         below = self._nodes(node.inputs[0])
+        if isinstance(node, ReLU | LeakyReLU):
+            return below
+        for source in node.inputs:  # what is read as it is has nodes from here on
+            self.found[source] = self._nodes(source)
         if isinstance(node, Affine):
             return _Sum(((index, below),), ())
-        if isinstance(node, ReLU):
-            return below
+        if isinstance(node, Concat):
+            scales = [self._nodes(i).scales for i in node.inputs]
+            batch = max(map(len, scales))
+            return _Nodes(torch.cat([each.expand(batch, -1, -1, -1) for each in scales], 1), below.group)
         return _Nodes(self._through(node, below, index), below.group)
 
     def _nodes(self, index: int) -> _Nodes:
@@ -124,6 +142,11 @@ class _Scaling:
         match node:
             case AvgPool():
                 return node.rows_h.abs() @ scales @ node.rows_w.abs().T
+            case ChannelAffine():
+                factors, shifts = (
+                    part.abs()[:, None, None] for part in (node.scale, node.shift / self.constant)
+                )
+                return scales * factors + shifts
             case MaxPool():
                 places = window_index(node.window, scales.shape[1])
                 return picked(scales.flatten(1), places, 0.0).sum(-1).unflatten(1, (-1, *node.shape[1:]))

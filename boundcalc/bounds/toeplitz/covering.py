@@ -10,17 +10,16 @@ sum of a_l at most 1, are one cover of the loss class (docs/theory/toeplitz.md, 
 from __future__ import annotations
 
 import math
+import operator
+from bisect import bisect_left
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
 from boundcalc.norms.rounding import LIBM, LOG2, exp_up, log_product, log_up, logsumexp
 from boundcalc.rademacher.maurey_chaining import Chained, chained, log_cover
-
-Array = NDArray[np.float64]
 
 Shares = Callable[[Mapping[str, float], Mapping[str, int]], dict[str, float]]
 """log Ct_l at gamma = 1 and W_l -> log a_l."""
@@ -142,9 +141,27 @@ class Covers:
         return chained(covers, self.m, steps=STEPS, largest=largest)
 
     def _one_level(self, log_gamma: float) -> float:
-        """Return log min over eps of eps + sqrt(log N(eps) / (2 m)), from above."""
-        log_eps, covers = self._table
-        best = float(np.logaddexp(log_eps - log_gamma, covers).min())
+        """Return log min over eps of eps + sqrt(log N(eps) / (2 m)), from above.
+
+        The first term falls with the step and the second rises: the least sum is near where they meet, and where one of them alone
+        is more than a sum that was met there is none.
+        """
+
+        def terms(step: int) -> tuple[float, float]:
+            log_eps = -step * math.log(10) / STEPS
+            cover = 0.5 * log_product([log_up(self.log_size(step), 1), -math.log(2 * self.m)])
+            return log_eps + LIBM * abs(log_eps) - log_gamma, cover
+
+        top = math.floor(-max(self.log_ratios.values()) * STEPS / math.log(10))
+        steps = range(top, top + MOST_STEPS)
+        meet = bisect_left(steps, True, key=lambda step: operator.lt(*terms(step)))
+        best = math.inf
+        for side, alone in ((steps[meet:], 1), (steps[:meet][::-1], 0)):
+            for step in side:
+                found = terms(step)
+                best = min(best, float(np.logaddexp(*found)))
+                if found[alone] > best:
+                    break
         return best + LIBM * (8 + 2 * abs(best) + abs(log_gamma))
 
     @cached_property
@@ -155,14 +172,3 @@ class Covers:
             for name, ratio in self.log_ratios.items()
         ]
         return log_product([0.5 * logsumexp(parts), -0.5 * math.log(self.m)])
-
-    @cached_property
-    def _table(self) -> tuple[Array, Array]:
-        """Logs of resolutions at margin 1, and of sqrt(log N(eps) / (2 m)), from above."""
-        top = math.floor(-max(self.log_ratios.values()) * STEPS / math.log(10))
-        steps = range(top, top + MOST_STEPS)
-        covers = [
-            0.5 * log_product([log_up(self.log_size(step), 1), -math.log(2 * self.m)]) for step in steps
-        ]
-        log_eps = np.array([-step * math.log(10) / STEPS for step in steps])
-        return log_eps + LIBM * np.abs(log_eps), np.array(covers)

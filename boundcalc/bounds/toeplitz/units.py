@@ -260,6 +260,8 @@ class Units:
         self.norms, self.factors = norms_of(self.chain, form), contractions(self.chain.steps)
         self.classes = problem.network.outputs
         self.centred = self._centred()
+        self._centred_norms = {} if self.centred is None else norms_of(self.centred, form)
+        self._known: dict[tuple[bool, float], float] = {}
 
     def log_size(self, log_t: float) -> float:
         """Return log rho, the size of the outputs."""
@@ -272,12 +274,16 @@ class Units:
             own = log_product([own, 0.5 * LOG2 if self.form is FRO else LOG2])
         if self.centred is None:
             return own
-        return min(own, self._sizes(self.centred, norms_of(self.centred, self.form), log_t))
+        return min(own, self._sizes(self.centred, self._centred_norms, log_t))
 
     def _sizes(self, chain: ToeplitzView, norms: Mapping[str, float], log_t: float) -> float:
-        joint = joint_rows(chain) if self.form is ONE_INF else None
-        inputs = self.problem.network.inputs
-        return log_sizes(chain.steps, chain.names, norms, self.form, inputs, log_t, joint)[-1].units
+        key = chain is self.chain, log_t
+        if key not in self._known:
+            joint = joint_rows(chain) if self.form is ONE_INF else None
+            inputs = self.problem.network.inputs
+            sizes = log_sizes(chain.steps, chain.names, norms, self.form, inputs, log_t, joint)
+            self._known[key] = sizes[-1].units
+        return self._known[key]
 
     def _centred(self) -> ToeplitzView | None:
         """Return the network with other outputs and the same margins: a single difference of two, rows less their mean or median."""

@@ -270,15 +270,14 @@ def _families(network: Network, evaluation: Evaluation) -> Iterator[list[_Set]]:
             nodes, positions = nodes + alone, positions + alone
             continue
         size, flags = terms["split"][layer.name], _fed(layer, evaluation)
-        starts = range(0, layer.shape[0], size)
-        kinds = {
-            (used[i : i + size].any(0).tobytes(), bool(flags[i : i + size].any())): used[i : i + size].any(0)
-            for i in starts
-        }
+        kinds: dict[tuple[bytes, bool], np.ndarray] = {}
+        for i in range(0, layer.shape[0], size):
+            together = np.asarray(used[i : i + size].any(0))
+            kinds[together.tobytes(), bool(flags[i : i + size].any())] = together
         for (_, flag), each in kinds.items():
             nodes += [(row, flag) for row in each]
             held |= flag
-        positions += [(row, bool(flags.any())) for row in used.any(0)]
+        positions += [(row, bool(flags.any())) for row in np.asarray(used.any(0))]
         joined = True
     lonely = [] if held else [(np.zeros(network.inputs, bool), True)]
     yield [*nodes, *lonely]

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 DOCS = Path(__file__).parents[2] / "docs"
+DATA = ("MNIST", "Fashion-MNIST", "CIFAR-10, JPEG")
+"""What the full experiments are given as `--data`, in this order."""
 
 
 def publish(
@@ -63,6 +65,11 @@ def fine_ticks(axis: Any, low: float, high: float) -> None:
     axis.set_ticks([place for place, _ in shown], [f"{value:.3g}" for _, value in shown])
 
 
+def data_name(results: Tree, index: int) -> str:
+    """Return the name of a data set by its number in `--data`."""
+    return DATA[index] if any(name.startswith("1 ") for name in results["inputs"]) else "digits"
+
+
 def grid(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     """Return a table of Markdown."""
     lines = [header, ["---"] * len(header), *rows]
@@ -94,6 +101,7 @@ def made(results: Tree, name: str) -> str:
     told = ", ".join(f"{what} {version}" for what, version in results["versions"].items())
     files = ", ".join(f"{file} `{digest[:12]}`" for file, digest in results["inputs"].items())
     return (
-        f"## How it was made\n\nEvery number is in `experiments/{name}/results.json`; `python -m experiments.{name}.page` writes this"
+        f"## How it was made\n\nEvery number is in `experiments/{name}/results.json`; `python -m"
+        f" experiments.{name}.page` writes this"
         f" page and its pictures from it. Versions: {told}. Data (first digits of SHA-256): {files}."
     )

@@ -9,21 +9,19 @@ first steps of training beside the spectrum of the graphon neural tangent kernel
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from boundcalc.graphon.cut import cut_norm
 from boundcalc.graphon.refine import Kernel, difference, from_constant
 from boundcalc.graphon.step import StepGraphon
-from experiments.common.record import Record, Tree, hashes
+from experiments.common.command import experiment
+from experiments.common.record import Tree
 from experiments.graphon_limit.masks import Source
 from experiments.graphon_limit.summary import summary
 from experiments.graphon_limit.training import Fit, fit
-
-HERE = Path(__file__).parent
 
 
 @dataclass(frozen=True)
@@ -70,21 +68,14 @@ COARSE = 2
 
 def main(words: list[str] | None = None) -> None:
     """Run the cells that are missing."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
-    parser.add_argument("--data", required=True, help="e.g. mnist:DIR")
-    parser.add_argument("--out", type=Path, default=HERE, help="folder of results.json")
-    parser.add_argument("--seconds", type=float, default=float("inf"), help="begin no cell after so long")
-    parser.add_argument("--tiny", action="store_true", help="a few seconds: a test of the script")
-    given = parser.parse_args(words)
-    setting = TINY if given.tiny else Setting()
-    record = Record(given.out, asdict(setting), hashes(given.data))
-    record.run(plan(setting, Source(given.data, given.out / "cells")), given.seconds)
-    record.tree["summary"] = summary(record.cells, max(setting.widths))
-    record.write()
+    experiment(
+        __file__, (Setting(), TINY), plan, lambda cells, setting: summary(cells, max(setting.widths)), words
+    )
 
 
-def plan(setting: Setting, source: Source) -> Iterator[tuple[str, Callable[[], Tree]]]:
+def plan(setting: Setting, data: list[str], out: Path) -> Iterator[tuple[str, Callable[[], Tree]]]:
     """Yield the cells: a coarse whole of both parts, then more depths and seeds."""
+    source = Source(data[0], out / "cells")
     first, *deeper = setting.hidden
     coarse = range(min(COARSE, setting.seeds))
     for seed in coarse:

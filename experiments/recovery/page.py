@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+NAMES = {"lenet300": "LeNet-300-100", "lenet5": "LeNet-5"}
+
+
 def text(results: Tree) -> str:
     """Return the page."""
     setting, summary = results["setting"], results["summary"]
@@ -30,8 +33,9 @@ def text(results: Tree) -> str:
         f" {setting['d']} Gaussian inputs, r from {setting['weights'][0]} to {setting['weights'][-1]} surviving"
         " weights a neuron,"
         f" {setting['seeds']} teachers each; heavy ball within the mask, from a start near the teacher. Last, lottery"
-        " tickets of"
-        " LeNet-300-100 by iterative magnitude pruning on samples of MNIST.",
+        f" tickets of {' and '.join(NAMES.get(how['arch'], how['arch']) for how in setting['lotteries'])}"
+        " by iterative magnitude pruning on samples of MNIST.",
+        f"**Answer.** {answer(summary)}",
         "![Success over samples, and test error over samples](../_static/recovery.svg)",
         "## Samples",
         samples(summary),
@@ -42,21 +46,58 @@ def text(results: Tree) -> str:
         "## Noise",
         noise(summary["noise"]),
         "## Real data",
-        tickets(summary["tickets"]),
+        *(tickets(how, summary["tickets"][how["arch"]]) for how in setting["lotteries"]),
         left(setting, summary),
         made(results, "recovery"),
         command(
             "python -m experiments.recovery.run --data mnist:DIR   # goes on with the samples and seeds that are"
             " missing",
-            "trains for ten minutes, and needs MNIST",
+            "trains for twelve minutes, and needs MNIST",
         ),
     ]) + "\n"  # fmt: skip
+
+
+def answer(summary: Tree) -> str:
+    """Return the claims one by one."""
+    balls = ", ".join(
+        f"{row['radius']:.2g} for r = {row['r']}"
+        for row in summary["region"]
+        if row["radius"] and row["N"] == max(each["N"] for each in summary["region"])
+    )
+    b, noisy = summary["success_exponents"], summary["noise"]
+    sharp = [row["exponent"][0] for row in summary["rate"]]
+    exponents = [
+        row["exponent"]
+        for found in summary["tickets"].values()
+        for row in found[1:]
+        if row["exponent"] is not None
+    ]
+    told = [
+        f"Samples: they grow like the surviving weights to the power {span(b['r'])}, like r~ to the power"
+        f" {span(b['r_tilde'])} (in brackets"
+        " the ends with one r left out), where 1 is claimed." if b else "",
+        f"Speed: sparser is faster; -log of the factor a step goes like r~^b, b = {min(sharp):.2f} to"
+        f" {max(sharp):.2f}." if sharp else "",
+        f"Region: with the larger sample half of the starts fail from a distance of {balls}, and never up to the"
+        f" largest distance for"
+        " smaller r: consistent with it." if balls else "",
+        f"Noise: the error grows like the noise to the power {span(noisy['noise'])}, r~ to the power"
+        f" {span(noisy['r_tilde'])} and N to the"
+        f" power {span(noisy['N'])}, where 1, 1/2 and -1/2 are claimed." if noisy else "",
+        f"Real data: the sample that a test error needs goes like the surviving hidden weights to the power"
+        f" {min(exponents):.2f} to"
+        f" {max(exponents):.2f}, where 1 is claimed: the claim does not carry over." if exponents else "",
+    ]  # fmt: skip
+    return " ".join(filter(None, told))
 
 
 def samples(summary: Tree) -> str:
     """Return the thresholds of recovery."""
     rows = summary["success"]
-    b = {name: num(summary["success_exponents"].get(name), 3) for name in ("r", "r_tilde")}
+    b = {name: num(found[0]) for name, found in summary["success_exponents"].items()} or {
+        "r": "-",
+        "r_tilde": "-",
+    }
     table = [
         (row["arrangement"], row["r"], num(row["r_tilde"]), num(row["N10"]), num(row["N50"]), num(row["N90"]),
          num(row["N50"] / row["r_tilde"] if row["N50"] else None), num(row["N50"] / (row["K"] * row["r"]) if row["N50"] else None))
@@ -151,28 +192,40 @@ def noise(found: Tree) -> str:
     )
 
 
-def tickets(found: list[Tree]) -> str:
+def tickets(how: Tree, found: list[Tree]) -> str:
     """Return the smallest samples of real data."""
     if not found:
-        return "Not run."
+        return f"{NAMES.get(how['arch'], how['arch'])} was not run."
     surface, *needed = found
     table = [
         (f"{hidden:,.0f}", *(f"{100 * error:.1f} %" for error in errors))
         for hidden, errors in zip(surface["hidden"], surface["test_error"], strict=True)
     ]
     parts = [
-        "Test error of the tickets, mean over seeds, by hidden survivors (all layers but the last) and sample:\n\n"
+        f"{NAMES.get(how['arch'], how['arch'])}, {how['steps']} steps of Adam, {how['seeds']}"
+        f" seed{'s' if how['seeds'] > 1 else ''}: test error of the tickets, mean over seeds, by hidden survivors (all"
+        f" layers but the last) and sample:\n\n"
         + grid(("hidden survivors", *map(str, surface["sizes"])), table)
     ]
     rows = [
-        (f"{100 * row['error']:g} %", *(num(n, 4) for n in row["N"]), num(row["exponent"], 2))
+        (
+            f"{100 * row['error']:g} %",
+            *(num(n, 4) for n in row["N"]),
+            num(row["exponent"], 2),
+            ", ".join(num(b, 2) for b in row["by_seed"]) or "-",
+        )
         for row in needed
     ]
     parts.append(
         "The sample at which a test error is reached, interpolated; a hyphen where it lies outside of the samples"
         " that were run:\n\n"
         + grid(
-            ("test error", *(f"{hidden:,.0f}" for hidden in surface["hidden"]), "exponent of the survivors"),
+            (
+                "test error",
+                *(f"{hidden:,.0f}" for hidden in surface["hidden"]),
+                "exponent of the survivors",
+                "of each seed",
+            ),
             rows,
         )
     )
@@ -190,13 +243,14 @@ def tickets(found: list[Tree]) -> str:
 
 def left(setting: Tree, summary: Tree) -> str:
     """Return what of the plan was not run."""
-    lottery = setting["lottery"]
-    planned = len(lottery["samples"]) * lottery["seeds"]
+    planned = sum(len(how["samples"]) * how["seeds"] for how in setting["lotteries"])
+    missing = planned - summary["counts"]["tickets"]
     return (
-        f"**Not run.** {planned - summary['counts']['tickets']} of the {planned} lotteries of this plan. Beyond it:"
-        " LeNet-5, other data,"
-        " more than one number of neurons (`experiments/sample_complexity` has K from 2 to 16), masks that miss"
-        " weights of the teacher."
+        f"**Not run.** {f'{missing} of the {planned} lotteries' if missing else 'Nothing'} of this plan. Beyond it:"
+        f" more seeds and other data"
+        " for the tickets, more than one number of neurons (`experiments/sample_complexity` has K from 2 to 16), masks"
+        " that miss weights"
+        " of the teacher."
     )
 
 
@@ -212,8 +266,9 @@ def figure(results: Tree) -> Figure:
     low, high = top.get_xlim()
     log_axis(top.xaxis, low, high)
     top.set(xlabel="samples over r~", ylabel="share recovered")
-    if summary["tickets"]:
-        surface = summary["tickets"][0]
+    first = results["setting"]["lotteries"][0]["arch"]
+    if summary["tickets"][first]:
+        surface = summary["tickets"][first][0]
         x = [math.log10(size) for size in surface["sizes"]]
         step = max(1, (len(surface["hidden"]) - 1) // 4)
         for index, level in enumerate(range(0, len(surface["hidden"]), step)):
@@ -226,7 +281,9 @@ def figure(results: Tree) -> Figure:
         bottom.set_xlim(x[0] - 0.25 * (x[-1] - x[0]), x[-1] + 0.05)
         bottom.xaxis.set_ticks(x, [f"{size:,}" for size in surface["sizes"]])
         bottom.set(
-            xlabel="samples of MNIST", ylabel="test error, %", title="LeNet-300-100, by hidden survivors"
+            xlabel="samples of MNIST",
+            ylabel="test error, %",
+            title=f"{NAMES.get(first, first)}, by hidden survivors",
         )
     legend_below(drawn, handles, names, 3)
     return drawn

@@ -9,10 +9,9 @@ cell a setting, with all of its seeds. The last part trains lottery tickets on s
 
 from __future__ import annotations
 
-import argparse
 import math
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -20,13 +19,12 @@ from statistics import fmean
 
 import torch
 
-from experiments.common.record import Record, Tree, hashes
+from experiments.common.command import experiment
+from experiments.common.record import Tree
 from experiments.recovery.summary import summary
 from experiments.recovery.tickets import Lottery, lottery
 from experiments.sample_complexity.descent import Descent, contraction, train
 from experiments.sample_complexity.teacher import Plan, draw_inputs, draw_teacher, labels, start_near
-
-HERE = Path(__file__).parent
 
 
 @dataclass(frozen=True)
@@ -46,7 +44,7 @@ class Setting:
         noise_samples: values of N with noise.
         seeds: teachers a cell.
         iterations: at most so many steps.
-        lottery: the tickets on real data.
+        lotteries: the tickets on real data.
     """
 
     d: int = 100
@@ -61,12 +59,15 @@ class Setting:
     noise_samples: tuple[int, ...] = (1600, 3200)
     seeds: int = 6
     iterations: int = 1000
-    lottery: Lottery = Lottery()
+    lotteries: tuple[Lottery, ...] = (
+        Lottery(),
+        Lottery("lenet5", (500, 1000, 2000, 4000, 8000), seeds=1),
+    )
 
 
 TINY = Setting(
     12, 2, (3, 6), (0.75, 4.0), ("random", "same"), 200, (0.2, 2.0), (200,), (0.1,), (200, 400), 2, 60,
-    Lottery((50, 200), 1, 0.5, 1, 1, (0.9,)),
+    (Lottery("small", (50, 200), 1, 0.5, 4, 1, (0.9,)),),
 )  # fmt: skip
 RECOVERED = 1e-3
 MOMENTUM = 0.9
@@ -74,21 +75,15 @@ MOMENTUM = 0.9
 
 def main(words: list[str] | None = None) -> None:
     """Run the cells that are missing."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
-    parser.add_argument("--data", required=True, help="of the tickets, e.g. mnist:DIR")
-    parser.add_argument("--out", type=Path, default=HERE, help="folder of results.json")
-    parser.add_argument("--seconds", type=float, default=float("inf"), help="begin no cell after so long")
-    parser.add_argument("--tiny", action="store_true", help="a few seconds: a test of the script")
-    given = parser.parse_args(words)
-    torch.set_num_threads(1)
-    setting = TINY if given.tiny else Setting()
-    record = Record(given.out, asdict(setting), hashes(given.data))
-    record.run(plan(setting, given.data), given.seconds)
-    record.tree["summary"] = summary(record.cells, setting.lottery.errors)
-    record.write()
+    experiment(__file__, (Setting(), TINY), plan, summed, words)
 
 
-def plan(setting: Setting, data: str) -> Iterator[tuple[str, Callable[[], Tree]]]:
+def summed(cells: Mapping[str, Tree], setting: Setting) -> Tree:
+    """Return what the cells say together."""
+    return summary(cells, {how.arch: how.errors for how in setting.lotteries})
+
+
+def plan(setting: Setting, data: list[str], _: Path) -> Iterator[tuple[str, Callable[[], Tree]]]:
     """Yield the cells, the cheap parts first."""
     for r, momentum in product(setting.weights, (0.0, 0.5)):
         yield f"rate r{r} m{momentum:g}", partial(rate, setting, r, momentum)
@@ -102,8 +97,9 @@ def plan(setting: Setting, data: str) -> Iterator[tuple[str, Callable[[], Tree]]
             yield key, partial(region, setting, r, samples, distance)
     for r, noise, samples in product(setting.weights, setting.noises, setting.noise_samples):
         yield f"noise r{r} {noise:g} N{samples}", partial(noisy, setting, r, noise, samples)
-    for seed, samples in product(range(setting.lottery.seeds), setting.lottery.samples):
-        yield f"tickets N{samples} s{seed}", partial(lottery, data, setting.lottery, samples, seed)
+    for how in setting.lotteries:
+        for seed, samples in product(range(how.seeds), how.samples):
+            yield f"tickets {how.arch} N{samples} s{seed}", partial(lottery, data[0], how, samples, seed)
 
 
 def possible(setting: Setting, r: int) -> set[str]:
@@ -116,7 +112,7 @@ def possible(setting: Setting, r: int) -> set[str]:
     return found
 
 
-def run(
+def student(
     plan: Plan, how: Descent, samples: int, seed: int, noise: float = 0.0
 ) -> tuple[list[float], float, float]:
     """Return the distances of one student from its teacher, step by step, r~ and the scale of the labels."""
@@ -143,7 +139,8 @@ def rate(setting: Setting, r: int, momentum: float) -> Tree:
     """Return the factor by which the distance shrinks a step, of every seed."""
     how = Descent(momentum, setting.iterations, 1e-5, 0.2)
     found = [
-        run(Plan(setting.K, r, setting.d), how, setting.rate_samples, seed) for seed in range(setting.seeds)
+        student(Plan(setting.K, r, setting.d), how, setting.rate_samples, seed)
+        for seed in range(setting.seeds)
     ]
     return described(setting, r, setting.rate_samples, [each[1] for each in found]) | {
         "momentum": momentum, "contraction": [contraction(each[0]) for each in found],
@@ -155,7 +152,7 @@ def success(setting: Setting, r: int, share: float, arrangement: str) -> Tree:
     how = Descent(MOMENTUM, setting.iterations, RECOVERED, 0.2)
     samples = math.ceil(share * setting.K * r)
     teacher = Plan(setting.K, r, setting.d, arrangement)
-    found = [run(teacher, how, samples, seed) for seed in range(setting.seeds)]
+    found = [student(teacher, how, samples, seed) for seed in range(setting.seeds)]
     return described(setting, r, samples, [each[1] for each in found]) | {
         "arrangement": arrangement, "recovered": [each[0][-1] <= RECOVERED for each in found],
     }  # fmt: skip
@@ -164,7 +161,7 @@ def success(setting: Setting, r: int, share: float, arrangement: str) -> Tree:
 def region(setting: Setting, r: int, samples: int, distance: float) -> Tree:
     """Return how many students recover their teacher from a start at a distance."""
     how = Descent(MOMENTUM, setting.iterations, RECOVERED, distance)
-    found = [run(Plan(setting.K, r, setting.d), how, samples, seed) for seed in range(setting.seeds)]
+    found = [student(Plan(setting.K, r, setting.d), how, samples, seed) for seed in range(setting.seeds)]
     return described(setting, r, samples, [each[1] for each in found]) | {
         "distance": distance, "recovered": [each[0][-1] <= RECOVERED for each in found],
     }  # fmt: skip
@@ -173,7 +170,9 @@ def region(setting: Setting, r: int, samples: int, distance: float) -> Tree:
 def noisy(setting: Setting, r: int, noise: float, samples: int) -> Tree:
     """Return how far from the teacher students end whose labels are noisy, every seed."""
     how = Descent(MOMENTUM, setting.iterations // 2, 0.0, 0.2)
-    found = [run(Plan(setting.K, r, setting.d), how, samples, seed, noise) for seed in range(setting.seeds)]
+    found = [
+        student(Plan(setting.K, r, setting.d), how, samples, seed, noise) for seed in range(setting.seeds)
+    ]
     return described(setting, r, samples, [each[1] for each in found]) | {
         "noise": noise, "end": [each[0][-1] for each in found],
     }  # fmt: skip

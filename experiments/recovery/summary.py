@@ -14,12 +14,12 @@ from experiments.common.statistics import slope
 SHARE = 0.5
 
 
-def summary(cells: Mapping[str, Tree], errors: tuple[float, ...]) -> Tree:
+def summary(cells: Mapping[str, Tree], errors: Mapping[str, tuple[float, ...]]) -> Tree:
     """Return exponents, thresholds and the smallest samples.
 
     Args:
         cells: of results.json.
-        errors: test errors for which the smallest sample of real data is asked.
+        errors: architecture -> test errors for which the smallest sample of real data is asked.
     """
     kinds = {
         kind: [cell for key, cell in cells.items() if key.startswith(f"{kind} ")]
@@ -32,7 +32,10 @@ def summary(cells: Mapping[str, Tree], errors: tuple[float, ...]) -> Tree:
             "success_exponents": exponents(thresholds(kinds["success"])),
             "region": radii(kinds["region"]),
             "noise": noise(kinds["noise"]),
-            "tickets": smallest(kinds["tickets"], errors),
+            "tickets": {
+                arch: smallest([cell for cell in kinds["tickets"] if cell["arch"] == arch], own)
+                for arch, own in errors.items()
+            },
             "counts": {kind: len(own) for kind, own in kinds.items()},
         }
     )
@@ -94,12 +97,21 @@ def crossing(x: list[float], shares: list[float], share: float) -> float | None:
 
 
 def exponents(rows: list[Tree]) -> Tree:
-    """Return b of N50 = a r~^b and of N50 = a r^b, over random supports."""
+    """Return b of N50 = a r~^b and of N50 = a r^b, over random supports; and its ends where one r is left out."""
     own = [row for row in rows if row["arrangement"] == "random" and row["N50"] is not None]
-    if len(own) < 2:
+    if len(own) < 3:
         return {}
-    y = np.log([row["N50"] for row in own])
-    return {name: float(np.polyfit(np.log([row[name] for row in own]), y, 1)[0]) for name in ("r_tilde", "r")}
+
+    def fit(name: str, some: list[Tree]) -> float:
+        return float(
+            np.polyfit(np.log([row[name] for row in some]), np.log([row["N50"] for row in some]), 1)[0]
+        )
+
+    found = {}
+    for name in ("r_tilde", "r"):
+        others = [fit(name, own[:k] + own[k + 1 :]) for k in range(len(own))]
+        found[name] = [fit(name, own), min(others), max(others)]
+    return found
 
 
 def radii(cells: list[Tree]) -> list[Tree]:
@@ -145,27 +157,44 @@ def _exponents(table: np.ndarray) -> np.ndarray:
 
 
 def smallest(cells: list[Tree], errors: tuple[float, ...]) -> list[Tree]:
-    """Return, for each test error and level, the sample at which the mean error of the seeds reaches it."""
+    """Return the test errors, then for each error and level the sample at which the mean over the seeds reaches it.
+
+    `by_seed` is the exponent in the hidden survivors of each seed alone.
+    """
     if not cells:
         return []
     sizes = sorted({cell["N"] for cell in cells})
     levels = range(len(cells[0]["density"]))
-    means = [
-        [fmean(cell["test_error"][level] for cell in cells if cell["N"] == size) for size in sizes]
-        for level in levels
-    ]
     hidden = [fmean(cell["hidden"][level] for cell in cells) for level in levels]
-    found: list[Tree] = []
-    for error in errors:
-        needed = [_reached(sizes, means[level], error) for level in levels]
-        known = [
-            (weights, samples) for weights, samples in zip(hidden, needed, strict=True) if samples is not None
+
+    def table(own: list[Tree]) -> list[list[float]]:
+        return [
+            [fmean(cell["test_error"][level] for cell in own if cell["N"] == size) for size in sizes]
+            for level in levels
         ]
-        line = np.polyfit(*np.log(known).T, 1)[0] if len(known) > 2 else None
+
+    def needed(means: list[list[float]], error: float) -> list[float | None]:
+        return [_reached(sizes, row, error) for row in means]
+
+    seeds = [
+        [cell for cell in cells if cell["seed"] == seed] for seed in sorted({cell["seed"] for cell in cells})
+    ]
+    whole = [table(own) for own in seeds if {cell["N"] for cell in own} == set(sizes)]
+    means = table(cells)
+    found: list[Tree] = [{"sizes": sizes, "hidden": hidden, "test_error": means}]
+    for error in errors:
+        by_seed = [_line(hidden, needed(own, error)) for own in whole]
         found.append({
-            "error": error, "hidden": hidden, "N": needed, "exponent": None if line is None else float(line),
+            "error": error, "hidden": hidden, "N": needed(means, error), "exponent": _line(hidden, needed(means, error)),
+            "by_seed": [each for each in by_seed if each is not None],
         })  # fmt: skip
-    return [{"sizes": sizes, "hidden": hidden, "test_error": means}, *found]
+    return found
+
+
+def _line(hidden: list[float], samples: list[float | None]) -> float | None:
+    """Return the exponent of the samples in the survivors; None for fewer than three known ones."""
+    known = [(weights, count) for weights, count in zip(hidden, samples, strict=True) if count is not None]
+    return float(np.polyfit(*np.log(known).T, 1)[0]) if len(known) > 2 else None
 
 
 def _reached(sizes: list[int], errors: list[float], error: float) -> float | None:

@@ -20,7 +20,7 @@ def summary(cells: Mapping[str, Tree]) -> Tree:
 
 
 def of_network(rows: list[Tree], data: int, depth: int, density: float) -> Tree:
-    """Return the course of a network, means over the seeds that reached an epoch."""
+    """Return the course of a network, means over the seeds that reached an epoch; `log10_spread` is that of the seeds at the last."""
     own = [row for row in rows if (row["data"], row["depth"], row["density"]) == (data, depth, density)]
     epochs = sorted({row["epoch"] for row in own})
     names = sorted({name for row in own for name in row["bounds"]})
@@ -42,5 +42,10 @@ def of_network(rows: list[Tree], data: int, depth: int, density: float) -> Tree:
         "measured_density": fmean(row["measured_density"] for row in last),
         **{name: fmean(row[name] for row in last) for name in ("train_error", "test_error", "gap")},
         "log10_bounds": course,
+        "log10_spread": max(
+            max(values) - min(values)
+            for name in course
+            for values in [[row["bounds"][name]["log10_value"] for row in last]]
+        ),
         "status": {name: row["bounds"][name]["status"] for row in last for name in course},
     }  # fmt: skip

@@ -31,25 +31,31 @@ class Training:
         channels: H.
         epochs: passes over the sample.
         samples: of the training set.
+        held: of the test set.
         batch: of a step.
         lr: learning rate of gradient descent with momentum.
         decay: weight decay.
     """
 
     channels: int = 10
-    epochs: int = 40
-    samples: int = 10_000
+    epochs: int = 12
+    samples: int = 3000
+    held: int = 2000
     batch: int = 32
     lr: float = 0.1
     decay: float = 3e-4
 
 
 @lru_cache(maxsize=1)
-def sample(data: str, count: int, seed: int) -> tuple[Samples, Samples]:
-    """Return a sample of the training split, and the test split."""
-    train, test = splits(data)
-    rows = torch.randperm(train.m, generator=torch.Generator().manual_seed(6_000_003 + seed))[:count]
-    return Samples(train.x[rows], train.y[rows]), test
+def sample(data: str, counts: tuple[int, int], seed: int) -> tuple[Samples, Samples]:
+    """Return random samples of the training and the test split."""
+    random = torch.Generator().manual_seed(6_000_003 + seed)
+    one, other = (
+        Samples(split.x[rows], split.y[rows])
+        for split, count in zip(splits(data), counts, strict=True)
+        for rows in [torch.randperm(split.m, generator=random)[:count]]
+    )
+    return one, other
 
 
 def measured(how: Training, network: Network, kept: Path, epoch: int) -> Tree:
@@ -63,7 +69,7 @@ def measured(how: Training, network: Network, kept: Path, epoch: int) -> Tree:
     """
     data, index, depth, density, pruner, seed = network
     trainer, template = trained(how, network, kept, epoch)
-    train, test = sample(data, how.samples, seed)
+    train, test = sample(data, (how.samples, how.held), seed)
     report = boundcalc.analyze(
         plain(trainer.module, template.state_dict()),
         data=(train.x.numpy(), train.y.numpy(), test.x.numpy(), test.y.numpy()),
@@ -89,7 +95,7 @@ def bound_of(bound: Tree) -> Tree:
 def trained(how: Training, network: Network, kept: Path, epoch: int) -> tuple[Trainer, nn.Module]:
     """Return a network after some epochs, from the last state that is kept."""
     data, index, depth, density, pruner, seed = network
-    train, _ = sample(data, how.samples, seed)
+    train, _ = sample(data, (how.samples, how.held), seed)
     random = torch.Generator().manual_seed(7_000_003 + seed)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

@@ -2,25 +2,50 @@
 
 from __future__ import annotations
 
-import json
-import sys
-import tempfile
-from contextlib import redirect_stdout
 from dataclasses import dataclass
-from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-import numpy as np
 import torch
+from torch import nn
 
 import boundcalc
-from boundcalc.cli.main import main as boundcalc_command
+from boundcalc.tickets.plan import BLIND
+from boundcalc.tickets.recipe import Recipe
+from boundcalc.tickets.samples import Samples
 from experiments.common.record import Tree
 from experiments.common.splits import splits
+from experiments.common.training import Ticket, network, tickets
 
-FRACTION = 0.5
 PARTS = ("bounds", "samples", "graphon", "gntk", "empirical")
+KERNEL = ("alpha", "effective_rank", "gap", "top5_energy")
+MEDIAN = "0.5"
+SHIFT = 0.3
+"""Images in [0, 1] are shifted by so much, and divided by it."""
+
+
+@dataclass(frozen=True)
+class Size:
+    """How large every lottery is.
+
+    Attributes:
+        samples: of the training set.
+        held: of the test set.
+        densities: falling.
+        epochs: of training, at most: it ends where the training error is 0.
+        images: of the kernel.
+    """
+
+    samples: int = 500
+    held: int = 2000
+    densities: tuple[float, ...] = (0.6, 0.4, 0.27, 0.18, 0.12)
+    epochs: int = 60
+    images: int = 64
+
+    @property
+    def recipe(self) -> Recipe:
+        """The training of every ticket."""
+        return Recipe(epochs=self.epochs, optimizer="adam", lr=8e-3, batch_size=50)
 
 
 @dataclass(frozen=True)
@@ -31,102 +56,84 @@ class Environment:
         data: a form of `--data`.
         arch: of the networks.
         noise: share of the training labels drawn anew.
-        samples: of the training set.
-        held: of the test set, whose labels are left as they are.
     """
 
     data: str
     arch: str
     noise: float
-    samples: int
-    held: int
 
 
-def lottery(where: Environment, pruner: str, seed: int, size: tuple[int, int, int], also: Tree) -> Tree:
-    """Return the tickets of one pruner at the densities 1/2, 1/4, ...
+def lottery(where: Environment, pruner: str, seed: int, size: Size, also: Tree) -> Tree:
+    """Return the tickets of one pruner.
 
     Args:
         where: data and architecture.
         pruner: its name.
-        seed: of the sample, the initial weights and the pruner.
-        size: prunings, epochs, and images of the kernel.
+        seed: of the sample, the initial weights, the pruner and the order of training: pruners of one seed share all of them.
+        size: of the samples, and densities.
         also: told in the cell, too.
-
-    Raises:
-        SystemExit: training failed.
     """
-    levels, epochs, images = size
-    densities = [FRACTION ** (level + 1) for level in range(levels)]
-    with tempfile.TemporaryDirectory() as folder:
-        sample, train, out = (Path(folder) / name for name in ("all.npz", "train.npz", "run"))
-        draw(where, seed, sample, train)
-        own = where.arch == "small"
-        words = [
-            "train", "--data", f"npz:{train}", "--pruner", pruner, "--optimizer", "adam", "--batch-size", "50",
-            "--epochs", f"{epochs}", "--seed", f"{seed}", "--out", str(out), "--quiet", "--device", "cpu",
-            *(("--model", f"{__name__}:small") if own else ("--arch", where.arch)),
-            *(
-                ("--levels", f"{levels}", "--prune-fraction", f"{FRACTION}")
-                if pruner == "imp"
-                else ("--density", ",".join(map(str, densities)))
-            ),
-        ]  # fmt: skip
-        with redirect_stdout(sys.stderr):
-            status = boundcalc_command(words)
-        if status:
-            raise SystemExit(f"{pruner} in {where}: training failed")
-        home = out / f"replicate_{seed}"
-        folders = sorted(home.glob("level_[0-9]*"), key=lambda path: int(path.name.removeprefix("level_")))
-        kept = folders[-levels:]
-        made = [
-            ticket(level / "main", sample, images, density)
-            for level, density in zip(kept, densities, strict=True)
-        ]
+    train, test = drawn(where, size, seed)
+    template = network(where.arch, train.shape, seed)
+    made = [
+        described(ticket, template, (train, test), pruner, size.images)
+        for ticket in tickets(template, pruner, size.densities, train, size.recipe, seed, stop=True)
+    ]
     return {**also, "arch": where.arch, "noise": where.noise, "pruner": pruner, "seed": seed, "tickets": made}
 
 
-def ticket(folder: Path, data: Path, images: int, density: float) -> Tree:
+def described(
+    ticket: Ticket, template: nn.Module, data: tuple[Samples, Samples], pruner: str, images: int
+) -> Tree:
     """Return the numbers of one ticket: of its mask on the initial weights, and of the trained network."""
-    told = json.loads((folder / "ticket.json").read_text(encoding="utf-8"))
-    model = None if told["arch"] and ":" not in told["arch"] else told["arch"]
+    train, test = data
+    initial = template.state_dict()
     trained = boundcalc.analyze(
-        folder / "model.safetensors", data=f"npz:{data}", model=model, only=PARTS, passes=0, batch=images, device="cpu",
-        mask_origin=told["mask_origin"],
+        ticket.weights, data=tuple(part.numpy() for split in (train, test) for part in (split.x, split.y)),
+        model=template, reference=initial, only=PARTS, passes=0, batch=images, device="cpu",
+        mask_origin="independent" if pruner in BLIND else "data",
     ).to_dict()  # fmt: skip
+    masked = {key: value * ticket.masks[key] if key in ticket.masks else value for key, value in initial.items()}  # fmt: skip
     before = boundcalc.analyze(
-        folder / "model_ep0_it0.pth", data=f"npz:{data}", model=model, only=("topology",), device="cpu"
-    ).to_dict()  # fmt: skip
+        masked, model=template, input_shape=train.shape, reference=initial, only="topology", device="cpu"
+    ).to_dict()["topology"]
     measured = trained["empirical"]
     return {
-        "density": density,
-        "surviving": told["surviving"],
-        "train_error": measured["train_error"],
-        "test_error": measured["test_error"],
-        "gap": measured["gap"],
-        "bounds": {
-            name: bound["log10_value"]
-            for name, bound in trained["bounds"].items()
-            if bound["log10_value"] is not None
-        },
+        "density": ticket.density,
+        "surviving": sum(int(mask.sum()) for mask in ticket.masks.values()),
+        "epochs": ticket.epochs,
+        **{name: measured[name] for name in ("train_error", "test_error", "gap")},
+        "bounds": dict(filter(None, map(of_bound, trained["bounds"].items()))),
         "scores": scores(trained, before),
     }
 
 
-def scores(trained: Tree, before: Tree) -> Tree:
+def of_bound(named: tuple[str, Tree]) -> tuple[str, float] | None:
+    """Return name and number of a bound: the logarithm of its value; of `occam` the bits, of a score the score."""
+    name, bound = named
+    if name == "occam" and bound["terms"]:
+        return name, bound["terms"]["bits"]
+    value = bound["complexity"] if bound["status"] == "score" else bound["log10_value"]
+    return None if value is None else (name, value)
+
+
+def scores(trained: Tree, topology: Tree) -> Tree:
     """Return the numbers of a ticket that bound nothing, by name."""
-    topology, kernel = before["topology"], trained["gntk"] or {}
+    kernel = trained["gntk"] or {}
     graphons = (trained["graphon"] or {}).get("layers") or []
+    names = ("delta_r", "delta_r_imdb", "lambda", "lambda_imsg")
     found: dict[str, Any] = {
         "distance": topology["distance"],
-        **dict(
-            zip(("delta_r", "delta_r_imdb", "lambda", "lambda_imsg"), topology["coordinate"], strict=True)
-        ),
+        **dict(zip(names, topology["coordinate"], strict=True)),
         "ramanujan_layers": topology["ramanujan_layers"],
         "narc": _mean([layer["narc"] for layer in topology["layers"]]),
+        "delta_r_z": _mean([layer["z"]["delta_r"] for layer in topology["layers"]]),
         "samples_ratio": trained["samples"]["ratio"],
+        "margin_median": trained["empirical"]["margin_quantiles"].get(MEDIAN),
         "graphon_l2": _mean([layer["l2_from_constant"] for layer in graphons]),
         "graphon_cut": _mean([layer["cut_from_constant"][1] for layer in graphons]),
-        **{f"ntk_{name}": kernel.get(name) for name in ("alpha", "effective_rank", "gap", "top5_energy")},
+        **{f"ntk_{name}": kernel.get(name) for name in KERNEL},
+        "ntk_label_energy": (kernel.get("residual") or {}).get("rate"),
     }
     return {name: value for name, value in found.items() if value is not None}
 
@@ -136,25 +143,14 @@ def _mean(values: list[float | None]) -> float | None:
     return fmean(known) if known else None
 
 
-def draw(where: Environment, seed: int, both: Path, train: Path) -> None:
-    """Write a sample of both splits, and the training split alone, labels drawn anew with the environment's probability."""
+def drawn(where: Environment, size: Size, seed: int) -> tuple[Samples, Samples]:
+    """Return samples of both splits, images shifted and scaled; the environment's share of training labels is drawn anew."""
     random = torch.Generator().manual_seed(5_000_003 + seed)
-    arrays = {}
-    for name, split, count in zip(
-        ("train", "test"), splits(where.data), (where.samples, where.held), strict=True
-    ):
-        rows = torch.randperm(split.m, generator=random)[:count]
-        arrays[f"x_{name}"], arrays[f"y_{name}"] = split.x[rows].numpy(), split.y[rows].numpy()
-    labels = arrays["y_train"]
-    drawn = torch.randint(int(labels.max()) + 1, (len(labels),), generator=random).numpy()
-    chosen = (torch.rand(len(labels), generator=random) < where.noise).numpy()
-    arrays["y_train"] = np.where(chosen, drawn, labels)
-    np.savez(both, **arrays)
-    np.savez(train, x_train=arrays["x_train"], y_train=arrays["y_train"])
-
-
-def small() -> torch.nn.Module:
-    """Return a perceptron for images of 8 x 8."""
-    return torch.nn.Sequential(
-        torch.nn.Flatten(), torch.nn.Linear(64, 16), torch.nn.ReLU(), torch.nn.Linear(16, 10)
+    train, test = (
+        Samples((split.x[rows] - SHIFT) / SHIFT, split.y[rows])
+        for split, count in zip(splits(where.data), (size.samples, size.held), strict=True)
+        for rows in [torch.randperm(split.m, generator=random)[:count]]
     )
+    other = torch.randint(int(train.y.max()) + 1, (train.m,), generator=random)
+    changed = torch.rand(train.m, generator=random) < where.noise
+    return Samples(train.x, torch.where(changed, other, train.y)), test

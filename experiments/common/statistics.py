@@ -36,7 +36,11 @@ def slope(x: Sequence[float], groups: Sequence[Sequence[float]], seed: int = 0) 
 
 
 def within(
-    x: Sequence[float | None], y: Sequence[float | None], strata: Sequence[object], seed: int = 0
+    x: Sequence[float | None],
+    y: Sequence[float | None],
+    strata: Sequence[object],
+    seed: int = 0,
+    noise: Sequence[float] | None = None,
 ) -> tuple[float, float, float, int] | None:
     """Return Kendall's tau over the pairs of one stratum, its 95 % bootstrap interval, and the number of points.
 
@@ -47,6 +51,7 @@ def within(
         y: another.
         strata: of each point, such as its density.
         seed: of the bootstrap, which resamples points within their stratum.
+        noise: standard error of each y: pairs whose y are not two standard errors of their difference apart are not compared.
 
     Returns:
         (tau, low, high, points); None where no pair can be compared.
@@ -54,27 +59,47 @@ def within(
     Example:
         >>> within([1, 2, 5, 4], [1, 2, 3, 4], ["a", "a", "b", "b"])[0]
         0.0
+        >>> within([1, 2, 3], [1, 2, 9], "aaa", noise=[1, 1, 1])[0]
+        1.0
     """
-    kept = [(a, b, s) for a, b, s in zip(x, y, strata, strict=True) if a is not None and b is not None]
-    blocks = []
-    for stratum in dict.fromkeys(s for _, _, s in kept):
-        a, b = (np.array([row[k] for row in kept if row[2] == stratum], dtype=np.float64) for k in (0, 1))
-        blocks.append(_signs(a) * _signs(b))
-    pairs = sum(len(block) * (len(block) - 1) for block in blocks)
-    agreed = float(sum(block.sum() for block in blocks))
-    if not pairs:
+    errors = [0.0] * len(x) if noise is None else noise
+    kept = [
+        (a, b, e, s)
+        for a, b, e, s in zip(x, y, errors, strata, strict=True)
+        if a is not None and b is not None
+    ]
+    random = np.random.default_rng(seed)
+    agreed, pairs = np.zeros(DRAWS + 1), np.zeros(DRAWS + 1)
+    for stratum in dict.fromkeys(s for *_, s in kept):
+        a, b, e = (
+            np.array([row[k] for row in kept if row[3] == stratum], dtype=np.float64) for k in range(3)
+        )
+        apart = np.abs(b[:, None] - b[None, :]) >= 2 * np.hypot(e[:, None], e[None, :])
+        np.fill_diagonal(apart, False)
+        signs = _signs(a) * _signs(b) * apart
+        times = np.vstack([np.ones(len(a)), random.multinomial(len(a), np.full(len(a), 1 / len(a)), DRAWS)])
+        agreed += ((times @ signs) * times).sum(axis=1)
+        pairs += ((times @ apart) * times).sum(axis=1)
+    if not pairs[0]:
+        return None
+    taus = agreed[pairs > 0] / pairs[pairs > 0]
+    low, high = np.quantile(taus[1:], ENDS) if len(taus) > 1 else (taus[0], taus[0])
+    return float(taus[0]), float(low), float(high), len(kept)
+
+
+def mean(values: Sequence[float], seed: int = 0) -> tuple[float, float, float] | None:
+    """Return a mean and its 95 % bootstrap interval, the values resampled; None of fewer than two.
+
+    Args:
+        values: to be averaged.
+        seed: of the bootstrap.
+    """
+    if len(values) < 2:
         return None
     random = np.random.default_rng(seed)
-    drawn = []
-    for _ in range(DRAWS):
-        total, possible = 0.0, 0.0
-        for block in blocks:
-            times = random.multinomial(len(block), np.full(len(block), 1 / len(block)))
-            total += float(times @ block @ times)
-            possible += float(times.sum() ** 2 - (times**2).sum())
-        drawn.append(total / possible if possible else 0.0)
-    low, high = np.quantile(drawn, ENDS)
-    return agreed / pairs, float(low), float(high), len(kept)
+    all_of_them = np.asarray(values, dtype=np.float64)
+    low, high = np.quantile(random.choice(all_of_them, (DRAWS, len(values))).mean(axis=1), ENDS)
+    return float(all_of_them.mean()), float(low), float(high)
 
 
 def _signs(values: Vector) -> Vector:

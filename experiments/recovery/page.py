@@ -6,8 +6,8 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from boundcalc.figures.style import canvas, legend_below, log_axis, look
-from experiments.common.page import command, grid, made, num, publish, span
+from boundcalc.figures.style import canvas, legend_below, look
+from experiments.common.page import command, fine_ticks, grid, made, num, publish, span
 from experiments.common.record import Tree
 
 if TYPE_CHECKING:
@@ -264,20 +264,22 @@ def figure(results: Tree) -> Figure:
         handles += top.plot(x, row["share"], **look(index))
         names.append(f"r = {row['r']}")
     low, high = top.get_xlim()
-    log_axis(top.xaxis, low, high)
+    fine_ticks(top.xaxis, low + 0.1, high - 0.1)
     top.set(xlabel="samples over r~", ylabel="share recovered")
     first = results["setting"]["lotteries"][0]["arch"]
     if summary["tickets"][first]:
         surface = summary["tickets"][first][0]
         x = [math.log10(size) for size in surface["sizes"]]
-        step = max(1, (len(surface["hidden"]) - 1) // 4)
-        for index, level in enumerate(range(0, len(surface["hidden"]), step)):
+        shown = math.inf
+        for level in reversed(range(len(surface["hidden"]))):
             errors = [100 * error for error in surface["test_error"][level]]
-            bottom.plot(x, errors, **look(index))
-            bottom.annotate(
-                f"{surface['hidden'][level]:,.0f}", (x[0], errors[0]), fontsize=7, ha="right", va="center",
-                xytext=(-4, 0), textcoords="offset points",
-            )  # fmt: skip
+            bottom.plot(x, errors, **look(level))
+            if errors[0] < shown - 0.8:
+                shown = errors[0]
+                bottom.annotate(
+                    f"{surface['hidden'][level]:,.0f}", (x[0], errors[0]), fontsize=7, ha="right", va="center",
+                    xytext=(-4, 0), textcoords="offset points",
+                )  # fmt: skip
         bottom.set_xlim(x[0] - 0.25 * (x[-1] - x[0]), x[-1] + 0.05)
         bottom.xaxis.set_ticks(x, [f"{size:,}" for size in surface["sizes"]])
         bottom.set(

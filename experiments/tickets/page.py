@@ -1,4 +1,4 @@
-"""docs/results/mask-topology.md and what-tracks-the-gap.md from results.json: `python -m experiments.tickets.page PAGE`."""
+"""docs/results/what-tracks-the-gap.md and mask-topology.md from results.json: `python -m experiments.tickets.page [PAGE]`."""
 
 from __future__ import annotations
 
@@ -9,104 +9,199 @@ from typing import TYPE_CHECKING
 
 from boundcalc.bounds import registry
 from boundcalc.figures.style import canvas, legend_below, look
-from experiments.common.page import command, grid, made, num, publish, span
+from experiments.common.page import command, data_name, fine_ticks, grid, made, num, publish, span
 from experiments.common.record import Tree
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 TOPOLOGY = (
-    "distance",
-    "delta_r",
-    "delta_r_imdb",
-    "lambda",
-    "lambda_imsg",
-    "ramanujan_layers",
-    "narc",
-    "density",
-)
+    "distance", "delta_r", "delta_r_imdb", "lambda", "lambda_imsg", "ramanujan_layers", "delta_r_z", "narc", "density",
+)  # fmt: skip
+NAMES = {
+    "lenet300": "LeNet-300-100", "lenet5": "LeNet-5", "strided-8": "strided-8 (a CNN of three convolutions)",
+    "resnet": "a ResNet of three blocks (8 to 32 channels, images at half their size)",
+}  # fmt: skip
 CONTINUE = command(
-    "python -m experiments.tickets.run --data mnist:DIR mnist:FASHION   # goes on where it stopped",
-    "trains for hours, and needs MNIST and Fashion-MNIST",
+    "python -m experiments.tickets.run --data mnist:DIR mnist:FASHION npz:CIFAR10_JPEG   # goes on where it stopped",
+    "trains for an hour, and needs MNIST, Fashion-MNIST and CIFAR-10 as JPEG",
 )
 
 
 def ran(results: Tree) -> str:
     """Return what was run."""
     setting, summary = results["setting"], results["summary"]
+    size = setting["size"]
+    pairs = ", ".join(f"{NAMES.get(arch, arch)} on {data_name(results, k)}" for k, arch in setting["pairs"])
+    seeds = sorted({cell["seed"] for cell in results["cells"].values()})
+    rows = summary["means"]
     return (
-        f"**What was run.** {summary['tickets']} tickets of {', '.join(setting['archs'])} in"
-        f" {len(summary['environments'])} environments"
-        f" ({'; '.join(summary['environments'])}): {setting['samples']:,} training images, a share of whose labels is"
-        " drawn anew (noise),"
-        f" {setting['epochs']} epochs of Adam, {setting['held']:,} test images. Pruners:"
-        f" {', '.join(setting['pruners'])}; densities"
-        f" {', '.join(f'{0.5 ** (k + 1):g}' for k in range(setting['levels']))}. Taus are Kendall's, with 95 %"
-        " bootstrap intervals (tickets are"
-        " resampled within their environment and density, so that the choice of environments is not part of them)."
+        f"**What was run.** {summary['tickets']} tickets in {len(summary['environments'])} environments: {pairs};"
+        f" {size['samples']:,}"
+        f" training images, {_shares(setting['noises'])} of whose labels are drawn anew; {len(seeds)}"
+        f" seed{'s' if len(seeds) > 1 else ''} of"
+        f" sample and initial weights. Pruners: {', '.join(setting['pruners'])}; densities"
+        f" {', '.join(map(str, size['densities']))}. Adam"
+        f" until the training error is 0, at most {size['epochs']} epochs: {summary['fitted']} of {summary['tickets']}"
+        f" tickets are at or below"
+        f" 1 %. Test errors are of {size['held']:,} images, the same for all tickets of an environment and seed. Mean gaps are"
+        f" {100 * min(row['gap'] for row in rows):.0f} to {100 * max(row['gap'] for row in rows):.0f} %, with a"
+        f" sampling error of"
+        f" {100 * min(row['standard_error'] for row in rows):.1f} to"
+        f" {100 * max(row['standard_error'] for row in rows):.1f} % a ticket. At one"
+        f" environment and density the variance of the gap is {num(summary['noise_ratio'], 2)} times that of its"
+        f" sampling: much of what"
+        " tickets of one density differ by is chance, which pulls every tau towards 0; 'clear' taus are over pairs two"
+        " standard errors"
+        " apart."
     )
+
+
+def _shares(noises: list[float]) -> str:
+    return ", ".join(f"{100 * noise:g} %" for noise in sorted(noises))
 
 
 def left(results: Tree) -> str:
     """Return what of the plan was not run."""
     setting = results["setting"]
-    data = len({name.partition(" ")[0] for name in results["inputs"]})
-    planned = (
-        len(setting["archs"]) * len(setting["noises"]) * len(setting["pruners"]) * setting["seeds"] * data
-    )
+    planned = len(setting["pairs"]) * len(setting["noises"]) * len(setting["pruners"]) * setting["seeds"]
     return (
-        f"**Not run.** {planned - len(results['cells'])} of the {planned} lotteries of this plan. Beyond it: LeNet-5"
-        " and residual networks,"
-        " CIFAR-10, masks sampled to maximize the distance, and the published tables of others."
+        f"**Not run.** {planned - len(results['cells'])} of the {planned} lotteries of this plan (seeds come last)."
+        f" Beyond it: every"
+        " architecture on every data set, wider networks, full training sets. The per-seed tables that others have"
+        " published were not"
+        " compared."
     )
 
 
-def means(summary: Tree) -> str:
-    """Return the table of mean accuracies and gaps."""
+def means(results: Tree, names: tuple[str, ...] = ("environment", "density")) -> str:
+    """Return the table of mean accuracies and gaps of groups of tickets."""
+    rows = results["summary"]["means" if "density" in names else "pruners"]
     return grid(
-        ("environment", "density", "tickets", "accuracy", "training error", "gap"),
-        [
-            (row["environment"], row["density"], row["n"], f"{row['accuracy']:.4f}", f"{row['train_error']:.4f}", f"{row['gap']:.4f}")
-            for row in summary["means"]
-        ],
-    )  # fmt: skip
-
-
-def taus(rows: list[Tree]) -> str:
-    """Return the table of taus."""
-    return grid(
-        ("quantity", "within environment and density", "within environment, all densities", "worst environment", "best"),
+        (*names, "tickets", "accuracy", "training error", "gap", "its sampling error"),
         [
             (
-                f"`{row['quantity']}`{_mark(row['quantity'])}",
-                span(row["within"]), span(row["pooled"]), num(row["worst"], 2), num(row["best"], 2),
+                *(_place(results, row[name]) if name == "environment" else row[name] for name in names), row["n"],
+                f"{row['accuracy']:.3f}", f"{row['train_error']:.3f}", f"{row['gap']:.3f}", f"{row['standard_error']:.3f}",
             )
             for row in rows
         ],
     )  # fmt: skip
 
 
+def _place(results: Tree, environment: str) -> str:
+    data, arch, noise = environment.split()
+    return f"{data_name(results, int(data))}, {arch}, noise {noise}"
+
+
+def taus(rows: list[Tree]) -> str:
+    """Return the table of taus."""
+    return grid(
+        (
+            "quantity", "tau at one density", "of clear pairs", "mean over environments", "wrong pairs: median, 9 in 10, worst",
+            "all densities of an environment", "all tickets",
+        ),
+        [
+            (
+                f"`{row['quantity']}`{_mark(row['quantity'])}", span(row["within"]), span(row["clear"]), span(row["environments"]),
+                ", ".join(f"{100 * each:.0f} %" for each in row["errors"] or ()) or "-", span(row["pooled"]), span(row["all"]),
+            )
+            for row in rows
+        ],
+    )  # fmt: skip
+
+
+READ = (
+    "Taus are Kendall's, with 95 % bootstrap intervals: tickets are resampled within their environment and density, in"
+    " the fourth column"
+    " environments. The first two numeric columns compare tickets of one environment and density only. Wrong pairs:"
+    " share of these pairs"
+    " that a quantity orders wrongly, over environments, in the direction that suits it best (Dziugaite et al. 2020"
+    " call it the sign"
+    " error); a coin has 50 %."
+)
+
+
 def _mark(name: str) -> str:
     return f" ({registry[name].status})" if name in registry else ""
 
 
+def firm(rows: list[Tree], key: str = "within") -> list[Tree]:
+    """Return the rows whose interval leaves out 0, the strongest first."""
+    found = [row for row in rows if row[key] is not None and not row[key][1] <= 0 <= row[key][2]]
+    return sorted(found, key=lambda row: -abs(row[key][0]))
+
+
+def _list(rows: list[Tree], key: str, most: int = 4) -> str:
+    return ", ".join(f"`{row['quantity']}` {span(row[key])}" for row in rows[:most])
+
+
+def gap(results: Tree) -> str:
+    """Return the page on the gap."""
+    rows = sorted(
+        (row for row in results["summary"]["gap"] if row["within"] is not None), key=lambda row: -abs(row["within"][0])
+    )  # fmt: skip
+    return "\n\n".join([
+        "# Which quantity tracks the gap?",
+        "**Question** (in the way of Dziugaite, Drouin, Neal et al. 2020, In search of robust measures of"
+        " generalization): which bound,"
+        " certificate, score or kernel metric orders tickets by the gap between test and training error, at one"
+        " density, in every"
+        " environment?",
+        ran(results),
+        f"**Answer.** {_answer(rows)}",
+        "![Taus with the gap, at one density and over all tickets](../_static/what-tracks-the-gap.svg)",
+        "## Kendall's tau with the gap",
+        READ,
+        taus(rows),
+        "Of a bound the logarithm of its value is compared; of `occam`, which speaks of another network, the"
+        " compression, its bits. A"
+        " quantity that tracks the gap need not be near it, and a bound need not track it. `galanti2023` is refuted and"
+        " bounds nothing.",
+        "## Gaps",
+        means(results),
+        means(results, ("pruner",)),
+        left(results),
+        made(results, "tickets"),
+        CONTINUE,
+    ]) + "\n"  # fmt: skip
+
+
+def _answer(rows: list[Tree]) -> str:
+    known = [row for row in rows if row["quantity"] != "density"]
+    strong, wide = firm(known), firm(known, "all")
+    worst = min((row["errors"][2] for row in known if row["errors"]), default=None)
+    return (
+        (f"At one density the intervals of {len(strong)} of {len(known)} quantities leave out 0 (about"
+         f" {0.05 * len(known):.0f} would by chance):"
+         f" {_list(strong, 'within')}." if strong else f"At one density no interval of {len(known)} quantities leaves out 0.")
+        + (f" Over all tickets, where data, architecture and noise differ, {len(wide)} do: {_list(wide, 'all')}. That"
+         f" order is one of"
+           " environments, not of tickets." if wide else "")
+        + ("" if worst is None else f" In its worst environment even the best quantity orders {100 * worst:.0f} % of the"
+           " pairs wrongly.")
+    )  # fmt: skip
+
+
 def topology(results: Tree) -> str:
     """Return the page on mask topology."""
-    summary = results["summary"]
-    rows = {row["quantity"]: row for row in summary["accuracy"]}
-    chosen = [rows[name] for name in TOPOLOGY if name in rows]
+    rows = {row["quantity"]: row for row in results["summary"]["accuracy"]}
     return "\n\n".join([
         "# Does the topology of a mask order accuracies?",
-        "**Claim** (Hoang, Kundu, Liu & Wang 2023): the distance of a mask's full-spectrum coordinate from that of"
-        " the dense"
-        " initialization, and Ramanujan gaps, order the accuracies of tickets of one density.",
+        "**Claim** (Hoang, Kundu, Liu & Wang 2023, Don't just prune by magnitude!): the distance of a mask's"
+        " full-spectrum coordinate from"
+        " that of the dense initialization, and Ramanujan gaps, order the accuracies of tickets of one density.",
         ran(results),
+        f"**Answer.** {_told(rows)}",
         "![Accuracy against distance](../_static/mask-topology.svg)",
         "## Kendall's tau with test accuracy",
-        taus(chosen),
-        _told(rows),
+        READ,
+        taus([rows[name] for name in TOPOLOGY if name in rows]),
+        "`delta_r_z` is the Ramanujan gap less the mean of random masks with as many weights, in their standard"
+        " deviations, mean over"
+        " layers. Masks chosen for their distance: [chosen masks](chosen-masks.md).",
         "## Accuracies",
-        means(summary),
+        means(results),
         left(results),
         made(results, "tickets"),
         CONTINUE,
@@ -119,85 +214,67 @@ def _told(rows: dict[str, Tree]) -> str:
     if row is None or row["within"] is None:
         return "The distance could not be compared."
     tau, low, high, _ = row["within"]
-    says = (
-        "The interval holds 0: an order is not shown." if low <= 0 <= high
-        else f"The distance orders accuracies at a density, {'rising' if tau > 0 else 'falling'} with it."
-    )  # fmt: skip
+    others = [rows[name] for name in TOPOLOGY if name in rows and name not in {"distance", "density"}]
     return (
-        f"Distance, within environment and density: {span(row['within'])}. {says} In the worst environment tau is"
-        f" {num(row['worst'], 2)}."
-    )
-
-
-def gap(results: Tree) -> str:
-    """Return the page on the gap."""
-    summary = results["summary"]
-    rows = sorted(
-        (row for row in summary["gap"] if row["within"] is not None), key=lambda row: -abs(row["within"][0])
-    )
-    firm = [row for row in rows if row["within"][1] > 0 or row["within"][2] < 0]
-    names = ", ".join(f"`{row['quantity']}` {span(row['within'])}" for row in firm[:3])
-    return "\n\n".join([
-        "# Which quantity tracks the gap?",
-        "**Question** (in the way of Dziugaite, Drouin, Neal et al. 2020, In search of robust measures of"
-        " generalization): which bound,"
-        " certificate or score orders tickets by the gap between test and training error, at one density, in every"
-        " environment?",
-        ran(results),
-        "![Taus with the gap](../_static/what-tracks-the-gap.svg)",
-        "## Kendall's tau with the gap",
-        (f"The strongest of those whose interval leaves out 0: {names}." if firm else "No quantity's interval leaves out 0.")
-        + " Of a bound the logarithm of its value is compared; a quantity that tracks the gap need not be near it,"
-        " and a bound need not track it. `occam` speaks of another network, the compression, and `galanti2023` bounds"
-        " nothing.",
-        taus(rows),
-        "## Gaps",
-        means(summary),
-        left(results),
-        made(results, "tickets"),
-        CONTINUE,
-    ]) + "\n"  # fmt: skip
+        f"At one environment and density the distance has tau {span(row['within'])} with test accuracy, of clear pairs"
+        f" {span(row['clear'])}:"
+        + (" the interval holds 0, an order is not shown." if low <= 0 <= high
+           else f" accuracy {'rises' if tau > 0 else 'falls'} with it.")
+        + (f" After pooling densities it is {span(row['pooled'])}, and over all tickets"
+         f" {span(row['all'])}." if row["pooled"] else "")
+        + (f" In its worst environment it orders {100 * row['errors'][2]:.0f} % of the pairs wrongly." if row["errors"] else "")
+        + (f" Of the other scores these leave out 0 at one density: {_list(firm(others), 'within')}." if firm(others)
+           else " No other score of the mask leaves out 0 at one density.")
+    )  # fmt: skip
 
 
 def draw_topology(results: Tree) -> Figure:
-    """Draw accuracy against distance, by density."""
+    """Draw accuracy less the mean of its environment and density against distance, by density."""
     drawn, (axis,) = canvas(3.2)
-    tickets = [ticket for cell in results["cells"].values() for ticket in cell["tickets"]]
+    cells = results["cells"].values()
+    tickets = [(f"{c['data']} {c['arch']} {c['noise']}", ticket) for c in cells for ticket in c["tickets"]]
     handles, names = [], []
-    for index, density in enumerate(sorted({ticket["density"] for ticket in tickets}, reverse=True)):
-        own = [t for t in tickets if t["density"] == density and "distance" in t["scores"]]
-        style = {**look(index), "linestyle": "none"}
+    for index, density in enumerate(sorted({ticket["density"] for _, ticket in tickets}, reverse=True)):
+        own = [(e, t) for e, t in tickets if t["density"] == density and t["scores"].get("distance")]
+        mean = {e: [t["test_error"] for f, t in own if f == e] for e, _ in own}
+        style = {**look(index), "linestyle": "none", "markersize": 3}
         handles += axis.plot(
-            [math.log10(max(t["scores"]["distance"], 1e-3)) for t in own],
-            [1 - t["test_error"] for t in own],
+            [math.log10(t["scores"]["distance"]) for _, t in own],
+            [100 * (sum(mean[e]) / len(mean[e]) - t["test_error"]) for e, t in own],
             **style,
         )
         names.append(f"density {density:g}")
-    axis.set(xlabel="log10 of the distance", ylabel="test accuracy")
+    fine_ticks(axis.xaxis, *axis.get_xlim())
+    axis.set(xlabel="distance", ylabel="accuracy, %", title="Less the mean of environment and density")
     legend_below(drawn, handles, names, 3)
     return drawn
 
 
 def draw_gap(results: Tree) -> Figure:
-    """Draw the taus with the gap, with their intervals."""
+    """Draw the taus with the gap, with their intervals: at one density, and over all tickets."""
     rows = sorted(
-        (row for row in results["summary"]["gap"] if row["within"] is not None),
+        (row for row in results["summary"]["gap"] if row["within"] is not None and row["quantity"] != "density"),
         key=lambda row: row["within"][0],
-    )
-    drawn, (axis,) = canvas(0.9 + 0.17 * len(rows))
-    for index, row in enumerate(rows):
-        tau, low, high, _ = row["within"]
-        axis.plot([low, high], [index, index], color=look(0)["color"])
-        axis.plot([tau], [index], marker="o", color=look(0)["color"])
+    )  # fmt: skip
+    drawn, (axis,) = canvas(1.2 + 0.17 * len(rows))
+    handles = []
+    for number, (key, shift) in enumerate((("all", 0.15), ("within", -0.15))):
+        style = look(1 - number)
+        for index, row in enumerate(rows):
+            tau, low, high, _ = row[key]
+            axis.plot([low, high], [index + shift, index + shift], color=style["color"], linewidth=1)
+            (handle,) = axis.plot([tau], [index + shift], **{**style, "linestyle": "none", "markersize": 4})
+        handles.append(handle)
     axis.yaxis.set_ticks(range(len(rows)), [row["quantity"] for row in rows])
     axis.axvline(0.0, linewidth=0.8)
-    axis.set(xlabel="tau with the gap, within environment and density", xlim=(-1, 1))
+    axis.set(xlabel="Kendall's tau with the gap, 95 % intervals", xlim=(-1, 1), ylim=(-1, len(rows)))
+    legend_below(drawn, handles, ["all tickets", "at one environment and density"], 2)
     return drawn
 
 
 PAGES = {
-    "mask-topology": (topology, draw_topology),
     "what-tracks-the-gap": (gap, draw_gap),
+    "mask-topology": (topology, draw_topology),
 }
 
 if __name__ == "__main__":

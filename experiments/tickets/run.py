@@ -47,7 +47,9 @@ TINY = Setting(((0, "small"),), (0.1,), Size(60, 100, (0.5, 0.25), 2, 16), ("ran
 
 def main(words: list[str] | None = None) -> None:
     """Run the cells that are missing."""
-    experiment(__file__, (Setting(), TINY), plan, lambda cells, _: summary(cells), words)
+    experiment(
+        __file__, (Setting(), TINY), plan, lambda cells, setting: summary(cells, setting.size.held), words
+    )
 
 
 def plan(setting: Setting, data: list[str], _: Path) -> Iterator[tuple[str, Callable[[], Tree]]]:

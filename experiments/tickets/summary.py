@@ -2,97 +2,122 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from statistics import fmean, median
+from collections.abc import Mapping, Sequence
+from statistics import fmean, variance
+
+import numpy as np
 
 from experiments.common.record import Tree, rounded
-from experiments.common.statistics import within
+from experiments.common.statistics import mean, within
 
 ACCURACY, GAP = "accuracy", "gap"
+FITTED = 0.01
+"""A ticket of at most this training error fits its sample."""
 
 
-def summary(cells: Mapping[str, Tree]) -> Tree:
+def summary(cells: Mapping[str, Tree], held: int) -> Tree:
     """Return Kendall's tau of every quantity with accuracy and with the gap: within, over all, and by environment.
 
     Args:
         cells: of results.json.
+        held: test images of each ticket.
     """
-    rows = [row for cell in cells.values() for row in flat(cell)]
+    rows = [row for cell in cells.values() for row in flat(cell, held)]
     names = sorted({name for row in rows for name in row["values"]})
     return rounded(
         {
             "tickets": len(rows),
+            "fitted": sum(row["train_error"] <= FITTED for row in rows),
             "environments": sorted({row["environment"] for row in rows}),
-            "means": means(rows),
+            "noise_ratio": noise_ratio(rows),
+            "means": means(rows, ("environment", "density")),
             **{target: [ranked(rows, name, target) for name in names] for target in (ACCURACY, GAP)},
-            "best_pruner": by_pruner(rows),
+            "pruners": means(rows, ("pruner",)),
         }
     )
 
 
-def flat(cell: Tree) -> list[Tree]:
+def flat(cell: Tree, held: int) -> list[Tree]:
     """Return a row a ticket: its environment, density, targets and quantities."""
     return [
         {
-            "environment": f"data {cell['data']}, {cell['arch']}, noise {cell['noise']:g}",
+            "environment": f"{cell['data']} {cell['arch']} {cell['noise']:g}",
             "pruner": cell["pruner"],
             "density": ticket["density"],
             ACCURACY: 1 - ticket["test_error"],
             GAP: ticket["gap"],
             "train_error": ticket["train_error"],
+            "standard_error": (ticket["test_error"] * (1 - ticket["test_error"]) / held) ** 0.5,
             "values": {**ticket["bounds"], **ticket["scores"], "density": ticket["density"]},
         }
         for ticket in cell["tickets"]
     ]
 
 
-def means(rows: list[Tree]) -> list[Tree]:
-    """Return mean accuracy, training error and gap of every environment and density."""
+def groups(rows: list[Tree], names: Sequence[str]) -> list[list[Tree]]:
+    """Return the rows that agree in some entries, group by group."""
+    found: dict[tuple[object, ...], list[Tree]] = {}
+    for row in rows:
+        found.setdefault(tuple(row[name] for name in names), []).append(row)
+    return list(found.values())
+
+
+def noise_ratio(rows: list[Tree]) -> float | None:
+    """Return the variance of the gap at one environment and density over that of its sampling, means over them."""
+    cells = [own for own in groups(rows, ("environment", "density")) if len(own) > 1]
+    if not cells:
+        return None
+    own = fmean(variance([row[GAP] for row in cell]) for cell in cells)
+    sampling = fmean(row["standard_error"] ** 2 for cell in cells for row in cell)
+    return own / sampling if sampling else None
+
+
+def means(rows: list[Tree], names: tuple[str, ...]) -> list[Tree]:
+    """Return mean accuracy, training error, gap and its standard error of every group."""
     return [
         {
-            "environment": environment, "density": density, "n": len(own),
-            **{name: fmean(row[name] for row in own) for name in (ACCURACY, "train_error", GAP)},
+            **{name: own[0][name] for name in names}, "n": len(own),
+            **{name: fmean(row[name] for row in own) for name in (ACCURACY, "train_error", GAP, "standard_error")},
         }
-        for environment, density in dict.fromkeys((row["environment"], row["density"]) for row in rows)
-        for own in [[r for r in rows if (r["environment"], r["density"]) == (environment, density)]]
+        for own in groups(rows, names)
     ]  # fmt: skip
 
 
 def ranked(rows: list[Tree], name: str, target: str) -> Tree:
     """Return the taus of a quantity with a target, each (tau, low, high, tickets) or null.
 
-    `within` compares tickets of one environment and density, `pooled` those of one environment at any density. The worst, median and
-    best are over environments, of `within`.
+    `within` compares tickets of one environment and density, `clear` those of them that differ by two standard errors,
+    `pooled` those of one environment at any density, `all` all. `environments` is the mean of `within` over environments, resampled.
+    `errors` are median, nine tenths and the largest over environments of the share of pairs that are ordered wrongly, in the
+    direction that suits the quantity best over all.
     """
-    x = [row["values"].get(name) for row in rows]
-    y = [row[target] for row in rows]
-    places = [row["environment"] for row in rows]
-    cells = [(row["environment"], row["density"]) for row in rows]
-    own = {
-        place: within(
-            [a for a, p in zip(x, places, strict=True) if p == place],
-            [b for b, p in zip(y, places, strict=True) if p == place],
-            [c for c, p in zip(cells, places, strict=True) if p == place],
-        )
-        for place in dict.fromkeys(places)
-    }
-    taus = [found[0] for found in own.values() if found is not None]
+    own = [row for row in rows if row["values"].get(name) is not None]
+    whole = _tau(own, name, target, ("environment", "density"))
+    taus = [
+        found[0]
+        for place in groups(own, ("environment",))
+        if (found := _tau(place, name, target, ("density",))) is not None
+    ]
+    sign = -1 if whole and whole[0] < 0 else 1
+    wrong = [(1 - sign * tau) / 2 for tau in taus]
     return {
         "quantity": name,
-        "within": within(x, y, cells),
-        "pooled": within(x, y, places),
-        "by_environment": {place: found and found[0] for place, found in own.items()},
-        "worst": min(taus, default=None), "median": median(taus) if taus else None, "best": max(taus, default=None),
-    }  # fmt: skip
+        "within": whole,
+        "clear": _tau(own, name, target, ("environment", "density"), clear=True),
+        "pooled": _tau(own, name, target, ("environment",)),
+        "all": _tau(own, name, target, ()),
+        "environments": mean(taus),
+        "errors": [float(np.quantile(wrong, q)) for q in (0.5, 0.9, 1.0)] if wrong else None,
+        "n_environments": len(taus),
+    }
 
 
-def by_pruner(rows: list[Tree]) -> list[Tree]:
-    """Return mean accuracy and gap of every pruner and density."""
-    return [
-        {
-            "pruner": pruner, "density": density, "n": len(own),
-            **{name: fmean(row[name] for row in own) for name in (ACCURACY, GAP)},
-        }
-        for pruner, density in dict.fromkeys((row["pruner"], row["density"]) for row in rows)
-        for own in [[r for r in rows if (r["pruner"], r["density"]) == (pruner, density)]]
-    ]  # fmt: skip
+def _tau(
+    rows: list[Tree], name: str, target: str, strata: tuple[str, ...], clear: bool = False
+) -> tuple[float, float, float, int] | None:
+    return within(
+        [row["values"][name] for row in rows],
+        [row[target] for row in rows],
+        [tuple(row[entry] for entry in strata) for row in rows],
+        noise=[row["standard_error"] for row in rows] if clear else None,
+    )

@@ -1,0 +1,86 @@
+"""docs/results/chosen-masks.md from results.json: `python -m experiments.chosen_masks.page`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from boundcalc.figures.style import canvas, legend_below, look
+from experiments.common.page import command, grid, made, num, publish
+from experiments.common.record import Tree
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+KINDS = {"largest": "largest distance", "others": "other random masks"}
+
+
+def text(results: Tree) -> str:
+    """Return the page."""
+    setting, summary = results["setting"], results["summary"]
+    size = setting["size"]
+    return "\n\n".join([
+        "# Are masks of a large distance better ones?",
+        "**Claim** (Hoang, Kundu, Liu & Wang 2023, Don't just prune by magnitude!): random masks that are chosen for"
+        " the largest distance"
+        " of their coordinate from that of the dense initialization train to a smaller error than other random masks of"
+        " the same density.",
+        f"**What was run.** {setting['arch']} on {size['samples']} images of Fashion-MNIST, {summary['seeds']} seeds of"
+        f" sample, initial"
+        f" weights and masks. Of {setting['candidates']:,} random masks of density {setting['density']:g} the"
+        f" {setting['trained']} of the"
+        f" largest distance were trained, and {setting['trained']} others; Adam until the training error is 0, at most"
+        f" {size['epochs']}"
+        f" epochs; test errors are of {size['held']:,} images, the same for all masks of a seed.",
+        f"**Answer.** {answer(summary)}",
+        "![Test error against distance](../_static/chosen-masks.svg)",
+        grid(
+            ("masks", "distance", "training error", "test error"),
+            [(told, num(summary[kind]["distance"]), f"{summary[kind]['train_error']:.4f}", f"{summary[kind]['test_error']:.4f}")
+             for kind, told in KINDS.items()],
+        ),
+        f"**Not run.** {setting['seeds'] - summary['seeds']} of {setting['seeds']} seeds of this plan. Beyond it: other"
+        f" networks, data and"
+        " densities, and masks found by search.",
+        made(results, "chosen_masks"),
+        command(
+            "python -m experiments.chosen_masks.run --data mnist:FASHION   # goes on where it stopped",
+            "trains for five minutes, and needs Fashion-MNIST",
+        ),
+    ]) + "\n"  # fmt: skip
+
+
+def answer(summary: Tree) -> str:
+    """Return by how much the chosen masks are better."""
+    if summary["better"] is None:
+        return "One seed has no interval."
+    value, low, high = summary["better"]
+    says = (
+        "that is no difference" if low <= 0 <= high
+        else f"the chosen masks are {'better' if value > 0 else 'worse'}"
+    )  # fmt: skip
+    return (
+        f"The test error of the chosen masks is smaller by {100 * value:.2f} % [{100 * low:.2f}, {100 * high:.2f}]"
+        f" (mean over seeds, paired,"
+        f" 95 % bootstrap interval over {summary['seeds']} seeds): {says}."
+    )
+
+
+def figure(results: Tree) -> Figure:
+    """Draw test error against distance."""
+    drawn, (axis,) = canvas(3.0)
+    handles = []
+    for index, kind in enumerate(KINDS):
+        own = [cell[kind] for cell in results["cells"].values()]
+        handles += axis.plot(
+            [value for cell in own for value in cell["distance"]],
+            [100 * value for cell in own for value in cell["test_error"]],
+            **{**look(index), "linestyle": "none"},
+        )
+    axis.set(xlabel="distance", ylabel="test error, %")
+    legend_below(drawn, handles, list(KINDS.values()), 2)
+    return drawn
+
+
+if __name__ == "__main__":
+    publish("chosen-masks", Path(__file__).parent, text, {"chosen-masks": figure})

@@ -18,6 +18,7 @@ TOLD = {
     "alpha": "decay exponent alpha", "effective_rank": "effective rank, trace / lambda_1", "gap": "gap, lambda_1 / lambda_2",
     "top5_energy": "energy of the top 5", "trace": "trace / m", "rate": "label energy, `y^T Theta y / y^T y`",
     "predicted": "residual predicted after 200 steps of size 1 / lambda_1",
+    "at_one_rate": "residual predicted after 200 steps of one size for all",
 }  # fmt: skip
 FACTOR = 1.5
 """Two pruners' masks are called apart where they are at least so many times as far from each other as two seeds of one."""
@@ -41,7 +42,7 @@ def text(results: Tree) -> str:
         "## To limits of their own?",
         limits(summary["limits"]),
         "## Does the kernel tell how fast they train?",
-        kernel(summary["correlations"]),
+        kernel(summary, setting["fit"]["hidden"]),
         left(setting, summary),
         made(results, "graphon_limit"),
         command(
@@ -161,28 +162,55 @@ def limits(rows: list[Tree]) -> str:
     )
 
 
-def kernel(rows: list[Tree]) -> str:
+def kernel(summary: Tree, hidden: int) -> str:
     """Return the table of rank correlations, and what it says."""
+    rows = summary["correlations"]
     by_name = {row["metric"]: row for row in rows}
-    rate, alpha = by_name["rate"], by_name["alpha"]
+    own, one = by_name["predicted"], by_name["at_one_rate"]
     table = [
-        (TOLD[row["metric"]], _tau(row, "pooled"), _tau(row, "partial"), span(row["within"]), span(row["within_pruner"]))
+        (TOLD[row["metric"]], f"{num(row['ends'][0])} to {num(row['ends'][1])}", _tau(row, "pooled"), _tau(row, "partial"),
+         span(row["within"]), span(row["within_pruner"]))
         for row in rows
     ]  # fmt: skip
     return (
-        f"Kendall's tau with the mean loss of the first steps, over {rate['n']} networks, with 95 % bootstrap"
-        " intervals (networks are"
-        " resampled). What is to be explained is the order at one density, since a sparser network trains more slowly"
-        " in any case.\n\n"
+        f"{verdict(by_name)}\n\nKendall's tau with the mean loss of the first steps, over {own['n']} networks, with 95 %"
+        " bootstrap intervals (networks are resampled). What is to be explained is the order at one density, since a"
+        " sparser network trains more slowly in any case. A negative tau means: the larger the metric, the faster the"
+        " training.\n\n"
         + grid(
-            ("metric", "tau, all", "partial to density", "within a density", "within a pruner"),
+            ("metric", "smallest to largest", "tau, all", "partial to density", "within a density", "within a pruner"),
             table,
         )
-        + "\n\nThe size of the kernel along the labels, "
-        f"`y^T Theta y / y^T y`, has tau {span(rate['within'])} within a density; the decay exponent, which does not"
-        " change with the kernel's"
-        f" size, {span(alpha['within'])}. A negative tau means: the larger the metric, the faster the training."
+        + "\n\n"
+        + power(summary, hidden)
+        + f" Predicted residual: in steps of 1 / lambda_1 every network is left with {num(own['ends'][0])} to"
+        f" {num(own['ends'][1])} of its labels after 200 steps, whatever its pruner and density: the shapes of the spectra"
+        f" hardly differ. With one step size for all it is {num(one['ends'][0])} to {num(one['ends'][1])}, tau"
+        f" {span(one['within'])} within a density: what differs is the size of the kernel."
     )  # fmt: skip
+
+
+def verdict(rows: dict[str, Tree]) -> str:
+    """Say which metrics order the losses at one density."""
+    found = [row for row in rows.values() if row["within"] and not row["within"][1] <= 0 <= row["within"][2]]
+    size = [name for name in ("trace", "rate", "at_one_rate") if any(row["metric"] == name for row in found)]
+    shape = [row for row in found if row["metric"] not in {"trace", "rate", "at_one_rate"}]
+    told = ", ".join(f"{TOLD[row['metric']]} {span(row['within'])}" for row in shape)
+    return (
+        ("In part. The size of the kernel orders the losses at one density." if size else "Its size: not shown.")
+        + (f" Of the metrics of its shape, which do not change with its size, these leave out 0: {told}." if shape
+           else " No metric of its shape, which does not change with its size, is shown to.")
+    )  # fmt: skip
+
+
+def power(summary: Tree, hidden: int) -> str:
+    """Return whether randomly pruned kernels go like c^L."""
+    if summary["power"] is None:
+        return ""
+    return (
+        f"Random pruning follows c^L: the trace of its kernel goes like density^b with b = {span(summary['power'])}, where"
+        f" {hidden + 1} pruned layers, each of which scales the kernel by its density, ask for {hidden + 1}."
+    )
 
 
 def left(setting: Tree, summary: Tree) -> str:

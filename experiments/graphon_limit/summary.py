@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from statistics import fmean
 
+import numpy as np
+
 from boundcalc.correlation import correlate
 from experiments.common.record import Tree, rounded
 from experiments.common.statistics import slope, within
 
-METRICS = ("alpha", "effective_rank", "gap", "top5_energy", "trace", "rate", "predicted")
-LATE = "200"
+METRICS = ("alpha", "effective_rank", "gap", "top5_energy", "trace", "rate", "predicted", "at_one_rate")
+LATE = 200
 """Step of the predicted curve that is compared."""
 
 
@@ -28,6 +30,7 @@ def summary(cells: Mapping[str, Tree], widest: int) -> Tree:
             "rates": rates([cell for cell in limits if cell["width"] < widest]),
             "limits": apart([cell for cell in limits if cell["width"] == widest]),
             "correlations": correlations(fits),
+            "power": power(fits),
             "counts": {"limit": len(limits), "fit": len(fits)},
         }
     )
@@ -80,19 +83,54 @@ def apart(cells: list[Tree]) -> list[Tree]:
     ]  # fmt: skip
 
 
+def leading(cell: Tree) -> float:
+    """Return lambda_1 / m of a cell's kernel."""
+    return cell["trace"] / cell["effective_rank"]
+
+
+def predicted(cell: Tree, steps: float) -> float:
+    """Return the share of the labels that is left after some steps of size 1 / lambda_1, by interpolation."""
+    known = sorted((float(at), share) for at, share in cell["residual"].items())
+    return float(np.interp(np.log1p(steps), [np.log1p(at) for at, _ in known], [share for _, share in known]))
+
+
+def metrics(cells: list[Tree]) -> dict[str, list[float]]:
+    """Return name -> values of all cells.
+
+    `predicted` takes steps of 1 / lambda_1 of each kernel, `at_one_rate` those of the largest kernel for all.
+    """
+    largest = max((leading(cell) for cell in cells), default=1.0)
+    found = {
+        name: [cell[name] for cell in cells] for name in METRICS if name not in {"predicted", "at_one_rate"}
+    }
+    found["predicted"] = [predicted(cell, LATE) for cell in cells]
+    found["at_one_rate"] = [predicted(cell, LATE * leading(cell) / largest) for cell in cells]
+    return found
+
+
 def correlations(cells: list[Tree]) -> list[Tree]:
     """Return Kendall's tau of the mean loss with each metric: over all networks, and within a density."""
     rows = []
     losses = [cell["mean_loss"] for cell in cells]
-    for metric in METRICS:
-        values = [cell["residual"][LATE] if metric == "predicted" else cell[metric] for cell in cells]
-        densities = [cell["density"] for cell in cells]
+    densities = [cell["density"] for cell in cells]
+    for metric, values in metrics(cells).items():
         pooled = correlate(values, losses, densities)
         rows.append({
-            "metric": metric, "n": pooled.n,
+            "metric": metric, "n": pooled.n, "ends": [min(values), max(values)],
             "pooled": pooled.plain.tau, "pooled_interval": pooled.plain.interval,
             "partial": pooled.partial.tau, "partial_interval": pooled.partial.interval,
             "within": within(values, losses, densities),
             "within_pruner": within(values, losses, [cell["pruner"] for cell in cells]),
         })  # fmt: skip
     return rows
+
+
+def power(cells: list[Tree]) -> tuple[float, float, float] | None:
+    """Return b where the trace of the kernel of randomly pruned networks goes like density^b, with its interval."""
+    own = [cell for cell in cells if cell["pruner"] == "random"]
+    densities = sorted({cell["density"] for cell in own})
+    if len(densities) < 2:
+        return None
+    return slope(
+        densities, [[cell["trace"] for cell in own if cell["density"] == each] for each in densities]
+    )

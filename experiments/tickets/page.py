@@ -31,34 +31,30 @@ CONTINUE = command(
 def ran(results: Tree) -> str:
     """Return what was run."""
     setting, summary = results["setting"], results["summary"]
-    size = setting["size"]
-    pairs = ", ".join(f"{NAMES.get(arch, arch)} on {data_name(results, k)}" for k, arch in setting["pairs"])
-    seeds = sorted({cell["seed"] for cell in results["cells"].values()})
-    rows = summary["means"]
+    size, rows, cells = setting["size"], summary["means"], results["cells"].values()
+    seeds = len({cell["seed"] for cell in cells})
+    pairs = "; ".join(
+        f"{NAMES.get(arch, arch)} on {data_name(results, k)}, {', '.join(f'{100 * noise:g} %' for noise in noises)}"
+        for k, arch in setting["pairs"]
+        if (noises := sorted({c["noise"] for c in cells if (c["data"], c["arch"]) == (k, arch)}))
+    )
     return (
-        f"**What was run.** {summary['tickets']} tickets in {len(summary['environments'])} environments: {pairs};"
-        f" {size['samples']:,}"
-        f" training images, {_shares(setting['noises'])} of whose labels are drawn anew; {len(seeds)}"
-        f" seed{'s' if len(seeds) > 1 else ''} of"
-        f" sample and initial weights. Pruners: {', '.join(setting['pruners'])}; densities"
-        f" {', '.join(map(str, size['densities']))}. Adam"
-        f" until the training error is 0, at most {size['epochs']} epochs: {summary['fitted']} of {summary['tickets']}"
-        f" tickets are at or below"
-        f" 1 %. Test errors are of {size['held']:,} images, the same for all tickets of an environment and seed. Mean gaps are"
-        f" {100 * min(row['gap'] for row in rows):.0f} to {100 * max(row['gap'] for row in rows):.0f} %, with a"
-        f" sampling error of"
-        f" {100 * min(row['standard_error'] for row in rows):.1f} to"
-        f" {100 * max(row['standard_error'] for row in rows):.1f} % a ticket. At one"
-        f" environment and density the variance of the gap is {num(summary['noise_ratio'], 2)} times that of its"
-        f" sampling: much of what"
-        " tickets of one density differ by is chance, which pulls every tau towards 0; 'clear' taus are over pairs two"
-        " standard errors"
-        " apart."
+        f"**What was run.** {summary['tickets']} tickets in {len(summary['environments'])} environments, data set,"
+        f" architecture and share of the labels that are drawn anew: {pairs}. {size['samples']:,} training images,"
+        f" {seeds} seed{'s' if seeds > 1 else ''} of sample and initial weights. Pruners:"
+        f" {', '.join(setting['pruners'])}; densities {', '.join(map(str, size['densities']))}. Adam until the training"
+        f" error is 0, at most {size['epochs']} epochs: {summary['fitted']} of {summary['tickets']} tickets are at or"
+        " below 1 %, so that gap and test error are nearly one number. Test errors are of"
+        f" {size['held']:,} images, the same for all tickets of an environment and seed. Mean gaps are"
+        f" {_ends([row['gap'] for row in rows], 0)} %, with a sampling error of"
+        f" {_ends([row['standard_error'] for row in rows], 1)} % a ticket. At one environment and density the variance"
+        f" of the gap is {num(summary['noise_ratio'], 2)} times that of its sampling: much of what tickets of one density"
+        " differ by is chance, which pulls every tau towards 0; 'clear' taus are over pairs two standard errors apart."
     )
 
 
-def _shares(noises: list[float]) -> str:
-    return ", ".join(f"{100 * noise:g} %" for noise in sorted(noises))
+def _ends(shares: list[float], digits: int) -> str:
+    return f"{100 * min(shares):.{digits}f} to {100 * max(shares):.{digits}f}"
 
 
 def left(results: Tree) -> str:
@@ -68,9 +64,8 @@ def left(results: Tree) -> str:
     return (
         f"**Not run.** {planned - len(results['cells'])} of the {planned} lotteries of this plan (seeds come last)."
         f" Beyond it: every"
-        " architecture on every data set, wider networks, full training sets. The per-seed tables that others have"
-        " published were not"
-        " compared."
+        " architecture on every data set, wider networks, full training sets. What others have published:"
+        " [published tables](published-tables.md)."
     )
 
 
@@ -251,24 +246,34 @@ def draw_topology(results: Tree) -> Figure:
 
 
 def draw_gap(results: Tree) -> Figure:
-    """Draw the taus with the gap, with their intervals: at one density, and over all tickets."""
-    rows = sorted(
-        (row for row in results["summary"]["gap"] if row["within"] is not None and row["quantity"] != "density"),
-        key=lambda row: row["within"][0],
-    )  # fmt: skip
-    drawn, (axis,) = canvas(1.2 + 0.17 * len(rows))
+    """Draw the taus with the gap."""
+    rows = [row for row in results["summary"]["gap"] if row["quantity"] != "density"]
+    return draw_taus(rows, "the gap", {"all": "all tickets", "within": "at one environment and density"})
+
+
+def draw_taus(rows: list[Tree], target: str, kinds: dict[str, str]) -> Figure:
+    """Draw taus with their intervals.
+
+    Args:
+        rows: of quantities.
+        target: what they are to order.
+        kinds: two keys of the rows, and their names.
+    """
+    known = [row for row in rows if all(row[key] is not None for key in kinds)]
+    known.sort(key=lambda row: row["within"][0])
+    drawn, (axis,) = canvas(1.2 + 0.17 * len(known))
     handles = []
-    for number, (key, shift) in enumerate((("all", 0.15), ("within", -0.15))):
+    for number, (key, shift) in enumerate(zip(kinds, (0.15, -0.15), strict=True)):
         style = look(1 - number)
-        for index, row in enumerate(rows):
+        for index, row in enumerate(known):
             tau, low, high, _ = row[key]
             axis.plot([low, high], [index + shift, index + shift], color=style["color"], linewidth=1)
             (handle,) = axis.plot([tau], [index + shift], **{**style, "linestyle": "none", "markersize": 4})
         handles.append(handle)
-    axis.yaxis.set_ticks(range(len(rows)), [row["quantity"] for row in rows])
+    axis.yaxis.set_ticks(range(len(known)), [row["quantity"] for row in known])
     axis.axvline(0.0, linewidth=0.8)
-    axis.set(xlabel="Kendall's tau with the gap, 95 % intervals", xlim=(-1, 1), ylim=(-1, len(rows)))
-    legend_below(drawn, handles, ["all tickets", "at one environment and density"], 2)
+    axis.set(xlabel=f"Kendall's tau with {target}, 95 % intervals", xlim=(-1, 1), ylim=(-1, len(known)))
+    legend_below(drawn, handles, list(kinds.values()), 2)
     return drawn
 
 

@@ -1,7 +1,8 @@
 """Many tickets of one size on small, partly mislabelled samples: does the topology of a mask order accuracies, and which quantity
 tracks the gap?
 
-    python -m experiments.tickets.run --data mnist:DIR mnist:FASHION        # from the clone's root; goes on where it stopped
+    # from the clone's root; goes on where it stopped
+    python -m experiments.tickets.run --data mnist:DIR mnist:FASHION npz:CIFAR10_JPEG
     python -m experiments.tickets.run --data digits --tiny --out /tmp/tickets
 
 One cell a lottery: an environment, a pruner and a seed, with a ticket at every density.
@@ -11,6 +12,7 @@ Sources: Hoang et al. 2023; Dziugaite et al. 2020.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -54,6 +56,8 @@ def main(words: list[str] | None = None) -> None:
 
 def plan(setting: Setting, data: list[str], _: Path) -> Iterator[tuple[str, Callable[[], Tree]]]:
     """Yield the lotteries: one seed of every environment and pruner before the next."""
+    if len(data) <= max(index for index, _ in setting.pairs):
+        sys.exit("give three data sets: --data mnist:DIR mnist:FASHION npz:CIFAR10_JPEG")
     for seed, noise, (index, arch), pruner in product(
         range(setting.seeds), setting.noises, setting.pairs, setting.pruners
     ):

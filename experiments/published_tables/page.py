@@ -1,0 +1,88 @@
+"""docs/results/published-tables.md from results.json: `python -m experiments.published_tables.page`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from experiments.common.page import command, grid, made, publish, span
+from experiments.common.record import Tree
+from experiments.tickets.page import draw_taus, firm
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def text(results: Tree) -> str:
+    """Return the page."""
+    families = results["summary"]
+    return "\n\n".join([
+        "# Scores of masks in published tables",
+        "**Claim** (Hoang, Kundu, Liu & Wang 2023): Ramanujan gaps of a mask order the accuracies of tickets of one"
+        " density. Cunegatti,"
+        " Farina, Bucur & Iacca 2024 found the gaps of layers as bipartite graphs no better than density, and offer"
+        " features of the whole"
+        " network as one multipartite graph.",
+        f"**What was run.** The tables of the second paper, as published: {ran(families)}. A layer's score enters by"
+        f" its mean over layers."
+        " Pairs of one data set, architecture and density are compared, and, for comparison, those of all densities."
+        " The tables of the first paper were not compared.",
+        f"**Answer.** {' '.join(answer(name, family['quantities']) for name, family in families.items())}",
+        "![Taus with accuracy](../_static/published-tables.svg)",
+        grid(
+            (
+                "graph", "quantity", "tau at one density", "mean over environments", "wrong pairs: median, worst",
+                "all densities of an environment",
+            ),
+            table(families),
+        ),
+        made(results, "published_tables"),
+        command("python -m experiments.published_tables.make FOLDER", "needs the published tables"),
+    ]) + "\n"  # fmt: skip
+
+
+def ran(families: Tree) -> str:
+    """Return how many tickets there are."""
+    return "; ".join(
+        f"{family['tickets']:,} tickets with scores of {name} graphs, {len(family['environments'])} pairs of data set"
+        f" and architecture,"
+        f" densities {', '.join(f'{density:g}' for density in family['densities'])}"
+        for name, family in families.items()
+    )  # fmt: skip
+
+
+def answer(name: str, rows: list[Tree]) -> str:
+    """Return which quantities order accuracies."""
+    found = firm([row for row in rows if row["within"] is not None])
+    told = ", ".join(f"`{row['quantity']}` {span(row['within'])}" for row in found[:3])
+    worst = min((row["errors"][2] for row in rows if row["errors"]), default=None)
+    return (
+        f"Of {len(rows)} quantities of {name} graphs {len(found)} order accuracies at one density"
+        + (f", the strongest {told}" if found else "")
+        + (f"; in the worst environment the best of all orders {100 * worst:.0f} % of the pairs"
+         f" wrongly." if worst is not None else ".")
+    )  # fmt: skip
+
+
+def table(families: Tree) -> list[tuple[str, ...]]:
+    """Return the rows of the table."""
+    rows = [(name, row) for name, family in families.items() for row in family["quantities"]]
+    return [
+        (
+            name, f"`{row['quantity']}`", span(row["within"]), span(row["environments"]),
+            ", ".join(f"{100 * each:.0f} %" for each in (row["errors"] or [])[::2]) or "-", span(row["pooled"]),
+        )
+        for name, row in rows
+    ]  # fmt: skip
+
+
+def figure(results: Tree) -> Figure:
+    """Draw the taus with accuracy."""
+    rows = [row for family in results["summary"].values() for row in family["quantities"]]
+    return draw_taus(
+        rows, "accuracy", {"pooled": "all densities of an environment", "within": "at one density"}
+    )
+
+
+if __name__ == "__main__":
+    publish("published-tables", Path(__file__).parent, text, {"published-tables": figure})

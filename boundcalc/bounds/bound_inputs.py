@@ -36,6 +36,7 @@ class BoundSettings:
         device: where it trains.
         seed: of anything random.
         normalization: of the inputs; paid for unless it was fixed, too.
+        prior_fractions: shares of the sample on each of which a network of the same architecture is trained afresh.
     """
 
     delta: float = 0.05
@@ -45,6 +46,7 @@ class BoundSettings:
     device: str = "cpu"
     seed: int = 0
     normalization: Normalization = field(default_factory=Normalization)
+    prior_fractions: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,8 +14,9 @@ from boundcalc.bounds.outcome import Outcome
 
 KINDS = ("F", "loss", "certificate", "score")
 STATUSES = ("theorem", "published", "refuted", "score")
-SUBJECTS = ("network", "compression", "interpolant")
-"""Whose error a bound speaks of: the checkpoint's, as it was read; that of another network found from it; a kernel's interpolant."""
+SUBJECTS = ("network", "compression", "retrained", "interpolant")
+"""Whose error a bound speaks of: the checkpoint's, as it was read; that of another network found from it; that of one of its
+architecture that was trained afresh; a kernel's interpolant."""
 PRIORS = ("none", "data-free", "data-dependent")
 """What a certificate compares its network with: nothing, a code or distribution fixed before the sample, or one from a part of it."""
 OWN = (

@@ -1,11 +1,16 @@
-"""Certificates of a network whose training saw a part of the sample that was set aside ("holdout", "pick_after").
+"""Certificates of a network whose training saw a part of the sample that was set aside ("holdout", "pick_after",
+"holdout_retrained").
 
 S is split by a seeded permutation into S_1, on which a first network is trained, and S_2 of N examples, of which it is independent.
 holdout: its errors on S_2 are binomial, so err(h) is at most the exact tail at delta (Langford 2005; `certificates.test_set`).
+holdout_retrained: the same of a network that is trained afresh, for a checkpoint that may have seen all of S; the best of T shares
+of S costs log2 T bits.
 pick_after: picking goes on from it with S_2 as the sample (`boundcalc.certificates.pick.theorem`); every training sees S_1 too.
 """
 
 from __future__ import annotations
+
+import math
 
 from boundcalc.bounds.bound_inputs import BoundInputs
 from boundcalc.bounds.catalogue import Bound, register
@@ -13,7 +18,8 @@ from boundcalc.bounds.outcome import AtDelta
 from boundcalc.bounds.pick import ASSUMPTIONS, outcome
 from boundcalc.certificates import test_set
 from boundcalc.certificates.own import checked, paid
-from boundcalc.errors import NotCovered
+from boundcalc.certificates.retrained import retrain
+from boundcalc.errors import NeedsInput, NotCovered
 
 
 def holdout(problem: BoundInputs) -> AtDelta:
@@ -28,6 +34,39 @@ def holdout(problem: BoundInputs) -> AtDelta:
     return AtDelta(lambda delta: counted.value(delta, bits), terms)
 
 
+def retrained(problem: BoundInputs) -> AtDelta:
+    """Train a network of the checkpoint's architecture on every share of the sample that was asked for.
+
+    Raises:
+        NeedsInput: no share was asked for, or there is no sample.
+        NotCovered: the network has parameters that are not trained here, or the part does not fit into memory.
+    """
+    shares, m = problem.settings.prior_fractions, problem.energies.m
+    if not shares:
+        raise NeedsInput("a share of the sample to train on (--prior-fraction P)")
+    if problem.split is None:
+        raise NeedsInput(
+            "training samples, to train on a part of them and count errors on the rest (--data DATA)"
+        )
+    found = [retrain(problem.network, problem.split, m, share, problem.settings.seed) for share in shares]
+    bits = math.log2(len(shares))
+
+    def value(delta: float) -> float:
+        return min(one.counted.value(delta, bits) for one in found)
+
+    best = min(found, key=lambda one: one.counted.value(problem.settings.delta, bits))
+    certify = best.counted.samples
+    terms = {
+        "errors": best.counted.wrong, "samples": certify, "choice_bits": bits, "fraction": best.fraction,
+        "surviving": best.network.surviving,
+    }  # fmt: skip
+    remark = (
+        f"another network, trained afresh on {m - certify:,} of the samples: this checkpoint, its mask and --reference are refused as"
+        f" its reference, for they may have seen the {certify:,} that certify"
+    )
+    return AtDelta(value, terms, remark=remark)
+
+
 def pick_after(problem: BoundInputs) -> AtDelta:
     """Count the errors on S_2 outside the picks.
 
@@ -40,20 +79,35 @@ def pick_after(problem: BoundInputs) -> AtDelta:
     return outcome(counted, paid(certificate), len(certificate.rounds))
 
 
-for _name, _compute, _source, _assumptions in (
+_SPLIT = "iid sample, split by a permutation whose seed was fixed before it"
+_COUNTED = "errors are counted in float64; a tie counts as an error"
+for _name, _compute, _subject, _source, _assumptions in (
     (
         "holdout",
         holdout,
+        "network",
         test_set.SOURCE,
         (
-            "iid sample, split by a permutation whose seed was fixed before it",
+            _SPLIT,
             "nothing of the part that certifies entered the training, but for the settings that are paid for",
-            "errors are counted in float64; a tie counts as an error",
+            _COUNTED,
+        ),
+    ),
+    (
+        "holdout_retrained",
+        retrained,
+        "retrained",
+        test_set.SOURCE,
+        (
+            _SPLIT,
+            "the architecture was fixed before the sample; nothing else of the checkpoint enters",
+            _COUNTED,
         ),
     ),
     (
         "pick_after",
         pick_after,
+        "network",
         "picking after a first network (Campi & Garatti 2023; Paccagnan, Campi & Garatti 2023)",
         ASSUMPTIONS,
     ),
@@ -66,7 +120,7 @@ for _name, _compute, _source, _assumptions in (
             _source,
             _assumptions,
             _compute,
-            subject="network",
+            subject=_subject,
             prior="data-dependent",
         )
     )

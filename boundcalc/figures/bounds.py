@@ -78,7 +78,7 @@ def _lower_rows(tree: Tree) -> list[LowerRow]:
         (named(name, bound), bound["value"], marked_value(bound), of_bound(name, bound), bound["status"])
         for name, bound in (tree.get("bounds") or {}).items()
         if bound.get("kind") == "certificate"
-        and group_of(bound) in {"network", "compression", "interpolant"}
+        and group_of(bound) in {"network", "compression", "retrained", "interpolant"}
         and number(bound.get("value"))
         and bound["value"] >= 0
     ]

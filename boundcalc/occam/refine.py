@@ -152,7 +152,7 @@ class Trainer:
             numbers = {name: layer.rounded() for name, layer in self.layers.items()}
             for value in numbers.values():
                 value.retain_grad()
-            loss = _loss(self._outputs(x, numbers), y)
+            loss = loss_of(self._outputs(x, numbers), y)
             if not loss.requires_grad:
                 return
             loss.backward()
@@ -283,7 +283,8 @@ def single_precision(network: Network) -> Network:
     return replace(network, nodes=tuple(single(node) for node in network.nodes))
 
 
-def _loss(outputs: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+def loss_of(outputs: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    """Return the mean cross-entropy, of a single output by its sign."""
     if outputs.shape[1] == 1:
         return F.binary_cross_entropy_with_logits(outputs[:, 0], y.to(outputs.dtype))
     return F.cross_entropy(outputs, y)

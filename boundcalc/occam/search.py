@@ -174,7 +174,7 @@ def _best_by_k_means(
     task: SearchTask, plan: CodeLayout, simple: Network, compact: Network, sample: Sample, groups: Groups
 ) -> Codeword:
     small = plan_of(compact)
-    tried = max(TRIAL_SAMPLES, math.floor(TRIAL_WORK / _work_of(compact)))
+    tried = max(TRIAL_SAMPLES, math.floor(TRIAL_WORK / work_of(compact)))
     sample = Sample(sample.x[:tried], sample.y[:tried])
     found: list[tuple[float, Codeword]] = []
     for size in SIZES:
@@ -285,11 +285,12 @@ def _load(task: SearchTask, base: Network, compact: Network, kept: torch.Tensor)
 def _passes(network: Network, task: SearchTask) -> int:
     if task.passes is not None:
         return task.passes
-    possible = math.floor(WORK / (3 * task.m * _work_of(network)))
+    possible = math.floor(WORK / (3 * task.m * work_of(network)))
     return min(MOST_PASSES, possible) if possible >= LEAST_PASSES else 0
 
 
-def _work_of(network: Network) -> int:
+def work_of(network: Network) -> int:
+    """Return the multiplications of a forward pass of one sample, a sliding kernel's counted `SLIDING` times."""
     return sum(_work(layer) for layer in network.layers())
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from boundcalc.parts.part import NO_SAMPLE, Given, NotRun, Part, Quantity
+from boundcalc.errors import UsageError
+from boundcalc.parts.part import NO_SAMPLE, Given, NotRun, Option, Part, Quantity
 from boundcalc.report.bound_order import log10_value
 from boundcalc.report.bound_rows import bound_sections, not_covered, smallest
 from boundcalc.report.document import Section
@@ -68,7 +69,7 @@ def problem_of(given: Given, *, spectral: bool) -> BoundInputs:
     options, measured = given.options, given.measured
     settings = BoundSettings(
         options.delta, options.margin, options.mask_origin, options.passes, given.device(), options.seed,
-        given.normalization(),
+        given.normalization(), _as_shares(options.further.get("prior_fraction")),
     )  # fmt: skip
     problem = BoundInputs(
         given.network,
@@ -178,8 +179,43 @@ def _quantity(name: str, bound: Tree) -> Quantity:
     )
 
 
+def _shares(word: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(part) for part in word.split(","))
+    except ValueError:
+        raise UsageError(
+            f"--prior-fraction {word}: give shares of the sample, such as 0.5 or 0.3,0.5"
+        ) from None
+
+
+def _as_shares(given: Any) -> tuple[float, ...]:
+    """Return the shares as a tuple; Python may give one number."""
+    return (float(given),) if isinstance(given, int | float) else tuple(given or ())
+
+
+def _check_shares(given: Any) -> None:
+    """Refuse what is no share of a sample.
+
+    Raises:
+        UsageError: naming it.
+    """
+    shares = _as_shares(given)
+    wrong = [share for share in shares if not 0 < share < 1]
+    if wrong or len(set(shares)) < len(shares):
+        said = "twice" if not wrong else f"{wrong[0]}"
+        raise UsageError(f"--prior-fraction {said}: give shares of the sample between 0 and 1, each once")
+
+
 PART = Part(
     "bounds", 10, "bounds", "generalization bounds, each with its status and the network that it speaks of",
     run, to_dict, sections, 5, quantities,
     needs_order=True, absent=dict,
+    options=(
+        Option(
+            "prior_fraction",
+            "train a network of this architecture afresh on this share of the sample, whose error the rest then bounds; the best of"
+            " several shares is paid for",
+            _shares, None, "P,...", check=_check_shares,
+        ),
+    ),
 )  # fmt: skip

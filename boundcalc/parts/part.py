@@ -152,7 +152,8 @@ class Quantity:
         unit: how it is written, a key of `boundcalc.report.quantity.UNITS`.
         ranked: whether compare has it as a column and correlates it with gap and accuracy.
         shown: whether the page on many tickets has it as a column and a figure.
-        subject: whose error it speaks of, for a bound: ``"network"``, ``"compression"`` or ``"interpolant"``; else empty.
+        subject: whose error it speaks of, for a bound: ``"network"``, ``"compression"``, ``"retrained"`` or
+            ``"interpolant"``; else empty.
         status: of a bound; else empty.
         kind: of a bound: ``"F"``, ``"loss"``, ``"certificate"`` or ``"score"``; else empty.
     """

@@ -61,8 +61,12 @@ NOT_COVERED, BIAS = "not covered: ", "bias at "
 """How a reason begins."""
 OPERATION = re.compile(r"\w+ at ")
 """How a reason begins that names an operation and its layer."""
-CERTIFIED = ("compression", "interpolant")
-"""Subjects of certificates that are not the checkpoint's network."""
+CERTIFIED = {
+    "compression": "Its compression: certificates",
+    "retrained": "A network trained afresh: certificates",
+    "interpolant": "A kernel's interpolant: certificates",
+}
+"""Subjects of certificates that are not the checkpoint's network -> title of their section."""
 SEARCHES = {
     "uniform": "evenly spaced levels",
     "relative": "evenly spaced levels of what changed since the reference",
@@ -73,6 +77,7 @@ SEARCHES = {
 SLUGS = {
     "network": "bounds",
     "compression": "compression",
+    "retrained": "retrained",
     "interpolant": "interpolant",
     "reference": "reference",
 }
@@ -236,12 +241,7 @@ def _certificates(tree: Tree, subject: str) -> Section | None:
         f"The error of {OF[subject]}; its training error is its own, too.",
         f"Holds on its own with probability at least 1 - {given(tree.get('delta'))}.",
     )
-    title = (
-        "Its compression: certificates"
-        if subject == "compression"
-        else "A kernel's interpolant: certificates"
-    )
-    return Section(title, SLUGS[subject], grid=Grid(CERTIFICATE_COLUMNS, rows), notes=notes)
+    return Section(CERTIFIED[subject], SLUGS[subject], grid=Grid(CERTIFICATE_COLUMNS, rows), notes=notes)
 
 
 def _certificate_row(name: str, bound: Tree) -> tuple[str, ...]:

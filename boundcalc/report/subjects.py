@@ -11,9 +11,10 @@ EXCESS = "error - margin error"
 OF = {
     "network": "your network",
     "compression": "a compression of your network: another network, found from it",
+    "retrained": "a network of this architecture that was trained afresh on a part of the sample, not of your network",
     "interpolant": "a kernel's interpolant, not of your network",
 }
-GROUPS = ("network", "compression", "interpolant", "reference", "not_covered")
+GROUPS = ("network", "compression", "retrained", "interpolant", "reference", "not_covered")
 """The order of bounds: what is proved of each subject, what is not proved, what says nothing here."""
 
 

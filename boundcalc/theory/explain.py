@@ -35,9 +35,15 @@ OF_ERROR = {
 OF = {
     "network": "your network, as it was read",
     "compression": "a compression of your network: another network, found from it",
+    "retrained": "a network of this architecture that was trained afresh on a part of the sample, not your network",
     "interpolant": "a kernel's interpolant, not your network",
 }
-SHORT = {"network": "your network", "compression": "its compression", "interpolant": "the interpolant"}
+SHORT = {
+    "network": "your network",
+    "compression": "its compression",
+    "retrained": "the network trained afresh",
+    "interpolant": "the interpolant",
+}
 NORMALIZATION = "digits of --normalize are paid for in bits, unless --normalize-fixed says that they did not come from the sample"
 DIGITS = 6
 NO_FORM = "no symbolic form: the bound was registered by another package, which gives its formula"

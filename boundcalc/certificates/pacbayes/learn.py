@@ -29,7 +29,7 @@ from boundcalc.certificates.pacbayes.tables import KEEPS, width_of
 from boundcalc.errors import NotCovered
 from boundcalc.network.forward import affine, evaluate_node
 from boundcalc.network.ops import Affine, Node
-from boundcalc.occam.refine import errors_of
+from boundcalc.occam.refine import errors_of, loss_of
 
 BATCH = 250
 RATE = 0.01
@@ -210,7 +210,7 @@ class Chain:
                     group["lr"] = rate * 0.5 * (1 + math.cos(math.pi * done))
                 weight = self.beta * min(1.0, done / WARM) / len(self.y)
                 divergence = torch.stack([belief.divergence() for belief in self.beliefs.values()]).sum()
-                loss = _loss(self._noisy(self.x[chosen]), self.y[chosen]) + weight * divergence
+                loss = loss_of(self._noisy(self.x[chosen]), self.y[chosen]) + weight * divergence
                 optimizer.zero_grad()
                 loss.backward()
                 optimizer.step()
@@ -253,9 +253,3 @@ def _through(
             case _:
                 x = evaluate_node(node, [x])
     return x
-
-
-def _loss(outputs: Tensor, y: Tensor) -> Tensor:
-    if outputs.shape[1] == 1:
-        return F.binary_cross_entropy_with_logits(outputs[:, 0], y.to(outputs.dtype))
-    return F.cross_entropy(outputs, y)

@@ -30,6 +30,7 @@ FIRST = (
     "warnings",
     "bounds",
     "compression",
+    "retrained",
     "interpolant",
     "reference",
     "reasons",

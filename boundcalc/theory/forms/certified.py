@@ -97,8 +97,8 @@ FORMS = (
         ),
         fill_pacbayes, promises=(grows(bits), grows(xi)),
     ),
-    Form(
-        "holdout", "kl(errors / N || err(h))", (bits * log(2) + log(1 / delta)) / N,
+    *(Form(
+        name, "kl(errors / N || err(h))", (bits * log(2) + log(1 / delta)) / N,
         {
             **meanings(delta), N: "examples outside the part that was set aside",
             bits: "price of what was chosen after seeing the sample",
@@ -109,7 +109,7 @@ FORMS = (
             " of this formula.",
         ),
         fill_holdout, promises=(Promise(N, "falls", "grid"), grows(bits)),
-    ),
+    ) for name in ("holdout", "holdout_retrained")),
     *(Form(
         name, "err(f)", certified + differing,
         {

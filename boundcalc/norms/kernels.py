@@ -12,10 +12,7 @@ import torch
 from boundcalc.network.chain import ToeplitzLayer
 from boundcalc.network.ops import Affine
 from boundcalc.norms.rounding import Size, exponent_of, slack, times_power
-from boundcalc.norms.toeplitz import pool_rows
-
-BLOCK = 2**22
-"""Weights that are squared at once."""
+from boundcalc.norms.toeplitz import BLOCK, pool_rows
 
 
 def two_one(weight: torch.Tensor) -> Size:

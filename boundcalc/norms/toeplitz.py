@@ -17,7 +17,10 @@ from boundcalc.errors import NotCovered
 from boundcalc.network.chain import ToeplitzLayer
 from boundcalc.network.geometry import Axis
 from boundcalc.network.ops import AvgPool
-from boundcalc.norms.rounding import Size, exponent_of, slack, times_power, unit_sized
+from boundcalc.norms.rounding import Size, exponent_of, slack, times_power
+
+BLOCK = 2**22
+"""Weights that are squared at once."""
 
 
 @dataclass(frozen=True)
@@ -161,8 +164,13 @@ def rows_of(link: ToeplitzLayer, weight: torch.Tensor) -> Rows:
     wide = _axis_taps(axes[1], pool_rows(link.pools, "rows_w"), layer.circular)
     grow = 1 + slack(weight[0].numel() + 4 * sum(axis.size for axis in axes) + 4)
     read = torch.outer(high.absolute.sum(0), wide.absolute.sum(0)) > 0
-    weight, exponent = unit_sized(torch.where(read, weight, 0.0))
-    absolute = torch.einsum("oab,pa,qb->opq", weight.abs().sum(1), high.absolute, wide.absolute) * grow
-    squares = _squares(weight, high, wide).clamp(min=0).nan_to_num(nan=math.inf, posinf=math.inf) * grow
+    weight = weight if bool(read.all()) else torch.where(read, weight, 0.0)
+    exponent, found = exponent_of(weight), []
+    for part in weight.split(max(1, BLOCK // max(1, weight[:1].numel()))):
+        unit = times_power(part, -exponent)
+        sums = torch.einsum("oab,pa,qb->opq", unit.abs().sum(1), high.absolute, wide.absolute)
+        found.append((_squares(unit, high, wide), sums))
+    squares, absolute = (torch.cat(parts) * grow for parts in zip(*found, strict=True))
+    squares = squares.clamp(min=0).nan_to_num(nan=math.inf, posinf=math.inf)
     counts = torch.outer(high.counts, wide.counts)
     return Rows(squares.flatten(1), absolute.flatten(1), counts.flatten(), exponent)

@@ -15,8 +15,8 @@ docs:            ## the documentation site, every warning an error: docs/_build/
 numbers:         ## the numbers in docs/theory, from the demo tickets
 	python docs/theory_numbers.py
 
-picture:         ## the picture of the README
-	boundcalc plot data/tickets/lenet300_density02.pt --what bounds --data sample --only bounds,empirical --quiet -o docs/_static/ticket.svg
+picture:         ## the picture of the README, from experiments/tickets/results.json
+	python -m experiments.tickets.page what-tracks-the-gap
 
 counts:          ## the house in numbers: experiments/house/results.md
 	python experiments/house/counts.py

@@ -8,7 +8,6 @@ import runpy
 from pathlib import Path
 
 from boundcalc import __version__
-from boundcalc.cli.main import main
 
 ROOT = Path(__file__).parents[2]
 COUNTS = runpy.run_path(str(ROOT / "experiments" / "house" / "counts.py"))
@@ -36,30 +35,14 @@ def test_a_long_function_is_counted_without_its_docstring(tmp_path, monkeypatch)
     assert COUNTS["long_functions"](path) == [("long.py:f", 61)]
 
 
-def test_picture_of_the_readme(tmp_path):
-    """`make picture`, with less of a search."""
-    drawn = tmp_path / "ticket.svg"
-    ticket = str(ROOT / "data" / "tickets" / "lenet300_density02.pt")
-    words = [
-        "plot",
-        ticket,
-        "--what",
-        "bounds",
-        "--data",
-        "sample",
-        "--only",
-        "bounds,empirical",
-        "--passes",
-        "0",
-    ]
-    assert main([*words, "--quiet", "-o", str(drawn)]) == 0
-    names = re.compile(r">([A-Za-z][\w() -]+)</text>")
-    found, kept = (
-        set(names.findall(path.read_text(encoding="utf-8")))
-        for path in (drawn, ROOT / "docs" / "_static" / "ticket.svg")
-    )
-    assert {"peeling", "occam (compression)", "test error"} <= found
-    assert found == kept, "the picture of the README is not that of today: make picture"
+def test_picture_of_the_readme():
+    """It names every quantity of the experiment that has a tau."""
+    picture = "docs/_static/what-tracks-the-gap.svg"
+    assert f"]({picture})" in (ROOT / "README.md").read_text(encoding="utf-8")
+    results = json.loads((ROOT / "experiments" / "tickets" / "results.json").read_text(encoding="utf-8"))
+    names = {row["quantity"] for row in results["summary"]["gap"] if row["within"] and row["quantity"] != "density"}  # fmt: skip
+    drawn = set(re.findall(r">([\w]+)</text>", (ROOT / picture).read_text(encoding="utf-8")))
+    assert {"peeling", "occam", "distance"} <= names <= drawn, "make picture"
 
 
 def test_versions_agree():

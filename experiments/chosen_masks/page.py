@@ -52,8 +52,6 @@ def text(results: Tree) -> str:
 
 def answer(summary: Tree) -> str:
     """Return by how much the chosen masks are better."""
-    if summary["better"] is None:
-        return "One seed has no interval."
     value, low, high = summary["better"]
     says = (
         "that is no difference" if low <= 0 <= high
@@ -61,8 +59,7 @@ def answer(summary: Tree) -> str:
     )  # fmt: skip
     return (
         f"The test error of the chosen masks is smaller by {100 * value:.2f} % [{100 * low:.2f}, {100 * high:.2f}]"
-        f" (mean over seeds, paired,"
-        f" 95 % bootstrap interval over {summary['seeds']} seeds): {says}."
+        f" (95 % bootstrap interval; {summary['seeds']} seeds are resampled, and masks within them): {says}."
     )
 
 

@@ -21,7 +21,7 @@ from boundcalc.tickets.masks import Masks
 from boundcalc.topology.coordinate import analyze
 from experiments.common.command import experiment
 from experiments.common.record import Tree, rounded
-from experiments.common.statistics import mean
+from experiments.common.statistics import difference
 from experiments.common.training import error_of, fit, network, pruned
 from experiments.tickets.lottery import Environment, Size, drawn
 
@@ -122,15 +122,12 @@ def chosen(setting: Setting, data: str, seed: int) -> Tree:
 
 
 def summary(cells: Mapping[str, Tree]) -> Tree:
-    """Return mean test errors, and by how much those of the chosen masks are smaller: mean over seeds, with its interval."""
+    """Return mean test errors, and by how much those of the chosen masks are smaller, with its interval."""
     kinds = {kind: [cell[kind] for cell in cells.values()] for kind in ("largest", "others")}
-    better = [
-        fmean(other["test_error"]) - fmean(largest["test_error"])
-        for other, largest in zip(kinds["others"], kinds["largest"], strict=True)
-    ]
+    errors = [[cell["test_error"] for cell in kinds[kind]] for kind in ("others", "largest")]
     return rounded(
         {
-            "seeds": len(cells), "better": mean(better), "better_by_seed": better,
+            "seeds": len(cells), "better": difference(list(zip(*errors, strict=True))),
             **{
                 kind: {name: fmean(fmean(cell[name]) for cell in own) for name in ("distance", "train_error", "test_error")}
                 for kind, own in kinds.items()

@@ -102,5 +102,26 @@ def mean(values: Sequence[float], seed: int = 0) -> tuple[float, float, float] |
     return float(all_of_them.mean()), float(low), float(high)
 
 
+def difference(
+    pairs: Sequence[tuple[Sequence[float], Sequence[float]]], seed: int = 0
+) -> tuple[float, float, float]:
+    """Return the mean over pairs of groups of mean(a) - mean(b), and its 95 % bootstrap interval.
+
+    Args:
+        pairs: (a, b) of every pair; pairs are resampled, and values within their group.
+        seed: of the bootstrap.
+    """
+    random = np.random.default_rng(seed)
+    drawn = [
+        np.mean([
+            np.mean(random.choice(np.asarray(a), len(a))) - np.mean(random.choice(np.asarray(b), len(b)))
+            for a, b in (pairs[k] for k in random.integers(len(pairs), size=len(pairs)))
+        ])
+        for _ in range(DRAWS)
+    ]  # fmt: skip
+    low, high = np.quantile(drawn, ENDS)
+    return float(np.mean([np.mean(a) - np.mean(b) for a, b in pairs])), float(low), float(high)
+
+
 def _signs(values: Vector) -> Vector:
     return np.sign(values[:, None] - values[None, :])

@@ -44,7 +44,7 @@ class Setting:
     seeds: int = 3
 
 
-TINY = Setting(((0, "small"),), (0.1,), Size(60, 100, (0.5, 0.25), 2, 16), ("random", "imp"), 1)
+TINY = Setting(((0, "small"),), (0.1,), Size(60, 100, (0.5,), 2, 16), ("random", "imp"), 1)
 
 
 def main(words: list[str] | None = None) -> None:

@@ -30,3 +30,11 @@ def test_missing_values_are_left_out():
 def test_slope_of_a_power_law():
     b, low, high = OWN["slope"]([1, 2, 4, 8], [[3 * x**-0.5] * 2 for x in (1, 2, 4, 8)])
     assert b == pytest.approx(-0.5) and low == pytest.approx(-0.5) and high == pytest.approx(-0.5)
+
+
+def test_difference_of_pairs_of_groups():
+    pairs = [([2.0, 4.0], [1.0, 1.0]), ([5.0], [1.0, 3.0])]
+    found, low, high = OWN["difference"](pairs)
+    assert found == pytest.approx(2.5) and low < found < high
+    assert OWN["difference"]([([2.0], [1.0])] * 3) == (1.0, 1.0, 1.0)
+    assert OWN["mean"]([1.0]) is None and OWN["mean"]([1.0, 3.0])[0] == 2.0

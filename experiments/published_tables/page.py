@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from experiments.common.page import command, grid, made, publish, span
 from experiments.common.record import Tree
-from experiments.tickets.page import draw_taus, firm
+from experiments.common.taus import draw_taus, firm
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

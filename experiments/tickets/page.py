@@ -11,6 +11,7 @@ from boundcalc.bounds import registry
 from boundcalc.figures.style import canvas, legend_below, look
 from experiments.common.page import command, data_name, fine_ticks, grid, made, num, publish, span
 from experiments.common.record import Tree
+from experiments.common.taus import draw_taus, firm
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -119,12 +120,6 @@ READ = (
 
 def _mark(name: str) -> str:
     return f" ({registry[name].status})" if name in registry else ""
-
-
-def firm(rows: list[Tree], key: str = "within") -> list[Tree]:
-    """Return the rows whose interval leaves out 0, the strongest first."""
-    found = [row for row in rows if row[key] is not None and not row[key][1] <= 0 <= row[key][2]]
-    return sorted(found, key=lambda row: -abs(row[key][0]))
 
 
 def _list(rows: list[Tree], key: str, most: int = 4) -> str:
@@ -249,32 +244,6 @@ def draw_gap(results: Tree) -> Figure:
     """Draw the taus with the gap."""
     rows = [row for row in results["summary"]["gap"] if row["quantity"] != "density"]
     return draw_taus(rows, "the gap", {"all": "all tickets", "within": "at one environment and density"})
-
-
-def draw_taus(rows: list[Tree], target: str, kinds: dict[str, str]) -> Figure:
-    """Draw taus with their intervals.
-
-    Args:
-        rows: of quantities.
-        target: what they are to order.
-        kinds: two keys of the rows, and their names.
-    """
-    known = [row for row in rows if all(row[key] is not None for key in kinds)]
-    known.sort(key=lambda row: row["within"][0])
-    drawn, (axis,) = canvas(1.2 + 0.17 * len(known))
-    handles = []
-    for number, (key, shift) in enumerate(zip(kinds, (0.15, -0.15), strict=True)):
-        style = look(1 - number)
-        for index, row in enumerate(known):
-            tau, low, high, _ = row[key]
-            axis.plot([low, high], [index + shift, index + shift], color=style["color"], linewidth=1)
-            (handle,) = axis.plot([tau], [index + shift], **{**style, "linestyle": "none", "markersize": 4})
-        handles.append(handle)
-    axis.yaxis.set_ticks(range(len(known)), [row["quantity"] for row in known])
-    axis.axvline(0.0, linewidth=0.8)
-    axis.set(xlabel=f"Kendall's tau with {target}, 95 % intervals", xlim=(-1, 1), ylim=(-1, len(known)))
-    legend_below(drawn, handles, list(kinds.values()), 2)
-    return drawn
 
 
 PAGES = {

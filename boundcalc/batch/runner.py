@@ -91,7 +91,7 @@ def run(
             Cluster(scheduler) if scheduler is not None else Lanes(min(workers or cores(), len(found)))
         )
         try:
-            return _Run(claims, place, settings, watch or _unwatched).settle(found)
+            return _Run(claims, place, settings, watch or (lambda settled, paths: None)).settle(found)
         finally:
             place.close()
     finally:
@@ -181,10 +181,6 @@ class _Run:
 
     def _tell(self) -> None:
         self.watch(len(self.status) + self.copies - len(self.running), self.paths)
-
-
-def _unwatched(settled: int, paths: int) -> None:
-    """Say nothing."""
 
 
 FOLDERED = ("mnist:", "npz:")

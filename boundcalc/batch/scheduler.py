@@ -21,6 +21,8 @@ from boundcalc.errors import UsageError
 from boundcalc.extras import install
 
 WAITING = "OMP_WAIT_POLICY"
+ANSWERS_IN = 10.0
+"""Seconds that the scheduler of a cluster may take to answer."""
 PATIENCE = 5.0
 """Seconds that taking leave of a cluster may take."""
 KILLED = "its worker process died (killed, or out of memory)"
@@ -171,7 +173,7 @@ class Cluster:
         self._address = address
         try:
             parse_host_port(address.rpartition("://")[2])
-            self._client = Client(address, timeout=10, set_as_default=False)
+            self._client = Client(address, timeout=ANSWERS_IN, set_as_default=False)
         except (OSError, ValueError) as error:
             raise UsageError(f"--scheduler {address}: no Dask scheduler answers there") from error
         self._executor = self._client.get_executor(pure=False)

@@ -19,7 +19,7 @@ import numpy as np
 
 from boundcalc.empirical.arrays import as_array, is_array
 from boundcalc.empirical.columns import ArrayColumn
-from boundcalc.empirical.split import Split, check_pair, split_of_batches, split_of_columns
+from boundcalc.empirical.split import NamedHalves, Split, check_pair, split_of_batches, split_of_columns
 from boundcalc.errors import DataError, first_line
 
 X_KEYS = ("image", "img", "pixel_values", "x", "input", "inputs", "data", "features")
@@ -132,7 +132,7 @@ Stack = Callable[[list[Any], str], tuple[np.ndarray, np.ndarray]]
 
 
 @dataclass(frozen=True)
-class IndexedSource:
+class IndexedSource(NamedHalves):
     """Samples behind `dataset[i]`, read in order of their index.
 
     Attributes:
@@ -150,16 +150,6 @@ class IndexedSource:
     stack: Stack = field(repr=False)
     shape: tuple[int, ...] = ()
     dtype: np.dtype[Any] = field(default_factory=lambda: np.dtype(np.float64))
-
-    @property
-    def x_label(self) -> str:
-        """The samples."""
-        return f"{self.label}: x"
-
-    @property
-    def y_label(self) -> str:
-        """The labels."""
-        return f"{self.label}: y"
 
     @property
     def m(self) -> int:

@@ -183,8 +183,24 @@ class ColumnPair:
         return zip(self.x.rows(batch_size), self.y.rows(batch_size), strict=True)
 
 
+class NamedHalves:
+    """The labels of samples and labels, for a source whose halves have no names of their own."""
+
+    label: str
+
+    @property
+    def x_label(self) -> str:
+        """The samples."""
+        return f"{self.label}: x"
+
+    @property
+    def y_label(self) -> str:
+        """The labels."""
+        return f"{self.label}: y"
+
+
 @dataclass(frozen=True)
-class BatchSource:
+class BatchSource(NamedHalves):
     """Batches from the user's own code.
 
     Attributes:
@@ -200,16 +216,6 @@ class BatchSource:
     shape: tuple[int, ...] = ()
     dtype: np.dtype[Any] = field(default_factory=lambda: np.dtype(np.float64))
     m: int | None = None
-
-    @property
-    def x_label(self) -> str:
-        """The samples."""
-        return f"{self.label}: x"
-
-    @property
-    def y_label(self) -> str:
-        """The labels."""
-        return f"{self.label}: y"
 
     def raw(self, batch_size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Yield the batches as the user's code cuts them; `batch_size` does not matter here.

@@ -48,10 +48,6 @@ def _length(key: str) -> Callable[[Tree, Origin], Cell]:
     return made
 
 
-def _pattern(layer: Tree, origin: Origin) -> Cell:
-    return cell(pattern(layer), None, origin)
-
-
 def _any(key: str) -> Callable[[list[Tree]], bool]:
     return lambda layers: any(layer.get(key) for layer in layers)
 
@@ -75,7 +71,7 @@ FIELDS = (
     _Field("unread", _length("unread"), _any("unread"), "unread: inputs that no weight reads."),
     _Field(
         "N:M",
-        _pattern,
+        lambda layer, origin: cell(pattern(layer), None, origin),
         lambda layers: any((layer.get("pattern") or {}).get("exact") for layer in layers),
         "N:M: N of every M weights in a row of inputs are kept.",
     ),

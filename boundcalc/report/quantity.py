@@ -12,20 +12,10 @@ from boundcalc.report.origin import UNPROVED, Origin
 Tree = Mapping[str, Any]
 
 
-def upper_of_log10(log10: float | None) -> str:
-    """Format an upper bound that is known by its logarithm, rounded up.
-
-    Example:
-        >>> upper_of_log10(-0.19382), upper_of_log10(7.02), upper_of_log10(None)
-        ('0.641', '10^7.1', '-')
-    """
-    return upper(None, log10=log10)
-
-
 UNITS: dict[str, Callable[[float | None], str]] = {
     "number": plain,
     "share": percent,
-    "log10 bound": upper_of_log10,
+    "log10 bound": lambda log10: upper(None, log10=log10),
 }
 """Unit of a quantity -> how it is written."""
 

@@ -17,7 +17,7 @@ from boundcalc.errors import NotCovered, UsageError
 from boundcalc.nearest import hint
 from boundcalc.norms.rounding import LIBM
 from boundcalc.theory.forms import forms_of
-from boundcalc.theory.symbolic import Evaluation, Filled, Form, NotFilled, Promise
+from boundcalc.theory.symbolic import Evaluation, Filled, Form, NotFilled
 from boundcalc.theory.symbolic_interval import log_middle
 from boundcalc.theory.symbolic_ledger import MEANINGS, shown_value
 
@@ -45,6 +45,7 @@ SHORT = {
     "interpolant": "the interpolant",
 }
 NORMALIZATION = "digits of --normalize are paid for in bits, unless --normalize-fixed says that they did not come from the sample"
+SHOWN_BY = {"derivative": "sign of the derivative", "grid": "numbers on a grid"}
 DIGITS = 6
 NO_FORM = "no symbolic form: the bound was registered by another package, which gives its formula"
 
@@ -155,15 +156,11 @@ def _statement(form: Form) -> list[Passage]:
     parts += [Heading("Why" + (f", {form.condition}" if form.condition else "")), Lines(form.sketch)]
     if form.promises:
         moves = tuple(
-            (promise.symbol, promise.direction, promise.where or "-", _how(promise))
+            (promise.symbol, promise.direction, promise.where or "-", SHOWN_BY[promise.shown])
             for promise in form.promises
         )
         parts += [Heading("How it moves"), Numbers(("symbol", "complexity", "where", "shown by"), moves)]
     return parts
-
-
-def _how(promise: Promise) -> str:
-    return "sign of the derivative" if promise.shown == "derivative" else "numbers on a grid"
 
 
 def _ledger(bound: Bound, forms: tuple[Form, ...]) -> list[Passage]:
@@ -207,7 +204,7 @@ def _filled(form: Form, filled: Filled) -> list[Passage]:
     single = [symbol for symbol in filled.values if symbol not in per_layer]
     used = form.at_depth(len(filled.layers)).atoms(sympy.Symbol, sympy.Indexed)
     rows = tuple(
-        (symbol, _meaning(form, symbol), number(log_middle(filled.values[symbol])))
+        (symbol, form.meanings.get(symbol, ""), number(log_middle(filled.values[symbol])))
         for symbol in single
         if symbol in used
     )
@@ -220,10 +217,6 @@ def _filled(form: Form, filled: Filled) -> list[Passage]:
     total = log_middle(form.evaluate(filled))
     parts.append(Lines((f"= {upper(total)}",)))
     return parts
-
-
-def _meaning(form: Form, symbol: Expr) -> str:
-    return form.meanings.get(symbol, "")
 
 
 def _by_layer(form: Form, filled: Filled) -> Numbers:

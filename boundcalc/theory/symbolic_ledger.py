@@ -11,7 +11,7 @@ from mpmath import iv
 from sympy import Expr, Symbol, log, sqrt
 
 from boundcalc.bounds.code_lengths import LOWEST
-from boundcalc.bounds.outcome import Certificate, ClassComplexity, LossComplexity, NormComplexity, Outcome
+from boundcalc.bounds.outcome import Certificate, ClassComplexity, LossComplexity, NormComplexity
 from boundcalc.bounds.risk import LOG_STEP
 from boundcalc.theory.symbolic import Evaluation, Filled, Form, NotFilled
 from boundcalc.theory.symbolic_interval import Interval, exact, exp_of, interval_of, precision
@@ -95,11 +95,7 @@ def _share(evaluation: Evaluation, points: list[int], bits: float) -> Interval:
 def _ledger(evaluation: Evaluation, own: dict[Expr, Interval]) -> Interval:
     error = evaluation.risk.terms["margin_error"]
     shared = {e: exact(error or 0.0), m: exact(evaluation.problem.energies.m)}
-    return interval_of(_law(evaluation.outcome), {**shared, **own})
-
-
-def _law(outcome: Outcome) -> Expr:
-    return VALUES[type(outcome)]
+    return interval_of(VALUES[type(evaluation.outcome)], {**shared, **own})
 
 
 def _homogeneous(form: Form, filled: Filled, evaluation: Evaluation, outcome: NormComplexity) -> Interval:

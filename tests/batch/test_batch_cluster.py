@@ -13,7 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from boundcalc.batch import scheduler
 from boundcalc.batch.scheduler import Cluster
+from boundcalc.cli.main import main
 from boundcalc.errors import UsageError
 
 pytest.importorskip("distributed")
@@ -170,9 +172,11 @@ def test_a_scheduler_that_dies_ends_the_batch_and_leaves_what_is_done(
     assert (count(store, "claimed"), count(store, "failed")) == (0, 0)
 
 
-def test_an_address_where_nothing_answers(command, slow, tmp_path):
+def test_an_address_where_nothing_answers(slow, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(scheduler, "ANSWERS_IN", 0.5)
     tickets, options = slow
-    status, err = command(tickets, "--store", tmp_path / "s", "--scheduler", "127.0.0.1:1", *options).wait()
+    words = [tickets, "--store", tmp_path / "s", "--scheduler", "127.0.0.1:1", *options]
+    status, err = main(["batch", *map(str, words)]), capsys.readouterr().err
     assert (status, err) == (2, "boundcalc: --scheduler 127.0.0.1:1: no Dask scheduler answers there\n")
 
 

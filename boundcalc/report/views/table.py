@@ -189,7 +189,9 @@ def _grid(grid: Grid, style: Style) -> str:
             ]
             for whole, row in zip(grid.rows, rows, strict=True)
         ],
-        headers=[_folded(header, width - GUTTER) for header, width in zip(headers, widths, strict=True)],
+        headers=[
+            "\n".join(_wrapped(header, width - GUTTER)) for header, width in zip(headers, widths, strict=True)
+        ],
         tablefmt="simple",
         disable_numparse=True,
         colalign=["right" if column.right else "left" for column in grid.columns],
@@ -227,10 +229,6 @@ def _widths(headers: list[str], rights: list[bool], rows: list[list[str]], most:
 def _width(words: list[str], cells: tuple[str, ...]) -> int:
     """Return what the words of a header, which tabulate pads by two, and the cells below need."""
     return max([GUTTER, *(len(word) + GUTTER for word in words), *map(len, cells)])
-
-
-def _folded(cell: str, width: int) -> str:
-    return "\n".join(_wrapped(cell, width))
 
 
 def _wrapped(text: str, width: int) -> list[str]:

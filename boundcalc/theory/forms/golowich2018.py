@@ -43,11 +43,6 @@ def is_plain(evaluation: Evaluation) -> bool:
     )
 
 
-def is_graph(evaluation: Evaluation) -> bool:
-    """Return whether the size of the outputs is no product of norms."""
-    return not is_plain(evaluation)
-
-
 def fill_chain(evaluation: Evaluation) -> Filled:
     """Take norms, and what the last step gives.
 
@@ -103,7 +98,8 @@ def forms(name: str, norm: str, largest: str, sketch: tuple[str, ...]) -> tuple[
             name, "R_S(F)", RHO * Z / m, chain, sketch, fill_chain, (), (*promises, grows(a[l])),
             "chains without biases", is_plain, RHO,
         ),
-        Form(name, "R_S(F)", rho * Z / m, graph, sketch, fill_graph, (), (*promises, grows(rho)), GRAPH, is_graph, rho),
+        Form(name, "R_S(F)", rho * Z / m, graph, sketch, fill_graph, (), (*promises, grows(rho)), GRAPH,
+            lambda evaluation: not is_plain(evaluation), rho),
     )  # fmt: skip
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 from sympy import Expr, IndexedBase, Product
 
@@ -72,16 +74,6 @@ def _filled(evaluation: Evaluation, norm: Norm) -> Filled:
     return Filled(tuple(names), values, numbers, tuple(notes))
 
 
-def fill_1inf(evaluation: Evaluation) -> Filled:
-    """Take l1-inf norms."""
-    return _filled(evaluation, ONE_INF)
-
-
-def fill_fro(evaluation: Evaluation) -> Filled:
-    """Take Frobenius norms and l2 norms of rows."""
-    return _filled(evaluation, FRO)
-
-
 def _meanings(norm: str, row: str) -> dict[Expr, str]:
     return {
         **meanings(m, L),
@@ -107,9 +99,11 @@ _PROMISES = (FALLS_IN_M, grows(Z[l]), grows(D[l]))
 
 FORMS = (
     Form(
-        "gouk2021_1inf", "R_S(F)", FORMULA, _meanings("largest l1 row norm", "l1 norm"), _SKETCH, fill_1inf, promises=_PROMISES
+        "gouk2021_1inf", "R_S(F)", FORMULA, _meanings("largest l1 row norm", "l1 norm"), _SKETCH,
+        partial(_filled, norm=ONE_INF), promises=_PROMISES
     ),
     Form(
-        "gouk2021_fro", "R_S(F)", FORMULA, _meanings("Frobenius norm", "l2 norm"), _SKETCH, fill_fro, promises=_PROMISES
+        "gouk2021_fro", "R_S(F)", FORMULA, _meanings("Frobenius norm", "l2 norm"), _SKETCH,
+        partial(_filled, norm=FRO), promises=_PROMISES
     ),
 )  # fmt: skip

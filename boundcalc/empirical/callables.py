@@ -63,8 +63,7 @@ def _import(name: str) -> ModuleType:
     except ModuleNotFoundError as error:
         if error.name is not None and (name == error.name or name.startswith(f"{error.name}.")):
             raise DataError(
-                f"{name}: no module {error.name!r}; install it, put its folder on PYTHONPATH, or give "
-                "FILE.py:CALLABLE"
+                f"{name}: no module {error.name!r}; install it, put its folder on PYTHONPATH, or give FILE.py:CALLABLE"
             ) from error
         raise DataError(f"{name}: importing the module raised {type(error).__name__}: {error}") from error
     except (Exception, SystemExit) as error:

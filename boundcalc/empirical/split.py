@@ -226,8 +226,7 @@ class BatchSource(NamedHalves):
         for x, y in self.pairs():
             if (x.shape[1:], x.dtype == np.uint8) != (self.shape, self.dtype == np.uint8):
                 raise DataError(
-                    f"{self.label}: a batch of {x.dtype} samples {x.shape[1:]} "
-                    f"after one of {self.dtype} {self.shape}"
+                    f"{self.label}: a batch of {x.dtype} samples {x.shape[1:]} after one of {self.dtype} {self.shape}"
                 )
             if len(y):
                 yield x, y

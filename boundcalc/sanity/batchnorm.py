@@ -50,9 +50,8 @@ def batchnorm(result: AnalysisResult) -> list[str]:
     if not _off(mean, variance):
         return []
     line = (
-        f"the inputs are not what BatchNorm {name} saw in training: half of its channels are off by "
-        f"{mean:.2g} standard deviations or more, with"
-        f" {variance:.2g} times the variance"
+        f"the inputs are not what BatchNorm {name} saw in training: half of its channels are off by {mean:.2g} "
+        f"standard deviations or more, with {variance:.2g} times the variance"
     )
     for known in candidates_for(result):
         if not _off(*_moments(node, gain, shift, known(base[:MOST]))):

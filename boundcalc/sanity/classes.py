@@ -25,15 +25,13 @@ def one_class(result: AnalysisResult) -> list[str]:
         labels = (census.labels > 0).nonzero().flatten().tolist()
         if len(labels) == 1:
             return [
-                f"all {census.m} {split} labels are class {labels[0]}: no error measured on them means "
-                "anything; "
-                "are these the labels?"
+                f"all {census.m} {split} labels are class {labels[0]}: no error measured on them means anything; are "
+                "these the labels?"
             ]
         predicted = [] if census.counts is None else (census.counts.sum(0) > 0).nonzero().flatten().tolist()
         if len(predicted) == 1:
             return [
-                f"the network predicts class {predicted[0]} for all {census.m} {split} samples: is it "
-                "trained, and "
+                f"the network predicts class {predicted[0]} for all {census.m} {split} samples: is it trained, and "
                 "does it see inputs as in training (--normalize)?"
             ]
     return []
@@ -65,15 +63,13 @@ def dead_outputs(result: AnalysisResult) -> list[str]:
     count = len(census.lowest)
     if len(dead) == count:
         return [
-            f"no output of the network changes over {census.m} training samples: the inputs do not reach it "
-            "(dead "
+            f"no output of the network changes over {census.m} training samples: the inputs do not reach it (dead "
             "units, a layer pruned away), or all samples are the same"
         ]
     shown = ", ".join(map(str, dead[:SHOWN])) + (
         f" and {len(dead) - SHOWN} more" if len(dead) > SHOWN else ""
     )
     return [
-        f"{len(dead)} of {count} outputs never change over {census.m} training samples (output {shown}): "
-        "their "
-        "units are dead or their weights all pruned"
+        f"{len(dead)} of {count} outputs never change over {census.m} training samples (output {shown}): their units "
+        "are dead or their weights all pruned"
     ]

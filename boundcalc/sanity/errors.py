@@ -57,10 +57,8 @@ def near_chance(result: AnalysisResult) -> list[str]:
             continue
         if agreed / m <= chance + max(min(1 / len(counts), SMALL_EXCESS), noise):
             return [
-                f"the {split} error is {1 - agreed / m:.3g}, no better than predictions that ignore the "
-                "input "
-                f"({1 - chance:.3g}): is the network trained, are these its labels, and does it see inputs "
-                "as in "
+                f"the {split} error is {1 - agreed / m:.3g}, no better than predictions that ignore the input "
+                f"({1 - chance:.3g}): is the network trained, are these its labels, and does it see inputs as in "
                 "training (--normalize)?"
             ]
     return []
@@ -111,8 +109,7 @@ def train_above_test(result: AnalysisResult) -> list[str]:
     if min(m, tests) < LEAST or train - test <= max(LARGE_GAP, test / 5, noise):
         return []
     return [
-        f"the training error, {train:.3g} of {m} samples, is far above the test error, {test:.3g} of "
-        f"{tests}: are "
+        f"the training error, {train:.3g} of {m} samples, is far above the test error, {test:.3g} of {tests}: are "
         "these the samples that the network was trained on, and their labels?"
     ]
 

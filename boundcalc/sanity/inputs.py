@@ -63,9 +63,8 @@ def normalization_units(result: AnalysisResult) -> list[str]:
     mean, deviation = float(base.mean()), float(base.std())
     if lowest < 0 and abs(mean) < STANDARD and abs(deviation - 1) < STANDARD:
         return [
-            f"--normalize {shown(given)}: the samples are normalised already (mean {mean:.2f}, standard "
-            f"deviation {deviation:.2f}), so that it is"
-            " applied twice: try without it"
+            f"--normalize {shown(given)}: the samples are normalised already (mean {mean:.2f}, standard deviation "
+            f"{deviation:.2f}), so that it is applied twice: try without it"
         ]
     wrong = any(not lowest <= value <= highest for value in applied.means) or any(
         not deviation / FACTOR <= value <= deviation * FACTOR for value in applied.deviations
@@ -102,9 +101,8 @@ def input_units(result: AnalysisResult) -> list[str]:
     pixels = float(base.min()) >= 0 and 128 < largest <= PIXEL + 0.5
     what = "look like pixels of 0 to 255" if pixels else "are far from [0, 1]"
     return [
-        f"the inputs reach {largest:.4g} (mean {float(base.mean()):.3g}) and {what}: floats are taken as "
-        "they are, only uint8 is divided by 255:"
-        " try --normalize 0,255, or the normalisation of the training"
+        f"the inputs reach {largest:.4g} (mean {float(base.mean()):.3g}) and {what}: floats are taken as they are, "
+        "only uint8 is divided by 255: try --normalize 0,255, or the normalisation of the training"
     ]
 
 

@@ -97,9 +97,8 @@ def alive_under_mask(result: AnalysisResult) -> list[str]:
     if pruned < 100 or not FEW < alive / pruned < MOST:
         return []
     return [
-        f"{result.checkpoint.path}: {alive} of the {pruned} weights under mask 0 are not zero in the "
-        "file: is the mask that of these weights"
-        " (same level, same run)?"
+        f"{result.checkpoint.path}: {alive} of the {pruned} weights under mask 0 are not zero in the file: is the "
+        "mask that of these weights (same level, same run)?"
     ]
 
 
@@ -118,9 +117,8 @@ def zero_under_mask(result: AnalysisResult) -> list[str]:
     if kept < 100 or zero <= MANY_ZEROS * kept:
         return []
     return [
-        f"{result.checkpoint.path}: {zero} of the {kept} weights that the masks keep are exactly zero: a "
-        "mask of an earlier level, or weights"
-        " pruned once more? They count as pruned here"
+        f"{result.checkpoint.path}: {zero} of the {kept} weights that the masks keep are exactly zero: a mask of an "
+        "earlier level, or weights pruned once more? They count as pruned here"
     ]
 
 

@@ -125,9 +125,8 @@ def _improvement(result: AnalysisResult) -> list[str]:
     count = len(errors.as_given)
     given = "" if normalized_by(result) is None else " as normalised"
     return [
-        f"the training error{given} is {now / count:.3g} on {count} drawn samples, and "
-        f"{counts[best] / count:.3g} {tried[best].option}"
-        f" ({tried[best].name}): was the network trained so?"
+        f"the training error{given} is {now / count:.3g} on {count} drawn samples, and {counts[best] / count:.3g} "
+        f"{tried[best].option} ({tried[best].name}): was the network trained so?"
     ]
 
 

@@ -37,7 +37,6 @@ def reference(result: AnalysisResult) -> list[str]:
     if not moved or max(moved) > ROUNDED:
         return []
     return [
-        f"{result.reference.path}: its weights are the checkpoint's to {max(moved):.1g}: a reference is "
-        "the initialisation, which did not"
-        " see the sample; distances from anything else bound nothing"
+        f"{result.reference.path}: its weights are the checkpoint's to {max(moved):.1g}: a reference is the "
+        "initialisation, which did not see the sample; distances from anything else bound nothing"
     ]

@@ -120,7 +120,7 @@ def _run_options(group: argparse._ArgumentGroup) -> None:
     add("--seed", "seed of all random numbers (0)", type=int, default=0)
     add(
         "--max-memory GB",
-        "memory that one file may take (default: 4 times its size, at least 2 GB), and that the graphon NTK may (2)",
+        "memory for one file (default: 4 times its size, at least 2 GB), and for the graphon NTK (2)",
         type=float,
     )
 

@@ -87,7 +87,7 @@ def make_compare() -> Parser:
         description="Networks side by side: every quantity of their reports by lottery and density, and how far their masks are\n"
         "apart, layer by layer (L2 distance and cut norm of the difference of their graphons; layers are matched by\n"
         "name, else by order; widths may differ). With --data, Kendall's tau of every quantity with the measured\n"
-        "gap and with accuracy, a bootstrap interval, and the same partial to density.",
+        "gap and with accuracy, a bootstrap interval, and the same with density held fixed.",
         epilog=COMPARE_EPILOG,
     )
     parser.add_argument(

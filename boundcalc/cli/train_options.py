@@ -118,7 +118,7 @@ def _certificate_options(group: argparse._ArgumentGroup) -> None:
     )
     told = ", ".join(f"{number} for {name}" for name, number in PASSES.items())
     add("--passes N", f"epochs of that search ({told})", type=int)
-    add("--beta B", f"of pacbayes, more for fewer bits ({BETA:g})", type=float, default=BETA)
+    add("--beta B", f"weight of the bits in the search of pacbayes ({BETA:g})", type=float, default=BETA)
     add("--tried N", "settings of such a search tried on this sample: paid for (1)", type=int, default=1)
     add(
         "--set-aside P",

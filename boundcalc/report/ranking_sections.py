@@ -72,7 +72,7 @@ def about_of(about: About, key: str) -> Mapping[str, Any]:
 
 
 def correlation_sections(correlations: Sequence[Tree], about: About) -> tuple[Section, ...]:
-    """Build a grid for each target: tau, its interval, and the same partial to density."""
+    """Build a grid for each target: tau, its interval, and the same with density held fixed."""
     targets = list(dict.fromkeys(one["with"] for one in correlations))
     return tuple(
         _target(target, [one for one in correlations if one["with"] == target], about) for target in targets

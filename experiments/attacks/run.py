@@ -1,6 +1,6 @@
 """Attacks on every bound, as `boundcalc falsify` makes them, with their page for the documentation.
 
-    python experiments/attacks/run.py                        200 trials a bound, an hour or more
+    python experiments/attacks/run.py                        200 trials a bound
     python experiments/attacks/run.py --trials 1 -o /tmp path_norm
 
 results.json, beside this file or in another folder, can be attacked again by `boundcalc falsify --replay`; results.md is a page of

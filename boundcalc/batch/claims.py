@@ -18,7 +18,7 @@ from pathlib import Path
 from boundcalc._version import __version__
 from boundcalc.batch.keys import BatchSettings, Key
 from boundcalc.batch.names import on_disk, stored, valid
-from boundcalc.batch.rows import Quantity, Row
+from boundcalc.batch.rows import Row, StoredNumber
 from boundcalc.batch.store import DamagedReport, Store, connect, insert_quantities, row_at, transaction
 from boundcalc.errors import UsageError
 
@@ -56,7 +56,7 @@ class Result:
     surviving: int
     density: float
     report: bytes
-    quantities: tuple[Quantity, ...]
+    quantities: tuple[StoredNumber, ...]
     seconds: float
 
 

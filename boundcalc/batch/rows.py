@@ -51,7 +51,7 @@ class Row:
     finished: float | None
 
 
-class Quantity(NamedTuple):
+class StoredNumber(NamedTuple):
     """One number of a report, with the columns of its CSV view."""
 
     part: str
@@ -72,7 +72,7 @@ COLUMNS = ", ".join(f"checkpoints.{field.name}" for field in fields(Row))
 _REFUSED, _ERROR, _PATH = (
     [field.name for field in fields(Row)].index(name) for name in ("refused", "error", "path")
 )
-QUANTITY_COLUMNS = ", ".join(f"quantities.{name}" for name in Quantity._fields)
+QUANTITY_COLUMNS = ", ".join(f"quantities.{name}" for name in StoredNumber._fields)
 
 
 _OF = {"int": (int,), "str": (str,), "float": (float, int), "bool": (int,), "None": (type(None),)}

@@ -23,7 +23,7 @@ To read a store::
     with opened("tickets.sqlite") as store:
         for row in store.rows():                  # Row, by path, numbers in names as numbers
             tree = store.report(row.id)           # the tree of boundcalc.report/2
-        for row, quantity in store.quantities():  # (Row, Quantity), checkpoint by checkpoint
+        for row, quantity in store.quantities():  # (Row, StoredNumber), checkpoint by checkpoint
             ...
 
 Reading never changes the file, and works where its folder cannot be written.
@@ -44,7 +44,16 @@ from tempfile import TemporaryDirectory
 from typing import Any, cast
 
 from boundcalc.batch.names import valid
-from boundcalc.batch.rows import COLUMNS, QUANTITY_COLUMNS, Quantity, Row, among, fault_of, natural, row_of
+from boundcalc.batch.rows import (
+    COLUMNS,
+    QUANTITY_COLUMNS,
+    Row,
+    StoredNumber,
+    among,
+    fault_of,
+    natural,
+    row_of,
+)
 from boundcalc.errors import BoundcalcError, UsageError
 from boundcalc.files import is_file, is_folder
 from boundcalc.nearest import path_hint
@@ -122,11 +131,13 @@ class Store:
         condition, numbers = among(ids, "checkpoints.id")
         yield from self.connection.execute(f"SELECT {COLUMNS} FROM checkpoints {condition}", numbers)
 
-    def quantities(self, ids: Iterable[int] | None = None) -> Iterator[tuple[Row, Quantity]]:
+    def quantities(self, ids: Iterable[int] | None = None) -> Iterator[tuple[Row, StoredNumber]]:
         """Yield the long table, checkpoint by checkpoint in the order of `rows`, each in the order of its report."""
         query = f"SELECT {QUANTITY_COLUMNS} FROM quantities WHERE checkpoint = ? ORDER BY rowid"
         for row in self.rows(ids):
-            yield from ((row, Quantity._make(cells)) for cells in self.connection.execute(query, (row.id,)))
+            yield from (
+                (row, StoredNumber._make(cells)) for cells in self.connection.execute(query, (row.id,))
+            )
 
     def report(self, checkpoint: int) -> dict[str, Any]:
         """Return the report of a row that is done.
@@ -365,7 +376,7 @@ def row_at(connection: sqlite3.Connection, sha256: str, options: str, version: s
 
 
 def insert_quantities(
-    connection: sqlite3.Connection, checkpoint: int, quantities: Iterable[Quantity]
+    connection: sqlite3.Connection, checkpoint: int, quantities: Iterable[StoredNumber]
 ) -> None:
     """Append rows to the long table."""
     connection.executemany(

@@ -18,7 +18,7 @@ from boundcalc._version import __version__
 from boundcalc.batch.claims import Failure, Result
 from boundcalc.batch.keys import by_path, content_of
 from boundcalc.batch.names import stored
-from boundcalc.batch.rows import Quantity
+from boundcalc.batch.rows import StoredNumber
 from boundcalc.batch.store import LONGEST_ARRAY
 from boundcalc.errors import BoundcalcError, CheckpointError, DataError, first_line
 from boundcalc.options import Options
@@ -108,7 +108,7 @@ def _result(tree: dict[str, Any], seconds: float) -> Result:
     )  # fmt: skip
 
 
-def quantities(tree: dict[str, Any]) -> Iterator[Quantity]:
+def quantities(tree: dict[str, Any]) -> Iterator[StoredNumber]:
     """Yield the rows of a report's CSV view, without arrays of more than `LONGEST_ARRAY` numbers.
 
     Args:
@@ -123,7 +123,7 @@ def quantities(tree: dict[str, Any]) -> Iterator[Quantity]:
     lengths = Counter((row.part, row.name, row.array) for row in rows if row.array)
     for row in rows:
         if lengths[row.part, row.name, row.array] <= LONGEST_ARRAY:
-            yield Quantity(
+            yield StoredNumber(
                 row.part, row.name, row.quantity, _storable(row.value), row.status, row.source, row.reason
             )
 

@@ -18,7 +18,7 @@ from boundcalc.checkpoint.conventions import bitmask, decode, lightning, nested,
 from boundcalc.checkpoint.conventions.state import StateDict, listing
 from boundcalc.checkpoint.masks import apply as masks_applied
 from boundcalc.checkpoint.masks import folder
-from boundcalc.checkpoint.masks.given import Given, is_masks_alone
+from boundcalc.checkpoint.masks.given import GivenMasks, is_masks_alone
 from boundcalc.checkpoint.masks.resolver import resolve
 from boundcalc.checkpoint.program import Program
 from boundcalc.checkpoint.shared import groups
@@ -120,7 +120,12 @@ def _read(place: Path, mask: Any, max_memory: float | None, density: float | Non
 
 
 def _decoded(
-    state: StateDict, given: tuple[Given, ...], density: float | None, *, ordered: bool, budget: Budget | None
+    state: StateDict,
+    given: tuple[GivenMasks, ...],
+    density: float | None,
+    *,
+    ordered: bool,
+    budget: Budget | None,
 ) -> Checkpoint:
     """Return the content of a state dict and of what lies beside it, without path and digest."""
     quantised.refuse(state)
@@ -257,13 +262,13 @@ def _note_container(state: StateDict, opened: _Opened, ticket: open_lth.Ticket |
 
 def _given(
     state: StateDict, ticket: open_lth.Ticket | None, mask: Any, max_memory: float | None
-) -> tuple[Given, ...]:
+) -> tuple[GivenMasks, ...]:
     """Return the masks that lie in files of their own, or were given in Python.
 
     Raises:
         CheckpointError: a ticket has none and is of no use without.
     """
-    found: list[Given] = []
+    found: list[GivenMasks] = []
     if ticket is not None and ticket.mask is not None:
         found.append(_of_ticket(ticket, ticket.mask, max_memory))
     if isinstance(mask, str | Path):
@@ -272,7 +277,7 @@ def _given(
             _in_file(folder.in_folder(place, open_lth.MASK) if is_folder(place) else place, max_memory)
         )
     elif mask is not None:
-        found.append(Given("mask=", _on_cpu(mask), "mask="))
+        found.append(GivenMasks("mask=", _on_cpu(mask), "mask="))
     if ticket is not None and ticket.needs_mask and not found:
         raise CheckpointError(
             state.path,
@@ -281,7 +286,7 @@ def _given(
     return tuple(found)
 
 
-def _of_ticket(ticket: open_lth.Ticket, file: Path, max_memory: float | None) -> Given:
+def _of_ticket(ticket: open_lth.Ticket, file: Path, max_memory: float | None) -> GivenMasks:
     given = _in_file(file, max_memory)
     saved = given.saved if isinstance(given.saved, dict) else {}
     masks = {str(key): mask for key, mask in saved.items() if isinstance(mask, torch.Tensor)}
@@ -290,7 +295,7 @@ def _of_ticket(ticket: open_lth.Ticket, file: Path, max_memory: float | None) ->
     return replace(given, what=what, format="open_lth")
 
 
-def _in_file(file: Path, max_memory: float | None) -> Given:
+def _in_file(file: Path, max_memory: float | None) -> GivenMasks:
     with only_own_errors(file):
         before = stamps([file])
         if numpy_file.is_numpy(file):
@@ -299,10 +304,10 @@ def _in_file(file: Path, max_memory: float | None) -> Given:
             opened = _open(file, max_memory)
             saved, budget = opened.saved, opened.budget
         check_unchanged(before)
-    return Given(str(file), saved, str(file), budget=budget)
+    return GivenMasks(str(file), saved, str(file), budget=budget)
 
 
-def _beside(file: Path, max_memory: float | None) -> tuple[tuple[Given, ...], str]:
+def _beside(file: Path, max_memory: float | None) -> tuple[tuple[GivenMasks, ...], str]:
     """Return the masks that lie beside a checkpoint, and what to say of those that are not used."""
     found, others = folder.beside(file)
     if found is not None:

@@ -34,7 +34,7 @@ PIECE_ENTRIES = 1 << 24
 
 
 @dataclass(frozen=True)
-class Item:
+class ImageFile:
     """One image file.
 
     Attributes:
@@ -92,7 +92,7 @@ def _classes(home: Path) -> dict[str, int]:
 
 
 def _split(home: Path, whole: Path, classes: dict[str, int], max_memory: float | None) -> Split:
-    items: list[Item] = []
+    items: list[ImageFile] = []
     odd: list[Path] = []
     for place in entries(home, DataError.at):
         if _is_passed_over(place):
@@ -106,7 +106,7 @@ def _split(home: Path, whole: Path, classes: dict[str, int], max_memory: float |
             )
         else:
             found = len(items)
-            items += [Item(path, classes[place.name]) for path in _files(place, whole, odd)]
+            items += [ImageFile(path, classes[place.name]) for path in _files(place, whole, odd)]
             if len(items) == found and not odd:
                 raise DataError(
                     f"{place}: a class without an image; remove the folder, or put its images there"
@@ -172,7 +172,7 @@ def _is_passed_over(path: Path) -> bool:
     return path.name.startswith(".") or path.name in NEIGHBOURS
 
 
-def _read(item: Item, like: Kind | None, max_memory: float | None) -> np.ndarray:
+def _read(item: ImageFile, like: Kind | None, max_memory: float | None) -> np.ndarray:
     size = look(item.path, DataError.at).size
     try:
         image = decoded(read_bytes(item.path, DataError.at, most=MOST_BYTES), like)
@@ -187,7 +187,7 @@ def _read(item: Item, like: Kind | None, max_memory: float | None) -> np.ndarray
 AS_SEEN = "save all images as the network saw them (torchvision's Resize, Grayscale), or give --data FILE.py:CALLABLE"
 
 
-def read_or_count(items: list[Item], place: int, kind: Kind, max_memory: float | None) -> np.ndarray:
+def read_or_count(items: list[ImageFile], place: int, kind: Kind, max_memory: float | None) -> np.ndarray:
     """Read an image; where it is damaged, count how many of those that follow are, too.
 
     Args:

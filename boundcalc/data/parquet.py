@@ -34,7 +34,7 @@ _SPLIT = re.compile(r"(?P<split>[a-z]+)(?:[-_.]|$)")
 
 
 @dataclass(frozen=True)
-class Table:
+class ImageTable:
     """One Parquet file of images.
 
     Attributes:
@@ -176,7 +176,7 @@ def _split(paths: list[Path], place: str, max_memory: float | None) -> Split:
     return Stream(label, kind.shape, total, pieces).split()
 
 
-def _damaged(tables: list[Table], start: int, kind: Kind) -> int:
+def _damaged(tables: list[ImageTable], start: int, kind: Kind) -> int:
     """Count damaged images from a row of the first table on."""
     readings = (
         partial(_image, content, table.path, row, kind)
@@ -201,7 +201,7 @@ def _opened(path: Path) -> Iterator[Any]:
         yield table
 
 
-def _table(path: Path, max_memory: float | None) -> Table:
+def _table(path: Path, max_memory: float | None) -> ImageTable:
     with _opened(path) as table:
         schema, described = table.schema_arrow, table.metadata
         image, label = _column(path, schema, IMAGES), _column(path, schema, LABELS)
@@ -209,7 +209,7 @@ def _table(path: Path, max_memory: float | None) -> Table:
         budget = Budget.of(path, look(path, DataError.at).size, max_memory, DataError.at)
         for number in range(described.num_row_groups):
             budget.check(described.row_group(number).total_byte_size, f"group {number} of its rows")
-        return Table(path, image, label, described.num_rows)
+        return ImageTable(path, image, label, described.num_rows)
 
 
 def _column(path: Path, schema: Any, names: tuple[str, ...]) -> str:
@@ -240,7 +240,7 @@ def _check_types(path: Path, schema: Any, image: str, label: str) -> None:
         )
 
 
-def _rows(table: Table) -> Iterator[tuple[bytes | None, int | None]]:
+def _rows(table: ImageTable) -> Iterator[tuple[bytes | None, int | None]]:
     """Yield images and labels, a row at a time: values of a dictionary are written out once a row, however long they are."""
     with _opened(table.path) as file:
         for batch in file.iter_batches(batch_size=1, columns=[table.image, table.label], use_threads=False):
@@ -260,7 +260,7 @@ def _image(content: bytes | None, path: Path, row: int, like: Kind | None) -> np
         raise DataError(f"{path}: row {row}: {problem}; {AS_SEEN}") from None
 
 
-def _number(label: int | None, table: Table, row: int) -> int:
+def _number(label: int | None, table: ImageTable, row: int) -> int:
     if label is None or label < 0:
         said = "no label" if label in {None, -1} else f"label {label}"
         raise SampleError(f"{table.path}: row {row}: {said}; labels are integers from 0")

@@ -58,7 +58,7 @@ class Stream:
 
 
 @dataclass(frozen=True)
-class Chosen:
+class Subset:
     """Some samples of a source.
 
     Attributes:
@@ -133,5 +133,5 @@ def held_out(split: Split, share: float, seed: int) -> tuple[Split, Split]:
     drawn = np.zeros(split.m, dtype=bool)
     random = np.random.RandomState(seed % (1 << 32))  # its stream never changes between versions of numpy
     drawn[random.permutation(split.m)[:count]] = True
-    stay, test = (Chosen(split.source, chosen) for chosen in (~drawn, drawn))
+    stay, test = (Subset(split.source, chosen) for chosen in (~drawn, drawn))
     return replace(split, m=stay.m, source=stay), replace(split, m=test.m, source=test)

@@ -9,15 +9,14 @@ from markupsafe import Markup
 
 from boundcalc.figures.files import element
 from boundcalc.figures.picture import Picture, Ticket
-from boundcalc.report.document import Cell as Words
-from boundcalc.report.document import Grid, Section, Term
+from boundcalc.report.document import Cell, Grid, Section, Term
 from boundcalc.report.numbers import NULL
 from boundcalc.report.origin import Origin
 from boundcalc.report.text import one_line
 
 
 @dataclass(frozen=True)
-class Cell:
+class PageCell:
     """A text and what goes with it.
 
     Args:
@@ -46,12 +45,12 @@ class Head:
 
 
 @dataclass(frozen=True)
-class Table:
+class PageTable:
     """Columns and rows; the first cell of a row is its name."""
 
     caption: str
     heads: tuple[Head, ...]
-    rows: tuple[tuple[Cell, ...], ...]
+    rows: tuple[tuple[PageCell, ...], ...]
 
 
 @dataclass(frozen=True)
@@ -65,14 +64,14 @@ class Figure:
 
 
 @dataclass(frozen=True)
-class Block:
+class PageBlock:
     """A part of the page, shown in this order."""
 
     slug: str
     title: str
     figures: tuple[Figure, ...] = ()
-    tables: tuple[Table, ...] = ()
-    facts: tuple[tuple[str, Cell], ...] = ()
+    tables: tuple[PageTable, ...] = ()
+    facts: tuple[tuple[str, PageCell], ...] = ()
     notes: tuple[str, ...] = ()
 
 
@@ -121,7 +120,7 @@ def figures_of(pictures: Iterable[Picture], tickets: Sequence[Ticket], ref: Refe
     )
 
 
-def block(section: Section, otherwise: Origin, figures: tuple[Figure, ...] = ()) -> Block:
+def block(section: Section, otherwise: Origin, figures: tuple[Figure, ...] = ()) -> PageBlock:
     """Make a block of a section.
 
     Args:
@@ -134,31 +133,31 @@ def block(section: Section, otherwise: Origin, figures: tuple[Figure, ...] = ())
     """
     facts = tuple((label, _fact(words, otherwise)) for label, words in section.facts)
     tables = (table(section.title, section.grid, otherwise),) if section.grid is not None else ()
-    return Block(section.slug, section.title, figures, tables, facts, section.notes)
+    return PageBlock(section.slug, section.title, figures, tables, facts, section.notes)
 
 
-def table(caption: str, grid: Grid, otherwise: Origin) -> Table:
+def table(caption: str, grid: Grid, otherwise: Origin) -> PageTable:
     """Make a table of a grid."""
     first, *others = grid.columns
     heads = (
         Head(first.header or "no."),
         *(Head(column.header or "remark", column.right) for column in others),
     )
-    rows = tuple((Cell(row[0]), *(cell_of(words, otherwise) for words in row[1:])) for row in grid.rows)
-    return Table(caption, heads, rows)
+    rows = tuple((PageCell(row[0]), *(cell_of(words, otherwise) for words in row[1:])) for row in grid.rows)
+    return PageTable(caption, heads, rows)
 
 
-def cell_of(words: str, otherwise: Origin) -> Cell:
+def cell_of(words: str, otherwise: Origin) -> PageCell:
     """Return the page's cell of a text: sorted by its number, with the origin and the look of its status."""
-    if isinstance(words, Words):
-        return Cell(words, words.number, words.origin, words.status)
-    return Cell(words, origin=otherwise if _has_digit(words) and words != NULL else None)
+    if isinstance(words, Cell):
+        return PageCell(words, words.number, words.origin, words.status)
+    return PageCell(words, origin=otherwise if _has_digit(words) and words != NULL else None)
 
 
-def _fact(words: str, otherwise: Origin) -> Cell:
+def _fact(words: str, otherwise: Origin) -> PageCell:
     shown = one_line(words)
-    origin = words.origin if isinstance(words, Words) else otherwise
-    return Cell(shown, origin=origin if _has_digit(shown) else None)
+    origin = words.origin if isinstance(words, Cell) else otherwise
+    return PageCell(shown, origin=origin if _has_digit(shown) else None)
 
 
 def _has_digit(words: str) -> bool:

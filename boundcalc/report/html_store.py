@@ -12,7 +12,7 @@ from boundcalc.figures.picture import Ticket, tickets_of
 from boundcalc.parts import Quantity, registry
 from boundcalc.report.bound_order import log10_value, proved
 from boundcalc.report.bound_rows import marked_value
-from boundcalc.report.html_block import Block, Cell, Head, References, Table, figures_of
+from boundcalc.report.html_block import Head, PageBlock, PageCell, PageTable, References, figures_of
 from boundcalc.report.numbers import NULL, percent, plain, show
 from boundcalc.report.origin import Origin, of_bound, of_file
 from boundcalc.report.quantity import UNITS
@@ -31,7 +31,9 @@ PROVED = (("your network: smallest theorem", "network"), ("its compression: cert
 """Header of a column of the tickets, and the subject that it is about."""
 
 
-def blocks(reports: Sequence[Tree], failed: Sequence[tuple[str, str]], ref: References) -> tuple[Block, ...]:
+def blocks(
+    reports: Sequence[Tree], failed: Sequence[tuple[str, str]], ref: References
+) -> tuple[PageBlock, ...]:
     """Build the parts of the page.
 
     Args:
@@ -47,24 +49,24 @@ def blocks(reports: Sequence[Tree], failed: Sequence[tuple[str, str]], ref: Refe
     first = figures_of([one for one in known if one.name in FIRST], tickets, ref)
     rest = figures_of([one for one in known if one.name not in FIRST], tickets, ref)
     parts = [
-        Block("overview", "Overview", first),
-        Block("tickets", "Tickets", tables=(_table(tickets),), facts=_facts(tickets, failed)),
+        PageBlock("overview", "Overview", first),
+        PageBlock("tickets", "Tickets", tables=(_table(tickets),), facts=_facts(tickets, failed)),
         _bounds(tickets),
-        Block("masks", "Masks, samples and kernels", rest),
+        PageBlock("masks", "Masks, samples and kernels", rest),
     ]
     if failed:
-        facts = tuple((path, Cell(reason.removeprefix(f"{path}: "))) for path, reason in failed)
-        parts.append(Block("failed", "Not analyzed", facts=facts))
+        facts = tuple((path, PageCell(reason.removeprefix(f"{path}: "))) for path, reason in failed)
+        parts.append(PageBlock("failed", "Not analyzed", facts=facts))
     return tuple(part for part in parts if part.tables or part.figures or part.facts)
 
 
-def _facts(tickets: Sequence[Ticket], failed: Sequence[tuple[str, str]]) -> tuple[tuple[str, Cell], ...]:
+def _facts(tickets: Sequence[Ticket], failed: Sequence[tuple[str, str]]) -> tuple[tuple[str, PageCell], ...]:
     origin = Origin("exact", "rows of this page")
     counts = (("tickets", len(tickets)), ("not analyzed", len(failed)))
-    return tuple((label, Cell(plain(count), origin=origin)) for label, count in counts)
+    return tuple((label, PageCell(plain(count), origin=origin)) for label, count in counts)
 
 
-def _table(tickets: Sequence[Ticket]) -> Table:
+def _table(tickets: Sequence[Ticket]) -> PageTable:
     """Build the table of tickets: density, what was measured, what is proved, then the other quantities of the parts."""
     known = [_shown(ticket.tree) for ticket in tickets]
     keys = list(dict.fromkeys(key for one in known for key in one))
@@ -81,7 +83,7 @@ def _table(tickets: Sequence[Ticket]) -> Table:
     )
     rows = tuple(
         (
-            Cell(ticket.name, anchor=f"t{index}"),
+            PageCell(ticket.name, anchor=f"t{index}"),
             _density(ticket.tree),
             *(_cell(own.get(key)) for key in measured),
             *(cell for _, subject in proofs for cell in _least_proved(ticket.tree, subject)),
@@ -89,7 +91,7 @@ def _table(tickets: Sequence[Ticket]) -> Table:
         )
         for index, (ticket, own) in enumerate(zip(tickets, known, strict=True), 1)
     )
-    return Table("Tickets", tuple(Head(name, index > 0) for index, name in enumerate(heads)), rows)
+    return PageTable("Tickets", tuple(Head(name, index > 0) for index, name in enumerate(heads)), rows)
 
 
 def _shown(tree: Tree) -> dict[str, Quantity]:
@@ -97,40 +99,40 @@ def _shown(tree: Tree) -> dict[str, Quantity]:
     return {one.key: one for one in found if one.shown and one.value is not None}
 
 
-def _density(tree: Tree) -> Cell:
+def _density(tree: Tree) -> PageCell:
     density = (tree.get("checkpoint") or {}).get("density")
-    return Cell(NULL) if density is None else Cell(percent(density), density, of_file(tree))
+    return PageCell(NULL) if density is None else PageCell(percent(density), density, of_file(tree))
 
 
-def _cell(one: Quantity | None) -> Cell:
-    return Cell(NULL) if one is None else Cell(UNITS[one.unit](one.value), one.value, one.origin)
+def _cell(one: Quantity | None) -> PageCell:
+    return PageCell(NULL) if one is None else PageCell(UNITS[one.unit](one.value), one.value, one.origin)
 
 
-def _least_proved(tree: Tree, subject: str) -> tuple[Cell, Cell]:
+def _least_proved(tree: Tree, subject: str) -> tuple[PageCell, PageCell]:
     """Return the smallest theorem about one subject, and its name."""
     found = proved(tree, subject)
     if not found:
-        return Cell(NULL), Cell(NULL)
+        return PageCell(NULL), PageCell(NULL)
     name, bound = found[0]
     words = f"{name}, of {EXCESS}" if is_excess(bound) else name
-    return _bound_cell(tree, name), Cell(words, origin=of_bound(name, bound))
+    return _bound_cell(tree, name), PageCell(words, origin=of_bound(name, bound))
 
 
-def _bound_cell(tree: Tree, name: str) -> Cell:
+def _bound_cell(tree: Tree, name: str) -> PageCell:
     bound = (tree.get("bounds") or {}).get(name)
     if bound is None:
-        return Cell(NULL)
+        return PageCell(NULL)
     if not _has_value(bound):
-        return Cell("no value", origin=of_bound(name, bound), kind=bound["status"])
+        return PageCell("no value", origin=of_bound(name, bound), kind=bound["status"])
     kind = bound["status"] + (" vacuous" if bound.get("vacuous") else "")
-    return Cell(marked_value(bound), log10_value(bound), of_bound(name, bound), kind)
+    return PageCell(marked_value(bound), log10_value(bound), of_bound(name, bound), kind)
 
 
 def _has_value(bound: Tree) -> bool:
     return bound["status"] != "not_covered" and marked_value(bound) != NULL
 
 
-def _bounds(tickets: Sequence[Ticket]) -> Block:
+def _bounds(tickets: Sequence[Ticket]) -> PageBlock:
     """Build the table of bounds: what is proved of the ticket, of its compression, what is not proved; the smallest first."""
     found: dict[str, list[Tree]] = {}
     for ticket in tickets:
@@ -142,7 +144,7 @@ def _bounds(tickets: Sequence[Ticket]) -> Block:
     )
     heads = (Head("ticket"), *(Head(named(name, found[name][0]), right=True) for name in shown))
     rows = tuple(
-        (Cell(ticket.name, link=f"t{index}"), *(_bound_cell(ticket.tree, name) for name in shown))
+        (PageCell(ticket.name, link=f"t{index}"), *(_bound_cell(ticket.tree, name) for name in shown))
         for index, ticket in enumerate(tickets, 1)
     )
     notes = (
@@ -150,8 +152,8 @@ def _bounds(tickets: Sequence[Ticket]) -> Block:
         "(compression): of the error of another network, which was found from the ticket; the others are of the ticket itself.",
         *_excess(tickets),
     )
-    tables = (Table("Bounds", heads, rows),) if shown else ()
-    return Block("bounds", "Bounds", (), tables, _reasons(found, shown), notes if shown else ())
+    tables = (PageTable("Bounds", heads, rows),) if shown else ()
+    return PageBlock("bounds", "Bounds", (), tables, _reasons(found, shown), notes if shown else ())
 
 
 def _place(name: str, bounds: Sequence[Tree]) -> tuple[int, float, str]:
@@ -168,14 +170,14 @@ def _excess(tickets: Sequence[Ticket]) -> tuple[str, ...]:
     return (told,) if count else ()
 
 
-def _reasons(found: dict[str, list[Tree]], shown: Sequence[str]) -> tuple[tuple[str, Cell], ...]:
+def _reasons(found: dict[str, list[Tree]], shown: Sequence[str]) -> tuple[tuple[str, PageCell], ...]:
     """Say why no ticket has a value of a bound, once for all bounds that have the reason."""
     names: dict[str, list[str]] = {}
     for name, bounds in found.items():
         if name not in shown and not all(bound.get("needs") for bound in bounds):
             names.setdefault(_why(bounds), []).append(name)
     return tuple(
-        (", ".join(those), Cell(why, origin=of_bound(those[0], found[those[0]][0])))
+        (", ".join(those), PageCell(why, origin=of_bound(those[0], found[those[0]][0])))
         for why, those in names.items()
     )
 

@@ -30,7 +30,7 @@ FEWEST = 64
 
 
 @dataclass(frozen=True)
-class Normalization:
+class NamedNormalization:
     """Means and deviations, one of each or one a channel.
 
     Attributes:
@@ -44,7 +44,7 @@ class Normalization:
     name: str = ""
 
     @classmethod
-    def of(cls, numbers: Sequence[float], name: str = "") -> Normalization:
+    def of(cls, numbers: Sequence[float], name: str = "") -> NamedNormalization:
         """Return what --normalize means by its numbers."""
         half = len(numbers) // 2
         return cls(tuple(numbers[:half]), tuple(numbers[half:]), name)
@@ -78,20 +78,20 @@ class Normalization:
         )
         return x * deviations + means
 
-    def inverse(self) -> Normalization:
+    def inverse(self) -> NamedNormalization:
         """Return the normalisation that undoes this one, in six digits."""
         pairs = zip(self.means, self.deviations, strict=True)
         means, deviations = zip(
             *((-mean / deviation, 1 / deviation) for mean, deviation in pairs), strict=True
         )
         numbers = [float(f"{value:.6g}") for value in (*means, *deviations)]
-        return Normalization.of(numbers, f"{self.name} undone")
+        return NamedNormalization.of(numbers, f"{self.name} undone")
 
     def fits(self, channels: int) -> bool:
         """Return whether it can be applied to samples of so many channels."""
         return len(self.means) in {1, channels}
 
-    def is_near(self, other: Normalization, tolerance: float) -> bool:
+    def is_near(self, other: NamedNormalization, tolerance: float) -> bool:
         """Return whether every number is another's, relatively to a tolerance."""
         return len(self.means) == len(other.means) and all(
             abs(own - theirs) <= tolerance * abs(theirs)
@@ -99,15 +99,15 @@ class Normalization:
         )
 
 
-PLAIN = Normalization((0.0,), (1.0,), "plain samples")
+PLAIN = NamedNormalization((0.0,), (1.0,), "plain samples")
 COMMON = (
-    Normalization.of(NAMED["mnist"], "MNIST"),
-    Normalization.of(NAMED["fashion"], "Fashion-MNIST"),
-    Normalization((0.5,), (0.5,), "[-1, 1]"),
-    Normalization.of(NAMED["cifar10"], "CIFAR-10"),
-    Normalization((0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010), "CIFAR-10, the older constants"),
-    Normalization((0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762), "CIFAR-100"),
-    Normalization.of(NAMED["imagenet"], "ImageNet"),
+    NamedNormalization.of(NAMED["mnist"], "MNIST"),
+    NamedNormalization.of(NAMED["fashion"], "Fashion-MNIST"),
+    NamedNormalization((0.5,), (0.5,), "[-1, 1]"),
+    NamedNormalization.of(NAMED["cifar10"], "CIFAR-10"),
+    NamedNormalization((0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010), "CIFAR-10, the older constants"),
+    NamedNormalization((0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762), "CIFAR-100"),
+    NamedNormalization.of(NAMED["imagenet"], "ImageNet"),
 )
 """Normalisations that the tutorials and tools of the field give, for inputs in [0, 1]."""
 
@@ -141,7 +141,7 @@ def base_inputs(result: AnalysisResult, *, test: bool = False) -> torch.Tensor |
     given = normalized_by(result)
     if given is None:
         return census.x
-    applied = Normalization.of(given)
+    applied = NamedNormalization.of(given)
     return applied.undone(census.x) if applied.fits(census.x.shape[1]) else None
 
 
@@ -159,7 +159,7 @@ def census_of(result: AnalysisResult, *, test: bool) -> Census | None:
     return result.measured.test_census if test else result.measured.census
 
 
-def candidates_for(result: AnalysisResult) -> tuple[Normalization, ...]:
+def candidates_for(result: AnalysisResult) -> tuple[NamedNormalization, ...]:
     """Return the normalisations that may be meant, other than the one that is applied.
 
     The common ones that have as many channels, none at all, the samples' own mean and deviation. Where the
@@ -174,27 +174,33 @@ def candidates_for(result: AnalysisResult) -> tuple[Normalization, ...]:
         return ()
     channels = base.shape[1]
     fitting = [known for known in COMMON if known.fits(channels)]
-    own = Normalization((_digits(float(base.mean())),), (_digits(float(base.std())),), "the samples' own")
+    own = NamedNormalization(
+        (_digits(float(base.mean())),), (_digits(float(base.std())),), "the samples' own"
+    )
     if float(base.abs().max()) > TWO:
         scaled = [
-            Normalization.of(
+            NamedNormalization.of(
                 [_digits(255 * value) for value in known.numbers], f"{known.name} in units of 0 to 255"
             )
             for known in fitting
         ]
-        fitting = [*scaled, Normalization((0.0,), (255.0,), "[0, 1]"), *fitting]
+        fitting = [*scaled, NamedNormalization((0.0,), (255.0,), "[0, 1]"), *fitting]
     else:
-        fitting.append(Normalization((0.0,), (0.0039216,), "units of 0 to 255"))
+        fitting.append(NamedNormalization((0.0,), (0.0039216,), "units of 0 to 255"))
     if float(base.min()) < 0:
         fitting += [known.inverse() for known in fitting if known.name]
     applied = normalized_by(result)
-    given = None if applied is None else Normalization.of(applied)
+    given = None if applied is None else NamedNormalization.of(applied)
     every = [PLAIN, *fitting, *([own] if own.deviations[0] > 0 else [])]
     return tuple(found for found in every if found.numbers != (given or PLAIN).numbers)
 
 
 def measured_with(
-    result: AnalysisResult, candidates: Sequence[Normalization], *, test: bool = False, least: int = FEWEST
+    result: AnalysisResult,
+    candidates: Sequence[NamedNormalization],
+    *,
+    test: bool = False,
+    least: int = FEWEST,
 ) -> Errors | None:
     """Run the network on samples of a split as they are, and under each candidate.
 

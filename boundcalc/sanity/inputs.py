@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from boundcalc.sanity.candidates import (
     COMMON,
-    Normalization,
+    NamedNormalization,
     base_inputs,
     measured_with,
     normalized_by,
@@ -56,7 +56,7 @@ def normalization_units(result: AnalysisResult) -> list[str]:
     given, base = normalized_by(result), base_inputs(result)
     if given is None or base is None or len(base) < LEAST:
         return []
-    applied = Normalization.of(given)
+    applied = NamedNormalization.of(given)
     if all(mean == 0 for mean in applied.means) and all(deviation == 1 for deviation in applied.deviations):
         return []
     lowest, highest = float(base.min()), float(base.max())
@@ -95,7 +95,7 @@ def input_units(result: AnalysisResult) -> list[str]:
         ]
     if largest <= LARGE or normalized_by(result) is not None or base is None:
         return []
-    candidates = measured_with(result, (Normalization((0.0,), (PIXEL,)),))
+    candidates = measured_with(result, (NamedNormalization((0.0,), (PIXEL,)),))
     if candidates is not None and much_worse(candidates.wrong[0], candidates.as_given):
         return []
     pixels = float(base.min()) >= 0 and 128 < largest <= PIXEL + 0.5
@@ -106,13 +106,13 @@ def input_units(result: AnalysisResult) -> list[str]:
     ]
 
 
-def _advice(applied: Normalization, highest: float) -> str:
+def _advice(applied: NamedNormalization, highest: float) -> str:
     if highest > LARGE and max(applied.deviations) < 1:
         scaled = [PIXEL * value for value in (*applied.means, *applied.deviations)]
         return f": it is meant for [0, 1], the samples are not: try {shown(scaled)}, or divide them by 255"
     if highest > LARGE or max(applied.deviations) < 1:
         return ": are these the data's own mean and deviation?"
-    smaller = Normalization(
+    smaller = NamedNormalization(
         tuple(value / PIXEL for value in applied.means), tuple(value / PIXEL for value in applied.deviations)
     )
     known = next((found for found in COMMON if smaller.is_near(found, NEAR)), None)

@@ -13,7 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from boundcalc.empirical.measure import error
-from boundcalc.sanity.candidates import Errors, Normalization, candidates_for, measured_with, normalized_by
+from boundcalc.sanity.candidates import (
+    Errors,
+    NamedNormalization,
+    candidates_for,
+    measured_with,
+    normalized_by,
+)
 from boundcalc.sanity.records import Record, records
 from boundcalc.sanity.significance import LEAST, much_worse
 
@@ -94,14 +100,14 @@ def _disagreement(result: AnalysisResult, record: Record, found: float) -> str:
 _RECORDED = "recorded"
 
 
-def _candidates(result: AnalysisResult, record: Record) -> tuple[Sequence[Normalization], Errors | None]:
+def _candidates(result: AnalysisResult, record: Record) -> tuple[Sequence[NamedNormalization], Errors | None]:
     known = list(candidates_for(result))
     if record.normalize is not None:
         numbers = record.normalize or (0.0, 1.0)
         given = normalized_by(result) or (0.0, 1.0)
         if numbers != tuple(given):
             known = [
-                Normalization.of(numbers, _RECORDED),
+                NamedNormalization.of(numbers, _RECORDED),
                 *(other for other in known if other.numbers != numbers),
             ]
     return known, measured_with(result, known, test=record.split == "test")

@@ -11,7 +11,8 @@ import pytest
 
 from boundcalc.batch import store
 from boundcalc.batch.frame import LONG_COLUMNS
-from boundcalc.batch.store import Quantity, connect, natural, opened, transaction
+from boundcalc.batch.rows import StoredNumber
+from boundcalc.batch.store import connect, natural, opened, transaction
 from boundcalc.batch.table import CSV_HEADER
 from boundcalc.errors import UsageError
 
@@ -59,7 +60,7 @@ def test_golden_columns(tmp_path):
         "checkpoint", "sha256", "settings", "version", "density",
         "part", "name", "quantity", "value", "status", "source", "reason", "subject",
     )  # fmt: skip
-    assert TABLES["quantities"][1:] == Quantity._fields
+    assert TABLES["quantities"][1:] == StoredNumber._fields
 
 
 def test_one_row_a_key(tmp_path):

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from boundcalc.checkpoint.arrays import count_nonzero
-from boundcalc.checkpoint.conventions.state import Part, StateDict, listing
+from boundcalc.checkpoint.conventions.state import DecodedTensor, StateDict, listing
 from boundcalc.checkpoint.types import Entry
 from boundcalc.errors import CheckpointError
 
@@ -55,7 +55,7 @@ def _is_part(key: str, part: str, tensors: Mapping[str, torch.Tensor]) -> bool:
     return layer != key and (not layer or layer.endswith(".")) and f"{layer}{_VALUES}" in tensors
 
 
-def _part(state: StateDict, layer: str) -> Part:
+def _part(state: StateDict, layer: str) -> DecodedTensor:
     name, bits, values = (
         f"{layer}weight",
         state.tensors[f"{layer}{_BITS}"],
@@ -77,7 +77,7 @@ def _part(state: StateDict, layer: str) -> Part:
     own = [
         f"{layer}{part}" for part in (_VALUES, _BITS, _SHAPE, _OFFSETS) if f"{layer}{part}" in state.tensors
     ]
-    return Part(tensor, tuple(own), keep)
+    return DecodedTensor(tensor, tuple(own), keep)
 
 
 def _shape(state: StateDict, layer: str) -> tuple[int, ...]:

@@ -16,7 +16,7 @@ import torch
 
 from boundcalc.checkpoint.arrays import keep_where
 from boundcalc.checkpoint.conventions import spectral_norm, weight_norm
-from boundcalc.checkpoint.conventions.state import Convention, Part, StateDict, listing
+from boundcalc.checkpoint.conventions.state import Convention, DecodedTensor, StateDict, listing
 from boundcalc.checkpoint.masking import masked
 from boundcalc.errors import CheckpointError
 
@@ -40,7 +40,7 @@ def decode(state: StateDict) -> StateDict:
     groups = _groups(state)
     if not groups:
         return state
-    parts: dict[str, Part] = {}
+    parts: dict[str, DecodedTensor] = {}
     kinds: set[str] = set()
     for name, rests in groups.items():
         parts[name], found = _part(state, name, rests)
@@ -88,14 +88,14 @@ def _groups(state: StateDict) -> dict[str, dict[str, str]]:
     return groups
 
 
-def _part(state: StateDict, name: str, rests: dict[str, str]) -> tuple[Part, list[str]]:
+def _part(state: StateDict, name: str, rests: dict[str, str]) -> tuple[DecodedTensor, list[str]]:
     originals = {rest for rest in rests if rest.startswith("original")}
     steps = _steps(state, rests, originals)
     kinds = ["weight_norm"] if originals == _PAIR else []
     if originals == _PAIR:
         start = weight_norm.normed(state, name, rests["original0"], rests["original1"])
     elif originals == _PLAIN:
-        start = Part(state.tensors[rests["original"]], (), state.masks.get(rests["original"]))
+        start = DecodedTensor(state.tensors[rests["original"]], (), state.masks.get(rests["original"]))
     else:
         raise CheckpointError(
             state.path,
@@ -107,7 +107,7 @@ def _part(state: StateDict, name: str, rests: dict[str, str]) -> tuple[Part, lis
         kind = _kind(state, name, step, keys)
         kinds.append(kind)
         tensor, keep = _apply(state, name, kind, keys, tensor, keep)
-    return Part(tensor, tuple(rests.values()), keep), kinds
+    return DecodedTensor(tensor, tuple(rests.values()), keep), kinds
 
 
 def _steps(state: StateDict, rests: dict[str, str], originals: set[str]) -> dict[int, dict[str, str]]:

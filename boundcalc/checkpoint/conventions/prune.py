@@ -7,7 +7,7 @@ pruning (the old spectral_norm writes it).
 
 from __future__ import annotations
 
-from boundcalc.checkpoint.conventions.state import Convention, Part, StateDict, listing
+from boundcalc.checkpoint.conventions.state import Convention, DecodedTensor, StateDict, listing
 from boundcalc.checkpoint.masking import masked
 from boundcalc.errors import CheckpointError
 
@@ -37,7 +37,7 @@ def decode(state: StateDict) -> StateDict:
     )
 
 
-def _part(state: StateDict, name: str) -> Part:
+def _part(state: StateDict, name: str) -> DecodedTensor:
     of = (f"{name}_orig", f"{name}_mask")
     if f"{name}_u" in state.tensors:
         raise CheckpointError(
@@ -45,7 +45,7 @@ def _part(state: StateDict, name: str) -> Part:
             f"{name} has _orig, _mask and _u: pruned and spectrally normalised in an unknown order",
         )
     tensor, keep = masked(state, of[0], *(state.tensors[key] for key in of))
-    return Part(tensor, of, keep)
+    return DecodedTensor(tensor, of, keep)
 
 
 CONVENTION = Convention(NAME, 10, decode)

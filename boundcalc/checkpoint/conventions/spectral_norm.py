@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import torch
 
-from boundcalc.checkpoint.conventions.state import Convention, Part, StateDict, listing
+from boundcalc.checkpoint.conventions.state import Convention, DecodedTensor, StateDict, listing
 from boundcalc.errors import CheckpointError
 
 NAME = "spectral-norm"
@@ -73,10 +73,10 @@ def normed(state: StateDict, name: str, weight: torch.Tensor, u_key: str, v_key:
     return weight / sigma
 
 
-def _part(state: StateDict, name: str) -> Part:
+def _part(state: StateDict, name: str) -> DecodedTensor:
     of = (f"{name}_orig", f"{name}_u", f"{name}_v")
     weight = normed(state, of[0], state.tensors[of[0]], of[1], of[2])
-    return Part(weight, of, state.masks.get(of[0]))
+    return DecodedTensor(weight, of, state.masks.get(of[0]))
 
 
 def _matrix(weight: torch.Tensor, axis: int) -> torch.Tensor:

@@ -13,7 +13,7 @@ from boundcalc.errors import CheckpointError
 
 
 @dataclass(frozen=True)
-class Part:
+class DecodedTensor:
     """A tensor made from several keys of the file.
 
     Attributes:
@@ -88,7 +88,7 @@ class StateDict:
         formats = self.formats if name is None or name in self.formats else (*self.formats, name)
         return replace(self, evidence=(*self.evidence, sentence), formats=formats)
 
-    def with_parts(self, parts: Mapping[str, Part]) -> StateDict:
+    def with_parts(self, parts: Mapping[str, DecodedTensor]) -> StateDict:
         """Put decoded tensors in the place of the keys they were made of.
 
         Args:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 
 from boundcalc.checkpoint.arrays import all_finite, keep_where
-from boundcalc.checkpoint.conventions.state import Convention, Part, StateDict, listing
+from boundcalc.checkpoint.conventions.state import Convention, DecodedTensor, StateDict, listing
 from boundcalc.checkpoint.masking import as_bool
 from boundcalc.errors import CheckpointError
 
@@ -38,7 +38,7 @@ def decode(state: StateDict) -> StateDict:
     )
 
 
-def normed(state: StateDict, name: str, magnitude: str, direction: str) -> Part:
+def normed(state: StateDict, name: str, magnitude: str, direction: str) -> DecodedTensor:
     """Compute one weight as torch.nn.utils.weight_norm does.
 
     Refused as a `CheckpointError` when the two do not fit, or a filter of v is all zeros and not all pruned.
@@ -60,7 +60,7 @@ def normed(state: StateDict, name: str, magnitude: str, direction: str) -> Part:
     if keep is not None:
         weight = keep_where(keep, weight)
     _refuse_zero_direction(state, direction, v, weight)
-    return Part(weight, (magnitude, direction), keep)
+    return DecodedTensor(weight, (magnitude, direction), keep)
 
 
 def _axis(state: StateDict, magnitude: str, direction: str) -> int:

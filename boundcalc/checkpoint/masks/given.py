@@ -23,7 +23,7 @@ from boundcalc.errors import CheckpointError
 
 
 @dataclass(frozen=True, eq=False)
-class Given:
+class GivenMasks:
     """What --mask gave, or mask= in Python.
 
     Attributes:
@@ -50,7 +50,7 @@ class HoldsWeights(CheckpointError):
 
 
 @dataclass(frozen=True, eq=False)
-class Found:
+class FoundMasks:
     """The masks that were given.
 
     Attributes:
@@ -64,7 +64,7 @@ class Found:
     entries: tuple[Entry, ...]
 
 
-def masks_of(given: Given, read: Callable[[Family], MaskSet | None]) -> Found:
+def masks_of(given: GivenMasks, read: Callable[[Family], MaskSet | None]) -> FoundMasks:
     """Return the masks of a file of masks.
 
     Args:
@@ -101,7 +101,7 @@ def masks_of(given: Given, read: Callable[[Family], MaskSet | None]) -> Found:
     ]
     others = [Entry(f"{given.path}: {leaf.name}", "not read", "weights beside masks") for leaf in weights]
     sentence = f"weights multiplied by the masks of {given.what}, of {listing(masks)}{note}"
-    return Found(MaskSet(given.what, masks, given=not given.beside), sentence, (*applied, *others))
+    return FoundMasks(MaskSet(given.what, masks, given=not given.beside), sentence, (*applied, *others))
 
 
 def is_masks_alone(saved: Any, file: str, named: bool) -> bool:
@@ -119,7 +119,7 @@ def is_masks_alone(saved: Any, file: str, named: bool) -> bool:
     return known and bool(matrices) and all(map(is_binary, matrices)) and any(map(_prunes_some, matrices))
 
 
-def _made_plain(leaf: Leaf, given: Given) -> Leaf:
+def _made_plain(leaf: Leaf, given: GivenMasks) -> Leaf:
     if leaf.tensor is None:
         return leaf
     alone = StateDict(given.path, {leaf.name: leaf.tensor}, budget=given.budget)

@@ -16,7 +16,7 @@ from boundcalc.checkpoint.masks import targets as found_targets
 from boundcalc.checkpoint.masks.assign import Problem, assign
 from boundcalc.checkpoint.masks.combine import MaskSet, combined, last_round
 from boundcalc.checkpoint.masks.families import Family, gather
-from boundcalc.checkpoint.masks.given import Given, HoldsWeights, masks_of
+from boundcalc.checkpoint.masks.given import GivenMasks, HoldsWeights, masks_of
 from boundcalc.checkpoint.masks.leaves import Leaf, Path, leaves, spoken
 from boundcalc.checkpoint.masks.orient import Masks, orient
 from boundcalc.checkpoint.masks.scan import Answer
@@ -46,7 +46,11 @@ class Resolved:
 
 
 def resolve(
-    state: StateDict, given: tuple[Given, ...] = (), density: float | None = None, *, ordered: bool = True
+    state: StateDict,
+    given: tuple[GivenMasks, ...] = (),
+    density: float | None = None,
+    *,
+    ordered: bool = True,
 ) -> Resolved:
     """Decide about every entry of a file and of what was given with --mask.
 
@@ -83,7 +87,7 @@ class _Resolver:
         self.sentences: list[tuple[str, str]] = []
         self.elsewhere: list[Leaf] = []
 
-    def resolve(self, given: tuple[Given, ...]) -> Resolved:
+    def resolve(self, given: tuple[GivenMasks, ...]) -> Resolved:
         live = self._live_sets()
         own = self._popup()
         families = gather(self.inside, inside=True)
@@ -239,7 +243,7 @@ class _Resolver:
             Entry(leaf.name, "not read", why) for leaf in family.leaves if leaf.value is not None
         ]
 
-    def _further(self, given: tuple[Given, ...], own: list[MaskSet]) -> list[MaskSet]:
+    def _further(self, given: tuple[GivenMasks, ...], own: list[MaskSet]) -> list[MaskSet]:
         """Return the masks of what was given, and of a file beside the checkpoint where it fits.
 
         Raises:
@@ -266,7 +270,7 @@ class _Resolver:
                 self.entries += found.entries
         return sets
 
-    def _does_not_fit(self, given: Given, text: str) -> None:
+    def _does_not_fit(self, given: GivenMasks, text: str) -> None:
         if given.certain:
             way_on = (
                 f"it lies beside {self.state.path}: say with --mask which masks are right, or move it away"

@@ -15,7 +15,7 @@ from markupsafe import Markup
 from boundcalc.figures import pictures
 from boundcalc.figures.picture import tickets_of
 from boundcalc.report.document import Section, Term
-from boundcalc.report.html_block import Block, Cell, References, block, figures_of
+from boundcalc.report.html_block import PageBlock, PageCell, References, block, figures_of
 from boundcalc.report.html_store import FEWEST_RANKED, TOO_FEW
 from boundcalc.report.html_store import blocks as store_blocks
 from boundcalc.report.numbers import percent, plain, show
@@ -78,7 +78,7 @@ def page(heading: str, sections: Sequence[Section], reports: Sequence[Tree] = ()
     drawn = figures_of(
         [one for one in pictures().values() if one.name in {"bounds", "gap"}], tickets_of(reports), ref
     )
-    overview = (Block("overview", "Overview", drawn),) if drawn else ()
+    overview = (PageBlock("overview", "Overview", drawn),) if drawn else ()
     ranked = _enough(sections, len(reports)) if reports else sections
     return _page(heading, (), (*overview, *(block(one, otherwise) for one in ranked)), ref)
 
@@ -128,7 +128,7 @@ def _of_verdict(tree: Tree, section: Section) -> Section:
     return Section("Verdict", section.slug, facts, notes=rest)
 
 
-def _lead(tree: Tree) -> tuple[tuple[str, Cell], ...]:
+def _lead(tree: Tree) -> tuple[tuple[str, PageCell], ...]:
     """Return what a reader looks for first: file, format, weights, density."""
     checkpoint = tree.get("checkpoint") or {}
     if not checkpoint:
@@ -136,15 +136,15 @@ def _lead(tree: Tree) -> tuple[tuple[str, Cell], ...]:
     origin = of_file(tree)
     weights = f"{plain(checkpoint.get('surviving'))} of {plain(checkpoint.get('parameters'))}"
     return (
-        ("format", Cell(show(checkpoint.get("format")))),
-        ("mask", Cell(show(checkpoint.get("mask")))),
-        ("weights", Cell(weights, origin=origin)),
-        ("density", Cell(percent(checkpoint.get("density")), origin=origin)),
+        ("format", PageCell(show(checkpoint.get("format")))),
+        ("mask", PageCell(show(checkpoint.get("mask")))),
+        ("weights", PageCell(weights, origin=origin)),
+        ("density", PageCell(percent(checkpoint.get("density")), origin=origin)),
     )
 
 
 def _page(
-    heading: str, lead: tuple[tuple[str, Cell], ...], blocks: tuple[Block, ...], ref: References
+    heading: str, lead: tuple[tuple[str, PageCell], ...], blocks: tuple[PageBlock, ...], ref: References
 ) -> str:
     for one in blocks:
         words = [head.text for table in one.tables for head in table.heads] + [

@@ -58,7 +58,9 @@ def ran(setting: Tree, summary: Tree) -> str:
     fit, rates = setting["fit"], summary["rates"]
     depths = sorted({row["hidden"] for row in rates})
     seeds = {depth: min(row["seeds"] for row in rates if row["hidden"] == depth) for depth in depths}
-    told = " and ".join(f"{depth} hidden layers ({seeds[depth]} seeds)" for depth in depths)
+    told = " and ".join(
+        f"{depth} hidden layers ({seeds[depth]} seed{'s' if seeds[depth] > 1 else ''})" for depth in depths
+    )
     return (
         f"**What was run.** MLPs without biases on MNIST, {told}, widths {_list(setting['widths'])}, pruned at"
         " initialization to"
@@ -81,7 +83,10 @@ def convergence(rates: list[Tree]) -> str:
     rows = [
         (
             row["hidden"], row["density"], row["pruner"], num(row["cut_high"][0]), num(row["cut_high"][-1]),
-            span(row["cut_high_exponent"]), span(row["l2_exponent"]),
+            *(
+                span(row[name]) if row["seeds"] > 1 else f"{row[name][0]:.2f}"
+                for name in ("cut_high_exponent", "l2_exponent")
+            ),
         )
         for row in rates
     ]  # fmt: skip

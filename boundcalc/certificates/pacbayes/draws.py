@@ -206,21 +206,29 @@ def _numbers(question: Any, count: int) -> NDArray[np.int64]:
     return found.astype(np.int64) @ (1 << np.arange(40, -1, -8, dtype=np.int64))
 
 
+def within(values: NDArray[np.int64], prior: Prior) -> NDArray[np.int64]:
+    """Return lattice points, those where a prior is 0, in its far tails, moved to 0."""
+    points = prior.law(1).support()[1]
+    return np.where((values < points.min()) | (values > points.max()), 0, values)
+
+
 def divergence_bits(posterior: Posterior, prior: Prior) -> float:
-    """Return KL(Q || P) / log 2 of one layer from above: a sum over all lattice points that Q gives a mass.
+    """Return KL(Q' || P) / log 2 of one layer from above, Q' being Q after `within`: a sum over all lattice points with a mass.
 
     Args:
         posterior: Q.
         prior: P.
-
-    Returns:
-        Infinity where P is 0 at a point at which Q is not.
     """
     which, values = posterior.law().support()
     law = Law(posterior.keep[which], posterior.centre[which], posterior.width[which])
-    above, below = law.masses(values), prior.law(values.size).masses(values)
-    if not (below > 0).all():
-        return math.inf
+    masses, kept = law.masses(values), within(values, prior)
+    zeros = np.zeros_like(posterior.keep)
+    pruned = posterior.law().masses(zeros)
+    np.add.at(pruned, which, np.where(kept != values, masses, 0))
+    left = (kept == values) & (values != 0)
+    above = np.concatenate([masses[left], pruned[pruned > 0]])
+    points = np.concatenate([values[left], zeros[pruned > 0]])
+    below = prior.law(points.size).masses(points)
     shares = above.astype(np.float64) / TOTAL
     terms = np.stack([np.log2(above.astype(np.float64)), -np.log2(below.astype(np.float64))]) * shares
     return max(0.0, math.fsum(terms.ravel().tolist()) + 4 * LIBM * math.fsum(np.abs(terms).ravel().tolist()))

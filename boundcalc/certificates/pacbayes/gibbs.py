@@ -18,6 +18,8 @@ the oracle to all that was chosen. With w errors among R m, and up to 2^QUESTION
 
 (Chernoff's bound for independent errors of unequal probability: Hoeffding 1963). delta' = delta / 10, the rest is for the theorem.
 
+Q_L is cut where P_L is 0, in its far tails: what is drawn there becomes 0, so that the divergence is finite.
+
 Sources: Langford & Caruana 2001; Maurer 2004; Germain, Lacasse, Laviolette & Marchand 2009.
 """
 
@@ -35,7 +37,7 @@ import torch
 from boundcalc.certificates.file import Item
 from boundcalc.certificates.pacbayes import theorem
 from boundcalc.certificates.pacbayes.claim import Drawn
-from boundcalc.certificates.pacbayes.draws import Oracle, Stage, divergence_bits
+from boundcalc.certificates.pacbayes.draws import Oracle, Stage, divergence_bits, within
 from boundcalc.empirical.measure import margins_of
 from boundcalc.errors import NotCovered
 from boundcalc.network.forward import evaluate_node, run
@@ -46,7 +48,7 @@ from boundcalc.norms.rounding import LIBM, up
 from boundcalc.occam.kl import kl_inverse
 from boundcalc.occam.skeleton import reads_all, with_weights
 
-ANSWERS, NUMBERS = 2**17, 2**28
+ANSWERS, NUMBERS = 2**16, 2**28
 """Predictions that an estimate makes, and numbers that it draws for them, unless one pass over the sample takes more."""
 ESTIMATE = 0.1
 """Share of delta for the estimate of the training error."""
@@ -116,7 +118,7 @@ def randomized(
     for x, y in samples:
         for _ in range(rounds):
             values = law.draw(oracle.anew(stage.prior, stage.posterior, next(blocks), len(x)))
-            drawn = torch.from_numpy(values * stage.prior.delta)
+            drawn = torch.from_numpy(within(values, stage.prior) * stage.prior.delta)
             outputs = run(found.small, x, partial(_evaluated, layer, drawn))
             rounding = pass_error(_with_last(found, layer, drawn.abs().amax(0)), float(x.abs().max()))
             wrong += len(y) - int((margins_of(outputs, y) > rounding).sum())

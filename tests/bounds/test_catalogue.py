@@ -106,7 +106,9 @@ def test_names_are_unique_and_words_are_checked():
         Bound("mine", "F", "proved", "nowhere", (), compute)
     with pytest.raises(ValueError, match="kind 'risk' is none of"):
         Bound("mine", "risk", "theorem", "nowhere", (), compute)
-    with pytest.raises(ValueError, match="subject 'mine' is none of network, compression, retrained, interpolant"):
+    with pytest.raises(
+        ValueError, match="subject 'mine' is none of network, compression, retrained, interpolant"
+    ):
         Bound("mine", "certificate", "theorem", "nowhere", (), compute, subject="mine")
     with pytest.raises(ValueError, match="prior 'good' is none of none, data-free, data-dependent"):
         Bound("mine", "certificate", "theorem", "nowhere", (), compute, prior="good")

@@ -92,8 +92,7 @@ class PeelingProgram:
         states = [PartialWalk({0: InputField()}, None)]
         needed = self._last_uses()
         for index, node in enumerate(self.network.nodes[1:], start=1):
-            states = self._step(states, index, node, fixed)
-            states = [self._forget(state, index, needed) for state in states]
+            states = [self._forget(state, index, needed) for state in self._step(states, index, node, fixed)]
         return [walk for state in states for walk in self._finish(state, fixed)]
 
     def best(self, fixed: dict[str, Choice] | None = None) -> PeelingResult:
@@ -122,9 +121,8 @@ class PeelingProgram:
         refused: NotCovered | None = None
         for state in states:
             try:
-                reached.extend(
-                    self._successors(state, index, node, fixed)
-                )  # keeps what came before a refusal
+                # what came before a refusal is kept
+                reached.extend(self._successors(state, index, node, fixed))
             except NotCovered as error:
                 refused = error
         if not reached:

@@ -29,7 +29,7 @@ SETTING: dict[str, Any] = {
     "archs": ["lenet300", "lenet5"],
     "densities": [1.0, 0.2, 0.05],
     "options": "--pick-augmentation digits --pick-batch 32 --pick-first 250 --pick-growth 1.4 --pick-rounds 5"
-    " --pick-candidates 3 --pick-steps 200 --pick-last-steps 400",
+    " --pick-steps 400 --pick-last-steps 2500",
 }
 TINY: dict[str, Any] = {
     "data": "sample",

@@ -2,8 +2,9 @@
 
     python experiments/certificates/ship.py TICKET DATA OUT
 
-TICKET is a folder that `boundcalc train --certify pick --pick-half` wrote, so that its weights are float16 numbers already; DATA
-is what stands for the folder of its data in the commands of the documentation, such as mnist:DIR.
+TICKET is a folder that `boundcalc train --certify pick --pick-half` wrote, so that its weights are float16 numbers already, or one
+with a certificate by pacbayes or occam, which holds its network; DATA is what stands for the folder of its data in the commands of
+the documentation, such as mnist:DIR.
 """
 
 from __future__ import annotations
@@ -29,14 +30,16 @@ def ship(ticket: Path, data: str, out: Path) -> float:
     """
     certificate = file.read_certificate(ticket / file.NAME)
     plan = certificate.made_by["plan"]
-    assert plan["picking"]["half"], "train it with --pick-half"
-    weights = load_file(ticket / "model.safetensors")
-    halves = {key: tensor.half() for key, tensor in weights.items()}
-    assert all(torch.equal(halves[key].float(), tensor) for key, tensor in weights.items())
     made_by = {**certificate.made_by, "plan": {**plan, "data": data}}
     out.mkdir(parents=True, exist_ok=True)
     shipped = replace(certificate, data=data, made_by=made_by)
     (out / file.NAME).write_text(shipped.text(), encoding="utf-8")
+    if certificate.method in file.CODED:
+        return shipped.value
+    assert plan["picking"]["half"], "train it with --pick-half"
+    weights = load_file(ticket / "model.safetensors")
+    halves = {key: tensor.half() for key, tensor in weights.items()}
+    assert all(torch.equal(halves[key].float(), tensor) for key, tensor in weights.items())
     told = json.loads((ticket / "ticket.json").read_text(encoding="utf-8")) | {"data": data}
     (out / "ticket.json").write_text(json.dumps(told, indent=4) + "\n", encoding="utf-8")
     save_file(halves, out / "model.safetensors")

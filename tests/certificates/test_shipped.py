@@ -19,18 +19,21 @@ from boundcalc.cli.main import main
 from boundcalc.empirical.datasets import open_data
 from boundcalc.network.digest import digest_of_network
 from boundcalc.network.load import from_checkpoint
+from boundcalc.occam.kl import certificate as occam_bound
 
 ROOT = Path(__file__).parents[2] / "data" / "certificates"
-SHIPPED = sorted(
-    path.parent.name for path in ROOT.glob("*/certificate.json") if path.parent.name != "mnist_pacbayes"
-)
+FOUND = sorted(path.parent.name for path in ROOT.glob("*/certificate.json"))
+SHIPPED = [name for name in FOUND if (ROOT / name / "model.safetensors").is_file()]
+CODED = [name for name in FOUND if name not in SHIPPED]
+"""Certificates whose file holds the network, of a compression."""
+BOUNDS = {"pacbayes": error_bound, "occam": occam_bound}
 DATA = {"mnist": os.environ.get("BOUNDCALC_MNIST", ""), "fashion": os.environ.get("BOUNDCALC_FASHION", "")}
 """Folders of the four files of MNIST and Fashion-MNIST, where there are any."""
 
 
 def test_they_are_there() -> None:
     assert SHIPPED == ["fashion_pick", "mnist_holdout", "mnist_pick"]
-    assert (ROOT / "mnist_pacbayes" / file.NAME).is_file()
+    assert CODED == ["fashion_pacbayes", "mnist_occam", "mnist_pacbayes"]
 
 
 @pytest.mark.parametrize("name", SHIPPED)
@@ -59,17 +62,19 @@ def test_the_network_is_the_certified_one_and_as_good_on_a_sample(name: str) -> 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [*SHIPPED, "mnist_pacbayes"])
+@pytest.mark.parametrize("name", FOUND)
 def test_they_hold_on_all_of_the_data(name: str) -> None:
     kind = name.partition("_")[0]
     if not DATA[kind]:
         pytest.skip(f"BOUNDCALC_{kind.upper()} names no folder of the four files")
-    assert main(["verify", str(ROOT / name / file.NAME), "--data", f"mnist:{DATA[kind]}"]) == 0
+    replay = ["--replay"] if name in SHIPPED else []  # minutes each; the same version of torch
+    assert main(["verify", str(ROOT / name / file.NAME), "--data", f"mnist:{DATA[kind]}", *replay]) == 0
 
 
-def test_the_drawn_network_is_drawn_again_and_as_good_on_a_sample() -> None:
-    """The file alone: its laws, its hash and its ledger give the network that it names; errors are counted on the sample's."""
-    place = ROOT / "mnist_pacbayes" / file.NAME
+@pytest.mark.parametrize("name", CODED)
+def test_a_compression_is_decoded_again_and_as_good_on_a_sample(name: str) -> None:
+    """The file alone: codeword, or laws and hash, and ledger give the network that it names; errors are counted on the sample's."""
+    place = ROOT / name / file.NAME
     certificate = file.read_certificate(place)
     assert place.stat().st_size < 12_000
     module = module_of(certificate.made_by, (1, 28, 28))
@@ -79,9 +84,7 @@ def test_the_drawn_network_is_drawn_again_and_as_good_on_a_sample() -> None:
     found = decoded(certificate, network, test)
     assert found.lines == certificate.ledger
     assert digest_of_network(found.network) == certificate.network_sha256
-    assert found.errors <= 50, "of 2,000 test images"
-    bits = sum(line.bits for line in found.lines)
-    assert error_bound(certificate.wrong, certificate.m, bits, certificate.delta) <= certificate.value * (
-        1 + 1e-9
-    )
-    assert certificate.value < 0.06
+    assert found.errors <= 55 or name.startswith("fashion"), "of 2,000 test images of MNIST"
+    bits, by = sum(line.bits for line in found.lines), BOUNDS[certificate.method]
+    assert by(certificate.wrong, certificate.m, bits, certificate.delta) <= certificate.value * (1 + 1e-9)
+    assert certificate.value < {"mnist_pacbayes": 0.06, "mnist_occam": 0.075, "fashion_pacbayes": 0.195}[name]

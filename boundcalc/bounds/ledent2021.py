@@ -40,7 +40,8 @@ from boundcalc.bounds.toeplitz.reach import Numbers, log_lipschitz, log_radii
 from boundcalc.bounds.toeplitz.steps import Block, Layer, Step
 from boundcalc.network.ops import Affine
 from boundcalc.norms.kernels import pooling
-from boundcalc.norms.rounding import LOG2, log_product, log_up, logsumexp, times_power, unit_sized
+from boundcalc.norms.rounding import LOG2, exponent_of, log_product, log_up, logsumexp, times_power
+from boundcalc.norms.toeplitz import BLOCK
 
 
 def log_complexity(log_sizes: Sequence[float], log_units: Sequence[float], m: int) -> float:
@@ -153,8 +154,9 @@ class Filters:
         kernel = (
             weight_minus_init(problem, step.link.layer) if isinstance(step, Layer) else step.scale[:, None]
         )
-        unit, exponent = unit_sized(kernel)
-        norms = unit.flatten(1).square().sum(1).sqrt()
+        exponent, rows = exponent_of(kernel), max(1, BLOCK // max(1, kernel[:1].numel()))
+        parts = [times_power(part, -exponent).flatten(1).square().sum(1) for part in kernel.split(rows)]
+        norms = torch.cat(parts).sqrt()
         last = step is problem.toeplitz().steps[-1]
         return cls(norms, bias_moved(problem, step), exponent, kernel.numel(), last)
 

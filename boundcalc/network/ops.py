@@ -59,7 +59,7 @@ class Pruned:
     @cached_property
     def surviving(self) -> int:
         """Number of nonzero weights after masking."""
-        return int(self.support.sum())
+        return int(self.support.count_nonzero())
 
     @property
     def mask(self) -> torch.Tensor:
@@ -69,7 +69,7 @@ class Pruned:
     @cached_property
     def kept(self) -> int:
         """Number of weights that the mask keeps, whether they are 0 or not."""
-        return int(self.mask.sum())
+        return int(self.mask.count_nonzero())
 
 
 @dataclass(frozen=True, eq=False)

@@ -19,7 +19,7 @@ from pathlib import Path
 from common import timed
 
 from boundcalc.batch.runner import run
-from boundcalc.batch.store import Quantity, connect, insert_quantities, opened, transaction
+from boundcalc.batch.store import StoredNumber, connect, insert_quantities, opened, transaction
 from boundcalc.batch.table import render
 from boundcalc.options import Options
 
@@ -90,7 +90,7 @@ def make_store(path: Path, checkpoints: int, rows: int) -> None:
         ("empirical", "", "gap", 0.0123456789, ""),
     ]
     rest = [("topology", f"layer{i % 3}", f"score[{i}]", 0.1 + i, "") for i in range(rows)]
-    quantities = [Quantity(*cells, "", "") for cells in (*shown, *rest)][:rows]
+    quantities = [StoredNumber(*cells, "", "") for cells in (*shown, *rest)][:rows]
     with transaction(connection):
         connection.execute("INSERT INTO settings VALUES ('made-up', '{}')")
         for number in range(checkpoints):

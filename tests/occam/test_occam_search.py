@@ -263,7 +263,7 @@ def test_training_that_diverges_certifies_nothing_false(monkeypatch):
     """Numbers that become NaN on the way are coded, measured and found wrong."""
     from boundcalc.occam import refine
 
-    monkeypatch.setattr(refine, "_loss", lambda outputs, y: outputs.sum() * math.nan)
+    monkeypatch.setattr(refine, "loss_of", lambda outputs, y: outputs.sum() * math.nan)
     data = arrays(3000, 4, 3)
     found = search(task(captured(mlp(4, 5, 3), (4,)), data, passes=5))
     for stage in found.stages:

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import platform
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -39,9 +40,11 @@ def rounded(value: Any) -> Any:
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of what the numbers depend on."""
+    """Return the versions of what the numbers depend on, boundcalc's with its commit where there is a clone."""
+    described = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty"]
+    commit = subprocess.run(described, capture_output=True, text=True, check=False).stdout.strip()
     return {
-        "boundcalc": boundcalc.__version__,
+        "boundcalc": f"{boundcalc.__version__} ({commit})" if commit else boundcalc.__version__,
         "numpy": np.__version__,
         "python": platform.python_version(),
         "torch": torch.__version__,

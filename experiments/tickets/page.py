@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,7 +34,11 @@ def ran(results: Tree) -> str:
     """Return what was run."""
     setting, summary = results["setting"], results["summary"]
     size, rows, cells = setting["size"], summary["means"], results["cells"].values()
-    seeds = len({cell["seed"] for cell in cells})
+    seeds = Counter((c["data"], c["arch"], c["noise"]) for c in cells if c["pruner"] == setting["pruners"][0])
+    most, least = max(seeds.values()), min(seeds.values())
+    times = f"{most} seed{'s' if most > 1 else ''} of sample and initial weights"
+    if least < most:
+        times += f" ({least} in {sum(n < most for n in seeds.values())} of the environments)"
     pairs = "; ".join(
         f"{NAMES.get(arch, arch)} on {data_name(results, k)}, {', '.join(f'{100 * noise:g} %' for noise in noises)}"
         for k, arch in setting["pairs"]
@@ -42,13 +47,14 @@ def ran(results: Tree) -> str:
     return (
         f"**What was run.** {summary['tickets']} tickets in {len(summary['environments'])} environments, data set,"
         f" architecture and share of the labels that are drawn anew: {pairs}. {size['samples']:,} training images,"
-        f" {seeds} seed{'s' if seeds > 1 else ''} of sample and initial weights. Pruners:"
+        f" {times}. Pruners:"
         f" {', '.join(setting['pruners'])}; densities {', '.join(map(str, size['densities']))}. Adam until the training"
         f" error is 0, at most {size['epochs']} epochs: {summary['fitted']} of {summary['tickets']} tickets are at or"
-        " below 1 %, so that gap and test error are nearly one number. Test errors are of"
+        f" below 1 % (the largest training error is {100 * summary['largest_train_error']:.0f} %), so that gap and test"
+        " error are nearly one number. Test errors are of"
         f" {size['held']:,} images, the same for all tickets of an environment and seed. Mean gaps are"
         f" {_ends([row['gap'] for row in rows], 0)} %, with a sampling error of"
-        f" {_ends([row['standard_error'] for row in rows], 1)} % a ticket. At one environment and density the variance"
+        f" {_ends([row['standard_error'] for row in rows], 1)} % a ticket. Of those at one environment, seed and density the variance"
         f" of the gap is {num(summary['noise_ratio'], 2)} times that of its sampling: much of what tickets of one density"
         " differ by is chance, which pulls every tau towards 0; 'clear' taus are over pairs two standard errors apart."
     )
@@ -108,9 +114,9 @@ def taus(rows: list[Tree]) -> str:
 
 
 READ = (
-    "Taus are Kendall's, with 95 % bootstrap intervals: tickets are resampled within their environment and density, in"
+    "Taus are Kendall's, with 95 % bootstrap intervals: tickets are resampled within their environment, seed and density, in"
     " the fourth column"
-    " environments. The first two numeric columns compare tickets of one environment and density only. Wrong pairs:"
+    " environments. The first two numeric columns compare tickets of one environment, seed and density only. Wrong pairs:"
     " share of these pairs"
     " that a quantity orders wrongly, over environments, in the direction that suits it best (Dziugaite et al. 2020"
     " call it the sign"
@@ -206,7 +212,7 @@ def _told(rows: dict[str, Tree]) -> str:
     tau, low, high, _ = row["within"]
     others = [rows[name] for name in TOPOLOGY if name in rows and name not in {"distance", "density"}]
     return (
-        f"At one environment and density the distance has tau {span(row['within'])} with test accuracy, of clear pairs"
+        f"At one environment, seed and density the distance has tau {span(row['within'])} with test accuracy, of clear pairs"
         f" {span(row['clear'])}:"
         + (" the interval holds 0, an order is not shown." if low <= 0 <= high
            else f" accuracy {'rises' if tau > 0 else 'falls'} with it.")
@@ -219,10 +225,14 @@ def _told(rows: dict[str, Tree]) -> str:
 
 
 def draw_topology(results: Tree) -> Figure:
-    """Draw accuracy less the mean of its environment and density against distance, by density."""
+    """Draw accuracy less the mean of its environment, seed and density against distance, by density."""
     drawn, (axis,) = canvas(3.2)
     cells = results["cells"].values()
-    tickets = [(f"{c['data']} {c['arch']} {c['noise']}", ticket) for c in cells for ticket in c["tickets"]]
+    tickets = [
+        (f"{c['data']} {c['arch']} {c['noise']} {c['seed']}", ticket)
+        for c in cells
+        for ticket in c["tickets"]
+    ]
     handles, names = [], []
     for index, density in enumerate(sorted({ticket["density"] for _, ticket in tickets}, reverse=True)):
         own = [(e, t) for e, t in tickets if t["density"] == density and t["scores"].get("distance")]
@@ -235,7 +245,7 @@ def draw_topology(results: Tree) -> Figure:
         )
         names.append(f"density {density:g}")
     fine_ticks(axis.xaxis, *axis.get_xlim())
-    axis.set(xlabel="distance", ylabel="accuracy, %", title="Less the mean of environment and density")
+    axis.set(xlabel="distance", ylabel="accuracy, %", title="Less the mean of environment, seed and density")
     legend_below(drawn, handles, names, 3)
     return drawn
 

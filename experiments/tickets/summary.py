@@ -28,6 +28,7 @@ def summary(cells: Mapping[str, Tree], held: int) -> Tree:
         {
             "tickets": len(rows),
             "fitted": sum(row["train_error"] <= FITTED for row in rows),
+            "largest_train_error": max(row["train_error"] for row in rows),
             "environments": sorted({row["environment"] for row in rows}),
             "noise_ratio": noise_ratio(rows),
             "means": means(rows, ("environment", "density")),
@@ -38,10 +39,11 @@ def summary(cells: Mapping[str, Tree], held: int) -> Tree:
 
 
 def flat(cell: Tree, held: int) -> list[Tree]:
-    """Return a row a ticket: its environment, density, targets and quantities."""
+    """Return a row a ticket: its environment, seed, density, targets and quantities."""
     return [
         {
             "environment": f"{cell['data']} {cell['arch']} {cell['noise']:g}",
+            "seed": cell["seed"],
             "pruner": cell["pruner"],
             "density": ticket["density"],
             ACCURACY: 1 - ticket["test_error"],
@@ -63,8 +65,9 @@ def groups(rows: list[Tree], names: Sequence[str]) -> list[list[Tree]]:
 
 
 def noise_ratio(rows: list[Tree]) -> float | None:
-    """Return the variance of the gap at one environment and density over that of its sampling, means over them."""
-    cells = [own for own in groups(rows, ("environment", "density")) if len(own) > 1]
+    """Return the variance of the gap at one environment, seed and density over that of its sampling, of tickets that fit."""
+    fitted = [row for row in rows if row["train_error"] <= FITTED]
+    cells = [own for own in groups(fitted, ("environment", "seed", "density")) if len(own) > 1]
     if not cells:
         return None
     own = fmean(variance([row[GAP] for row in cell]) for cell in cells)
@@ -86,25 +89,25 @@ def means(rows: list[Tree], names: tuple[str, ...]) -> list[Tree]:
 def ranked(rows: list[Tree], name: str, target: str) -> Tree:
     """Return the taus of a quantity with a target, each (tau, low, high, tickets) or null.
 
-    `within` compares tickets of one environment and density, `clear` those of them that differ by two standard errors,
-    `pooled` those of one environment at any density, `all` all. `environments` is the mean of `within` over environments, resampled.
-    `errors` are median, nine tenths and the largest over environments of the share of pairs that are ordered wrongly, in the
-    direction that suits the quantity best over all.
+    `within` compares tickets of one environment, seed and density, so that sample and initial weights are the same, `clear`
+    those of them that differ by two standard errors, `pooled` those of one environment and seed at any density, `all` all.
+    `environments` is the mean of `within` over environments, resampled. `errors` are median, nine tenths and the largest over
+    environments of the share of pairs that are ordered wrongly, in the direction that suits the quantity best over all.
     """
     own = [row for row in rows if row["values"].get(name) is not None]
-    whole = _tau(own, name, target, ("environment", "density"))
+    whole = _tau(own, name, target, ("environment", "seed", "density"))
     taus = [
         found[0]
         for place in groups(own, ("environment",))
-        if (found := _tau(place, name, target, ("density",))) is not None
+        if (found := _tau(place, name, target, ("seed", "density"))) is not None
     ]
     sign = -1 if whole and whole[0] < 0 else 1
     wrong = [(1 - sign * tau) / 2 for tau in taus]
     return {
         "quantity": name,
         "within": whole,
-        "clear": _tau(own, name, target, ("environment", "density"), clear=True),
-        "pooled": _tau(own, name, target, ("environment",)),
+        "clear": _tau(own, name, target, ("environment", "seed", "density"), clear=True),
+        "pooled": _tau(own, name, target, ("environment", "seed")),
         "all": _tau(own, name, target, ()),
         "environments": mean(taus),
         "errors": [float(np.quantile(wrong, q)) for q in (0.5, 0.9, 1.0)] if wrong else None,

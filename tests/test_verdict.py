@@ -11,7 +11,7 @@ import torch
 
 import boundcalc
 from boundcalc.bounds import Bound, registry
-from boundcalc.bounds.outcome import Certificate, Coded, Formula
+from boundcalc.bounds.outcome import Coded, CodewordCertificate, Formula
 from boundcalc.report import Report
 from boundcalc.report.rows import document
 
@@ -68,7 +68,7 @@ def certificate_of(value):
 
         base = flattened(problem.network)
         bits = value * problem.energies.m
-        return Certificate((Coded("made up", bits, 0, base, plan_of(base), None),))
+        return CodewordCertificate((Coded("made up", bits, 0, base, plan_of(base), None),))
 
     return Bound("made_up", "certificate", "theorem", "nowhere", (), compute)
 

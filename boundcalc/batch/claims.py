@@ -18,7 +18,7 @@ from pathlib import Path
 from boundcalc._version import __version__
 from boundcalc.batch.keys import BatchSettings, Key
 from boundcalc.batch.names import on_disk, stored, valid
-from boundcalc.batch.rows import Row, StoredNumber
+from boundcalc.batch.rows import StoredNumber, StoreRow
 from boundcalc.batch.store import DamagedReport, Store, connect, insert_quantities, row_at, transaction
 from boundcalc.errors import UsageError
 
@@ -245,7 +245,7 @@ class Claims:
         except (DamagedReport, KeyError):
             return False
 
-    def _status(self, row: Row) -> ClaimStatus:
+    def _status(self, row: StoreRow) -> ClaimStatus:
         if row.state == "done":
             if self._is_whole(row.id):
                 return ClaimStatus.DONE

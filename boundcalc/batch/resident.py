@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from boundcalc.empirical.columns import ArrayColumn, Column
+from boundcalc.empirical.columns import ArrayColumn, DataArray
 from boundcalc.empirical.datasets import Dataset
 from boundcalc.empirical.split import ColumnPair, Split
 
@@ -45,9 +45,9 @@ def _resident(split: Split, most_bytes: int) -> Split:
     return replace(split, source=replace(source, x=_read(source.x), y=_read(source.y)))
 
 
-def _size(column: Column) -> int:
+def _size(column: DataArray) -> int:
     return int(np.prod(column.shape, dtype=np.int64)) * column.dtype.itemsize
 
 
-def _read(column: Column) -> Column:
+def _read(column: DataArray) -> DataArray:
     return ArrayColumn(column.label, np.concatenate(list(column.rows(ROWS))))

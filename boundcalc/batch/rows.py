@@ -13,7 +13,7 @@ _DIGITS = re.compile(r"(\d+)")
 
 
 @dataclass(frozen=True)
-class Row:
+class StoreRow:
     """One checkpoint under one set of options.
 
     Attributes:
@@ -68,9 +68,9 @@ class StoredNumber(NamedTuple):
         return self.quantity.partition(".")[0]
 
 
-COLUMNS = ", ".join(f"checkpoints.{field.name}" for field in fields(Row))
+COLUMNS = ", ".join(f"checkpoints.{field.name}" for field in fields(StoreRow))
 _REFUSED, _ERROR, _PATH = (
-    [field.name for field in fields(Row)].index(name) for name in ("refused", "error", "path")
+    [field.name for field in fields(StoreRow)].index(name) for name in ("refused", "error", "path")
 )
 QUANTITY_COLUMNS = ", ".join(f"quantities.{name}" for name in StoredNumber._fields)
 
@@ -78,7 +78,7 @@ QUANTITY_COLUMNS = ", ".join(f"quantities.{name}" for name in StoredNumber._fiel
 _OF = {"int": (int,), "str": (str,), "float": (float, int), "bool": (int,), "None": (type(None),)}
 _TYPES = tuple(
     (field.name, tuple(one for word in str(field.type).split(" | ") for one in _OF[word]))
-    for field in fields(Row)
+    for field in fields(StoreRow)
 )
 
 
@@ -93,13 +93,13 @@ def fault_of(cells: tuple[Any, ...]) -> str:
     return "its density is missing" if row.state == "done" and row.density is None else ""
 
 
-def row_of(cells: tuple[Any, ...]) -> Row:
+def row_of(cells: tuple[Any, ...]) -> StoreRow:
     """Return the row of columns `COLUMNS`."""
     values = list(cells)
     values[_REFUSED] = bool(values[_REFUSED])
     if isinstance(values[_ERROR], str):  # stores of version 0.1 have the path in front
         values[_ERROR] = values[_ERROR].removeprefix(f"{values[_PATH]}: ")
-    return Row(*values)
+    return StoreRow(*values)
 
 
 def natural(path: str) -> tuple[tuple[int, str], ...]:

@@ -3,7 +3,7 @@
 Tables, ``PRAGMA user_version`` 1:
 
 ``checkpoints``
-    one row a checkpoint under one set of options and one version of boundcalc: `Row` has its columns. ``state`` is ``"done"``,
+    one row a checkpoint under one set of options and one version of boundcalc: `StoreRow` has its columns. ``state`` is ``"done"``,
     ``"failed"`` (``error`` says why, ``refused`` whether trying again is of no use) or ``"claimed"`` (a run works on it).
 ``quantities``
     the tidy long table: ``checkpoint`` (the row's id), then ``part, name, quantity, value, status, source, reason`` as in the CSV
@@ -21,9 +21,9 @@ Tables, ``PRAGMA user_version`` 1:
 To read a store::
 
     with opened("tickets.sqlite") as store:
-        for row in store.rows():                  # Row, by path, numbers in names as numbers
+        for row in store.rows():                  # StoreRow, by path, numbers in names as numbers
             tree = store.report(row.id)           # the tree of boundcalc.report/2
-        for row, quantity in store.quantities():  # (Row, StoredNumber), checkpoint by checkpoint
+        for row, quantity in store.quantities():  # (StoreRow, StoredNumber), checkpoint by checkpoint
             ...
 
 Reading never changes the file, and works where its folder cannot be written.
@@ -47,8 +47,8 @@ from boundcalc.batch.names import valid
 from boundcalc.batch.rows import (
     COLUMNS,
     QUANTITY_COLUMNS,
-    Row,
     StoredNumber,
+    StoreRow,
     among,
     fault_of,
     natural,
@@ -118,7 +118,7 @@ class Store:
         self.connection = connection
         self.path = path
 
-    def rows(self, ids: Iterable[int] | None = None) -> list[Row]:
+    def rows(self, ids: Iterable[int] | None = None) -> list[StoreRow]:
         """Return the checkpoints, by path with numbers as numbers; all of them, or those with the given ids.
 
         Rows that no batch can have written are left out; `boundcalc.batch.damage.damaged` names them.
@@ -131,7 +131,7 @@ class Store:
         condition, numbers = among(ids, "checkpoints.id")
         yield from self.connection.execute(f"SELECT {COLUMNS} FROM checkpoints {condition}", numbers)
 
-    def quantities(self, ids: Iterable[int] | None = None) -> Iterator[tuple[Row, StoredNumber]]:
+    def quantities(self, ids: Iterable[int] | None = None) -> Iterator[tuple[StoreRow, StoredNumber]]:
         """Yield the long table, checkpoint by checkpoint in the order of `rows`, each in the order of its report."""
         query = f"SELECT {QUANTITY_COLUMNS} FROM quantities WHERE checkpoint = ? ORDER BY rowid"
         for row in self.rows(ids):
@@ -368,7 +368,7 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
         raise
 
 
-def row_at(connection: sqlite3.Connection, sha256: str, options: str, version: str) -> Row | None:
+def row_at(connection: sqlite3.Connection, sha256: str, options: str, version: str) -> StoreRow | None:
     """Return the row of a key, or None."""
     query = f"SELECT {COLUMNS} FROM checkpoints WHERE sha256 = ? AND options = ? AND version = ?"
     found = connection.execute(query, (sha256, options, version)).fetchone()

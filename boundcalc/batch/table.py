@@ -15,7 +15,7 @@ from boundcalc._version import __version__
 from boundcalc.batch import long_table
 from boundcalc.batch.damage import Damage, damaged
 from boundcalc.batch.figures import Figures, Smallest, best_tested, figures
-from boundcalc.batch.rows import Row
+from boundcalc.batch.rows import StoreRow
 from boundcalc.batch.store import Store
 from boundcalc.batch.subjects import subject_finder
 from boundcalc.report import csv_cells
@@ -152,7 +152,7 @@ def sections(
     )
 
 
-def _by_test(store: Store, rows: Sequence[Row], folder: str) -> tuple[str, ...]:
+def _by_test(store: Store, rows: Sequence[StoreRow], folder: str) -> tuple[str, ...]:
     """Say what is known of the ticket with the smallest test error, once it was chosen for that."""
     best = best_tested(store, [row.id for row in rows]) if len(rows) > 1 else None
     if best is None:
@@ -165,7 +165,9 @@ def _by_test(store: Store, rows: Sequence[Row], folder: str) -> tuple[str, ...]:
     )
 
 
-def failures(store: Store, rows: Iterable[Row], damage: Iterable[Damage] = ()) -> Iterator[tuple[str, str]]:
+def failures(
+    store: Store, rows: Iterable[StoreRow], damage: Iterable[Damage] = ()
+) -> Iterator[tuple[str, str]]:
     """Yield a path and a reason for every path without a result, then for every damaged row."""
     for row in rows:
         if row.state == "failed":
@@ -173,12 +175,12 @@ def failures(store: Store, rows: Iterable[Row], damage: Iterable[Damage] = ()) -
     yield from ((one.path, one.reason) for one in damage)
 
 
-def _places(store: Store, row: Row) -> list[str]:
+def _places(store: Store, row: StoreRow) -> list[str]:
     """Return the paths of a row's content, the row's own first."""
     return [row.path, *(path for path in store.paths(row.sha256) if path != row.path)]
 
 
-def _differences(store: Store, rows: Sequence[Row]) -> tuple[tuple[str, str], ...]:
+def _differences(store: Store, rows: Sequence[StoreRow]) -> tuple[tuple[str, str], ...]:
     """Return what the settings of some rows differ in, a fact each; nothing where all have the same."""
     hashes = sorted({row.settings for row in rows})
     if len(hashes) < 2:
@@ -217,7 +219,7 @@ def _html(store: Store, ids: Sequence[int] | None, damage: tuple[Damage, ...]) -
         return Export(_page(store, rows, damage), damage)
 
 
-def _unshown(store: Store, row: Row) -> Damage | None:
+def _unshown(store: Store, row: StoreRow) -> Damage | None:
     try:
         _page(store, [row], ())
     except _UNREADABLE as problem:
@@ -225,7 +227,7 @@ def _unshown(store: Store, row: Row) -> Damage | None:
     return None
 
 
-def _page(store: Store, rows: Sequence[Row], damage: Sequence[Damage]) -> str:
+def _page(store: Store, rows: Sequence[StoreRow], damage: Sequence[Damage]) -> str:
     from boundcalc.ranking import ranked
     from boundcalc.report.comparable import described
     from boundcalc.report.ranking_sections import correlation_sections
@@ -239,7 +241,7 @@ def _page(store: Store, rows: Sequence[Row], damage: Sequence[Damage]) -> str:
     return store_page(reports, heading, correlation_sections(found, described(reports)), failed)
 
 
-def _report(store: Store, row: Row) -> dict[str, Any]:
+def _report(store: Store, row: StoreRow) -> dict[str, Any]:
     """Return the report of a row under the path where its checkpoint is now."""
     tree = store.report(row.id)
     tree["checkpoint"]["path"] = row.path
@@ -249,7 +251,7 @@ def _report(store: Store, row: Row) -> dict[str, Any]:
 _share = lru_cache(maxsize=1 << 16)(percent)
 
 
-def _line(row: Row, found: Figures, folder: str) -> tuple[str, ...]:
+def _line(row: StoreRow, found: Figures, folder: str) -> tuple[str, ...]:
     return (
         one_line(row.path.removeprefix(f"{folder}{os.sep}") if folder else row.path),
         _share(row.density),
@@ -314,11 +316,11 @@ def _json(store: Store, ids: Sequence[int] | None, damage: Sequence[Damage]) -> 
     return f'{opening}, "checkpoints": [\n{_JOIN.join(items)}\n]}}\n'
 
 
-def _told(row: Row) -> str | None:
+def _told(row: StoreRow) -> str | None:
     return None if row.error is None else f"{row.path}: {row.error}"
 
 
-def _item(store: Store, row: Row, damage: Damage | None) -> str:
+def _item(store: Store, row: StoreRow, damage: Damage | None) -> str:
     facts = {
         "path": row.path,
         "paths": store.paths(row.sha256),

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from boundcalc.bounds.catalogue import Bound, register, registry
     from boundcalc.bounds.outcome import (
         AtDelta,
-        Certificate,
         ClassComplexity,
         Coded,
+        CodewordCertificate,
         Formula,
         LossComplexity,
         NormComplexity,
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "AtDelta": "bounds.outcome",
     "Bound": "bounds.catalogue",
-    "Certificate": "bounds.outcome",
+    "CodewordCertificate": "bounds.outcome",
     "Coded": "bounds.outcome",
     "Formula": "bounds.outcome",
     "NormComplexity": "bounds.outcome",
@@ -52,7 +52,7 @@ _HOMES = {
 __all__ = [
     "AtDelta",
     "Bound",
-    "Certificate",
+    "CodewordCertificate",
     "Coded",
     "Formula",
     "NormComplexity",

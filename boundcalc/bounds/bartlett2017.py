@@ -36,10 +36,10 @@ from boundcalc.bounds.distances import (
 from boundcalc.bounds.outcome import LossComplexity
 from boundcalc.bounds.toeplitz.covering import by_distance
 from boundcalc.bounds.toeplitz.loss import GRAPH, biases, evaluate, measured
-from boundcalc.bounds.toeplitz.steps import Block, Layer
+from boundcalc.bounds.toeplitz.steps import Block, LayerStep
 from boundcalc.bounds.toeplitz_product import bias_energy
 from boundcalc.errors import NotCovered
-from boundcalc.norms.rounding import LEAST, Size, log_product, log_up, logsumexp
+from boundcalc.norms.rounding import LEAST, UpperSize, log_product, log_up, logsumexp
 from boundcalc.norms.spectral_lower import norm_floor
 from boundcalc.norms.toeplitz import rows_of
 
@@ -62,7 +62,7 @@ def log_as_published(log_capacities: Sequence[float], entries: int, m: int) -> f
 # ---------------------------------------------------------------------------------------- any graph
 
 
-def distance(problem: BoundInputs, chain: ToeplitzView, step: Layer) -> float:
+def distance(problem: BoundInputs, chain: ToeplitzView, step: LayerStep) -> float:
     """Return the log of ||A^l - A^l_0||_{2,1}, from above."""
     known = start_of(problem, step.link.layer) is not None
     rows = (
@@ -73,12 +73,12 @@ def distance(problem: BoundInputs, chain: ToeplitzView, step: Layer) -> float:
 
 def matrix_entries(step: Block) -> int:
     """Return the number of entries of a layer's matrix and of its bias; of a diagonal layer, of its factors and shifts."""
-    if not isinstance(step, Layer):
+    if not isinstance(step, LayerStep):
         return step.scale.numel() + biases(step)
     return math.prod(step.link.layer.shape) * columns(step) + biases(step)
 
 
-def columns(step: Layer) -> int:
+def columns(step: LayerStep) -> int:
     """Return the number of columns of a layer's matrix."""
     layer = step.link.layer
     first = step.link.pools[0] if step.link.pools else None
@@ -95,7 +95,7 @@ def compute(problem: BoundInputs) -> LossComplexity:
     """
     chain = problem.toeplitz()
     numbers = measured(problem, distance)
-    names = [name for name, step in chain.blocks() if isinstance(step, Layer)]
+    names = [name for name, step in chain.blocks() if isinstance(step, LayerStep)]
     return evaluate(
         problem, numbers, {name: matrix_entries(step) for name, step in chain.blocks()}, by_distance, _published(problem),
         spectral_upper=_finite_by_layer(names, chain.spectral),
@@ -140,7 +140,7 @@ def _published(problem: BoundInputs) -> LossComplexity | None:
     )  # fmt: skip
 
 
-def _distance_with_constant(problem: BoundInputs, chain: ToeplitzView, index: int, t: float) -> Size:
+def _distance_with_constant(problem: BoundInputs, chain: ToeplitzView, index: int, t: float) -> UpperSize:
     """Return ||A~^l - A~^l_0||_{2,1}, from above."""
     link = chain.links[index]
     layer = link.layer
@@ -164,7 +164,7 @@ def _log_lipschitz(chain: ToeplitzView, index: int, t: float) -> float:
 
 def _largest_matrix(chain: ToeplitzView) -> int:
     """Return the largest number of entries of a matrix A~^l."""
-    layers = [step for step in chain.steps if isinstance(step, Layer)]
+    layers = [step for step in chain.steps if isinstance(step, LayerStep)]
     return max(
         (math.prod(step.link.layer.shape) + chain.biased) * (columns(step) + chain.biased) for step in layers
     )

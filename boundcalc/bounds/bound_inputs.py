@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from boundcalc.bounds.normalization import Normalization
-from boundcalc.bounds.toeplitz.steps import Block, Fixed, Layer, Step, steps_of
+from boundcalc.bounds.toeplitz.steps import Block, Fixed, LayerStep, ToeplitzStep, steps_of
 from boundcalc.empirical.energies import Energies
 from boundcalc.empirical.split import Split
 from boundcalc.errors import NotCovered
@@ -65,7 +65,7 @@ class ToeplitzView:
     links: tuple[ToeplitzLayer, ...]
     rows: tuple[Rows, ...]
     spectral: tuple[float, ...]
-    steps: tuple[Step, ...] = ()
+    steps: tuple[ToeplitzStep, ...] = ()
     names: tuple[str, ...] = ()
     unlike_a_chain: NotCovered | None = None
 
@@ -166,7 +166,7 @@ def chain_of(network: Network, *, spectral: bool) -> ToeplitzView | NotCovered:
     """
     try:
         steps = steps_of(network)
-        found = tuple(step.link for step in steps if isinstance(step, Layer))
+        found = tuple(step.link for step in steps if isinstance(step, LayerStep))
         with one_thread():
             rows = tuple(rows_of(link, link.layer.weight) for link in found)
             above = tuple(spectral_norm(link) for link in found) if spectral else ()
@@ -183,7 +183,7 @@ def _unlike_a_chain(network: Network) -> NotCovered | None:
     return None
 
 
-def _names(steps: tuple[Step, ...]) -> list[str]:
+def _names(steps: tuple[ToeplitzStep, ...]) -> list[str]:
     blocks = [step.name for step in steps if isinstance(step, Block)]
     repeated = {name for name, count in Counter(blocks).items() if count > 1}
     found, use = [], 0

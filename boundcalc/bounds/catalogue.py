@@ -79,7 +79,7 @@ class Bound:
             )
 
 
-class Registry(Mapping[str, Bound]):
+class BoundRegistry(Mapping[str, Bound]):
     """Bounds by name, in order of registration; entry points are loaded when it is first read."""
 
     def __init__(self) -> None:
@@ -125,7 +125,7 @@ class Registry(Mapping[str, Bound]):
         return len(self._bounds)
 
 
-registry = Registry()
+registry = BoundRegistry()
 
 
 def register(bound: Bound) -> Bound:

@@ -22,7 +22,7 @@ from boundcalc.bounds.candidates import Candidates
 from boundcalc.bounds.class_sizes import unit_sizes
 from boundcalc.bounds.margin_networks import with_layer_at_end
 from boundcalc.bounds.outcome import Terms
-from boundcalc.bounds.toeplitz.steps import Layer, steps_of
+from boundcalc.bounds.toeplitz.steps import LayerStep, steps_of
 from boundcalc.network.chain import ToeplitzLayer
 from boundcalc.network.network import Network
 
@@ -99,7 +99,7 @@ def parts_of(candidates: Candidates, constant: float = 1.0) -> list[LayerBatch]:
         NotCovered: an operation that has no step.
     """
     network = candidates.architecture.network
-    found = [step for step in steps_of(network) if isinstance(step, Layer)]
+    found = [step for step in steps_of(network) if isinstance(step, LayerStep)]
     parts = []
     for step, index in zip(found, candidates.architecture.layers, strict=True):
         kernel, _ = candidates.kernels[index]

@@ -46,7 +46,7 @@ FIRST = 0.1
 
 
 @dataclass(frozen=True)
-class Pair:
+class CertifiedPair:
     """One certified network beside the user's.
 
     Attributes:
@@ -156,7 +156,7 @@ def _check_apart(unlabelled: Split, sample: Split | None) -> None:
         )
 
 
-def _pair(problem: BoundInputs, evidence: Evidence, held: Held, own: Split) -> Pair:
+def _pair(problem: BoundInputs, evidence: Evidence, held: Held, own: Split) -> CertifiedPair:
     certificate = held.certificate
     assert evidence.unlabelled is not None and evidence.sample is not None
     try:
@@ -170,7 +170,7 @@ def _pair(problem: BoundInputs, evidence: Evidence, held: Held, own: Split) -> P
         if isinstance(error, NotCovered):
             raise
         raise NotCovered(str(error)) from None
-    return Pair(str(held.path), counted, certificate.bits, differing, examples)
+    return CertifiedPair(str(held.path), counted, certificate.bits, differing, examples)
 
 
 def disagreements(network: Network, inputs: Split, other: Network, other_inputs: Split) -> tuple[int, int]:

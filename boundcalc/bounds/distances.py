@@ -7,12 +7,12 @@ from collections.abc import Callable, Mapping, Sequence
 import torch
 
 from boundcalc.bounds.bound_inputs import BoundInputs, ToeplitzView
-from boundcalc.bounds.toeplitz.steps import Layer
+from boundcalc.bounds.toeplitz.steps import LayerStep
 from boundcalc.errors import NotCovered
 from boundcalc.network.chain import ToeplitzLayer
 from boundcalc.network.ops import Affine
 from boundcalc.norms.kernels import pooling, repeats
-from boundcalc.norms.rounding import Size, log_product, log_up
+from boundcalc.norms.rounding import UpperSize, log_product, log_up
 
 REFERENCE = "the reference weights do not depend on the sample"
 SPECTRAL = "spectral norms certified from above"
@@ -37,7 +37,7 @@ def unbiased(problem: BoundInputs) -> ToeplitzView:
 
 def names_of(chain: ToeplitzView) -> list[str]:
     """Return a name for each link; uses of one module are numbered, for their matrices differ where their inputs do."""
-    return [name for name, step in chain.blocks() if isinstance(step, Layer)]
+    return [name for name, step in chain.blocks() if isinstance(step, LayerStep)]
 
 
 def origin(problem: BoundInputs, chain: ToeplitzView) -> str:
@@ -60,7 +60,9 @@ def weight_minus_init(problem: BoundInputs, layer: Affine) -> torch.Tensor:
     return layer.weight if start is None else layer.weight - start
 
 
-def log_kernel_norm(link: ToeplitzLayer, weight: torch.Tensor, norm: Callable[[torch.Tensor], Size]) -> float:
+def log_kernel_norm(
+    link: ToeplitzLayer, weight: torch.Tensor, norm: Callable[[torch.Tensor], UpperSize]
+) -> float:
     """Return the log of a kernel's norm times that of what feeds the kernel, from above.
 
     Average pooling is a fixed map of norm at most `pooling`; a circular kernel that computes an output several times

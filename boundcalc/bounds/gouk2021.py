@@ -39,8 +39,17 @@ from boundcalc.bounds.distances import REFERENCE, names_of, origin, start_of, un
 from boundcalc.bounds.outcome import ClassComplexity, Terms
 from boundcalc.bounds.toeplitz.loss import GRAPH, Latest, bias_moved, by_name
 from boundcalc.bounds.toeplitz.reach import Numbers, largest
-from boundcalc.bounds.toeplitz.scale import FRO, ONE_INF, Form, contractions, log_sizes
-from boundcalc.bounds.toeplitz.steps import Block, Fixed, Layer, Source, Stack, Step, Sum, never_biased
+from boundcalc.bounds.toeplitz.scale import FRO, ONE_INF, ToeplitzNorm, contractions, log_sizes
+from boundcalc.bounds.toeplitz.steps import (
+    Block,
+    Fixed,
+    InputStep,
+    LayerStep,
+    Stack,
+    SumStep,
+    ToeplitzStep,
+    never_biased,
+)
 from boundcalc.bounds.toeplitz.units import Bottom, log_matrix_norm, norms_of
 from boundcalc.errors import NotCovered
 from boundcalc.norms.rounding import LOG2, log_product, log_up, logsumexp, shown
@@ -69,7 +78,10 @@ class Moved:
 
 
 def log_differences(
-    steps: Sequence[Step], names: Sequence[str], layers: Mapping[str, Moved], reads: Mapping[str, float]
+    steps: Sequence[ToeplitzStep],
+    names: Sequence[str],
+    layers: Mapping[str, Moved],
+    reads: Mapping[str, float],
 ) -> float:
     """Return the log of the largest E_v of the network's output, summed over the classes where the last step is a layer.
 
@@ -83,9 +95,9 @@ def log_differences(
     for step, name in zip(steps, names, strict=True):
         below = [found[i] for i in step.inputs]
         match step:
-            case Source():
+            case InputStep():
                 found.append(-math.inf)
-            case Sum():
+            case SumStep():
                 found.append(logsumexp(below))
             case Stack():
                 found.append(max(below))
@@ -104,7 +116,7 @@ def log_differences(
 # ---------------------------------------------------------------------------------------- numbers of a network
 
 
-def log_row(rows: Rows, form: Form, *, summed: bool) -> float:
+def log_row(rows: Rows, form: ToeplitzNorm, *, summed: bool) -> float:
     """Return the log of the largest norm of a row, l1 or l2 as the form has it, or of the sum over all rows."""
     if form is ONE_INF:
         return (rows.l1_sum() if summed else rows.l1_inf()).log
@@ -119,7 +131,7 @@ class Differences:
         form: of the norms.
     """
 
-    def __init__(self, problem: BoundInputs, form: Form) -> None:
+    def __init__(self, problem: BoundInputs, form: ToeplitzNorm) -> None:
         self.problem, self.form = problem, form
         self.chain = problem.toeplitz().homogeneous(problem.network)
         self.last = self.chain.steps[-1]
@@ -141,7 +153,7 @@ class Differences:
 
     def _start(self, step: Block) -> float:
         """Return log N_l of the reference; what is fixed is its own reference."""
-        if not isinstance(step, Layer):
+        if not isinstance(step, LayerStep):
             return -math.inf if step.trained else largest(step)
         start = start_of(self.problem, step.link.layer)
         return (
@@ -168,7 +180,7 @@ class Differences:
     def _moved(self, name: str, step: Block) -> dict[str, float]:
         """Return logs of D_l and beta_l; of the last layer of their sums over rows."""
         summed = step is self.last
-        if isinstance(step, Layer):
+        if isinstance(step, LayerStep):
             known = start_of(self.problem, step.link.layer) is not None
             rows = (
                 rows_of(step.link, weight_minus_init(self.problem, step.link.layer))
@@ -244,7 +256,7 @@ def _layer(key: str) -> str:
 
 
 def _trained(step: Block) -> bool:
-    return isinstance(step, Layer) or step.trained
+    return isinstance(step, LayerStep) or step.trained
 
 
 def compute_1inf(problem: BoundInputs) -> ClassComplexity:
@@ -261,7 +273,7 @@ def compute_fro(problem: BoundInputs) -> ClassComplexity:
     return _evaluate(problem, FRO)
 
 
-def _evaluate(problem: BoundInputs, form: Form) -> ClassComplexity:
+def _evaluate(problem: BoundInputs, form: ToeplitzNorm) -> ClassComplexity:
     around = Differences(problem, form)
     names = list(around.blocks)
     terms: Terms = {
@@ -304,7 +316,7 @@ def log_as_published(
     ])  # fmt: skip
 
 
-def _published(problem: BoundInputs, form: Form) -> ClassComplexity | None:
+def _published(problem: BoundInputs, form: ToeplitzNorm) -> ClassComplexity | None:
     try:
         chain = unbiased(problem)
     except NotCovered:
@@ -338,7 +350,7 @@ def _published(problem: BoundInputs, form: Form) -> ClassComplexity | None:
     return ClassComplexity(measured, complexity)
 
 
-def _factor(j: int, inputs: int, form: Form) -> float:
+def _factor(j: int, inputs: int, form: ToeplitzNorm) -> float:
     """Return the log of the factor of layer j = 1, 2, ..."""
     if form is FRO:
         return math.log1p(math.sqrt(2 * (j - 1) * LOG2))

@@ -42,11 +42,11 @@ from boundcalc.bounds.distances import (
 from boundcalc.bounds.outcome import LossComplexity
 from boundcalc.bounds.toeplitz.covering import Shares, by_distance, by_weights
 from boundcalc.bounds.toeplitz.loss import GRAPH, entries, evaluate, measured
-from boundcalc.bounds.toeplitz.steps import Layer
+from boundcalc.bounds.toeplitz.steps import LayerStep
 from boundcalc.errors import NotCovered
 from boundcalc.network.ops import Affine
 from boundcalc.norms.kernels import filters, two_one
-from boundcalc.norms.rounding import LIBM, Size, log_product, log_up, logsumexp
+from boundcalc.norms.rounding import LIBM, UpperSize, log_product, log_up, logsumexp
 
 if TYPE_CHECKING:
     import torch
@@ -75,7 +75,7 @@ def log_ceil(log_value: float) -> float:
     return 0.0 if whole == 1 else log_up(whole, 0)
 
 
-def distance_norm(layer: Affine) -> Callable[[torch.Tensor], Size]:
+def distance_norm(layer: Affine) -> Callable[[torch.Tensor], UpperSize]:
     """Return ||.||_{2,1} of a layer's kernel; a linear layer is a 1x1 convolution whose input channels are all its inputs."""
     return filters if layer.kind == "linear" else two_one
 
@@ -122,7 +122,7 @@ def log_by_parameters(capacity: list[float], weights: list[int], m: int) -> floa
 # ---------------------------------------------------------------------------------------- any graph
 
 
-def distance(problem: BoundInputs, chain: ToeplitzView, step: Layer) -> float:
+def distance(problem: BoundInputs, chain: ToeplitzView, step: LayerStep) -> float:
     """Return the log of ||K^l - K^l_0||_{2,1} times the norm of what feeds the kernel, from above."""
     del chain
     layer = step.link.layer

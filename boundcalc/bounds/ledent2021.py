@@ -37,7 +37,7 @@ from boundcalc.bounds.distances import REFERENCE, SPECTRAL, origin, weight_minus
 from boundcalc.bounds.outcome import LossComplexity, Terms
 from boundcalc.bounds.toeplitz.loss import EXTENDED, GRAPH, bias_moved, by_name, extended, measured
 from boundcalc.bounds.toeplitz.reach import Numbers, log_lipschitz, log_radii
-from boundcalc.bounds.toeplitz.steps import Block, Layer, Step
+from boundcalc.bounds.toeplitz.steps import Block, LayerStep, ToeplitzStep
 from boundcalc.network.ops import Affine
 from boundcalc.norms.kernels import pooling
 from boundcalc.norms.rounding import LOG2, exponent_of, log_product, log_up, logsumexp, times_power
@@ -64,7 +64,7 @@ def log_complexity(log_sizes: Sequence[float], log_units: Sequence[float], m: in
 
 
 def log_reaches(
-    steps: Sequence[Step],
+    steps: Sequence[ToeplitzStep],
     names: Sequence[str],
     numbers: Numbers,
     thresholds: Mapping[str, float],
@@ -88,7 +88,7 @@ def log_reaches(
     for place in range(len(steps) - 1, -1, -1):
         step, name = steps[place], names[place]
         found[place] = max([_sum(passed[place]), *read[place]])
-        widened = log_up(max(1.0, pooling(step.link)), 1) if isinstance(step, Layer) else 0.0
+        widened = log_up(max(1.0, pooling(step.link)), 1) if isinstance(step, LayerStep) else 0.0
         for source in step.inputs:
             passed[source].append(log_product([log_lipschitz(step, name, numbers), found[place], widened]))
             if name in thresholds:
@@ -119,12 +119,12 @@ def patch_numbers(problem: BoundInputs, numbers: Numbers) -> dict[str, float]:
     radii = log_radii(chain.steps, chain.names, numbers, image, 1)
     found = {}
     for name, step in chain.blocks():
-        if isinstance(step, Layer) and problem.patches is not None:
+        if isinstance(step, LayerStep) and problem.patches is not None:
             value = log_up(problem.patches[step.place], 4)
-        elif isinstance(step, Layer) and step.inputs == (0,) and not step.link.pools:
+        elif isinstance(step, LayerStep) and step.inputs == (0,) and not step.link.pools:
             value = log_product([log_entry, 0.5 * math.log(largest_patch(step.link.layer))])
         else:
-            pooled = log_up(pooling(step.link), 1) if isinstance(step, Layer) else 0.0
+            pooled = log_up(pooling(step.link), 1) if isinstance(step, LayerStep) else 0.0
             value = log_product([radii[step.inputs[0]], pooled])
         found[f"patch.{name}"] = value if value > -math.inf else 0.0
     return found
@@ -152,7 +152,9 @@ class Filters:
     def of(cls, problem: BoundInputs, step: Block) -> Filters:
         """Return the filters of a layer."""
         kernel = (
-            weight_minus_init(problem, step.link.layer) if isinstance(step, Layer) else step.scale[:, None]
+            weight_minus_init(problem, step.link.layer)
+            if isinstance(step, LayerStep)
+            else step.scale[:, None]
         )
         exponent, rows = exponent_of(kernel), max(1, BLOCK // max(1, kernel[:1].numel()))
         parts = [times_power(part, -exponent).flatten(1).square().sum(1) for part in kernel.split(rows)]
@@ -229,7 +231,7 @@ def compute(problem: BoundInputs) -> LossComplexity:
 
 
 def _channels(step: Block) -> int:
-    return step.link.layer.shape[0] if isinstance(step, Layer) else step.scale.numel()
+    return step.link.layer.shape[0] if isinstance(step, LayerStep) else step.scale.numel()
 
 
 def _with_constant(log_patch: float, log_t: float, biased: bool) -> float:

@@ -23,7 +23,7 @@ from boundcalc.bounds.distances import SPECTRAL, log_kernel_norm
 from boundcalc.bounds.outcome import LossComplexity, Terms
 from boundcalc.bounds.toeplitz.loss import EXTENDED, GRAPH, by_name, entries, extended, log_layers, measured
 from boundcalc.bounds.toeplitz.reach import Numbers
-from boundcalc.bounds.toeplitz.steps import Block, Layer
+from boundcalc.bounds.toeplitz.steps import Block, LayerStep
 from boundcalc.norms.kernels import frobenius
 from boundcalc.norms.rounding import log_product, logsumexp
 
@@ -50,13 +50,13 @@ def log_complexity(
 
 def steps_of_kernel(step: Block) -> float:
     """Return d / stride: the number of kernel steps along the longer axis; 1 for a layer with one output position."""
-    if not isinstance(step, Layer) or step.link.layer.window.out == (1, 1):
+    if not isinstance(step, LayerStep) or step.link.layer.window.out == (1, 1):
         return 1.0
     window = step.link.layer.window
     return max(axis.size / axis.stride for axis in (window.height, window.width))
 
 
-def norm(problem: BoundInputs, chain: ToeplitzView, step: Layer) -> float:
+def norm(problem: BoundInputs, chain: ToeplitzView, step: LayerStep) -> float:
     """Return the log of ||K^l||_F times the norm of what feeds the kernel, from above."""
     del problem, chain
     return log_kernel_norm(step.link, step.link.layer.weight, frobenius)

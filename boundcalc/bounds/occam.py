@@ -14,14 +14,14 @@ import math
 
 from boundcalc.bounds.bound_inputs import BoundInputs
 from boundcalc.bounds.catalogue import Bound, register
-from boundcalc.bounds.outcome import Certificate, Coded
+from boundcalc.bounds.outcome import Coded, CodewordCertificate
 from boundcalc.empirical.behind_stage import without_stage
 from boundcalc.errors import NeedsInput, NotCovered
 from boundcalc.network.coverage import require
 from boundcalc.occam.search import SearchTask, search
 
 
-def compute(problem: BoundInputs) -> Certificate:
+def compute(problem: BoundInputs) -> CodewordCertificate:
     """Search codewords with small certificates.
 
     Raises:
@@ -48,7 +48,7 @@ def compute(problem: BoundInputs) -> Certificate:
         "passes": found.passes,
         **({"remark": found.remark} if found.remark else {}),
     }
-    return Certificate(words, terms)
+    return CodewordCertificate(words, terms)
 
 
 register(

@@ -153,7 +153,7 @@ class Coded:
 
 
 @dataclass(frozen=True, eq=False)
-class Certificate:
+class CodewordCertificate:
     """Codewords, each with a description-length certificate; the best of them counts, at no price.
 
     Attributes:
@@ -184,4 +184,4 @@ class AtDelta:
     certificate: SavedCertificate | None = None
 
 
-Outcome = AtDelta | NormComplexity | LossComplexity | ClassComplexity | Score | Formula | Certificate
+Outcome = AtDelta | NormComplexity | LossComplexity | ClassComplexity | Score | Formula | CodewordCertificate

@@ -33,7 +33,7 @@ from boundcalc.bounds.code_lengths import CONSTANTS, constant_bits
 from boundcalc.bounds.margin_networks import is_two_classes, same_margins
 from boundcalc.bounds.outcome import Margins, NormComplexity, Terms
 from boundcalc.bounds.path_lengths import has_constant, input_skips_relu, log_factor, longest, neurons_deep
-from boundcalc.bounds.peeling.input_sets import Family, Sample
+from boundcalc.bounds.peeling.input_sets import InputSetFamily, MomentSample
 from boundcalc.errors import NotCovered
 from boundcalc.network.coverage import require
 from boundcalc.network.network import Network
@@ -76,7 +76,7 @@ class PathNorms:
         return logsumexp([self.log_weights, log_product([self.log_biases, -math.log(t)])])
 
 
-def coordinates(network: Network) -> Family:
+def coordinates(network: Network) -> InputSetFamily:
     """Return the inputs, each a set of its own, and the constant where there are biases."""
     biased = has_constant(network)
     constant = torch.zeros(network.inputs + biased, dtype=torch.float64)
@@ -85,7 +85,7 @@ def coordinates(network: Network) -> Family:
     def measure(energies: torch.Tensor) -> torch.Tensor:
         return torch.cat([energies.flatten(), torch.zeros(int(biased), dtype=torch.float64)])
 
-    return Family("coordinates", measure, constant, 1)
+    return InputSetFamily("coordinates", measure, constant, 1)
 
 
 def compute(problem: BoundInputs) -> NormComplexity:
@@ -101,7 +101,7 @@ def compute(problem: BoundInputs) -> NormComplexity:
 
     def at(t: float) -> tuple[float, float]:
         """Return log m R_S of margins and of outputs at path norm 1."""
-        sample = Sample(problem.energies, t)
+        sample = MomentSample(problem.energies, t)
         of_margins = margins_summed(remaining, sample.summed(family, cost, remaining))
         return of_margins, sample.summed(family, cost, classes).whole
 

@@ -27,9 +27,9 @@ from boundcalc.bounds.outcome import (
     ERROR,
     EXCESS,
     AtDelta,
-    Certificate,
     ClassComplexity,
     Coded,
+    CodewordCertificate,
     Formula,
     LossComplexity,
     NormComplexity,
@@ -147,7 +147,7 @@ def _risk_bound(outcome: Outcome, problem: BoundInputs, paid: Confidence) -> Ris
             )
         case AtDelta():
             return _at_delta(outcome, problem)
-        case Certificate():
+        case CodewordCertificate():
             return _of_certificate(outcome, problem)
         case NormComplexity():
             known = max(outcome.log_rho, outcome.log_unit, outcome.of_margins.log_rho) < math.inf
@@ -195,7 +195,7 @@ def _at_delta(outcome: AtDelta, problem: BoundInputs) -> RiskBound:
     return RiskBound(math.inf, log_value, None, terms, bounds=ERROR)
 
 
-def _of_certificate(outcome: Certificate, problem: BoundInputs) -> RiskBound:
+def _of_certificate(outcome: CodewordCertificate, problem: BoundInputs) -> RiskBound:
     m, delta, price = problem.energies.m, problem.settings.delta, problem.settings.normalization.bits
 
     def value(word: Coded) -> float:

@@ -11,7 +11,7 @@ from boundcalc.bounds.code_lengths import CONSTANTS, constant_bits
 from boundcalc.bounds.outcome import NormComplexity, Terms
 from boundcalc.errors import NotCovered
 from boundcalc.norms.rounding import (
-    Size,
+    UpperSize,
     exp_up,
     log_product,
     log_up,
@@ -89,14 +89,14 @@ def log_largest_row(chain: ToeplitzView, index: int, t: float) -> float:
     return max(0.0, own) if chain.carries_constant(index) else own
 
 
-def bias_energy(chain: ToeplitzView, index: int, t: float) -> Size:
+def bias_energy(chain: ToeplitzView, index: int, t: float) -> UpperSize:
     """Return ||b||^2 / t^2 over all positions, from above; t is a power of two."""
     bias = chain.links[index].layer.bias
     if bias is None:
-        return Size(0.0)
+        return UpperSize(0.0)
     unit, exponent = unit_sized(bias / t)
     total = float(unit.square().sum()) * chain.rows[index].positions
-    return Size(up(total, bias.numel()), 2 * exponent)
+    return UpperSize(up(total, bias.numel()), 2 * exponent)
 
 
 def where_it_applies(evaluate: Callable[[], NormComplexity]) -> NormComplexity | None:

@@ -14,7 +14,7 @@ from typing import Any
 from boundcalc.certificates.file import Certificate, Item
 from boundcalc.certificates.ledger import common_lines
 from boundcalc.certificates.pacbayes import claim, theorem
-from boundcalc.certificates.pacbayes.draws import Stage
+from boundcalc.certificates.pacbayes.draws import SavedLayer
 from boundcalc.certificates.pacbayes.gibbs import Randomized, randomized
 from boundcalc.empirical import behind_stage
 from boundcalc.empirical.behind_stage import without_stage
@@ -77,7 +77,9 @@ def _drawn(
     frame = claim.frame_of(architecture, coded["kept"])
     if len(coded["layers"]) != len(frame.layers):
         raise ValueError(f"{len(coded['layers'])} layers, not {len(frame.layers)}")
-    stages = [Stage.of_tree(tree, size) for tree, size in zip(coded["layers"], frame.sizes(), strict=True)]
+    stages = [
+        SavedLayer.of_tree(tree, size) for tree, size in zip(coded["layers"], frame.sizes(), strict=True)
+    ]
     known = claim.facts(frame, certificate.data_sha256, certificate.normalize, certificate.delta)
     found = claim.drawn(frame, stages, known)
     lines = claim.ledger(found, common)
@@ -116,7 +118,7 @@ def word_lines(plan: CodeLayout, word: Codeword) -> tuple[Item, ...]:
     return (*sections, Item("the order of hidden units does not matter", order_bits(plan, word)))
 
 
-def of_drawn(kept: list[Any], stages: tuple[Stage, ...]) -> dict[str, Any]:
+def of_drawn(kept: list[Any], stages: tuple[SavedLayer, ...]) -> dict[str, Any]:
     """Return `Certificate.coded` of a drawn network."""
     return {"kept": kept, "layers": [stage.tree() for stage in stages]}
 

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from boundcalc.checkpoint.onnx_operations import OPERATIONS
-from boundcalc.checkpoint.onnx_step import Step, arithmetic, unknown
+from boundcalc.checkpoint.onnx_step import OnnxNode, arithmetic, unknown
 from boundcalc.checkpoint.program import Call, Program, Ref
 from boundcalc.errors import CheckpointError
 
@@ -169,7 +169,7 @@ class Translator:
             raise self.refuse(f"damaged ONNX model: {what} reads {missing[0]}, which nothing before it makes")
         if any(name in self.shapes for name in node.output if name):
             raise self.refuse(f"damaged ONNX model: {what} makes {node.output[0]}, which is there already")
-        step = Step(self, node)
+        step = OnnxNode(self, node)
         try:
             if arithmetic(step):
                 return

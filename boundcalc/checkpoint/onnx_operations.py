@@ -8,13 +8,15 @@ from typing import Any
 
 import torch
 
-from boundcalc.checkpoint.onnx_step import Shape, Step, squeezed, unsqueezed
+from boundcalc.checkpoint.onnx_step import OnnxNode, Shape, squeezed, unsqueezed
 from boundcalc.checkpoint.program import Ref
 
 # ------------------------------------------------------------------------------------ windows
 
 
-def _window(step: Step, kernel: list[int], size: Shape) -> tuple[list[int], list[int], list[int], list[int]]:
+def _window(
+    step: OnnxNode, kernel: list[int], size: Shape
+) -> tuple[list[int], list[int], list[int], list[int]]:
     """Return strides, dilations and the padding before and after, an entry an axis.
 
     Raises:
@@ -52,7 +54,7 @@ def _out(size: Shape, kernel: list[int], window: tuple[list[int], ...], ceil: bo
     return tuple(found)
 
 
-def _padded(step: Step, before: list[int], after: list[int]) -> tuple[Ref, Shape]:
+def _padded(step: OnnxNode, before: list[int], after: list[int]) -> tuple[Ref, Shape]:
     """Pad with zeros where the two sides differ, which aten's windows do not know."""
     shape = step.shape()
     sides = [side for pair in zip(reversed(before), reversed(after), strict=True) for side in pair]
@@ -61,7 +63,7 @@ def _padded(step: Step, before: list[int], after: list[int]) -> tuple[Ref, Shape
     return source, wide
 
 
-def _conv(step: Step) -> bool:
+def _conv(step: OnnxNode) -> bool:
     weight = step.shape(1)
     kernel = list(weight[2:])
     strides, dilations, before, after = _window(step, kernel, step.shape()[2:])
@@ -77,7 +79,7 @@ def _conv(step: Step) -> bool:
     return step.emit(f"conv{len(kernel)}d.default", args, (step.shape()[0], weight[0], *out))
 
 
-def _pool(step: Step) -> bool:
+def _pool(step: OnnxNode) -> bool:
     kernel, shape = step.attributes["kernel_shape"], step.shape()
     strides, dilations, before, after = _window(step, kernel, shape[2:])
     largest, ceil = step.node.op_type == "MaxPool", bool(step.attributes.get("ceil_mode", 0))
@@ -100,14 +102,14 @@ def _pool(step: Step) -> bool:
     return step.emit(f"{name}{len(kernel)}d.default", args, (*shape[:2], *out))
 
 
-def _global_average(step: Step) -> bool:
+def _global_average(step: OnnxNode) -> bool:
     shape = step.shape()
     axes = len(shape) - 2
     args = {"self": step.ref(0), "output_size": [1] * axes}
     return step.emit(f"adaptive_avg_pool{axes}d.default", args, (*shape[:2], *[1] * axes))
 
 
-def _global_maximum(step: Step) -> bool:
+def _global_maximum(step: OnnxNode) -> bool:
     shape = step.shape()
     axes = list(range(2, len(shape)))
     return step.emit(
@@ -115,8 +117,8 @@ def _global_maximum(step: Step) -> bool:
     )
 
 
-def _reduced(op: str) -> Callable[[Step], bool]:
-    def convert(step: Step) -> bool:
+def _reduced(op: str) -> Callable[[OnnxNode], bool]:
+    def convert(step: OnnxNode) -> bool:
         shape = step.shape()
         axes = step.numbers(1, "axes") or list(range(len(shape)))
         kept = bool(step.attributes.get("keepdims", 1))
@@ -130,7 +132,7 @@ def _reduced(op: str) -> Callable[[Step], bool]:
 # ------------------------------------------------------------------------------------ matrices
 
 
-def _gemm(step: Step) -> bool:
+def _gemm(step: OnnxNode) -> bool:
     plain = step.attributes.get("alpha", 1.0) == step.attributes.get("beta", 1.0) == 1.0
     left, right = step.shape(), step.shape(1)
     if not plain or step.attributes.get("transA", 0) or len(left) != 2 or len(right) != 2:
@@ -144,7 +146,7 @@ def _gemm(step: Step) -> bool:
     return step.emit("mm.default", {"self": step.ref(0), "mat2": step.ref(1)}, (left[0], right[1]))
 
 
-def _matmul(step: Step) -> bool:
+def _matmul(step: OnnxNode) -> bool:
     left, right = step.shape(), step.shape(1)
     if len(right) < 2 or len(left) < 2 or left[-1] != right[-2]:
         raise ValueError("matrices that do not fit")
@@ -152,7 +154,7 @@ def _matmul(step: Step) -> bool:
     return step.emit("matmul.default", {"self": step.ref(0), "other": step.ref(1)}, shape)
 
 
-def _batch_norm(step: Step) -> bool:
+def _batch_norm(step: OnnxNode) -> bool:
     if step.attributes.get("training_mode", 0):
         raise ValueError("it is in training mode: export the network after model.eval()")
     step.translator.buffers |= set(step.inputs[3:5])
@@ -166,17 +168,17 @@ def _batch_norm(step: Step) -> bool:
 # ------------------------------------------------------------------------------------ entries
 
 
-def _entrywise(op: str, **attributes: tuple[str, Any]) -> Callable[[Step], bool]:
+def _entrywise(op: str, **attributes: tuple[str, Any]) -> Callable[[OnnxNode], bool]:
     """Convert an operation on single entries; attributes as aten name = (ONNX name, default)."""
 
-    def convert(step: Step) -> bool:
+    def convert(step: OnnxNode) -> bool:
         args = {name: step.attributes.get(own, default) for name, (own, default) in attributes.items()}
         return step.emit(op, {"self": step.ref(0), **args}, step.shape())
 
     return convert
 
 
-def _clip(step: Step) -> bool:
+def _clip(step: OnnxNode) -> bool:
     bounds = {}
     for place, name in ((1, "min"), (2, "max")):
         found = step.numbers(place, name)
@@ -184,8 +186,8 @@ def _clip(step: Step) -> bool:
     return step.emit("clamp.default", {"self": step.ref(0), **bounds}, step.shape())
 
 
-def _pair(op: str, other: str = "other") -> Callable[[Step], bool]:
-    def convert(step: Step) -> bool:
+def _pair(op: str, other: str = "other") -> Callable[[OnnxNode], bool]:
+    def convert(step: OnnxNode) -> bool:
         if len(step.inputs) == 1:
             return _same(step)
         shape = torch.broadcast_shapes(step.shape(0), step.shape(1))
@@ -200,7 +202,7 @@ def _pair(op: str, other: str = "other") -> Callable[[Step], bool]:
     return convert
 
 
-def _gelu(step: Step) -> bool:
+def _gelu(step: OnnxNode) -> bool:
     return step.emit(
         "gelu.default",
         {"self": step.ref(0), "approximate": step.attributes.get("approximate", "none")},
@@ -211,17 +213,17 @@ def _gelu(step: Step) -> bool:
 # ------------------------------------------------------------------------------------ places
 
 
-def _same(step: Step) -> bool:
+def _same(step: OnnxNode) -> bool:
     return step.emit("alias.default", {"self": step.ref(0)}, step.shape())
 
 
-def _viewed(step: Step, shape: Shape) -> bool:
+def _viewed(step: OnnxNode, shape: Shape) -> bool:
     if math.prod(shape) != math.prod(step.shape()):
         raise ValueError(f"{list(shape)} holds another number of entries than {list(step.shape())}")
     return step.emit("view.default", {"self": step.ref(0), "size": list(shape)}, shape)
 
 
-def _reshape(step: Step) -> bool:
+def _reshape(step: OnnxNode) -> bool:
     given, wanted = step.shape(), [int(size) for size in step.numbers(1, "shape")]
     if not step.attributes.get("allowzero", 0):
         wanted = [given[place] if size == 0 else size for place, size in enumerate(wanted)]
@@ -229,20 +231,20 @@ def _reshape(step: Step) -> bool:
     return _viewed(step, tuple(math.prod(given) // rest if size == -1 else size for size in wanted))
 
 
-def _flatten(step: Step) -> bool:
+def _flatten(step: OnnxNode) -> bool:
     shape = step.shape()
     axis = step.attributes.get("axis", 1) % (len(shape) + 1)
     return _viewed(step, (math.prod(shape[:axis]), math.prod(shape[axis:])))
 
 
-def _transpose(step: Step) -> bool:
+def _transpose(step: OnnxNode) -> bool:
     order = step.attributes.get("perm", list(reversed(range(len(step.shape())))))
     return step.emit(
         "permute.default", {"self": step.ref(0), "dims": order}, tuple(step.shape()[axis] for axis in order)
     )
 
 
-def _concat(step: Step) -> bool:
+def _concat(step: OnnxNode) -> bool:
     shapes = [step.shape(place) for place in range(len(step.inputs))]
     axis = step.attributes["axis"] % len(shapes[0])
     if any(shape[:axis] + shape[axis + 1 :] != shapes[0][:axis] + shapes[0][axis + 1 :] for shape in shapes):
@@ -251,7 +253,7 @@ def _concat(step: Step) -> bool:
     return step.emit("cat.default", {"tensors": [Ref(name) for name in step.inputs], "dim": axis}, joined)
 
 
-def _split(step: Step) -> bool:
+def _split(step: OnnxNode) -> bool:
     shape = step.shape()
     axis = step.attributes.get("axis", 0) % len(shape)
     sizes = step.numbers(1, "split")
@@ -268,7 +270,7 @@ def _split(step: Step) -> bool:
     )
 
 
-def _slice(step: Step) -> bool:
+def _slice(step: OnnxNode) -> bool:
     starts, ends = step.numbers(1, "starts"), step.numbers(2, "ends")
     axes = step.numbers(3, "axes", list(range(len(starts))))
     steps = step.numbers(4, "", [1] * len(starts))
@@ -289,7 +291,7 @@ def _slice(step: Step) -> bool:
     return step.emit("alias.default", {"self": value}, tuple(shape))
 
 
-def _gather(step: Step) -> bool:
+def _gather(step: OnnxNode) -> bool:
     shape, index = step.shape(), step.translator.numbers.get(step.inputs[1])
     axis = step.attributes.get("axis", 0) % len(shape)
     if index is None or index.dim() > 1:
@@ -301,7 +303,7 @@ def _gather(step: Step) -> bool:
     return step.emit("index_select.default", args, (*shape[:axis], index.numel(), *shape[axis + 1 :]))
 
 
-def _pad(step: Step) -> bool:
+def _pad(step: OnnxNode) -> bool:
     shape, pads = step.shape(), step.numbers(1, "pads")
     mode, value = step.attributes.get("mode", "constant"), step.numbers(2, "value", 0.0)
     value = value[0] if isinstance(value, list) else value
@@ -319,7 +321,7 @@ def _pad(step: Step) -> bool:
     return step.emit("pad.default", args, out)
 
 
-OPERATIONS: dict[str, Callable[[Step], bool]] = {
+OPERATIONS: dict[str, Callable[[OnnxNode], bool]] = {
     "Conv": _conv, "MaxPool": _pool, "AveragePool": _pool, "GlobalAveragePool": _global_average,
     "GlobalMaxPool": _global_maximum, "ReduceMean": _reduced("mean.dim"), "ReduceMax": _reduced("amax.default"),
     "ReduceSum": _reduced("sum.dim_IntList"), "Gemm": _gemm, "MatMul": _matmul, "BatchNormalization": _batch_norm,

@@ -26,7 +26,7 @@ def _decimal(number: float) -> float:
     return float(str(np.float32(number)))
 
 
-class Step:
+class OnnxNode:
     """One node of the graph, with its attributes by name.
 
     Args:
@@ -85,7 +85,7 @@ class Step:
         return Ref(name)
 
 
-def arithmetic(step: Step) -> bool:
+def arithmetic(step: OnnxNode) -> bool:
     """Compute numbers from numbers, such as the sizes for a reshape; nothing that weights or the input enter."""
     translator, op, result = step.translator, step.node.op_type, None
     if op == "Shape":
@@ -101,7 +101,7 @@ def arithmetic(step: Step) -> bool:
     return True
 
 
-def _constant(step: Step) -> torch.Tensor:
+def _constant(step: OnnxNode) -> torch.Tensor:
     (name, value), *_ = step.attributes.items()
     if name == "value":
         return step.translator.tensor_of(value)
@@ -110,7 +110,7 @@ def _constant(step: Step) -> torch.Tensor:
     raise ValueError("a constant that is no number")
 
 
-def _filled(step: Step, given: list[torch.Tensor]) -> torch.Tensor | None:
+def _filled(step: OnnxNode, given: list[torch.Tensor]) -> torch.Tensor | None:
     sizes = given[0].tolist()
     value = (
         step.translator.tensor_of(step.attributes["value"]) if "value" in step.attributes else torch.zeros(1)
@@ -118,7 +118,7 @@ def _filled(step: Step, given: list[torch.Tensor]) -> torch.Tensor | None:
     return value.reshape(()).expand(sizes) if math.prod(sizes) <= 4096 else None
 
 
-def _sliced_numbers(step: Step, given: list[torch.Tensor]) -> torch.Tensor:
+def _sliced_numbers(step: OnnxNode, given: list[torch.Tensor]) -> torch.Tensor:
     starts, ends = step.numbers(1, "starts"), step.numbers(2, "ends")
     axes = step.numbers(3, "axes", list(range(len(starts))))
     steps = step.numbers(4, "", [1] * len(starts))
@@ -128,11 +128,11 @@ def _sliced_numbers(step: Step, given: list[torch.Tensor]) -> torch.Tensor:
     return torch.from_numpy(given[0].numpy()[tuple(picked)].copy())
 
 
-def _quotient(_: Step, given: list[torch.Tensor]) -> torch.Tensor:
+def _quotient(_: OnnxNode, given: list[torch.Tensor]) -> torch.Tensor:
     return given[0] / given[1] if given[0].is_floating_point() else torch.div(*given, rounding_mode="trunc")
 
 
-_NUMBERS: dict[str, Callable[[Step, list[torch.Tensor]], torch.Tensor | None]] = {
+_NUMBERS: dict[str, Callable[[OnnxNode, list[torch.Tensor]], torch.Tensor | None]] = {
     "Add": lambda _, given: given[0] + given[1], "Sub": lambda _, given: given[0] - given[1],
     "Mul": lambda _, given: given[0] * given[1], "Div": _quotient, "Identity": lambda _, given: given[0],
     "Cast": lambda step, given: given[0].long() if step.attributes["to"] in {6, 7} else given[0],
@@ -168,7 +168,7 @@ def squeezed(shape: Shape, axes: list[int] | None) -> Shape:
     return tuple(size for axis, size in enumerate(shape) if axis not in gone)
 
 
-def unknown(step: Step, known: dict[str, Any]) -> None:
+def unknown(step: OnnxNode, known: dict[str, Any]) -> None:
     """Add an operation that has no handler; no bound covers it, and its weights count.
 
     Args:

@@ -29,7 +29,7 @@ _DEEPEST = 5
 
 
 @dataclass(frozen=True)
-class Ticket:
+class OpenLthTicket:
     """The files of one trained ticket.
 
     Attributes:
@@ -52,7 +52,7 @@ class Ticket:
         return tuple(path for path in (self.model, self.mask, self.report) if path is not None)
 
 
-def ticket_at(path: Path) -> Ticket | None:
+def ticket_at(path: Path) -> OpenLthTicket | None:
     """Find the ticket that a path means.
 
     Args:
@@ -76,7 +76,7 @@ def ticket_at(path: Path) -> Ticket | None:
     return None
 
 
-def check_report(ticket: Ticket, masks: Mapping[str, torch.Tensor]) -> str | None:
+def check_report(ticket: OpenLthTicket, masks: Mapping[str, torch.Tensor]) -> str | None:
     """Compare the sparsity report with the masks.
 
     Args:
@@ -149,13 +149,13 @@ def _newest(folder: Path) -> Path:
     return max((entry for entry in entries(folder) if _MODEL.fullmatch(entry.name)), key=_step)
 
 
-def _ticket(model: Path, given: Path) -> Ticket:
+def _ticket(model: Path, given: Path) -> OpenLthTicket:
     folder = model.parent
     level = folder.absolute().parent
     run = level.parent if level.name.startswith("level_") else folder
     home = given if run.is_relative_to(given.absolute()) else run
     reference = _reference(model)
-    return Ticket(
+    return OpenLthTicket(
         model=model,
         mask=_existing(folder / MASK, given),
         report=_existing(folder / _REPORT, given),

@@ -244,7 +244,7 @@ def _open(path: Path, max_memory: float | None) -> _Opened:
         return _Opened(pickled.load(file, path, budget), kind, files, budget)
 
 
-def _note_container(state: StateDict, opened: _Opened, ticket: open_lth.Ticket | None) -> StateDict:
+def _note_container(state: StateDict, opened: _Opened, ticket: open_lth.OpenLthTicket | None) -> StateDict:
     if ticket is not None:
         state = state.noting(f"{ticket.model.name} in an open_lth result folder", "open_lth")
     if opened.container is Container.PT2:
@@ -261,7 +261,7 @@ def _note_container(state: StateDict, opened: _Opened, ticket: open_lth.Ticket |
 
 
 def _given(
-    state: StateDict, ticket: open_lth.Ticket | None, mask: Any, max_memory: float | None
+    state: StateDict, ticket: open_lth.OpenLthTicket | None, mask: Any, max_memory: float | None
 ) -> tuple[GivenMasks, ...]:
     """Return the masks that lie in files of their own, or were given in Python.
 
@@ -286,7 +286,7 @@ def _given(
     return tuple(found)
 
 
-def _of_ticket(ticket: open_lth.Ticket, file: Path, max_memory: float | None) -> GivenMasks:
+def _of_ticket(ticket: open_lth.OpenLthTicket, file: Path, max_memory: float | None) -> GivenMasks:
     given = _in_file(file, max_memory)
     saved = given.saved if isinstance(given.saved, dict) else {}
     masks = {str(key): mask for key, mask in saved.items() if isinstance(mask, torch.Tensor)}

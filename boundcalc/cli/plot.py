@@ -18,7 +18,7 @@ from boundcalc.nearest import hint
 from boundcalc.options import Options
 
 if TYPE_CHECKING:
-    from boundcalc.figures.picture import Picture, Ticket
+    from boundcalc.figures.picture import NamedReport, Picture
 
 SUFFIXES = ("pdf", "svg", "png")
 STORE = b"SQLite format 3\0"
@@ -155,7 +155,7 @@ def _is_store(source: Path) -> bool:
         return False
 
 
-def _nothing(picture: Picture, tickets: Sequence[Ticket]) -> str:
+def _nothing(picture: Picture, tickets: Sequence[NamedReport]) -> str:
     """Say why there is nothing to draw: what a part said, or that it is missing."""
     if not tickets:
         return f"--what {picture.name}: nothing to draw, no ticket was analyzed"

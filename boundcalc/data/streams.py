@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from boundcalc.empirical.split import Source, Split
+from boundcalc.empirical.split import Split, SplitSource
 from boundcalc.errors import DataError
 
 Pieces = Callable[[int], Iterator[tuple[np.ndarray, np.ndarray]]]
@@ -66,7 +66,7 @@ class Subset:
         chosen: which of them, (m,) bool.
     """
 
-    source: Source
+    source: SplitSource
     chosen: np.ndarray = field(repr=False)
 
     @property

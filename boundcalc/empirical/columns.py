@@ -18,7 +18,7 @@ UNREADABLE = (OSError, EOFError, zlib.error, BadZipFile, RuntimeError, NotImplem
 """What reading a damaged, encrypted or oddly compressed file raises (gzip's BadGzipFile is an OSError)."""
 
 
-class Column(Protocol):
+class DataArray(Protocol):
     """One array of a data set.
 
     Attributes:
@@ -77,7 +77,7 @@ class ChannelColumn:
         column: the images.
     """
 
-    column: Column
+    column: DataArray
 
     @property
     def label(self) -> str:

@@ -21,7 +21,7 @@ from boundcalc.data.parquet import find_parquet
 from boundcalc.data.streams import held_out
 from boundcalc.empirical import callables, objects
 from boundcalc.empirical.arrays import as_array, is_array
-from boundcalc.empirical.columns import ArrayColumn, ChannelColumn, Column
+from boundcalc.empirical.columns import ArrayColumn, ChannelColumn, DataArray
 from boundcalc.empirical.idx import find_mnist
 from boundcalc.empirical.npz import KEYS, find_npz
 from boundcalc.empirical.split import Normalization, Split, split_of_columns
@@ -198,7 +198,7 @@ def _form_of(folder: Path) -> str:
 
 
 def _from_columns(
-    name: str, columns: Mapping[str, Column], others: tuple[str, ...] = (), where: str = ""
+    name: str, columns: Mapping[str, DataArray], others: tuple[str, ...] = (), where: str = ""
 ) -> Dataset:
     where = where or name
     for key in KEYS:
@@ -266,7 +266,7 @@ def _two(name: str, train: Any, test: Any) -> Dataset:
     )
 
 
-def _columns(arrays: Mapping[str, Any], name: str) -> dict[str, Column]:
+def _columns(arrays: Mapping[str, Any], name: str) -> dict[str, DataArray]:
     labels = {key: f"{name}: {key}" for key in arrays}
     return {key: ArrayColumn(labels[key], as_array(value, labels[key])) for key, value in arrays.items()}
 
@@ -309,7 +309,7 @@ def _sample() -> Dataset:
     for path in candidates:
         if path.is_file():
             columns, others = find_npz(path)
-            images: dict[str, Column] = {
+            images: dict[str, DataArray] = {
                 key: ChannelColumn(column) if key.startswith("x_") else column
                 for key, column in columns.items()
             }

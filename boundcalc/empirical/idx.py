@@ -20,7 +20,7 @@ from typing import IO, Any, cast
 import numpy as np
 
 from boundcalc.budget import Budget
-from boundcalc.empirical.columns import UNREADABLE, ChannelColumn, Column, read_rows
+from boundcalc.empirical.columns import UNREADABLE, ChannelColumn, DataArray, read_rows
 from boundcalc.errors import DataError, only_own_errors
 from boundcalc.files import is_file, is_folder, look, open_file
 from boundcalc.nearest import path_hint
@@ -88,7 +88,7 @@ def open_idx(path: Path, dimensions: int, max_memory: float | None = None) -> Id
     return IdxColumn(path, sizes, Budget.of(path, found, max_memory, DataError.at))
 
 
-def find_mnist(folder: Path, max_memory: float | None = None) -> dict[str, Column]:
+def find_mnist(folder: Path, max_memory: float | None = None) -> dict[str, DataArray]:
     """Find the four files in a folder.
 
     Args:

@@ -17,7 +17,7 @@ import numpy as np
 
 from boundcalc.archive import open_zip
 from boundcalc.budget import Budget
-from boundcalc.empirical.columns import UNREADABLE, ArrayColumn, Column, read_rows
+from boundcalc.empirical.columns import UNREADABLE, ArrayColumn, DataArray, read_rows
 from boundcalc.errors import DataError, only_own_errors
 from boundcalc.files import entries, is_folder, look, open_file
 from boundcalc.nearest import path_hint
@@ -66,7 +66,7 @@ class NpzColumn:
             yield from read_rows(stream, self.label, self.shape, self.dtype, batch_size, self.budget)
 
 
-def find_npz(path: Path, max_memory: float | None = None) -> tuple[dict[str, Column], tuple[str, ...]]:
+def find_npz(path: Path, max_memory: float | None = None) -> tuple[dict[str, DataArray], tuple[str, ...]]:
     """Read the headers of an archive, or of a folder of .npy files.
 
     Args:
@@ -89,7 +89,7 @@ def find_npz(path: Path, max_memory: float | None = None) -> tuple[dict[str, Col
     budget = Budget.of(path, look(path, DataError.at).size, max_memory, DataError.at)
     with only_own_errors(path, DataError.at), _archive(path) as archive:
         names = {name.removesuffix(".npy"): name for name in archive.namelist()}
-        found: dict[str, Column] = {
+        found: dict[str, DataArray] = {
             key: _member(archive, path, names[key], budget) for key in KEYS if key in names
         }
     return found, _others(names)

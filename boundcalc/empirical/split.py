@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from boundcalc import progress
 from boundcalc.empirical.arrays import as_array
-from boundcalc.empirical.columns import Column
+from boundcalc.empirical.columns import DataArray
 from boundcalc.errors import DataError, SampleError
 
 Normalization = tuple[tuple[float, ...], tuple[float, ...]]
@@ -20,7 +20,7 @@ Normalization = tuple[tuple[float, ...], tuple[float, ...]]
 Batch = tuple[NDArray[np.float64], NDArray[np.int64]]
 
 
-class Source(Protocol):
+class SplitSource(Protocol):
     """Where a split's samples come from.
 
     Attributes:
@@ -68,7 +68,7 @@ class Split:
 
     shape: tuple[int, ...]
     m: int | None
-    source: Source = field(repr=False)
+    source: SplitSource = field(repr=False)
     steps: tuple[Normalization, ...] = ()
 
     def batches(self, batch_size: int = 1000) -> Iterator[Batch]:
@@ -150,8 +150,8 @@ class ColumnPair:
     """
 
     label: str
-    x: Column = field(repr=False)
-    y: Column = field(repr=False)
+    x: DataArray = field(repr=False)
+    y: DataArray = field(repr=False)
 
     @property
     def x_label(self) -> str:
@@ -246,7 +246,7 @@ class BatchSource(NamedHalves):
             yield x, y
 
 
-def split_of_columns(label: str, x: Column, y: Column) -> Split:
+def split_of_columns(label: str, x: DataArray, y: DataArray) -> Split:
     """Make a split of two arrays.
 
     Args:
@@ -286,7 +286,7 @@ def split_of_batches(label: str, factory: Callable[[], Iterable[Any]], m: int | 
     raise DataError(f"{label}: no samples")
 
 
-def check_pair(x: Column | np.ndarray, y: Column | np.ndarray, x_label: str, y_label: str) -> None:
+def check_pair(x: DataArray | np.ndarray, y: DataArray | np.ndarray, x_label: str, y_label: str) -> None:
     """Check what shapes and dtypes tell about samples and labels.
 
     Args:

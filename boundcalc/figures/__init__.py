@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from boundcalc.figures.picture import Drawn, Mark, Picture, Ticket
+from boundcalc.figures.picture import DrawnFigure, Mark, NamedReport, Picture
 from boundcalc.parts import registry as parts
 from boundcalc.registry import Registry
 
@@ -21,4 +21,4 @@ def pictures() -> dict[str, Picture]:
     return {**registry, **{one.name: one for part in parts.values() for one in part.pictures()}}
 
 
-__all__ = ["Drawn", "Mark", "Picture", "Ticket", "pictures", "registry"]
+__all__ = ["DrawnFigure", "Mark", "Picture", "NamedReport", "pictures", "registry"]

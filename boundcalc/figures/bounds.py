@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from boundcalc.figures.picture import Drawn, Picture, Ticket, Tree, lotteries
-from boundcalc.figures.rows import ROW, Dot, Row, draw_rows
+from boundcalc.figures.picture import DrawnFigure, NamedReport, Picture, Tree, lotteries
+from boundcalc.figures.rows import ROW, Dot, FigureRow, draw_rows
 from boundcalc.figures.style import (
     INK,
     PAPER,
@@ -51,7 +51,7 @@ APART = (
 )
 
 
-def draw(tickets: Sequence[Ticket]) -> Drawn | None:
+def draw(tickets: Sequence[NamedReport]) -> DrawnFigure | None:
     """Draw one ticket as rows, many against density."""
     known = [ticket for ticket in tickets if _upper_rows(ticket.tree) or _lower_rows(ticket.tree)]
     if not known:
@@ -113,7 +113,7 @@ def _shade(axes: Any, low: float, high: float, *, along: str) -> None:
     (axes.axvline if along == "x" else axes.axhline)(0.0, color=SOFT, linewidth=0.8, zorder=0)
 
 
-def _one(ticket: Ticket) -> Drawn:
+def _one(ticket: NamedReport) -> DrawnFigure:
     tree, marks = ticket.tree, Marks()
     above, below = _upper_rows(tree), _lower_rows(tree)
     heights = [ROW * len(rows) + 0.55 for rows in (above, below) if rows]
@@ -133,7 +133,7 @@ def _one(ticket: Ticket) -> Drawn:
         draw_rows(
             bottom,
             [
-                Row(name, text, (Dot(value, *_look(kind), marks(f"{name}: {text}", origin)),))
+                FigureRow(name, text, (Dot(value, *_look(kind), marks(f"{name}: {text}", origin)),))
                 for name, value, text, origin, kind in below
             ],
         )
@@ -145,7 +145,7 @@ def _one(ticket: Ticket) -> Drawn:
         if bound["status"] == "not_covered" and not bound.get("needs")
     ]
     told = f" Without a value: {', '.join(missing)}." if missing else ""
-    return Drawn(
+    return DrawnFigure(
         figure,
         label,
         f"{CAPTION if above else ''} {APART if below else ''}{told}".strip(),
@@ -154,30 +154,30 @@ def _one(ticket: Ticket) -> Drawn:
     )
 
 
-def _bound_row(name: str, bound: Tree, at: float, marks: Marks) -> Row:
+def _bound_row(name: str, bound: Tree, at: float, marks: Marks) -> FigureRow:
     value, status = marked_value(bound), bound["status"].replace("_", " ")
     vacuous = ", vacuous" if bound.get("vacuous") else ""
     gid = marks(f"{name}: {value}, {status}{vacuous}", of_bound(name, bound))
-    return Row(name, value, (Dot(at, *STATUS_LOOKS[bound["status"]], gid),))
+    return FigureRow(name, value, (Dot(at, *STATUS_LOOKS[bound["status"]], gid),))
 
 
 @dataclass(frozen=True, eq=False)
 class _Placed:
     """A ticket at its density, with its rows of both axes by name."""
 
-    ticket: Ticket
+    ticket: NamedReport
     x: float
     upper: dict[str, tuple[Tree, float]]
     lower: dict[str, LowerRow]
 
 
-def _placed(ticket: Ticket) -> _Placed:
+def _placed(ticket: NamedReport) -> _Placed:
     upper = {name: (bound, at) for name, bound, at in _upper_rows(ticket.tree)}
     lower = {row[0]: row for row in _lower_rows(ticket.tree)}
     return _Placed(ticket, math.log10(ticket.density or 1.0), upper, lower)
 
 
-def _many(tickets: Sequence[Ticket]) -> Drawn | None:
+def _many(tickets: Sequence[NamedReport]) -> DrawnFigure | None:
     marks = Marks(len(tickets))
     groups = [[_placed(ticket) for ticket in group] for group in lotteries(tickets)]
     placed = [one for group in groups for one in group]
@@ -207,7 +207,7 @@ def _many(tickets: Sequence[Ticket]) -> Drawn | None:
     label = (
         f"{len(names)} bounds, {len(lower)} certificates and errors of {len(placed)} tickets against density."
     )
-    return Drawn(figure, label, caption, of_file(placed[0].ticket.tree), marks.told)
+    return DrawnFigure(figure, label, caption, of_file(placed[0].ticket.tree), marks.told)
 
 
 def _chosen(placed: Sequence[_Placed]) -> list[str]:

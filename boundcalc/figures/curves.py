@@ -6,17 +6,17 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from boundcalc.figures.picture import Ticket
+from boundcalc.figures.picture import NamedReport
 from boundcalc.figures.style import Marks, draw_mark, look
 from boundcalc.report.numbers import percent
 from boundcalc.report.origin import Origin
 
-Read = Callable[[Ticket], tuple[float, str, Origin] | None]
+Read = Callable[[NamedReport], tuple[float, str, Origin] | None]
 
 
 def against_density(
     axes: Any,
-    groups: Sequence[Sequence[Ticket]],
+    groups: Sequence[Sequence[NamedReport]],
     name: str,
     read: Read,
     marks: Marks,

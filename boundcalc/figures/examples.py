@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from boundcalc.errors import CheckpointError, DataError, UsageError
 from boundcalc.figures.pick import certificate_of
-from boundcalc.figures.picture import Drawn, Picture, Ticket
+from boundcalc.figures.picture import DrawnFigure, NamedReport, Picture
 from boundcalc.report.numbers import plain
 from boundcalc.report.origin import Origin
 
@@ -29,7 +29,7 @@ CAPTION = (
 )
 
 
-def draw(tickets: Sequence[Ticket]) -> Drawn | None:
+def draw(tickets: Sequence[NamedReport]) -> DrawnFigure | None:
     """Draw the first ticket that has a certificate and data; None where there is none.
 
     Raises:
@@ -64,7 +64,7 @@ def draw(tickets: Sequence[Ticket]) -> Drawn | None:
     for part, (title, rows) in zip(parts, kinds.items(), strict=True):
         _draw_rows(part, f"{ticket.name}: {title}", [images[row] for row in rows])
     told = f"{certificate.method} of {ticket.name}: picked and wrong examples."
-    return Drawn(figure, told, CAPTION, Origin("measured", "certificate.json"), {})
+    return DrawnFigure(figure, told, CAPTION, Origin("measured", "certificate.json"), {})
 
 
 def _draw_rows(part: SubFigure, title: str, images: Sequence[tuple[NDArray[np.float64], int]]) -> None:
@@ -77,7 +77,7 @@ def _draw_rows(part: SubFigure, title: str, images: Sequence[tuple[NDArray[np.fl
         axes.set_title(str(label), fontsize=4, pad=1)
 
 
-def wrong_rows(ticket: Ticket, certificate: Certificate, dataset: Dataset) -> tuple[int, ...]:
+def wrong_rows(ticket: NamedReport, certificate: Certificate, dataset: Dataset) -> tuple[int, ...]:
     """Return the rows outside the picks, and outside what was set aside, that the certified network gets wrong.
 
     Args:

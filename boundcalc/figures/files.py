@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 from xml.etree import ElementTree
 
-from boundcalc.figures.picture import Drawn
+from boundcalc.figures.picture import DrawnFigure
 from boundcalc.figures.style import VARIABLES, styled
 from boundcalc.report.origin import Origin
 
@@ -20,7 +20,7 @@ _URL = re.compile(r"url\(#([^)]*)\)")
 _FONT = re.compile(r"([\d.]+)px")
 
 
-def render(drawn: Drawn, kind: str) -> bytes:
+def render(drawn: DrawnFigure, kind: str) -> bytes:
     """Return a figure as the bytes of a file.
 
     Args:
@@ -34,7 +34,7 @@ def render(drawn: Drawn, kind: str) -> bytes:
     return file.getvalue()
 
 
-def element(drawn: Drawn, name: str, ref: Callable[[Origin], str]) -> str:
+def element(drawn: DrawnFigure, name: str, ref: Callable[[Origin], str]) -> str:
     """Return a figure as an SVG element of a page: its text is text, its colours are the page's, its marks tell their origin.
 
     Matplotlib writes style attributes, which the page's policy forbids; they become attributes of their own.
@@ -95,7 +95,7 @@ def _referred(root: ElementTree.Element) -> set[str]:
 
 
 def _rename(
-    node: ElementTree.Element, name: str, named: set[str], drawn: Drawn, ref: Callable[[Origin], str]
+    node: ElementTree.Element, name: str, named: set[str], drawn: DrawnFigure, ref: Callable[[Origin], str]
 ) -> None:
     """Make ids unique on the page, and marks tell what they are."""
     gid = node.attrib.pop("id", "")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from boundcalc.figures.curves import against_density
-from boundcalc.figures.picture import Drawn, Picture, Ticket, lotteries
+from boundcalc.figures.picture import DrawnFigure, NamedReport, Picture, lotteries
 from boundcalc.figures.style import SOFT, Marks, canvas, density_axis, legend_below, spread
 from boundcalc.report.numbers import percent
 from boundcalc.report.origin import Origin, of_measurement
@@ -19,12 +19,12 @@ LINES = (
 )
 
 
-def _read(key: str, ticket: Ticket) -> tuple[float, str, Origin] | None:
+def _read(key: str, ticket: NamedReport) -> tuple[float, str, Origin] | None:
     value = (ticket.tree.get("empirical") or {}).get(key)
     return (100 * value, percent(value), of_measurement(ticket.tree)) if number(value) else None
 
 
-def draw(tickets: Sequence[Ticket]) -> Drawn | None:
+def draw(tickets: Sequence[NamedReport]) -> DrawnFigure | None:
     """Draw the errors of every ticket; None where none was measured."""
     groups = lotteries(tickets)
     known = [one for group in groups for one in group if any(_read(key, one) for key, _ in LINES)]
@@ -46,7 +46,7 @@ def draw(tickets: Sequence[Ticket]) -> Drawn | None:
     legend_below(figure, list(handles.values()), list(handles), 1)
     label = f"Training error, test error and gap of {len(known)} tickets against density."
     caption = "Levels of one lottery are joined, the sparser to the right."
-    return Drawn(figure, label, caption, of_measurement(known[0].tree), marks.told)
+    return DrawnFigure(figure, label, caption, of_measurement(known[0].tree), marks.told)
 
 
 PICTURE = Picture("gap", 20, "Measured errors and gap", ("empirical",), draw)

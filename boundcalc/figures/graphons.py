@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from boundcalc.figures.picture import Drawn, Picture, Ticket, Tree
+from boundcalc.figures.picture import DrawnFigure, NamedReport, Picture, Tree
 from boundcalc.figures.style import WIDTH, named
 from boundcalc.parts.graphon import of_cut
 from boundcalc.report.numbers import interval, percent, show
@@ -22,7 +22,7 @@ LOG_BELOW = 0.2
 COLOURS = "Greys"
 
 
-def draw(tickets: Sequence[Ticket]) -> Drawn | None:
+def draw(tickets: Sequence[NamedReport]) -> DrawnFigure | None:
     """Draw up to `MOST` maps; None where there is no histogram."""
     known = [ticket for ticket in tickets if _layers(ticket.tree)]
     if not known:
@@ -41,7 +41,7 @@ def draw(tickets: Sequence[Ticket]) -> Drawn | None:
     count = f" {len(shown)} of {len(maps)} are drawn." if len(shown) < len(maps) else ""
     caption = f"{what}; blank: no connection; one {scale} scale for all.{count} {told}."
     label = f"Graphons of {', '.join(named(title) for title, _, _ in shown)}."
-    return Drawn(figure, label, caption, of_cut(known[0].tree["graphon"]), {})
+    return DrawnFigure(figure, label, caption, of_cut(known[0].tree["graphon"]), {})
 
 
 def is_matrix(found: Any) -> bool:

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from boundcalc.figures.curves import against_density
-from boundcalc.figures.picture import Drawn, Picture, Ticket, lotteries
-from boundcalc.figures.rows import ROW, Dot, Row, draw_rows
+from boundcalc.figures.picture import DrawnFigure, NamedReport, Picture, lotteries
+from boundcalc.figures.rows import ROW, Dot, FigureRow, draw_rows
 from boundcalc.figures.style import (
     SERIES,
     SOFT,
@@ -29,13 +29,13 @@ MOST_ROWS = 40
 MOST_LINES = 8
 
 
-def _layers(ticket: Ticket) -> list[Any]:
+def _layers(ticket: NamedReport) -> list[Any]:
     return [
         one for one in (ticket.tree.get("network") or {}).get("layers") or [] if number(one.get("density"))
     ]
 
 
-def draw(tickets: Sequence[Ticket]) -> Drawn | None:
+def draw(tickets: Sequence[NamedReport]) -> DrawnFigure | None:
     """Draw one ticket as rows, many against the density of the network; None where no layer is known."""
     known = [ticket for ticket in tickets if any(one["density"] > 0 for one in _layers(ticket))]
     if not known:
@@ -44,7 +44,7 @@ def draw(tickets: Sequence[Ticket]) -> Drawn | None:
     return _many(placed) if len(placed) > 1 else _one(known[0])
 
 
-def _one(ticket: Ticket) -> Drawn:
+def _one(ticket: NamedReport) -> DrawnFigure:
     marks, origin = Marks(), of_file(ticket.tree)
     layers = [(one, at) for one in _layers(ticket) if (at := log10(one["density"])) is not None]
     shown = layers[:MOST_ROWS]
@@ -56,7 +56,7 @@ def _one(ticket: Ticket) -> Drawn:
     if whole is not None:
         axes.axvline(whole, color=SOFT, linestyle="--", linewidth=0.9, zorder=0)
     rows = [
-        Row(
+        FigureRow(
             show(one.get("name")),
             f"{plain(one.get('surviving'))} = {percent(one['density'])}",
             (
@@ -77,7 +77,7 @@ def _one(ticket: Ticket) -> Drawn:
     told = f" Dashed: the whole network, {percent(ticket.density)}." if whole is not None else ""
     told += f" {empty} layers have none left." if empty else ""
     told += f" {more} more layers are in the table." if more else ""
-    return Drawn(
+    return DrawnFigure(
         figure,
         f"Density of {len(rows)} layers.",
         f"Share of the weights that survives.{told}",
@@ -86,7 +86,7 @@ def _one(ticket: Ticket) -> Drawn:
     )
 
 
-def _many(tickets: Sequence[Ticket]) -> Drawn:
+def _many(tickets: Sequence[NamedReport]) -> DrawnFigure:
     names = list(dict.fromkeys(show(one.get("name")) for ticket in tickets for one in _layers(ticket)))
     chosen = (
         names
@@ -97,7 +97,7 @@ def _many(tickets: Sequence[Ticket]) -> Drawn:
     figure, (axes,) = canvas(2.7 + 0.14 * ((len(chosen) + 1) // 2))
     for index, name in enumerate(chosen):
 
-        def read(ticket: Ticket, name: str = name) -> tuple[float, str, Origin] | None:
+        def read(ticket: NamedReport, name: str = name) -> tuple[float, str, Origin] | None:
             found = next((one for one in _layers(ticket) if show(one.get("name")) == name), None)
             return (
                 None if found is None else (found["density"], percent(found["density"]), of_file(ticket.tree))
@@ -119,7 +119,7 @@ def _many(tickets: Sequence[Ticket]) -> Drawn:
     legend_below(figure, list(handles.values()), list(handles))
     count = f" {len(chosen)} of {len(names)} layers." if len(chosen) < len(names) else ""
     label = f"Densities of {len(chosen)} layers of {len(tickets)} tickets."
-    return Drawn(
+    return DrawnFigure(
         figure,
         label,
         f"On the dashed line a layer is as dense as its network.{count}",

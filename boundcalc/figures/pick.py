@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from boundcalc.figures.picture import Drawn, Picture, Ticket
+from boundcalc.figures.picture import DrawnFigure, NamedReport, Picture
 from boundcalc.figures.style import SOFT, Marks, canvas, legend_below, look
 from boundcalc.report.numbers import percent, plain, upper
 from boundcalc.report.origin import Origin
@@ -23,7 +23,7 @@ CAPTION = (
 )
 
 
-def certificate_of(ticket: Ticket) -> Certificate | None:
+def certificate_of(ticket: NamedReport) -> Certificate | None:
     """Return the certificate beside a ticket; None where there is none.
 
     A file that is damaged is refused by its reader, which names it.
@@ -44,7 +44,7 @@ def _certifying(certificate: Certificate) -> int:
         return certificate.m
 
 
-def draw(tickets: Sequence[Ticket]) -> Drawn | None:
+def draw(tickets: Sequence[NamedReport]) -> DrawnFigure | None:
     """Draw up to `MOST` certificates; None where no ticket has one that was picked."""
     found = [
         (ticket, one) for ticket in tickets if (one := certificate_of(ticket)) is not None and one.rounds
@@ -82,7 +82,7 @@ def draw(tickets: Sequence[Ticket]) -> Drawn | None:
     legend_below(figure, handles, [f"{ticket.name}: bound {upper(one.value)}" for ticket, one in shown], 1)
     more = f" {len(shown)} of {len(found)} tickets." if len(shown) < len(found) else ""
     label = f"Picked examples over rounds of {len(shown)} tickets."
-    return Drawn(figure, label, CAPTION + more, Origin("measured", "certificate.json"), marks.told)
+    return DrawnFigure(figure, label, CAPTION + more, Origin("measured", "certificate.json"), marks.told)
 
 
 PICTURE = Picture("pick", 90, "Picked and wrong", (), draw, across=False)

@@ -20,7 +20,7 @@ Tree = dict[str, Any]
 
 
 @dataclass(frozen=True, eq=False)
-class Ticket:
+class NamedReport:
     """A report under a short name.
 
     Attributes:
@@ -44,7 +44,9 @@ class Ticket:
         return found if number(found) and 0 < found < math.inf else None
 
 
-def tickets_of(reports: Sequence[Tree], folders: Sequence[str] = (), data: str = "") -> tuple[Ticket, ...]:
+def tickets_of(
+    reports: Sequence[Tree], folders: Sequence[str] = (), data: str = ""
+) -> tuple[NamedReport, ...]:
     """Return the tickets of reports: by lottery, and in it by density, the densest first.
 
     Args:
@@ -56,7 +58,7 @@ def tickets_of(reports: Sequence[Tree], folders: Sequence[str] = (), data: str =
 
     paths = [show((tree.get("checkpoint") or {}).get("path")) for tree in reports]
     made = [
-        Ticket(
+        NamedReport(
             tree,
             one_line(name),
             f"{lottery(path)} {show((tree.get('checkpoint') or {}).get('parameters'))}",
@@ -70,9 +72,9 @@ def tickets_of(reports: Sequence[Tree], folders: Sequence[str] = (), data: str =
     return tuple(sorted(made, key=lambda one: (one.lottery, -(one.density or 0.0), one.name)))
 
 
-def lotteries(tickets: Iterable[Ticket]) -> list[list[Ticket]]:
+def lotteries(tickets: Iterable[NamedReport]) -> list[list[NamedReport]]:
     """Return the tickets that have a density, in groups of one lottery each."""
-    groups: dict[str, list[Ticket]] = {}
+    groups: dict[str, list[NamedReport]] = {}
     for ticket in tickets:
         if ticket.density is not None:
             groups.setdefault(ticket.lottery, []).append(ticket)
@@ -88,7 +90,7 @@ class Mark:
 
 
 @dataclass(frozen=True, eq=False)
-class Drawn:
+class DrawnFigure:
     """A figure that is drawn.
 
     Attributes:
@@ -124,11 +126,11 @@ class Picture:
     rank: int
     title: str
     parts: tuple[str, ...]
-    draw: Callable[[Sequence[Ticket]], Drawn | None]
+    draw: Callable[[Sequence[NamedReport]], DrawnFigure | None]
     section: str = ""
     across: bool = True
 
-    def of(self, tickets: Sequence[Ticket]) -> Drawn | None:
+    def of(self, tickets: Sequence[NamedReport]) -> DrawnFigure | None:
         """Draw tickets in the style of all figures; None where there is nothing to draw."""
         from boundcalc.figures.style import styled
 

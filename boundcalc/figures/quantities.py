@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from boundcalc.figures.curves import against_density
-from boundcalc.figures.picture import Drawn, Picture, Ticket, lotteries
+from boundcalc.figures.picture import DrawnFigure, NamedReport, Picture, lotteries
 from boundcalc.figures.style import WIDTH, Marks, density_axis, log_axis, spread
 from boundcalc.parts import Quantity, registry
 from boundcalc.report.origin import Origin, of_file
@@ -19,7 +19,7 @@ ELSEWHERE = "empirical."
 DECADE = 1.0
 
 
-def shown(ticket: Ticket) -> dict[str, Quantity]:
+def shown(ticket: NamedReport) -> dict[str, Quantity]:
     """Return the quantities of a ticket that have a figure, by key."""
     found = (one for part in registry.values() for one in part.quantities(ticket.tree))
     return {
@@ -29,7 +29,7 @@ def shown(ticket: Ticket) -> dict[str, Quantity]:
     }
 
 
-def draw(tickets: Sequence[Ticket]) -> Drawn | None:
+def draw(tickets: Sequence[NamedReport]) -> DrawnFigure | None:
     """Draw every quantity that at least two tickets have; None where there is none."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -54,7 +54,7 @@ def draw(tickets: Sequence[Ticket]) -> Drawn | None:
         values = [one.value for one in counts[key] if one.value is not None]
         log = min(values) > 0 and math.log10(max(values) / min(values)) >= DECADE
 
-        def read(ticket: Ticket, key: str = key) -> tuple[float, str, Origin] | None:
+        def read(ticket: NamedReport, key: str = key) -> tuple[float, str, Origin] | None:
             one = known[id(ticket)].get(key)
             return (
                 None
@@ -73,7 +73,7 @@ def draw(tickets: Sequence[Ticket]) -> Drawn | None:
         density_axis(place, densities, labelled=index >= len(keys) - ACROSS, apart=0.3)
     caption = "A mark a ticket; levels of one lottery are joined, the sparser to the right; each quantity has an axis of its own."
     label = f"{len(keys)} quantities of {len(densities)} tickets against density."
-    return Drawn(figure, label, caption, of_file(tickets[0].tree), marks.told)
+    return DrawnFigure(figure, label, caption, of_file(tickets[0].tree), marks.told)
 
 
 PICTURE = Picture(

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from boundcalc.figures.picture import Drawn, Picture, Ticket
+from boundcalc.figures.picture import DrawnFigure, NamedReport, Picture
 from boundcalc.figures.style import Marks, canvas, legend_below, log_axis, look, named
 from boundcalc.parts.gntk import origin
 from boundcalc.report.numbers import plain, show
@@ -15,14 +15,14 @@ from boundcalc.report.values import numbers
 MOST = 6
 
 
-def _points(ticket: Ticket) -> list[tuple[float, float]]:
+def _points(ticket: NamedReport) -> list[tuple[float, float]]:
     found: Any = (ticket.tree.get("gntk") or {}).get("residual")
     if not isinstance(found, dict) or not numbers(found.get("steps")) or not numbers(found.get("share")):
         return []
     return [(math.log10(t), s) for t, s in zip(found["steps"], found["share"], strict=False) if t > 0]
 
 
-def draw(tickets: Sequence[Ticket]) -> Drawn | None:
+def draw(tickets: Sequence[NamedReport]) -> DrawnFigure | None:
     """Draw up to `MOST` tickets; None where none has two points."""
     known = [(ticket, points) for ticket in tickets if len(points := _points(ticket)) > 1][:MOST]
     if not known:
@@ -53,7 +53,7 @@ def draw(tickets: Sequence[Ticket]) -> Drawn | None:
         legend_below(figure, handles, [named(ticket.name) for ticket, _ in known])
     rate = show(known[0][0].tree["gntk"]["residual"].get("learning_rate"))
     caption = f"Share of the residual that gradient flow leaves, at learning rate {rate}."
-    return Drawn(
+    return DrawnFigure(
         figure,
         f"Decay of the residual of {len(known)} tickets.",
         caption,

@@ -28,7 +28,7 @@ class Dot:
 
 
 @dataclass(frozen=True)
-class Row:
+class FigureRow:
     """A row: its name, what stands to the right, and its marks."""
 
     name: str
@@ -36,7 +36,7 @@ class Row:
     dots: tuple[Dot, ...]
 
 
-def draw_rows(axes: Axes, rows: Sequence[Row]) -> None:
+def draw_rows(axes: Axes, rows: Sequence[FigureRow]) -> None:
     """Draw rows from top to bottom on axes whose x scale is set."""
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.yaxis.set_ticks(range(len(rows)), [named(row.name) for row in rows])

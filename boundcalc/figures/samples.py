@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from boundcalc.figures.curves import against_density
-from boundcalc.figures.picture import Drawn, Picture, Ticket, lotteries
+from boundcalc.figures.picture import DrawnFigure, NamedReport, Picture, lotteries
 from boundcalc.figures.style import (
     SERIES,
     SOFT,
@@ -27,16 +27,16 @@ from boundcalc.report.values import log10, number
 ON_THE_LINE = "On the dashed line it needs as few as its density says."
 
 
-def _part(ticket: Ticket) -> Any:
+def _part(ticket: NamedReport) -> Any:
     return ticket.tree.get("samples") or {}
 
 
-def _ratio(ticket: Ticket) -> tuple[float, str, Origin] | None:
+def _ratio(ticket: NamedReport) -> tuple[float, str, Origin] | None:
     value = _part(ticket).get("ratio")
     return (value, plain(value), origin(_part(ticket), "ratio")) if number(value) and value > 0 else None
 
 
-def draw(tickets: Sequence[Ticket]) -> Drawn | None:
+def draw(tickets: Sequence[NamedReport]) -> DrawnFigure | None:
     """Draw the layers of one ticket, or the networks of many; None where the part is missing."""
     known = [ticket for ticket in tickets if _ratio(ticket) is not None and ticket.density is not None]
     if not known:
@@ -44,7 +44,7 @@ def draw(tickets: Sequence[Ticket]) -> Drawn | None:
     return _layers(known[0]) if len(known) == 1 else _tickets(known)
 
 
-def _layers(ticket: Ticket) -> Drawn:
+def _layers(ticket: NamedReport) -> DrawnFigure:
     marks, part = Marks(), _part(ticket)
     densities = {
         show(one.get("name")): one.get("density")
@@ -71,10 +71,10 @@ def _layers(ticket: Ticket) -> Drawn:
     axes.set(xlim=(low, high), ylim=(low, high), xlabel="density", ylabel="N / N dense")
     label = f"Samples needed against density of {len(points) - 1} layers and the network."
     caption = f"Samples that a layer (circle) and the network (square) need, relative to the same unpruned. {ON_THE_LINE}"
-    return Drawn(figure, label, caption, origin(part, "ratio"), marks.told)
+    return DrawnFigure(figure, label, caption, origin(part, "ratio"), marks.told)
 
 
-def _tickets(tickets: Sequence[Ticket]) -> Drawn:
+def _tickets(tickets: Sequence[NamedReport]) -> DrawnFigure:
     marks = Marks(len(tickets))
     figure, (axes,) = canvas(2.6)
     _, heights = against_density(axes, lotteries(tickets), "N / N dense", _ratio, marks, 0, log=True)
@@ -89,7 +89,7 @@ def _tickets(tickets: Sequence[Ticket]) -> Drawn:
     density_axis(axes, [one.density for one in tickets if one.density is not None])
     label = f"Samples needed against density of {len(tickets)} tickets."
     caption = f"Samples that a network needs, relative to itself unpruned. {ON_THE_LINE}"
-    return Drawn(figure, label, caption, origin(_part(tickets[0]), "ratio"), marks.told)
+    return DrawnFigure(figure, label, caption, origin(_part(tickets[0]), "ratio"), marks.told)
 
 
 PICTURE = Picture("samples", 30, "Samples needed against density", ("samples",), draw, "samples")

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from boundcalc.figures.picture import Drawn, Picture, Ticket
+from boundcalc.figures.picture import DrawnFigure, NamedReport, Picture
 from boundcalc.figures.style import INK, LINES, SERIES, canvas, legend_below, log_axis, named, spread
 from boundcalc.parts.gntk import origin
 from boundcalc.report.numbers import percent, plain
@@ -16,7 +16,7 @@ MOST = 8
 MOST_POINTS = 150
 
 
-def draw(tickets: Sequence[Ticket]) -> Drawn | None:
+def draw(tickets: Sequence[NamedReport]) -> DrawnFigure | None:
     """Draw up to `MOST` spectra, evenly over the order of the tickets; None where there is none."""
     known = [(ticket, points) for ticket in tickets if (points := _points(_part(ticket).get("eigenvalues")))]
     if not known:
@@ -45,18 +45,18 @@ def draw(tickets: Sequence[Ticket]) -> Drawn | None:
         legend_below(figure, handles, [_name(ticket) for ticket, _ in shown])
     part = _part(shown[0][0])
     label = f"Spectra of {len(shown)} tickets on logarithmic axes."
-    return Drawn(figure, label, _caption(shown, len(known)), origin(part, "eigenvalues"), {})
+    return DrawnFigure(figure, label, _caption(shown, len(known)), origin(part, "eigenvalues"), {})
 
 
-def _part(ticket: Ticket) -> Any:
+def _part(ticket: NamedReport) -> Any:
     return ticket.tree.get("gntk") or {}
 
 
-def _name(ticket: Ticket) -> str:
+def _name(ticket: NamedReport) -> str:
     return named(f"{percent(ticket.density)} {ticket.name}" if ticket.density is not None else ticket.name)
 
 
-def _caption(shown: Sequence[tuple[Ticket, Any]], known: int) -> str:
+def _caption(shown: Sequence[tuple[NamedReport, Any]], known: int) -> str:
     if known > 1:
         return f"Positive eigenvalues, largest first; {len(shown)} of {known} tickets."
     part = _part(shown[0][0])

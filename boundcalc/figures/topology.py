@@ -7,8 +7,8 @@ from functools import partial
 from typing import Any
 
 from boundcalc.figures.curves import against_density
-from boundcalc.figures.picture import Drawn, Picture, Ticket, lotteries
-from boundcalc.figures.rows import ROW, Dot, Row, draw_rows
+from boundcalc.figures.picture import DrawnFigure, NamedReport, Picture, lotteries
+from boundcalc.figures.rows import ROW, Dot, FigureRow, draw_rows
 from boundcalc.figures.style import (
     MARKERS,
     SERIES,
@@ -31,7 +31,7 @@ LANE = 0.17
 CAPTION = "A score less its mean over random masks of the same density, in their standard deviations; 0 is a random mask."
 
 
-def _part(ticket: Ticket) -> Any:
+def _part(ticket: NamedReport) -> Any:
     return ticket.tree.get("topology") or {}
 
 
@@ -40,7 +40,7 @@ def _z(layer: Any) -> dict[str, float]:
     return {key: found[key] for key in SCORES if number(found.get(key))} if isinstance(found, dict) else {}
 
 
-def draw(tickets: Sequence[Ticket]) -> Drawn | None:
+def draw(tickets: Sequence[NamedReport]) -> DrawnFigure | None:
     """Draw the layers of one ticket, or the means over layers of many; None without random masks to compare with."""
     known = [ticket for ticket in tickets if any(map(_z, _part(ticket).get("layers") or []))]
     if not known:
@@ -49,7 +49,7 @@ def draw(tickets: Sequence[Ticket]) -> Drawn | None:
     return _many(placed) if len(placed) > 1 else _one(known[0])
 
 
-def _one(ticket: Ticket) -> Drawn:
+def _one(ticket: NamedReport) -> DrawnFigure:
     marks, part = Marks(), _part(ticket)
     layers = [(show(layer.get("name")), _z(layer)) for layer in part["layers"]]
     figure, (axes,) = canvas(2.2 * ROW * len(layers) + 0.95)
@@ -57,7 +57,7 @@ def _one(ticket: Ticket) -> Drawn:
     axes.set_xlim(*spread(min(0.0, *values), max(0.0, *values), 0.05, 0.5))
     axes.axvline(0.0, color=SOFT, linewidth=0.8, zorder=0)
     rows = [
-        Row(
+        FigureRow(
             name,
             "" if zs else "no z-score",
             tuple(
@@ -83,15 +83,15 @@ def _one(ticket: Ticket) -> Drawn:
         for index in present
     ]
     legend_below(figure, handles, [LABELS[SCORES[index]] for index in present], 5)
-    return Drawn(figure, f"z-scores of {len(rows)} layers.", CAPTION, of_z(part), marks.told)
+    return DrawnFigure(figure, f"z-scores of {len(rows)} layers.", CAPTION, of_z(part), marks.told)
 
 
-def _read(key: str, ticket: Ticket) -> tuple[float, str, Origin] | None:
+def _read(key: str, ticket: NamedReport) -> tuple[float, str, Origin] | None:
     value = mean_over_layers(_part(ticket), lambda layer: _z(layer).get(key))
     return None if value is None else (value, plain(value), of_z(_part(ticket)))
 
 
-def _many(tickets: Sequence[Ticket]) -> Drawn:
+def _many(tickets: Sequence[NamedReport]) -> DrawnFigure:
     marks, handles, all_heights = Marks(len(tickets)), {}, [0.0]
     figure, (axes,) = canvas(2.8)
     for index, key in enumerate(SCORES):
@@ -107,7 +107,7 @@ def _many(tickets: Sequence[Ticket]) -> Drawn:
     density_axis(axes, [one.density for one in tickets if one.density is not None])
     legend_below(figure, list(handles.values()), list(handles), 3)
     label = f"Mean z-scores of {len(tickets)} tickets against density."
-    return Drawn(figure, label, CAPTION, of_z(_part(tickets[0])), marks.told)
+    return DrawnFigure(figure, label, CAPTION, of_z(_part(tickets[0])), marks.told)
 
 
 PICTURE = Picture("topology", 40, "Topology against random masks", ("topology",), draw, "topology")

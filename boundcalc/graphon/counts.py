@@ -15,7 +15,7 @@ Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
-class Counts:
+class EntryCounts:
     """Surviving kernel entries between outputs and inputs.
 
     Attributes:
@@ -58,7 +58,7 @@ class Counts:
         return self.surviving / self.entries
 
 
-def count(layer: Masked, pixels: bool) -> Counts:
+def count(layer: Masked, pixels: bool) -> EntryCounts:
     """Return the counts of a layer.
 
     A kernel is rolled: an output and an input channel meet once, with the number of kernel entries that survive. A linear
@@ -76,7 +76,7 @@ def count(layer: Masked, pixels: bool) -> Counts:
         support = support.flatten(1)[:, :, None]
     taps = support.shape[2]
     counts = support.sum(2, dtype=torch.int64).numpy().astype(np.min_scalar_type(taps))
-    return Counts(_between_groups(counts, layer.groups), taps)
+    return EntryCounts(_between_groups(counts, layer.groups), taps)
 
 
 def _between_groups(counts: NDArray[Any], groups: int) -> NDArray[Any]:

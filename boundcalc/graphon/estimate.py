@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from boundcalc.graphon.counts import Counts
+from boundcalc.graphon.counts import EntryCounts
 from boundcalc.graphon.ordering import by_degree, chain_orders, cut, layer_counts, not_a_chain
 from boundcalc.graphon.step import StepGraphon
 from boundcalc.network.network import Network
@@ -35,7 +35,7 @@ class GraphonChain:
     partitions: tuple[Ints, ...]
 
 
-def estimate(counts: Counts, rows: Ints, columns: Ints) -> StepGraphon:
+def estimate(counts: EntryCounts, rows: Ints, columns: Ints) -> StepGraphon:
     """Return the averages over the products of row and column cells.
 
     Args:
@@ -54,7 +54,7 @@ def estimate(counts: Counts, rows: Ints, columns: Ints) -> StepGraphon:
     return StepGraphon(values, sizes[0] / len(rows), sizes[1] / len(columns))
 
 
-def block_sums(counts: Counts, rows: Ints, columns: Ints) -> Ints:
+def block_sums(counts: EntryCounts, rows: Ints, columns: Ints) -> Ints:
     """Return the surviving entries of every product of cells, (K1, K2) int64, exactly."""
     largest = int(np.bincount(rows).max()) * counts.taps
     kind = np.float32 if largest <= EXACT_SINGLE else np.float64
@@ -68,7 +68,7 @@ def _indicators(partition: Ints) -> Ints:
     return np.equal.outer(cells, partition).astype(np.int64)
 
 
-def by_sorting(counts: Counts, cells: int) -> StepGraphon:
+def by_sorting(counts: EntryCounts, cells: int) -> StepGraphon:
     """Return a layer's estimate with rows and columns sorted by falling degree, at most `cells` cells a side."""
     return estimate(counts, cut(by_degree(counts.row_sums), cells), cut(by_degree(counts.column_sums), cells))
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from boundcalc.graphon.counts import Counts
+from boundcalc.graphon.counts import EntryCounts
 from boundcalc.graphon.estimate import block_sums
 from boundcalc.graphon.ordering import by_degree, cut
 from boundcalc.graphon.spectral_cells import spectral_cells
@@ -56,7 +56,7 @@ class HeldOut:
 
 
 @dataclass(frozen=True, eq=False)
-class Sample:
+class HeldOutEntries:
     """Entries of a mask, some of them hidden.
 
     Attributes:
@@ -64,7 +64,7 @@ class Sample:
         seen: (outputs, inputs) unsigned integers, how many entries of a pair are seen.
     """
 
-    counts: Counts
+    counts: EntryCounts
     seen: Unsigned
 
     @property
@@ -76,7 +76,7 @@ class Sample:
     def degrees(self) -> tuple[Floats, Floats]:
         """Shares that survive of what is seen, of rows and of columns; the density for a unit that is not seen."""
         whole = self.counts.surviving / max(self.sums[1], 1)
-        seen = Counts(self.seen, self.counts.taps)
+        seen = EntryCounts(self.seen, self.counts.taps)
         sides = ((self.counts.row_sums, seen.row_sums), (self.counts.column_sums, seen.column_sums))
         rows, columns = (
             np.divide(sums, known, out=np.full(len(sums), whole), where=known > 0) for sums, known in sides
@@ -85,21 +85,21 @@ class Sample:
 
     def by_block(self, cells: Cells) -> tuple[Ints, Ints]:
         """Return surviving entries and entries seen in every product of cells."""
-        return block_sums(self.counts, *cells), block_sums(Counts(self.seen, self.counts.taps), *cells)
+        return block_sums(self.counts, *cells), block_sums(EntryCounts(self.seen, self.counts.taps), *cells)
 
 
-def whole(counts: Counts) -> Sample:
+def whole(counts: EntryCounts) -> HeldOutEntries:
     """Return all entries."""
-    return Sample(counts, np.full(counts.shape, counts.taps, dtype=counts.counts.dtype))
+    return HeldOutEntries(counts, np.full(counts.shape, counts.taps, dtype=counts.counts.dtype))
 
 
-def sorted_cells(sample: Sample, cells: int) -> Cells:
+def sorted_cells(sample: HeldOutEntries, cells: int) -> Cells:
     """Return the cells of rows and of columns, each sorted by degree."""
     rows, columns = (cut(by_degree(degrees), cells) for degrees in sample.degrees)
     return rows, columns
 
 
-def singular_cells(sample: Sample, cells: int) -> Cells | None:
+def singular_cells(sample: HeldOutEntries, cells: int) -> Cells | None:
     """Return the spectral cells of rows and of columns; None where no singular value stands above the noise."""
     surviving, seen = sample.sums
     expected = sample.seen * np.float32(surviving / seen)
@@ -107,7 +107,7 @@ def singular_cells(sample: Sample, cells: int) -> Cells | None:
     return spectral_cells(residual, sample.degrees, cells)
 
 
-def hold_out(counts: Counts, cells: int, rng: np.random.Generator) -> HeldOut | None:
+def hold_out(counts: EntryCounts, cells: int, rng: np.random.Generator) -> HeldOut | None:
     """Compare the estimates on entries that they have not seen.
 
     Args:
@@ -131,7 +131,7 @@ def hold_out(counts: Counts, cells: int, rng: np.random.Generator) -> HeldOut | 
     )
 
 
-def divided(counts: Counts, rng: np.random.Generator) -> tuple[Sample, Sample]:
+def divided(counts: EntryCounts, rng: np.random.Generator) -> tuple[HeldOutEntries, HeldOutEntries]:
     """Return what is seen and what is held out: every entry of a mask is held out with the same probability."""
     own, taps, kind = counts.counts, counts.taps, counts.counts.dtype
     if taps == 1:
@@ -140,10 +140,13 @@ def divided(counts: Counts, rng: np.random.Generator) -> tuple[Sample, Sample]:
     else:
         hidden = rng.binomial(taps, SHARE, own.shape).astype(kind)
         surviving = rng.hypergeometric(own, taps - own, hidden).astype(kind)
-    return (Sample(Counts(own - surviving, taps), taps - hidden), Sample(Counts(surviving, taps), hidden))
+    return (
+        HeldOutEntries(EntryCounts(own - surviving, taps), taps - hidden),
+        HeldOutEntries(EntryCounts(surviving, taps), hidden),
+    )
 
 
-def bits(seen: Sample, unseen: Sample, cells: Cells) -> float:
+def bits(seen: HeldOutEntries, unseen: HeldOutEntries, cells: Cells) -> float:
     """Return the mean code length of the unseen entries, in bits.
 
     Args:

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from boundcalc.graphon.counts import Counts
+from boundcalc.graphon.counts import EntryCounts
 from boundcalc.graphon.estimate import EXACT_SINGLE
 from boundcalc.graphon.step import Floats, StepGraphon
 
@@ -45,7 +45,7 @@ class Homomorphisms:
     four_cycle: float
 
 
-def of_mask(counts: Counts) -> Homomorphisms:
+def of_mask(counts: EntryCounts) -> Homomorphisms:
     """Return the densities of a mask, each the double nearest to the exact fraction.
 
     Integers throughout: degrees, and the entries of the Gram matrix in tiles of at most `TILE` rows.
@@ -88,7 +88,7 @@ def _squares(sums: NDArray[np.int64]) -> int:
     return sum(value * value for value in sums.tolist())
 
 
-def _cycles(counts: Counts) -> int:
+def _cycles(counts: EntryCounts) -> int:
     """Return the sum of the squared entries of the Gram matrix of the smaller side, exactly."""
     matrix = counts.counts if counts.shape[0] <= counts.shape[1] else counts.counts.T
     tiles = [slice(start, start + TILE) for start in range(0, len(matrix), TILE)]

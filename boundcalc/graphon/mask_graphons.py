@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped,unused-ignore]
 
-from boundcalc.graphon.counts import Counts
+from boundcalc.graphon.counts import EntryCounts
 from boundcalc.graphon.cut import cut_norm
 from boundcalc.graphon.estimate import GraphonChain, chain, estimate
 from boundcalc.graphon.held_out import HeldOut, hold_out, singular_cells, sorted_cells, whole
@@ -103,7 +103,7 @@ def analyze(network: Network, cells: int = 64, seed: int = 0) -> MaskGraphons:
     return MaskGraphons(layers, cells, ordered, reason, grouped)
 
 
-def of_layer(name: str, counts: Counts, cells: int, seed: list[int]) -> LayerGraphon:
+def of_layer(name: str, counts: EntryCounts, cells: int, seed: list[int]) -> LayerGraphon:
     """Return the graphon of one mask; arguments and seed as in `analyze`."""
     held_out = hold_out(counts, cells, np.random.default_rng(seed))
     graphon, used = _estimate(counts, cells, held_out)
@@ -123,7 +123,7 @@ def of_layer(name: str, counts: Counts, cells: int, seed: list[int]) -> LayerGra
     )
 
 
-def _estimate(counts: Counts, cells: int, held_out: HeldOut | None) -> tuple[StepGraphon, str]:
+def _estimate(counts: EntryCounts, cells: int, held_out: HeldOut | None) -> tuple[StepGraphon, str]:
     """Return the estimate that predicts better, found again from all entries, and its name."""
     sample = whole(counts)
     if held_out is not None and held_out.best == "spectral":

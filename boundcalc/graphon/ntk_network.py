@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from boundcalc.errors import NotCovered
-from boundcalc.graphon.counts import Counts
+from boundcalc.graphon.counts import EntryCounts
 from boundcalc.graphon.estimate import chain, estimate
 from boundcalc.graphon.ntk_maps import Floats, Maps
 from boundcalc.graphon.ordering import layer_counts, not_a_chain
@@ -64,7 +64,7 @@ def is_extension(network: Network) -> bool:
     return any(layer.kind != "linear" for layer in network.layers())
 
 
-def _output(counts: Counts, partition: np.ndarray, exact: bool, sigma_w2: float) -> Floats:
+def _output(counts: EntryCounts, partition: np.ndarray, exact: bool, sigma_w2: float) -> Floats:
     """Return the output layer's matrix: one row an output; columns exact where they are layer 1's units."""
     if exact:
         return sigma_w2 * _shares(counts) / counts.shape[1]
@@ -72,13 +72,13 @@ def _output(counts: Counts, partition: np.ndarray, exact: bool, sigma_w2: float)
     return sigma_w2 * graphon.values * graphon.column_weights
 
 
-def _first(network: Network, counts: Counts, sigma_w2: float) -> Floats:
+def _first(network: Network, counts: EntryCounts, sigma_w2: float) -> Floats:
     """Return the first layer's matrix on the coordinates; the pixels of a channel share its column."""
     shares = np.repeat(_shares(counts), network.inputs // counts.shape[1], axis=1)
     return sigma_w2 * shares / network.inputs
 
 
-def _shares(counts: Counts) -> Floats:
+def _shares(counts: EntryCounts) -> Floats:
     return counts.counts / float(counts.taps)
 
 

@@ -25,7 +25,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped,unused-ignore]
 
 from boundcalc.graphon.ntk_maps import Floats, Maps
-from boundcalc.graphon.ntk_products import Scaled, best_form
+from boundcalc.graphon.ntk_products import ScaledMatrix, best_form
 
 CHUNK = 2**14
 """Cells times inputs of a block: its buffers stay in a core's cache."""
@@ -81,12 +81,12 @@ class SharedBlocks:
 
     blocks: tuple[Block, ...]
     width: int
-    forms: tuple[Scaled, ...]
+    forms: tuple[ScaledMatrix, ...]
     output: Floats
     result: Floats
 
 
-def theta(maps: Maps, x: Floats, threads: int | None = None, forms: Sequence[Scaled] = ()) -> Floats:
+def theta(maps: Maps, x: Floats, threads: int | None = None, forms: Sequence[ScaledMatrix] = ()) -> Floats:
     """Return the kernels of all outputs.
 
     Args:
@@ -136,12 +136,12 @@ def diagonals(maps: Maps, x: Floats) -> tuple[Floats, ...]:
     return tuple(found)
 
 
-def _best_forms(maps: Maps, x: Floats) -> tuple[Scaled, ...]:
+def _best_forms(maps: Maps, x: Floats) -> tuple[ScaledMatrix, ...]:
     used = np.count_nonzero(x) / max(x.size, 1)
     return (best_form(maps.hidden[0], used), *(best_form(matrix) for matrix in maps.hidden[1:]))
 
 
-def _plan(maps: Maps, x: Floats, forms: tuple[Scaled, ...]) -> SharedBlocks:
+def _plan(maps: Maps, x: Floats, forms: tuple[ScaledMatrix, ...]) -> SharedBlocks:
     roots = tuple(np.sqrt(diagonal) for diagonal in diagonals(maps, x))
     negative = tuple(-NEARLY * inverse(root) for root in roots)
     width = width_of(maps)

@@ -20,7 +20,7 @@ OFTEN_ZERO = 0.7
 """Share of nonzero coordinates below which those that are zero are skipped."""
 
 
-class Scaled(Protocol):
+class ScaledMatrix(Protocol):
     """A matrix A that is used as ``diag(left) A diag(right)``."""
 
     def at(self, left: Floats, right: Floats) -> Product:
@@ -120,7 +120,7 @@ class _GroupedProduct:
         return np.matmul(self.matrix, self.sums.times(values, out), out=out)
 
 
-def best_form(matrix: Floats, used: float = 1.0) -> Scaled:
+def best_form(matrix: Floats, used: float = 1.0) -> ScaledMatrix:
     """Return the form of a matrix that takes least work.
 
     Args:

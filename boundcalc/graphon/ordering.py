@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from boundcalc.errors import NotCovered
-from boundcalc.graphon.counts import Counts, count
+from boundcalc.graphon.counts import EntryCounts, count
 from boundcalc.network.coverage import place_of, require
 from boundcalc.network.network import Network
 from boundcalc.network.ops import Affine, AvgPool, ChannelAffine, Input, MaxPool, ReLU
@@ -65,7 +65,7 @@ def not_a_chain(network: Network) -> str | None:
     return None
 
 
-def layer_counts(network: Network) -> tuple[Counts, ...]:
+def layer_counts(network: Network) -> tuple[EntryCounts, ...]:
     """Return the counts of every layer with a mask in execution order.
 
     The inputs of a linear layer are pixels where it reads the network's input, and channels elsewhere, so that they are the
@@ -81,7 +81,7 @@ def layer_counts(network: Network) -> tuple[Counts, ...]:
     )
 
 
-def chain_orders(counts: Sequence[Counts]) -> tuple[Ints, ...]:
+def chain_orders(counts: Sequence[EntryCounts]) -> tuple[Ints, ...]:
     """Order the input, every hidden layer and the output of a chain, each once.
 
     A hidden unit's degree is the sum of its two: the share of its inputs and the share of its outputs that survive.

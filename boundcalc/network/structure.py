@@ -34,7 +34,7 @@ class Pattern:
 
 
 @dataclass(frozen=True)
-class Structure:
+class MaskStructure:
     """The structure of one layer's mask.
 
     Attributes:
@@ -54,7 +54,7 @@ class Structure:
     pattern: Pattern | None
 
 
-def structure(layer: Masked) -> Structure:
+def structure(layer: Masked) -> MaskStructure:
     """Look at a layer.
 
     Args:
@@ -68,7 +68,7 @@ def structure(layer: Masked) -> Structure:
     bias = layer.bias if isinstance(layer, Affine) else None
     silent = dead if bias is None else dead & (bias <= 0)
     columns = layer.support.transpose(0, 1).flatten(1)
-    return Structure(
+    return MaskStructure(
         len(rows),
         _places(dead),
         _places(silent),

@@ -11,11 +11,11 @@ import torch
 
 from boundcalc.network.chain import ToeplitzLayer
 from boundcalc.network.ops import Affine
-from boundcalc.norms.rounding import Size, exponent_of, slack, times_power
+from boundcalc.norms.rounding import UpperSize, exponent_of, slack, times_power
 from boundcalc.norms.toeplitz import BLOCK, pool_rows
 
 
-def two_one(weight: torch.Tensor) -> Size:
+def two_one(weight: torch.Tensor) -> UpperSize:
     """Return ||K||_{2,1}: the l2 norms along input channels, summed over output channels and kernel positions.
 
     Args:
@@ -28,12 +28,12 @@ def two_one(weight: torch.Tensor) -> Size:
     return _summed(weight, (1,))
 
 
-def filters(weight: torch.Tensor) -> Size:
+def filters(weight: torch.Tensor) -> UpperSize:
     """Return the sum over output channels of the filter's l2 norm; `weight` as in `two_one`."""
     return _summed(weight, (1, 2, 3))
 
 
-def frobenius(weight: torch.Tensor) -> Size:
+def frobenius(weight: torch.Tensor) -> UpperSize:
     """Return ||K||_F; `weight` as in `two_one`."""
     return _summed(weight, (0, 1, 2, 3))
 
@@ -64,8 +64,8 @@ def pooling(link: ToeplitzLayer) -> float:
     return norm
 
 
-def _summed(weight: torch.Tensor, dims: tuple[int, ...]) -> Size:
+def _summed(weight: torch.Tensor, dims: tuple[int, ...]) -> UpperSize:
     exponent, rows = exponent_of(weight), max(1, BLOCK // max(1, weight[:1].numel()))
     parts = [times_power(part, -exponent).square().sum(dims) for part in weight.split(rows)]
     sums = torch.stack(parts).sum() if 0 in dims else torch.cat(parts)
-    return Size(float(sums.sqrt().sum()) * (1 + slack(weight.numel())), exponent)
+    return UpperSize(float(sums.sqrt().sum()) * (1 + slack(weight.numel())), exponent)

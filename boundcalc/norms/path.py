@@ -39,7 +39,7 @@ _NOTHING = -(2.0**40)
 
 
 @dataclass(frozen=True, eq=False)
-class Scaled:
+class ScaledFloat:
     """A non-negative value ``x * 2**exponent``.
 
     Attributes:
@@ -51,7 +51,7 @@ class Scaled:
     exponent: torch.Tensor
 
 
-Known = dict[int, tuple[Node, tuple[Scaled, ...], Scaled]]
+Known = dict[int, tuple[Node, tuple[ScaledFloat, ...], ScaledFloat]]
 """Place of a node -> the node, the values that it read and its own, in a pass through absolute weights."""
 
 
@@ -92,14 +92,14 @@ def log_absolute_pass(
     """
     require(network, KNOWN)
     known = {} if known is None else known
-    values: list[Scaled] = []
+    values: list[ScaledFloat] = []
     for index, node in enumerate(network.nodes):
         sources = [values[i] for i in node.inputs]
         met = known.get(index)
         if met is None or met[0] is not node or any(a is not b for a, b in zip(met[1], sources, strict=True)):
             if isinstance(node, Input):
                 ones = torch.full(node.shape, float(inputs), dtype=torch.float64)
-                value = Scaled(ones, torch.zeros(node.shape[0]).double())
+                value = ScaledFloat(ones, torch.zeros(node.shape[0]).double())
             else:
                 value = _absolute(node, sources, biases=biases)
             met = known[index] = node, tuple(sources), value
@@ -120,7 +120,7 @@ def _terms(network: Network) -> int:
     return layers + sum(sum(node.shape) + 8 for node in network.nodes) + network.inputs
 
 
-def _absolute(node: Node, inputs: list[Scaled], *, biases: bool) -> Scaled:
+def _absolute(node: Node, inputs: list[ScaledFloat], *, biases: bool) -> ScaledFloat:
     value = inputs[0]
     match node:
         case Affine():
@@ -128,35 +128,35 @@ def _absolute(node: Node, inputs: list[Scaled], *, biases: bool) -> Scaled:
         case ReLU():
             return value
         case AvgPool():
-            return Scaled(node.rows_h.abs() @ value.x @ node.rows_w.abs().T, value.exponent)
+            return ScaledFloat(node.rows_h.abs() @ value.x @ node.rows_w.abs().T, value.exponent)
         case MaxPool():
-            return Scaled(_window_sum(node, value.x[None])[0], value.exponent)
+            return ScaledFloat(_window_sum(node, value.x[None])[0], value.exponent)
         case Rearrange():
             return _rearranged(node, value)
         case Concat():
-            return Scaled(torch.cat([v.x for v in inputs]), torch.cat([v.exponent for v in inputs]))
+            return ScaledFloat(torch.cat([v.x for v in inputs]), torch.cat([v.exponent for v in inputs]))
         case LeakyReLU():
             return _normalised(_times(value, node.slopes.abs().clamp(min=1.0)))
         case Activation():
             return _normalised(_times(value, torch.tensor([node.lipschitz], dtype=torch.float64)))
         case ChannelAffine():
             shifts = node.shift.abs() * float(biases)
-            shift = Scaled(shifts[:, None, None].expand(node.shape), torch.zeros_like(node.shift))
+            shift = ScaledFloat(shifts[:, None, None].expand(node.shape), torch.zeros_like(node.shift))
             return _sum(_times(value, node.scale.abs()), shift)
         case _:
             return _sum(value, inputs[1])
 
 
-def _times(value: Scaled, factors: torch.Tensor) -> Scaled:
+def _times(value: ScaledFloat, factors: torch.Tensor) -> ScaledFloat:
     exponents = _exponents(factors)
     unit = _times_power(factors, -exponents)
-    return Scaled(value.x * unit[:, None, None], value.exponent + exponents)
+    return ScaledFloat(value.x * unit[:, None, None], value.exponent + exponents)
 
 
-def _sum(first: Scaled, second: Scaled) -> Scaled:
+def _sum(first: ScaledFloat, second: ScaledFloat) -> ScaledFloat:
     top = torch.maximum(first.exponent, second.exponent)
     x, y = (_times_power(v.x, (v.exponent - top)[:, None, None]) for v in (first, second))
-    return _normalised(Scaled(x + y, top))
+    return _normalised(ScaledFloat(x + y, top))
 
 
 def _times_power(x: torch.Tensor, exponent: torch.Tensor) -> torch.Tensor:
@@ -172,33 +172,35 @@ def _exponents(x: torch.Tensor) -> torch.Tensor:
     return torch.where(x > 0, own, _NOTHING)
 
 
-def _normalised(value: Scaled) -> Scaled:
+def _normalised(value: ScaledFloat) -> ScaledFloat:
     top = _exponents(value.x.amax((1, 2)))
     x = _times_power(value.x, -top[:, None, None])
-    return Scaled(x, torch.where(top == _NOTHING, top, value.exponent + top))
+    return ScaledFloat(x, torch.where(top == _NOTHING, top, value.exponent + top))
 
 
-def _affine(node: Affine, value: Scaled, *, biases: bool) -> Scaled:
+def _affine(node: Affine, value: ScaledFloat, *, biases: bool) -> ScaledFloat:
     out, width = node.weight.shape[:2]
     if node.groups == 1 and node.window.out == (1, 1) and node.weight.numel() > _BLOCK:
         rows = max(1, _BLOCK // node.weight[0].numel())
         parts = [_rows(node, value, slice(k, k + rows), biases=biases) for k in range(0, out, rows)]
-        return Scaled(torch.cat([part.x for part in parts]), torch.cat([part.exponent for part in parts]))
+        return ScaledFloat(
+            torch.cat([part.x for part in parts]), torch.cat([part.exponent for part in parts])
+        )
     weight = node.weight.abs()
     bias = torch.zeros(out, dtype=torch.float64) if node.bias is None or not biases else node.bias.abs()
     common = _at_one_scale(value)
     if common is not None and all(map(_moderate, (common.x, weight, bias))):
         shift = _times_power(bias, -common.exponent)
-        return Scaled(affine(node, common.x[None], weight, shift)[0], common.exponent.expand(out))
+        return ScaledFloat(affine(node, common.x[None], weight, shift)[0], common.exponent.expand(out))
     own = value.exponent.reshape(node.groups, 1, width).expand(-1, out // node.groups, -1)
     source = own.reshape(out, width)[:, :, None, None]
     top = torch.maximum((_exponents(weight) + source).amax((1, 2, 3)), _exponents(bias))
     kernel = _times_power(weight, source - top[:, None, None, None])
     x = affine(node, value.x[None], kernel, _times_power(bias, -top))[0]
-    return Scaled(x, top)
+    return ScaledFloat(x, top)
 
 
-def _at_one_scale(value: Scaled) -> Scaled | None:
+def _at_one_scale(value: ScaledFloat) -> ScaledFloat | None:
     """Return a value with one exponent, (1,), for all channels; None where they are too far apart for that to be exact."""
     alive = value.exponent != _NOTHING
     if not bool(alive.any()):
@@ -207,7 +209,7 @@ def _at_one_scale(value: Scaled) -> Scaled | None:
     if abs(top) > MODERATE or top - least > MODERATE:
         return None
     factors = _times_power(torch.ones_like(value.exponent), value.exponent - top)
-    return Scaled(value.x * factors[:, None, None], torch.tensor([top], dtype=torch.float64))
+    return ScaledFloat(value.x * factors[:, None, None], torch.tensor([top], dtype=torch.float64))
 
 
 def _moderate(x: torch.Tensor) -> bool:
@@ -216,7 +218,7 @@ def _moderate(x: torch.Tensor) -> bool:
     return largest <= 2.0**MODERATE and least >= 2.0**-MODERATE
 
 
-def _rows(node: Affine, value: Scaled, part: slice, *, biases: bool) -> Scaled:
+def _rows(node: Affine, value: ScaledFloat, part: slice, *, biases: bool) -> ScaledFloat:
     weight = node.weight[part]
     own = replace(
         node,
@@ -228,12 +230,12 @@ def _rows(node: Affine, value: Scaled, part: slice, *, biases: bool) -> Scaled:
     return _affine(own, value, biases=biases)
 
 
-def _rearranged(node: Rearrange, value: Scaled) -> Scaled:
+def _rearranged(node: Rearrange, value: ScaledFloat) -> ScaledFloat:
     exponents = rearrange(node, value.exponent[:, None, None].expand(value.x.shape)[None])[0]
     exponents = torch.where(node.source >= 0, exponents, _NOTHING)
     top = exponents.amax((1, 2))
     x = _times_power(rearrange(node, value.x[None])[0], exponents - top[:, None, None])
-    return Scaled(x, top)
+    return ScaledFloat(x, top)
 
 
 def _window_sum(node: MaxPool, x: torch.Tensor) -> torch.Tensor:

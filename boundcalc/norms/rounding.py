@@ -14,7 +14,7 @@ numbers LGAMMA = 16u is assumed.
 Rule. What becomes part of an upper bound is raised once, where it was computed, by a function of this module that is given the
 number of operations: `up` for numbers, `log_up` and `log_product` for logarithms, `exp_up` on the way back. Each raises by about
 twice what the model needs, so that its own rounding and a caller's last few operations are covered too. No other slack is added
-anywhere. Numbers that may leave the range of float64 are kept as logarithms or as a `Size`, a mantissa and a power of two.
+anywhere. Numbers that may leave the range of float64 are kept as logarithms or as an `UpperSize`, a mantissa and a power of two.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ LOG2 = math.log(2.0)
 
 
 @dataclass(frozen=True)
-class Size:
+class UpperSize:
     """A non-negative number from above, ``mantissa * 2**exponent``: of any size that a network can have.
 
     Attributes:

@@ -17,7 +17,7 @@ from boundcalc.errors import NotCovered
 from boundcalc.network.chain import ToeplitzLayer
 from boundcalc.network.geometry import Axis
 from boundcalc.network.ops import AvgPool
-from boundcalc.norms.rounding import Size, exponent_of, slack, times_power
+from boundcalc.norms.rounding import UpperSize, exponent_of, slack, times_power
 
 BLOCK = 2**22
 """Weights that are squared at once."""
@@ -44,12 +44,12 @@ class Rows:
         """Number of output positions."""
         return int(self.counts.sum())
 
-    def frobenius_squared(self) -> Size:
+    def frobenius_squared(self) -> UpperSize:
         """Return ||A||_F^2, from above."""
         total = float((self.squares.sum(0) * self.counts).sum())
-        return Size(total * (1 + slack(self.squares.numel())), 2 * self.exponent)
+        return UpperSize(total * (1 + slack(self.squares.numel())), 2 * self.exponent)
 
-    def l1_inf(self, column: torch.Tensor | None = None) -> Size:
+    def l1_inf(self, column: torch.Tensor | None = None) -> UpperSize:
         """Return the largest row l1 norm, from above.
 
         Args:
@@ -59,24 +59,26 @@ class Rows:
         rows = times_power(self.absolute.amax(1), self.exponent - shared)
         if column is not None:
             rows = rows + times_power(column.abs(), -shared)
-        return Size(float(rows.max()) * (1 + slack(2)), shared)
+        return UpperSize(float(rows.max()) * (1 + slack(2)), shared)
 
-    def l1_sum(self) -> Size:
+    def l1_sum(self) -> UpperSize:
         """Return the sum of row l1 norms, from above."""
         total = float((self.absolute.sum(0) * self.counts).sum())
-        return Size(total * (1 + slack(self.absolute.numel())), self.exponent)
+        return UpperSize(total * (1 + slack(self.absolute.numel())), self.exponent)
 
-    def l2_inf(self) -> Size:
+    def l2_inf(self) -> UpperSize:
         """Return the largest row l2 norm, from above."""
-        return Size(math.sqrt(float(self.squares.max())) * (1 + slack(2)), self.exponent)
+        return UpperSize(math.sqrt(float(self.squares.max())) * (1 + slack(2)), self.exponent)
 
-    def two_one(self, column: torch.Tensor | None = None) -> Size:
+    def two_one(self, column: torch.Tensor | None = None) -> UpperSize:
         """Return the sum of row l2 norms, from above; `column` as in `l1_inf`."""
         shared = self._shared(column)
         squares = times_power(self.squares, 2 * (self.exponent - shared))
         if column is not None:
             squares = squares + times_power(column, -shared).square()[:, None]
-        return Size(float((squares.sqrt().sum(0) * self.counts).sum()) * (1 + slack(squares.numel())), shared)
+        return UpperSize(
+            float((squares.sqrt().sum(0) * self.counts).sum()) * (1 + slack(squares.numel())), shared
+        )
 
     def _shared(self, column: torch.Tensor | None) -> int:
         """Return the exponent at which both the matrix and another column are at most about 1."""

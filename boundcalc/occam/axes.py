@@ -14,7 +14,7 @@ from boundcalc.network.ops import Add, Affine, AvgPool, Input, MaxPool, ReLU
 
 
 @dataclass(frozen=True)
-class Axis:
+class UnitSet:
     """One set of units.
 
     Attributes:
@@ -37,7 +37,7 @@ class Axes:
         nodes: index of the axis of each node's channels.
     """
 
-    axes: tuple[Axis, ...]
+    axes: tuple[UnitSet, ...]
     rows: dict[str, int]
     columns: dict[str, int]
     nodes: tuple[int, ...]
@@ -119,7 +119,7 @@ def _numbered(classes: _Classes, nodes: list[int], rows: dict[str, int], columns
         return place[classes.find(index)]
 
     return Axes(
-        tuple(Axis(classes.size[root], classes.free[root]) for root in roots),
+        tuple(UnitSet(classes.size[root], classes.free[root]) for root in roots),
         {name: number(i) for name, i in rows.items()},
         {name: number(i) for name, i in columns.items()},
         tuple(number(i) for i in nodes),

@@ -28,7 +28,7 @@ assert max(*FREE_GROUPS, *FIXED_GROUPS) <= MAX_GROUPS
 
 
 @dataclass(frozen=True, eq=False)
-class Counts:
+class WeightCounts:
     """How many weights survive between every two units.
 
     Attributes:
@@ -40,9 +40,9 @@ class Counts:
     entries: int
 
 
-def counts_of(masks: list[np.ndarray]) -> list[Counts]:
+def counts_of(masks: list[np.ndarray]) -> list[WeightCounts]:
     """Count survivors between units from masks (rows, columns, kernel entries) bool."""
-    return [Counts(sparse.csr_array(mask.sum(2).astype(np.float64)), mask.shape[2]) for mask in masks]
+    return [WeightCounts(sparse.csr_array(mask.sum(2).astype(np.float64)), mask.shape[2]) for mask in masks]
 
 
 def one_group(plan: CodeLayout) -> Groups:
@@ -50,7 +50,7 @@ def one_group(plan: CodeLayout) -> Groups:
     return tuple(np.zeros(axis.size, dtype=np.int64) for axis in plan.axes.axes)
 
 
-def find_groups(plan: CodeLayout, counts: list[Counts], relative: bool) -> Groups:
+def find_groups(plan: CodeLayout, counts: list[WeightCounts], relative: bool) -> Groups:
     """Search the partition with the shortest mask code.
 
     Args:
@@ -70,7 +70,7 @@ def find_groups(plan: CodeLayout, counts: list[Counts], relative: bool) -> Group
     return min([one_group(plan), *found], key=search.bits)
 
 
-def refine_groups(plan: CodeLayout, counts: list[Counts], relative: bool, start: Groups) -> Groups:
+def refine_groups(plan: CodeLayout, counts: list[WeightCounts], relative: bool, start: Groups) -> Groups:
     """Move units of a partition found for similar masks until the code gets no shorter."""
     return _Search(plan, counts, relative).improved(start)
 
@@ -123,7 +123,7 @@ def _log2_binomial(n: np.ndarray, k: np.ndarray) -> np.ndarray:
 
 
 class _Search:
-    def __init__(self, plan: CodeLayout, counts: list[Counts], relative: bool) -> None:
+    def __init__(self, plan: CodeLayout, counts: list[WeightCounts], relative: bool) -> None:
         self.plan, self.counts = plan, counts
         self.free = [axis.free and not relative for axis in plan.axes.axes]
         self.turned = [sparse.csr_array(count.matrix.T) for count in counts]

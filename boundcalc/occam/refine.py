@@ -38,7 +38,7 @@ def errors_of(outputs: torch.Tensor, labels: torch.Tensor) -> int:
 
 
 @dataclass(eq=False)
-class Layer:
+class CompactLayer:
     """One layer while it is trained.
 
     Attributes:
@@ -92,7 +92,7 @@ class _Round(torch.autograd.Function):
 
 
 @dataclass(frozen=True, eq=False)
-class Sample:
+class CompactSample:
     """Training data as the compact network reads it.
 
     Attributes:
@@ -114,7 +114,7 @@ class Sample:
             return sum(errors_of(outputs(x), y) for x, y in parts)
 
 
-class Trainer:
+class CompactTrainer:
     """Trains the numbers of a compact network.
 
     Args:
@@ -124,7 +124,7 @@ class Trainer:
         seed: of the order of samples.
     """
 
-    def __init__(self, network: Network, sample: Sample, size: int, seed: int) -> None:
+    def __init__(self, network: Network, sample: CompactSample, size: int, seed: int) -> None:
         self.network, self.sample = single_precision(network), sample
         self.axes = axes_of(network)
         device = sample.x.device
@@ -250,13 +250,13 @@ class Trainer:
                 return
 
 
-def _start(layer: Affine, size: int, device: torch.device) -> Layer:
+def _start(layer: Affine, size: int, device: torch.device) -> CompactLayer:
     places = layer.weight.flatten().nonzero()[:, 0]
     rows = torch.zeros(0, dtype=torch.int64) if layer.bias is None else layer.bias.nonzero()[:, 0]
     offsets = torch.zeros(0, dtype=torch.float64) if layer.bias is None else layer.bias[rows]
     numbers = torch.cat([layer.weight.flatten()[places], offsets])
     book = torch.from_numpy(codebook_of(numbers.numpy(force=True), size).astype(np.float32))
-    return Layer(
+    return CompactLayer(
         layer.name,
         layer.weight.shape,
         places.numel(),
@@ -290,13 +290,13 @@ def loss_of(outputs: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
     return F.cross_entropy(outputs, y)
 
 
-def _halved(layer: Layer) -> torch.Tensor:
+def _halved(layer: CompactLayer) -> torch.Tensor:
     book = torch.from_numpy(halves(layer.book.numpy(force=True)).astype(np.float32)).to(layer.book.device)
     index = (layer.rounded()[:, None] - book).abs().argmin(1)
     return book[index] * layer.alive
 
 
-def _plain(layer: Layer, shape: tuple[int, int, int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _plain(layer: CompactLayer, shape: tuple[int, int, int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     with torch.no_grad():
         weight, bias = layer.tensors(_halved(layer).double())
     offsets = np.zeros(shape[0]) if bias is None else bias.numpy(force=True)
@@ -313,7 +313,7 @@ def _as_quantized(
     return Quantized(mask, values, bias if biased else None)
 
 
-def _bury_once(axes: Axes, layers: dict[str, Layer]) -> None:
+def _bury_once(axes: Axes, layers: dict[str, CompactLayer]) -> None:
     fed = [torch.zeros(axis.size, dtype=torch.bool) for axis in axes.axes]
     read = [torch.zeros(axis.size, dtype=torch.bool) for axis in axes.axes]
     for name, layer in layers.items():
@@ -331,7 +331,7 @@ def _bury_once(axes: Axes, layers: dict[str, Layer]) -> None:
         layer.alive = layer.alive & kept.to(layer.alive.device)
 
 
-def _ends(layer: Layer) -> tuple[torch.Tensor, torch.Tensor]:
+def _ends(layer: CompactLayer) -> tuple[torch.Tensor, torch.Tensor]:
     entries = math.prod(layer.shape[2:])
     places = layer.places.cpu()
     return places // (layer.shape[1] * entries), places // entries % layer.shape[1]

@@ -25,7 +25,7 @@ from boundcalc.occam.blocks import Groups, counts_of, find_groups, refine_groups
 from boundcalc.occam.codeword import CodeLayout, Codeword, plan_of
 from boundcalc.occam.kl import certificate
 from boundcalc.occam.order import order_bits
-from boundcalc.occam.refine import RATE, TRIM, Sample, Trainer, errors_of
+from boundcalc.occam.refine import RATE, TRIM, CompactSample, CompactTrainer, errors_of
 from boundcalc.occam.skeleton import compacted, flattened, simplified
 from boundcalc.occam.spelling import Quantized, Reference, dequantize, masks_of, quantize, spell
 from boundcalc.occam.transmit import lengths
@@ -85,7 +85,7 @@ class SearchTask:
 
 
 @dataclass(frozen=True, eq=False)
-class Stage:
+class CertifiedCodeword:
     """A codeword and what it certifies.
 
     Attributes:
@@ -106,7 +106,7 @@ class Stage:
 
 
 @dataclass(frozen=True, eq=False)
-class Found:
+class OccamSearchResult:
     """What the search found.
 
     Attributes:
@@ -117,17 +117,17 @@ class Found:
     """
 
     plan: CodeLayout
-    stages: tuple[Stage, ...]
+    stages: tuple[CertifiedCodeword, ...]
     passes: int
     remark: str
 
     @property
-    def best(self) -> Stage:
+    def best(self) -> CertifiedCodeword:
         """The stage with the smallest certificate."""
         return min(self.stages, key=lambda stage: stage.value)
 
 
-def search(task: SearchTask) -> Found:
+def search(task: SearchTask) -> OccamSearchResult:
     """Search a codeword with a small certificate.
 
     Raises:
@@ -137,7 +137,7 @@ def search(task: SearchTask) -> Found:
         return _search(task)
 
 
-def _search(task: SearchTask) -> Found:
+def _search(task: SearchTask) -> OccamSearchResult:
     base = flattened(without_stage(task.network)[1])
     plan = plan_of(base)
     words = {"uniform": spell(plan, quantize(plan, base, 8, "raw"), None)}
@@ -147,12 +147,12 @@ def _search(task: SearchTask) -> Found:
     shortest = min(_bits(plan, word) for word in words.values())
     if not task.passes and shortest * math.log(2) > HOPELESS * task.m:
         remark = "the plain code already needs more than 8 nats a sample, so nothing shorter was searched"
-        return Found(plan, _measured(task, plan, base, words), 0, remark)
+        return OccamSearchResult(plan, _measured(task, plan, base, words), 0, remark)
     passes = _search_further(task, plan, base, words)
     remark = (
         "" if passes or task.passes == 0 else "a pass over the sample costs too much for joint refinement"
     )
-    return Found(plan, _measured(task, plan, base, words), passes, remark)
+    return OccamSearchResult(plan, _measured(task, plan, base, words), passes, remark)
 
 
 def _search_further(task: SearchTask, plan: CodeLayout, base: Network, words: dict[str, Codeword]) -> int:
@@ -171,11 +171,16 @@ def _search_further(task: SearchTask, plan: CodeLayout, base: Network, words: di
 
 
 def _best_by_k_means(
-    task: SearchTask, plan: CodeLayout, simple: Network, compact: Network, sample: Sample, groups: Groups
+    task: SearchTask,
+    plan: CodeLayout,
+    simple: Network,
+    compact: Network,
+    sample: CompactSample,
+    groups: Groups,
 ) -> Codeword:
     small = plan_of(compact)
     tried = max(TRIAL_SAMPLES, math.floor(TRIAL_WORK / work_of(compact)))
-    sample = Sample(sample.x[:tried], sample.y[:tried])
+    sample = CompactSample(sample.x[:tried], sample.y[:tried])
     found: list[tuple[float, Codeword]] = []
     for size in SIZES:
         for mode in ("own", "shared"):
@@ -190,12 +195,12 @@ def _joint(
     plan: CodeLayout,
     compact: Network,
     kept: tuple[torch.Tensor, ...],
-    sample: Sample,
+    sample: CompactSample,
     groups: Groups,
     passes: int,
     size: int,
 ) -> tuple[float, Codeword]:
-    trainer, small = Trainer(compact, sample, size, task.seed), plan_of(compact)
+    trainer, small = CompactTrainer(compact, sample, size, task.seed), plan_of(compact)
     settle, cycle = math.floor(SETTLE * passes), max(CYCLE, passes // ROUNDS)
     best_value, best_word, best_state = math.inf, None, trainer.snapshot()
     best_layers: list[Quantized] = []
@@ -236,7 +241,7 @@ def _bits(plan: CodeLayout, word: Codeword) -> float:
     return math.fsum(lengths(plan, word).values())
 
 
-def _value(task: SearchTask, plan: CodeLayout, word: Codeword, errors: int, sample: Sample) -> float:
+def _value(task: SearchTask, plan: CodeLayout, word: Codeword, errors: int, sample: CompactSample) -> float:
     bits = _bits(plan, word)
     scaled = round(errors * task.m / sample.y.numel())
     return certificate(scaled, task.m, bits + task.price, task.delta)
@@ -244,7 +249,7 @@ def _value(task: SearchTask, plan: CodeLayout, word: Codeword, errors: int, samp
 
 def _measured(
     task: SearchTask, plan: CodeLayout, base: Network, words: dict[str, Codeword]
-) -> tuple[Stage, ...]:
+) -> tuple[CertifiedCodeword, ...]:
     networks = {name: dequantize(plan, word, base, task.reference or None) for name, word in words.items()}
     errors = dict.fromkeys(words, 0)
     with torch.no_grad():
@@ -256,7 +261,7 @@ def _measured(
     for name, word in words.items():
         bits = {**lengths(plan, word), "order of hidden units": order_bits(plan, word)}
         value = certificate(errors[name], task.m, math.fsum(bits.values()) + task.price, task.delta)
-        stages.append(Stage(name, word, networks[name], bits, errors[name], value))
+        stages.append(CertifiedCodeword(name, word, networks[name], bits, errors[name], value))
     return tuple(stages)
 
 
@@ -266,7 +271,7 @@ def _batches(task: SearchTask, network: Network) -> Iterator[tuple[torch.Tensor,
     yield from batches(stage, network, task.split, max(1, min(4096, BATCH_ENTRIES // widest)))
 
 
-def _load(task: SearchTask, base: Network, compact: Network, kept: torch.Tensor) -> Sample:
+def _load(task: SearchTask, base: Network, compact: Network, kept: torch.Tensor) -> CompactSample:
     """Read as many samples as have room, into one block of memory: pieces that are put together afterwards take twice as much."""
     room = min(task.m, max(1, SAMPLE_BYTES // (4 * compact.inputs)))
     images = torch.empty(room, *compact.nodes[0].shape, dtype=torch.float32)
@@ -279,7 +284,7 @@ def _load(task: SearchTask, base: Network, compact: Network, kept: torch.Tensor)
         count = end
         if count == room:
             break
-    return Sample(images[:count].to(task.device), labels[:count].to(task.device))
+    return CompactSample(images[:count].to(task.device), labels[:count].to(task.device))
 
 
 def _passes(network: Network, task: SearchTask) -> int:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from boundcalc.figures.files import element
-from boundcalc.figures.picture import Picture, Ticket
+from boundcalc.figures.picture import NamedReport, Picture
 from boundcalc.report.document import Cell, Grid, Section, Term
 from boundcalc.report.numbers import NULL
 from boundcalc.report.origin import Origin
@@ -110,7 +110,9 @@ class References:
         return [(name, origin) for origin, name in self._ids.items()]
 
 
-def figures_of(pictures: Iterable[Picture], tickets: Sequence[Ticket], ref: References) -> tuple[Figure, ...]:
+def figures_of(
+    pictures: Iterable[Picture], tickets: Sequence[NamedReport], ref: References
+) -> tuple[Figure, ...]:
     """Draw pictures of tickets; those that have nothing to show are left out."""
     drawn = ((picture, picture.of(tickets)) for picture in pictures)
     return tuple(

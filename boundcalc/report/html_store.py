@@ -8,7 +8,7 @@ from statistics import median
 from typing import Any
 
 from boundcalc.figures import pictures
-from boundcalc.figures.picture import Ticket, tickets_of
+from boundcalc.figures.picture import NamedReport, tickets_of
 from boundcalc.parts import Quantity, registry
 from boundcalc.report.bound_order import log10_value, proved
 from boundcalc.report.bound_rows import marked_value
@@ -60,13 +60,15 @@ def blocks(
     return tuple(part for part in parts if part.tables or part.figures or part.facts)
 
 
-def _facts(tickets: Sequence[Ticket], failed: Sequence[tuple[str, str]]) -> tuple[tuple[str, PageCell], ...]:
+def _facts(
+    tickets: Sequence[NamedReport], failed: Sequence[tuple[str, str]]
+) -> tuple[tuple[str, PageCell], ...]:
     origin = Origin("exact", "rows of this page")
     counts = (("tickets", len(tickets)), ("not analyzed", len(failed)))
     return tuple((label, PageCell(plain(count), origin=origin)) for label, count in counts)
 
 
-def _table(tickets: Sequence[Ticket]) -> PageTable:
+def _table(tickets: Sequence[NamedReport]) -> PageTable:
     """Build the table of tickets: density, what was measured, what is proved, then the other quantities of the parts."""
     known = [_shown(ticket.tree) for ticket in tickets]
     keys = list(dict.fromkeys(key for one in known for key in one))
@@ -132,7 +134,7 @@ def _has_value(bound: Tree) -> bool:
     return bound["status"] != "not_covered" and marked_value(bound) != NULL
 
 
-def _bounds(tickets: Sequence[Ticket]) -> PageBlock:
+def _bounds(tickets: Sequence[NamedReport]) -> PageBlock:
     """Build the table of bounds: what is proved of the ticket, of its compression, what is not proved; the smallest first."""
     found: dict[str, list[Tree]] = {}
     for ticket in tickets:
@@ -162,7 +164,7 @@ def _place(name: str, bounds: Sequence[Tree]) -> tuple[int, float, str]:
     return GROUPS.index(group), median(values) if values else 0.0, name
 
 
-def _excess(tickets: Sequence[Ticket]) -> tuple[str, ...]:
+def _excess(tickets: Sequence[NamedReport]) -> tuple[str, ...]:
     """Say of how many tickets the margins are not known, so that no value bounds their error."""
     theorems = ([bound for _, bound in proved(ticket.tree, "network")] for ticket in tickets)
     count = sum(any(map(is_excess, bounds)) for bounds in theorems)

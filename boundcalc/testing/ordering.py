@@ -10,7 +10,7 @@ from boundcalc.bounds.bound_inputs import BoundInputs
 from boundcalc.bounds.catalogue import Bound
 from boundcalc.bounds.peeling import dense_structure, masked_structure, positions_for, search_published
 from boundcalc.bounds.peeling.dynamic_program import PeelingProgram
-from boundcalc.bounds.peeling.kernels import Choice, Kernels, Structure
+from boundcalc.bounds.peeling.kernels import Choice, Kernels, KernelStructure
 from boundcalc.bounds.peeling.norms import L2
 from boundcalc.bounds.peeling.rules import PublishedRules, Setting
 from boundcalc.bounds.peeling.theorem import PeelingResult
@@ -48,7 +48,7 @@ def check_mask_inclusion(bound: Bound, problem: BoundInputs, share: float = 0.5,
     )
 
 
-def _walk(problem: BoundInputs, structure: Structure, split: dict[str, Choice]) -> PeelingResult:
+def _walk(problem: BoundInputs, structure: KernelStructure, split: dict[str, Choice]) -> PeelingResult:
     positions = positions_for(problem.network)
     setting = Setting(structure, positions, problem.energies)
     return PeelingProgram(

@@ -12,7 +12,7 @@ from mpmath import iv
 
 from boundcalc.bounds.bound_inputs import BoundInputs
 from boundcalc.bounds.peeling import dense_structure, masked_structure, positions_for, search_published
-from boundcalc.bounds.peeling.kernels import Choice, Kernels, Structure
+from boundcalc.bounds.peeling.kernels import Choice, Kernels, KernelStructure
 from boundcalc.bounds.peeling.theorem import PeelingResult
 from boundcalc.network.ops import Affine
 from boundcalc.theory.symbolic_interval import Interval, exact, precision
@@ -89,7 +89,9 @@ def _told(walk: PeelingResult, true: Theorem) -> str:
     )
 
 
-def theorem(problem: BoundInputs, structure: Structure, split: dict[str, Choice], t: Fraction) -> Theorem:
+def theorem(
+    problem: BoundInputs, structure: KernelStructure, split: dict[str, Choice], t: Fraction
+) -> Theorem:
     """Return the theorem for a chain of linear layers on vectors with a ReLU between each two.
 
     Args:
@@ -122,7 +124,7 @@ def _groups(channels: int, size: int) -> list[range]:
 
 
 def _predecessors(
-    layer: Affine, rows: range, structure: Structure, below: list[Reached | None] | None, size: int, choice: Choice,
+    layer: Affine, rows: range, structure: KernelStructure, below: list[Reached | None] | None, size: int, choice: Choice,
     inputs: list[Fraction], constant: Fraction, t: Fraction,
 ) -> list[Reached]:  # fmt: skip
     weight = layer.weight.flatten(1).tolist()
@@ -161,7 +163,7 @@ def _node(found: list[Reached], choice: Choice) -> Reached | None:
 
 
 def _output(
-    problem: BoundInputs, layer: Affine, structure: Structure, below: list[Reached | None] | None, size: int, choice: Choice,
+    problem: BoundInputs, layer: Affine, structure: KernelStructure, below: list[Reached | None] | None, size: int, choice: Choice,
     inputs: list[Fraction], constant: Fraction, t: Fraction,
 ) -> Theorem:  # fmt: skip
     found = [

@@ -16,7 +16,7 @@ from boundcalc.testing import exact
 from boundcalc.testing.ingredients import check_ingredients
 from boundcalc.testing.subject import close
 from boundcalc.theory.forms import forms_of
-from boundcalc.theory.symbolic import Evaluation, Filled, Form, NotFilled
+from boundcalc.theory.symbolic import Evaluation, Filled, NotFilled, SymbolicForm
 from boundcalc.theory.symbolic_interval import Interval, log_middle, precision
 from boundcalc.theory.symbolic_ledger import value_interval
 
@@ -34,7 +34,7 @@ def evaluated(bound: Bound, problem: BoundInputs) -> Evaluation:
     return Evaluation(bound, problem, outcome, risk_bound(outcome, problem))
 
 
-def form_of(evaluation: Evaluation) -> Form:
+def form_of(evaluation: Evaluation) -> SymbolicForm:
     """Return the symbolic form that fits an evaluation.
 
     Raises:
@@ -108,7 +108,7 @@ def check_rounds_up(bound: Bound, problem: BoundInputs) -> None:
         _at_least(f"{bound.name}: bound on the error", evaluation.risk.log_value, value)
 
 
-def _value(form: Form, filled: Filled, evaluation: Evaluation) -> Interval | None:
+def _value(form: SymbolicForm, filled: Filled, evaluation: Evaluation) -> Interval | None:
     try:
         return value_interval(form, filled, evaluation)
     except NotFilled:

@@ -17,7 +17,7 @@ from boundcalc.errors import NotCovered, UsageError
 from boundcalc.nearest import hint
 from boundcalc.norms.rounding import LIBM
 from boundcalc.theory.forms import forms_of
-from boundcalc.theory.symbolic import Evaluation, Filled, Form, NotFilled
+from boundcalc.theory.symbolic import Evaluation, Filled, NotFilled, SymbolicForm
 from boundcalc.theory.symbolic_interval import log_middle
 from boundcalc.theory.symbolic_ledger import MEANINGS, shown_value
 
@@ -142,7 +142,7 @@ def _identity(bound: Bound, problem: BoundInputs | None) -> list[Passage]:
     ]  # fmt: skip
 
 
-def _statement(form: Form) -> list[Passage]:
+def _statement(form: SymbolicForm) -> list[Passage]:
     title = "Formula" + (f", {form.condition}" if form.condition else "")
     parts: list[Passage] = [Heading(title), Equation(form.left, "<=", form.formula)]
     for definition in form.definitions:
@@ -163,7 +163,7 @@ def _statement(form: Form) -> list[Passage]:
     return parts
 
 
-def _ledger(bound: Bound, forms: tuple[Form, ...]) -> list[Passage]:
+def _ledger(bound: Bound, forms: tuple[SymbolicForm, ...]) -> list[Passage]:
     law = shown_value(bound.kind)
     if law is None or any(form.value is not None for form in forms):
         return []
@@ -187,7 +187,7 @@ def _evaluated(bound: Bound, problem: BoundInputs) -> Evaluation | str:
         return f"not covered: {bound.compute.__module__} raised {type(error).__name__}: {error}"
 
 
-def _with_numbers(evaluation: Evaluation, form: Form | None) -> list[Passage]:
+def _with_numbers(evaluation: Evaluation, form: SymbolicForm | None) -> list[Passage]:
     parts: list[Passage] = [Heading("With this checkpoint")]
     if form is not None:
         try:
@@ -199,7 +199,7 @@ def _with_numbers(evaluation: Evaluation, form: Form | None) -> list[Passage]:
     return [*parts, Numbers(("result", "number"), rows)]
 
 
-def _filled(form: Form, filled: Filled) -> list[Passage]:
+def _filled(form: SymbolicForm, filled: Filled) -> list[Passage]:
     per_layer = [symbol for symbol in filled.values if isinstance(symbol, sympy.Indexed)]
     single = [symbol for symbol in filled.values if symbol not in per_layer]
     used = form.at_depth(len(filled.layers)).atoms(sympy.Symbol, sympy.Indexed)
@@ -219,7 +219,7 @@ def _filled(form: Form, filled: Filled) -> list[Passage]:
     return parts
 
 
-def _by_layer(form: Form, filled: Filled) -> Numbers:
+def _by_layer(form: SymbolicForm, filled: Filled) -> Numbers:
     symbols = [symbol for symbol in filled.values if isinstance(symbol, sympy.Indexed)]
     bases = list(dict.fromkeys(symbol.base for symbol in symbols))
     defined = [definition.symbol.base for definition in form.definitions]
@@ -234,7 +234,7 @@ def _by_layer(form: Form, filled: Filled) -> Numbers:
     return Numbers(("l", "layer", *(str(base) for base in (*bases, *defined))), tuple(rows))
 
 
-def _numbers_in(form: Form, filled: Filled) -> Expr:
+def _numbers_in(form: SymbolicForm, filled: Filled) -> Expr:
     """Return the formula with rounded numbers, as symbols so that nothing is multiplied out, for its symbols and abbreviations."""
     depth = sympy.Symbol("L", integer=True, positive=True)
     expr = form.formula.subs(depth, len(filled.layers)).doit() if filled.layers else form.formula
@@ -246,7 +246,7 @@ def _numbers_in(form: Form, filled: Filled) -> Expr:
     return expr.xreplace(shown)
 
 
-def _derived(symbol: Expr, form: Form, filled: Filled) -> float | None:
+def _derived(symbol: Expr, form: SymbolicForm, filled: Filled) -> float | None:
     try:
         return log_middle(form.evaluate(filled, symbol))
     except (KeyError, ValueError):

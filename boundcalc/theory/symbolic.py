@@ -104,7 +104,7 @@ def _always(evaluation: Evaluation) -> bool:
 
 
 @dataclass(frozen=True)
-class Form:
+class SymbolicForm:
     """The symbolic form of one bound.
 
     Attributes:
@@ -179,7 +179,7 @@ def unindexed(expr: Expr) -> tuple[Expr, dict[Basic, Basic]]:
     return expr.xreplace(found), dict(found)
 
 
-def derivative_sign(form: Form, promise: Promise, depth: int = 3) -> str | None:
+def derivative_sign(form: SymbolicForm, promise: Promise, depth: int = 3) -> str | None:
     """Return ``"grows"`` or ``"falls"`` where sympy proves the sign of a derivative at a number of layers, else None.
 
     Args:

@@ -11,9 +11,9 @@ from mpmath import iv
 from sympy import Expr, Symbol, log, sqrt
 
 from boundcalc.bounds.code_lengths import LOWEST
-from boundcalc.bounds.outcome import Certificate, ClassComplexity, LossComplexity, NormComplexity
+from boundcalc.bounds.outcome import ClassComplexity, CodewordCertificate, LossComplexity, NormComplexity
 from boundcalc.bounds.risk import LOG_STEP
-from boundcalc.theory.symbolic import Evaluation, Filled, Form, NotFilled
+from boundcalc.theory.symbolic import Evaluation, Filled, NotFilled, SymbolicForm
 from boundcalc.theory.symbolic_interval import Interval, exact, exp_of, interval_of, precision
 
 e, R, R_1, r_k, gamma, delta, share, m = (
@@ -62,7 +62,7 @@ def weight(k: int) -> Fraction:
     return Fraction(2, 3 * (abs(k) + 1) * (abs(k) + 2))
 
 
-def value_interval(form: Form, filled: Filled, evaluation: Evaluation) -> Interval:
+def value_interval(form: SymbolicForm, filled: Filled, evaluation: Evaluation) -> Interval:
     """Return the bound on the error for the grid point and choices that the evaluation recorded.
 
     Raises:
@@ -76,7 +76,7 @@ def value_interval(form: Form, filled: Filled, evaluation: Evaluation) -> Interv
             return _homogeneous(form, filled, evaluation, outcome)
         case LossComplexity() | ClassComplexity():
             return _post_hoc(form, filled, evaluation, outcome)
-        case Certificate():
+        case CodewordCertificate():
             return _certificate(form, filled, evaluation)
         case _:
             raise NotFilled("no bound on the error")
@@ -98,7 +98,9 @@ def _ledger(evaluation: Evaluation, own: dict[Expr, Interval]) -> Interval:
     return interval_of(VALUES[type(evaluation.outcome)], {**shared, **own})
 
 
-def _homogeneous(form: Form, filled: Filled, evaluation: Evaluation, outcome: NormComplexity) -> Interval:
+def _homogeneous(
+    form: SymbolicForm, filled: Filled, evaluation: Evaluation, outcome: NormComplexity
+) -> Interval:
     if outcome.log_rho == -math.inf or evaluation.risk.log_margin is None:
         raise NotFilled("the network is 0")
     margins = outcome.of_margins
@@ -113,7 +115,7 @@ def _homogeneous(form: Form, filled: Filled, evaluation: Evaluation, outcome: No
 
 
 def _post_hoc(
-    form: Form, filled: Filled, evaluation: Evaluation, outcome: LossComplexity | ClassComplexity
+    form: SymbolicForm, filled: Filled, evaluation: Evaluation, outcome: LossComplexity | ClassComplexity
 ) -> Interval:
     assert evaluation.risk.log_margin is not None
     points = {name: grid_point(number) for name, number in outcome.numbers.items()}
@@ -133,7 +135,7 @@ def _post_hoc(
 _GAMMA = gamma
 
 
-def _certificate(form: Form, filled: Filled, evaluation: Evaluation) -> Interval:
+def _certificate(form: SymbolicForm, filled: Filled, evaluation: Evaluation) -> Interval:
     """Return the root p of kl(q || p) = bound above q, enclosed by bisection at 60 digits."""
     samples = evaluation.problem.energies.m
     errors = round(evaluation.risk.terms["train_error"] * samples)

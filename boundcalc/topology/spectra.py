@@ -138,7 +138,7 @@ def _small(tall: Any) -> Leading:
     values, vectors = linalg.eigh(gram, subset_by_index=[side - 2, side - 1], check_finite=False)
     if values[0] < 1e-9 * values[1]:
         return _dense(tall)
-    pair = Pair.of(tall, vectors.T)
+    pair = SingularPair.of(tall, vectors.T)
     above = np.sqrt(max(values[0], pair.second**2) + 4 * side * EPS * values[1])
     return pair.leading(tall.shape, float(above), "dense")
 
@@ -155,14 +155,14 @@ def _large(tall: Any, seed: int) -> Leading:
     gram = _gram(tall) if tall.shape[1] <= GRAM_SIDE else None
     across = tall.T
     apply: Apply = (lambda x: across @ (tall @ x)) if gram is None else gram.dot
-    pair = Pair.of(tall, lanczos(apply, np.empty((0, tall.shape[1])), [seed, 0]))
+    pair = SingularPair.of(tall, lanczos(apply, np.empty((0, tall.shape[1])), [seed, 0]))
     for number in range(1, PASSES):
         if gram is not None and len(pair.values) == 2:
             ceiling = _proved_ceiling(gram, pair)
             if ceiling is not None:
                 return pair.leading(tall.shape, ceiling, "lanczos, proved")
         others = lanczos(apply, pair.right, [seed, number], float(pair.values[0]) ** 2)
-        merged = Pair.of(tall, np.concatenate([pair.right, others]))
+        merged = SingularPair.of(tall, np.concatenate([pair.right, others]))
         if len(pair.values) == 2 and merged.second <= pair.second * (1 + TOLERANCE):
             return merged.leading(tall.shape, merged.second, "lanczos, checked")
         pair = merged
@@ -231,7 +231,7 @@ def _converged(diagonal: Floats, beside: Floats) -> bool:
 
 
 @dataclass(frozen=True)
-class Pair:
+class SingularPair:
     """The best two singular triplets of a matrix within a space of right vectors.
 
     Attributes:
@@ -245,7 +245,7 @@ class Pair:
     residual: float
 
     @classmethod
-    def of(cls, tall: Any, space: Floats) -> Pair:
+    def of(cls, tall: Any, space: Floats) -> SingularPair:
         """Return the two triplets of the largest singular values of `tall` restricted to the span of `space`'s rows."""
         axes = np.linalg.qr(space.T)[0]
         left, values, mixing = np.linalg.svd(tall @ axes, full_matrices=False)
@@ -270,7 +270,7 @@ def _rounded(second: float, rounding: float) -> float:
     return second if second > rounding else 0.0
 
 
-def _proved_ceiling(gram: Floats, pair: Pair) -> float | None:
+def _proved_ceiling(gram: Floats, pair: SingularPair) -> float | None:
     """Return a number that no singular value but those of the pair exceeds, or None where that is not so."""
     first = float(pair.values[0]) ** 2
     bound = pair.second**2 + 4 * gram.shape[0] * EPS * first + 2 * pair.residual * float(pair.values[0])

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from boundcalc.graphon.counts import Counts
+from boundcalc.graphon.counts import EntryCounts
 from boundcalc.graphon.cut import cut_norm
 from boundcalc.graphon.mask_graphons import of_layer
 from boundcalc.graphon.refine import Kernel
@@ -37,10 +37,10 @@ RESNET18: tuple[Shape, ...] = (
 )  # fmt: skip
 
 
-def random_counts(shape: Shape, rng: np.random.Generator) -> Counts:
+def random_counts(shape: Shape, rng: np.random.Generator) -> EntryCounts:
     outputs, inputs, taps = shape
     kept = rng.binomial(taps, DENSITY, (outputs, inputs))
-    return Counts(kept.astype(np.min_scalar_type(taps)), taps)
+    return EntryCounts(kept.astype(np.min_scalar_type(taps)), taps)
 
 
 def seconds(shapes: Sequence[Shape]) -> float:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from boundcalc.figures.files import render
-from boundcalc.figures.picture import Drawn
+from boundcalc.figures.picture import DrawnFigure
 from boundcalc.figures.style import styled
 from boundcalc.report.origin import Origin
 from experiments.common.record import Tree
@@ -44,7 +44,7 @@ def publish(
     (given.out / "results" / f"{name}.md").write_text(text(results), encoding="utf-8")
     for title, draw in figures.items():
         with styled():
-            drawn = Drawn(draw(results), title, "", Origin("measured", ""), {})
+            drawn = DrawnFigure(draw(results), title, "", Origin("measured", ""), {})
         (given.out / "_static" / f"{title}.svg").write_bytes(render(drawn, "svg"))
 
 

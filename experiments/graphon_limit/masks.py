@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from boundcalc.graphon.counts import Counts
+from boundcalc.graphon.counts import EntryCounts
 from boundcalc.graphon.estimate import by_sorting
 from boundcalc.graphon.step import StepGraphon
 from boundcalc.tickets.pruners import PrunerInputs, prune
@@ -81,7 +81,7 @@ class Source:
                 ]
         module = self.pruned(width, hidden, density, pruner, seed)
         weights = [weight.detach().numpy() for weight in module.parameters()][1:-1]
-        found = [by_sorting(Counts((weight != 0).astype(np.uint8), 1), CELLS) for weight in weights]
+        found = [by_sorting(EntryCounts((weight != 0).astype(np.uint8), 1), CELLS) for weight in weights]
         if file:
             file.parent.mkdir(parents=True, exist_ok=True)
             named = {f"v{k}": each.values for k, each in enumerate(found)}

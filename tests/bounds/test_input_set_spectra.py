@@ -14,7 +14,7 @@ from peeling_networks import circular, conv_chain, grouped, identity_skips, thre
 from twins import energies_of, mlp, sample
 
 from boundcalc.bounds.peeling import dense_structure, masked_structure
-from boundcalc.bounds.peeling.input_sets import Sample, families
+from boundcalc.bounds.peeling.input_sets import MomentSample, families
 from boundcalc.bounds.peeling.kernels import Choice
 from boundcalc.bounds.peeling.norms import L1, L2
 from boundcalc.empirical.energies import SecondMoments
@@ -88,8 +88,11 @@ def test_spectra_of_sets_are_those_of_the_samples_columns(make, masked):
             assert alike(spectra[:, -1], [found.max(initial=0.0) ** 2 for found in true])
             traces = spectra.sum(1) + family.constant.numpy() * len(x) * t**2
             assert alike(traces, [float(columns[:, list(rows)].square().sum()) for rows in set(sets)])
-            moments = Sample(energies, t).moments(family, 0.0, inner=0.0)
-            z2, plain = math.exp(2 * moments.whole), Sample(energies_of(x), t).moments(family, 0.0, inner=0.0)
+            moments = MomentSample(energies, t).moments(family, 0.0, inner=0.0)
+            z2, plain = (
+                math.exp(2 * moments.whole),
+                MomentSample(energies_of(x), t).moments(family, 0.0, inner=0.0),
+            )
             assert largest_sums(columns, set(sets)) <= z2 <= math.exp(2 * plain.whole)
             widest = max(
                 float(np.linalg.svd(columns[:, list(rows)], compute_uv=False).max(initial=0.0))
@@ -104,8 +107,8 @@ def test_spread_samples_have_smaller_moments_than_their_energy_says():
     family = families(
         network, masked_structure("data"), {layer.name: Choice(1, L2()) for layer in network.layers()}
     )[0]
-    with_spectra = Sample(with_gram(x), 1.0).summed(family, 1.0, 2).whole
-    assert with_spectra < Sample(energies_of(x), 1.0).summed(family, 1.0, 2).whole - 0.1
+    with_spectra = MomentSample(with_gram(x), 1.0).summed(family, 1.0, 2).whole
+    assert with_spectra < MomentSample(energies_of(x), 1.0).summed(family, 1.0, 2).whole - 0.1
 
 
 def test_single_inputs_and_sets_that_are_too_many_keep_their_energies(monkeypatch):

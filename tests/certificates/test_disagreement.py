@@ -12,7 +12,7 @@ from torch import nn
 
 from boundcalc import load
 from boundcalc.bounds.bound_inputs import BoundInputs, BoundSettings
-from boundcalc.bounds.disagreement import FIRST, Pair, disagreements
+from boundcalc.bounds.disagreement import FIRST, CertifiedPair, disagreements
 from boundcalc.bounds.normalization import Normalization
 from boundcalc.bounds.outcome import AtDelta
 from boundcalc.bounds.risk import risk_bound
@@ -26,7 +26,7 @@ DELTA, UNLABELLED, HELD_OUT, RUNS = 0.1, 100, 200, 600
 
 
 @cache
-def value_of(pair: Pair) -> float:
+def value_of(pair: CertifiedPair) -> float:
     """Return the value of a pair; many samples are alike."""
     return pair.value(DELTA, 1)
 
@@ -34,13 +34,13 @@ def value_of(pair: Pair) -> float:
 @cache
 def agreed_of(apart: int, paid: int) -> float:
     """Return the bound on P(f != h) by a number of disagreements."""
-    return Pair("h", Counted(0, 0, 10**6), 0.0, apart, UNLABELLED).parts(DELTA, paid)[1]
+    return CertifiedPair("h", Counted(0, 0, 10**6), 0.0, apart, UNLABELLED).parts(DELTA, paid)[1]
 
 
-def pair(rng: np.random.Generator, error_of_h: float, differing: float) -> Pair:
+def pair(rng: np.random.Generator, error_of_h: float, differing: float) -> CertifiedPair:
     """A certificate of h by a hold-out sample, and disagreements on U; f errs wherever h errs or they differ."""
     wrong, apart = rng.binomial(HELD_OUT, error_of_h), rng.binomial(UNLABELLED, differing)
-    return Pair("h", Counted(0, int(wrong), HELD_OUT), 0.0, int(apart), UNLABELLED)
+    return CertifiedPair("h", Counted(0, int(wrong), HELD_OUT), 0.0, int(apart), UNLABELLED)
 
 
 def test_the_promise_is_kept() -> None:
@@ -52,7 +52,7 @@ def test_the_promise_is_kept() -> None:
 
 
 def test_each_part_has_its_share_of_delta() -> None:
-    found = Pair("h", Counted(0, 3, HELD_OUT), 0.0, 4, UNLABELLED)
+    found = CertifiedPair("h", Counted(0, 3, HELD_OUT), 0.0, 4, UNLABELLED)
     certified, agreed = found.parts(DELTA, 2)
     assert certified == Counted(0, 3, HELD_OUT).value(FIRST * DELTA / 2, 0.0)
     assert found.value(DELTA, 2) == certified + agreed > found.value(DELTA, 1)

@@ -15,7 +15,7 @@ from spelt import captured
 from torch import nn
 
 from boundcalc.certificates.pacbayes import claim, gibbs, theorem
-from boundcalc.certificates.pacbayes.draws import Posterior, Prior, Stage, divergence_bits
+from boundcalc.certificates.pacbayes.draws import Posterior, Prior, SavedLayer, divergence_bits
 from boundcalc.certificates.pacbayes.gibbs import Randomized, randomized
 from boundcalc.certificates.pacbayes.tables import KEEPS, TOTAL, Law
 from boundcalc.errors import NotCovered
@@ -69,7 +69,7 @@ def estimated(rng: np.random.Generator) -> float:
     law = Posterior(
         np.full(PLACES, KEEPS), centre.astype(np.int64), np.full(PLACES, int(rng.integers(6, 12)))
     )
-    stage = Stage(PRIOR, law, 0)
+    stage = SavedLayer(PRIOR, law, 0)
     frame = claim.frame_of(captured(nn.Linear(PLACES, 1, bias=False), (PLACES,)))
     known = claim.facts(frame, hashlib.sha256(x.tobytes() + y.tobytes()).hexdigest(), None, DELTA)
     drawn = claim.drawn(frame, [stage], known)
@@ -107,7 +107,7 @@ def test_the_estimate_is_of_the_training_error() -> None:
     frame = claim.frame_of(captured(nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2)), (3,)))
     sizes = frame.sizes()
     stages = [
-        Stage(PRIOR, Posterior(np.full(size, 200), rng.integers(-200, 200, size), np.full(size, 8)), 0) for size in sizes
+        SavedLayer(PRIOR, Posterior(np.full(size, 200), rng.integers(-200, 200, size), np.full(size, 8)), 0) for size in sizes
     ]  # fmt: skip
     known = claim.facts(frame, "", None, DELTA)
     drawn = claim.drawn(frame, stages, known)
@@ -136,7 +136,7 @@ def test_a_last_layer_that_slides_is_not_drawn_anew() -> None:
     )
     (size,) = frame.sizes()
     stages = [
-        Stage(PRIOR, Posterior(np.full(size, 200), np.zeros(size, dtype=np.int64), np.full(size, 8)), 0)
+        SavedLayer(PRIOR, Posterior(np.full(size, 200), np.zeros(size, dtype=np.int64), np.full(size, 8)), 0)
     ]
     drawn = claim.drawn(frame, stages, {})
     with pytest.raises(NotCovered, match="only a linear layer"):

@@ -20,7 +20,7 @@ from boundcalc.certificates.pacbayes.draws import (
     Oracle,
     Posterior,
     Prior,
-    Stage,
+    SavedLayer,
     log2_ratio,
 )  # fmt: skip
 from boundcalc.certificates.pacbayes.symmetry import order_bits
@@ -142,12 +142,12 @@ def test_a_layer_comes_back_whole(
     rows: list[tuple[int, int, int]], scale: int, keep: int, width: int, draw: int
 ) -> None:
     posterior = Posterior(*(np.array(column, dtype=np.int64) for column in zip(*rows, strict=True)))
-    stage = Stage(Prior(scale, keep, width), posterior, draw)
-    again = Stage.of_tree(stage.tree(), len(rows))
+    stage = SavedLayer(Prior(scale, keep, width), posterior, draw)
+    again = SavedLayer.of_tree(stage.tree(), len(rows))
     assert (again.prior, again.draw) == (stage.prior, stage.draw)
     assert again.posterior.encode() == posterior.encode()
     with pytest.raises(ValueError, match="bytes"):
-        Stage.of_tree(stage.tree(), len(rows) + 1)
+        SavedLayer.of_tree(stage.tree(), len(rows) + 1)
     for name, bad in (
         ("draw", -1),
         ("draw", 1.0),
@@ -155,7 +155,7 @@ def test_a_layer_comes_back_whole(
         ("posterior", "0"),
     ):
         with pytest.raises(ValueError, match=r"."):
-            Stage.of_tree({**stage.tree(), name: bad}, len(rows))
+            SavedLayer.of_tree({**stage.tree(), name: bad}, len(rows))
 
 
 def test_the_grid_of_priors_is_priced_by_its_size() -> None:

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from topology.graphs import layer, network, random_weight
 
-from boundcalc.graphon.counts import Counts, count
+from boundcalc.graphon.counts import EntryCounts, count
 from boundcalc.graphon.estimate import block_sums, by_sorting, chain, estimate
 from boundcalc.graphon.ordering import by_degree, chain_orders, cut, layer_counts, not_a_chain
 from boundcalc.graphon.step import StepGraphon
@@ -16,7 +16,7 @@ from boundcalc.network.ops import Add, Affine, Input, ReLU
 
 
 def counts_of(mask):
-    return Counts(np.asarray(mask, dtype=np.uint8), 1)
+    return EntryCounts(np.asarray(mask, dtype=np.uint8), 1)
 
 
 def random_mask(seed, shape, density):
@@ -49,7 +49,7 @@ def test_cells_are_equal_as_far_as_sizes_divide(units, cells):
 def test_averages_equal_the_loop(seed):
     rng = np.random.default_rng(seed)
     n, m, taps = (int(v) for v in rng.integers(1, 12, 3))
-    counts = Counts(rng.integers(0, taps + 1, (n, m)).astype(np.uint8), taps)
+    counts = EntryCounts(rng.integers(0, taps + 1, (n, m)).astype(np.uint8), taps)
     rows, columns = cut(rng.permutation(n), 4), cut(rng.permutation(m), 5)
     graphon = estimate(counts, rows, columns)
     for a in range(rows.max() + 1):
@@ -61,7 +61,7 @@ def test_averages_equal_the_loop(seed):
 
 
 def test_block_sums_are_exact_where_single_precision_is_not():
-    counts = Counts(np.full((400, 2), 60_001, dtype=np.uint16), 60_001)
+    counts = EntryCounts(np.full((400, 2), 60_001, dtype=np.uint16), 60_001)
     assert block_sums(counts, np.zeros(400, int), np.array([0, 1])).tolist() == [[24_000_400, 24_000_400]]
 
 

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from boundcalc.graphon.counts import Counts
+from boundcalc.graphon.counts import EntryCounts
 from boundcalc.graphon.estimate import by_sorting
 from boundcalc.graphon.held_out import (
-    Sample,
+    HeldOutEntries,
     bits,
     divided,
     hold_out,
@@ -24,7 +24,7 @@ from boundcalc.graphon.spectral_cells import halved
 
 
 def counts_of(mask):
-    return Counts(np.asarray(mask, dtype=np.uint8), 1)
+    return EntryCounts(np.asarray(mask, dtype=np.uint8), 1)
 
 
 def planted(seed, shape=(240, 320), inside=0.3, outside=0.1, share=0.5):
@@ -90,7 +90,7 @@ def test_bits_of_the_density_are_its_cross_entropy():
 @given(st.integers(0, 2**32 - 1), st.integers(1, 9))
 def test_what_is_seen_and_what_is_held_out_are_the_whole(seed, taps):
     rng = np.random.default_rng(seed)
-    counts = Counts(rng.integers(0, taps + 1, (7, 9)).astype(np.uint8), taps)
+    counts = EntryCounts(rng.integers(0, taps + 1, (7, 9)).astype(np.uint8), taps)
     seen, unseen = divided(counts, rng)
     assert (seen.counts.counts + unseen.counts.counts == counts.counts).all()
     assert (seen.seen + unseen.seen == taps).all()
@@ -99,7 +99,7 @@ def test_what_is_seen_and_what_is_held_out_are_the_whole(seed, taps):
 
 @pytest.mark.parametrize("taps", [1, 9])
 def test_a_tenth_is_held_out_whatever_survives(taps):
-    counts = Counts(np.random.default_rng(5).integers(0, taps + 1, (200, 200)).astype(np.uint8), taps)
+    counts = EntryCounts(np.random.default_rng(5).integers(0, taps + 1, (200, 200)).astype(np.uint8), taps)
     _, unseen = divided(counts, np.random.default_rng(6))
     assert unseen.sums[1] / counts.entries == pytest.approx(0.1, abs=0.005)
     assert unseen.counts.surviving / unseen.sums[1] == pytest.approx(counts.density, abs=0.02)
@@ -129,8 +129,8 @@ def test_halving_a_line_sorts_it():
 
 
 def test_units_that_are_not_seen_have_the_density():
-    counts = Counts(np.array([[1, 0], [0, 0]], dtype=np.uint8), 1)
-    sample = Sample(counts, np.array([[1, 1], [0, 0]], dtype=np.uint8))
+    counts = EntryCounts(np.array([[1, 0], [0, 0]], dtype=np.uint8), 1)
+    sample = HeldOutEntries(counts, np.array([[1, 1], [0, 0]], dtype=np.uint8))
     assert sample.degrees[0].tolist() == [0.5, 0.5]
 
 

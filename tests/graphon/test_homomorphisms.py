@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import boundcalc.graphon.homomorphisms as module
-from boundcalc.graphon.counts import Counts
+from boundcalc.graphon.counts import EntryCounts
 from boundcalc.graphon.estimate import estimate
 from boundcalc.graphon.homomorphisms import of_mask, of_step
 
@@ -43,7 +43,7 @@ def test_a_mask_against_loops_to_the_last_digit(seed):
     rng = np.random.default_rng(seed)
     n, m, taps = (int(v) for v in rng.integers(1, 7, 3))
     counts = rng.integers(0, taps + 1, (n, m))
-    assert four(of_mask(Counts(counts.astype(np.uint8), taps))) == by_loops(counts, taps)
+    assert four(of_mask(EntryCounts(counts.astype(np.uint8), taps))) == by_loops(counts, taps)
 
 
 def test_cycles_against_networkx():
@@ -57,7 +57,7 @@ def test_cycles_against_networkx():
     ]
     edges = graph.number_of_edges()
     homomorphisms = 4 * cycles + 2 * stars[0] + 2 * stars[1] + edges
-    found = of_mask(Counts(mask.astype(np.uint8), 1))
+    found = of_mask(EntryCounts(mask.astype(np.uint8), 1))
     assert found.four_cycle == homomorphisms / 108**2
     assert found.row_star == (2 * stars[0] + edges) / (9 * 144)
     assert found.column_star == (2 * stars[1] + edges) / (81 * 12)
@@ -65,23 +65,25 @@ def test_cycles_against_networkx():
 
 @pytest.mark.parametrize("density", [0.001, 0.3])
 def test_tiles_change_nothing(monkeypatch, density):
-    counts = Counts((np.random.default_rng(1).random((70, 90)) < density).astype(np.uint8), 1)
+    counts = EntryCounts((np.random.default_rng(1).random((70, 90)) < density).astype(np.uint8), 1)
     whole = of_mask(counts)
     monkeypatch.setattr(module, "TILE", 16)
     assert of_mask(counts) == whole
 
 
 def test_large_counts_stay_exact():
-    counts = Counts(np.full((3, 5), 60_000, dtype=np.uint16), 60_000)
+    counts = EntryCounts(np.full((3, 5), 60_000, dtype=np.uint16), 60_000)
     assert four(of_mask(counts)) == [1.0] * 4
     mixed = np.array([[65_000, 1], [3, 64_999]])
-    assert four(of_mask(Counts(mixed.astype(np.uint16), 65_535))) == by_loops(mixed, 65_535)
+    assert four(of_mask(EntryCounts(mixed.astype(np.uint16), 65_535))) == by_loops(mixed, 65_535)
 
 
 def test_the_order_of_units_changes_nothing():
     rng = np.random.default_rng(2)
     mask = (rng.random((40, 60)) < 0.2).astype(np.uint8)
-    assert of_mask(Counts(mask[rng.permutation(40)][:, rng.permutation(60)], 1)) == of_mask(Counts(mask, 1))
+    assert of_mask(EntryCounts(mask[rng.permutation(40)][:, rng.permutation(60)], 1)) == of_mask(
+        EntryCounts(mask, 1)
+    )
 
 
 @settings(deadline=None, max_examples=40)
@@ -89,7 +91,7 @@ def test_the_order_of_units_changes_nothing():
 def test_inequalities_of_sidorenko_and_jensen(seed):
     rng = np.random.default_rng(seed)
     n, m = rng.integers(1, 20, 2)
-    found = of_mask(Counts((rng.random((n, m)) < rng.random()).astype(np.uint8), 1))
+    found = of_mask(EntryCounts((rng.random((n, m)) < rng.random()).astype(np.uint8), 1))
     for star in (found.row_star, found.column_star):
         assert found.edge**2 <= star * (1 + 1e-12) and star <= found.edge
         assert found.four_cycle <= star
@@ -98,7 +100,7 @@ def test_inequalities_of_sidorenko_and_jensen(seed):
 
 def test_with_a_cell_a_unit_the_step_graphon_has_the_masks_densities():
     rng = np.random.default_rng(3)
-    counts = Counts(rng.integers(0, 10, (11, 7)).astype(np.uint8), 9)
+    counts = EntryCounts(rng.integers(0, 10, (11, 7)).astype(np.uint8), 9)
     graphon = estimate(counts, rng.permutation(11), rng.permutation(7))
     assert four(of_step(graphon)) == pytest.approx(four(of_mask(counts)), rel=1e-13)
 
@@ -107,8 +109,8 @@ def test_unequal_cells_weigh_what_they_measure():
     mask = np.kron([[1, 0], [0, 1]], np.ones((1, 1)))
     repeated = np.repeat(np.repeat(mask, [1, 3], axis=0), [4, 1], axis=1)
     graphon = estimate(
-        Counts(repeated.astype(np.uint8), 1), np.array([0, 1, 1, 1]), np.array([0, 0, 0, 0, 1])
+        EntryCounts(repeated.astype(np.uint8), 1), np.array([0, 1, 1, 1]), np.array([0, 0, 0, 0, 1])
     )
     assert four(of_step(graphon)) == pytest.approx(
-        four(of_mask(Counts(repeated.astype(np.uint8), 1))), rel=1e-13
+        four(of_mask(EntryCounts(repeated.astype(np.uint8), 1))), rel=1e-13
     )

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from boundcalc.norms.rounding import (
     LEAST,
     NORMAL,
-    Size,
+    UpperSize,
     exp_up,
     log10_up,
     log_product,
@@ -92,7 +92,7 @@ def test_logarithms_of_fractions_of_any_size(numerator, denominator):
 
 @given(st.floats(0, 1), st.integers(-5000, 5000))
 def test_a_size_is_held_whatever_its_exponent(mantissa, exponent):
-    size = Size(mantissa, exponent)
+    size = UpperSize(mantissa, exponent)
     if mantissa == 0:
         assert size.value == 0 and size.log == -math.inf
         return

@@ -29,7 +29,7 @@ from unknown_modules import UNKNOWN
 from boundcalc.errors import NotCovered
 from boundcalc.network.forward import run
 from boundcalc.occam import transmit
-from boundcalc.occam.axes import Axes, Axis
+from boundcalc.occam.axes import Axes, UnitSet
 from boundcalc.occam.coder import Meter, Writer
 from boundcalc.occam.codeword import CodeLayout, Codeword, LayerLayout, plan_of
 from boundcalc.occam.exact import describe
@@ -175,7 +175,7 @@ def test_layers_have_a_prior(few, groups):
 def test_whole_codewords_have_a_prior(monkeypatch):
     monkeypatch.setattr(transmit, "MAX_GROUPS", 2)
     monkeypatch.setattr(transmit, "MAX_VALUES", 1)
-    axes = (Axis(1, False), Axis(2, True), Axis(1, False))
+    axes = (UnitSet(1, False), UnitSet(2, True), UnitSet(1, False))
     layers = (LayerLayout("a", 1, 0, (2, 1, 1), False), LayerLayout("b", 2, 1, (1, 2, 1), False))
     plan = CodeLayout(Axes(axes, {}, {}, ()), layers)
     found = {}
@@ -292,7 +292,7 @@ GARBAGE_PLAN = plan_of(flattened(ready("deep")[1]))
 
 
 def test_biases_cannot_share_the_codebook_of_a_layer_without_weights():
-    axes = (Axis(1, False), Axis(1, False))
+    axes = (UnitSet(1, False), UnitSet(1, False))
     plan = CodeLayout(Axes(axes, {}, {}, ()), (LayerLayout("a", 1, 0, (1, 1, 1), True),))
     writer = Writer()
     for value, total in ((0, 2), (0, 16), (0, 16), (0, 2), (0, 2), (3, 4), (1, 2)):

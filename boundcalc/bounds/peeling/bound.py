@@ -21,10 +21,10 @@ from boundcalc.bounds.code_lengths import constant_bits, mask_bits
 from boundcalc.bounds.margin_networks import with_layer_at_end
 from boundcalc.bounds.outcome import Margins, NormComplexity, Terms
 from boundcalc.bounds.path_lengths import has_constant
-from boundcalc.bounds.peeling.kernels import Kernels, Structure
+from boundcalc.bounds.peeling.kernels import Kernels, KernelStructure
 from boundcalc.bounds.peeling.search import (
     SEARCHED_APART,
-    Found,
+    PeelingSearchResult,
     SharpSearch,
     positions_for,
     search_published,
@@ -37,16 +37,16 @@ from boundcalc.network.ops import Affine
 from boundcalc.norms.rounding import log_product, shown, shown_log10
 
 
-def dense_structure() -> Structure:
+def dense_structure() -> KernelStructure:
     """Every connection that the architecture has."""
-    return Structure(
+    return KernelStructure(
         "dense",
         lambda layer: layer.support.new_ones(()).expand(layer.support.shape),
         lambda layer: None if layer.bias is None else torch.ones_like(layer.bias, dtype=torch.bool),
     )
 
 
-def masked_structure(mask_origin: str) -> Structure:
+def masked_structure(mask_origin: str) -> KernelStructure:
     """The connections that survive.
 
     Args:
@@ -54,19 +54,19 @@ def masked_structure(mask_origin: str) -> Structure:
             mask where there is one, and every bias.
     """
     if mask_origin == "data":
-        return Structure(
+        return KernelStructure(
             "masked",
             lambda layer: layer.support,
             lambda layer: None if layer.bias is None else layer.bias != 0,
         )
-    return Structure("masked", _declared, dense_structure().biases)
+    return KernelStructure("masked", _declared, dense_structure().biases)
 
 
 def _declared(layer: Affine) -> torch.Tensor:
     return layer.support if layer.declared is None else layer.declared
 
 
-def price(problem: BoundInputs, structure: Structure, *, published: bool = False) -> Terms:
+def price(problem: BoundInputs, structure: KernelStructure, *, published: bool = False) -> Terms:
     """Return what the choices cost, in bits: structure, split, constant, mask."""
     masked_by_data = structure.name == "masked" and problem.settings.mask_origin == "data"
     biased = has_constant(problem.network)
@@ -85,7 +85,9 @@ def _finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def sharp_outcome(problem: BoundInputs, structure: Structure, found: Found) -> NormComplexity:
+def sharp_outcome(
+    problem: BoundInputs, structure: KernelStructure, found: PeelingSearchResult
+) -> NormComplexity:
     """Return the sharper theorem for one structure with everything it chose."""
     code_lengths = price(problem, structure)
     outputs, margins = found.outputs, found.margins
@@ -117,7 +119,7 @@ def sharp_outcome(problem: BoundInputs, structure: Structure, found: Found) -> N
 
 
 def published_outcome(
-    problem: BoundInputs, structure: Structure, walk: PeelingResult, constant: float
+    problem: BoundInputs, structure: KernelStructure, walk: PeelingResult, constant: float
 ) -> NormComplexity:
     """Return the published theorem for one structure with everything it chose."""
     code_lengths = price(problem, structure, published=True)
@@ -169,7 +171,10 @@ def compute(problem: BoundInputs) -> NormComplexity:
 
 
 def _published(
-    problem: BoundInputs, structures: Sequence[Structure], kernels: list[Kernels], found: list[Found]
+    problem: BoundInputs,
+    structures: Sequence[KernelStructure],
+    kernels: list[Kernels],
+    found: list[PeelingSearchResult],
 ) -> tuple[NormComplexity | None, str]:
     """Return the better structure of the published form, or why it does not cover the network."""
     from boundcalc.bounds.risk import risk_bound

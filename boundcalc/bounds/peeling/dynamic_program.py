@@ -19,7 +19,7 @@ from boundcalc.bounds.peeling.kernels import Choice, Chosen, Kernels, group_size
 from boundcalc.bounds.peeling.norms import NORMS
 from boundcalc.bounds.peeling.predecessors import Predecessors
 from boundcalc.bounds.peeling.rules import Rules, Setting
-from boundcalc.bounds.peeling.state import InputField, PartialWalk, Sum
+from boundcalc.bounds.peeling.state import InputField, PartialWalk, PreActivation
 from boundcalc.bounds.peeling.theorem import PeelingResult
 from boundcalc.errors import NotCovered
 from boundcalc.network.coverage import operation_name, place_of, require
@@ -152,13 +152,16 @@ class PeelingProgram:
 
     @staticmethod
     def _with(
-        state: PartialWalk, index: int, value: NeuronGroups | InputField | Sum, score: float | None = None
+        state: PartialWalk,
+        index: int,
+        value: NeuronGroups | InputField | PreActivation,
+        score: float | None = None,
     ) -> PartialWalk:
         return PartialWalk(
             {**state.values, index: value}, state.chosen, state.score if score is None else score
         )
 
-    def _added(self, state: PartialWalk, node: Add, index: int) -> Sum:
+    def _added(self, state: PartialWalk, node: Add, index: int) -> PreActivation:
         parts = [state.values[i] for i in node.inputs]
         place = place_of(self.network, index)
         if any(isinstance(part, InputField) for part in parts):
@@ -166,19 +169,19 @@ class PeelingProgram:
         signed = any(isinstance(part, NeuronGroups) and not part.rectified for part in parts)
         if signed and self.rules.counts_paths:
             raise NotCovered("residual sum of a value that is not a ReLU's", place)
-        layers = tuple(pair for part in parts if isinstance(part, Sum) for pair in part.layers)
+        layers = tuple(pair for part in parts if isinstance(part, PreActivation) for pair in part.layers)
         skips = tuple(
             skip
             for part in parts
-            for skip in (part.skips if isinstance(part, Sum) else (part,))
+            for skip in (part.skips if isinstance(part, PreActivation) else (part,))
             if isinstance(skip, NeuronGroups)
         )
-        return Sum(layers, skips, place)
+        return PreActivation(layers, skips, place)
 
     def _realised(
         self, state: PartialWalk, source: int, fixed: dict[str, Choice] | None
     ) -> Iterator[PartialWalk]:
-        if isinstance(state.values[source], Sum):
+        if isinstance(state.values[source], PreActivation):
             yield from self._activated(state, source, source, fixed, rectified=False)
         else:
             yield state
@@ -191,12 +194,12 @@ class PeelingProgram:
             ready = [after for before in ready for after in self._realised(before, source, fixed)]
         return ready
 
-    def _value(self, state: PartialWalk, node: Node, index: int) -> NeuronGroups | InputField | Sum:
+    def _value(self, state: PartialWalk, node: Node, index: int) -> NeuronGroups | InputField | PreActivation:
         source = state.values[node.inputs[0]]
         place = place_of(self.network, index)
         if isinstance(node, Affine):
-            assert not isinstance(source, Sum)
-            return Sum(((node, source),), (), node.name)
+            assert not isinstance(source, PreActivation)
+            return PreActivation(((node, source),), (), node.name)
         if not isinstance(source, NeuronGroups):
             raise NotCovered(f"{operation_name(node)} of the input", place)
         positions = self.setting.positions
@@ -242,7 +245,7 @@ class PeelingProgram:
                 score = self.rules.promise(field, self._reach(target, choice.group), self.setting.energies)
             yield PartialWalk({**state.values, target: field}, chosen, score)
 
-    def _options(self, value: Sum, fixed: dict[str, Choice] | None) -> list[Choice]:
+    def _options(self, value: PreActivation, fixed: dict[str, Choice] | None) -> list[Choice]:
         forced = {skip.group for skip in value.skips}
         if len(forced) > 1:
             raise NotCovered("residual sum of values split differently", value.place)
@@ -255,7 +258,7 @@ class PeelingProgram:
         sizes = list(forced) or self.rules.sizes(value, whole)
         return [Choice(size, norm) for size in sizes for norm in self.rules.norms(value)]
 
-    def _field(self, value: Sum, choice: Choice, rectified: bool) -> NeuronGroups:
+    def _field(self, value: PreActivation, choice: Choice, rectified: bool) -> NeuronGroups:
         channels = value.layers[0][0].shape[0] if value.layers else value.skips[0].channels
         sums = [self._through(layer, source, choice) for layer, source in value.layers]
         sums += [Predecessors.of(skip, choice.norm) for skip in value.skips]
@@ -346,7 +349,7 @@ class PeelingProgram:
 
     def _finish(self, state: PartialWalk, fixed: dict[str, Choice] | None) -> Iterator[PeelingResult]:
         value = state.values[len(self.network.nodes) - 1]
-        if not isinstance(value, Sum):
+        if not isinstance(value, PreActivation):
             place = place_of(self.network, len(self.network.nodes) - 1)
             raise NotCovered("an output that is no layer's", place)
         if value.skips:
@@ -355,7 +358,7 @@ class PeelingProgram:
             last = Chosen(tuple(layer for layer, _ in value.layers), choice, state.chosen)
             yield self._output(value, choice, last.split())
 
-    def _output(self, value: Sum, choice: Choice, split: dict[str, Choice]) -> PeelingResult:
+    def _output(self, value: PreActivation, choice: Choice, split: dict[str, Choice]) -> PeelingResult:
         norm = choice.norm
         feed = Predecessors.joined([self._through(layer, source, choice) for layer, source in value.layers])
         outputs = math.prod(self.network.nodes[-1].shape)
@@ -394,7 +397,7 @@ class PeelingProgram:
         largest = 745.0 + math.log(self.setting.energies.m) + grown
         return summed, 4 * len(self.network.nodes), largest
 
-    def _union_energy(self, value: Sum) -> float:
+    def _union_energy(self, value: PreActivation) -> float:
         layer = value.layers[0][0]
         feed = self._through(layer, InputField(), Choice(layer.shape[0], NORMS[0]))
         return float(feed.log_energy.max())

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
-from boundcalc.bounds.peeling.kernels import Choice, Structure
+from boundcalc.bounds.peeling.kernels import Choice, KernelStructure
 from boundcalc.empirical.energies import Energies, Gram
 from boundcalc.network.network import Network
 from boundcalc.network.nodes import ExactPositions, group_sum, ungrouped, window_columns
@@ -36,7 +36,7 @@ _Members = Callable[[], list[torch.Tensor]]
 
 
 @dataclass(frozen=True, eq=False)
-class Family:
+class InputSetFamily:
     """Sets of inputs.
 
     Attributes:
@@ -80,7 +80,7 @@ class Family:
         return self._spectra[gram]
 
 
-def families(network: Network, structure: Structure, split: dict[str, Choice]) -> list[Family]:
+def families(network: Network, structure: KernelStructure, split: dict[str, Choice]) -> list[InputSetFamily]:
     """Return the families for the node sizes and norms of the layers that read the input.
 
     Args:
@@ -98,7 +98,7 @@ def families(network: Network, structure: Structure, split: dict[str, Choice]) -
             found.append(_united("positions", joined, biased))
     used = torch.stack([_read(layer, structure.connections(layer)) for layer in readers]).any(0)
     found.append(
-        Family(
+        InputSetFamily(
             "all inputs", lambda energies: (energies * used).sum().reshape(1),
             torch.tensor([biased], dtype=torch.float64), network.inputs, lambda: [used.flatten().nonzero()[:, 0]],
         )
@@ -106,7 +106,7 @@ def families(network: Network, structure: Structure, split: dict[str, Choice]) -
     return found
 
 
-def _constant_enters(network: Network, structure: Structure) -> bool:
+def _constant_enters(network: Network, structure: KernelStructure) -> bool:
     if any(isinstance(node, ChannelAffine) for node in network.nodes):
         return True
     for layer in network.layers():
@@ -119,7 +119,7 @@ def _constant_enters(network: Network, structure: Structure) -> bool:
 _Part = tuple[_Measure, torch.Tensor, int, _Members]
 
 
-def _united(name: str, parts: list[_Part], biased: bool) -> Family:
+def _united(name: str, parts: list[_Part], biased: bool) -> InputSetFamily:
     constant = torch.cat([part[1] for part in parts])
     lonely = biased and not bool(constant.any())
     if lonely:
@@ -133,10 +133,10 @@ def _united(name: str, parts: list[_Part], biased: bool) -> Family:
         own = [found for part in parts for found in part[3]()]
         return [*own, torch.zeros(0, dtype=torch.int64)] if lonely else own
 
-    return Family(name, measure, constant, max(part[2] for part in parts), members)
+    return InputSetFamily(name, measure, constant, max(part[2] for part in parts), members)
 
 
-def _of_layer(layer: Affine, structure: Structure, choice: Choice, *, apart: bool) -> _Part:
+def _of_layer(layer: Affine, structure: KernelStructure, choice: Choice, *, apart: bool) -> _Part:
     links, fed = structure.connections(layer), structure.biases(layer)
     if choice.norm.name == "l1":
         used = _read(layer, links)
@@ -179,7 +179,7 @@ def _read(layer: Affine, links: torch.Tensor) -> torch.Tensor:
 
 
 @dataclass(frozen=True, eq=False)
-class Sample:
+class MomentSample:
     """What a moment takes of the sample.
 
     Attributes:
@@ -191,7 +191,7 @@ class Sample:
     constant: float
 
     def moments(
-        self, family: Family, log_factor: float, *, inner: float, log_weights: Array | None = None
+        self, family: InputSetFamily, log_factor: float, *, inner: float, log_weights: Array | None = None
     ) -> Moments:
         """Return the moments of a family, K = `log_factor`.
 
@@ -209,7 +209,7 @@ class Sample:
         own, others = self._by_class(family, log_factor, whole, log_weights)
         return Moments(whole, top, own, others, self._width(family, logs))
 
-    def summed(self, family: Family, log_factor: float, classes: int) -> Moments:
+    def summed(self, family: InputSetFamily, log_factor: float, classes: int) -> Moments:
         """Return the moments of the largest of all classes' sums, for the norm "l1"."""
         e = self.energies
         logs = family.log_energies(e.coordinate, e.m * self.constant**2)
@@ -221,7 +221,7 @@ class Sample:
         own, others = (log_root_second_moment(np.concatenate(each), log_factor) for each in parts)
         return Moments(whole, whole, own, others)
 
-    def _class_energies(self, family: Family, classes: int) -> tuple[list[Array], list[Array]] | None:
+    def _class_energies(self, family: InputSetFamily, classes: int) -> tuple[list[Array], list[Array]] | None:
         """Return for every class the logs of the sets' energies over its samples, and over all others."""
         e = self.energies
         if e.classes is None or e.counts is None or classes != len(e.counts):
@@ -237,7 +237,7 @@ class Sample:
         return own, others
 
     def _by_class(
-        self, family: Family, log_factor: float, whole: float, log_weights: Array | None
+        self, family: InputSetFamily, log_factor: float, whole: float, log_weights: Array | None
     ) -> tuple[float, float]:
         """Return z_own and z_others; energies of declared samples are in proportion to the number of samples."""
         e = self.energies
@@ -263,7 +263,7 @@ class Sample:
         )
         return own, others
 
-    def _spectrum(self, family: Family, logs: Array) -> Array | None:
+    def _spectrum(self, family: InputSetFamily, logs: Array) -> Array | None:
         """Return the squared singular values of the sample on each set over the largest energy, from above; None where not known.
 
         The constant's column adds its energy to the largest: sums of the largest values only grow (Ky Fan), so does the product of
@@ -281,7 +281,7 @@ class Sample:
             return None
         return np.asarray(np.exp(logs_of_values) * (1 + 2.0**-40))
 
-    def _width(self, family: Family, logs: Array) -> float:
+    def _width(self, family: InputSetFamily, logs: Array) -> float:
         """Return log w: a unit reads one set, so that it is the largest singular value of the sample on one of them."""
         e = self.energies
         width = 0.5 * float(logs.max())

@@ -15,7 +15,7 @@ from boundcalc.norms.rounding import exponent_of, squared, times_power
 
 
 @dataclass(frozen=True)
-class Structure:
+class KernelStructure:
     """Who may feed whom.
 
     Attributes:
@@ -96,7 +96,9 @@ class Kernels:
         alike: kernels of another structure of the same network at the same positions, whose weights are taken.
     """
 
-    def __init__(self, structure: Structure, positions: Positions, alike: Kernels | None = None) -> None:
+    def __init__(
+        self, structure: KernelStructure, positions: Positions, alike: Kernels | None = None
+    ) -> None:
         self._structure = structure
         self._positions = positions
         self._fan_ins: dict[tuple[Affine, int, int], tuple[torch.Tensor, torch.Tensor]] = {}

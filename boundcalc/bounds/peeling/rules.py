@@ -9,9 +9,9 @@ from typing import Protocol
 
 import torch
 
-from boundcalc.bounds.peeling.kernels import Choice, Structure
+from boundcalc.bounds.peeling.kernels import Choice, KernelStructure
 from boundcalc.bounds.peeling.norms import L1, L2, NORMS, NodeNorm
-from boundcalc.bounds.peeling.state import InputField, Sum
+from boundcalc.bounds.peeling.state import InputField, PreActivation
 from boundcalc.empirical.energies import Energies
 from boundcalc.network.coverage import RELU_NETWORK
 from boundcalc.network.nodes import NeuronGroups, Positions
@@ -29,7 +29,7 @@ class Setting:
         energies: of the sample.
     """
 
-    structure: Structure
+    structure: KernelStructure
     positions: Positions
     energies: Energies
 
@@ -49,15 +49,15 @@ class Rules(Protocol):
     counts_paths: bool
     of_copies: NodeNorm
 
-    def norms(self, value: Sum) -> Sequence[NodeNorm]:
+    def norms(self, value: PreActivation) -> Sequence[NodeNorm]:
         """Return the norms that the nodes of a hidden value may take."""
         ...
 
-    def sizes(self, value: Sum, sizes: list[int]) -> list[int]:
+    def sizes(self, value: PreActivation, sizes: list[int]) -> list[int]:
         """Return those of the possible node sizes of a hidden value that are worth trying."""
         ...
 
-    def last(self, value: Sum, fixed: dict[str, Choice] | None) -> list[Choice]:
+    def last(self, value: PreActivation, fixed: dict[str, Choice] | None) -> list[Choice]:
         """Return how the output may be measured."""
         ...
 
@@ -82,15 +82,15 @@ class PublishedRules:
     counts_paths = True
     of_copies: NodeNorm = L2()
 
-    def norms(self, value: Sum) -> Sequence[NodeNorm]:
+    def norms(self, value: PreActivation) -> Sequence[NodeNorm]:
         """Both."""
         return NORMS
 
-    def sizes(self, value: Sum, sizes: list[int]) -> list[int]:
+    def sizes(self, value: PreActivation, sizes: list[int]) -> list[int]:
         """All of them."""
         return sizes
 
-    def last(self, value: Sum, fixed: dict[str, Choice] | None) -> list[Choice]:
+    def last(self, value: PreActivation, fixed: dict[str, Choice] | None) -> list[Choice]:
         """One node a class."""
         if fixed is not None:
             return [Choice(1, fixed[value.layers[0][0].name].norm)]
@@ -118,15 +118,15 @@ class SharpRules:
     def __init__(self, log_factor: float) -> None:
         self._log_factor = log_factor
 
-    def norms(self, value: Sum) -> Sequence[NodeNorm]:
+    def norms(self, value: PreActivation) -> Sequence[NodeNorm]:
         """L1, and l2 for a node that one layer feeds from the input."""
         return (L2(), L1()) if reads_input_alone(value) else (L1(),)
 
-    def sizes(self, value: Sum, sizes: list[int]) -> list[int]:
+    def sizes(self, value: PreActivation, sizes: list[int]) -> list[int]:
         """One channel a node where nothing reads the input: by Minkowski and Cauchy-Schwarz no larger node has smaller scales."""
         return sizes if any(isinstance(source, InputField) for _, source in value.layers) else [1]
 
-    def last(self, value: Sum, fixed: dict[str, Choice] | None) -> list[Choice]:
+    def last(self, value: PreActivation, fixed: dict[str, Choice] | None) -> list[Choice]:
         """Over units l2, over classes and units l1 or l2."""
         layer = value.layers[0][0]
         if fixed is not None:
@@ -149,6 +149,6 @@ class SharpRules:
         return _size(field, reach) + 0.5 * (energy + min(few, many))
 
 
-def reads_input_alone(value: Sum) -> bool:
+def reads_input_alone(value: PreActivation) -> bool:
     """Return whether one layer, reading the input, is all that a value is made of."""
     return len(value.layers) == 1 and not value.skips and isinstance(value.layers[0][1], InputField)

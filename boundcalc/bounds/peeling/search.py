@@ -12,11 +12,11 @@ from boundcalc.bounds.code_lengths import CONSTANTS
 from boundcalc.bounds.margin_networks import is_two_classes, same_margins
 from boundcalc.bounds.path_lengths import has_constant, log_factor, output_reads_rectified
 from boundcalc.bounds.peeling.dynamic_program import PeelingProgram
-from boundcalc.bounds.peeling.input_sets import Family, Sample, families
-from boundcalc.bounds.peeling.kernels import Choice, Kernels, Structure, group_sizes
+from boundcalc.bounds.peeling.input_sets import InputSetFamily, MomentSample, families
+from boundcalc.bounds.peeling.kernels import Choice, Kernels, KernelStructure, group_sizes
 from boundcalc.bounds.peeling.norms import NORMS
 from boundcalc.bounds.peeling.rules import PublishedRules, Rules, Setting, SharpRules
-from boundcalc.bounds.peeling.state import Sum
+from boundcalc.bounds.peeling.state import PreActivation
 from boundcalc.bounds.peeling.theorem import PeelingResult, Sharp, sharp
 from boundcalc.network.network import Network
 from boundcalc.network.nodes import ExactPositions, GeneralPosition, Positions
@@ -76,7 +76,7 @@ def descend(grid: Sequence[float], start: int, height: Callable[[float], float])
 
 def search_published(
     problem: BoundInputs,
-    structure: Structure,
+    structure: KernelStructure,
     kernels: Kernels,
     given: tuple[dict[str, Choice], float] | None = None,
 ) -> tuple[PeelingResult, float]:
@@ -108,7 +108,7 @@ def search_published(
 
 
 @dataclass(frozen=True)
-class Found:
+class PeelingSearchResult:
     """The sharper theorem for what a search found.
 
     Attributes:
@@ -150,7 +150,7 @@ class SharpSearch:
         kernels: grouped kernels of the structure.
     """
 
-    def __init__(self, problem: BoundInputs, structure: Structure, kernels: Kernels) -> None:
+    def __init__(self, problem: BoundInputs, structure: KernelStructure, kernels: Kernels) -> None:
         self._problem = problem
         self._structure = structure
         self._kernels = kernels
@@ -158,9 +158,9 @@ class SharpSearch:
         self._k = log_factor(problem.network)
         self._rules: Rules = SharpRules(self._k)
         self._top_free = output_reads_rectified(problem.network)
-        self._families: dict[tuple[tuple[str, int, str], ...], list[Family]] = {}
+        self._families: dict[tuple[tuple[str, int, str], ...], list[InputSetFamily]] = {}
 
-    def run(self, given: Found | None = None) -> Found:
+    def run(self, given: PeelingSearchResult | None = None) -> PeelingSearchResult:
         """Return the best that was found.
 
         Args:
@@ -188,7 +188,7 @@ class SharpSearch:
             found.append(self._best(by_mean, constant, None))
         _, margins, sharp_margins = min(found, key=lambda each: each[0])
         outputs, sharp_outputs = self._outputs(constant, margins.split)
-        return Found(outputs, margins, sharp_outputs, sharp_margins, constant, self._k)
+        return PeelingSearchResult(outputs, margins, sharp_outputs, sharp_margins, constant, self._k)
 
     def _best(
         self, network: Network, t: float, split: dict[str, Choice] | None, *, last: bool = False
@@ -210,7 +210,7 @@ class SharpSearch:
         return PeelingProgram(network, self._setting, self._kernels, t, rules).walks(split)
 
     def _priced(self, network: Network, walk: PeelingResult, t: float) -> _Priced:
-        sample = Sample(self._problem.energies, t)
+        sample = MomentSample(self._problem.energies, t)
         readers = [layer.name for layer in network.layers() if layer.inputs[0] == 0]
         key = tuple((name, walk.split[name].group, walk.split[name].norm.name) for name in readers)
         if key not in self._families:
@@ -222,6 +222,6 @@ class SharpSearch:
 class _FreeOutput(SharpRules):
     """A fixed split whose output is measured in every way."""
 
-    def last(self, value: Sum, fixed: dict[str, Choice] | None) -> list[Choice]:
+    def last(self, value: PreActivation, fixed: dict[str, Choice] | None) -> list[Choice]:
         """As without a fixed split."""
         return super().last(value, None)

@@ -15,7 +15,7 @@ class InputField:
 
 
 @dataclass(frozen=True, eq=False)
-class Sum:
+class PreActivation:
     """A value before its ReLU: layers applied to fields, plus fields added as they are."""
 
     layers: tuple[tuple[Affine, NeuronGroups | InputField], ...]
@@ -27,6 +27,6 @@ class Sum:
 class PartialWalk:
     """A partial walk: the values still needed and the choices made."""
 
-    values: dict[int, NeuronGroups | InputField | Sum]
+    values: dict[int, NeuronGroups | InputField | PreActivation]
     chosen: Chosen | None
     score: float = 0.0

@@ -32,7 +32,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from boundcalc.bounds.peeling.input_sets import Family, Sample, without_outermost
+from boundcalc.bounds.peeling.input_sets import InputSetFamily, MomentSample, without_outermost
 from boundcalc.norms.rounding import log_product
 from boundcalc.rademacher.margin import (
     margins_l1_over_units,
@@ -139,8 +139,8 @@ def output_norm(last: Choice, classes: int) -> str:
 
 def sharp(
     walk: PeelingResult,
-    families: list[Family],
-    sample: Sample,
+    families: list[InputSetFamily],
+    sample: MomentSample,
     log_factor: float,
     classes: int,
     *,
@@ -163,7 +163,12 @@ def sharp(
 
 
 def _of_family(
-    walk: PeelingResult, family: Family, sample: Sample, log_factor: float, classes: int, top_free: bool
+    walk: PeelingResult,
+    family: InputSetFamily,
+    sample: MomentSample,
+    log_factor: float,
+    classes: int,
+    top_free: bool,
 ) -> Sharp:
     log_m, inner = math.log(sample.energies.m), without_outermost(log_factor) if top_free else log_factor
     norm, pairs = output_norm(walk.last, classes), 1.0

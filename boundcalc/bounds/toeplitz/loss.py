@@ -19,7 +19,7 @@ from boundcalc.bounds.distances import origin, unbiased
 from boundcalc.bounds.outcome import LossComplexity, Terms
 from boundcalc.bounds.toeplitz.covering import Covers, Shares
 from boundcalc.bounds.toeplitz.reach import Numbers, largest, log_gains, log_norm, log_radii
-from boundcalc.bounds.toeplitz.steps import Block, Diagonal, Layer, Slopes, never_biased
+from boundcalc.bounds.toeplitz.steps import Block, Diagonal, LayerStep, Slopes, never_biased
 from boundcalc.errors import NotCovered
 from boundcalc.norms.kernels import filters, frobenius
 from boundcalc.norms.rounding import LEAST, log_product, log_up, logsumexp, shown
@@ -31,7 +31,7 @@ GRAPH = "iid sample; a graph of linear maps, ReLUs, poolings, sums and concatena
 
 EXTENDED = "as published for chains without biases; biases, max pooling, sums and concatenations are extended here, not proved"
 
-Distance = Callable[[BoundInputs, ToeplitzView, Layer], float]
+Distance = Callable[[BoundInputs, ToeplitzView, LayerStep], float]
 """Log of a bound's distance of a layer's matrix from its reference."""
 
 
@@ -60,7 +60,7 @@ def measured(problem: BoundInputs, distance: Distance) -> dict[str, float]:
     numbers: dict[str, float] = {}
     for name, step in chain.blocks():
         match step:
-            case Layer():
+            case LayerStep():
                 numbers[f"spectral.{name}"] = log_up(max(chain.spectral[step.place], LEAST), 4)
                 numbers[f"distance.{name}"] = distance(problem, chain, step)
             case Diagonal() | Slopes() if step.trained:
@@ -112,13 +112,13 @@ def log_capacities(problem: BoundInputs, numbers: Numbers) -> dict[str, float]:
 
 def entries(step: Block) -> int:
     """Return the number of a layer's weights and biases, pruned ones counted."""
-    own = step.link.layer.parameters if isinstance(step, Layer) else step.scale.numel()
+    own = step.link.layer.parameters if isinstance(step, LayerStep) else step.scale.numel()
     return own + biases(step)
 
 
 def biases(step: Block) -> int:
     """Return the number of a layer's bias entries."""
-    channels = step.link.layer.shape[0] if isinstance(step, Layer) else step.scale.numel()
+    channels = step.link.layer.shape[0] if isinstance(step, LayerStep) else step.scale.numel()
     return channels if step.bias is not None else 0
 
 

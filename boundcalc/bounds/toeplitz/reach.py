@@ -16,7 +16,17 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from boundcalc.bounds.toeplitz.steps import Block, Diagonal, Fixed, Layer, Slopes, Source, Stack, Step, Sum
+from boundcalc.bounds.toeplitz.steps import (
+    Block,
+    Diagonal,
+    Fixed,
+    InputStep,
+    LayerStep,
+    Slopes,
+    Stack,
+    SumStep,
+    ToeplitzStep,
+)
 from boundcalc.norms.rounding import LEAST, log_product, log_up, logsumexp
 
 MOST_PAIRS = 2_000_000
@@ -26,10 +36,10 @@ Numbers = Mapping[str, float]
 """``"spectral.LAYER"``, ``"bias.LAYER"``, ... -> logarithm."""
 
 
-def log_lipschitz(step: Step, name: str, numbers: Numbers) -> float:
+def log_lipschitz(step: ToeplitzStep, name: str, numbers: Numbers) -> float:
     """Return the log of a step's Lipschitz constant in one of its inputs."""
     match step:
-        case Layer():
+        case LayerStep():
             return numbers[f"spectral.{name}"]
         case Diagonal() | Slopes():
             return numbers.get(f"spectral.{name}", largest(step))
@@ -46,7 +56,7 @@ def largest(step: Diagonal | Slopes) -> float:
 
 
 def log_radii(
-    steps: Sequence[Step], names: Sequence[str], numbers: Numbers, log_data: float, m: int
+    steps: Sequence[ToeplitzStep], names: Sequence[str], numbers: Numbers, log_data: float, m: int
 ) -> list[float]:
     """Return log R for every step.
 
@@ -61,9 +71,9 @@ def log_radii(
     for step, name in zip(steps, names, strict=True):
         below = [found[i] for i in step.inputs]
         match step:
-            case Source():
+            case InputStep():
                 found.append(log_data)
-            case Sum():
+            case SumStep():
                 found.append(logsumexp(below))
             case Stack():
                 found.append(0.5 * logsumexp([2 * value for value in below]))
@@ -73,7 +83,7 @@ def log_radii(
     return found
 
 
-def log_shift(step: Step, name: str, numbers: Numbers, m: int) -> float:
+def log_shift(step: ToeplitzStep, name: str, numbers: Numbers, m: int) -> float:
     """Return the log of sqrt(O m) ||b||_2, the bias over all positions and samples; -inf without one."""
     if not isinstance(step, Block) or step.bias is None:
         return -math.inf
@@ -90,7 +100,7 @@ def log_norm(step: Block) -> float:
     return frobenius(step.bias[:, None, None, None]).log
 
 
-def log_gains(steps: Sequence[Step], names: Sequence[str], numbers: Numbers) -> list[float]:
+def log_gains(steps: Sequence[ToeplitzStep], names: Sequence[str], numbers: Numbers) -> list[float]:
     """Return log G for every step with a name: the Lipschitz constant from its value to the output; -inf for the others.
 
     Args:
@@ -106,7 +116,7 @@ def log_gains(steps: Sequence[Step], names: Sequence[str], numbers: Numbers) -> 
     return _backwards(steps, names, numbers)
 
 
-def _backwards(steps: Sequence[Step], names: Sequence[str], numbers: Numbers) -> list[float]:
+def _backwards(steps: Sequence[ToeplitzStep], names: Sequence[str], numbers: Numbers) -> list[float]:
     arriving: list[list[float]] = [[] for _ in steps]
     arriving[-1].append(0.0)
     gains = [-math.inf] * len(steps)
@@ -118,7 +128,7 @@ def _backwards(steps: Sequence[Step], names: Sequence[str], numbers: Numbers) ->
     return gains
 
 
-def _log_gain_of(start: int, steps: Sequence[Step], names: Sequence[str], numbers: Numbers) -> float:
+def _log_gain_of(start: int, steps: Sequence[ToeplitzStep], names: Sequence[str], numbers: Numbers) -> float:
     """Return the log of the Lipschitz constant from one step's value to the output, step by step forwards."""
     gains = [-math.inf] * len(steps)
     gains[start] = 0.0

@@ -22,11 +22,11 @@ from boundcalc.bounds.toeplitz.steps import (
     Block,
     Diagonal,
     Fixed,
-    Layer,
-    Source,
+    InputStep,
+    LayerStep,
     Stack,
-    Step,
-    Sum,
+    SumStep,
+    ToeplitzStep,
 )
 from boundcalc.norms.rounding import log_product, logsumexp
 from boundcalc.rademacher.relu_cost import log_cost
@@ -36,7 +36,7 @@ Norms = Mapping[str, float]
 
 
 @dataclass(frozen=True)
-class Size:
+class LogSizes:
     """Logs of the two sizes of a value."""
 
     along: float
@@ -44,7 +44,7 @@ class Size:
 
 
 @dataclass(frozen=True)
-class Form:
+class ToeplitzNorm:
     """One of the two norms.
 
     Attributes:
@@ -60,13 +60,13 @@ class Form:
     joined: Callable[[Sequence[float]], float]
 
 
-FRO = Form(
+FRO = ToeplitzNorm(
     "fro",
     lambda inputs: 0.5 * math.log(inputs),
     lambda step: step.log_units,
     lambda logs: 0.5 * logsumexp([2 * value for value in logs]),
 )
-ONE_INF = Form("1inf", lambda inputs: 0.0, lambda step: step.log_row, max)
+ONE_INF = ToeplitzNorm("1inf", lambda inputs: 0.0, lambda step: step.log_row, max)
 
 
 Joint = Callable[[str, float, float], float]
@@ -74,14 +74,14 @@ Joint = Callable[[str, float, float], float]
 
 
 def log_sizes(
-    steps: Sequence[Step],
+    steps: Sequence[ToeplitzStep],
     names: Sequence[str],
     norms: Norms,
-    form: Form,
+    form: ToeplitzNorm,
     inputs: int,
     log_t: float,
     joint: Joint | None = None,
-) -> list[Size]:
+) -> list[LogSizes]:
     """Return the sizes of every step.
 
     Args:
@@ -93,38 +93,38 @@ def log_sizes(
         log_t: log of the constant that carries biases.
         joint: gives the size of a layer; None for ||A|| along + ||b|| / t.
     """
-    found: list[Size] = []
+    found: list[LogSizes] = []
     for step, name in zip(steps, names, strict=True):
         below = [found[i] for i in step.inputs]
         match step:
-            case Source():
-                found.append(Size(0.0, form.spread(inputs)))
-            case Sum():
+            case InputStep():
+                found.append(LogSizes(0.0, form.spread(inputs)))
+            case SumStep():
                 found.append(_each(logsumexp, below))
             case Stack():
                 found.append(_each(form.joined, below))
-            case Layer():
+            case LayerStep():
                 if joint is None:
                     value = _shifted(log_product([norms[f"norm.{name}"], below[0].along]), name, norms, log_t)
                 else:
                     value = joint(name, below[0].along, log_t)
-                found.append(Size(value, value))
+                found.append(LogSizes(value, value))
             case Diagonal():
                 own = norms.get(f"norm.{name}", largest(step))
                 along, units = (
                     _shifted(log_product([own, value]), name, norms, log_t)
                     for value in (below[0].along, below[0].units)
                 )
-                found.append(Size(along, units))
+                found.append(LogSizes(along, units))
             case Fixed():
                 units = log_product([form.grown(step), below[0].units])
                 along = log_product([form.grown(step), below[0].along]) if step.levels == 0 else units
-                found.append(Size(min(along, units), units))
+                found.append(LogSizes(min(along, units), units))
     return found
 
 
-def _each(combine: Callable[[Sequence[float]], float], below: Sequence[Size]) -> Size:
-    return Size(combine([size.along for size in below]), combine([size.units for size in below]))
+def _each(combine: Callable[[Sequence[float]], float], below: Sequence[LogSizes]) -> LogSizes:
+    return LogSizes(combine([size.along for size in below]), combine([size.units for size in below]))
 
 
 def _shifted(log_value: float, name: str, norms: Norms, log_t: float) -> float:
@@ -151,7 +151,7 @@ class Contractions:
     levels: int
 
 
-def contractions(steps: Sequence[Step], place: int = -1) -> Contractions:
+def contractions(steps: Sequence[ToeplitzStep], place: int = -1) -> Contractions:
     """Return the factors for one value of the network, by default its output.
 
     Two ways of counting hold for one class, and the smaller factors are taken:
@@ -174,7 +174,7 @@ def contractions(steps: Sequence[Step], place: int = -1) -> Contractions:
     )  # fmt: skip
 
 
-def _needed(steps: Sequence[Step]) -> list[Step]:
+def _needed(steps: Sequence[ToeplitzStep]) -> list[ToeplitzStep]:
     """Return the steps that the last one is computed from, itself included."""
     wanted = {len(steps) - 1}
     for place in range(len(steps) - 1, -1, -1):
@@ -183,12 +183,12 @@ def _needed(steps: Sequence[Step]) -> list[Step]:
     return [steps[place] for place in sorted(wanted)]
 
 
-def _by_paths(steps: Sequence[Step]) -> Contractions:
+def _by_paths(steps: Sequence[ToeplitzStep]) -> Contractions:
     inputs: list[float] = []
     constant: list[float] = []
     levels: list[int] = []
     for step in steps:
-        if isinstance(step, Source):
+        if isinstance(step, InputStep):
             inputs.append(0.0)
             constant.append(-math.inf)
             levels.append(0)
@@ -207,14 +207,14 @@ def _union(logs: list[float]) -> float:
     return known[0] if len(known) == 1 else logsumexp(known)
 
 
-def _levels(step: Step) -> int:
+def _levels(step: ToeplitzStep) -> int:
     return step.levels if isinstance(step, Fixed) else 0
 
 
-def _by_levels(steps: Sequence[Step]) -> Contractions:
+def _by_levels(steps: Sequence[ToeplitzStep]) -> Contractions:
     """Count the longest path, and at which heights the raw input and the constant leave the recursion."""
     levels = [0] * len(steps)
-    raw = [isinstance(step, Source) for step in steps]
+    raw = [isinstance(step, InputStep) for step in steps]
     shifted = [False] * len(steps)
     for place, step in enumerate(steps):
         if step.inputs:

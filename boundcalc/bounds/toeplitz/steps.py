@@ -1,6 +1,6 @@
 """What each operation of a network does to norms, in the order of execution.
 
-A step reads steps before it. Layers with weights are `Layer` (a matrix, with the average poolings before it multiplied in) and
+A step reads steps before it. Layers with weights are `LayerStep` (a matrix, with the average poolings before it multiplied in) and
 `Diagonal` (one factor a channel); everything else is fixed before the sample.
 """
 
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class Step:
+class ToeplitzStep:
     """One value of the network.
 
     Attributes:
@@ -56,12 +56,12 @@ class Step:
 
 
 @dataclass(frozen=True, eq=False)
-class Source(Step):
+class InputStep(ToeplitzStep):
     """The network's input."""
 
 
 @dataclass(frozen=True, eq=False)
-class Layer(Step):
+class LayerStep(ToeplitzStep):
     """A linear or convolution layer, ``A v + b``.
 
     Attributes:
@@ -89,7 +89,7 @@ class Layer(Step):
 
 
 @dataclass(frozen=True, eq=False)
-class Diagonal(Step):
+class Diagonal(ToeplitzStep):
     """``scale * v + shift`` in every channel.
 
     Attributes:
@@ -113,7 +113,7 @@ class Diagonal(Step):
 
 
 @dataclass(frozen=True, eq=False)
-class Fixed(Step):
+class Fixed(ToeplitzStep):
     """An operation without weights that maps 0 to 0.
 
     Attributes:
@@ -160,33 +160,33 @@ class Slopes(Fixed):
 
 
 @dataclass(frozen=True, eq=False)
-class Sum(Step):
+class SumStep(ToeplitzStep):
     """The sum of its inputs."""
 
 
 @dataclass(frozen=True, eq=False)
-class Stack(Step):
+class Stack(ToeplitzStep):
     """Its inputs one after another along the channels."""
 
 
-Block = Layer | Diagonal | Slopes
+Block = LayerStep | Diagonal | Slopes
 
 
 def never_biased(step: Block) -> bool:
     """Return whether a layer has no bias before any training; a bias that is there and 0 is a choice, and is paid for."""
-    if isinstance(step, Layer):
+    if isinstance(step, LayerStep):
         return step.link.layer.bias is None
     return isinstance(step, Slopes) or not step.trained
 
 
-def steps_of(network: Network) -> tuple[Step, ...]:
+def steps_of(network: Network) -> tuple[ToeplitzStep, ...]:
     """Return one step for every node.
 
     Raises:
         NotCovered: naming every operation that has none.
     """
     require(network, KNOWN)
-    steps: list[Step] = []
+    steps: list[ToeplitzStep] = []
     places = 0
     for node in network.nodes:
         if isinstance(node, Affine):
@@ -197,23 +197,23 @@ def steps_of(network: Network) -> tuple[Step, ...]:
     return tuple(steps)
 
 
-def _layer(network: Network, node: Affine, place: int) -> Layer:
+def _layer(network: Network, node: Affine, place: int) -> LayerStep:
     """Return a layer that reads the value before the average poolings in front of it, unless it is circular."""
     pools: list[AvgPool] = []
     (source,) = node.inputs
     while not node.circular and isinstance(before := network.nodes[source], AvgPool):
         pools.insert(0, before)
         (source,) = before.inputs
-    return Layer((source,), True, place, ToeplitzLayer(node, tuple(pools)))
+    return LayerStep((source,), True, place, ToeplitzLayer(node, tuple(pools)))
 
 
-def _step(network: Network, node: Node, steps: list[Step]) -> Step:
+def _step(network: Network, node: Node, steps: list[ToeplitzStep]) -> ToeplitzStep:
     signed = any(steps[i].signed for i in node.inputs)
     match node:
         case Input():
-            return Source((), True)
+            return InputStep((), True)
         case Add():
-            return Sum(node.inputs, signed)
+            return SumStep(node.inputs, signed)
         case Concat():
             return Stack(node.inputs, signed)
         case ChannelAffine():

@@ -17,8 +17,16 @@ from boundcalc.bounds.bound_inputs import BoundInputs, ToeplitzView
 from boundcalc.bounds.code_lengths import CONSTANTS, absent_bits, constant_bits
 from boundcalc.bounds.outcome import Margins, NormComplexity, Terms
 from boundcalc.bounds.toeplitz.reach import largest, log_norm
-from boundcalc.bounds.toeplitz.scale import FRO, ONE_INF, Contractions, Form, Joint, contractions, log_sizes
-from boundcalc.bounds.toeplitz.steps import Block, Layer, never_biased
+from boundcalc.bounds.toeplitz.scale import (
+    FRO,
+    ONE_INF,
+    Contractions,
+    Joint,
+    ToeplitzNorm,
+    contractions,
+    log_sizes,
+)
+from boundcalc.bounds.toeplitz.steps import Block, LayerStep, never_biased
 from boundcalc.empirical.energies import Energies
 from boundcalc.norms.rounding import (
     LIBM,
@@ -48,12 +56,12 @@ if TYPE_CHECKING:
 BIAS = "biases through a constant unit whose value t is taken from a fixed grid and paid for"
 
 
-def log_matrix_norm(rows: Rows, form: Form) -> float:
+def log_matrix_norm(rows: Rows, form: ToeplitzNorm) -> float:
     """Return the log of ||A||_F or ||A||_{1,inf}, from above."""
     return 0.5 * rows.frobenius_squared().log if form is FRO else rows.l1_inf().log
 
 
-def log_bias_norm(step: Block, form: Form) -> float:
+def log_bias_norm(step: Block, form: ToeplitzNorm) -> float:
     """Return the log of the Euclidean norm of a bias over all positions, or of its largest entry, from above; -inf without one."""
     if step.bias is None:
         return -math.inf
@@ -62,11 +70,11 @@ def log_bias_norm(step: Block, form: Form) -> float:
     return log_up(float(step.bias.abs().max()), 1)
 
 
-def norms_of(chain: ToeplitzView, form: Form) -> dict[str, float]:
+def norms_of(chain: ToeplitzView, form: ToeplitzNorm) -> dict[str, float]:
     """Return ``"norm.LAYER"`` and, of layers with one, ``"bias.LAYER"`` -> log."""
     found = {}
     for name, step in chain.blocks():
-        own = log_matrix_norm(chain.rows[step.place], form) if isinstance(step, Layer) else largest(step)
+        own = log_matrix_norm(chain.rows[step.place], form) if isinstance(step, LayerStep) else largest(step)
         found[f"norm.{name}"] = own
         if step.bias is not None:
             found[f"bias.{name}"] = log_bias_norm(step, form)
@@ -90,7 +98,7 @@ class Bottom:
     spectrum: np.ndarray | None = None
 
     @classmethod
-    def of(cls, energies: Energies, form: Form, log_t: float, factors: Contractions) -> Bottom:
+    def of(cls, energies: Energies, form: ToeplitzNorm, log_t: float, factors: Contractions) -> Bottom:
         """Return the sets of a form at the bottom of a network."""
         spectrum = None
         if form is FRO:
@@ -175,7 +183,7 @@ Mean = Callable[[Bottom, int], float]
 
 def joint_rows(chain: ToeplitzView) -> Joint:
     """Return the size of a layer in the form 1inf with the weights and the bias of each unit taken together."""
-    layers = {name: step for name, step in chain.blocks() if isinstance(step, Layer)}
+    layers = {name: step for name, step in chain.blocks() if isinstance(step, LayerStep)}
 
     def size(name: str, log_along: float, log_t: float) -> float:
         step = layers[name]
@@ -198,7 +206,9 @@ MODERATE = 300.0
 """Logs of sizes up to which weights and biases are added up unit by unit."""
 
 
-def product(problem: BoundInputs, form: Form, mean: Mean, published: NormComplexity | None) -> NormComplexity:
+def product(
+    problem: BoundInputs, form: ToeplitzNorm, mean: Mean, published: NormComplexity | None
+) -> NormComplexity:
     """Return a bound by the size of the outputs, with the best t of the grid; margins have a t of their own.
 
     With the form fro the outputs' own sizes are combined by Cauchy-Schwarz, with 1inf they are added up; margins are bounded apart
@@ -254,7 +264,7 @@ class Units:
         mean: bounds the largest sum of signs.
     """
 
-    def __init__(self, problem: BoundInputs, form: Form, mean: Mean) -> None:
+    def __init__(self, problem: BoundInputs, form: ToeplitzNorm, mean: Mean) -> None:
         self.problem, self.form, self.mean = problem, form, mean
         self.chain = problem.toeplitz()
         self.norms, self.factors = norms_of(self.chain, form), contractions(self.chain.steps)
@@ -288,7 +298,7 @@ class Units:
     def _centred(self) -> ToeplitzView | None:
         """Return the network with other outputs and the same margins: a single difference of two, rows less their mean or median."""
         last = self.chain.steps[-1]
-        if not isinstance(last, Layer) or self.classes == 1 or last.positions != 1:
+        if not isinstance(last, LayerStep) or self.classes == 1 or last.positions != 1:
             return None
         layer, bias = last.link.layer, last.link.layer.bias
         if self.classes == 2:

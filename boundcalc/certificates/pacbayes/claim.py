@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from boundcalc.certificates.file import Item
 from boundcalc.certificates.pacbayes import theorem
-from boundcalc.certificates.pacbayes.draws import PRIOR_BITS, Oracle, Prior, Stage, log2_ratio
+from boundcalc.certificates.pacbayes.draws import PRIOR_BITS, Oracle, Prior, SavedLayer, log2_ratio
 from boundcalc.certificates.pacbayes.symmetry import order_bits
 from boundcalc.certificates.pacbayes.tables import Law
 from boundcalc.empirical import behind_stage
@@ -159,7 +159,7 @@ def facts(frame: Frame, data_sha256: str, normalize: Sequence[float] | None, del
 
 
 @dataclass(frozen=True, eq=False)
-class Drawn:
+class DrawnNetwork:
     """A network that was drawn.
 
     Attributes:
@@ -175,7 +175,7 @@ class Drawn:
     items: tuple[Item, ...]
 
 
-def drawn(frame: Frame, stages: Sequence[Stage], known: Mapping[str, Any]) -> Drawn:
+def drawn(frame: Frame, stages: Sequence[SavedLayer], known: Mapping[str, Any]) -> DrawnNetwork:
     """Draw a network again from its saved layers.
 
     Args:
@@ -191,7 +191,7 @@ def drawn(frame: Frame, stages: Sequence[Stage], known: Mapping[str, Any]) -> Dr
         numbers.append(values * stage.prior.delta)
         items += layer_items(frame, layer, stage.prior, values, law, prior)
     small, whole = frame.filled(numbers)
-    return Drawn(small, whole, frame, tuple(items))
+    return DrawnNetwork(small, whole, frame, tuple(items))
 
 
 def layer_items(
@@ -229,7 +229,7 @@ def units_of(layer: Affine) -> NDArray[np.int64]:
     return np.column_stack([weights, layer.weight.numel() + np.arange(layer.weight.shape[0])])
 
 
-def ledger(found: Drawn, common: Sequence[Item]) -> tuple[Item, ...]:
+def ledger(found: DrawnNetwork, common: Sequence[Item]) -> tuple[Item, ...]:
     """Return all lines: what every certificate pays for, then this one's.
 
     Args:

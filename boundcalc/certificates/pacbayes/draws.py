@@ -125,7 +125,7 @@ def nearest_posterior(
 
 
 @dataclass(frozen=True, eq=False)
-class Stage:
+class SavedLayer:
     """One layer as it is saved.
 
     Attributes:
@@ -149,7 +149,7 @@ class Stage:
         }
 
     @classmethod
-    def of_tree(cls, tree: Mapping[str, Any], size: int) -> Stage:
+    def of_tree(cls, tree: Mapping[str, Any], size: int) -> SavedLayer:
         """Return what `tree` wrote, of a layer of `size` numbers.
 
         Raises:

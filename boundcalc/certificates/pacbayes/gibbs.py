@@ -36,8 +36,8 @@ import torch
 
 from boundcalc.certificates.file import Item
 from boundcalc.certificates.pacbayes import theorem
-from boundcalc.certificates.pacbayes.claim import Drawn
-from boundcalc.certificates.pacbayes.draws import Oracle, Stage, divergence_bits, within
+from boundcalc.certificates.pacbayes.claim import DrawnNetwork
+from boundcalc.certificates.pacbayes.draws import Oracle, SavedLayer, divergence_bits, within
 from boundcalc.empirical.measure import margins_of
 from boundcalc.errors import NotCovered
 from boundcalc.network.forward import evaluate_node, run
@@ -87,8 +87,8 @@ class Randomized:
 
 
 def randomized(
-    found: Drawn,
-    stages: Sequence[Stage],
+    found: DrawnNetwork,
+    stages: Sequence[SavedLayer],
     known: Mapping[str, Any],
     common: Sequence[Item],
     samples: Iterable[tuple[torch.Tensor, torch.Tensor]],
@@ -137,7 +137,7 @@ def _evaluated(layer: Affine, drawn: torch.Tensor, node: Node, values: list[torc
     return (outputs + drawn[:, count:] if layer.bias is not None else outputs)[:, :, None, None]
 
 
-def _with_last(found: Drawn, layer: Affine, numbers: torch.Tensor) -> Network:
+def _with_last(found: DrawnNetwork, layer: Affine, numbers: torch.Tensor) -> Network:
     """Return the drawn network with other numbers in its last layer."""
     weights = {own.name: own.weight for own in found.small.stored()}
     biases = {own.name: own.bias for own in found.small.stored() if own.bias is not None}

@@ -174,7 +174,7 @@ def _trainable(layer: Affine, mean: Tensor, width: Tensor, keep: Tensor) -> Beli
 
 
 @dataclass(eq=False)
-class Chain:
+class ChainTail:
     """What is left to draw: nodes from some place of a chain on, and what they read of every sample.
 
     Attributes:
@@ -222,7 +222,7 @@ class Chain:
             x = self.beliefs[node.name].noisy(x) if isinstance(node, Affine) else evaluate_node(node, [x])
         return x.flatten(1)
 
-    def after(self, numbers: Tensor) -> Chain:
+    def after(self, numbers: Tensor) -> ChainTail:
         """Return what is left once the first layer's numbers are fixed; float32."""
         nodes, beliefs = list(self.nodes), dict(self.beliefs)
         done = next(place for place, node in enumerate(nodes) if isinstance(node, Affine)) + 1

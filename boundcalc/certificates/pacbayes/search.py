@@ -11,8 +11,8 @@ from torch import Tensor
 
 from boundcalc.certificates.file import Item
 from boundcalc.certificates.pacbayes import claim, theorem
-from boundcalc.certificates.pacbayes.draws import Oracle, Stage
-from boundcalc.certificates.pacbayes.learn import Chain, started
+from boundcalc.certificates.pacbayes.draws import Oracle, SavedLayer
+from boundcalc.certificates.pacbayes.learn import ChainTail, started
 from boundcalc.empirical.split import Split
 from boundcalc.network.network import Network
 from boundcalc.occam.axes import axes_of
@@ -70,7 +70,7 @@ class DrawFound:
     """
 
     frame: claim.Frame
-    stages: tuple[Stage, ...]
+    stages: tuple[SavedLayer, ...]
 
 
 def search(task: DrawTask) -> DrawFound:
@@ -130,25 +130,25 @@ def _drawn(task: DrawTask, frame: claim.Frame) -> DrawFound:
             bound = _judged(task, chain, layer.name, numbers, bits, 1 if last else COMPLETED)
             found.append((bound, draw, bits, numbers))
         _, draw, paid, numbers = min(found, key=lambda one: one[:2])
-        stages.append(Stage(prior, posterior, draw))
+        stages.append(SavedLayer(prior, posterior, draw))
         oracle.go_on(prior, posterior, draw)
         if not last:
             chain = chain.after(numbers)
     return DrawFound(frame, tuple(stages))
 
 
-def _chain(task: DrawTask, frame: claim.Frame) -> Chain:
+def _chain(task: DrawTask, frame: claim.Frame) -> ChainTail:
     generator = torch.Generator().manual_seed(task.seed)
     pieces = [(x.float(), y) for x, y in frame.batches(task.split)]
     start = single_precision(frame.small)
     beliefs = {layer.name: started(layer) for layer in start.stored()}
-    return Chain(
+    return ChainTail(
         start.nodes[1:], beliefs, torch.cat([x for x, _ in pieces]), torch.cat([y for _, y in pieces]), task.beta,
         generator, task.progress,
     )  # fmt: skip
 
 
-def _shrunk(task: DrawTask, frame: claim.Frame, chain: Chain) -> tuple[claim.Frame, Chain]:
+def _shrunk(task: DrawTask, frame: claim.Frame, chain: ChainTail) -> tuple[claim.Frame, ChainTail]:
     """Cut out the units and pixels that the laws have left dead."""
     likeliest = frame.filled([belief.likeliest() for belief in chain.beliefs.values()])[1]
     smaller = replace(claim.frame_of(likeliest), stage=frame.stage)
@@ -165,7 +165,7 @@ def _shrunk(task: DrawTask, frame: claim.Frame, chain: Chain) -> tuple[claim.Fra
     return smaller, replace(chain, nodes=nodes, beliefs=beliefs, x=x)
 
 
-def _judged(task: DrawTask, chain: Chain, name: str, numbers: Tensor, bits: float, times: int) -> float:
+def _judged(task: DrawTask, chain: ChainTail, name: str, numbers: Tensor, bits: float, times: int) -> float:
     """Return the bound of a draw, later layers completed by numbers that are not used again; a mean of several."""
     later = math.fsum(
         float(belief.divergence().detach()) for other, belief in chain.beliefs.items() if other != name

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from boundcalc.checkpoint.conventions.state import listing
-from boundcalc.checkpoint.masks.families import Family
+from boundcalc.checkpoint.masks.families import MaskFamily
 from boundcalc.checkpoint.masks.fit import Ambiguous, Fitted, Misfit, fit
 from boundcalc.checkpoint.masks.leaves import Leaf, Path
 from boundcalc.checkpoint.masks.order import in_one, in_order
@@ -54,7 +54,7 @@ class Problem(Exception):
             object.__setattr__(self, name, None)
 
 
-def assign(family: Family, targets: Targets) -> dict[Path, Fits]:
+def assign(family: MaskFamily, targets: Targets) -> dict[Path, Fits]:
     """Tell which weights the entries of a family are for.
 
     Args:
@@ -84,11 +84,11 @@ def assign(family: Family, targets: Targets) -> dict[Path, Fits]:
     return named
 
 
-def _numbered(family: Family) -> bool:
+def _numbered(family: MaskFamily) -> bool:
     return any(isinstance(key, int) for leaf in family.tensors for key in leaf.path[-1:])
 
 
-def _is_nameless(family: Family) -> bool:
+def _is_nameless(family: MaskFamily) -> bool:
     """Tell whether a family is one entry whose name speaks of masks and of no layer."""
     return len(family.tensors) == 1 and all(is_pure(str(key)) for key in family.tensors[0].path[-1:])
 
@@ -104,7 +104,7 @@ def _same(one: dict[Path, Fits], other: dict[Path, Fits]) -> bool:
 class _Reading:
     """The readings of one family."""
 
-    def __init__(self, family: Family, targets: Targets) -> None:
+    def __init__(self, family: MaskFamily, targets: Targets) -> None:
         self.family, self.targets = family, targets
         speaks = not family.given and direction(family.words) in {Says.KEPT, Says.PRUNED}
         self.positions = True if says_positions(family.words) else None if speaks else False
@@ -306,7 +306,7 @@ class _Reading:
         raise Problem(lists[0][1].name, "holds positions that may be of single weights or of whole rows")
 
 
-def _is_masklike(leaf: Leaf, family: Family) -> bool:
+def _is_masklike(leaf: Leaf, family: MaskFamily) -> bool:
     """Tell whether an entry that does not fit may be a mask all the same."""
     value = leaf.tensor
     says = any(is_pure(word) or "mask" in word.lower() for word in family.words)

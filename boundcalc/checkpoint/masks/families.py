@@ -11,7 +11,7 @@ from boundcalc.checkpoint.masks.words import is_pure, speaks_of_masks, tokens
 
 
 @dataclass(frozen=True, eq=False)
-class Family:
+class MaskFamily:
     """Entries that are masks together or not at all.
 
     Attributes:
@@ -36,7 +36,7 @@ class Family:
         return [leaf for leaf in self.leaves if leaf.tensor is not None and leaf.tensor.dim() > 0]
 
 
-def gather(leaves: Iterable[Leaf], *, inside: bool = False, given: bool = False) -> list[Family]:
+def gather(leaves: Iterable[Leaf], *, inside: bool = False, given: bool = False) -> list[MaskFamily]:
     """Put together entries whose names differ in layers and numbers only.
 
     Args:
@@ -83,7 +83,7 @@ def _unnumbered(part: str) -> str:
     return "".join("#" if letter.isdecimal() else letter for letter in part)
 
 
-def _family(key: tuple[str, ...], members: list[Leaf], inside: bool, given: bool) -> Family:
+def _family(key: tuple[str, ...], members: list[Leaf], inside: bool, given: bool) -> MaskFamily:
     telling = [leaf for leaf in members if leaf.tensor is not None and leaf.tensor.dim() > 0] or members
     words = tuple(dict.fromkeys(word for leaf in telling for word in words_of(leaf)))
     first = members[0]
@@ -93,7 +93,7 @@ def _family(key: tuple[str, ...], members: list[Leaf], inside: bool, given: bool
         depth = len(_common([leaf.path for leaf in members]))
         name = spoken(first.path[:depth]) or first.name
     named = bool(words) or given or (inside and first.parts[-1] in SCORES)
-    return Family(name, tuple(members), words, named, inside, given)
+    return MaskFamily(name, tuple(members), words, named, inside, given)
 
 
 def _common(paths: list[tuple[object, ...]]) -> tuple[object, ...]:

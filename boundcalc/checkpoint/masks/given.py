@@ -14,7 +14,7 @@ from boundcalc.checkpoint.arrays import count_nonzero
 from boundcalc.checkpoint.conventions.state import StateDict, listing
 from boundcalc.checkpoint.masks.assign import Problem
 from boundcalc.checkpoint.masks.combine import MaskSet, combined
-from boundcalc.checkpoint.masks.families import Family, gather
+from boundcalc.checkpoint.masks.families import MaskFamily, gather
 from boundcalc.checkpoint.masks.leaves import Leaf, leaves
 from boundcalc.checkpoint.masks.values import is_binary
 from boundcalc.checkpoint.masks.words import is_pure, speaks_of_masks
@@ -64,7 +64,7 @@ class FoundMasks:
     entries: tuple[Entry, ...]
 
 
-def masks_of(given: GivenMasks, read: Callable[[Family], MaskSet | None]) -> FoundMasks:
+def masks_of(given: GivenMasks, read: Callable[[MaskFamily], MaskSet | None]) -> FoundMasks:
     """Return the masks of a file of masks.
 
     Args:

@@ -6,14 +6,14 @@ import torch
 
 from boundcalc.checkpoint.arrays import pieces
 from boundcalc.checkpoint.masks.assign import Fits, Problem
-from boundcalc.checkpoint.masks.families import Family
+from boundcalc.checkpoint.masks.families import MaskFamily
 from boundcalc.checkpoint.masks.targets import Targets
 from boundcalc.checkpoint.masks.words import Says, direction
 
 Masks = dict[str, torch.Tensor]
 
 
-def orient(family: Family, fits: Fits, targets: Targets) -> tuple[Masks, str]:
+def orient(family: MaskFamily, fits: Fits, targets: Targets) -> tuple[Masks, str]:
     """Turn where a family's entries are 1 into what is kept.
 
     The weights decide where they can: what is pruned is 0, so if all weights under the ones are 0 and others are not, the ones

@@ -15,7 +15,7 @@ from boundcalc.checkpoint.masks import scan, scores
 from boundcalc.checkpoint.masks import targets as found_targets
 from boundcalc.checkpoint.masks.assign import Problem, assign
 from boundcalc.checkpoint.masks.combine import MaskSet, combined, last_round
-from boundcalc.checkpoint.masks.families import Family, gather
+from boundcalc.checkpoint.masks.families import MaskFamily, gather
 from boundcalc.checkpoint.masks.given import GivenMasks, HoldsWeights, masks_of
 from boundcalc.checkpoint.masks.leaves import Leaf, Path, leaves, spoken
 from boundcalc.checkpoint.masks.orient import Masks, orient
@@ -83,7 +83,7 @@ class _Resolver:
         self.popup = {} if given and density is None else scores.masks(state, density)
         self.entries: list[Entry] = []
         self.owners: dict[str, str] = dict(self.ranked)
-        self.refused: list[tuple[Family, Problem]] = []
+        self.refused: list[tuple[MaskFamily, Problem]] = []
         self.sentences: list[tuple[str, str]] = []
         self.elsewhere: list[Leaf] = []
 
@@ -178,7 +178,7 @@ class _Resolver:
             return leaf if leaf.tensor is None else Leaf(leaf.path, leaf.tensor.detach(), leaf.is_list)
         return Leaf(leaf.path, _plain(self.state, leaf))
 
-    def _settled(self, family: Family) -> list[MaskSet]:
+    def _settled(self, family: MaskFamily) -> list[MaskSet]:
         """Return the masks of a family; none where it is none, or where it is refused later."""
         try:
             one = self._read(family)
@@ -195,7 +195,7 @@ class _Resolver:
         self._note(family, one)
         return [one]
 
-    def _read(self, family: Family) -> MaskSet | None:
+    def _read(self, family: MaskFamily) -> MaskSet | None:
         if not family.tensors and not (family.inside and family.named):
             return None
         rounds = assign(family, self.targets)
@@ -215,7 +215,7 @@ class _Resolver:
         note = "; ".join(text for text in (which, *notes[last]) if text)
         return MaskSet(family.name, oriented[last], note, family.given, owners)
 
-    def _note(self, family: Family, one: MaskSet) -> None:
+    def _note(self, family: MaskFamily, one: MaskSet) -> None:
         what = f"{len(one.masks)} masks" if len(one.masks) > 1 else "the mask"
         note = f" ({one.note})" if one.note else ""
         if family.inside:
@@ -238,7 +238,7 @@ class _Resolver:
         if family.inside:
             self.owners |= one.owners
 
-    def _no_masks(self, family: Family, why: str) -> None:
+    def _no_masks(self, family: MaskFamily, why: str) -> None:
         self.entries += [
             Entry(leaf.name, "not read", why) for leaf in family.leaves if leaf.value is not None
         ]
@@ -304,7 +304,7 @@ class _Resolver:
         )
 
 
-def _prunes_nothing(family: Family) -> bool:
+def _prunes_nothing(family: MaskFamily) -> bool:
     """Tell whether entries of no telling name are all ones."""
     values = [leaf.tensor for leaf in family.tensors if leaf.tensor is not None]
     return not family.named and all(is_binary(value) and bool(ones(value).all()) for value in values)

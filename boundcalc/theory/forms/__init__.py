@@ -6,7 +6,7 @@ from functools import cache
 from importlib import import_module
 from pkgutil import iter_modules
 
-from boundcalc.theory.symbolic import Form
+from boundcalc.theory.symbolic import SymbolicForm
 
 PAPERS = (
     "peeling", "path_norm", "occam", "golowich2018", "neyshabur2015", "bartlett2017", "graf2022",
@@ -17,15 +17,15 @@ PAPERS = (
 
 
 @cache
-def all_forms() -> dict[str, tuple[Form, ...]]:
+def all_forms() -> dict[str, tuple[SymbolicForm, ...]]:
     """Return the forms of every bound that has one, the main one first."""
-    found: dict[str, tuple[Form, ...]] = {}
+    found: dict[str, tuple[SymbolicForm, ...]] = {}
     for paper in dict.fromkeys((*PAPERS, *(one.name for one in iter_modules(__path__)))):
         for form in getattr(import_module(f"{__name__}.{paper}"), "FORMS", ()):
             found[form.bound] = (*found.get(form.bound, ()), form)
     return found
 
 
-def forms_of(name: str) -> tuple[Form, ...]:
+def forms_of(name: str) -> tuple[SymbolicForm, ...]:
     """Return the forms of a bound, the main one first; none for a bound of a third party."""
     return all_forms().get(name, ())

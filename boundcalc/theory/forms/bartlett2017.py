@@ -1,4 +1,4 @@
-"""Form of Bartlett, Foster & Telgarsky 2017."""
+"""Symbolic form of Bartlett, Foster & Telgarsky 2017."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from boundcalc.theory.forms.notation import (
     meanings,
     sum_of,
 )  # fmt: skip
-from boundcalc.theory.symbolic import Definition, Evaluation, Filled, Form, NotFilled, Promise
+from boundcalc.theory.symbolic import Definition, Evaluation, Filled, NotFilled, Promise, SymbolicForm
 
 LOSS = "R of the ramp-loss class"
 G, r, w, beta, O = (IndexedBase(name, positive=True) for name in ("G", "r", "w", "beta", "O"))  # noqa: E741
@@ -60,7 +60,7 @@ def fill(evaluation: Evaluation) -> Filled:
     )
 
 
-def form(name: str, distance: str, weights: str) -> Form:
+def form(name: str, distance: str, weights: str) -> SymbolicForm:
     """Return the form of a bound by covers of the layers.
 
     Args:
@@ -68,7 +68,7 @@ def form(name: str, distance: str, weights: str) -> Form:
         distance: D in words.
         weights: w in words.
     """
-    return Form(
+    return SymbolicForm(
         name, LOSS, FORMULA, {**MEANINGS, D[l]: distance, w[l]: weights}, SKETCH, fill, (CAPACITY,), PROMISES
     )
 

@@ -1,4 +1,4 @@
-"""Forms of certificates: of the checkpoint's own network, and of one that is drawn."""
+"""Symbolic forms of certificates: of the checkpoint's own network, and of one that is drawn."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from sympy import Symbol, log
 from boundcalc.certificates.pacbayes.theorem import log_xi
 from boundcalc.certificates.pick.theorem import weighted
 from boundcalc.theory.forms.notation import delta, exact, grows, meanings
-from boundcalc.theory.symbolic import Evaluation, Filled, Form, Promise
+from boundcalc.theory.symbolic import Evaluation, Filled, Promise, SymbolicForm
 
 k, r, t, w = (Symbol(name, positive=True) for name in ("k", "r", "t", "w"))
 N, bits = Symbol("N", positive=True), Symbol("bits", positive=True)
@@ -78,13 +78,13 @@ _PICK_PROMISES = (grows(k), grows(w), grows(bits), Promise(r, "falls", "grid"))
 
 FORMS = (
     *(
-        Form(
+        SymbolicForm(
             name, "log(1 / (1 - err(h)))", log((k + r + 1) / (r + 1)) + (bits * log(2) + log(1 / delta) + log(w)) / t,
             _PICK_MEANINGS, _PICKED, fill_pick, promises=_PICK_PROMISES,
         )
         for name in ("pick", "pick_after")
     ),
-    Form(
+    SymbolicForm(
         "pacbayes", "kl(err_S(h) || err(h))", (bits * log(2) + log(xi) + log(1 / delta)) / N,
         {
             **meanings(delta), N: "number of training samples", xi: "sum_k C(m,k) (k/m)^k (1-k/m)^(m-k), at most 2 sqrt(m)",
@@ -97,7 +97,7 @@ FORMS = (
         ),
         fill_pacbayes, promises=(grows(bits), grows(xi)),
     ),
-    *(Form(
+    *(SymbolicForm(
         name, "kl(errors / N || err(h))", (bits * log(2) + log(1 / delta)) / N,
         {
             **meanings(delta), N: "examples outside the part that was set aside",
@@ -110,7 +110,7 @@ FORMS = (
         ),
         fill_holdout, promises=(Promise(N, "falls", "grid"), grows(bits)),
     ) for name in ("holdout", "holdout_retrained")),
-    *(Form(
+    *(SymbolicForm(
         name, "err(f)", certified + differing,
         {
             certified: "bound on the error of a certified network h, at a tenth of delta",

@@ -1,4 +1,4 @@
-"""Form of the released code of Galanti, Xu, Galanti & Poggio 2023."""
+"""Symbolic form of the released code of Galanti, Xu, Galanti & Poggio 2023."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from boundcalc.theory.forms.notation import (
     recorded,
     spread,
 )  # fmt: skip
-from boundcalc.theory.symbolic import Evaluation, Filled, Form
+from boundcalc.theory.symbolic import Evaluation, Filled, SymbolicForm
 
 area, widest = IndexedBase("q", positive=True), Symbol("q_max", positive=True)
 RHO = product_of(a[l])
@@ -44,7 +44,7 @@ def fill(evaluation: Evaluation) -> Filled:
 
 
 FORMS = (
-    Form(
+    SymbolicForm(
         "galanti2023", "claimed R_S(F)", RHO / m * _Q,
         {
             **meanings(m, C, L, delta), a[l]: "Frobenius norm of layer l's weights",

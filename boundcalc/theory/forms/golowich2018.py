@@ -1,4 +1,4 @@
-"""Forms of Golowich, Rakhlin & Shamir 2018."""
+"""Symbolic forms of Golowich, Rakhlin & Shamir 2018."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from boundcalc.theory.forms.notation import (
     recorded,
     sizes,
 )  # fmt: skip
-from boundcalc.theory.symbolic import Evaluation, Filled, Form, NotFilled, Promise
+from boundcalc.theory.symbolic import Evaluation, Filled, NotFilled, Promise, SymbolicForm
 
 Z, rho = Symbol("Z", positive=True), Symbol("rho", positive=True)
 RHO = product_of(a[l])
@@ -76,7 +76,7 @@ def _shared(evaluation: Evaluation) -> dict:  # type: ignore[type-arg]
     return {m: sizes(evaluation)[m], Z: exp_of(log_sum)}
 
 
-def forms(name: str, norm: str, largest: str, sketch: tuple[str, ...]) -> tuple[Form, ...]:
+def forms(name: str, norm: str, largest: str, sketch: tuple[str, ...]) -> tuple[SymbolicForm, ...]:
     """Return the forms of one bound: a product of norms, or the size of the outputs.
 
     Args:
@@ -94,11 +94,11 @@ def forms(name: str, norm: str, largest: str, sketch: tuple[str, ...]) -> tuple[
     }
     promises: tuple[Promise, ...] = (FALLS_IN_M, grows(Z))
     return (
-        Form(
+        SymbolicForm(
             name, "R_S(F)", RHO * Z / m, chain, sketch, fill_chain, (), (*promises, grows(a[l])),
             "chains without biases", is_plain, RHO,
         ),
-        Form(name, "R_S(F)", rho * Z / m, graph, sketch, fill_graph, (), (*promises, grows(rho)), GRAPH,
+        SymbolicForm(name, "R_S(F)", rho * Z / m, graph, sketch, fill_graph, (), (*promises, grows(rho)), GRAPH,
             lambda evaluation: not is_plain(evaluation), rho),
     )  # fmt: skip
 

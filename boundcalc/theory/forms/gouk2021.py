@@ -1,4 +1,4 @@
-"""Forms after Gouk, Hospedales & Pontil 2021."""
+"""Symbolic forms after Gouk, Hospedales & Pontil 2021."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from boundcalc.bounds.distances import names_of, start_of
 from boundcalc.bounds.gouk2021 import log_row
 from boundcalc.bounds.outcome import ClassComplexity
 from boundcalc.bounds.toeplitz.scale import FRO, ONE_INF, contractions
-from boundcalc.bounds.toeplitz.scale import Form as Norm
+from boundcalc.bounds.toeplitz.scale import ToeplitzNorm as Norm
 from boundcalc.bounds.toeplitz.units import Bottom
 from boundcalc.errors import NotCovered
 from boundcalc.norms.toeplitz import rows_of
@@ -32,7 +32,7 @@ from boundcalc.theory.forms.notation import (
     sizes,
     sum_of,
 )  # fmt: skip
-from boundcalc.theory.symbolic import Evaluation, Filled, Form, NotFilled
+from boundcalc.theory.symbolic import Evaluation, Filled, NotFilled, SymbolicForm
 
 B, N, Z = (IndexedBase(name, positive=True) for name in ("B", "N", "Z"))
 FORMULA = sum_of(D[l] * Product(B[k], (k, 1, l - 1)) * Z[l] * Product(N[k], (k, l + 1, L))) / m
@@ -98,11 +98,11 @@ _SKETCH = (
 _PROMISES = (FALLS_IN_M, grows(Z[l]), grows(D[l]))
 
 FORMS = (
-    Form(
+    SymbolicForm(
         "gouk2021_1inf", "R_S(F)", FORMULA, _meanings("largest l1 row norm", "l1 norm"), _SKETCH,
         partial(_filled, norm=ONE_INF), promises=_PROMISES
     ),
-    Form(
+    SymbolicForm(
         "gouk2021_fro", "R_S(F)", FORMULA, _meanings("Frobenius norm", "l2 norm"), _SKETCH,
         partial(_filled, norm=FRO), promises=_PROMISES
     ),

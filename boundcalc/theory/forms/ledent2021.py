@@ -1,4 +1,4 @@
-"""Form of Ledent, Mustafa, Lei & Kloft 2021."""
+"""Symbolic form of Ledent, Mustafa, Lei & Kloft 2021."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from boundcalc.theory.forms.notation import (
     sizes,
     sum_of,
 )  # fmt: skip
-from boundcalc.theory.symbolic import Definition, Evaluation, Filled, Form, NotFilled, Promise
+from boundcalc.theory.symbolic import Definition, Evaluation, Filled, NotFilled, Promise, SymbolicForm
 from boundcalc.theory.symbolic_interval import Interval, precision
 
 b, r = (IndexedBase(name, positive=True) for name in ("b", "r"))
@@ -65,7 +65,7 @@ def fill(evaluation: Evaluation) -> Filled:
     return Filled(tuple(names), values, numbers, (f"patch norms {outcome.terms['patch_norms_are']}",))
 
 
-class _Ledent(Form):
+class _Ledent(SymbolicForm):
     """The two maxima over layers have no form with a symbolic L in sympy: they are written out at a depth."""
 
     def at_depth(self, depth, expr=None):  # type: ignore[no-untyped-def]

@@ -1,4 +1,4 @@
-"""Form of Lin & Zhang 2019."""
+"""Symbolic form of Lin & Zhang 2019."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from boundcalc.theory.forms.notation import (
     sizes,
     sum_of,
 )  # fmt: skip
-from boundcalc.theory.symbolic import Evaluation, Filled, Form, NotFilled, Promise
+from boundcalc.theory.symbolic import Evaluation, Filled, NotFilled, Promise, SymbolicForm
 
 w, q = IndexedBase("w", positive=True), IndexedBase("q", positive=True)
 _SUM = sum_of(w[l] ** 2 * q[l] * D[l] / s[l])
@@ -59,7 +59,7 @@ def fill(evaluation: Evaluation) -> Filled:
 
 
 FORMS = (
-    Form(
+    SymbolicForm(
         "lin2019", LOSS,
         16 / sqrt(m) * (2 / gamma * X / sqrt(m) * Product(s[k], (k, 1, L)) * L**2 * _SUM) ** Rational(1, 4),
         {

@@ -1,4 +1,4 @@
-"""Form of Long & Sedghi 2020."""
+"""Symbolic form of Long & Sedghi 2020."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from boundcalc.theory.forms.notation import (
     recorded,
     sum_of,
 )  # fmt: skip
-from boundcalc.theory.symbolic import Evaluation, Filled, Form, Promise
+from boundcalc.theory.symbolic import Evaluation, Filled, Promise, SymbolicForm
 
 
 def fill(evaluation: Evaluation) -> Filled:
@@ -33,7 +33,7 @@ def fill(evaluation: Evaluation) -> Filled:
 
 
 FORMS = (
-    Form(
+    SymbolicForm(
         "longsedghi2020", "score", sqrt((W * sum_of(D[l]) + log(1 / delta)) / m),
         {
             **meanings(m, L, delta),

@@ -1,4 +1,4 @@
-"""Forms of Neyshabur, Tomioka & Srebro 2015."""
+"""Symbolic forms of Neyshabur, Tomioka & Srebro 2015."""
 
 from __future__ import annotations
 

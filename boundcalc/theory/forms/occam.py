@@ -1,11 +1,11 @@
-"""Form of the description-length certificate."""
+"""Symbolic form of the description-length certificate."""
 
 from __future__ import annotations
 
 from sympy import Symbol, log
 
 from boundcalc.theory.forms.notation import delta, exact, m, meanings
-from boundcalc.theory.symbolic import Evaluation, Filled, Form, Promise
+from boundcalc.theory.symbolic import Evaluation, Filled, Promise, SymbolicForm
 
 bits = Symbol("bits", positive=True)
 
@@ -27,7 +27,7 @@ def fill(evaluation: Evaluation) -> Filled:
 
 
 FORMS = (
-    Form(
+    SymbolicForm(
         "occam", "kl(err_S(h) || err(h))", (bits * log(2) + log(1 / delta)) / m,
         {
             **meanings(m, delta),

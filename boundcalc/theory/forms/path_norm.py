@@ -1,4 +1,4 @@
-"""Form of the bound by the l1 path norm."""
+"""Symbolic form of the bound by the l1 path norm."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from sympy import Symbol
 
 from boundcalc.bounds.outcome import NormComplexity
 from boundcalc.theory.forms.notation import exact, exp_of, grows, m, meanings
-from boundcalc.theory.symbolic import Evaluation, Filled, Form, NotFilled, Promise
+from boundcalc.theory.symbolic import Evaluation, Filled, NotFilled, Promise, SymbolicForm
 
 Phi, z = (Symbol(name, positive=True) for name in ("Phi", "z"))
 
@@ -30,7 +30,7 @@ def fill(evaluation: Evaluation) -> Filled:
 
 
 FORMS = (
-    Form(
+    SymbolicForm(
         "path_norm", "R_S(F)", Phi * z / m,
         {
             **meanings(m),

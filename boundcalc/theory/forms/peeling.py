@@ -1,4 +1,4 @@
-"""Forms of the peeling bound."""
+"""Symbolic forms of the peeling bound."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from sympy import Expr, Symbol, pi, sqrt
 
 from boundcalc.bounds.outcome import NormComplexity
 from boundcalc.theory.forms.notation import C, exact, exp_of, grows, m, meanings
-from boundcalc.theory.symbolic import Evaluation, Filled, Form, NotFilled, Promise
+from boundcalc.theory.symbolic import Evaluation, Filled, NotFilled, Promise, SymbolicForm
 from boundcalc.theory.symbolic_interval import Interval
 
 rho, z, z_top, w, n = (Symbol(name, positive=True) for name in ("rho", "z", "z_top", "w", "n"))
@@ -79,8 +79,10 @@ _STEPS = (
 )
 
 
-def _form(formula: Expr, norm: str, applies: object, more: dict[Expr, str], moves: tuple[Expr, ...]) -> Form:
-    return Form(
+def _form(
+    formula: Expr, norm: str, applies: object, more: dict[Expr, str], moves: tuple[Expr, ...]
+) -> SymbolicForm:
+    return SymbolicForm(
         "peeling", "R_S(F_rho)", formula, {**_MEANINGS, **more}, _STEPS, fill,
         promises=(_FALLS, *(grows(symbol) for symbol in (rho, *moves))), applies=applies, rho=rho, condition=norm,  # type: ignore[arg-type]
     )  # fmt: skip

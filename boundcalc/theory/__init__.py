@@ -1,1 +1,1 @@
-"""Theory as data: symbolic forms of the bounds, their explanation, and attacks on what they claim."""
+"""Symbolic forms of the bounds, the explanations built from them, and attacks on the claims of the bounds."""

@@ -1,4 +1,4 @@
-"""What a bound says: formula, assumptions, source, why it holds, and with a checkpoint the formula with its numbers."""
+"""Explain a bound: its formula, assumptions, source and proof sketch, and for a checkpoint the formula with its numbers."""
 
 from __future__ import annotations
 
@@ -59,14 +59,14 @@ class Heading:
 
 @dataclass(frozen=True)
 class Lines:
-    """Sentences, one a line; `listed` as bullets."""
+    """Sentences, one per line; Markdown and LaTeX show them as a bulleted list."""
 
     lines: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Equation:
-    """One side, a relation (``"="`` or ``"<="``), another side; a side in words is a string."""
+    """An equation: left side, relation (``"="`` or ``"<="``) and right side; a side in words is a string."""
 
     left: str | Expr
     relation: str
@@ -75,7 +75,7 @@ class Equation:
 
 @dataclass(frozen=True)
 class Numbers:
-    """A table: names of columns, rows of words, symbols and numbers."""
+    """A table: column names, and rows of words, symbols and numbers."""
 
     columns: tuple[str, ...]
     rows: tuple[tuple[str | Expr, ...], ...]
@@ -86,7 +86,7 @@ Passage = Heading | Lines | Equation | Numbers
 
 @dataclass(frozen=True)
 class Explanation:
-    """What is said of one bound, in order."""
+    """The explanation of one bound, as a sequence of passages."""
 
     parts: tuple[Passage, ...]
 
@@ -95,7 +95,7 @@ def find_bound(name: str) -> Bound:
     """Return a registered bound.
 
     Raises:
-        UsageError: there is none; the message proposes the nearest names.
+        UsageError: no bound has this name; the message proposes the nearest names.
     """
     if name in registry:
         return registry[name]
@@ -107,10 +107,10 @@ def explain(bound: Bound, problem: BoundInputs | None = None) -> Explanation:
 
     Args:
         bound: the registry's entry.
-        problem: a network and a sample whose numbers are filled in; None for the formula alone.
+        problem: network and sample whose numbers are filled in; None for the formula alone.
 
     Returns:
-        The explanation; a network outside the bound becomes a reason.
+        The explanation. If the bound does not cover the network, the explanation gives the reason.
     """
     parts: list[Passage] = [Heading(bound.name), *_identity(bound, problem)]
     evaluation = None if problem is None else _evaluated(bound, problem)
@@ -235,7 +235,7 @@ def _by_layer(form: SymbolicForm, filled: Filled) -> Numbers:
 
 
 def _numbers_in(form: SymbolicForm, filled: Filled) -> Expr:
-    """Return the formula with rounded numbers, as symbols so that nothing is multiplied out, for its symbols and abbreviations."""
+    """Return the formula with its symbols replaced by rounded numbers, as symbols so that sympy multiplies nothing out."""
     depth = sympy.Symbol("L", integer=True, positive=True)
     expr = form.formula.subs(depth, len(filled.layers)).doit() if filled.layers else form.formula
     shown = {}
@@ -278,14 +278,14 @@ def _result(evaluation: Evaluation) -> tuple[tuple[str, str], ...]:
 
 
 def _of_error(evaluation: Evaluation) -> str:
-    """Return what the value is of; a number that is not proved is not called a bound alone."""
+    """Return the words that name the value; a number that is not proved is never called just "bound"."""
     words = OF_ERROR.get(evaluation.bound.status, "bound on the error of {}")
     told = words.replace("the error", "err - err_gamma(S)") if evaluation.risk.bounds == EXCESS else words
     return told.format(SHORT[evaluation.bound.subject])
 
 
 def _ceiling(value: float) -> str:
-    """Return a number >= 0 with six digits, rounded up.
+    """Format a number >= 0 with six digits, rounded up.
 
     Example:
         >>> _ceiling(9.9315043), _ceiling(0.0), _ceiling(18737)
@@ -296,7 +296,7 @@ def _ceiling(value: float) -> str:
 
 
 def upper(log_value: float) -> str:
-    """Return exp of the logarithm of an upper bound with six digits, rounded up; otherwise as `number`.
+    """Format exp(log_value), where `log_value` is the log of an upper bound, with six digits rounded up.
 
     Example:
         >>> upper(math.log(9.9315043)), upper(10000.0), upper(-math.inf)
@@ -313,7 +313,7 @@ def upper(log_value: float) -> str:
 
 
 def number(log_value: float) -> str:
-    """Return exp of a logarithm with six digits, rounded to nearest, as a power of ten where a double overflows.
+    """Format exp(log_value) with six digits, rounded to nearest; as a power of ten where a double would overflow.
 
     Example:
         >>> number(math.log(2.5)), number(10000.0), number(-math.inf)

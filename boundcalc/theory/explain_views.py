@@ -1,4 +1,4 @@
-"""An explanation as text, Markdown or LaTeX."""
+"""Views of an explanation: text, Markdown and LaTeX."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _SPECIAL = {
 
 
 def render(explanation: Explanation, form: str) -> str:
-    """Return an explanation in a format.
+    """Render an explanation in one format.
 
     Args:
-        explanation: what to say.
+        explanation: the explanation to render.
         form: ``"text"``, ``"markdown"`` or ``"latex"``.
     """
     return VIEWS[form](explanation)
@@ -55,7 +55,7 @@ def _wrapped(line: str) -> str:
 
 
 def _beside(left: str, right: str) -> str:
-    """Put words beside the middle line of a drawn formula; formulas wider than a page go on one line."""
+    """Put words beside the middle line of a drawn formula; a formula wider than the page is not wrapped."""
     lines = right.splitlines()
     middle = len(lines) // 2
     pad = " " * len(left)
@@ -73,7 +73,7 @@ def _mathematics(side: str | Expr) -> str:
 
 
 def _numbers_upright(latex: str) -> str:
-    """Write 1.5e+20 as a power of ten."""
+    """Write numbers such as 1.5e+20 as powers of ten."""
     return re.sub(
         r"(\d(?:\.\d+)?)e([+-]?)0*(\d+)", lambda found: rf"{found[1]} \cdot 10^{{{found[2].strip('+')}{found[3]}}}", latex
     )  # fmt: skip

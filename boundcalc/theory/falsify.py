@@ -1,10 +1,11 @@
-"""Every bound is attacked before it is trusted: a search for a class, a mask and a sample on which a claimed bound is exceeded.
+"""Attack bounds: search for a class, a mask and a sample on which the claim of a bound is exceeded.
 
-Complexities: each trial draws a network and a sample, evaluates the claimed R_S, and searches the class that the
-bound declares for networks that correlate with random signs. A quick look at a few draws of signs finds
-suspects; a suspect is tested on fresh draws. A violation is reported when the lower confidence limit of what was
-attained is above the claim.
-Errors: one training set a trial, and how often the true error of an adversarially chosen network exceeds the bound.
+Complexities. Each trial draws a network and a sample, evaluates the claimed R_S, and searches the class that the
+bound declares for networks that correlate with random signs. A quick screening with a few draws of signs finds
+suspicious cases, and these are tested on fresh draws. A violation is reported when the lower confidence limit of
+the attained correlation is above the claim.
+Errors. Each trial draws one training set; the attack counts how often the true error of an adversarially chosen
+network exceeds the bound.
 The probability that a run reports any violation of a true theorem is at most `LEVEL`, by a union over bounds and
 trials.
 """
@@ -55,17 +56,18 @@ def falsify(
     """Attack bounds.
 
     Args:
-        bounds: any, registered or not.
-        trials: cases, and training sets, a bound.
-        seed: of everything random; the same seed gives the same result.
-        progress: wraps the numbers of the trials.
+        bounds: bounds to attack, registered or not.
+        trials: number of cases, and of training sets, per bound.
+        seed: seed of everything random; the same seed gives the same result.
+        progress: wraps the iterator over the trial numbers.
 
     Returns:
-        One attack a bound; and one for every refuted bound of the registry that was not asked for, by its stored counter-example.
+        One attack per bound, and one, by the stored counter-example, for every refuted bound of the registry that was
+        not asked for.
 
     Raises:
-        NotRefuted: a bound of status refuted is not violated by its stored counter-example, or, without one, by the search. It
-            carries all results.
+        NotRefuted: the stored counter-example of a bound with status refuted does not violate it or, where none is stored, the
+            search found no violation. The exception carries all results.
     """
     searches = [_Search(bound, trials, seed) for bound in bounds]
     named = {search.bound.name for search in searches}
@@ -100,7 +102,7 @@ def falsify(
 
 
 class _Search:
-    """The attack on one bound while it runs."""
+    """State of the attack on one bound."""
 
     def __init__(self, bound: Bound, trials: int, seed: int) -> None:
         self.bound, self.seed, self.alpha = bound, seed, 0.0
@@ -115,7 +117,9 @@ class _Search:
         self.unbroken = ""
 
     def recall(self) -> None:
-        """Try the stored counter-example of a refuted bound; where it does not violate it, `unbroken` says so."""
+        """Try the stored counter-example of a refuted bound; if it does not violate the bound, `unbroken` describes
+        the failure.
+        """
         make = COUNTER_EXAMPLES.get(self.bound.name)
         if make is None:
             return
@@ -126,11 +130,11 @@ class _Search:
             self.unbroken = f"its counter-example attains {found.mean:.3g} of {found.claimed:.3g}"
 
     def recalled(self) -> Attack:
-        """Return what the stored counter-example alone attained."""
+        """Return an attack that consists of the stored counter-example alone."""
         return Attack(self.bound, violations=tuple(self.violations), reason=RECALLED)
 
     def attack_complexity(self, case: Case, problem: BoundInputs, trial: int) -> None:
-        """Screen one case, and test it where it is suspect."""
+        """Screen one case, and test it if it looks suspicious."""
         if self.bound.hypotheses is None:
             return
         try:
@@ -144,7 +148,7 @@ class _Search:
         self._screen(case, found, trial, groups)
 
     def attack_margins(self, case: Case, problem: BoundInputs, trial: int) -> None:
-        """Do the same for what the bound claims of margins, where it makes a claim of its own."""
+        """Screen and test the bound's claim about margins, if it makes a separate one."""
         found = margin_target(self.bound, case, problem)
         if found is not None:
             self.margins += 1
@@ -175,7 +179,7 @@ class _Search:
             self.leading[group] = sorted(ranked, key=lambda one: one[:2])[:REMEASURED]
 
     def attack_error(self, trained: Trained, trial: int) -> None:
-        """Count whether a true error exceeds the bound on it."""
+        """Record whether the true error exceeds the bound on it."""
         if self.bound.status == "refuted":
             return
         self._count("bound", compared(self.bound, trained))
@@ -189,7 +193,7 @@ class _Search:
             self.telling[form] += found.telling
 
     def finished(self, alpha: float) -> Attack:
-        """Return the results; the tightest cases are measured again."""
+        """Return the results, with the tightest cases measured again."""
         if self.bound.status == "score":
             return Attack(self.bound, reason="a score makes no statement that could be violated")
         coverage = tuple(
@@ -246,7 +250,7 @@ def measured(
     effort: Effort,
     purpose: str = SCREEN,
 ) -> Attained:
-    """Attack one case with few draws of signs, or with all of them where they are few."""
+    """Measure what is attained on one case with `draws` sign vectors, or with all of them if there are few."""
     own = seed_of(purpose, seed, trial, name)
     generator = torch.Generator().manual_seed(own)
     count = math.prod(found.signs_shape)
@@ -272,7 +276,7 @@ def measured(
 
 
 def _claim(bound: Bound, case: Case, *, margins: bool) -> Target:
-    """Return what a bound claims of outputs or of margins.
+    """Return what a bound claims about outputs or about margins, as a target.
 
     Raises:
         NotCovered: the case is outside the bound.
@@ -297,7 +301,7 @@ def tested(
     *,
     margins: bool = False,
 ) -> Attained:
-    """Test one case of a bound on fresh draws; on those of an earlier measurement of this purpose, where all signs are used.
+    """Test one case of a bound on fresh draws of signs; where all signs are enumerated, repeat the measurement of this purpose.
 
     Raises:
         NotCovered: the case is outside the bound.
@@ -317,7 +321,7 @@ def tested_target(
     effort: Effort,
     purpose: str = TEST,
 ) -> Attained:
-    """Draw signs until the claim is refuted at level `alpha`, or is unlikely to be."""
+    """Draw signs until the claim is refuted at level `alpha` or is unlikely to be refuted."""
     if math.prod(found.signs_shape) <= ENUMERATED:
         return measured(name, case, found, trial, seed, 0, effort, purpose)
     own = seed_of(TEST, seed, trial, name)

@@ -1,7 +1,7 @@
-"""The largest correlation with given signs that a class attains: starts in closed form, then ascent with restarts.
+"""Search a class for the largest correlation with given signs: closed-form starts, then gradient ascent with restarts.
 
-Everything found is attained by a network of the class, so that its mean over signs is at most the complexity,
-whatever the ascent missed.
+Every value found is attained by a network of the class, so that its mean over signs is at most the complexity,
+no matter what the ascent missed.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ Values = Callable[[Leaves, torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
 
 @dataclass(frozen=True)
 class Effort:
-    """How hard to search.
+    """Effort spent on the search.
 
     Attributes:
-        steps: of ascent; with none only the starts count.
-        restarts: starts for each draw of signs.
+        steps: ascent steps; with 0 only the starts are evaluated.
+        restarts: starts per draw of signs.
     """
 
     steps: int = 25
@@ -53,13 +53,13 @@ class Target:
 
     Attributes:
         claimed: R_S or R that the bound claims for the class around the drawn network.
-        m: samples.
+        m: number of samples.
         signs_shape: (m, outputs) for kind F, (m, 1) for a loss class.
-        shapes: index of a layer -> masks of its weights and of its biases (or no second entry).
-        values: leaves, signs (count, m, outputs) -> attained sums over the sample (count,) and what is ascended (count,).
-        architecture: of the networks.
-        x: (m, input units).
-        directions: signs -> what outputs are to correlate with, (count, m, outputs), for starts; None for the signs themselves.
+        masks: index of a layer -> masks of its weights and, where biases move, of its biases.
+        values: leaves, signs (count, m, outputs) -> attained sums over the sample (count,) and the ascended objective (count,).
+        architecture: architecture of the networks.
+        x: sample, (m, input units).
+        directions: signs -> directions for the outputs at the starts, (count, m, outputs); None for the signs themselves.
     """
 
     claimed: float
@@ -73,15 +73,15 @@ class Target:
 
 
 def target(bound: Bound, case: Case, problem: BoundInputs) -> Target:
-    """Evaluate a bound on a case and return what is to be attacked.
+    """Evaluate a bound on a case and return the target of the attack.
 
     Args:
         bound: the bound.
         case: network and sample.
-        problem: the same, as bounds take it.
+        problem: the same case as input of the bounds.
 
     Raises:
-        NotCovered: the network is outside the bound, it claims 0 or infinity, or its class does not fit its outcome.
+        NotCovered: the bound does not cover the network, claims 0 or infinity, or its class does not fit its outcome.
     """
     hypotheses = bound.hypotheses
     if not attackable(bound, case, problem):
@@ -103,15 +103,15 @@ def target(bound: Bound, case: Case, problem: BoundInputs) -> Target:
 
 
 def attackable(bound: Bound, case: Case, problem: BoundInputs) -> bool:
-    """Return whether networks can be moved into a bound's class.
+    """Return whether networks can be moved into the class of a bound.
 
-    Into a class with patch norms only on a chain without biases and reference: there a smaller layer makes all patches above it
-    smaller by the same factor, on which the projection rests; in a graph sums of patches do not follow one factor.
+    A class with patch norms is supported only on a chain without biases and without a reference: the projection relies on
+    scaling a layer scaling all patches above it by the same factor; in a graph, sums of patches do not scale by one factor.
 
     Args:
         bound: the bound.
         case: network and sample.
-        problem: the same, as bounds take it.
+        problem: the same case as input of the bounds.
     """
     if not (isinstance(bound.hypotheses, NormBalls) and bound.hypotheses.patches):
         return True
@@ -160,7 +160,7 @@ def _own_number(hypotheses: Scale, architecture: Architecture, terms: Terms) -> 
 
 
 def masks_of(architecture: Architecture, masked: bool, biases: bool) -> dict[int, list[torch.Tensor]]:
-    """Return index of a layer -> which weights and, where `biases`, which biases may move."""
+    """Return, per layer index, masks of the weights and, if `biases`, of the biases that may move."""
     masks = {}
     for index, layer in architecture.layers.items():
         own = [layer.weight] + ([layer.bias] if layer.bias is not None and biases else [])
@@ -169,7 +169,7 @@ def masks_of(architecture: Architecture, masked: bool, biases: bool) -> dict[int
 
 
 def kernels_of(leaves: Leaves) -> Kernels:
-    """Return the leaves as weights and biases."""
+    """Return the leaves as pairs of weights and biases."""
     return {index: (pair[0], pair[1] if len(pair) > 1 else None) for index, pair in leaves.items()}
 
 
@@ -177,7 +177,7 @@ def kernels_of(leaves: Leaves) -> Kernels:
 
 
 class NormBallClass:
-    """Moves networks into the class of networks whose numbers are at most the drawn network's."""
+    """Moves networks into the class of networks whose numbers are at most those of the drawn network."""
 
     def __init__(
         self,
@@ -217,7 +217,7 @@ class NormBallClass:
         }
 
     def _numbers(self, case: Case) -> dict[str, float]:
-        """Return logs of the class's numbers: those of the bound, or with a reference what the moves cannot pass."""
+        """Return the logs of the class's numbers: the bound's own or, around a reference, upper limits that no move exceeds."""
         numbers = dict(self.outcome.numbers)
         if not case.reference:
             return numbers
@@ -231,7 +231,7 @@ class NormBallClass:
         return numbers
 
     def networks(self, leaves: Leaves) -> Candidates:
-        """Return networks of the class in the directions of the leaves."""
+        """Return the networks of the class that lie in the directions of the leaves."""
         moves = self.architecture.with_weights(kernels_of(leaves))
         sizes = self._norms(parts_of(moves, self.constant))
         kernels = {}
@@ -317,13 +317,13 @@ def reach(found: Target, signs: torch.Tensor, effort: Effort, generator: torch.G
     """Return the largest correlation found for each draw of signs, divided by m.
 
     Args:
-        found: what is attacked.
-        signs: (draws, m, outputs) of -1 and 1, float64.
-        effort: steps and restarts.
-        generator: of the starts.
+        found: target of the attack.
+        signs: signs -1 and 1, (draws, m, outputs) float64.
+        effort: ascent steps and restarts.
+        generator: source of randomness of the starts.
 
     Returns:
-        (draws,) float64, each attained by a network of the class and at least 0.
+        (draws,) float64; each is at least 0 and attained by a network of the class.
     """
     draws = signs.shape[0]
     every = signs.repeat_interleave(effort.restarts, 0)
@@ -349,7 +349,7 @@ def reach(found: Target, signs: torch.Tensor, effort: Effort, generator: torch.G
 
 
 def _starts(found: Target, signs: torch.Tensor, restarts: int, generator: torch.Generator) -> Leaves:
-    """Return starts: drawn; drawn with the best last layer for its features; with weights >= 0; with one weight a unit."""
+    """Return starts of four kinds: random; and with an optimal last layer; and weights >= 0; and one weight per unit."""
     count = signs.shape[0]
     kind = torch.arange(count) % restarts
     leaves: Leaves = {}
@@ -377,9 +377,9 @@ def _largest_only(weights: torch.Tensor) -> torch.Tensor:
 
 
 def _inform_last_layers(found: Target, leaves: Leaves, signs: torch.Tensor, kind: torch.Tensor) -> None:
-    """Point a linear last layer along the correlation of its features with the signs: the optimum for Euclidean norms.
+    """Point a linear last layer along the correlation of its features with the signs, which is optimal for Euclidean norms.
 
-    Starts of kind 3 keep the largest entry of each row only: the optimum for l1 norms of rows.
+    Starts of kind 3 keep only the largest entry of each row, which is optimal for l1 norms of rows.
     """
     network = found.architecture.network
     index = len(network.nodes) - 1

@@ -1,4 +1,4 @@
-"""Small networks as plain values: a list of steps and the weights, so that a network can be drawn, stored and made again."""
+"""Small networks as plain values: a list of steps plus weights, so that a network can be drawn, stored and rebuilt."""
 
 from __future__ import annotations
 
@@ -32,10 +32,13 @@ class Blueprint:
     """An architecture.
 
     Attributes:
-        shape: of the input, (channels, height, width).
+        shape: input shape, (channels, height, width).
         steps: ``{"op": "conv" | "linear" | "relu" | "leaky" | "diagonal" | "avg" | "max" | "add" | "concat", "of": [indices of
-            values], ...}``; value 0 is the input, step k makes value k + 1. A conv has out, kernel, stride, padding, groups, bias; a
-            linear layer out, bias; a pooling kernel, stride; a leaky ReLU slope; a diagonal layer scale and shift, lists of numbers.
+            values], ...}``. Value 0 is the input; step k produces value k + 1. Further keys: of a conv out, kernel,
+            stride, padding,
+            groups, bias; of a linear layer out, bias; of a pooling kernel, stride; of a leaky ReLU slope; of a
+            diagonal layer scale
+            and shift, lists of numbers.
     """
 
     shape: tuple[int, int, int]
@@ -43,13 +46,13 @@ class Blueprint:
 
     @property
     def layers(self) -> dict[str, int]:
-        """Name of each layer with weights -> index of its value."""
+        """Map from the name of each layer with weights to the index of its value."""
         indices = [index for index, step in enumerate(self.steps, 1) if step["op"] in {"conv", "linear"}]
         return {f"layer{place}": index for place, index in enumerate(indices)}
 
     @property
     def words(self) -> str:
-        """The architecture in words."""
+        """A description of the architecture in words."""
         chain = " > ".join(_words(step, index) for index, step in enumerate(self.steps, 1))
         return f"{'x'.join(map(str, self.shape))} > {chain}"
 
@@ -59,7 +62,7 @@ class Blueprint:
 
     @classmethod
     def of(cls, plain: Mapping[str, Any]) -> Blueprint:
-        """Return what `to_dict` gave."""
+        """Rebuild a blueprint from the result of `to_dict`."""
         channels, height, width = plain["shape"]
         return cls((channels, height, width), tuple(dict(step) for step in plain["steps"]))
 
@@ -95,7 +98,7 @@ class Blueprint:
         """Return the network with these weights.
 
         Args:
-            weights: ``"layer0.weight"`` (out, in / groups, kh, kw) and ``"layer0.bias"`` (out,) float64.
+            weights: ``"layerK.weight"`` (out, in / groups, kh, kw) and ``"layerK.bias"`` (out,), float64, counted from K = 0.
         """
         shapes, names = self.value_shapes(), {index: name for name, index in self.layers.items()}
         nodes: list[Node] = [Input("x", (), self.shape)]
@@ -181,10 +184,10 @@ def _words(step: Step, index: int) -> str:
 
 
 class Drafter:
-    """Writes a blueprint step by step; methods take and return indices of values.
+    """Builds a blueprint step by step; the methods take and return indices of values.
 
     Args:
-        shape: of the input.
+        shape: input shape, (channels, height, width).
     """
 
     def __init__(self, shape: tuple[int, int, int]) -> None:
@@ -208,25 +211,25 @@ class Drafter:
         return self._append("relu", of)
 
     def pool(self, of: int, kind: str, kernel: int = 2, **more: Any) -> int:
-        """Append a pooling, ``"avg"`` or ``"max"``."""
+        """Append a pooling layer, ``"avg"`` or ``"max"``."""
         return self._append(kind, of, kernel=kernel, **more)
 
     def add(self, left: int, right: int) -> int:
-        """Append a sum of two values of one shape."""
+        """Append the sum of two values of the same shape."""
         return self._append("add", left, right)
 
     def concat(self, *of: int) -> int:
-        """Append values of one height and width, one after another along the channels."""
+        """Append the concatenation of values of the same height and width along the channels."""
         return self._append("concat", *of)
 
     def leaky(self, of: int, slope: float) -> int:
-        """Append a leaky ReLU of a fixed slope."""
+        """Append a leaky ReLU with a fixed slope."""
         return self._append("leaky", of, slope=slope)
 
     def diagonal(self, of: int, scale: Sequence[float], shift: Sequence[float]) -> int:
-        """Append a fixed diagonal layer, a factor and a shift for every channel."""
+        """Append a fixed diagonal layer: one factor and one shift per channel."""
         return self._append("diagonal", of, scale=list(scale), shift=list(shift))
 
     def blueprint(self) -> Blueprint:
-        """Return what was written."""
+        """Return the blueprint of the steps appended so far."""
         return Blueprint(self.shape, tuple(self.steps))

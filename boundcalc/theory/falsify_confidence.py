@@ -1,13 +1,14 @@
-"""Confidence limits of the falsifier, from below.
+"""Lower confidence limits for the attacks.
 
 Complexities. The values v_j >= 0 found for independent draws of signs are at most the suprema, so that
 E v_j <= R_S. If R_S <= c, then for every fixed lambda in [0, 1] the capital prod_j (1 + lambda (v_j / c - 1)) is
-non-negative with mean at most 1, and so is the mean of several of them: it reaches 1/alpha with probability at
-most alpha (Markov), at any time (Ville). The lower limit is the largest c at which it does. Nothing but v_j >= 0
-is used (Waudby-Smith & Ramdas 2024, Estimating means of bounded random variables by betting).
+non-negative with mean at most 1, and so is the average of several such capitals: it reaches 1/alpha with
+probability at most alpha (Markov), at any time (Ville). The lower limit is the largest c at which the capital
+reaches 1/alpha. Only v_j >= 0 is used (Waudby-Smith & Ramdas 2024, Estimating means of bounded random variables
+by betting).
 
-Coverage. Failures of independent training sets, each of probability at most delta, are stochastically at most
-binomial; the lower limit is Clopper & Pearson's (1934).
+Coverage. If each independent training set fails with probability at most delta, the number of failures is
+stochastically dominated by a binomial; the lower limit is Clopper & Pearson's (1934).
 """
 
 from __future__ import annotations
@@ -19,11 +20,11 @@ BETS = (0.25, 0.5, 0.75, 1.0)
 
 
 def log_capital(values: Sequence[float], claimed: float) -> float:
-    """Return the log of the mean capital that bets against a mean of at most `claimed` have won.
+    """Return the log of the average capital won by betting against a mean of at most `claimed`.
 
     Args:
-        values: >= 0, from independent draws.
-        claimed: > 0.
+        values: non-negative values from independent draws.
+        claimed: claimed upper bound of the mean, > 0.
 
     Example:
         >>> round(log_capital([2.0, 2.0], 1.0), 6) == round(math.log((1.5625 + 2.25 + 3.0625 + 4.0) / 4), 6)
@@ -38,7 +39,7 @@ def log_capital(values: Sequence[float], claimed: float) -> float:
 
 
 def lower_limit(values: Sequence[float], alpha: float) -> float:
-    """Return a lower limit of the mean of non-negative values that fails with probability at most `alpha`.
+    """Return a lower limit of the mean of non-negative values that exceeds the mean with probability at most `alpha`.
 
     Example:
         >>> 0.9 < lower_limit([1.0] * 200, 0.01) < 1.0
@@ -57,11 +58,11 @@ def lower_limit(values: Sequence[float], alpha: float) -> float:
 
 
 def share_lower_limit(failures: int, trials: int, alpha: float) -> float:
-    """Return Clopper and Pearson's lower limit of a probability.
+    """Return the Clopper-Pearson lower limit of a probability.
 
     Args:
-        failures: of `trials`.
-        trials: at least 1.
+        failures: number of failures among `trials`.
+        trials: number of independent trials, at least 1.
         alpha: probability that the limit is above the truth.
 
     Example:

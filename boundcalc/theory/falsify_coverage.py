@@ -1,11 +1,11 @@
-"""Attacks on bounds on the error: a known distribution, a training set, a network chosen after seeing it.
+"""Attacks on bounds on the error: a known distribution, a training set, and a network chosen after seeing it.
 
-The distribution lives on finitely many points, so that the true error is a sum. Of several networks of one
-architecture, trained on the sample from drawn starts, the one whose error exceeds its training error most is
-taken. A bound with probability of failure delta may be exceeded in at most a share delta of independent
+The distribution has finitely many points, so that the true error is a finite sum. Several networks of one
+architecture are trained on the sample from random starts, and the one with the largest true error minus training
+error is taken. A bound with probability of failure delta may be exceeded on at most a share delta of independent
 training sets.
 
-A certificate by code lengths is attacked once more by itself: all codewords of a small class are enumerated,
+A certificate by code lengths is also attacked directly: all codewords of a small class are enumerated,
 each with its own errors, and the worst one is tested.
 """
 
@@ -46,7 +46,7 @@ CODEWORD_SAMPLES = 60
 
 @dataclass(frozen=True, eq=False)
 class World:
-    """A distribution on finitely many points, each as likely as any other.
+    """A uniform distribution on finitely many points, with a distribution of labels at each point.
 
     Attributes:
         blueprint: architecture of the networks.
@@ -70,8 +70,8 @@ class Trained:
     """A training set and the network chosen after seeing it.
 
     Attributes:
-        world: where it was drawn from.
-        problem: what bounds are computed from.
+        world: distribution of the training set.
+        problem: inputs of the bounds.
     """
 
     world: World
@@ -79,7 +79,7 @@ class Trained:
 
 
 def _wrong(outputs: torch.Tensor, classes: int) -> torch.Tensor:
-    """Return 1.0 where a label would have margin <= 0: (B, K, outputs) -> (B, K, classes)."""
+    """Return 1.0 for each label whose margin would be <= 0: (B, K, outputs) -> (B, K, classes)."""
     batch, count, _ = outputs.shape
     flat = outputs.flatten(0, 1)
     margins = [margins_of(flat, torch.full((batch * count,), label)) for label in range(classes)]
@@ -115,16 +115,16 @@ def train(seed: int, trial: int) -> Trained:
 
 
 def shallow(rng: random.Random) -> Blueprint:
-    """Few inputs, and a hidden layer or none."""
+    """Draw a perceptron with few inputs and at most one hidden layer."""
     return stacked(rng.choice((1, 2)), *rng.choice(((), (4,))), rng.choice((1, 2)))(rng)
 
 
 def _adversary(
     world: World, counts: torch.Tensor, generator: torch.Generator, *, easy: bool = False
 ) -> Network:
-    """Return the network, of several trained ones, whose true error is farthest above its training error.
+    """Return the trained network with the largest true error minus training error.
 
-    On an easy world the one with the least error; the two errors differ by little there.
+    On an easy world return the one with the fewest training errors, because there the two errors differ little.
     """
     blueprint, m = world.blueprint, float(counts.sum())
     zeros = {
@@ -160,11 +160,11 @@ def _adversary(
 
 @dataclass(frozen=True)
 class Compared:
-    """A bound on the error beside the true error.
+    """Comparison of a bound on the error with the true error.
 
     Attributes:
         exceeded: whether the true error is above the bound.
-        telling: whether the bound is below 1; no error is above 1.
+        telling: whether the bound is below 1; otherwise no error could exceed it.
     """
 
     exceeded: bool
@@ -172,7 +172,7 @@ class Compared:
 
 
 def compared(bound: Bound, trained: Trained) -> Compared | None:
-    """Compare the true error with the bound on it; None where the network is not covered."""
+    """Compare the true error with the bound on it; None if the bound does not cover the network."""
     result = evaluate(bound, trained.problem)
     if result.risk is None:
         return None
@@ -184,7 +184,7 @@ def compared(bound: Bound, trained: Trained) -> Compared | None:
 
 
 def worst_codeword(seed: int, trial: int) -> Compared:
-    """Compare the worst of all codewords of a small class with its certificate.
+    """Compare the worst codeword of a small class with its certificate.
 
     Each of 2^CODEWORD_BITS predictors errs on an iid sample with one known probability, independently of the
     others; each has a codeword of CODEWORD_BITS bits.

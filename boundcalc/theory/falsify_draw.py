@@ -1,6 +1,6 @@
-"""What one trial attacks: a small network, a sample, labels, a reference and a margin, all from one seed.
+"""Draw the case of one trial from a seed: a small network, a sample, labels, a reference and a margin.
 
-The first trials are edge cases, in a fixed order; after them everything is drawn.
+The first trials are edge cases in a fixed order; all later cases are random.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ class Case:
 
     Attributes:
         blueprint: the architecture.
-        weights: of the drawn network, pruned ones 0.
-        x: (m, channels, height, width) float64.
-        y: (m,) int64 labels.
+        weights: weights and biases of the drawn network; pruned weights are 0.
+        x: samples, (m, channels, height, width) float64.
+        y: labels, (m,) int64.
         gamma: margin at which a loss class is attacked.
-        reference: weights that distances start from; empty for zero.
-        data: how the sample was drawn, in a word.
-        input_bound: B where the energies are the declared worst case |x| <= B; None where they are measured.
+        reference: weights that distances are measured from; empty for zero.
+        data: keyword for how the sample was drawn.
+        input_bound: B if the energies are the declared worst case |x| <= B; None if they are measured.
     """
 
     blueprint: Blueprint
@@ -50,7 +50,7 @@ class Case:
 
     @property
     def words(self) -> str:
-        """The case in words."""
+        """A description of the case in words."""
         share = sum(int((w != 0).sum()) for w in self._kernels()) / sum(w.numel() for w in self._kernels())
         start = ", around a reference" if self.reference else ""
         return f"{self.blueprint.words}; {share:.0%} of weights; m {len(self.x)} {self.data}{start}"
@@ -59,7 +59,7 @@ class Case:
         return [weight for name, weight in self.weights.items() if name.endswith(".weight")]
 
     def problem(self) -> BoundInputs:
-        """Return what bounds are computed from."""
+        """Return the inputs of the bounds."""
         network = self.blueprint.network(self.weights)
         patches = PatchNorms(network)
         with torch.no_grad():
@@ -71,7 +71,7 @@ class Case:
         )  # fmt: skip
 
     def energies(self) -> Energies:
-        """Return the energies of the sample, or the declared ones."""
+        """Return the measured or the declared energies of the sample."""
         m = len(self.x)
         if self.input_bound is not None:
             return declared(m, self.input_bound, self.blueprint.shape)
@@ -95,7 +95,7 @@ class Case:
 
     @classmethod
     def of(cls, plain: Mapping[str, Any]) -> Case:
-        """Return what `to_dict` gave."""
+        """Rebuild a case from the result of `to_dict`."""
 
         def tensors(values: Mapping[str, Any]) -> dict[str, torch.Tensor]:
             return {name: torch.tensor(value, dtype=torch.float64) for name, value in values.items()}
@@ -108,7 +108,7 @@ class Case:
 
 
 def seed_of(*parts: int | str) -> int:
-    """Return a seed that these parts determine, whatever the process."""
+    """Return a seed that depends only on these parts, and not on the process."""
     return random.Random(":".join(map(str, parts))).getrandbits(63)
 
 
@@ -116,8 +116,8 @@ def draw(seed: int, trial: int) -> Case:
     """Return the case of one trial.
 
     Args:
-        seed: of the whole search.
-        trial: its number, from 0; the first `len(EDGES)` are edge cases.
+        seed: seed of the whole search.
+        trial: number of the trial, from 0; the first `len(EDGES)` trials are edge cases.
     """
     rng = random.Random(seed_of("case", seed, trial))
     edge = EDGES[trial] if trial < len(EDGES) else None
@@ -145,7 +145,7 @@ def _biased(blueprint: Blueprint) -> bool:
 def drawn_weights(
     blueprint: Blueprint, generator: torch.Generator, density: float
 ) -> dict[str, torch.Tensor]:
-    """Draw weights and biases, each kept with probability `density`; every layer keeps at least one weight."""
+    """Draw weights, each kept with probability `density` and at least one per layer, and unpruned biases."""
     weights = {}
     for name, shape in blueprint.kernel_shapes().items():
         weight = torch.randn(shape, generator=generator, dtype=torch.float64)
@@ -158,7 +158,7 @@ def drawn_weights(
 
 
 def drawn_data(kind: str, m: int, shape: tuple[int, int, int], generator: torch.Generator) -> torch.Tensor:
-    """Draw m samples of one of the kinds `DATA`, (m, channels, height, width) float64."""
+    """Draw m samples of one of the kinds in `DATA`, (m, channels, height, width) float64."""
     size = shape[0] * shape[1] * shape[2]
     match kind:
         case "uniform":
@@ -182,7 +182,7 @@ Family = Callable[[random.Random], Blueprint]
 
 
 def perceptron(rng: random.Random) -> Blueprint:
-    """Linear layers with ReLUs between."""
+    """Draw a multilayer perceptron: linear layers with ReLUs between them."""
     draft, at = Drafter((rng.choice((1, 2, 4, 8)), 1, 1)), 0
     bias = rng.random() < 0.3
     for _ in range(rng.randint(0, 3)):
@@ -192,7 +192,7 @@ def perceptron(rng: random.Random) -> Blueprint:
 
 
 def convolutional(rng: random.Random) -> Blueprint:
-    """Convolutions with or without stride and padding, then a linear layer."""
+    """Draw a convolutional network: convolutions with or without stride and padding, then a linear layer."""
     side = rng.choice((3, 4, 5))
     draft, at = Drafter((rng.choice((1, 2)), side, side)), 0
     bias = rng.random() < 0.3
@@ -209,7 +209,7 @@ def convolutional(rng: random.Random) -> Blueprint:
 
 
 def pooled(rng: random.Random) -> Blueprint:
-    """A convolution, a pooling and a linear layer."""
+    """Draw a network of a convolution, a pooling and a linear layer."""
     draft = Drafter((rng.choice((1, 2)), 4, 4))
     conv = draft.conv(0, rng.choice((1, 3)), rng.choice((1, 3)), padding=1, bias=rng.random() < 0.3)
     at = draft.pool(draft.relu(conv), rng.choice(("avg", "max")), 2, stride=rng.choice((1, 2)))
@@ -218,7 +218,7 @@ def pooled(rng: random.Random) -> Blueprint:
 
 
 def residual(rng: random.Random) -> Blueprint:
-    """Blocks with an identity or a projection added before the ReLU."""
+    """Draw a residual network of linear layers; each block adds an identity or a projection before the ReLU."""
     draft, width = Drafter((rng.choice((2, 4, 8)), 1, 1)), rng.choice((1, 3, 6))
     at = draft.relu(draft.linear(0, width))
     for _ in range(rng.randint(1, 2)):
@@ -230,7 +230,7 @@ def residual(rng: random.Random) -> Blueprint:
 
 
 def pixelwise(side: int, outputs: int) -> Family:
-    """Return a family: a 1x1 convolution of one channel, then a linear layer of large fan-in."""
+    """Return a family of networks: a 1x1 convolution of one channel, then a linear layer of large fan-in."""
 
     def make(rng: random.Random) -> Blueprint:
         draft = Drafter((1, side, side))
@@ -241,7 +241,7 @@ def pixelwise(side: int, outputs: int) -> Family:
 
 
 def stacked(*sizes: int) -> Family:
-    """Return a family: one multilayer perceptron of these sizes."""
+    """Return a family with one member: the multilayer perceptron of these sizes."""
 
     def make(rng: random.Random) -> Blueprint:
         draft, at = Drafter((sizes[0], 1, 1)), 0
@@ -254,7 +254,7 @@ def stacked(*sizes: int) -> Family:
 
 
 def residual_image(rng: random.Random) -> Blueprint:
-    """A convolutional residual block."""
+    """Build a network with one convolutional residual block."""
     draft = Drafter((1, 3, 3))
     stem = draft.relu(draft.conv(0, 2, 3, padding=1))
     inner = draft.conv(draft.relu(draft.conv(stem, 2, 3, padding=1)), 2, 1)
@@ -263,7 +263,7 @@ def residual_image(rng: random.Random) -> Blueprint:
 
 
 def dense_block(rng: random.Random) -> Blueprint:
-    """A concatenation of a value with a convolution of it, a diagonal layer and a ReLU after it, a linear layer."""
+    """Draw a dense block: a value concatenated with its convolution, then a diagonal layer, a ReLU and a linear layer."""
     draft, width = Drafter((rng.choice((1, 2)), 3, 3)), rng.choice((1, 2))
     at = draft.relu(draft.conv(0, width, rng.choice((1, 3)), padding=1))
     at = draft.concat(at, draft.conv(at, 2, 3, padding=1))
@@ -273,7 +273,7 @@ def dense_block(rng: random.Random) -> Blueprint:
 
 
 def pre_activation(rng: random.Random) -> Blueprint:
-    """A sum of values of either sign; a diagonal layer and a ReLU before each layer."""
+    """Draw a pre-activation residual network, with a diagonal layer and a ReLU before each layer."""
     draft, width = Drafter((rng.choice((2, 4)), 1, 1)), rng.choice((1, 3))
     stem = draft.linear(0, width)
     inner = draft.linear(draft.relu(_diagonal(draft, stem, rng, width)), width)
@@ -283,7 +283,7 @@ def pre_activation(rng: random.Random) -> Blueprint:
 
 
 def averaged(rng: random.Random) -> Blueprint:
-    """A network whose outputs are averages of maps, or of their ReLUs."""
+    """Draw a network whose outputs are spatial averages of feature maps, or of their ReLUs."""
     draft = Drafter((rng.choice((1, 2)), 2, 2))
     at = draft.conv(draft.relu(draft.conv(0, 3, rng.choice((1, 2)), padding=1)), rng.choice((1, 3)), 1)
     at = draft.relu(at) if rng.random() < 0.5 else at
@@ -292,7 +292,7 @@ def averaged(rng: random.Random) -> Blueprint:
 
 
 def leaky(rng: random.Random) -> Blueprint:
-    """Linear layers with leaky ReLUs between."""
+    """Draw a multilayer perceptron with leaky ReLUs."""
     draft, at = Drafter((rng.choice((1, 2, 4)), 1, 1)), 0
     for _ in range(rng.randint(1, 2)):
         at = draft.leaky(
@@ -303,7 +303,7 @@ def leaky(rng: random.Random) -> Blueprint:
 
 
 def branched(rng: random.Random) -> Blueprint:
-    """Branches, one of them a maximum, put side by side."""
+    """Draw a network with two concatenated branches, one of them a max pooling."""
     draft = Drafter((1, 3, 3))
     at = draft.relu(draft.conv(0, 2, 1))
     parts = draft.relu(draft.conv(at, 1, 2)), draft.pool(at, "max", 2, stride=1)

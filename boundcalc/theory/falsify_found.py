@@ -1,4 +1,4 @@
-"""What an attack on the bounds found: what was attained, how often errors were exceeded, and the verdict."""
+"""Results of the attacks: attained correlations, how often bounds on the error were exceeded, and the verdicts."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ ROUNDING = 1e-9
 
 @dataclass(frozen=True, eq=False)
 class Attained:
-    """What an attack on one case attained.
+    """Result of the attack on one case.
 
     Attributes:
-        bound: name.
-        trial: its number; -1 for a stored counter-example.
+        bound: name of the bound.
+        trial: number of the trial; -1 for a stored counter-example.
         case: network and sample.
         claimed: complexity that the bound claims.
-        mean: attained, over signs.
-        error: its standard error; 0 where all signs were used.
-        draws: of signs.
-        limit: lower confidence limit of what is attained; None where no test was made.
-        alpha: the limit is too high with at most this probability; 0 where all signs were used.
-        seed: of the run, from which signs and starts follow.
-        steps: of ascent.
-        purpose: what was measured for; seeds of signs and starts depend on it.
-        of_margins: whether the claim is the one about margins.
+        mean: mean over signs of the attained correlations.
+        error: standard error of `mean`; 0 if all signs were enumerated.
+        draws: number of sign vectors.
+        limit: lower confidence limit of the attained mean; None if no test was made.
+        alpha: probability, at most, that the limit is too high; 0 if all signs were enumerated.
+        seed: seed of the run, from which signs and starts follow.
+        steps: ascent steps.
+        purpose: purpose of the measurement; the seeds of signs and starts depend on it.
+        of_margins: whether the attacked claim is the one about margins.
     """
 
     bound: str
@@ -49,12 +49,12 @@ class Attained:
 
     @property
     def ratio(self) -> float:
-        """Claimed / attained."""
+        """The claimed complexity divided by the attained mean."""
         return self.claimed / self.mean if self.mean > 0 else math.inf
 
     @property
     def violated(self) -> bool:
-        """Whether the claim is passed with confidence."""
+        """Whether the attained mean exceeds the claim with confidence."""
         return self.limit is not None and self.limit * (1 - ROUNDING) > self.claimed
 
 
@@ -63,12 +63,12 @@ class Coverage:
     """How often the true error exceeded a bound on it.
 
     Attributes:
-        sets: training sets on which the bound covered the network.
-        failures: how often it was exceeded.
-        delta: the share that is allowed.
-        limit: lower confidence limit of the share.
-        form: what was tested.
-        telling: on how many of the sets the bound was below 1, so that it could be exceeded at all.
+        sets: number of training sets on which the bound covered the network.
+        failures: number of sets on which the bound was exceeded.
+        delta: allowed share of failures.
+        limit: lower confidence limit of the share of failures.
+        form: description of what was tested.
+        telling: number of sets on which the bound was below 1, so that it could be exceeded at all.
     """
 
     sets: int
@@ -80,25 +80,25 @@ class Coverage:
 
     @property
     def violated(self) -> bool:
-        """Whether the share is above delta with confidence."""
+        """Whether the share of failures exceeds delta with confidence."""
         return self.limit > self.delta
 
 
 @dataclass(frozen=True, eq=False)
 class Attack:
-    """All that was tried on one bound.
+    """All results of the attacks on one bound.
 
     Attributes:
-        bound: the bound.
-        trials: cases on which it was attacked.
-        tightest: the case on which it is closest to its claim, measured again on fresh signs; None without any.
-        tightest_hidden: the same among networks with a hidden layer.
-        violations: cases that pass the claim with confidence.
-        coverage: attacks on its bound on the error.
-        reason: why it was not attacked, or "".
-        uncovered: reason -> number of cases outside it.
-        margins: cases on which its claim about margins was attacked.
-        tightest_margins: the one on which that is closest, measured again; None without any.
+        bound: the attacked bound.
+        trials: number of cases on which its complexity was attacked.
+        tightest: case with the smallest ratio of claimed to attained, measured again on fresh signs; None if there is no case.
+        tightest_hidden: tightest case among networks with a hidden layer.
+        violations: cases that exceed the claim with confidence.
+        coverage: results of the attacks on its bound on the error.
+        reason: why the bound, or its complexity, was not attacked; "" if it was.
+        uncovered: reason -> number of cases that the bound does not cover for this reason.
+        margins: number of cases on which its claim about margins was attacked.
+        tightest_margins: tightest of the cases for margins, measured again; None if there is no case.
     """
 
     bound: Bound
@@ -114,7 +114,7 @@ class Attack:
 
     @property
     def violated(self) -> bool:
-        """Whether anything passed with confidence."""
+        """Whether any claim was exceeded with confidence."""
         return bool(self.violations) or any(one.violated for one in self.coverage)
 
 
@@ -123,10 +123,10 @@ class Falsification:
     """Results of a run.
 
     Attributes:
-        attacks: one a bound, in the order given.
-        trials: asked for.
-        seed: of everything.
-        recalled: refuted bounds that were not asked for: their stored counter-examples alone.
+        attacks: one attack per bound, in the order given.
+        trials: requested number of trials.
+        seed: seed of everything random.
+        recalled: attacks by stored counter-example on refuted bounds that were not asked for.
     """
 
     attacks: tuple[Attack, ...]
@@ -136,15 +136,15 @@ class Falsification:
 
     @property
     def theorems_violated(self) -> tuple[str, ...]:
-        """Names of violated bounds of status theorem."""
+        """Names of the violated bounds with status theorem."""
         return tuple(a.bound.name for a in self.attacks if a.violated and a.bound.status == "theorem")
 
 
 class NotRefuted(BoundcalcError):
-    """A refuted bound that no counter-example violates: exit status 1.
+    """Raised when no counter-example violates a bound with status refuted; the exit status is 1.
 
     Attributes:
-        found: all that was found nevertheless.
+        found: all results of the run.
     """
 
     def __init__(self, words: str, found: Falsification) -> None:

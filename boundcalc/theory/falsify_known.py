@@ -11,10 +11,11 @@ from boundcalc.theory.falsify_draw import Case
 
 
 def galanti2023() -> Case:
-    """Return a 1x1 convolution of weight 1, one linear output of norm 1, 40 uniform samples on [0, 1]^256.
+    """Return the counter-example: a 1x1 convolution of weight 1, one linear output of norm 1, and 40 uniform samples
+    on [0, 1]^256.
 
-    The counter-example of docs/theory/galanti2023.md. The class holds all linear maps of norm 1, so that R_S is the mean
-    of ||sum xi_i x_i|| / m.
+    See docs/theory/galanti2023.md. The class contains all linear maps of norm 1, so that R_S is the mean of
+    ||sum xi_i x_i|| / m.
     """
     side, m = 16, 40
     draft = Drafter((1, side, side))

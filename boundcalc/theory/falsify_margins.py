@@ -1,7 +1,8 @@
-"""The attack on what a bound claims of margins: E sup sum_i xi_i (f_{y_i}(x_i) - max_{c != y_i} f_c(x_i)) over the class.
+"""Attack what a bound claims about margins: E sup sum_i xi_i (f_{y_i}(x_i) - max_{c != y_i} f_c(x_i)) over the class.
 
-Margins do not change when one function is taken from every output, so that it is made on the network that the bound measures: one
-output for two classes, where the labels' signs are lost in the xi_i; centred rows for more.
+Margins do not change when the same function is subtracted from every output. The attack is therefore made on the network that
+the bound measures: one output for two classes, where the signs of the labels are absorbed in the xi_i, and centered
+rows for more.
 """
 
 from __future__ import annotations
@@ -25,15 +26,16 @@ from boundcalc.theory.falsify_draw import Case
 
 
 def margin_target(bound: Bound, case: Case, problem: BoundInputs) -> Target | None:
-    """Return what a bound claims of margins, and how to attack it.
+    """Return the target of an attack on what a bound claims about margins.
 
     Args:
         bound: the bound.
         case: network and sample.
-        problem: the same, as bounds take it.
+        problem: the same case as input of the bounds.
 
     Returns:
-        None where it makes no claim of its own about margins, does not cover the network, or claims 0 or infinity.
+        The target; None if the bound makes no separate claim about margins, does not cover the network, or claims 0
+        or infinity.
     """
     hypotheses, outcome = bound.hypotheses, evaluate(bound, problem).outcome
     if isinstance(hypotheses, NormBalls) and isinstance(outcome, ClassComplexity):
@@ -71,7 +73,10 @@ def margin_target(bound: Bound, case: Case, problem: BoundInputs) -> Target | No
 def _in_balls(
     hypotheses: NormBalls, outcome: ClassComplexity, case: Case, problem: BoundInputs
 ) -> Target | None:
-    """Do the same around a reference: its own margins are taken off, which have mean 0 with the signs."""
+    """Return the target for a class around a reference.
+
+    The margins of the reference are subtracted; their sum with random signs has mean 0.
+    """
     if outcome.log_margins is None:
         return None
     around = case if hypotheses.reference else replace(case, reference={})
@@ -95,7 +100,7 @@ def _in_balls(
 
 
 def _terms(terms: Terms, network: Network) -> Terms:
-    """Return the ingredients of the network that margins are measured on: its output has a norm of its own."""
+    """Return the terms for the network whose margins are measured: its output may be measured in a norm of its own."""
     norm = terms.get("output_norm_of_margins")
     if norm is None:
         return terms
@@ -109,7 +114,7 @@ def _terms(terms: Terms, network: Network) -> Terms:
 
 
 def _margins(outputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """Return the margins of B networks, outputs (B, m, C); of one output itself, its sign being lost in the xi_i."""
+    """Return the margins of B networks with outputs (B, m, C); if C = 1 the output itself, because the xi_i absorb its sign."""
     if outputs.shape[2] == 1:
         return outputs[:, :, 0]
     found = margins_of(outputs.flatten(0, 1), labels.repeat(len(outputs)))

@@ -1,4 +1,4 @@
-"""Attacking again exactly what a run reported as violated."""
+"""Repeat exactly the attacks that a run reported as violations."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from boundcalc.theory.falsify_known import COUNTER_EXAMPLES
 
 
 def records_of(path: str) -> list[dict[str, Any]]:
-    """Read the violations in a file: the JSON report of a run, or one record of it.
+    """Read the violations in a file: the JSON report of a run, or a single record from it.
 
     Raises:
-        DataError: unreadable, no JSON, or no such records.
+        DataError: the file is unreadable, is not JSON, or holds no such records.
     """
     found = read_json(path, DataError.at)
     records = found.get("violations", [found]) if isinstance(found, dict) else None
@@ -30,17 +30,17 @@ def records_of(path: str) -> list[dict[str, Any]]:
 
 
 def replay(path: str, bounds: Mapping[str, Bound] = registry) -> Falsification:
-    """Attack the recorded cases again, with their own signs and starts.
+    """Repeat the attacks of the recorded cases, with the same signs and starts.
 
     Args:
-        path: what `records_of` reads.
-        bounds: name -> bound.
+        path: file that `records_of` reads.
+        bounds: map from name to bound.
 
     Returns:
-        One attack a bound, of all its records.
+        One attack per bound, over all its records.
 
     Raises:
-        DataError: the file holds no violations, or one that is damaged or of an unknown bound.
+        DataError: the file holds no violations, or one that is damaged, of an unknown bound, or not covered any more.
     """
     attacks: dict[str, Attack] = {}
     again, seed = 0, 0
@@ -62,7 +62,7 @@ def replay(path: str, bounds: Mapping[str, Bound] = registry) -> Falsification:
 
 
 def _both(first: Attack, second: Attack) -> Attack:
-    """Return two attacks on one bound as one."""
+    """Merge two attacks on the same bound."""
     tightest = [one.tightest for one in (first, second) if one.tightest is not None]
     return replace(
         first,
@@ -74,7 +74,7 @@ def _both(first: Attack, second: Attack) -> Attack:
 
 
 def _error_again(bound: Bound, record: Mapping[str, Any]) -> Attack:
-    """Attack a bound on the error alone, on the recorded training sets."""
+    """Attack only a bound's bound on the error, on the recorded training sets."""
     alone = replace(bound, hypotheses=None)
     found = falsify([alone], int(record["trials"]), int(record["seed"])).attacks[0]
     return replace(found, bound=bound, reason="")

@@ -1,4 +1,4 @@
-"""The result of `boundcalc falsify` as one tree of plain values and its views."""
+"""The result of `boundcalc falsify` as a tree of plain values, and the views of this tree."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def tree(found: Falsification) -> Tree:
     """Return the tree of schema ``boundcalc.falsify/1``.
 
     Args:
-        found: results of a run.
+        found: results of the run.
     """
     every = (*found.attacks, *found.recalled)
     return {
@@ -99,7 +99,7 @@ def _violations(attack: Attack, found: Falsification) -> list[Tree]:
 
 
 def _record(found: Attained) -> Tree:
-    """Return everything needed to attack the same case again; a stored counter-example is named by trial -1."""
+    """Return everything that is needed to repeat the attack; a stored counter-example is recorded as trial -1."""
     return {
         "attack": "complexity",
         "of": "margins" if found.of_margins else "outputs",
@@ -120,8 +120,8 @@ def render(found: Falsification, format: str, csv_raw: bool = False) -> str:
 
     Args:
         found: the results.
-        format: its name.
-        csv_raw: leave text that a spreadsheet would run as it is; see `boundcalc.report.csv_cells`.
+        format: name of the format.
+        csv_raw: keep text that a spreadsheet would run as a formula unchanged; see `boundcalc.report.csv_cells`.
     """
     view, plain_tree = module_of(format), tree(found)
     if format == "csv":
@@ -132,7 +132,7 @@ def render(found: Falsification, format: str, csv_raw: bool = False) -> str:
 
 
 def sections(found: Tree) -> tuple[Section, ...]:
-    """Build the sections: the bounds, where each is tightest, violations."""
+    """Build the sections: attacks, the tightest case of each bound, and violations."""
     facts = (("trials", plain(found["trials"])), ("seed", given(found["seed"])))
     columns = (
         Column("bound"),
@@ -159,7 +159,7 @@ def sections(found: Tree) -> tuple[Section, ...]:
 
 
 def _power(found: Tree) -> tuple[str, ...]:
-    """Return how often bounds on the error could have been exceeded at all."""
+    """Return notes on how often the bounds on the error were below 1 and thus could have been exceeded."""
     some, hollow = [], []
     for name, one in found["bounds"].items():
         counts = [(part["below_1"], part["sets"]) for part in one["coverage"]]

@@ -1,6 +1,6 @@
-"""What a symbolic form is: a formula of sympy, what its symbols mean, and how an evaluation fills it.
+"""Symbolic form of a bound: a sympy formula, the meanings of its symbols, and how an evaluation fills in their numbers.
 
-The numeric code of a bound and its form were written independently of each other and are tested against each other.
+The numeric code of a bound and its symbolic form were written independently, and tests compare the two.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ Numbers = Mapping[str, Expr]
 
 
 class NotFilled(ValueError):
-    """A form cannot be filled with the numbers of this evaluation; the message says why."""
+    """The numbers of this evaluation cannot be filled into a form; the message gives the reason."""
 
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """A real evaluation of a bound.
+    """The evaluation of a bound on a network and a sample.
 
     Attributes:
         bound: the registry's entry.
@@ -47,9 +47,9 @@ class Definition:
     """An abbreviation in a formula, one for each layer.
 
     Attributes:
-        symbol: the abbreviation at layer l.
-        expr: its meaning at layer l; may speak of layer l + 1.
-        last: its meaning at layer L, where that differs.
+        symbol: symbol of the abbreviation at layer l.
+        expr: definition at layer l; it may refer to layer l + 1.
+        last: definition at layer L if it differs.
     """
 
     symbol: sympy.Indexed
@@ -57,21 +57,21 @@ class Definition:
     last: Expr | None = None
 
     def at(self, layer: int, depth: int) -> Expr:
-        """Return the meaning at one layer of a network of `depth` layers."""
+        """Return the definition at one layer of a network of `depth` layers."""
         chosen = self.last if layer == depth and self.last is not None else self.expr
         return chosen.subs({INDEX: layer, DEPTH: depth}).doit()
 
 
 @dataclass(frozen=True)
 class Promise:
-    """How theory says that a formula moves.
+    """A claim of the theory about how a formula changes with one symbol.
 
     Attributes:
-        symbol: the quantity that changes, the others fixed.
+        symbol: quantity that changes while the others are fixed.
         direction: ``"grows"`` or ``"falls"``.
-        shown: ``"derivative"`` where sympy finds the derivative's sign, else ``"grid"`` where it is tested on numbers.
-        where: a condition, in words.
-        at_least: values from which on it is promised.
+        shown: ``"derivative"`` if sympy proves the sign of the derivative, ``"grid"`` if it is tested on numbers.
+        where: condition in words.
+        at_least: smallest value of the symbol for which the claim is made.
     """
 
     symbol: Expr
@@ -86,10 +86,10 @@ class Filled:
     """Numbers for the symbols of a form.
 
     Attributes:
-        layers: names of the layers, for the index l.
+        layers: names of the layers with index l = 1, 2, ...
         values: symbol -> exact number as an interval.
-        numbers: where each post-hoc number of the outcome stands in the formula.
-        notes: what was chosen on the way, for the reader.
+        numbers: name of each post-hoc number of the outcome -> its symbol in the formula.
+        notes: remarks for the reader on choices made while filling in.
     """
 
     layers: tuple[str, ...]
@@ -108,18 +108,18 @@ class SymbolicForm:
     """The symbolic form of one bound.
 
     Attributes:
-        bound: its name.
-        left: what the formula bounds.
-        formula: in the symbols of `meanings` and `definitions`, with L layers.
-        meanings: symbol -> what it is, without markup.
-        sketch: why it holds, or that this is not derived here, or the counter-example.
-        fill: takes the numbers out of an evaluation; raises `NotFilled`.
-        definitions: abbreviations.
-        promises: how it moves.
-        condition: when this form is the one, in words.
-        applies: when this form is the one.
-        rho: the positively homogeneous number of the network in the formula of a `NormComplexity` outcome.
-        value: the number itself where the formula is a part of a published one.
+        bound: name of the bound.
+        left: quantity that the formula bounds, in words.
+        formula: expression in the symbols of `meanings` and `definitions`, with L layers.
+        meanings: symbol -> meaning, without markup.
+        sketch: why the bound holds, or that it is not derived here, or the counter-example.
+        fill: function that takes the numbers from an evaluation; raises `NotFilled`.
+        definitions: abbreviations used in the formula.
+        promises: how the formula changes with its symbols.
+        condition: when this form applies, in words.
+        applies: whether this form applies to an evaluation.
+        rho: in the formula of a `NormComplexity` outcome, the positively homogeneous number of the network.
+        value: published value of the bound if the formula is only a part of it.
     """
 
     bound: str
@@ -136,7 +136,7 @@ class SymbolicForm:
     value: Expr | None = None
 
     def at_depth(self, depth: int, expr: Expr | None = None) -> Expr:
-        """Return the formula, or another expression in its symbols, written out for a number of layers.
+        """Return the formula, or another expression in its symbols, written out for `depth` layers.
 
         Example:
             >>> from boundcalc.theory.forms import forms_of
@@ -156,7 +156,7 @@ class SymbolicForm:
             whole = whole.xreplace(found)
 
     def evaluate(self, filled: Filled, expr: Expr | None = None) -> Interval:
-        """Return an interval of about 50 digits that contains the formula's value for exact inputs."""
+        """Return an interval at about 50 digits that contains the value of the formula for exact inputs."""
         return interval_of(self.at_depth(len(filled.layers), expr), filled.values)
 
 
@@ -171,7 +171,7 @@ COUNTS = {"m", "C", "d", "W", "N", "q_max"}
 
 
 def unindexed(expr: Expr) -> tuple[Expr, dict[Basic, Basic]]:
-    """Return an expression with plain positive symbols for indexed ones, and which became which."""
+    """Return an expression with its indexed symbols replaced by plain positive symbols, and the map of replacements."""
     found = {
         atom: sympy.Symbol(f"{atom.base}_{atom.indices[0]}", positive=True)
         for atom in sorted(expr.atoms(sympy.Indexed), key=str)
@@ -180,12 +180,12 @@ def unindexed(expr: Expr) -> tuple[Expr, dict[Basic, Basic]]:
 
 
 def derivative_sign(form: SymbolicForm, promise: Promise, depth: int = 3) -> str | None:
-    """Return ``"grows"`` or ``"falls"`` where sympy proves the sign of a derivative at a number of layers, else None.
+    """Return ``"grows"`` or ``"falls"`` if sympy proves the sign of the derivative at `depth` layers, otherwise None.
 
     Args:
         form: the form.
-        promise: names the symbol; an indexed one stands for each layer of the `depth` layers.
-        depth: number of layers; ignored where the depth itself moves, all indexed symbols being 1 then.
+        promise: claim that names the symbol; an indexed symbol stands for each of the `depth` layers.
+        depth: number of layers; ignored if the promise is about the depth itself, where all indexed symbols are 1.
     """
     if promise.symbol == DEPTH:
         real = sympy.Symbol("L", positive=True)
@@ -202,7 +202,7 @@ def derivative_sign(form: SymbolicForm, promise: Promise, depth: int = 3) -> str
 
 
 def _sign(derivative: Expr, least: Mapping[Basic, int]) -> str | None:
-    """Return the direction of a derivative; counts are at least 1, which is put in by a shift."""
+    """Return the direction given by the sign of a derivative; a shift of the symbols expresses that counts are at least 1."""
     shifts = {
         symbol: symbol + least.get(symbol, 1) for symbol in derivative.free_symbols if symbol.name in COUNTS
     }

@@ -1,4 +1,4 @@
-"""Values of formulas as intervals of about 50 digits: every operation encloses the exact one (mpmath.iv)."""
+"""Evaluate formulas in interval arithmetic at about 50 digits: every operation encloses the exact result (mpmath.iv)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ DIGITS = 50
 
 @contextmanager
 def precision() -> Iterator[None]:
-    """Compute with 50 digits inside."""
+    """Set the precision to 50 digits inside the block."""
     before = iv.dps
     iv.dps = DIGITS
     try:
@@ -45,7 +45,7 @@ def exact(value: float | Fraction) -> Interval:
 
 
 def exp_of(log_value: float) -> Interval:
-    """Return the interval of exp of a float64; 0 for -inf."""
+    """Return the interval of exp of a float64; it is 0 for -inf."""
     with precision():
         return iv.mpf(0) if log_value == -math.inf else iv.exp(iv.mpf(log_value))
 
@@ -57,22 +57,22 @@ def root_of(square: Fraction | float) -> Interval:
 
 
 def log_middle(value: Interval) -> float:
-    """Return the log of an interval's middle as a float64; -inf for 0."""
+    """Return the log of an interval's midpoint as a float64; -inf for 0."""
     with precision():
         middle = value.mid
         return -math.inf if middle <= 0 else float(mpmath.log(mpmath.mpf(middle.a)))
 
 
 def interval_of(expr: Expr, values: Values) -> Interval:
-    """Return an interval that contains an expression's value.
+    """Return an interval that contains the value of an expression.
 
     Args:
-        expr: of sums, products, powers, pi, log, exp, ceiling, Max, harmonic numbers and the symbols of `values`.
+        expr: expression of sums, products, powers, pi, log, exp, ceiling, Max, harmonic numbers and the symbols of `values`.
         values: symbol -> interval.
 
     Raises:
-        KeyError: a symbol without a value.
-        ValueError: an operation outside this list.
+        KeyError: a symbol has no value.
+        ValueError: the expression contains another operation.
     """
     with precision():
         return _value(expr, values)
@@ -125,7 +125,7 @@ def _largest(arguments: list[Interval]) -> Interval:
 
 
 def _harmonic(arguments: list[Interval]) -> Interval:
-    """Summed exactly up to 1000, else by log n + 1/(2n) + Euler's constant - 1/(12 n^2) + [0, 1/(120 n^4)]."""
+    """Return H_n: summed up to n = 1000, else log n + 1/(2n) + Euler's constant - 1/(12 n^2) + [0, 1/(120 n^4)]."""
     n = int(mpmath.mpf(arguments[0].a))
     if n <= 1000:
         return _sum([iv.mpf(1) / iv.mpf(k) for k in range(1, n + 1)])

@@ -1,4 +1,4 @@
-"""The ledger in symbols: from a complexity to the bound on the error evaluated apart from `bounds.risk`."""
+"""The step from a complexity to the bound on the error in symbols, evaluated independently of `bounds.risk`."""
 
 from __future__ import annotations
 
@@ -36,19 +36,19 @@ MEANINGS: dict[Expr, str] = {
 
 
 def value_of_kind(kind: str) -> Expr | None:
-    """Return the bound on the error for a kind of complexity, None where the ledger has none."""
+    """Return the formula of the bound on the error for a kind of complexity, or None if there is none."""
     return {"F": VALUES[ClassComplexity], "loss": VALUES[LossComplexity]}.get(kind)
 
 
 def grid_point(log_number: float) -> int:
-    """Return the smallest k with (1 + eta)^k at least a number, in exact arithmetic."""
+    """Return the smallest grid index k with (1 + eta)^k >= exp(log_number), in exact arithmetic."""
     if log_number == -math.inf:
         return LOWEST
     return max(LOWEST, math.ceil(Fraction(log_number) / Fraction(LOG_STEP)))
 
 
 def nearest_point(log_number: float) -> int:
-    """Return the k of a number that is a grid point up to rounding."""
+    """Return the index k of a number that is a grid point up to rounding."""
     return round(log_number / LOG_STEP)
 
 
@@ -63,10 +63,10 @@ def weight(k: int) -> Fraction:
 
 
 def value_interval(form: SymbolicForm, filled: Filled, evaluation: Evaluation) -> Interval:
-    """Return the bound on the error for the grid point and choices that the evaluation recorded.
+    """Return the bound on the error at the grid points and choices that the evaluation recorded.
 
     Raises:
-        NotFilled: the outcome has no bound on the error by the ledger.
+        NotFilled: no bound on the error follows from the outcome, or the network is 0.
     """
     if form.value is not None:
         return form.evaluate(filled, form.value)
@@ -136,7 +136,7 @@ _GAMMA = gamma
 
 
 def _certificate(form: SymbolicForm, filled: Filled, evaluation: Evaluation) -> Interval:
-    """Return the root p of kl(q || p) = bound above q, enclosed by bisection at 60 digits."""
+    """Return the root p > q of kl(q || p) = bound as an interval, found by bisection at 60 digits."""
     samples = evaluation.problem.energies.m
     errors = round(evaluation.risk.terms["train_error"] * samples)
     bound = form.evaluate(filled)
@@ -161,6 +161,6 @@ def _root(errors: int, samples: int, bound: Interval) -> mpmath.mpf:
 
 
 def shown_value(kind: str) -> tuple[sympy.Symbol, Expr] | None:
-    """Return the bound on the error as an equation's two sides, None where the ledger has none."""
+    """Return both sides of the equation of the bound on the error, or None if there is none for this kind."""
     found = value_of_kind(kind)
     return None if found is None else (Symbol("err"), found)

@@ -1,4 +1,4 @@
-"""Symbolic forms, one file a paper, as in `boundcalc.bounds`."""
+"""Symbolic forms of the bounds, one file per paper, as in `boundcalc.bounds`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PAPERS = (
 
 @cache
 def all_forms() -> dict[str, tuple[SymbolicForm, ...]]:
-    """Return the forms of every bound that has one, the main one first."""
+    """Return the forms of every bound that has any, with the main form first."""
     found: dict[str, tuple[SymbolicForm, ...]] = {}
     for paper in dict.fromkeys((*PAPERS, *(one.name for one in iter_modules(__path__)))):
         for form in getattr(import_module(f"{__name__}.{paper}"), "FORMS", ()):
@@ -27,5 +27,5 @@ def all_forms() -> dict[str, tuple[SymbolicForm, ...]]:
 
 
 def forms_of(name: str) -> tuple[SymbolicForm, ...]:
-    """Return the forms of a bound, the main one first; none for a bound of a third party."""
+    """Return the forms of a bound, with the main form first; empty for a bound of another package."""
     return all_forms().get(name, ())

@@ -49,7 +49,7 @@ PROMISES = (
 
 
 def fill(evaluation: Evaluation) -> Filled:
-    """Refuse: the value is at most the formula, and not equal to it.
+    """Refuse to fill the form, because the value is at most the formula and not equal to it.
 
     Raises:
         NotFilled: always.
@@ -61,12 +61,12 @@ def fill(evaluation: Evaluation) -> Filled:
 
 
 def form(name: str, distance: str, weights: str) -> SymbolicForm:
-    """Return the form of a bound by covers of the layers.
+    """Return the form of a bound that covers the layers one by one.
 
     Args:
-        name: of the bound.
-        distance: D in words.
-        weights: w in words.
+        name: name of the bound.
+        distance: meaning of D in words.
+        weights: meaning of w in words.
     """
     return SymbolicForm(
         name, LOSS, FORMULA, {**MEANINGS, D[l]: distance, w[l]: weights}, SKETCH, fill, (CAPACITY,), PROMISES

@@ -1,4 +1,4 @@
-"""Symbolic forms of certificates: of the checkpoint's own network, and of one that is drawn."""
+"""Symbolic forms of the certificates, for the checkpoint's own network and for a randomized one."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def _paid(evaluation: Evaluation) -> float:
 
 
 def fill_pick(evaluation: Evaluation) -> Filled:
-    """Take the size of the compression, and the middle of the sample sizes among which delta is shared."""
+    """Fill in the size of the compression and the middle one of the sample sizes that share delta."""
     terms = evaluation.risk.terms
     size, samples = terms["size"], terms["samples"]
     sizes = range(samples)[weighted(samples)]
@@ -37,7 +37,7 @@ def fill_pick(evaluation: Evaluation) -> Filled:
 
 
 def fill_holdout(evaluation: Evaluation) -> Filled:
-    """Take the number of examples that certify."""
+    """Fill in the number of certifying examples."""
     terms = evaluation.risk.terms
     values = {
         N: exact(terms["samples"]), bits: exact(_paid(evaluation)), delta: exact(evaluation.problem.settings.delta)
@@ -46,7 +46,7 @@ def fill_holdout(evaluation: Evaluation) -> Filled:
 
 
 def fill_disagreement(evaluation: Evaluation) -> Filled:
-    """Take both parts of the sum."""
+    """Fill in both terms of the sum."""
     terms = evaluation.risk.terms
     values = {certified: exact(terms["certified_error"]), differing: exact(terms["disagreement_bound"])}
     notes = (f"{terms['disagreements']} disagreements on {terms['unlabelled']} unlabelled examples",)
@@ -54,7 +54,7 @@ def fill_disagreement(evaluation: Evaluation) -> Filled:
 
 
 def fill_pacbayes(evaluation: Evaluation) -> Filled:
-    """Take the bits of the ledger and the sample size."""
+    """Fill in the paid bits and the sample size."""
     terms, samples = evaluation.risk.terms, evaluation.problem.energies.m
     values = {
         N: exact(samples), bits: exact(_paid(evaluation)), xi: exact(math.exp(log_xi(samples))),

@@ -30,7 +30,7 @@ _Q = spread(L * log(2 * widest) + log(C)) * sqrt(E) * sqrt(product_of(area[l]))
 
 
 def fill(evaluation: Evaluation) -> Filled:
-    """Take norms and kernel areas."""
+    """Fill in norms and kernel areas."""
     problem = evaluation.problem
     norms = recorded(evaluation, "norms")
     layers = [link.layer for link in problem.toeplitz().links]

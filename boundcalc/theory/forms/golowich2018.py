@@ -33,7 +33,7 @@ SECOND = (
 
 
 def is_plain(evaluation: Evaluation) -> bool:
-    """Return whether the network is a chain without biases, whose size is a product of norms."""
+    """Return whether the network is a chain without biases, so that its size is a product of norms."""
     try:
         chain = evaluation.problem.plain_chain()
     except NotCovered:
@@ -44,10 +44,10 @@ def is_plain(evaluation: Evaluation) -> bool:
 
 
 def fill_chain(evaluation: Evaluation) -> Filled:
-    """Take norms, and what the last step gives.
+    """Fill in the norms and the result of the last step.
 
     Raises:
-        NotFilled: no input has energy.
+        NotFilled: all inputs are 0.
     """
     norms = recorded(evaluation, "norms")
     values = {**_shared(evaluation), **by_layer(a, [exact(v) for v in norms.values()])}
@@ -55,10 +55,10 @@ def fill_chain(evaluation: Evaluation) -> Filled:
 
 
 def fill_graph(evaluation: Evaluation) -> Filled:
-    """Take the size of the outputs, and what the last step gives.
+    """Fill in the size of the outputs and the result of the last step.
 
     Raises:
-        NotFilled: no input has energy.
+        NotFilled: all inputs are 0.
     """
     t = evaluation.outcome.terms["constant"]
     norms = evaluation.outcome.terms["norms"]
@@ -77,13 +77,13 @@ def _shared(evaluation: Evaluation) -> dict:  # type: ignore[type-arg]
 
 
 def forms(name: str, norm: str, largest: str, sketch: tuple[str, ...]) -> tuple[SymbolicForm, ...]:
-    """Return the forms of one bound: a product of norms, or the size of the outputs.
+    """Return the two forms of one bound: by a product of norms, and by the size of the outputs.
 
     Args:
-        name: of the bound.
-        norm: of a layer's matrix, in words.
-        largest: what Z is, in words.
-        sketch: why it holds.
+        name: name of the bound.
+        norm: norm of a layer's matrix, in words.
+        largest: meaning of Z, in words.
+        sketch: why the bound holds.
     """
     shared = {**meanings(m), Z: largest}
     chain = {**shared, **meanings(L), a[l]: f"{norm} of layer l's Toeplitz matrix"}

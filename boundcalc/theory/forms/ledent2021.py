@@ -39,10 +39,10 @@ units = IndexedBase("u", positive=True)
 
 
 def fill(evaluation: Evaluation) -> Filled:
-    """Take norms, patch norms and sizes of layers.
+    """Fill in norms, patch norms and sizes of layers.
 
     Raises:
-        NotFilled: the network is no chain without biases.
+        NotFilled: the network is not a chain without biases.
     """
     outcome = evaluation.outcome
     assert isinstance(outcome, LossComplexity)
@@ -66,7 +66,7 @@ def fill(evaluation: Evaluation) -> Filled:
 
 
 class _Ledent(SymbolicForm):
-    """The two maxima over layers have no form with a symbolic L in sympy: they are written out at a depth."""
+    """Form whose two maxima over layers are written out for each depth, because sympy cannot express them with a symbolic L."""
 
     def at_depth(self, depth, expr=None):  # type: ignore[no-untyped-def]
         whole = self.formula if expr is None else expr

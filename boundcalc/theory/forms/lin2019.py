@@ -37,10 +37,10 @@ _SUM = sum_of(w[l] ** 2 * q[l] * D[l] / s[l])
 
 
 def fill(evaluation: Evaluation) -> Filled:
-    """Take norms, numbers of weights and kernel steps.
+    """Fill in norms, numbers of weights and kernel steps.
 
     Raises:
-        NotFilled: the network is no chain without biases.
+        NotFilled: the network is not a chain without biases.
     """
     outcome = evaluation.outcome
     assert isinstance(outcome, LossComplexity)

@@ -22,7 +22,7 @@ from boundcalc.theory.symbolic import Evaluation, Filled, Promise, SymbolicForm
 
 
 def fill(evaluation: Evaluation) -> Filled:
-    """Take spectral distances."""
+    """Fill in spectral distances."""
     terms, problem = evaluation.outcome.terms, evaluation.problem
     distances = recorded(evaluation, "distances")
     values = {

@@ -1,4 +1,4 @@
-"""Symbols that the forms share, their meanings, and how their numbers are taken from an evaluation."""
+"""Symbols shared by the forms, their meanings, and functions that take their numbers from an evaluation."""
 
 from __future__ import annotations
 
@@ -48,12 +48,12 @@ THREE_HALVES, TWO_THIRDS = Rational(3, 2), Rational(2, 3)
 
 
 def meanings(*symbols: Expr) -> dict[Expr, str]:
-    """Return the shared meanings of some symbols."""
+    """Return the shared meanings of the given symbols."""
     return {symbol: MEANINGS[symbol] for symbol in symbols}
 
 
 def spread(exponents: Expr) -> Expr:
-    """Return 1 + sqrt(2 exponents): what Jensen's inequality with exp(lambda .) leaves of a sum of exp(exponents) terms."""
+    """Return 1 + sqrt(2 exponents), the factor for exp(exponents) terms by Jensen's inequality with exp(lambda .)."""
     return 1 + sqrt(2 * exponents)
 
 
@@ -82,30 +82,30 @@ def grows(symbol: Expr, shown: str = "derivative") -> Promise:
 
 
 def energy(problem: BoundInputs, added: Fraction = Fraction(0)) -> Fraction:
-    """Return ||X||_F^2 exactly from the recorded energies of the coordinates, plus the constant's energy."""
+    """Return ||X||_F^2 exactly, from the recorded energies of the coordinates, plus the energy of the constant unit."""
     return sum(map(Fraction, problem.energies.coordinate.flatten().tolist()), added)
 
 
 def constant_energy(evaluation: Evaluation) -> Fraction:
-    """Return m t^2 for the recorded t; 0 without biases."""
+    """Return m t^2 for the recorded t; 0 if there are no biases."""
     t = evaluation.outcome.terms.get("constant")
     return Fraction(0) if t is None else evaluation.problem.energies.m * Fraction(t) ** 2
 
 
 def data_norm(evaluation: Evaluation) -> Interval:
-    """Return ||X~||_F."""
+    """Return ||X~||_F, the norm of the data including the constant unit."""
     return root_of(energy(evaluation.problem, constant_energy(evaluation)))
 
 
 def sizes(evaluation: Evaluation) -> dict[Expr, Interval]:
-    """Return m, C and d, the constant unit counted where there are biases."""
+    """Return the numbers of m, C and d; d includes the constant unit if there are biases."""
     network = evaluation.problem.network
     inputs = network.inputs + (evaluation.outcome.terms.get("constant") is not None)
     return {m: exact(evaluation.problem.energies.m), C: exact(network.outputs), d: exact(inputs)}
 
 
 def margin(evaluation: Evaluation) -> dict[Expr, Interval]:
-    """Return gamma.
+    """Return the number of gamma.
 
     Raises:
         NotFilled: no margin was chosen.
@@ -116,15 +116,15 @@ def margin(evaluation: Evaluation) -> dict[Expr, Interval]:
 
 
 def by_layer(base: IndexedBase, values: Sequence[Interval]) -> dict[Expr, Interval]:
-    """Return base[1], base[2], ... -> values."""
+    """Return the map base[1], base[2], ... -> values."""
     return {base[index]: value for index, value in enumerate(values, start=1)}
 
 
 def recorded(evaluation: Evaluation, key: str) -> dict[str, float]:
-    """Return what an outcome's terms record of each layer.
+    """Return the numbers that the terms of an outcome record for each layer.
 
     Raises:
-        NotFilled: a number that overflows a double, or a module used several times, of which one number is recorded.
+        NotFilled: a number overflows a double, or a module is used several times but has only one recorded number.
     """
     found = evaluation.outcome.terms[key]
     if len(found) != len(evaluation.problem.toeplitz().links):
@@ -138,7 +138,7 @@ def recorded(evaluation: Evaluation, key: str) -> dict[str, float]:
 def post_hoc(
     outcome: LossComplexity | ClassComplexity, names: Sequence[str], **bases: IndexedBase
 ) -> dict[str, Expr]:
-    """Return name -> symbol for the post-hoc numbers of an outcome: ``kind=base`` for ``"kind.NAME"``."""
+    """Return name -> symbol for the post-hoc numbers of an outcome; ``kind=base`` sets the base of ``"kind.NAME"``."""
     return {
         f"{kind}.{name}": base[index]
         for kind, base in bases.items()
@@ -150,5 +150,5 @@ def post_hoc(
 def at_numbers(
     outcome: LossComplexity | ClassComplexity, numbers: Mapping[str, Expr]
 ) -> dict[Expr, Interval]:
-    """Return symbol -> exp of the recorded logarithm, which is exact."""
+    """Return symbol -> exp of the recorded logarithm; the logarithm is taken as exact."""
     return {symbol: exp_of(outcome.numbers[name]) for name, symbol in numbers.items()}

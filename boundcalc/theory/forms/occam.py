@@ -11,7 +11,7 @@ bits = Symbol("bits", positive=True)
 
 
 def fill(evaluation: Evaluation) -> Filled:
-    """Take the length of the best codeword."""
+    """Fill in the length of the best codeword."""
     terms, problem = evaluation.risk.terms, evaluation.problem
     price = terms["normalization_bits"]
     values = {

@@ -14,10 +14,10 @@ Phi, z = (Symbol(name, positive=True) for name in ("Phi", "z"))
 
 
 def fill(evaluation: Evaluation) -> Filled:
-    """Take the path norm at the chosen t and the second moment.
+    """Fill in the path norm at the chosen t and the second moment.
 
     Raises:
-        NotFilled: no input has energy.
+        NotFilled: the network is 0, or all inputs are 0.
     """
     outcome = evaluation.outcome
     assert isinstance(outcome, NormComplexity)

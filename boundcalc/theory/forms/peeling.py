@@ -16,10 +16,10 @@ _FALLS = Promise(m, "falls", "derivative")
 
 
 def fill(evaluation: Evaluation) -> Filled:
-    """Take the scale of the output and the moments from the walk that was chosen.
+    """Fill in the scale of the output and the moments that the chosen variant recorded.
 
     Raises:
-        NotFilled: the network is 0, or no input has energy.
+        NotFilled: the network is 0, or all inputs are 0.
     """
     terms, problem = evaluation.outcome.terms, evaluation.problem
     outcome = evaluation.outcome
@@ -53,7 +53,7 @@ def _by_moment(evaluation: Evaluation) -> bool:
 
 
 def _by_comparison(evaluation: Evaluation) -> bool:
-    """Whether Chevet's inequality gives less than the second moment."""
+    """Return whether Chevet's inequality gives a smaller value than the second moment."""
     if not _norm("l1 over units", evaluation):
         return False
     moments, classes = evaluation.outcome.terms["log_moments"], evaluation.problem.network.outputs

@@ -1,4 +1,4 @@
-"""Tickets by the hundred: checkpoints into one SQLite store, and out of it.
+"""Analysis of hundreds of tickets: writes the results to one SQLite store, and reads them from it.
 
 >>> import boundcalc.batch
 >>> table = boundcalc.batch.load("tickets.sqlite")  # doctest: +SKIP

@@ -1,4 +1,4 @@
-"""The writing side of a store: who works at what, and what came out. Every change is one short transaction."""
+"""The writing side of a store: which run works on which checkpoint, and the results. Every change is one short transaction."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ SILENT_SECONDS = 60.0
 
 
 class ClaimStatus(Enum):
-    """What a checkpoint needs."""
+    """Whether a checkpoint must still be analyzed, and if not, why."""
 
     MINE = "work to do"
     SHARED = "this run has claimed it already"
@@ -39,16 +39,16 @@ class ClaimStatus(Enum):
 
 @dataclass(frozen=True)
 class Result:
-    """What came of one checkpoint.
+    """The result of analyzing one checkpoint.
 
     Attributes:
-        format: the convention.
-        parameters: weights.
-        surviving: of them, not zero.
+        format: name of the checkpoint's convention.
+        parameters: number of weights.
+        surviving: number of nonzero weights.
         density: surviving / parameters.
-        report: JSON, deflated.
-        quantities: for the long table.
-        seconds: of work.
+        report: the report as JSON, compressed by zlib.
+        quantities: the report's rows of the long table.
+        seconds: duration of the analysis.
     """
 
     format: str
@@ -62,12 +62,12 @@ class Result:
 
 @dataclass(frozen=True)
 class Failure:
-    """Why nothing came of one checkpoint.
+    """Why one checkpoint has no result.
 
     Attributes:
-        error: the reason, one line without the checkpoint's path, which is the row's.
-        refused: whether another try would end in the same way.
-        seconds: of work.
+        error: the reason in one line, without the checkpoint's path, which the row holds.
+        refused: whether another attempt would fail in the same way.
+        seconds: duration of the attempt.
     """
 
     error: str
@@ -80,14 +80,14 @@ class Unfit(Exception):
 
 
 class Claims:
-    """One run's hold on a store.
+    """The claims of one run on the checkpoints of a store.
 
     Args:
-        path: of the store; made where it is not there.
-        settings: of the run.
+        path: path of the store, which is created if it does not exist.
+        settings: settings of the run.
 
     Raises:
-        UsageError: it is no store, or cannot be written.
+        UsageError: the file is not a store, or it cannot be written.
     """
 
     def __init__(self, path: Path, settings: BatchSettings) -> None:
@@ -110,13 +110,13 @@ class Claims:
         self._heart.start()
 
     def claim(self, key: Key) -> tuple[ClaimStatus, int]:
-        """Take a checkpoint, unless there is nothing to do or another run has it.
+        """Claim a checkpoint for this run, unless it needs no work or another run has claimed it.
 
         Args:
-            key: of the checkpoint.
+            key: key of the checkpoint.
 
         Returns:
-            What it needs, and the id of its row.
+            The status of the checkpoint, and the id of its row.
         """
         with self._changing():
             self._seen(key)
@@ -129,17 +129,17 @@ class Claims:
             return status, row.id
 
     def finish(self, checkpoint: int, result: Result) -> bool:
-        """File a result, whole.
+        """Write a result to the store, as one transaction.
 
         Args:
-            checkpoint: the id of a row that is claimed.
-            result: of the work.
+            checkpoint: the id of a row that this run has claimed.
+            result: the result of the analysis.
 
         Returns:
-            False where the claim was lost to another run, and nothing was filed.
+            False if another run has taken over the claim; then nothing was written.
 
         Raises:
-            Unfit: SQLite cannot hold it; nothing was filed.
+            Unfit: SQLite cannot hold the result; nothing was written.
         """
         with self._changing(), _fitting():
             changed = self.connection.execute(
@@ -154,14 +154,14 @@ class Claims:
         return bool(changed)
 
     def fail(self, checkpoint: int, failure: Failure) -> bool:
-        """File why there is no result.
+        """Record why there is no result.
 
         Args:
-            checkpoint: the id of a row that is claimed.
-            failure: what happened.
+            checkpoint: the id of a row that this run has claimed.
+            failure: the failure to record.
 
         Returns:
-            False where the claim was lost to another run, and nothing was filed.
+            False if another run has taken over the claim; then nothing was written.
         """
         with self._changing():
             changed = self.connection.execute(
@@ -179,7 +179,7 @@ class Claims:
         return bool(changed)
 
     def close(self) -> None:
-        """Release the claims that are not finished, and close; claims that cannot be released expire with the heartbeat."""
+        """Release the unfinished claims and close the connection; claims that cannot be released expire with the heartbeat."""
         self._stop.set()
         self._heart.join()
         try:
@@ -193,7 +193,7 @@ class Claims:
 
     @contextmanager
     def _changing(self) -> Iterator[None]:
-        """Do what is inside wholly or not at all.
+        """Run the block as one transaction: everything is committed, or nothing is.
 
         Raises:
             UsageError: the store cannot be written any more.
@@ -205,7 +205,7 @@ class Claims:
             raise UsageError(f"{self.path}: cannot be written: {error}") from error
 
     def _seen(self, key: Key) -> None:
-        """Note where a content is now; results of a file that was moved follow it, and so does its failure."""
+        """Record the current path of a content, and move the results and failures of a moved file to its new path."""
         query = (
             "SELECT path FROM paths WHERE sha256 = ?1 UNION SELECT path FROM checkpoints WHERE sha256 = ?1"
         )
@@ -261,16 +261,16 @@ class Claims:
 
 
 def _above(path: str) -> list[str]:
-    """Return the folders that a path lies in, down from the root's own."""
+    """Return the folders above a path, its own folder first."""
     return [str(folder) for folder in Path(path).parents]
 
 
 @contextmanager
 def _fitting() -> Iterator[None]:
-    """Tell a value that SQLite cannot hold from a store that cannot be written.
+    """Raise `Unfit` for a value that SQLite cannot hold, to distinguish it from a store that cannot be written.
 
     Raises:
-        Unfit: a number or a text has no place in a column.
+        Unfit: a number or a text does not fit into its column.
     """
     try:
         yield

@@ -1,4 +1,4 @@
-"""What is wrong inside a store: rows and reports that a disk, a copy or another program has spoilt."""
+"""Damage inside a store: rows and reports that were corrupted by a disk, a copy or another program."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ class Damage(NamedTuple):
     """One damaged row.
 
     Attributes:
-        id: of the row.
-        path: of its checkpoint.
-        problem: what is wrong with it.
+        id: id of the row.
+        path: path of its checkpoint.
+        problem: what is wrong with the row.
     """
 
     id: int
@@ -26,19 +26,19 @@ class Damage(NamedTuple):
 
     @property
     def reason(self) -> str:
-        """The message about its checkpoint: the row, what is wrong, and what to do."""
+        """The message about the checkpoint: the row, what is wrong, and what to do."""
         return f"row {self.id}: {self.problem}; boundcalc batch with this path analyzes it again"
 
 
 def damaged(store: Store, ids: Iterable[int] | None = None) -> tuple[Damage, ...]:
-    """Look at every row and its report, whatever of it a view shows.
+    """Check every row and its report, also the fields that no view shows.
 
     Args:
-        store: opened.
-        ids: of the rows; None for all of the store.
+        store: an open store.
+        ids: ids of the rows to check; None for all rows.
 
     Returns:
-        What is damaged, in the order of the rows' ids.
+        The damaged rows, in the order of their ids.
     """
     known: dict[str, str] = {}
     found = (

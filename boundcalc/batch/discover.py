@@ -1,4 +1,4 @@
-"""Which checkpoints lie below files, folders and patterns."""
+"""Search of files, folders and patterns for checkpoints."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ _NAMES = f"(names that end in {', '.join(SUFFIXES)})"
 def discover(given: Sequence[str | Path]) -> tuple[Path, ...]:
     """Find checkpoints of every convention of `boundcalc formats`.
 
-    A folder is searched with everything below it, hidden folders and links to folders left out. A ticket of open_lth is the folder
-    ``main`` of its level, once, whatever else lies in it; ``level_pretrain`` and initial weights are references of the tickets
-    beside them and not tickets, unless nothing else is there. An index of shards stands for them. Files of masks
-    are read with the checkpoints beside them; they are found only where there are none, so that it is told that they are none.
-    So is the state for resuming a training, such as optimizer.pt; the state of `boundcalc train --resume` is left out. What a pattern
-    matches is searched as if it were in one folder. A folder that cannot be listed, and a pipe, device or broken link under a
-    checkpoint's name, are found, too: reading them says what is wrong. Nothing but indices of shards is opened.
+    A folder is searched recursively, except for hidden folders and links to folders. A ticket of open_lth is found once, as the
+    folder ``main`` of its level, whatever other files are there; ``level_pretrain`` and initial weights are references of the
+    tickets beside them, and count as tickets only if nothing else is there. An index of shards stands for its shards. Files of
+    masks are read with the checkpoints beside them; they are found only where there are no such checkpoints, and reading them
+    then reports what they are. The state of `boundcalc train --resume` is left out. The matches of a pattern are searched as if
+    they were in one folder. A folder that cannot be listed, and a pipe, device or broken link whose name is that of a checkpoint,
+    are found too: reading them reports what is wrong. Only indices of shards are opened.
 
     Args:
         given: files, folders, or patterns with ``*``, ``?``, ``[...]`` and ``**``.
 
     Returns:
-        Absolute paths of files and of open_lth's folders, each once, sorted within each folder.
+        Absolute paths of files and of open_lth's folders, without duplicates, sorted within each folder.
 
     Raises:
         CheckpointError: there is nothing at a path, or no checkpoint in a folder or among the matches of a pattern.
@@ -97,7 +97,7 @@ def _tickets(folder: Path) -> Iterator[Path]:
 
 
 def _listed(folder: Path) -> tuple[list[Path], list[Path]]:
-    """Return what lies in a folder: what is no folder, and the folders to be searched."""
+    """Return the entries of a folder: those that are not folders, and the folders to search."""
     files, folders = [], []
     with os.scandir(folder) as entries:
         for entry in entries:
@@ -109,7 +109,7 @@ def _listed(folder: Path) -> tuple[list[Path], list[Path]]:
 
 
 def _home(folder: Path, files: list[Path]) -> Path | None:
-    """Return the folder of the ticket whose level or own folder this is, None for any other folder."""
+    """Return the ticket's folder if this folder is the ticket's own or its level's, else None."""
     main = folder / "main"
     if folder.name.startswith("level_") and is_folder(main) and open_lth.holds_models(main):
         return main
@@ -117,7 +117,7 @@ def _home(folder: Path, files: list[Path]) -> Path | None:
 
 
 def _trained(folders: list[Path]) -> list[Path]:
-    """Leave out the folder of pretrained weights, or its ``main``, where there is one of a trained level."""
+    """Leave out the folder of pretrained weights, or its ``main``, if there is a folder of a trained level."""
     levels = [folder for folder in folders if _level(folder).startswith("level_")]
     trained = [folder for folder in levels if _level(folder) != open_lth.PRETRAIN]
     return [folder for folder in folders if _level(folder) != open_lth.PRETRAIN] if trained else folders

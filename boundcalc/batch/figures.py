@@ -1,4 +1,4 @@
-"""The few numbers of a checkpoint that have a column of their own, for many checkpoints in few queries."""
+"""The numbers of a checkpoint that have columns of their own, read for many checkpoints with few queries."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ _PLAIN = "SELECT checkpoint, value FROM quantities WHERE part = ? AND name = '' 
 
 @dataclass
 class Smallest:
-    """The theorem with the smallest value about one subject; it holds on its own.
+    """The theorem with the smallest value about one subject; its failure probability covers this bound alone.
 
     Attributes:
-        name: of the bound; None where none has a value.
-        log10: of its value.
-        value: of it; None where it overflows.
+        name: name of the bound; None if no bound has a value.
+        log10: log10 of the bound's value.
+        value: value of the bound; None if it overflows.
     """
 
     name: str | None = None
@@ -39,15 +39,15 @@ class Smallest:
 
 @dataclass
 class Figures:
-    """What stands in a checkpoint's line.
+    """The numbers in a checkpoint's line of the table.
 
     Attributes:
         network: the smallest theorem about the checkpoint itself.
-        compression: the smallest certificate of a compression of it, which is another network.
-        measured: whether margins are known, so that `network` bounds the error and not the error less the margin error.
-        ratio: of the samples that theory asks for, against the dense network.
-        test_error: measured.
-        gap: measured.
+        compression: the smallest certificate about a compression of the checkpoint, which is another network.
+        measured: whether margins are known, so that `network` bounds the error rather than the error minus the margin error.
+        ratio: number of samples that theory requires, divided by that of the dense network.
+        test_error: measured test error.
+        gap: measured generalization gap.
     """
 
     network: Smallest = field(default_factory=Smallest)
@@ -63,14 +63,14 @@ _FIELDS = (("samples", "ratio"), ("empirical", "test_error"), ("empirical", "gap
 
 
 def figures(store: Store, ids: Iterable[int] | None = None) -> dict[int, Figures]:
-    """Return the numbers of every checkpoint that has some.
+    """Return the numbers of every checkpoint that has any.
 
     Args:
-        store: opened.
-        ids: of the rows; None for all of the store.
+        store: an open store.
+        ids: ids of the rows; None for all rows.
 
     Returns:
-        Id of a row -> numbers.
+        Numbers by the id of the row.
     """
     condition, numbers = among(ids, "checkpoint")
     condition = condition.replace("WHERE", "AND", 1)
@@ -94,7 +94,7 @@ def figures(store: Store, ids: Iterable[int] | None = None) -> dict[int, Figures
 
 
 def _by_subject(store: Store) -> dict[str, list[str]]:
-    """Return the names of the theorems of a store, by subject; what cannot be told has no place."""
+    """Return the names of a store's theorems, by subject. Bounds whose subject is unknown are left out."""
     subject = subject_finder(store)
     found: dict[str, list[str]] = {one: [] for one in SUBJECTS}
     for name, first, last in store.connection.execute(_NAMES, ("log10_value",)):
@@ -112,10 +112,11 @@ class BestTested:
     """The ticket with the smallest test error.
 
     Attributes:
-        id: of its row.
-        tickets: K, how many were tested.
-        alone: the exact binomial bound on its error, if it had been chosen without the test set.
-        chosen: the same at delta / K: all K bounds hold at once, so that of whichever was chosen by the test set holds, too.
+        id: id of its row.
+        tickets: K, the number of tested tickets.
+        alone: the exact binomial bound on its error, valid if the ticket had been chosen without the test set.
+        chosen: the same bound at delta / K: all K bounds hold at once, so the bound of the ticket chosen by the test set holds
+            too.
         delta: failure probability.
     """
 
@@ -127,14 +128,14 @@ class BestTested:
 
 
 def best_tested(store: Store, ids: Sequence[int]) -> BestTested | None:
-    """Return the ticket with the smallest test error and what is known of it once it was chosen for that.
+    """Return the ticket with the smallest test error, and bounds on its error that account for this choice.
 
     Args:
-        store: opened.
-        ids: of the tickets.
+        store: an open store.
+        ids: ids of the tickets.
 
     Returns:
-        None where fewer than two have a test error.
+        None if fewer than two tickets have a test error.
     """
     from boundcalc.certificates.test_set import error_bound
 

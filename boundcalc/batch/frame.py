@@ -1,4 +1,4 @@
-"""A store as a table in memory: for pandas, or as plain records without it."""
+"""A store as a table in memory: as pandas data frames, or as plain records without pandas."""
 
 from __future__ import annotations
 
@@ -34,30 +34,30 @@ LONG_COLUMNS = (
 
 
 def records(store: str | Path) -> Iterator[dict[str, Any]]:
-    """Yield the long table as dicts, one a number, without pandas.
+    """Yield the long table as dicts, one per number, without pandas.
 
     Args:
-        store: path of the file.
+        store: path of the store.
 
     Yields:
         Dicts with the keys `LONG_COLUMNS`; ``value`` is None where the report has null.
 
     Raises:
-        UsageError: there is no such store.
+        UsageError: there is no store at this path.
     """
     with opened(store) as found:
         yield from rows_of(found)
 
 
 def rows_of(store: Store, ids: Sequence[int] | None = None) -> Iterator[dict[str, Any]]:
-    """Yield the records of an opened store.
+    """Yield the records of an open store.
 
     Args:
-        store: opened.
-        ids: of its rows; None for all.
+        store: an open store.
+        ids: ids of its rows; None for all rows.
 
     Yields:
-        As `records`.
+        Dicts as `records` yields them.
     """
     subject = subject_finder(store)
     for row, quantity in store.quantities(ids):
@@ -68,7 +68,7 @@ def rows_of(store: Store, ids: Sequence[int] | None = None) -> Iterator[dict[str
 
 
 def load(store: str | Path) -> pandas.DataFrame:
-    """Return the long table of a store: one row a number.
+    """Return the long table of a store, with one row per number.
 
     Args:
         store: path of the file that `boundcalc batch` wrote.
@@ -78,24 +78,25 @@ def load(store: str | Path) -> pandas.DataFrame:
         where the report has null), status, source, reason, subject (whose error a bound speaks of).
 
     Raises:
-        UsageError: there is no such store, or no pandas.
+        UsageError: there is no store at this path, or pandas is not installed.
     """
     frame = need_pandas().DataFrame(records(store), columns=list(LONG_COLUMNS))
     return frame.astype({"value": "float64", "density": "float64"})
 
 
 def load_wide(store: str | Path) -> pandas.DataFrame:
-    """Return a store with one row a checkpoint.
+    """Return a store as a table with one row per checkpoint.
 
     Args:
         store: path of the file that `boundcalc batch` wrote.
 
     Returns:
-        Columns checkpoint, sha256, settings, version, density, and one for each number, named ``part.name.quantity`` or, where it
-        has no name, ``part.quantity``: ``bounds.peeling.value``, ``empirical.gap``. NaN where there is none.
+        Columns checkpoint, sha256, settings, version, density, and one for each number. Its name is ``part.name.quantity``, or
+        ``part.quantity`` for a number without a name: ``bounds.peeling.value``, ``empirical.gap``. NaN where a checkpoint has no
+        such number.
 
     Raises:
-        UsageError: there is no such store, or no pandas.
+        UsageError: there is no store at this path, or pandas is not installed.
     """
     pandas = need_pandas()
     with opened(store) as found:
@@ -119,12 +120,12 @@ def parquet(store: Store, ids: Sequence[int] | None = None) -> bytes:
     """Return the long table of a store as the content of a Parquet file.
 
     Args:
-        store: opened.
-        ids: of the rows of the store; None for all.
+        store: an open store.
+        ids: ids of the rows; None for all rows.
 
     Returns:
-        Columns as `boundcalc.batch.load` has them: ``value`` and ``density`` float64, null where the report
-        has null, the others text.
+        The columns of `boundcalc.batch.load`: ``value`` and ``density`` are float64, null where the report has null; the others
+        are text.
 
     Raises:
         UsageError: pyarrow is not installed.
@@ -149,7 +150,7 @@ def _pieces(rows: Iterator[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
 
 
 def _typed(name: str, value: Any) -> float | str | None:
-    """Return a cell as its column holds it; bytes that are no text, as names of files may be, are escaped."""
+    """Return a cell in its column's type; bytes that are not valid text, as in some file names, are escaped."""
     if value is None:
         return None
     if name in NUMBERS:

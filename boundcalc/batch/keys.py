@@ -1,4 +1,4 @@
-"""What a result is filed under: the content of the checkpoint, and all else that its numbers depend on."""
+"""The key under which a result is stored: the content of the checkpoint, and everything else that its numbers depend on."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ Tree = dict[str, Any]
 
 @dataclass(frozen=True)
 class BatchSettings:
-    """What a command was given.
+    """The settings of a batch command.
 
     Attributes:
-        options: of every analysis.
-        hash: of `tree`, with every file replaced by the digest of its content, so that files may be moved.
-        tree: field -> value as given and, where it names files, their digest.
+        options: options of every analysis.
+        hash: hash of `tree`, with every file replaced by the digest of its content, so that files may be moved.
+        tree: each field with its value as given and, if it names files, with their digests.
     """
 
     options: Options
@@ -47,12 +47,12 @@ class BatchSettings:
 
 @dataclass(frozen=True)
 class Key:
-    """A checkpoint under settings.
+    """The key of a checkpoint under given settings.
 
     Attributes:
-        sha256: of its content.
-        options: hash of the settings, the reference found beside it, and masks beside it that its content leaves out.
-        path: absolute.
+        sha256: hash of the checkpoint's content.
+        options: hash of the settings, and of the reference, masks and certificate found beside the checkpoint.
+        path: absolute path of the checkpoint.
     """
 
     sha256: str
@@ -64,12 +64,12 @@ def settings_of(options: Options) -> BatchSettings:
     """Return the settings of a run.
 
     Args:
-        options: with data, model, reference, mask and calibration by name.
+        options: options in which data, model, reference, mask and calibration are given by name.
 
     Raises:
-        CheckpointError: a file that is named cannot be read.
+        CheckpointError: a file named in the options cannot be read.
         DataError: the data cannot be read.
-        UsageError: data or a model that is an object in memory, which no other process can open.
+        UsageError: data or model are an object in memory, which other processes cannot open.
     """
     given = {field.name: getattr(options, field.name) for field in fields(options)}
     for name in ("data", "model", "unlabelled", "mask", "reference", "certificate"):
@@ -108,9 +108,9 @@ def settings_of(options: Options) -> BatchSettings:
 
 
 def key_of(path: Path, settings: BatchSettings) -> Key:
-    """Return what the result of one checkpoint is filed under, whatever lies at its path.
+    """Return the key under which the result of one checkpoint is stored, whatever is at its path.
 
-    What cannot be read has its path for a content, so that the failure can be filed, too.
+    For content that cannot be read, the path takes its place, so that the failure can be stored too.
     """
     beside: Tree = {"settings": settings.hash}
     try:
@@ -129,7 +129,7 @@ def key_of(path: Path, settings: BatchSettings) -> Key:
 
 
 def _masks_beside(path: Path) -> list[str]:
-    """Return the digest of the file of masks beside a checkpoint, which reading it uses."""
+    """Return the digest of the file of masks that reading the checkpoint would use, if there is one beside it."""
     try:
         found, _ = folder.beside(files_of(path)[0])
     except Exception:
@@ -138,9 +138,9 @@ def _masks_beside(path: Path) -> list[str]:
 
 
 def content_of(path: Path) -> str:
-    """Return the sha256 of a checkpoint, that of its report; where it is none, of the file's bytes or of its path.
+    """Return the sha256 of a checkpoint as in its report; if the path holds none, that of the file's bytes or of the path.
 
-    Whatever is wrong with it is told by those who read it next, so nothing is raised here.
+    Nothing is raised here: problems with the checkpoint are reported when it is read.
     """
     try:
         return digest(files_of(path))
@@ -163,7 +163,7 @@ def _size(path: Path) -> int:
 
 
 def by_path(path: Path) -> str:
-    """Return what stands for the content of what has none that can be read: a hash of its path."""
+    """Return a hash of a path, used as the content hash where no content can be read."""
     return hashlib.sha256(stored(path).encode()).hexdigest()
 
 
@@ -187,7 +187,7 @@ def _certificates(words: str) -> Any:
 
 
 def _labels(form: str) -> list[str]:
-    """Return what the arrays of a data set are called in messages: for a file of its own, its path."""
+    """Return the names that messages use for a data set's arrays; for an array in a file of its own, this is the path."""
     from boundcalc.empirical.datasets import open_data
 
     data = open_data(form)
@@ -196,7 +196,7 @@ def _labels(form: str) -> list[str]:
 
 
 def _code(spec: str) -> Any:
-    """Return the name of a callable and the digest of the file that defines it; what that imports is not looked at."""
+    """Return the name of a callable and the digest of the file that defines it; modules that this file imports are ignored."""
     where, _, name = spec.rpartition(":")
     if where.endswith(".py"):
         return [name, _file(DataError.at, where)]

@@ -1,4 +1,4 @@
-"""The table view of very many rows: a line each, laid out in one go, where folding cells to 100 columns would take minutes."""
+"""The table view of very many rows: one line each, laid out at once, where folding cells to 100 columns would take minutes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def is_long(sections: Sequence[Section]) -> bool:
 
 
 def page(heading: str, sections: Sequence[Section]) -> str:
-    """Render sections as plain text; cells are not folded, and notes stand above the grid.
+    """Render sections as plain text; cells are not folded, and notes are placed above the grid.
 
     Example:
         >>> from boundcalc.report.document import Column

@@ -1,8 +1,8 @@
-r"""Paths as text that SQLite, a terminal and a spreadsheet can hold, each different from every other, and back.
+r"""Reversible encoding of paths as text that SQLite, a terminal and a spreadsheet can hold; distinct paths stay distinct.
 
-A file name is bytes: it may be no UTF-8, or hold line feeds and marks that turn a line around. Such bytes and characters are spelled
-out as ``\x0a``, ``\xff`` (a byte) or ``\u202e`` (a character); a backslash that could be taken for the beginning of one is spelled
-``\x5c``. Any other name stays as it is.
+A file name is a sequence of bytes: it need not be valid UTF-8, and may contain line feeds or marks that reverse the direction of
+a line. Such bytes and characters are escaped as ``\x0a``, ``\xff`` (a byte) or ``\u202e`` (a character); a backslash that could
+be mistaken for the start of an escape becomes ``\x5c``. All other names are left unchanged.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _SPELLED = re.compile(r"\\x([0-9a-f]{2})|\\u([0-9a-f]{4})|\\U(000[0-9a-f]{5}|001
 
 
 def stored(path: str | os.PathLike[str]) -> str:
-    r"""Return a path as it stands in a store.
+    r"""Return a path as it is written in a store.
 
     Example:
         >>> print(stored("a\nb\udcff.pt"), stored("C:\\models\\x1.pt"), stored("名.pt"))
@@ -28,7 +28,7 @@ def stored(path: str | os.PathLike[str]) -> str:
 
 
 def on_disk(name: str) -> str:
-    r"""Return the path that `stored` was given.
+    r"""Return the original path of the text that `stored` returned.
 
     Example:
         >>> all(on_disk(stored(path)) == path for path in ("a\nb\udcff.pt", r"\x41\x5c", "e\u202e\xa0", "\\"))
@@ -38,7 +38,7 @@ def on_disk(name: str) -> str:
 
 
 def valid(text: str) -> str:
-    r"""Return text that can be written as UTF-8: surrogates are spelled out.
+    r"""Return text that can be encoded as UTF-8, with surrogates escaped.
 
     Example:
         >>> print(valid("layer \ud800 of a\udcff.pt"))

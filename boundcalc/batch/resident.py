@@ -14,12 +14,12 @@ ROWS = 4096
 
 
 def resident(data: Dataset, most_bytes: int) -> Dataset:
-    """Return a data set whose arrays are in memory, as they are stored (uint8 stays uint8).
+    """Return a data set whose arrays are in memory, in the type in which they are stored (uint8 stays uint8).
 
     Args:
         data: a data set.
-        most_bytes: that its samples may take; a larger split is left as it is, and so is one of batches from the user's own
-            code, which is asked anew at every pass.
+        most_bytes: the most bytes that the samples of a split may take. A larger split is left as it is, and so is one whose
+            batches come from the user's own code, which is called anew for every pass.
 
     Returns:
         A data set of the same samples.

@@ -1,4 +1,4 @@
-"""The rows of a store: one a checkpoint, and one a number."""
+"""The rows of a store: one per checkpoint, and one per number."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ class StoreRow:
     """One checkpoint under one set of options.
 
     Attributes:
-        id: of the row.
-        path: where the checkpoint was last seen, absolute.
-        sha256: of its content, the report's ``checkpoint.sha256``.
-        options: hash of all that the numbers depend on besides the content: settings, reference, masks beside it.
-        settings: hash of what the command was given; the same for all checkpoints of a run.
-        version: of boundcalc.
+        id: id of the row.
+        path: absolute path where the checkpoint was last seen.
+        sha256: hash of the checkpoint's content, ``checkpoint.sha256`` of its report.
+        options: hash of everything besides the content that the numbers depend on: settings, and the files beside the checkpoint.
+        settings: hash of the command's settings; the same for all checkpoints of a run.
+        version: version of boundcalc.
         state: one of `STATES`.
-        format: the convention; None unless done, as the next four.
-        parameters: weights of linear and convolution layers.
-        surviving: of them, not zero.
+        format: name of the convention; None unless the state is done, as are the next three.
+        parameters: number of weights of linear and convolution layers.
+        surviving: number of those weights that are not zero.
         density: surviving / parameters.
-        seconds: of work.
-        error: why it failed, one line without the path.
-        refused: whether the checkpoint or data was refused, so that another try would end in the same way.
-        finished: seconds since the epoch, UTC.
+        seconds: duration of the analysis.
+        error: why it failed, in one line without the path.
+        refused: whether the checkpoint or data was refused, so that another attempt would fail in the same way.
+        finished: end of the analysis in seconds since the epoch, UTC.
     """
 
     id: int
@@ -64,7 +64,7 @@ class StoredNumber(NamedTuple):
 
     @property
     def entry(self) -> str:
-        """The entry of the part that the number lies in."""
+        """The entry of the part to which the number belongs."""
         return self.quantity.partition(".")[0]
 
 
@@ -83,7 +83,7 @@ _TYPES = tuple(
 
 
 def fault_of(cells: tuple[Any, ...]) -> str:
-    """Name the column of `COLUMNS` that holds what no batch writes; empty where all are sound."""
+    """Describe the first column of `COLUMNS` whose value no batch can have written; return an empty text if all are sound."""
     for (name, types), value in zip(_TYPES, cells, strict=True):
         if not isinstance(value, types):
             return f"its {name} is {value!r:.40}"
@@ -94,7 +94,7 @@ def fault_of(cells: tuple[Any, ...]) -> str:
 
 
 def row_of(cells: tuple[Any, ...]) -> StoreRow:
-    """Return the row of columns `COLUMNS`."""
+    """Return the row with the given values of `COLUMNS`."""
     values = list(cells)
     values[_REFUSED] = bool(values[_REFUSED])
     if isinstance(values[_ERROR], str):  # stores of version 0.1 have the path in front
@@ -103,12 +103,12 @@ def row_of(cells: tuple[Any, ...]) -> StoreRow:
 
 
 def natural(path: str) -> tuple[tuple[int, str], ...]:
-    """Return a key by which numbers in paths are sorted as numbers: level_4 before level_12."""
+    """Return a sort key that orders numbers in paths by value: level_4 before level_12."""
     return tuple((int(part), "") if part.isdecimal() else (-1, part) for part in _DIGITS.split(path))
 
 
 def among(ids: Iterable[int] | None, column: str) -> tuple[str, tuple[str, ...]]:
-    """Return a condition of SQL, with its values, that a column has one of some ids; nothing for None."""
+    """Return an SQL condition that a column holds one of some ids, and its parameters; an empty condition for None."""
     if ids is None:
         return "", ()
     return f"WHERE {column} IN (SELECT value FROM json_each(?))", (json.dumps(list(ids)),)

@@ -1,4 +1,4 @@
-"""The batch: what is new among checkpoints is analyzed and filed, as results come."""
+"""The batch run: analyzes the checkpoints that are new, and stores each result as soon as it is there."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ class Summary:
     """What a run did.
 
     Attributes:
-        ids: rows of the checkpoints that were asked for, each once, in the order in which they were found.
-        paths: how many paths there were.
-        done: checkpoints that this run analyzed.
-        known: those that were there already, from before or by another run at the same time.
-        failed: paths without a result, now or before.
-        copies: paths whose content another path of the run has, too, with a result.
+        ids: ids of the rows of the requested checkpoints, without duplicates, in the order in which they were found.
+        paths: number of paths.
+        done: number of checkpoints that this run analyzed.
+        known: number of checkpoints that had been analyzed before, or by another run at the same time.
+        failed: number of paths without a result, now or before.
+        copies: number of paths whose content, with a result, is also at another path of the run.
         settings: hash of the run's settings.
-        found: path -> id of its row, in the order in which they were found.
+        found: id of the row by path, in the order in which the paths were found.
     """
 
     ids: tuple[int, ...]
@@ -59,25 +59,25 @@ def run(
     scheduler: str | None = None,
     watch: Watch | None = None,
 ) -> Summary:
-    """Analyze what is new among checkpoints, and file it in a store.
+    """Analyze the checkpoints that are new, and write the results to a store.
 
-    A script that calls this does so below ``if __name__ == "__main__":``, since workers import it.
+    A script that calls this function must do so below ``if __name__ == "__main__":``, because workers import the script.
 
     Args:
         paths: checkpoints, folders and patterns; see `boundcalc.batch.discover.discover`.
-        store: the SQLite file; made where it is not there.
-        options: of every analysis, with data and model by name; None for the default ones.
-        workers: processes of this machine; None for one a core.
-        scheduler: address of a Dask cluster, in place of own processes.
-        watch: called as paths are settled.
+        store: path of the SQLite file, which is created if it does not exist.
+        options: options of every analysis, with data and model given by name; None for the defaults.
+        workers: number of processes on this machine; None for one per core.
+        scheduler: address of a Dask cluster to use instead of processes of this machine.
+        watch: called whenever paths are settled.
 
     Returns:
-        What was done.
+        A summary of the run.
 
     Raises:
-        CheckpointError: there is nothing at a path, or a reference or mask that was given cannot be read.
+        CheckpointError: there is nothing at a path, or a given reference or mask cannot be read.
         DataError: the data cannot be read.
-        UsageError: workers and scheduler together, no such cluster, a store that cannot be written.
+        UsageError: both workers and scheduler are given, the cluster does not answer, or the store cannot be written.
     """
     if workers is not None and scheduler is not None:
         raise UsageError("give --workers or --scheduler, not both")
@@ -99,7 +99,7 @@ def run(
 
 
 class _Run:
-    """The state of one run: what is queued, what runs, what stands elsewhere, what is settled."""
+    """The state of one run: the running jobs, the checkpoints claimed by other runs, and those that are settled."""
 
     def __init__(self, claims: Claims, scheduler: Scheduler, settings: BatchSettings, watch: Watch) -> None:
         self.claims, self.scheduler, self.settings, self.watch = claims, scheduler, settings, watch
@@ -111,7 +111,7 @@ class _Run:
         self.paths = 0
 
     def settle(self, paths: Sequence[Path]) -> Summary:
-        """Take every path to a row that is done or failed."""
+        """Process every path until its row is done or failed."""
         self.paths = len(paths)
         self.found = dict.fromkeys(map(str, paths), 0)
         self._drain(key_of(path, self.settings) for path in paths)
@@ -164,7 +164,7 @@ class _Run:
         self._tell()
 
     def _file(self, key: Key, checkpoint: int, found: Outcome) -> None:
-        """File what came of a job; where another run has taken it, while this one was asleep, see later what that makes of it."""
+        """Store the outcome of a job; if another run took over its claim while this one was asleep, check the checkpoint later."""
         try:
             if isinstance(found, Failure):
                 filed, how = self.claims.fail(checkpoint, found), "failed"
@@ -190,10 +190,10 @@ def absolute(options: Options) -> Options:
     """Return the same options with absolute paths.
 
     Args:
-        options: with files named relative to the working directory, or not.
+        options: options whose file names may be relative to the working directory.
 
     Returns:
-        Options that mean the same in any working directory.
+        Options with the same meaning in any working directory.
 
     Example:
         >>> absolute(Options(data="npz:/a/../b.npz")).data

@@ -1,4 +1,4 @@
-"""Where jobs run: processes of this machine, or a Dask cluster that is there already."""
+"""Where jobs run: in processes of this machine, or on an existing Dask cluster."""
 
 from __future__ import annotations
 
@@ -31,27 +31,27 @@ Outcome = Result | Failure
 
 
 class Scheduler(Protocol):
-    """Runs jobs somewhere."""
+    """The interface of whatever runs jobs."""
 
     @property
     def free(self) -> int:
-        """How many jobs may be submitted now."""
+        """The number of jobs that may be submitted now."""
         ...
 
     @property
     def threads(self) -> int:
-        """How many threads a job may use."""
+        """The number of threads that a job may use."""
         ...
 
     def submit(self, job: Job) -> Future[Outcome]:
-        """Start a job; `outcome` tells what came of it."""
+        """Start a job; `outcome` reads the result from the future."""
         ...
 
     def check(self) -> None:
-        """Check that jobs can still run; where they cannot, the outcome of a job says nothing of its checkpoint.
+        """Check that jobs can still run; if they cannot, the failure of a job says nothing about its checkpoint.
 
         Raises:
-            UsageError: they cannot.
+            UsageError: jobs cannot run any more.
         """
         ...
 
@@ -61,14 +61,14 @@ class Scheduler(Protocol):
 
 
 def outcome(job: Job, future: Future[Outcome]) -> Outcome:
-    """Return what came of a job that is over, however it ended.
+    """Return the result or failure of a finished job, however it ended.
 
     Args:
-        job: that was submitted.
-        future: done.
+        job: the submitted job.
+        future: the future of the job, which is done.
 
     Raises:
-        KeyboardInterrupt: the user wants all to end.
+        KeyboardInterrupt: the user interrupts the run.
     """
     try:
         return future.result()
@@ -82,12 +82,12 @@ def outcome(job: Job, future: Future[Outcome]) -> Outcome:
 
 
 def cores() -> int:
-    """Return how many cores this process may use."""
+    """Return the number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class Lane:
-    """One worker process with one job at a time, so that its death is blamed on the right job; started on demand."""
+    """One worker process, started on demand, that runs one job at a time, so that its death is attributed to the right job."""
 
     def __init__(self) -> None:
         self.running: Future[Outcome] | None = None
@@ -96,7 +96,7 @@ class Lane:
 
     @property
     def is_free(self) -> bool:
-        """Whether it has nothing to do."""
+        """Whether the process is idle."""
         return self.running is None or self.running.done()
 
     def submit(self, job: Job) -> Future[Outcome]:
@@ -127,7 +127,7 @@ class Lanes:
     """Worker processes of this machine.
 
     Args:
-        workers: how many; the cores are shared out among them.
+        workers: number of worker processes, which share the cores equally.
     """
 
     def __init__(self, workers: int) -> None:
@@ -136,15 +136,15 @@ class Lanes:
 
     @property
     def free(self) -> int:
-        """How many workers have nothing to do."""
+        """The number of idle workers."""
         return sum(lane.is_free for lane in self._lanes)
 
     def submit(self, job: Job) -> Future[Outcome]:
-        """Start a job on a worker that has nothing to do."""
+        """Start a job on an idle worker."""
         return next(lane for lane in self._lanes if lane.is_free).submit(job)
 
     def check(self) -> None:
-        """Do nothing: a worker that died is made anew."""
+        """Do nothing: a worker that died is replaced."""
 
     def close(self) -> None:
         """Kill all workers."""
@@ -153,13 +153,13 @@ class Lanes:
 
 
 class Cluster:
-    """A Dask cluster. Its workers need boundcalc and the files under the same paths; a job whose worker dies goes to another.
+    """A Dask cluster. Its workers need boundcalc and the files at the same paths; a job whose worker dies goes to another.
 
     Args:
-        address: of its scheduler, such as ``tcp://host:8786``.
+        address: address of the cluster's scheduler, such as ``tcp://host:8786``.
 
     Raises:
-        UsageError: dask.distributed is not installed, or nothing answers there.
+        UsageError: dask.distributed is not installed, or no scheduler answers at the address.
     """
 
     threads = 1
@@ -181,7 +181,7 @@ class Cluster:
 
     @property
     def free(self) -> int:
-        """How many jobs keep every thread of the cluster busy with one more in hand, less those that run."""
+        """How many more jobs the cluster takes: two for each of its threads, minus the jobs that run."""
         self.check()
         self._running = {future for future in self._running if not future.done()}
         try:
@@ -197,16 +197,16 @@ class Cluster:
         return future
 
     def check(self) -> None:
-        """See whether the scheduler is still there.
+        """Check that the scheduler is still there.
 
         Raises:
-            UsageError: it is not.
+            UsageError: the scheduler is gone.
         """
         if self._client.status != "running":
             raise self._gone()
 
     def close(self) -> None:
-        """Cancel what has not begun, and leave the cluster as it is."""
+        """Cancel the jobs that have not begun, and disconnect from the cluster."""
         if self._client.status == "running":
             for future in self._running:
                 future.cancel()
@@ -214,7 +214,7 @@ class Cluster:
             self._client.close(timeout=PATIENCE)
 
     def _gone(self) -> UsageError:
-        """Return the one line that tells of it, in place of what dask.distributed logs until the process ends."""
+        """Return the error that reports a lost scheduler in one line; silence dask.distributed, which would log until the exit."""
         for name in ("client", "utils"):
             logging.getLogger(f"distributed.{name}").setLevel(logging.CRITICAL + 1)
         return UsageError(
@@ -224,7 +224,7 @@ class Cluster:
 
 @contextmanager
 def _patient() -> Iterator[None]:
-    """Let threads of processes that are started inside sleep while they wait: spinning is many times slower on a busy machine."""
+    """Let the threads of processes started in the block sleep while they wait: spinning is many times slower on a busy machine."""
     before = os.environ.get(WAITING)
     os.environ.setdefault(WAITING, "PASSIVE")
     try:
@@ -236,7 +236,7 @@ def _patient() -> Iterator[None]:
 
 @contextmanager
 def _deaf() -> Iterator[None]:
-    """Hold Ctrl-C back while a process starts: the child ignores it until `_settle`, this process handles it afterwards."""
+    """Defer Ctrl-C while a process starts: the child ignores it until `_settle`, this process handles it after the block."""
     heard: list[int] = []
     ours = threading.current_thread() is threading.main_thread()
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT,))
@@ -252,7 +252,7 @@ def _deaf() -> Iterator[None]:
 
 
 def _settle() -> None:
-    """Leave Ctrl-C to the parent, and end with it: a killed parent must not leave a worker behind."""
+    """Ignore Ctrl-C, which the parent handles, and exit when the parent does: a killed parent must not leave a worker behind."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 

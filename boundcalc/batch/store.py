@@ -3,30 +3,28 @@
 Tables, ``PRAGMA user_version`` 1:
 
 ``checkpoints``
-    one row a checkpoint under one set of options and one version of boundcalc: `StoreRow` has its columns. ``state`` is ``"done"``,
-    ``"failed"`` (``error`` says why, ``refused`` whether trying again is of no use) or ``"claimed"`` (a run works on it).
-``quantities``
+    one row per checkpoint, set of options and version of boundcalc; its columns are those of `StoreRow`. ``state`` is ``"done"``,
+    ``"failed"`` (``error`` says why, ``refused`` whether another attempt would fail in the same way) or ``"claimed"`` (a run
+    works on it). ``quantities``
     the tidy long table: ``checkpoint`` (the row's id), then ``part, name, quantity, value, status, source, reason`` as in the CSV
     view of a report (`boundcalc.report.views.csv`). ``value`` is INTEGER, REAL, or NULL where the report has null. Arrays of more
     than `LONGEST_ARRAY` numbers (histograms, spectra) have no rows; they are in the report.
 ``reports``
-    ``checkpoint`` and ``json``: the whole report (schema ``boundcalc.report/2``), deflated by zlib.
+    ``checkpoint`` and ``json``: the whole report (schema ``boundcalc.report/2``), compressed by zlib.
 ``paths``
-    ``path`` and ``sha256``: where the content was last seen. A copied file has two rows, a moved one its new path.
-``settings``
-    ``hash`` and ``json``: what the command was given, with files replaced by their digests.
-``runs``
-    ``id, host, pid, started, beat``: who holds claims.
+    ``path`` and ``sha256``: the paths where a content was last seen. A copied file has two rows; the row of a moved file has its
+    new path. ``settings`` ``hash`` and ``json``: the settings of the command, with the digests of the files that they name.
+    ``runs`` ``id, host, pid, started, beat``: the runs that hold claims.
 
 To read a store::
 
     with opened("tickets.sqlite") as store:
-        for row in store.rows():                  # StoreRow, by path, numbers in names as numbers
+        for row in store.rows():                  # StoreRow, in natural order of the paths
             tree = store.report(row.id)           # the tree of boundcalc.report/2
         for row, quantity in store.quantities():  # (StoreRow, StoredNumber), checkpoint by checkpoint
             ...
 
-Reading never changes the file, and works where its folder cannot be written.
+Reading never changes the file, and works also where its folder is not writable.
 """
 
 from __future__ import annotations
@@ -91,12 +89,12 @@ CREATE TABLE runs (id TEXT PRIMARY KEY, host TEXT NOT NULL, pid INTEGER NOT NULL
 
 
 class DamagedReport(BoundcalcError):
-    """A report in a store that is none any more: exit status 3.
+    """A report in a store is damaged: exit status 3.
 
     Args:
-        path: of the store.
+        path: path of the store.
         checkpoint: id of the row.
-        problem: what is wrong with it.
+        problem: what is wrong with the report.
     """
 
     exit_status = 3
@@ -110,8 +108,8 @@ class Store:
     """The reading side of a store.
 
     Args:
-        connection: to a file with the schema above.
-        path: of the file.
+        connection: connection to a file with the schema above.
+        path: path of the file.
     """
 
     def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
@@ -119,20 +117,20 @@ class Store:
         self.path = path
 
     def rows(self, ids: Iterable[int] | None = None) -> list[StoreRow]:
-        """Return the checkpoints, by path with numbers as numbers; all of them, or those with the given ids.
+        """Return the rows of all checkpoints, or of those with the given ids, in natural order of their paths.
 
-        Rows that no batch can have written are left out; `boundcalc.batch.damage.damaged` names them.
+        Rows that no batch can have written are left out; `boundcalc.batch.damage.damaged` reports them.
         """
         found = [row_of(cells) for cells in self.cells(ids) if not fault_of(cells)]
         return sorted(found, key=lambda row: (natural(row.path), row.id))
 
     def cells(self, ids: Iterable[int] | None = None) -> Iterator[tuple[Any, ...]]:
-        """Yield the columns of rows as they are in the file, id first."""
+        """Yield the columns of rows as they are in the file, the id first."""
         condition, numbers = among(ids, "checkpoints.id")
         yield from self.connection.execute(f"SELECT {COLUMNS} FROM checkpoints {condition}", numbers)
 
     def quantities(self, ids: Iterable[int] | None = None) -> Iterator[tuple[StoreRow, StoredNumber]]:
-        """Yield the long table, checkpoint by checkpoint in the order of `rows`, each in the order of its report."""
+        """Yield the long table: the checkpoints in the order of `rows`, the numbers of each in the order of its report."""
         query = f"SELECT {QUANTITY_COLUMNS} FROM quantities WHERE checkpoint = ? ORDER BY rowid"
         for row in self.rows(ids):
             yield from (
@@ -140,18 +138,18 @@ class Store:
             )
 
     def report(self, checkpoint: int) -> dict[str, Any]:
-        """Return the report of a row that is done.
+        """Return the report of a row whose state is done.
 
         Args:
             checkpoint: the row's id.
 
         Returns:
             The tree of schema ``boundcalc.report/2``; its path is the one at which the checkpoint was analyzed. A report of the
-            schema before has been brought into that shape (`boundcalc.report.older`).
+            previous schema is converted (`boundcalc.report.older`).
 
         Raises:
-            DamagedReport: it is no report any more.
-            KeyError: there is none.
+            DamagedReport: the stored report is damaged.
+            KeyError: there is no report for this id.
         """
         try:
             tree = json.loads(self.report_text(checkpoint))
@@ -163,11 +161,11 @@ class Store:
         return upgraded(tree, SCHEMA) if is_older(tree) else cast("dict[str, Any]", tree)
 
     def report_text(self, checkpoint: int) -> str:
-        """Return the report of a row that is done as JSON.
+        """Return the report of a row whose state is done, as JSON.
 
         Raises:
-            DamagedReport: it cannot be inflated.
-            KeyError: there is none.
+            DamagedReport: the stored report cannot be decompressed.
+            KeyError: there is no report for this id.
         """
         found = self.connection.execute(
             "SELECT json FROM reports WHERE checkpoint = ?", (checkpoint,)
@@ -180,16 +178,16 @@ class Store:
             raise DamagedReport(self.path, checkpoint, str(problem)) from None
 
     def paths(self, sha256: str) -> list[str]:
-        """Return every path where a content was last seen, sorted."""
+        """Return all paths where a content was last seen, sorted."""
         query = "SELECT path FROM paths WHERE sha256 = ? ORDER BY path"
         return [path for (path,) in self.connection.execute(query, (sha256,))]
 
     def settings(self, hash: str) -> dict[str, Any]:
-        """Return what a command was given.
+        """Return the settings of a command.
 
         Raises:
-            KeyError: there is no such hash.
-            ValueError: they are damaged.
+            KeyError: there are no settings with this hash.
+            ValueError: the settings are damaged.
         """
         found = self.connection.execute("SELECT json FROM settings WHERE hash = ?", (hash,)).fetchone()
         if found is None:
@@ -205,13 +203,13 @@ def opened(path: str | Path) -> Iterator[Store]:
     """Open a store for reading; a batch may write to it at the same time.
 
     Args:
-        path: of the file.
+        path: path of the store.
 
     Yields:
         The store, until the block ends.
 
     Raises:
-        UsageError: there is no such file, or it is no store.
+        UsageError: there is no such file, or it is not a store.
     """
     place = Path(path)
     _check_kind(place)
@@ -229,13 +227,13 @@ def opened(path: str | Path) -> Iterator[Store]:
 
 
 def _reading(place: Path, stack: ExitStack) -> sqlite3.Connection:
-    """Connect for reading; where nothing can be written, without the files that WAL needs beside the store.
+    """Connect for reading; where the folder is not writable, without the files that SQLite's WAL mode needs beside the store.
 
-    What a batch that was killed has left in ``-wal`` belongs to the store. SQLite reads it only if it can write beside it, so
-    otherwise both are copied to a temporary folder.
+    The changes that a killed batch has left in ``-wal`` belong to the store. SQLite can read them only if it can write beside the
+    file; otherwise both files are copied to a temporary folder.
 
     Raises:
-        UsageError: it is no store, or cannot be copied.
+        UsageError: the file is not a store, or it cannot be copied.
     """
     uri = place.absolute().as_uri()
     if os.access(place, os.W_OK) and os.access(place.absolute().parent, os.W_OK):
@@ -256,10 +254,10 @@ def _reading(place: Path, stack: ExitStack) -> sqlite3.Connection:
 
 
 def _check_kind(place: Path) -> None:
-    """Refuse folders, devices, pipes and sockets, which SQLite would wait for or fill.
+    """Refuse folders, devices, pipes and sockets, on which SQLite would block or to which it would write.
 
     Raises:
-        UsageError: a folder, a device, a pipe or a socket is there.
+        UsageError: the path is a folder, a device, a pipe or a socket.
     """
     if os.path.exists(place) and not is_file(place):
         what = "a folder" if is_folder(place) else "a device, pipe or socket"
@@ -267,16 +265,16 @@ def _check_kind(place: Path) -> None:
 
 
 def connect(place: Path) -> sqlite3.Connection:
-    """Connect to a store, making it where there is no file.
+    """Connect to a store, creating it if there is no file.
 
     Args:
-        place: of the file.
+        place: path of the store.
 
     Returns:
-        A connection that commits each statement unless a transaction is begun, and waits for other writers.
+        A connection that commits each statement unless a transaction has begun, and waits for other writers.
 
     Raises:
-        UsageError: it cannot be opened, is no store, or one of a later version.
+        UsageError: the file cannot be opened, is not a store, or has another schema version.
     """
     _check_kind(place)
     return _connected(f"{place.absolute().as_uri()}?mode=rwc", place, _prepare)
@@ -317,10 +315,10 @@ def _prepare(connection: sqlite3.Connection, place: Path) -> None:
 
 
 def _log_ahead(connection: sqlite3.Connection) -> None:
-    """Switch a new file to WAL; while another process does the same, SQLite refuses at once instead of waiting.
+    """Switch a new file to WAL, retrying: while another process does the same, SQLite refuses at once instead of waiting.
 
     Raises:
-        OperationalError: others hold the file for longer than `BUSY_SECONDS`.
+        OperationalError: other processes lock the file for longer than `BUSY_SECONDS`.
     """
     end = time.monotonic() + BUSY_SECONDS
     while True:
@@ -335,10 +333,10 @@ def _log_ahead(connection: sqlite3.Connection) -> None:
 
 
 def _checked(connection: sqlite3.Connection, place: Path) -> bool:
-    """Return whether a file has the schema already, False for one without any.
+    """Return whether a file already has the schema; False if it has no schema at all.
 
     Raises:
-        UsageError: it has another.
+        UsageError: the file has another schema.
     """
     # tables first: another process may make them and what follows, in one transaction, between these lines
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
@@ -357,7 +355,7 @@ def _checked(connection: sqlite3.Connection, place: Path) -> bool:
 
 @contextmanager
 def transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    """Do what is inside wholly or not at all, as the only writer."""
+    """Run the block as one transaction, as the only writer: everything is committed, or nothing is."""
     connection.execute("BEGIN IMMEDIATE")
     try:
         yield

@@ -1,4 +1,4 @@
-"""Which network a bound of a store speaks of: the long table has its name, the report its subject."""
+"""Which network a stored bound is about: the long table holds only the bound's name, the report holds its subject."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ UNKNOWN = ""
 
 
 def subject_finder(store: Store) -> Callable[[int, str], str]:
-    """Return a function from a row's id and the name of a bound to the bound's subject.
+    """Return a function that maps a row's id and a bound's name to the bound's subject.
 
-    One report is read for each name, as bounds of one name have one subject.
+    Only one report is read per name, because all bounds of one name have the same subject.
 
     Args:
-        store: opened.
+        store: an open store.
     """
     known: dict[str, str] = {}
 

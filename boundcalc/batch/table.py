@@ -1,4 +1,4 @@
-"""A store as text: every number (csv), every report (json), or one line a checkpoint (table, markdown, latex, html)."""
+"""A store as text: every number (csv), every report (json), or one line per checkpoint (table, markdown, latex, html)."""
 
 from __future__ import annotations
 
@@ -61,8 +61,8 @@ class Export:
     """A store as text.
 
     Attributes:
-        text: ending in one newline.
-        damage: rows that are not shown, or not whole.
+        text: the text, which ends in one newline.
+        damage: rows that are not shown, or not completely.
     """
 
     text: str
@@ -70,7 +70,7 @@ class Export:
 
 
 def render(store: Store, format: str, ids: Sequence[int] | None = None, csv_raw: bool = False) -> str:
-    """Render checkpoints of a store: the text of `export`."""
+    """Render checkpoints of a store; return the text of `export`."""
     return export(store, format, ids, csv_raw).text
 
 
@@ -81,18 +81,18 @@ def export(
     csv_raw: bool = False,
     style: Style | None = None,
 ) -> Export:
-    """Render checkpoints of a store, what is damaged in it beside.
+    """Render checkpoints of a store, and return the damaged rows with the text.
 
     Args:
-        store: opened.
-        format: one of ``boundcalc.report.FORMATS``. ``csv``: header `CSV_HEADER`, one number a line, and a line with part
+        store: an open store.
+        format: one of ``boundcalc.report.FORMATS``. ``csv``: header `CSV_HEADER`, one number per line, and a line with part
             ``failed`` for a checkpoint without a report; ``json``: schema ``boundcalc.batch/1``, with whole reports.
-        ids: of the rows; None for all of the store.
-        csv_raw: leave text that a spreadsheet would run as it is; see `boundcalc.report.csv_cells`.
-        style: width and colours of the table; 100 columns without colours where None.
+        ids: ids of the rows; None for all rows.
+        csv_raw: whether text that a spreadsheet would run is left as it is; see `boundcalc.report.csv_cells`.
+        style: width and colors of the table; None for 100 columns without colors.
 
     Returns:
-        The text, in which a damaged row stands among the failed ones, and the damage.
+        The text, which lists damaged rows among the failed ones, and the damage.
     """
     view, damage = module_of(format), damaged(store, ids)
     if format == "html":
@@ -112,7 +112,7 @@ def export(
 
 @contextmanager
 def _uncollected() -> Iterator[None]:
-    """Pause the garbage collector, which takes a third of the time of many rows and finds no cycles."""
+    """Pause the garbage collector, which takes a third of the time for many rows and finds no cycles."""
     was_on = gc.isenabled()
     gc.disable()
     try:
@@ -125,7 +125,7 @@ def _uncollected() -> Iterator[None]:
 def sections(
     store: Store, ids: Sequence[int] | None = None, damage: Sequence[Damage] = ()
 ) -> tuple[Section, ...]:
-    """Build the sections: the checkpoints that are done, by path, and those that failed or are damaged."""
+    """Build the sections: the checkpoints that are done, ordered by path, and those that failed or are damaged."""
     rows = store.rows(ids)
     done = [row for row in rows if row.state == "done"]
     folder = _common([row.path for row in done])
@@ -153,7 +153,7 @@ def sections(
 
 
 def _by_test(store: Store, rows: Sequence[StoreRow], folder: str) -> tuple[str, ...]:
-    """Say what is known of the ticket with the smallest test error, once it was chosen for that."""
+    """Build the note on the ticket with the smallest test error: the bounds on its error with and without that choice."""
     best = best_tested(store, [row.id for row in rows]) if len(rows) > 1 else None
     if best is None:
         return ()
@@ -181,7 +181,7 @@ def _places(store: Store, row: StoreRow) -> list[str]:
 
 
 def _differences(store: Store, rows: Sequence[StoreRow]) -> tuple[tuple[str, str], ...]:
-    """Return what the settings of some rows differ in, a fact each; nothing where all have the same."""
+    """Return the settings in which the rows differ, one fact per set of settings; nothing if all have the same."""
     hashes = sorted({row.settings for row in rows})
     if len(hashes) < 2:
         return ()
@@ -199,7 +199,7 @@ def _shown(value: Any) -> str:
 
 
 def _settings(store: Store, hash: str) -> dict[str, Any]:
-    """Return settings, nothing for those that are damaged."""
+    """Return settings, or an empty dict if they are damaged."""
     try:
         return store.settings(hash)
     except (KeyError, ValueError):
@@ -207,7 +207,7 @@ def _settings(store: Store, hash: str) -> dict[str, Any]:
 
 
 def _html(store: Store, ids: Sequence[int] | None, damage: tuple[Damage, ...]) -> Export:
-    """Show all reports on one page; where one of them cannot be shown, find it, and leave it out."""
+    """Show all reports on one page; reports that cannot be shown are found and left out."""
     rows = [row for row in store.rows(ids) if row.state != "claimed"]
     try:
         return Export(_page(store, rows, damage), damage)
@@ -242,7 +242,7 @@ def _page(store: Store, rows: Sequence[StoreRow], damage: Sequence[Damage]) -> s
 
 
 def _report(store: Store, row: StoreRow) -> dict[str, Any]:
-    """Return the report of a row under the path where its checkpoint is now."""
+    """Return the report of a row, with the current path of its checkpoint."""
     tree = store.report(row.id)
     tree["checkpoint"]["path"] = row.path
     return tree
@@ -302,7 +302,7 @@ def _text(cell: Any) -> str:
 
 
 def _json(store: Store, ids: Sequence[int] | None, damage: Sequence[Damage]) -> str:
-    """Put the reports' own text in, which is JSON already."""
+    """Build the JSON by inserting the text of the reports, which is JSON already."""
     rows = [row for row in store.rows(ids) if row.state != "claimed"]
     settings = {hash: _settings(store, hash) for hash in sorted({row.settings for row in rows})}
     head: dict[str, Any] = {"schema": SCHEMA, "version": __version__, "settings": settings}

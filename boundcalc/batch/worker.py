@@ -1,4 +1,4 @@
-"""What a worker does: one checkpoint in, a result or a failure out; it never raises."""
+"""The work of a worker: it takes one checkpoint and returns a result or a failure; only Ctrl-C is raised."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ class Job:
     """A checkpoint to analyze.
 
     Attributes:
-        checkpoint: id of its row.
-        path: absolute.
-        sha256: of its content when it was claimed.
-        options: of the analysis.
-        threads: that the analysis may use.
-        settings: hash of the options and of the content of their files: what a worker has in memory is of one such hash.
-        version: of the boundcalc that asks.
+        checkpoint: id of the checkpoint's row.
+        path: absolute path of the checkpoint.
+        sha256: hash of the content when the checkpoint was claimed.
+        options: options of the analysis.
+        threads: number of threads that the analysis may use.
+        settings: hash of the options and of the content of their files; a worker caches data for one such hash.
+        version: version of boundcalc that submitted the job.
     """
 
     checkpoint: int
@@ -57,16 +57,16 @@ class Job:
 
 
 def work(job: Job) -> Result | Failure:
-    """Analyze a checkpoint, one at a time in a process.
+    """Analyze a checkpoint; a process analyzes one at a time.
 
     Args:
-        job: what to do.
+        job: the checkpoint to analyze.
 
     Returns:
-        The result, or why there is none.
+        The result, or the failure that says why there is none.
 
     Raises:
-        KeyboardInterrupt: the user wants it to end.
+        KeyboardInterrupt: the user interrupts the run.
     """
     start = time.perf_counter()
     with _ONE_AT_A_TIME:
@@ -109,13 +109,13 @@ def _result(tree: dict[str, Any], seconds: float) -> Result:
 
 
 def quantities(tree: dict[str, Any]) -> Iterator[StoredNumber]:
-    """Yield the rows of a report's CSV view, without arrays of more than `LONGEST_ARRAY` numbers.
+    """Yield the rows of a report's CSV view, without those of arrays of more than `LONGEST_ARRAY` numbers.
 
     Args:
         tree: a tree of schema ``boundcalc.report/2``.
 
     Yields:
-        A row each.
+        One row at a time.
     """
     from boundcalc.report.number_rows import number_rows
 
@@ -129,13 +129,13 @@ def quantities(tree: dict[str, Any]) -> Iterator[StoredNumber]:
 
 
 def _storable(value: int | float | None) -> int | float | None:
-    """Return a number as SQLite holds it: an integer of at most 64 bits, else a float."""
+    """Return a number as SQLite can hold it: an integer of at most 64 bits, else a float."""
     return value if not isinstance(value, int) or abs(value) < 2**63 else float(value)
 
 
 @lru_cache(maxsize=1)
 def _opened(form: str, normalize: tuple[float, ...] | None, settings: str) -> Dataset:
-    """Return the data; `settings` tells apart two contents under one name, which a worker of a cluster may live to see."""
+    """Return the cached data; `settings` is part of the cache key because a file's content may change during a worker's life."""
     from boundcalc.batch.resident import resident
     from boundcalc.empirical.datasets import open_data
 
@@ -144,7 +144,7 @@ def _opened(form: str, normalize: tuple[float, ...] | None, settings: str) -> Da
 
 @lru_cache(maxsize=1)
 def limit_threads(threads: int) -> None:
-    """Let this process compute on so many threads, whatever library does it."""
+    """Limit the number of threads of this process, for all numerical libraries."""
     import scipy.linalg  # noqa: F401  (its BLAS is limited only once it is loaded)
     import torch
     from threadpoolctl import threadpool_limits
@@ -154,11 +154,11 @@ def limit_threads(threads: int) -> None:
 
 
 def told(path: str, problem: BaseException) -> str:
-    """Return the one line that a store keeps of a failure: what happened, without the checkpoint's path.
+    """Return a failure as the one line that a store keeps, without the checkpoint's path.
 
     Args:
-        path: of the checkpoint.
-        problem: what was raised.
+        path: path of the checkpoint.
+        problem: the exception that was raised.
     """
     if isinstance(problem, CheckpointError) and problem.path == path:
         return message(problem.problem)
@@ -166,7 +166,7 @@ def told(path: str, problem: BaseException) -> str:
 
 
 def _failure(job: Job, problem: BaseException, seconds: float) -> Failure:
-    """Return the failure to file; final if the content itself is at fault and no code of the user was involved."""
+    """Return the failure to store; it is final if the content itself is at fault and no code of the user was involved."""
     if os.path.lexists(job.path) and _has_changed(job):
         return Failure(CHANGED, refused=False, seconds=seconds)
     refused = isinstance(problem, CheckpointError | DataError) and job.options.model is None

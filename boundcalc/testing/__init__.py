@@ -1,6 +1,7 @@
-"""Properties that theory promises, as checks for a bound, a checkpoint or a kernel of one's own, and strategies that draw subjects.
+"""Checks of the properties that theory promises, for your own bound, checkpoint or kernel, and strategies that draw
+test subjects.
 
-Each ``check_...`` raises AssertionError with the numbers in its message, and returns None otherwise. Strategies need hypothesis
+Each ``check_...`` returns None, or raises AssertionError with the numbers in its message. The strategies need hypothesis
 (``pip install -e '.[testing]'``).
 
     >>> import torch
@@ -84,7 +85,7 @@ def __getattr__(name: str) -> Any:
     """Import a public name on first use.
 
     Raises:
-        AttributeError: there is no such name.
+        AttributeError: there is no public name like this.
     """
     for home, names in _HOMES.items():
         if name in names:

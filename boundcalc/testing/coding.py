@@ -1,4 +1,6 @@
-"""The occam code: real bytes of the claimed length, read back, and Kraft's inequality over codewords that are enumerated."""
+"""Checks of the occam code: the encoded bytes have the claimed length and decode, and enumerated codewords satisfy
+Kraft's inequality.
+"""
 
 from __future__ import annotations
 
@@ -22,14 +24,14 @@ from boundcalc.occam.codeword import (
 
 
 def check_code(plan: CodeLayout, word: Codeword) -> None:
-    """Check that encoding takes at most one byte more than the bits claimed, and that decoding gives the codeword back.
+    """Check that the encoding has the claimed length, at most one byte more, and that decoding restores the codeword.
 
     Args:
-        plan: of a network, by `boundcalc.occam.codeword.plan_of`.
-        word: a codeword of it.
+        plan: layout of a network's code, from `boundcalc.occam.codeword.plan_of`.
+        word: codeword of this layout.
 
     Raises:
-        AssertionError: more bytes, or another codeword.
+        AssertionError: the length is wrong, or decoding gives another codeword.
 
     Source: Rissanen & Langdon 1979 for the coder; docs/theory/occam.md for the code.
     """
@@ -75,15 +77,16 @@ def check_kraft(
     """Check Kraft's inequality over codewords of a plan: the sum of 2^-bits is at most 1.
 
     Args:
-        plan: of a network.
+        plan: layout of a network's code.
         words: distinct codewords.
-        fixed: bits of the choices that were not varied; what is left is a code of its own. None: no bits.
+        fixed: returns the bits of the choices that were not varied; the remaining bits form a code of their own.
+            None: no such bits.
 
     Returns:
-        The sum; 1 for a complete code.
+        The sum; it is 1 for a complete code.
 
     Raises:
-        AssertionError: it is above 1, or two codewords have the same bytes.
+        AssertionError: the sum is above 1, or two codewords have the same bytes.
 
     Source: Kraft 1949; McMillan 1956.
     """
@@ -102,7 +105,7 @@ def check_kraft(
 
 
 def fixed_bits(plan: CodeLayout, word: Codeword) -> float:
-    """Return the bits of what `small_codewords` does not vary: reference, groups, codebooks, no biases."""
+    """Return the bits of the choices that `small_codewords` does not vary: reference, groups, codebooks, absent biases."""
     halves = sum(
         math.log2(MAX_VALUES) + 16 * layer.values.codebook.size for layer in word.layers if layer.mask.any()
     )
@@ -111,13 +114,13 @@ def fixed_bits(plan: CodeLayout, word: Codeword) -> float:
 
 
 def small_codewords(plan: CodeLayout, values: tuple[float, ...] = (-1.0, 0.5)) -> Iterator[Codeword]:
-    """Yield every codeword of a plan without groups, reference or biases whose codebooks are the given values.
+    """Yield every codeword of a layout without groups, reference or biases whose codebooks hold the given values.
 
-    For a handful of weights: each layer's every mask, in either mask code, with every sequence of values.
+    For layouts with a handful of weights: each layer takes every mask, in either mask code, with every sequence of values.
 
     Args:
-        plan: without biases.
-        values: the codebook of every layer with a surviving weight, float16 numbers.
+        plan: layout of a network's code; biases, if any, are left out.
+        values: codebook of every layer with a surviving weight, float16 numbers.
     """
     groups = tuple(np.zeros(axis.size, dtype=np.int64) for axis in plan.axes.axes)
     sizes = tuple([axis.size] for axis in plan.axes.axes)

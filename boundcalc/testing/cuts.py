@@ -1,4 +1,4 @@
-"""The cut norm's interval: it contains the norm, and the triangle inequality holds between ends."""
+"""Checks of the cut norm: its interval contains the norm, and interval ends satisfy the triangle inequality."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LARGEST = 14
 
 
 def kernel_of(matrix: np.ndarray) -> Kernel:
-    """Return a step function of equal cells from a (K1, K2) array."""
+    """Return the step function with equal cells of a (K1, K2) array."""
     rows, columns = matrix.shape
     return Kernel(
         np.asarray(matrix, dtype=np.float64), np.full(rows, 1 / rows), np.full(columns, 1 / columns)
@@ -22,10 +22,10 @@ def kernel_of(matrix: np.ndarray) -> Kernel:
 
 
 def by_brute_force(matrix: np.ndarray) -> float:
-    """Return the cut norm of a step function of equal cells by trying all sets of rows.
+    """Return the cut norm of a step function with equal cells by trying all sets of rows.
 
     Raises:
-        ValueError: too many rows.
+        ValueError: the matrix has too many rows.
     """
     if len(matrix) > LARGEST:
         raise ValueError(f"{len(matrix)} rows: at most {LARGEST} are tried")
@@ -37,14 +37,14 @@ def by_brute_force(matrix: np.ndarray) -> float:
 
 
 def check_cut_norm(matrix: np.ndarray, seed: int = 0) -> None:
-    """Check that the interval of the cut norm contains it.
+    """Check that the interval computed for the cut norm contains the norm.
 
     Args:
         matrix: (K1, K2) float64, K1 at most 14.
-        seed: of the search.
+        seed: seed of the search.
 
     Raises:
-        AssertionError: it lies outside.
+        AssertionError: the norm lies outside the interval.
 
     Source: Alon & Naor 2006.
     """
@@ -55,15 +55,15 @@ def check_cut_norm(matrix: np.ndarray, seed: int = 0) -> None:
 
 
 def check_cut_triangle(left: np.ndarray, right: np.ndarray, seed: int = 0) -> None:
-    """Check ||A + B|| <= ||A|| + ||B|| between the ends of intervals, and that no interval is empty.
+    """Check ||A + B|| <= ||A|| + ||B|| on the ends of the intervals, and that no interval is empty.
 
     Args:
         left: (K1, K2) float64.
-        right: likewise.
-        seed: of the searches.
+        right: (K1, K2) float64.
+        seed: seed of the searches.
 
     Raises:
-        AssertionError: the lower end for the sum is above the upper ends together.
+        AssertionError: an interval is empty, or the lower end for the sum is above the sum of the upper ends.
     """
     ends = [cut_norm(kernel_of(matrix), seed) for matrix in (left, right, left + right)]
     for low, high in ends:

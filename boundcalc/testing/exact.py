@@ -1,4 +1,4 @@
-"""Norms of a network in exact arithmetic, for the inputs of a formula: fractions, and square roots as intervals."""
+"""Norms of a network in exact arithmetic, as inputs of a formula: fractions, with square roots as intervals."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Row = Mapping[int, Fraction]
 
 
 def rows_of_matrix(link: ToeplitzLayer, weight: torch.Tensor) -> list[Row]:
-    """Return the rows of A^l as column -> entry, exactly: the recorded pooling matrices are multiplied in as fractions."""
+    """Return the rows of A^l as maps column -> entry, exactly; the recorded pooling matrices are multiplied in as fractions."""
     bare = matrix_of(ToeplitzLayer(link.layer, ()), weight)
     rows: list[Row] = [
         {int(i): Fraction(float(row[i])) for i in torch.nonzero(row).flatten()} for row in bare
@@ -108,7 +108,7 @@ def _sum_of_roots(squares: Sequence[Fraction]) -> Interval:
 
 
 def _moved(problem: BoundInputs, link: ToeplitzLayer) -> list[Fraction]:
-    """Return K - K_0 entry by entry, differences rounded as the code has them."""
+    """Return the entries of K - K_0; the differences are rounded as in the code of the bounds."""
     start = start_of(problem, link.layer)
     weight = link.layer.weight if start is None else link.layer.weight - start
     return [Fraction(value) for value in weight.flatten().tolist()]
@@ -157,7 +157,7 @@ DISTANCES: dict[str, Callable[[Evaluation, int], Interval]] = {
 
 
 def distances(evaluation: Evaluation) -> dict[str, Interval]:
-    """Return the name of each recorded distance -> the true one; nothing for bounds without an entry in `DISTANCES`."""
+    """Return the name of each recorded distance -> its exact value; empty for bounds without an entry in `DISTANCES`."""
     outcome, measure = evaluation.outcome, DISTANCES.get(evaluation.bound.name)
     if measure is None or not isinstance(outcome, LossComplexity | ClassComplexity):
         return {}

@@ -1,9 +1,10 @@
-"""What an evaluation recorded on its way to a complexity, computed anew from weights, energies and the choices that it made.
+"""Recompute the intermediate numbers of an evaluation from weights, energies and the choices that the evaluation made.
 
-A symbolic form is filled with recorded numbers, so that a wrong one would be wrong on both sides of the comparison. Here the size of
-the network is measured on matrices written out (`boundcalc.bounds.classes`), and the second moments of
-`boundcalc.rademacher.second_moment` are minimized over lambda and s as its formulas stand, over sets of inputs that are listed node
-by node.
+A symbolic form is filled with recorded numbers, so that a wrong one would be wrong on both sides of the comparison.
+Here the size
+of the network is measured on explicit matrices (`boundcalc.bounds.classes`), and the second moments of
+`boundcalc.rademacher.second_moment` are minimized over lambda and s directly from their formulas, over sets of inputs that are
+enumerated node by node.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ SINGLE = ("golowich2018_1inf", "neyshabur2015_1inf", "gouk2021_1inf")
 
 @dataclass(frozen=True)
 class Moment:
-    """Logs of z, of z with one step less, and of the largest root of a sum of squares that a unit attains."""
+    """Logs of z, of z with one step less, and of w, the largest root of a sum of squares that a unit attains."""
 
     z: float
     top: float
@@ -49,14 +50,14 @@ class Moment:
 
 
 def check_ingredients(evaluation: Evaluation, filled: Filled) -> None:
-    """Check the size, the norms and the moments that an evaluation recorded.
+    """Check the sizes, norms and moments that an evaluation recorded.
 
     Args:
-        evaluation: of a bound by norms; nothing is recorded by the others.
-        filled: the numbers of its form.
+        evaluation: evaluation of a bound by norms; the other bounds record nothing that is checked.
+        filled: numbers of its symbolic form.
 
     Raises:
-        AssertionError: a recorded logarithm is below the true one, or above it by more than its search may leave.
+        AssertionError: a recorded logarithm is below the true one, or exceeds it by more than the tolerance of its search.
     """
     name = evaluation.bound.name
     for what, found, true, room in (*_sizes(evaluation), *_moments(evaluation, filled)):
@@ -70,9 +71,9 @@ Compared = tuple[str, float, float, float]
 
 
 def _sizes(evaluation: Evaluation) -> Iterator[Compared]:
-    """Yield rho, or the norms of the layers; those of pooled values and of repeated taps are upper bounds.
+    """Yield rho or the norms of the layers; with pooling or repeated taps the recorded norms are only upper bounds.
 
-    The norms of a class are differentiable at 0, which costs them their last digits where weights are very small.
+    Nothing is yielded if a layer has only very small weights, because the class norms are smoothed at 0 and lose digits there.
     """
     if any(float(layer.weight.abs().max()) < LEAST for layer in evaluation.problem.network.layers()):
         return
@@ -128,7 +129,7 @@ def _norms(
 
 
 def _is_plain(network: Network) -> bool:
-    """Return whether sizes of layers are those of their matrices: no pooling, and no sum of branches."""
+    """Return whether the size of each layer equals that of its matrix: no pooling, and no sum of branches."""
     return all(isinstance(node, Affine | ReLU) for node in network.nodes[1:]) and not any(
         layer.circular for layer in network.layers()
     )
@@ -138,7 +139,7 @@ def _is_plain(network: Network) -> bool:
 
 
 def _moments(evaluation: Evaluation, filled: Filled) -> Iterator[Compared]:
-    """Yield the moments of the bounds of kind F."""
+    """Yield the recorded and the true moments of the bounds of kind F."""
     terms, problem, name = evaluation.outcome.terms, evaluation.problem, evaluation.bound.name
     if name == "peeling" and terms["log_moments"]["z"] is not None:
         yield from _of_peeling(evaluation)
@@ -163,7 +164,7 @@ def _moments(evaluation: Evaluation, filled: Filled) -> Iterator[Compared]:
 
 
 def _sum_of_signs(evaluation: Evaluation) -> float:
-    """Return log m R_S(F) at size 1 of the bounds by norms of Toeplitz matrices."""
+    """Return log(m R_S(F)) at size 1, for the bounds by norms of Toeplitz matrices."""
     terms, problem, name = evaluation.outcome.terms, evaluation.problem, evaluation.bound.name
     network, t = problem.network, terms["constant"]
     k = _relu_factor(network.nodes, terms["log_factor"])
@@ -187,7 +188,7 @@ def _sum_of_signs(evaluation: Evaluation) -> float:
 
 
 def _whole(problem: BoundInputs, t: float | None, k: float, single: bool) -> float:
-    """Return log z over the whole input, or over single coordinates, and the constant where there is one."""
+    """Return log z over the whole input, or over single coordinates, plus the constant unit if there is one."""
     if single:
         return root_second_moment(_coordinates(problem, t), k)
     energies = problem.energies
@@ -207,7 +208,7 @@ def _over_outputs(classes: int, z: Moment) -> float:
 
 
 def _of_peeling(evaluation: Evaluation) -> Iterator[Compared]:
-    """Yield z, z_top and w of the family of sets that gives the smallest complexity."""
+    """Yield z, z_top and w of the family of input sets with the smallest complexity."""
     terms, problem = evaluation.outcome.terms, evaluation.problem
     network, moments = problem.network, terms["log_moments"]
     k, classes = _relu_factor(network.nodes, terms["log_relu_factor"]), network.outputs
@@ -246,14 +247,14 @@ _Set = tuple[np.ndarray, bool]
 
 
 def _spectrum(gram: np.ndarray, row: np.ndarray, flag: bool, constant: float) -> np.ndarray:
-    """Return the squared singular values of the sample on a set, the constant's energy added to the largest."""
+    """Return the squared singular values of the sample on a set of inputs; the constant's energy is added to the largest."""
     values = np.append(np.linalg.eigvalsh(gram[row][:, row]), 0.0).clip(min=0.0)
     values[values.argmax()] += flag * constant
     return values
 
 
 def _families(network: Network, evaluation: Evaluation) -> Iterator[list[_Set]]:
-    """Yield the sets of inputs: of every node, of every position, and of all inputs."""
+    """Yield three families of input sets: one set per node, one per position, and the set of all inputs."""
     terms = evaluation.outcome.terms
     layers = [layer for layer in network.layers() if layer.inputs[0] == 0]
     nodes: list[_Set] = []
@@ -294,20 +295,22 @@ def _is_masked(evaluation: Evaluation) -> bool:
 
 
 def _fed(layer: Affine, evaluation: Evaluation) -> np.ndarray:
-    """Return which outputs of a layer have a bias."""
+    """Return which outputs of a layer count as having a bias."""
     if layer.bias is None:
         return np.zeros(layer.shape[0], bool)
     return (layer.bias != 0).numpy() if _is_masked(evaluation) else np.ones(layer.shape[0], bool)
 
 
 def _coordinates(problem: BoundInputs, t: float | None) -> list[float]:
-    """Return the energy of every coordinate, and of the constant where there is one."""
+    """Return the energy of every coordinate, and of the constant unit if there is one."""
     energies = problem.energies
     return [*energies.coordinate.flatten().tolist(), *([] if t is None else [energies.m * t**2])]
 
 
 def _relu_factor(nodes: Sequence[Node], recorded: float) -> float:
-    """Return log(3/2) for each ReLU on the longest path; what is recorded where other contractions or raw skips take part."""
+    """Return log(3/2) per ReLU on the longest path, or the recorded value if other contractions or skips of raw
+    inputs occur.
+    """
     raw = {0}
     for index, node in enumerate(nodes[1:], start=1):
         if isinstance(node, MaxPool | LeakyReLU):
@@ -325,11 +328,11 @@ def _relu_factor(nodes: Sequence[Node], recorded: float) -> float:
 
 
 def root_second_moment(energies: Sequence[float], k: float) -> float:
-    """Return log inf_lambda (1/lambda) arccosh(1 + e^K sum_S [exp(lambda^2 E_S / 2) - 1]), form A.
+    """Return form A: log inf_lambda (1/lambda) arccosh(1 + e^K sum_S [exp(lambda^2 E_S / 2) - 1]).
 
     Args:
-        energies: E_S.
-        k: K.
+        energies: energies E_S of the sets.
+        k: exponent K.
     """
     known = np.array([energy for energy in energies if energy > 0])
     shares = known / known.max()
@@ -345,7 +348,7 @@ def root_second_moment(energies: Sequence[float], k: float) -> float:
 
 
 def _by_directions(spectra: Sequence[np.ndarray], k: float) -> float:
-    """Return log inf_s [(1/s) log(1 + e^K sum_S [prod_k (1 - 2 s sigma_k^2)^(-1/2) - 1])]^(1/2), form B."""
+    """Return form B: log inf_s [(1/s) log(1 + e^K sum_S [prod_k (1 - 2 s sigma_k^2)^(-1/2) - 1])]^(1/2)."""
     top = max(float(each.max()) for each in spectra)
 
     def at(logit: float) -> float:

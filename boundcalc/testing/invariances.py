@@ -1,4 +1,4 @@
-"""Changes of a network or a sample that leave its function alone, or scale it in a known way."""
+"""Changes of a network or a sample that preserve its function, or scale it in a known way, and the matching checks."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SIZES = (0.125, 0.5, 2.0, 8.0)
 
 
 def changed(network: Network, change: Change) -> Network:
-    """Replace layers: `change` maps a layer's number and the layer to its new weight and bias."""
+    """Replace layers: `change` maps the number of a layer and the layer to its new weight and bias."""
     nodes = list(network.nodes)
     places = [index for index, node in enumerate(nodes) if isinstance(node, Affine)]
     for number, index in enumerate(places):
@@ -35,11 +35,11 @@ def changed(network: Network, change: Change) -> Network:
 
 
 def rescaled(network: Network, factors: torch.Tensor) -> Network:
-    """Multiply each channel of the first layer by a positive factor, and divide what reads it.
+    """Multiply each channel of the first layer by a positive factor, and divide the weights that read this channel by it.
 
     Args:
-        network: the second layer reads the first through a ReLU, in the same channels.
-        factors: (channels,) float64, positive.
+        network: network whose second layer reads the first through a ReLU, with the same channels.
+        factors: positive factors, (channels,) float64.
     """
 
     def change(number: int, layer: Affine) -> tuple[torch.Tensor, torch.Tensor | None]:
@@ -54,12 +54,12 @@ def rescaled(network: Network, factors: torch.Tensor) -> Network:
 
 
 def rescaled_layers(network: Network, factor: float) -> Network:
-    """Multiply the whole first layer by a positive factor, and divide the second by it."""
+    """Multiply the whole first layer by a positive factor, and divide the weights of the second layer by it."""
     return rescaled(network, torch.full((next(network.layers()).shape[0],), factor, dtype=torch.float64))
 
 
 def permuted(network: Network, order: torch.Tensor) -> Network:
-    """Put the channels of the first layer into another order, and those that the second reads."""
+    """Permute the channels of the first layer, and correspondingly the channels that the second layer reads."""
 
     def change(number: int, layer: Affine) -> tuple[torch.Tensor, torch.Tensor | None]:
         if number == 0:
@@ -70,19 +70,19 @@ def permuted(network: Network, order: torch.Tensor) -> Network:
 
 
 def check_rescaling(bound: Bound, problem: BoundInputs, seed: int = 0, tolerance: float = 1e-9) -> None:
-    """Check that the complexity does not change when single units are rescaled.
+    """Check that rescaling single units does not change the complexity.
 
-    A ReLU network computes the same function when a unit's incoming weights and bias are multiplied by c > 0 and its outgoing
-    weights divided by it. Path norms see only products along paths; norms of whole layers change.
+    A ReLU network computes the same function when the incoming weights and the bias of a unit are multiplied by c > 0 and its
+    outgoing weights are divided by c. Path norms depend only on products along paths and do not change; norms of whole layers do.
 
     Args:
-        bound: with a complexity.
-        problem: a network whose second layer reads the first through a ReLU.
-        seed: of the factors.
-        tolerance: of the log of the complexity.
+        bound: bound with a complexity.
+        problem: problem with a network whose second layer reads the first through a ReLU.
+        seed: seed of the factors.
+        tolerance: absolute tolerance of the log of the complexity.
 
     Raises:
-        AssertionError: it changes.
+        AssertionError: the complexity changes.
 
     Source: Neyshabur, Salakhutdinov & Srebro 2015, Path-SGD.
     """
@@ -96,22 +96,22 @@ def check_rescaling(bound: Bound, problem: BoundInputs, seed: int = 0, tolerance
 def check_layer_rescaling(
     bound: Bound, problem: BoundInputs, factor: float = 4.0, tolerance: float = 1e-9
 ) -> None:
-    """Check that the complexity does not change when a whole layer is multiplied and the next divided; as `check_rescaling`.
+    """Check that multiplying a layer and dividing the next by the same factor preserves the complexity; see `check_rescaling`.
 
     Raises:
-        AssertionError: it changes.
+        AssertionError: the complexity changes.
     """
     other = rescaled_layers(problem.network, factor)
     _same(bound, problem, with_network(problem, other), tolerance, f"rescaling a layer by {factor:g}")
 
 
 def check_permutation(bound: Bound, problem: BoundInputs, seed: int = 0, tolerance: float = 1e-9) -> None:
-    """Check that the complexity does not change when hidden units change places.
+    """Check that permuting hidden units does not change the complexity.
 
-    A bound that splits channels into groups in their order is invariant for groups of one or of all channels.
+    A bound that splits channels into groups in their order is invariant only if groups consist of one or of all channels.
 
     Raises:
-        AssertionError: it changes.
+        AssertionError: the complexity changes.
     """
     width = next(problem.network.layers()).shape[0]
     order = torch.randperm(width, generator=torch.Generator().manual_seed(seed))
@@ -129,12 +129,12 @@ def _same(bound: Bound, problem: BoundInputs, other: BoundInputs, tolerance: flo
 def check_repeated_sample(
     bound: Bound, problem: BoundInputs, copies: int = 4, tolerance: float = 1e-6
 ) -> None:
-    """Check that a sample repeated c times has its R_S divided by sqrt(c), as energies grow by c and m by c.
+    """Check that repeating a sample c times divides R_S by sqrt(c): the energies and m both grow by the factor c.
 
-    For bounds R_S <= sqrt(energy) / m times a factor of the network, as all of kind F here.
+    This holds for bounds R_S <= sqrt(energy) / m times a factor of the network, as for all bounds of kind F here.
 
     Raises:
-        AssertionError: another ratio.
+        AssertionError: the ratio differs from sqrt(c).
     """
     energies = problem.energies
     more = replace(
@@ -152,18 +152,18 @@ def check_repeated_sample(
 
 
 def check_batchnorm_folding(network: Network, x: torch.Tensor, tolerance: float = 1e-9) -> Network:
-    """Check that folding BatchNorms into the layers before them leaves outputs alone and every weight as computed by hand.
+    """Check that folding BatchNorms into the layers before them preserves the outputs and gives the weights computed by hand.
 
     Args:
-        network: with `ChannelAffine` nodes right after layers.
-        x: (m, channels, height, width) float64.
-        tolerance: relative, of outputs and weights.
+        network: network with `ChannelAffine` nodes directly after layers.
+        x: inputs, (m, channels, height, width) float64.
+        tolerance: relative tolerance of outputs and weights.
 
     Returns:
-        The folded network, whose bounds are those of any network with these weights.
+        The folded network; bounds treat it like any network with these weights.
 
     Raises:
-        AssertionError: an output or a weight differs.
+        AssertionError: an output or a weight differs, or a BatchNorm was not folded.
     """
     folded = Network(tuple(fold_batchnorm(list(network.nodes))), network.source, network.input_shape)
     before, after = run(network, x), run(folded, x)

@@ -1,4 +1,4 @@
-"""Laws of the graphon NTK."""
+"""Checks of the graphon NTK."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from boundcalc.network.network import Network
 
 
 def check_gntk_power_law(shapes: Sequence[tuple[int, int]], x: Any, c: float, sigma_w2: float = 1.0) -> None:
-    """Check that constant graphons c give exactly c^L times the dense kernel, at any widths.
+    """Check that constant graphons of density c give exactly c^L times the dense kernel, at any widths.
 
     Each layer multiplies every S~ by c; k1 is homogeneous of degree 1 and k0 of degree 0.
 
     Args:
-        shapes: (cells, cells of the layer below) of each hidden layer.
-        x: (m, d) inputs.
+        shapes: (cells, cells of the layer below) for each hidden layer.
+        x: inputs, (m, d).
         c: density of every hidden layer, in (0, 1].
         sigma_w2: weight variance times fan-in.
 
     Raises:
-        AssertionError: another kernel.
+        AssertionError: the kernel differs.
 
     Source: Pham, Ta, Jacobs, Burkholz & Tran-Thanh 2025; docs/theory/pham2025.md.
     """
@@ -39,7 +39,7 @@ def check_gntk_power_law(shapes: Sequence[tuple[int, int]], x: Any, c: float, si
 
 
 def _dense_by_hand(depth: int, x: np.ndarray, sigma_w2: float) -> list[tuple[int, int, float]]:
-    """Return the dense NTK of a few pairs by the recursion of Jacot, Gabriel & Hongler 2018 on numbers."""
+    """Return the dense NTK of a few pairs of inputs by the scalar recursion of Jacot, Gabriel & Hongler 2018."""
     pairs = [(0, 0), (0, len(x) - 1), (len(x) - 1, len(x) - 1)]
     return [(i, j, _dense_pair(depth, x[i], x[j], sigma_w2)) for i, j in pairs]
 
@@ -65,12 +65,12 @@ def check_gntk_psd(network_or_graphons: Network | Sequence[Any], x: Any, **optio
     """Check that the graphon NTK of a sample is symmetric and positive semidefinite, up to rounding.
 
     Args:
-        network_or_graphons: as in `boundcalc.gntk`.
-        x: inputs.
-        **options: of `boundcalc.gntk`.
+        network_or_graphons: network or graphons, as in `boundcalc.gntk`.
+        x: inputs, as in `boundcalc.gntk`.
+        **options: options of `boundcalc.gntk`.
 
     Raises:
-        AssertionError: an asymmetry, or an eigenvalue below minus rounding.
+        AssertionError: the kernel is asymmetric, or an eigenvalue is negative beyond rounding.
     """
     kernel = gntk(network_or_graphons, x, **options)
     size = float(np.abs(kernel).max(initial=0.0))

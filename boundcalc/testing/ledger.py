@@ -1,4 +1,4 @@
-"""The ledger of delta: weights of the grid, the price of choices, the inverse of the relative entropy."""
+"""Checks of how delta is divided: weights of the grid, the price of choices, and the inverse of the relative entropy."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from boundcalc.theory.symbolic_interval import precision
 
 
 def check_grid_weights(most: int = 2000) -> None:
-    """Check that the grid's code lengths are those of a prefix code: shares 2^-bits that sum to 1 over all integers, at most.
+    """Check that the grid's code lengths are those of a prefix code: the shares 2^-bits sum to at most 1 over all integers.
 
     The shares of |k| > `most` sum to 4 / (3 (most + 2)) for w(k) = 2 / (3 (|k| + 1)(|k| + 2)).
 
@@ -26,12 +26,12 @@ def check_grid_weights(most: int = 2000) -> None:
 
 
 def check_confidence(delta: float, bits: float, m: int) -> None:
-    """Check the confidence term 2 sqrt(log(1 / share) / (2m)) with share = delta 2^-bits, from above.
+    """Check the confidence term 2 sqrt(log(1 / share) / (2m)) with share = delta 2^-bits.
 
     Raises:
-        AssertionError: another number.
+        AssertionError: the term differs from the formula.
 
-    Source: `boundcalc.rademacher.confidence`, by McDiarmid's inequality once.
+    Source: `boundcalc.rademacher.confidence`, by one application of McDiarmid's inequality.
     """
     with mpmath.workdps(40):
         share = mpmath.mpf(delta) * mpmath.mpf(2) ** -mpmath.mpf(bits)
@@ -43,10 +43,11 @@ def check_confidence(delta: float, bits: float, m: int) -> None:
 
 
 def check_certificate(errors: int, m: int, bits: float, delta: float) -> None:
-    """Check that the certificate p satisfies kl(errors / m || p) >= (bits log 2 + log(1 / delta)) / m, and that less would not.
+    """Check that the certificate p satisfies kl(errors / m || p) >= (bits log 2 + log(1 / delta)) / m, and is hardly
+    larger than needed.
 
     Raises:
-        AssertionError: it is too small, or larger than needed by more than 1e-9.
+        AssertionError: p is too small, or larger than needed by more than 1e-9.
 
     Source: Langford & Schapire 2005; Chernoff.
     """

@@ -1,4 +1,4 @@
-"""Which number is never above which."""
+"""Checks of orderings: one complexity is never above another."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ from boundcalc.testing.subject import complexity, with_network
 def check_mask_inclusion(bound: Bound, problem: BoundInputs, share: float = 0.5, seed: int = 0) -> None:
     """Check that pruning further never raises the complexity.
 
-    True of products of entrywise norms and of path norms. Not of spectral norms, which may grow when an entry is
-    deleted, nor of a bound that searches.
+    This holds for products of entrywise norms and for path norms. It fails for spectral norms, which may grow when an
+    entry is deleted, and for bounds that search.
 
     Args:
-        bound: with a complexity.
-        problem: network and sample; distances are from zero.
-        share: of surviving weights that are kept.
-        seed: of the choice.
+        bound: bound with a complexity.
+        problem: network and sample; distances are measured from zero.
+        share: share of the surviving weights that are kept, in expectation.
+        seed: seed of the choice.
 
     Raises:
-        AssertionError: it rises.
+        AssertionError: the complexity rises.
     """
     random = torch.Generator().manual_seed(seed)
 
@@ -57,26 +57,26 @@ def _walk(problem: BoundInputs, structure: KernelStructure, split: dict[str, Cho
 
 
 def one_node_a_position(network: Network) -> dict[str, Choice]:
-    """Return the split of Galanti et al. 2023: all channels of a position are one node, l2 norms."""
+    """Return the split of Galanti et al. 2023: all channels of a position form one node, with l2 norms."""
     return {layer.name: Choice(layer.shape[0], L2()) for layer in network.layers()}
 
 
 def one_node_a_unit(network: Network) -> dict[str, Choice]:
-    """Return the split with the finest nodes: one channel of a position each, l2 norms."""
+    """Return the finest split: each channel of a position is a node, with l2 norms."""
     return {layer.name: Choice(1, L2()) for layer in network.layers()}
 
 
 def check_masked_structure(problem: BoundInputs, split: dict[str, Choice] | None = None) -> None:
-    """Check that the peeling bound of the mask's node graph is at most that of the dense one, for one split.
+    """Check that, for the same split, the peeling bound of the mask's node graph is at most that of the dense node graph.
 
-    Fewer predecessors, less energy and fewer paths; scales are the same.
+    The masked graph has fewer predecessors, less energy and fewer paths, while the scales are the same.
 
     Args:
         problem: network and sample.
-        split: node size and norm of every layer; None for the coarsest split and the finest, where predecessors count.
+        split: node size and norm of every layer; None checks both the coarsest split and the finest.
 
     Raises:
-        AssertionError: it is above.
+        AssertionError: the masked bound is above the dense one.
 
     Source: theory of `boundcalc.bounds.peeling`.
     """
@@ -91,10 +91,10 @@ def check_masked_structure(problem: BoundInputs, split: dict[str, Choice] | None
 
 
 def check_peeling_dominance(problem: BoundInputs) -> None:
-    """Check that the split found by the search is not above one node per position, the form of the paper.
+    """Check that the split found by the search is not worse than one node per position, the form of the paper.
 
     Raises:
-        AssertionError: it is above.
+        AssertionError: the bound of the search is above that of the paper's form.
 
     Source: Galanti, Xu, Galanti & Poggio 2023, with the constants of `boundcalc.bounds.peeling`.
     """

@@ -1,4 +1,4 @@
-"""What bounds the effective number of weights r~ of a mask."""
+"""Check of the effective number of weights r~ of a mask."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from boundcalc.samples.zhang2021 import r_tilde
 
 
 def check_r_tilde(support: np.ndarray, tolerance: float = 1e-12) -> None:
-    """Check min r_j / 4 <= r~ <= max r_j, and its value by a double loop.
+    """Check min r_j / 4 <= r~ <= max r_j, and compare r~ with a double loop.
 
-    r_j are the surviving weights of the neurons that live. The upper end is reached by full overlap with equal r_j.
+    r_j counts the surviving weights of neuron j, over live neurons. The upper end is attained by full overlap with equal r_j.
 
     Args:
-        support: (groups, neurons, fan_in) bool.
-        tolerance: relative.
+        support: mask, (groups, neurons, fan_in) bool.
+        tolerance: relative tolerance.
 
     Raises:
-        AssertionError: out of range, or another value.
+        AssertionError: r~ is out of range or differs from the double loop.
 
     Source: Zhang, Wang, Liu, Chen & Xiong 2021, Why Lottery Ticket Wins?
     """

@@ -1,4 +1,4 @@
-"""The published peeling theorem of a multilayer perceptron in exact arithmetic: nodes, predecessors and paths."""
+"""The published peeling theorem for a multilayer perceptron in exact arithmetic: nodes, predecessors and paths."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ ROOT = 1e-4
 
 @dataclass(frozen=True)
 class Reached:
-    """A predecessor, or a node once its predecessors are put together.
+    """A predecessor, or a node after its predecessors are combined.
 
     Attributes:
-        scale: of its weights times what is below.
-        energy: largest product of fan-ins and energy over its paths.
-        paths: their number.
+        scale: norm of its weights times the scales below.
+        energy: largest product of fan-ins and input energy over its paths.
+        paths: number of its paths.
     """
 
     scale: Interval
@@ -38,7 +38,7 @@ class Reached:
 
 @dataclass(frozen=True)
 class Theorem:
-    """Ingredients and value of the theorem; intervals of about 50 digits."""
+    """Ingredients and value of the theorem; the intervals have about 50 digits."""
 
     rho: Interval
     pairs: int
@@ -50,12 +50,12 @@ class Theorem:
 def check_peeling_paths(problem: BoundInputs, tolerance: float = 1e-9) -> None:
     """Check the published peeling bound of a multilayer perceptron against exact arithmetic, for masked and dense node graphs.
 
-    Scales, fan-ins, energies and path counts of the split that the search chose are computed anew with fractions and
-    intervals; the printed logarithm must lie in [true, true + tolerance], where log N = 0 and no layer is hidden in
-    [true, true + `ROOT`].
+    Scales, fan-ins, energies and path counts of the split chosen by the search are recomputed with fractions and
+    intervals. The printed logarithm must lie in [true, true + tolerance]; where log N = 0 and there is no hidden layer,
+    in [true, true + `ROOT`].
 
     Raises:
-        AssertionError: it does not.
+        AssertionError: the printed logarithm lies outside this range.
 
     Source: theory of `boundcalc.bounds.peeling`.
     """
@@ -92,11 +92,11 @@ def _told(walk: PeelingResult, true: Theorem) -> str:
 def theorem(
     problem: BoundInputs, structure: KernelStructure, split: dict[str, Choice], t: Fraction
 ) -> Theorem:
-    """Return the theorem for a chain of linear layers on vectors with a ReLU between each two.
+    """Return the theorem for a chain of linear layers on vectors with a ReLU between consecutive layers.
 
     Args:
         problem: network and energies.
-        structure: which connections exist.
+        structure: structure that determines which connections exist.
         split: node size and norm of every layer.
         t: value of the constant unit.
     """

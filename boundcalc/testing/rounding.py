@@ -1,4 +1,4 @@
-"""The numeric code against the symbolic form: the same number, and never below it."""
+"""Checks of the numeric code against the symbolic form: both give the same number, and the numeric code is never below."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ LARGEST_LOG = 709.0
 
 
 def evaluated(bound: Bound, problem: BoundInputs) -> Evaluation:
-    """Return a real evaluation of a bound.
+    """Evaluate a bound and its bound on the error.
 
     Raises:
-        NotCovered: the network is outside the bound.
+        NotCovered: the bound does not cover the network.
     """
     outcome = bound.compute(problem)
     return Evaluation(bound, problem, outcome, risk_bound(outcome, problem))
 
 
 def form_of(evaluation: Evaluation) -> SymbolicForm:
-    """Return the symbolic form that fits an evaluation.
+    """Return the symbolic form that applies to an evaluation.
 
     Raises:
-        ValueError: the bound has none.
+        ValueError: the bound has no symbolic form.
     """
     for form in forms_of(evaluation.bound.name):
         if form.applies(evaluation):
@@ -47,19 +47,20 @@ def form_of(evaluation: Evaluation) -> SymbolicForm:
 
 
 def check_symbolic_form(bound: Bound, problem: BoundInputs, tolerance: float = 1e-9) -> None:
-    """Check complexity and bound on the error against the symbolic form, and the numbers that fill it against weights and energies.
+    """Check complexity and bound on the error against the symbolic form, and the numbers filled into it against
+    weights and energies.
 
-    The form takes the sizes and moments that the evaluation recorded; `boundcalc.testing.ingredients` computes them anew.
+    The form uses the sizes and moments that the evaluation recorded; `boundcalc.testing.ingredients` recomputes them.
 
     Args:
-        bound: with a symbolic form.
+        bound: bound with a symbolic form.
         problem: network and sample.
-        tolerance: relative.
+        tolerance: absolute tolerance of the logarithms.
 
     Raises:
-        AssertionError: they differ, or a recorded number is not what it says.
-        NotCovered: the network is outside the bound.
-        NotFilled: a number of the evaluation is not recorded.
+        AssertionError: the values differ, or a recorded number is wrong.
+        NotCovered: the bound does not cover the network.
+        NotFilled: a number of the form was not recorded by the evaluation.
     """
     evaluation = evaluated(bound, problem)
     form = form_of(evaluation)
@@ -79,18 +80,18 @@ def check_symbolic_form(bound: Bound, problem: BoundInputs, tolerance: float = 1
 
 
 def check_rounds_up(bound: Bound, problem: BoundInputs) -> None:
-    """Check with intervals of 50 digits that no printed number, nor its logarithm, is below the true value of its formula.
+    """Check with 50-digit intervals that neither a printed number nor its logarithm is below the true value of its formula.
 
-    Norms of weights are computed anew as fractions where `boundcalc.testing.exact` knows how (products of Toeplitz norms,
-    path norms, distances); spectral and patch norms, and the data's energies, are taken as recorded.
+    Norms of weights are recomputed as fractions where `boundcalc.testing.exact` supports it (products of Toeplitz norms,
+    path norms, distances); spectral and patch norms and the energies of the data are taken as recorded.
 
     Args:
-        bound: with a symbolic form.
+        bound: bound with a symbolic form.
         problem: a small network and a sample.
 
     Raises:
         AssertionError: a number is too small.
-        NotCovered: the network is outside the bound.
+        NotCovered: the bound does not cover the network.
     """
     evaluation = evaluated(bound, problem)
     form = form_of(evaluation)

@@ -1,4 +1,4 @@
-"""Hypothesis strategies: networks, torch modules, masks, graphons, data.
+"""Hypothesis strategies for networks, torch modules, masks, graphons and data.
 
 Raises:
     ImportError: hypothesis is not installed.
@@ -34,12 +34,12 @@ def masks(draw: DrawFn, shape: tuple[int, ...], kinds: tuple[str, ...] = KINDS) 
     """Draw a mask: random, structured (whole rows, columns or blocks) or degenerate (full, empty, one weight, diagonal).
 
     Args:
-        draw: given by hypothesis.
-        shape: of the mask, (out, in, ...).
-        kinds: to choose from.
+        draw: draw function supplied by hypothesis.
+        shape: shape of the mask, (out, in, ...).
+        kinds: kinds of masks to choose from.
 
     Returns:
-        bool array.
+        The mask, a bool array.
     """
     kind = draw(st.sampled_from(kinds))
     random = np.random.default_rng(draw(SEEDS))
@@ -69,13 +69,13 @@ def masks(draw: DrawFn, shape: tuple[int, ...], kinds: tuple[str, ...] = KINDS) 
 
 @st.composite
 def networks(draw: DrawFn, biases: bool | None = None, deepest: int = 4, widest: int = 7) -> Network:  # noqa: FBT001
-    """Draw a masked multilayer perceptron as boundcalc sees it; every kind of mask, scales from 1e-3 to 1e3.
+    """Draw a masked multilayer perceptron as a `Network`, with masks of every kind and weight scales from 1e-3 to 1e3.
 
     Args:
-        draw: given by hypothesis.
+        draw: draw function supplied by hypothesis.
         biases: whether layers have biases; None for either.
-        deepest: most layers.
-        widest: most units of a layer.
+        deepest: largest number of layers.
+        widest: largest number of units of a layer.
     """
     sizes = draw(st.lists(st.integers(1, widest), min_size=2, max_size=deepest + 1))
     biased = draw(st.booleans()) if biases is None else biases
@@ -93,7 +93,7 @@ def networks(draw: DrawFn, biases: bool | None = None, deepest: int = 4, widest:
 def modules(draw: DrawFn, classes: int = 3) -> tuple[torch.nn.Module, tuple[int, ...]]:
     """Draw a small pruned torch module in evaluation mode, and the shape of one sample.
 
-    A perceptron, or a convolutional network with or without stride, padding, BatchNorm and pooling.
+    The module is a perceptron, or a convolutional network with or without stride, padding, BatchNorm and pooling.
     """
     nn = torch.nn
     with torch.random.fork_rng():
@@ -131,7 +131,7 @@ def _convolutional(draw: DrawFn, classes: int) -> torch.nn.Module:
 def samples(
     draw: DrawFn, shape: tuple[int, ...], classes: int = 3, most: int = 12
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Draw a sample: inputs (m, *shape) float64 and labels (m,) int64; single, repeated, constant and zero samples too."""
+    """Draw a sample, possibly a single, repeated, zero or sparse one: inputs (m, *shape) float64 and labels (m,) int64."""
     m = draw(st.integers(1, most))
     random = np.random.default_rng(draw(SEEDS))
     kind = draw(st.sampled_from(("normal", "unit interval", "repeated", "zero", "sparse")))
@@ -149,7 +149,7 @@ def samples(
 
 @st.composite
 def graphons(draw: DrawFn, rows: int | None = None, columns: int | None = None) -> StepGraphon:
-    """Draw a step graphon with equal or unequal cells: constant, random, 0/1 or empty."""
+    """Draw a step graphon with equal or unequal cells; its values are constant, random, 0/1 or all zero."""
     shape = tuple(draw(st.integers(1, 8)) if size is None else size for size in (rows, columns))
     random = np.random.default_rng(draw(SEEDS))
     values = draw(
@@ -163,7 +163,7 @@ def graphons(draw: DrawFn, rows: int | None = None, columns: int | None = None) 
 
 
 def cut_matrices(rows: int = 6, columns: int = 6) -> SearchStrategy[Any]:
-    """Return a strategy for (rows, columns) float64 step functions with entries of either sign."""
+    """Return a strategy for (rows, columns) float64 arrays of positive and negative entries, the values of step functions."""
     return arrays.arrays(np.float64, (rows, columns), elements=st.floats(-4, 4, width=16))
 
 

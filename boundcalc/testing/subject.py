@@ -1,4 +1,4 @@
-"""Subjects of the checks: small networks, and the problem that a network and arrays make."""
+"""Subjects of the checks: small networks, and the problem built from a network and arrays."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def mlp(sizes: Sequence[int], seed: int = 0, density: float = 0.6, *, bias: bool
 
     Args:
         sizes: inputs, hidden widths, outputs.
-        seed: of weights and masks.
-        density: share of weights that survive, in expectation.
+        seed: seed of weights and masks.
+        density: expected share of surviving weights.
         bias: whether layers have biases.
 
     Example:
@@ -57,12 +57,12 @@ def problem_of(
     reference: Mapping[str, torch.Tensor] | None = None,
     **settings: Any,
 ) -> BoundInputs:
-    """Return what a bound is computed from.
+    """Build the inputs of a bound from a network and arrays.
 
     Args:
-        network: e.g. ``boundcalc.load("ticket.pt")``.
-        x: (m, ...) float samples as the network sees them.
-        labels: (m,) integers.
+        network: the network, e.g. ``boundcalc.load("ticket.pt")``.
+        x: samples in the form in which the network receives them, (m, ...) float.
+        labels: labels, (m,) integers.
         reference: initial weights, ``"fc1.weight"`` -> (out, in / groups, kernel height, kernel width) float64.
         **settings: fields of `boundcalc.bounds.bound_inputs.BoundSettings`.
     """
@@ -76,7 +76,7 @@ def problem_of(
 
 
 def with_network(problem: BoundInputs, network: Network) -> BoundInputs:
-    """Return a problem with another network; margins and patch norms are measured again where there are samples."""
+    """Return the problem with another network; if it has samples, margins and patch norms are measured again."""
     chain = chain_of(network, spectral=True)
     if problem.split is None:
         return replace(problem, network=network, chain=chain, patches=None)
@@ -85,11 +85,11 @@ def with_network(problem: BoundInputs, network: Network) -> BoundInputs:
 
 
 def complexity(bound: Bound, problem: BoundInputs) -> float:
-    """Return the log of what a bound computes at the network's own norms: of a score, of the score.
+    """Return the log of the complexity, or of the score, that a bound computes at the network's own norms.
 
     Raises:
-        NotCovered: the network is outside the bound.
-        ValueError: the bound has no complexity, as a certificate.
+        NotCovered: the bound does not cover the network.
+        ValueError: the bound has no complexity, like a certificate.
     """
     found = risk_bound(bound.compute(problem), problem).log_complexity
     if found == math.inf:
@@ -98,5 +98,5 @@ def complexity(bound: Bound, problem: BoundInputs) -> float:
 
 
 def close(left: float, right: float, tolerance: float) -> bool:
-    """Return whether two logarithms agree; equal infinities do."""
+    """Return whether two logarithms agree up to an absolute tolerance; equal infinities agree."""
     return left == right or math.isclose(left, right, rel_tol=0.0, abs_tol=tolerance)

@@ -1,4 +1,4 @@
-"""Norms in closed form against the matrices written out entry by entry."""
+"""Checks of closed-form norms against explicit matrices."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ LARGEST = 4_000_000
 
 
 def matrix_of(link: ToeplitzLayer, weight: torch.Tensor | None = None) -> torch.Tensor:
-    """Return A^l, one column for each unit vector of the values before the poolings: (outputs, inputs) float64.
+    """Return A^l as an explicit matrix, (outputs, inputs) float64; its inputs are the values before the poolings.
 
     Args:
-        link: the layer and the average poolings before it.
-        weight: another kernel of the layer's shape; None for its own.
+        link: layer together with the average poolings before it.
+        weight: another kernel of the same shape; None for the layer's own.
 
     Raises:
-        ValueError: more than `LARGEST` entries.
+        ValueError: the matrix has more than `LARGEST` entries.
     """
     layer = link.layer
     weight = layer.weight if weight is None else weight
@@ -48,18 +48,18 @@ def matrix_of(link: ToeplitzLayer, weight: torch.Tensor | None = None) -> torch.
 
 
 def check_toeplitz(network: Network, tolerance: float = 1e-10) -> None:
-    """Check the closed-form norms of every layer's Toeplitz matrix, and of its kernel, by brute force.
+    """Check the closed-form norms of every layer's Toeplitz matrix and kernel by brute force.
 
-    Compared are ||A||_F, ||A||_{2,1}, ||A||_{1,inf} (an upper bound where average pooling comes before the layer) and the
+    The check compares ||A||_F, ||A||_{2,1}, ||A||_{1,inf} (an upper bound where average pooling precedes the layer) and the
     kernel's (2,1), filter and Frobenius norms.
 
     Args:
         network: a chain of small layers.
-        tolerance: relative.
+        tolerance: relative tolerance.
 
     Raises:
-        AssertionError: a norm differs, or is below the true one.
-        NotCovered: the network is no chain of matrices.
+        AssertionError: a norm differs from the true one, or is below it.
+        NotCovered: the network is not a chain of matrices.
     """
     for link in toeplitz_layers(network):
         rows, matrix, weight = rows_of(link, link.layer.weight), matrix_of(link), link.layer.weight
@@ -91,14 +91,14 @@ def _compare(what: str, closed: float, true: float, tolerance: float, *, equal: 
 
 
 def check_path_norm(network: Network, tolerance: float = 1e-10) -> None:
-    """Check the l1 path norm against exact fractions, summed backwards over all paths.
+    """Check the l1 path norm against exact fractions summed backwards over all paths.
 
     Args:
-        network: small; sums, average and max pooling are allowed.
-        tolerance: relative.
+        network: small network; sums, average and max pooling are allowed.
+        tolerance: absolute tolerance of the logarithm.
 
     Raises:
-        AssertionError: it differs, or is below the true one.
+        AssertionError: the path norm differs from the true one, or is below it.
     """
     closed, true = log_path_norm(network), path_norm(network)
     if true == 0:
@@ -109,7 +109,9 @@ def check_path_norm(network: Network, tolerance: float = 1e-10) -> None:
 
 
 def path_norm(network: Network, t: Fraction = Fraction(1)) -> Fraction:
-    """Return ||Phi||_1 exactly: from the outputs back to ones, each unit's reach added to what it reads; biases over t."""
+    """Return ||Phi||_1 exactly, propagating each unit's path weight back from ones at the outputs; biases count
+    divided by t.
+    """
     reach = [[Fraction(0)] * math.prod(node.shape) for node in network.nodes]
     reach[-1] = [Fraction(1)] * len(reach[-1])
     total = Fraction(0)
@@ -127,7 +129,7 @@ def path_norm(network: Network, t: Fraction = Fraction(1)) -> Fraction:
 
 
 def _edges(network: Network, index: int, source: int) -> list[tuple[int, int, Fraction]]:
-    """Return (unit, unit below, absolute weight) for every connection of a node to one that it reads."""
+    """Return (unit, unit below, absolute weight) for every connection of a node to its source."""
     node = network.nodes[index]
     if isinstance(node, ReLU | Add):
         return [(unit, unit, Fraction(1)) for unit in range(math.prod(node.shape))]

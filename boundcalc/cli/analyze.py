@@ -23,7 +23,7 @@ def run(words: list[str]) -> int:
         words: the command line after the program's name.
 
     Returns:
-        0, or 1 when a part asked for by --only did not run.
+        0, or 1 if a part requested by --only did not run.
     """
     given = make_parser().parse_all(words)
     options = groups.options(given)
@@ -64,7 +64,7 @@ def _write(report: Report, given: argparse.Namespace) -> None:
 
 
 def _save(result: AnalysisResult, place: str | None) -> BoundcalcError | None:
-    """Write the certified network, so that the report can name the file; return why it is not written."""
+    """Write the certified network, so that the report can name the file; return the error if it cannot be written."""
     if place is None:
         return None
     try:

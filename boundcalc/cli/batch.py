@@ -1,4 +1,4 @@
-"""`boundcalc batch PATH...`: checkpoints by the hundred into one store."""
+"""`boundcalc batch PATH...`: analyzes hundreds of checkpoints into one store."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ if TYPE_CHECKING:
 
 
 def run(words: list[str]) -> int:
-    """Analyze what is new, and print the store's part that was asked for.
+    """Analyze the checkpoints that are new, and print the requested part of the store.
 
     Args:
         words: the command line after the command.
 
     Returns:
-        0; 1 when a checkpoint failed, a part asked for by --only did not run on one, or the store is damaged.
+        0; 1 if a checkpoint failed, a part requested by --only did not run on one, or the store is damaged.
 
     Raises:
-        UsageError: options that contradict each other.
+        UsageError: Options contradict each other.
     """
     given = make_parser().parse_all(words)
     options = groups.options(given)
@@ -63,7 +63,7 @@ def run(words: list[str]) -> int:
 
 
 def _export(store: Store, given: argparse.Namespace, ids: Sequence[int] | None = None) -> bool:
-    """Write the part of a store that was asked for, and tell whether it is damaged."""
+    """Write the requested part of a store; return whether it is damaged."""
     if given.format == PARQUET:
         from boundcalc.batch.damage import damaged
         from boundcalc.batch.frame import parquet
@@ -84,7 +84,7 @@ def check_apart(output: str | None, store: str | None) -> None:
     """Refuse to write the result over the store.
 
     Raises:
-        UsageError: they are one file.
+        UsageError: the result and the store are the same file.
     """
     if output is not None and store is not None and os.path.realpath(output) == os.path.realpath(store):
         raise UsageError(f"-o {output}: is the store; name another file")
@@ -125,7 +125,7 @@ def _missing(store: Store, done: Summary) -> int:
 
 @contextmanager
 def _watched(quiet: bool) -> Iterator[Watch | None]:
-    """Show a bar that counts checkpoints, where somebody sees it."""
+    """Show a bar that counts checkpoints, if standard error is a terminal."""
     if quiet or sys.stderr is None or not sys.stderr.isatty():
         yield None
         return

@@ -28,11 +28,11 @@ def check(given: argparse.Namespace, options: Options) -> None:
 
     Args:
         given: the command line.
-        options: of the analysis.
+        options: the options of the analysis.
 
     Raises:
-        UsageError: an unknown ending, a part or data that the file needs and that is not asked for, a place that cannot be
-            written, or one of the files that are read.
+        UsageError: a file has an unknown ending, needs a part or data that was not requested, cannot be written, or is one of the
+            files that are read.
     """
     if given.figure is not None:
         _check_ending("--figure", given.figure, FIGURES)
@@ -68,7 +68,7 @@ def check(given: argparse.Namespace, options: Options) -> None:
 
 
 def save(result: AnalysisResult, report: Report, given: argparse.Namespace) -> None:
-    """Write the figure, the plain state dict and the certificate, where they were asked for.
+    """Write the figure, the plain state dict and the certificate, if they were requested.
 
     Raises:
         BoundcalcError: there is nothing to write, or a file cannot be written; the message says why.
@@ -86,7 +86,7 @@ def save(result: AnalysisResult, report: Report, given: argparse.Namespace) -> N
 
 
 def save_quantised(result: AnalysisResult, place: str) -> None:
-    """Write the network that the description-length certificate speaks of, as a state dict.
+    """Write the network to which the description-length certificate applies, as a state dict.
 
     Raises:
         BoundcalcError: there is no certified network; the message says why.
@@ -118,7 +118,7 @@ def _draw(report: Report, place: str) -> None:
 
 
 def _save_plain(result: AnalysisResult, place: str) -> None:
-    """Write weights, zero where they are pruned, and masks; the network may tell the order of layers that the file does not."""
+    """Write weights, zero where pruned, and masks, in the order of the layers, which the network may know if the file does not."""
     from boundcalc.checkpoint.plain_state import in_order, plain_state
     from boundcalc.network.fit import under
 
@@ -140,10 +140,10 @@ def _read_files(checkpoint: str, options: Options) -> list[str]:
 
 
 def _write(state: Mapping[str, torch.Tensor], place: str, *, ordered: bool = True) -> None:
-    """Write a state dict, as its ending says; torch.save keeps the order of keys, which `ordered` says is that of the layers.
+    """Write a state dict in the format of the file's ending; torch.save also keeps the keys' order, that of the layers if `ordered`.
 
     Raises:
-        UsageError: it cannot be written, or is of a kind whose order says something, and the order is not known.
+        UsageError: the file cannot be written, or its format keeps the order of keys and the order of the layers is not known.
     """
     if _ending(place) == "safetensors":
         from boundcalc.checkpoint.safetensors_file import as_bytes

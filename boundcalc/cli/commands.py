@@ -1,4 +1,4 @@
-"""The commands: what each takes and does, told before anything else of the help."""
+"""The commands, with what each takes and does, as listed at the top of the help."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ class Command:
     """One command.
 
     Attributes:
-        name: the word that names it, and its module in `boundcalc.cli`.
-        takes: what stands after the name, in short.
-        does: one line.
+        name: the word that calls it, and the name of its module in `boundcalc.cli`.
+        takes: what follows the name, in short.
+        does: what the command does, in one line.
     """
 
     name: str
@@ -39,7 +39,7 @@ NAMES = tuple(command.name for command in ALL)
 
 
 def listing() -> str:
-    """Return the commands as the help shows them."""
+    """Return the list of commands for the help."""
     lines = [("CHECKPOINT", "report on one network (no command)")]
     lines += [(f"{command.name} {command.takes}".rstrip(), command.does) for command in ALL]
     width = max(len(left) for left, _ in lines)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def run(words: list[str]) -> int:
-    """Compare checkpoints and print what was found.
+    """Compare checkpoints and print the comparison.
 
     Args:
         words: the command line after the command.
@@ -28,7 +28,7 @@ def run(words: list[str]) -> int:
         0.
 
     Raises:
-        UsageError: fewer than two checkpoints.
+        UsageError: there are fewer than two checkpoints.
     """
     given = make_parser().parse_all(words)
     options = groups.options(given)
@@ -65,7 +65,7 @@ def _fresh(given: argparse.Namespace, options: Options) -> Comparison:
 
 
 def _stored(given: argparse.Namespace, options: Options) -> Comparison:
-    """Let a batch do what is new, and compare what is in its store.
+    """Analyze the new checkpoints by a batch, and compare the reports in its store.
 
     Raises:
         CheckpointError: a checkpoint failed.
@@ -91,7 +91,7 @@ def _stored(given: argparse.Namespace, options: Options) -> Comparison:
 
 
 def _named(words: list[str]) -> list[tuple[str, Path]]:
-    """Return the checkpoints that words mean, name and place: one for a word under that name, or those below a folder."""
+    """Return name and path of the given checkpoints: a single one keeps the word as its name, those of a folder have their paths."""
     from boundcalc.batch.discover import discover
 
     found: list[tuple[str, Path]] = []

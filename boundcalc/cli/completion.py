@@ -1,7 +1,7 @@
-"""`boundcalc completion bash|zsh`: a script by which the shell completes commands, options, parts, bounds and files.
+"""`boundcalc completion bash|zsh`: a script for the shell's completion of commands, options, parts, bounds and files.
 
-The script is written here rather than by a library: the first word of boundcalc is a command or a file, which argcomplete
-answers by starting Python at every key, and shtab not at all.
+The script is written here rather than by a library: the first word of boundcalc is a command or a file, for which argcomplete
+would start Python at every key, and which shtab does not support.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def make_parser() -> Parser:
 
 
 def run(words: list[str]) -> int:
-    """Print the script of a shell; zsh runs that of bash.
+    """Print the script of a shell; the script for zsh runs that for bash.
 
     Args:
         words: the command line after the command.
@@ -101,7 +101,7 @@ def run(words: list[str]) -> int:
 
 
 def script() -> str:
-    """Return the script: what may follow each option of each command, and the options of each command."""
+    """Return the script: the options of each command, and the values that each option may take."""
     made = {"CHECKPOINT": parsers.make()}
     made |= {name: import_module(f"boundcalc.cli.{name}").make_parser() for name in commands.NAMES}
     values = [line for name, parser in made.items() for line in _values(name, parser)]
@@ -113,7 +113,7 @@ def script() -> str:
 
 
 def _values(command: str, parser: argparse.ArgumentParser) -> Iterator[str]:
-    """Yield the script's lines for the options that take a value: one for each that has choices, one for all that have none."""
+    """Yield the script's lines for options that take a value: one line per option with choices, one for all options without."""
     free = []
     for action in parser._actions:
         if action.option_strings and action.nargs != 0:
@@ -129,7 +129,7 @@ def _values(command: str, parser: argparse.ArgumentParser) -> Iterator[str]:
 
 
 def _choices(action: argparse.Action) -> Iterable[str]:
-    """Return the words that an option takes, also where its own check of them is later than the parser's."""
+    """Return the words that an option takes, including those that are checked only after parsing."""
     known: dict[str, Iterable[str]] = {
         **dict.fromkeys(FORMS_OF_DATA, DATA_FORMS),
         "only": registry,
@@ -150,7 +150,7 @@ def _choices(action: argparse.Action) -> Iterable[str]:
 
 
 def _first_words(parser: argparse.ArgumentParser) -> list[str]:
-    """Return the options of a command and the choices of its words."""
+    """Return the options of a command and the choices of its positional arguments."""
     positional = [
         str(word) for action in parser._actions if not action.option_strings for word in action.choices or ()
     ]

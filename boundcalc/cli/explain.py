@@ -1,4 +1,4 @@
-"""`boundcalc explain BOUND [CHECKPOINT]`: what a bound says, with a checkpoint's numbers where one is given."""
+"""`boundcalc explain BOUND [CHECKPOINT]`: what a bound says, with the numbers of a checkpoint if one is given."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def run(words: list[str]) -> int:
         0.
 
     Raises:
-        UsageError: no such bound, or a checkpoint without a sample.
+        UsageError: the bound is unknown, or a checkpoint is given without a sample.
     """
     given = make_parser().parse_all(words)
     options = groups.options(given)

@@ -1,4 +1,4 @@
-"""`boundcalc falsify`: attacks on what bounds claim."""
+"""`boundcalc falsify`: attempts to falsify the claims of bounds."""
 
 from __future__ import annotations
 
@@ -46,17 +46,17 @@ def make_parser() -> Parser:
 
 
 def run(words: list[str]) -> int:
-    """Attack bounds and print what was found.
+    """Attack bounds and print the violations.
 
     Args:
         words: the command line after the command.
 
     Returns:
-        0, or 4 when a bound of status theorem is violated.
+        0, or 4 if a bound of status theorem is violated.
 
     Raises:
-        NotRefuted: no theorem is violated, but a refuted bound is not either; what was found is printed before.
-        UsageError: an unknown bound, or numbers out of range.
+        NotRefuted: no theorem is violated, but neither is a bound of status refuted; the result is printed before.
+        UsageError: a bound is unknown, or a number is out of range.
     """
     given = make_parser().parse_all(words)
     groups.check_format(given)

@@ -1,4 +1,4 @@
-"""`boundcalc formats`: which checkpoints can be read."""
+"""`boundcalc formats`: the checkpoint conventions that can be read."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def make_parser() -> Parser:
 
 
 def run(words: list[str]) -> int:
-    """Print every convention with its evidence and how weight and mask are obtained."""
+    """Print every convention, how it is recognized, and how weight and mask are obtained from it."""
     from boundcalc.checkpoint import formats
 
     return listing.show(

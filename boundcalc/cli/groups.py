@@ -1,4 +1,4 @@
-"""The options that several commands share, by subject, and the `Options` that they make."""
+"""The options that several commands share, grouped by subject, and the `Options` that are made from them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ EXPLAIN_FORMATS = ("text", "markdown", "latex")
 
 
 def analysis_options(parser: argparse.ArgumentParser) -> None:
-    """Add, in groups, everything that an analysis depends on."""
+    """Add all options of an analysis, in groups."""
     _network_options(parser.add_argument_group("the network"))
     _sample_options(parser.add_argument_group("the data"))
     _run_options(parser.add_argument_group("what to compute"))
@@ -70,7 +70,7 @@ def _sample_options(group: argparse._ArgumentGroup) -> None:
 
 
 def data_options(group: argparse._ActionsContainer) -> None:
-    """Add what is said of the data beside their form."""
+    """Add the options that describe the data, besides their source."""
     option(
         group,
         "--normalize MEAN,STD",
@@ -126,7 +126,7 @@ def _run_options(group: argparse._ArgumentGroup) -> None:
 
 
 def output_options(group: argparse._ActionsContainer, formats: tuple[str, ...] = FORMATS) -> None:
-    """Add where the report goes."""
+    """Add the options for the format and the destination of the report."""
     add = partial(option, group)
     first = formats[0]
     add("--format", f"format of the output ({first})", choices=formats, default=first)
@@ -140,7 +140,7 @@ def output_options(group: argparse._ActionsContainer, formats: tuple[str, ...] =
 
 
 def picture_options(group: argparse._ArgumentGroup) -> None:
-    """Add what is written beside the report."""
+    """Add the options for the files written beside the report."""
     add = partial(option, group)
     add("--figure FILE.png|pdf|svg", "draw the graphons of all layers into this file")
     add(
@@ -155,10 +155,10 @@ def picture_options(group: argparse._ArgumentGroup) -> None:
 
 
 def check_format(given: argparse.Namespace) -> None:
-    """Refuse what the chosen format does not take.
+    """Refuse options that the chosen format does not support.
 
     Raises:
-        UsageError: --csv-raw with another format.
+        UsageError: --csv-raw is given with another format than csv.
     """
     if given.csv_raw and given.format != "csv":
         raise UsageError(f"--csv-raw goes with --format csv, not {given.format}")
@@ -168,7 +168,7 @@ def options(given: argparse.Namespace) -> Options:
     """Return the options of an analysis.
 
     Raises:
-        UsageError: they contradict each other.
+        UsageError: Options contradict each other.
     """
     names = [*(field.name for field in fields(Options)), *(one.name for one in further_options())]
     return options_of({name: getattr(given, name) for name in names if name != "further"})

@@ -1,4 +1,4 @@
-"""Tables of what boundcalc knows, for reading or for another program."""
+"""Lists of what boundcalc knows, for people or for other programs."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ def make_parser(command: str, description: str) -> Parser:
     """Return the parser of a command that lists something.
 
     Args:
-        command: its name.
-        description: for --help.
+        command: name of the command.
+        description: the description for --help.
     """
     parser = Parser(
         prog=f"boundcalc {command}",
@@ -34,10 +34,10 @@ def show(
     """Print rows as an indented list, or as JSON with --format json.
 
     Args:
-        parser: of the command.
+        parser: parser of the command.
         words: the command line after the command.
         columns: names of the fields.
-        rows: makes the rows; the first field is the name.
+        rows: function that returns the rows; their first field is the name.
 
     Returns:
         0.

@@ -1,4 +1,4 @@
-"""The entry point: picks the command, turns errors into one line and an exit status."""
+"""The entry point: selects the command, and turns errors into one line and an exit status."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ DEFAULT = frozenset({"analyze", "analyse", "report", "run", "check"})
 def main(argv: Sequence[str] | None = None) -> int:
     """Run boundcalc.
 
-    Threads of torch sleep while they wait: a team that spins is several times slower as soon as another process wants a core.
+    OpenMP threads sleep while they wait: threads that spin are several times slower as soon as another process needs a core.
 
     Args:
-        argv: words after the program's name; None for those of the process.
+        argv: words after the program's name; None for the process's own arguments.
 
     Returns:
-        The exit status: 0 done, 1 a part asked for failed, 2 wrong usage, 3 unreadable input, 4 a theorem violated.
+        The exit status: 0 done, 1 a requested part failed, 2 wrong usage, 3 unreadable input, 4 a theorem violated.
     """
     words = list(sys.argv[1:] if argv is None else argv)
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -50,14 +50,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _tell(message: str) -> None:
-    """Print one line on standard error, after the traceback of what is being handled where BOUNDCALC_DEBUG asks for it."""
+    """Print one line on standard error, preceded by the traceback of the current exception if BOUNDCALC_DEBUG is set."""
     if os.environ.get("BOUNDCALC_DEBUG"):
         traceback.print_exc()
     note(message)
 
 
 def _internal(error: Exception, words: list[str]) -> str:
-    """Say what a bug, or too little memory, has stopped; all that a file can do wrong is a `BoundcalcError` of its reader."""
+    """Return the message for a bug or too little memory; problems of input files are raised by their readers as `BoundcalcError`."""
     subject = next((word for word in words if os.path.exists(word)), "boundcalc")
     if is_allocation_failure(error):
         return f"{short_path(subject)}: not enough memory for the analysis; try a part of it with --only"
@@ -82,10 +82,11 @@ def _command(words: list[str]) -> Callable[[list[str]], int]:
 
 
 def _check_command(word: str) -> None:
-    """Refuse a word that looks like a command and is none.
+    """Refuse a word that looks like a mistyped command.
 
     Raises:
-        UsageError: names the nearest command.
+        UsageError: the word resembles a command, which the message names, or it is a usual name for the main command, which has
+            none.
     """
     if (
         word in commands.NAMES

@@ -1,4 +1,4 @@
-"""Results go to standard output or, whole or not at all, to a file."""
+"""Output of results to standard output or to a file, which is written completely or not at all."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
 
 def check(place: str | None) -> None:
-    """Refuse a place that cannot be written, before anything is computed for it.
+    """Refuse a destination that cannot be written, before anything is computed for it.
 
     Args:
         place: the file, or None for standard output.
 
     Raises:
-        UsageError: its folder is missing or closed, or it is a folder.
+        UsageError: the folder is missing or not writable, or the destination is a folder.
     """
     if place is None:
         return
@@ -38,11 +38,11 @@ def check(place: str | None) -> None:
 
 
 def style(place: str | None, verbose: bool = False) -> Style:
-    """Return how tables are laid out: as wide as the terminal, in colour where somebody sees it and NO_COLOR is not set.
+    """Return the layout of tables: as wide as the terminal, and in color on a terminal unless NO_COLOR is set.
 
     Args:
-        place: the file that they go to, or None for standard output.
-        verbose: whether all is told.
+        place: the file to which they are written, or None for standard output.
+        verbose: whether everything is shown.
     """
     from boundcalc.report.views.table import WIDTH, Style
 
@@ -52,18 +52,18 @@ def style(place: str | None, verbose: bool = False) -> Style:
 
 
 def write(text: str, place: str | None, *, laid_out: bool = False) -> None:
-    """Print a result, or put it into a file by way of a temporary one; links, pipes and devices are written through.
+    """Print a result, or write it to a file by way of a temporary file; links, pipes and devices are written through.
 
-    What a terminal would act on or hide is escaped: names come from files.
+    Characters that a terminal would act on or hide are escaped, because names come from files.
 
     Args:
         text: the result.
         place: the file, or None for standard output.
-        laid_out: a table, whose texts are escaped already; its colours stay.
+        laid_out: whether the text is a table, whose cells are escaped already and whose colors are kept.
 
     Raises:
-        UsageError: it cannot be written.
-        BrokenPipeError: nobody reads standard output any more.
+        UsageError: the destination cannot be written.
+        BrokenPipeError: the reader of standard output is gone.
     """
     text = text if text.endswith("\n") else text + "\n"
     text = text if laid_out else visible(text)
@@ -81,20 +81,20 @@ def write(text: str, place: str | None, *, laid_out: bool = False) -> None:
 
 
 def note(text: str) -> None:
-    """Print a message on standard error: one line, whatever it quotes.
+    """Print a message on standard error, as one line whatever it quotes.
 
     Args:
-        text: without the program's name.
+        text: the message, without the program's name.
     """
     print(f"boundcalc: {as_message(text)}", file=sys.stderr)  # noqa: T201
 
 
 def write_bytes(data: bytes, place: str) -> None:
-    """Put bytes into a file by way of a temporary one; links, pipes and devices are written through.
+    """Write bytes to a file by way of a temporary file; links, pipes and devices are written through.
 
     Raises:
-        UsageError: it cannot be written.
-        BrokenPipeError: nobody reads the pipe any more.
+        UsageError: the file cannot be written.
+        BrokenPipeError: the reader of the pipe is gone.
     """
     try:
         if os.path.exists(place) and not os.path.isfile(place):
@@ -108,13 +108,13 @@ def write_bytes(data: bytes, place: str) -> None:
 
 
 def _encodable(text: str) -> str:
-    """Return text that standard output takes: letters outside its encoding as escapes."""
+    """Return text that standard output can encode: characters outside its encoding are escaped."""
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
     return text.encode(encoding, "backslashreplace").decode(encoding)
 
 
 def drop_standard_output() -> None:
-    """Send what is still buffered nowhere, so that the interpreter does not complain of it on its way out."""
+    """Discard what standard output still buffers, so that the interpreter does not report an error at exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 

@@ -1,4 +1,4 @@
-"""The parsers of the main command and of those that take the same options."""
+"""The parsers of the main command and of the commands with the same options."""
 
 from __future__ import annotations
 

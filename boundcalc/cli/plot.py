@@ -51,18 +51,18 @@ def make_parser() -> Parser:
 
 
 def run(words: list[str]) -> int:
-    """Draw a figure into a file, and say beside it what a reader of the figure has to know.
+    """Draw a figure into a file, and print what a reader of the figure has to know.
 
     Args:
         words: the command line after the command.
 
     Returns:
-        0, or 1 where a checkpoint of several is unreadable or refused: it is named, and the others are drawn.
+        0, or 1 if some of several checkpoints are unreadable or refused: they are reported, and the others are drawn.
 
     Raises:
-        UsageError: an unknown figure, another kind of file, or nothing to draw.
+        UsageError: the figure or the kind of file is unknown, or there is nothing to draw.
         CheckpointError: no checkpoint is readable.
-        DataError: the data is not.
+        DataError: the data is not readable.
     """
     given = make_parser().parse_all(words)
     options = groups.options(given)
@@ -112,7 +112,7 @@ def _folder(path: str) -> str:
 def _reports(
     sources: Sequence[Path], picture: Picture, options: Options, *, quiet: bool
 ) -> Iterator[dict[str, Any] | BoundcalcError]:
-    """Yield the reports of stores and of the checkpoints at paths, and why there is none of a checkpoint."""
+    """Yield the reports of stores and of the checkpoints at paths; the error for a checkpoint that has no report."""
     for source in sources:
         yield from _stored(source) if _is_store(source) else _computed(source, picture, options, quiet=quiet)
 
@@ -156,7 +156,7 @@ def _is_store(source: Path) -> bool:
 
 
 def _nothing(picture: Picture, tickets: Sequence[NamedReport]) -> str:
-    """Say why there is nothing to draw: what a part said, or that it is missing."""
+    """Return why there is nothing to draw: the reason given by a part, or that the part is missing."""
     if not tickets:
         return f"--what {picture.name}: nothing to draw, no ticket was analyzed"
     if not picture.parts:

@@ -1,4 +1,4 @@
-"""Progress on standard error, and only when that is a terminal: what is computed now, for how long, and how far it is."""
+"""Progress on standard error if that is a terminal: what is being computed, for how long, and how much is done."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ TICK = 0.5
 
 
 class Stages:
-    """A line that says what is computed, since when, and how many samples or passes of it are done.
+    """A progress line: what is being computed, for how long, and how many samples or passes are done.
 
-    Used as a context; where nobody would see it, nothing is shown.
+    Used as a context; nothing is shown if standard error is not a terminal.
 
     Args:
-        quiet: show nothing.
+        quiet: whether to show nothing.
     """
 
     def __init__(self, quiet: bool) -> None:
@@ -45,7 +45,7 @@ class Stages:
         self._clear()
 
     def stage(self, text: str) -> None:
-        """Say what is computed now."""
+        """Show what is being computed now."""
         if not self._shown:
             return
         from tqdm import tqdm
@@ -55,7 +55,7 @@ class Stages:
         self._line = tqdm(desc=text, bar_format="{elapsed} {desc}", leave=False, file=sys.stderr)
 
     def count(self, what: str, done: int, total: int | None) -> None:
-        """Say how far it is, at the next refreshing."""
+        """Show how much is done, when the line is next refreshed."""
         line = self._line
         if line is not None:
             of = "" if total is None else f" of {total:,}"

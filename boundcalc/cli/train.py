@@ -30,7 +30,7 @@ def run(words: list[str]) -> int:
         0, or 130 when interrupted.
 
     Raises:
-        UsageError: wrong options.
+        UsageError: an option is wrong.
     """
     given = make_parser().parse_all(words)
     plan = _plan(given)
@@ -91,7 +91,7 @@ def _trained(plan: RunPlan, given: argparse.Namespace) -> str:
 
 
 def _table(rows: list[tuple[str, dict[str, Any]]], certificate: str | None) -> str:
-    """Lay out the tickets; `certificate` heads the column of their certificates, which are rounded up."""
+    """Format the table of tickets; `certificate` is the header of the column of certificates, which are rounded up."""
     from tabulate import tabulate
 
     from boundcalc.report.numbers import upper
@@ -109,7 +109,7 @@ def _table(rows: list[tuple[str, dict[str, Any]]], certificate: str | None) -> s
 
 
 class _Bar:
-    """Epochs on standard error, where that is a terminal."""
+    """A bar that counts epochs on standard error, if that is a terminal."""
 
     def __init__(self, plan: RunPlan, seed: int, quiet: bool) -> None:
         self._plan, self._seed = plan, seed
@@ -131,7 +131,7 @@ class _Bar:
             self._bar.close()
 
     def certifying(self, done: int, passes: int) -> None:
-        """Tell how far a certificate's search is."""
+        """Show how many passes of a certificate's search are done."""
         if self._shown:
             self._bar.set_postfix_str(f"certificate, pass {done} of {passes}")
 

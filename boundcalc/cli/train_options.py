@@ -51,7 +51,7 @@ class _TrainParser(Parser):
         """Parse all words.
 
         Raises:
-            UsageError: an unknown option, or a word that belongs to none.
+            UsageError: an option is unknown, or a word belongs to no option.
         """
         _, rest = self.parse_known_args(words)
         if rest and not rest[0].startswith("-"):
@@ -169,10 +169,10 @@ def _picking_options(group: argparse._ArgumentGroup) -> None:
 
 
 def _method(text: str) -> str | int:
-    """Read a method of certification; a number is the former way to say occam and its passes.
+    """Parse a method of certification; a number is the former notation for occam with that number of passes.
 
     Raises:
-        ArgumentTypeError: neither.
+        ArgumentTypeError: the text is neither a method nor a number.
     """
     if text in METHODS:
         return text

@@ -39,10 +39,10 @@ def run(words: list[str]) -> int:
         words: the command line after `verify`.
 
     Returns:
-        0, or 4 where something does not hold.
+        0, or 4 if something does not hold.
 
     Raises:
-        UsageError: --replay of a certificate that holds its network.
+        UsageError: --replay is given for a certificate that contains its network.
     """
     given = make_parser().parse_all(words)
     from boundcalc.certificates import file

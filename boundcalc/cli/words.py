@@ -1,4 +1,4 @@
-"""How the words of a command line become values, and what is said of a wrong one."""
+"""Conversion of the words of a command line to values, and the messages about wrong words."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ DATA_WORDS = ("sample", "digits")
 
 
 def terminal_width() -> int:
-    """Return how many columns a text may take: the terminal's (or COLUMNS), from 60 to 200; 80 where there is none."""
+    """Return the number of columns for a text: that of the terminal (or COLUMNS), within 60 to 200; 80 without a terminal."""
     return max(NARROWEST, min(shutil.get_terminal_size((80, 24)).columns, WIDEST))
 
 
 class _Help(argparse.RawDescriptionHelpFormatter):
-    """Help of the terminal's width; descriptions and examples stay as they are written."""
+    """Help as wide as the terminal; descriptions and examples are left as written."""
 
     def __init__(self, prog: str) -> None:
         super().__init__(prog, max_help_position=30, width=terminal_width())
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse with one-line errors that name the option or the choice nearest to a mistyped one."""
+    """argparse with one-line errors that propose the option or choice nearest to a mistyped one."""
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(formatter_class=_Help, allow_abbrev=False, **settings)
 
     def error(self, message: str) -> NoReturn:
-        """Raise instead of printing the usage.
+        """Raise an error instead of printing the usage.
 
         Raises:
-            UsageError: always.
+            UsageError: In every case.
         """
         raise UsageError(f"{message}; see {self.prog} --help")
 
@@ -47,7 +47,7 @@ class Parser(argparse.ArgumentParser):
         """Parse all words.
 
         Raises:
-            UsageError: an unknown option; the message proposes the nearest one.
+            UsageError: an option is unknown; the message proposes the nearest one.
         """
         self._check_names(words)
         options, rest = self.parse_known_intermixed_args(words)
@@ -58,7 +58,7 @@ class Parser(argparse.ArgumentParser):
         return options
 
     def _check_names(self, words: list[str]) -> None:
-        """Name a mistyped option before what is missing for it."""
+        """Report a mistyped option before any missing argument."""
         given = words[: words.index("--")] if "--" in words else words
         for word in given:
             name = word.partition("=")[0]
@@ -69,7 +69,7 @@ class Parser(argparse.ArgumentParser):
         """Check a word against the choices of an option.
 
         Raises:
-            ArgumentError: it is none of them; the message proposes the nearest one.
+            ArgumentError: the word is none of the choices; the message proposes the nearest one.
         """
         if action.choices is not None and value not in action.choices:
             choices: Iterable[str] = action.choices
@@ -79,7 +79,7 @@ class Parser(argparse.ArgumentParser):
             )
 
     def _surplus(self, word: str) -> str:
-        """Say what is wrong with a second checkpoint."""
+        """Return the message for a second checkpoint."""
         if word in DATA_WORDS or word.partition(":")[0] in {"mnist", "npz"}:
             return f"what is {word}? did you mean --data {word}?"
         return f"one checkpoint at a time, not also {word}: boundcalc compare puts several side by side; see {self.prog} --help"
@@ -92,14 +92,14 @@ class Parser(argparse.ArgumentParser):
 
 
 def option(group: argparse._ActionsContainer, words: str, help: str, **settings: Any) -> None:
-    """Add an option to a parser or a group of one.
+    """Add an option to a parser or to a group of one.
 
     Args:
         group: the parser or group.
-        words: its names and, behind them, what its value is called in the help; a flag where there is neither that nor a setting
-            that takes a value.
-        help: what is told of it.
-        settings: of `argparse.ArgumentParser.add_argument`.
+        words: names of the option, then the placeholder of its value in the help. Without a placeholder, and without a setting
+            that implies a value, the option is a flag.
+        help: help text of the option.
+        settings: settings of `argparse.ArgumentParser.add_argument`.
     """
     names = [word for word in words.split() if word.startswith("-")]
     value = words.split()[len(names) :]
@@ -114,7 +114,7 @@ def numbers(text: str) -> tuple[float, ...]:
     """Read comma-separated numbers.
 
     Raises:
-        ArgumentTypeError: a word that is no number.
+        ArgumentTypeError: a word is not a number.
     """
     try:
         return tuple(float(word) for word in text.split(","))
@@ -123,10 +123,10 @@ def numbers(text: str) -> tuple[float, ...]:
 
 
 def normalization(text: str) -> tuple[float, ...]:
-    """Read what --normalize takes.
+    """Parse the value of --normalize.
 
     Raises:
-        ArgumentTypeError: neither numbers nor a name.
+        ArgumentTypeError: the text is neither numbers nor a name.
     """
     try:
         return parsed(text)
@@ -138,7 +138,7 @@ def shape(text: str) -> tuple[int, ...]:
     """Read a shape such as 1,28,28 or 1x28x28.
 
     Raises:
-        ArgumentTypeError: a word that is no positive integer.
+        ArgumentTypeError: a word is not a positive integer.
     """
     try:
         sizes = tuple(int(word) for word in text.replace("x", ",").split(","))
@@ -153,7 +153,7 @@ def margin(text: str) -> float | None:
     """Read a margin: a number, or None for auto.
 
     Raises:
-        ArgumentTypeError: neither.
+        ArgumentTypeError: the text is neither a number nor auto.
     """
     if text == "auto":
         return None
@@ -167,7 +167,7 @@ def parts(text: str) -> tuple[str, ...]:
     """Read comma-separated parts.
 
     Raises:
-        ArgumentTypeError: an unknown part; the message proposes the nearest one.
+        ArgumentTypeError: a part is unknown; the message proposes the nearest one.
     """
     words = tuple(word.strip() for word in text.split(",") if word.strip())
     for word in words:

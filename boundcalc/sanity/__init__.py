@@ -1,7 +1,7 @@
-"""The sanity layer: what looks wrong about a checkpoint, its data and their options, a line each; never a refusal.
+"""The sanity layer: warnings about a checkpoint, its data and the options given, one line each; it never refuses anything.
 
-A check is a pure function from the result of an analysis to lines. Each has a file, or shares one with its kin, whose
-docstring derives the threshold.
+A check is a pure function from the result of an analysis to lines. Each check has a file of its own or shares one with
+related checks; the docstrings derive the thresholds.
 """
 
 from __future__ import annotations
@@ -47,9 +47,9 @@ CHECKS: tuple[Check, ...] = (
 
 
 def warnings_of(result: AnalysisResult) -> tuple[str, ...]:
-    """Return what looks wrong, a line each, no line twice.
+    """Return the warnings, one line each and without repetitions.
 
     Args:
-        result: of one analysis; its own warnings are not looked at.
+        result: result of one analysis; the warnings that it already carries are ignored.
     """
     return tuple(dict.fromkeys(one_line(line) for check in CHECKS for line in check(result)))

@@ -1,8 +1,8 @@
-"""The first BatchNorm's statistics against the inputs: what the first layer saw in training is on file.
+"""Compare the inputs with the statistics of the first BatchNorm, which record what the first layer received in training.
 
-In evaluation mode a BatchNorm returns (z - mean) / deviation, scaled and shifted. On inputs as in training
-the part before scale and shift has mean 0 and variance 1 in every channel, up to the moving average's lag; on
-inputs in other units it has not.
+In evaluation mode a BatchNorm returns (z - mean) / deviation, scaled and shifted. On inputs as in training,
+(z - mean) / deviation has mean 0 and variance 1 in every channel, up to the lag of the moving average. On inputs
+in other units it does not.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ SPREAD = 4.0
 
 
 def batchnorm(result: AnalysisResult) -> list[str]:
-    """Tell where the first BatchNorm sees inputs other than those that its statistics are of.
+    """Warn if the inputs of the first BatchNorm do not have the statistics that it recorded in training.
 
-    Fires where the median over channels of the mean is off by more than one standard deviation, or that of
-    the variance by more than a factor of 4. A common normalisation is named where it brings both back.
+    Fires if the median over channels of the mean is off by more than one standard deviation, or that of
+    the variance by more than a factor of 4. If a common normalization corrects both, it is named.
 
     Args:
-        result: of one analysis.
+        result: result of one analysis.
     """
     found = _first(result)
     base = base_inputs(result)
@@ -64,7 +64,10 @@ def _off(mean: float, variance: float) -> bool:
 
 
 def _first(result: AnalysisResult) -> tuple[Node, str, torch.Tensor, torch.Tensor] | None:
-    """Return the first node if a BatchNorm ends it: node, the BatchNorm's name, its scale and shift."""
+    """Return a node that reads the input and ends with a BatchNorm, and the BatchNorm's name, scale and shift; None
+    if there is none.
+    and shift.
+    """
     tensors = result.checkpoint.tensors
     for read in result.network.nodes[1:]:
         node = read
@@ -91,7 +94,7 @@ def _first(result: AnalysisResult) -> tuple[Node, str, torch.Tensor, torch.Tenso
 
 
 def _unfolded(before: Node, name: str, eps: float, tensors: Mapping[str, torch.Tensor]) -> ChannelAffine:
-    """Return a BatchNorm of the input that was folded into the layer after it."""
+    """Return a BatchNorm of the input that was folded into the layer after it, as a node."""
     ones = torch.ones(before.shape[0], dtype=torch.float64)
     mean, variance = (tensors[f"{name}.{which}"].double() for which in ("running_mean", "running_var"))
     scale = (variance + eps).rsqrt() * tensors.get(f"{name}.weight", ones).double()
@@ -100,7 +103,7 @@ def _unfolded(before: Node, name: str, eps: float, tensors: Mapping[str, torch.T
 
 
 def _moments(node: Node, gain: torch.Tensor, shift: torch.Tensor, x: torch.Tensor) -> tuple[float, float]:
-    """Return medians over living channels: |mean| and variance of what the BatchNorm makes before its scale and shift."""
+    """Return medians over live channels of |mean| and variance of the BatchNorm's output before its scale and shift."""
     try:
         with torch.no_grad():
             out = evaluate_node(node, [x])

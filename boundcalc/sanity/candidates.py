@@ -1,4 +1,4 @@
-"""Common normalisations, and what a network's errors are under each on samples drawn from a split."""
+"""Common normalizations, and the errors of a network under each of them on samples drawn from a split."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ FEWEST = 64
 
 @dataclass(frozen=True)
 class NamedNormalization:
-    """Means and deviations, one of each or one a channel.
+    """Means and deviations, either one of each or one per channel.
 
     Attributes:
-        means: subtracted.
-        deviations: divided by then.
-        name: of the data or custom that it belongs to.
+        means: means that are subtracted.
+        deviations: standard deviations to divide by afterwards.
+        name: name of the data set or convention that uses these numbers.
     """
 
     means: tuple[float, ...]
@@ -45,18 +45,18 @@ class NamedNormalization:
 
     @classmethod
     def of(cls, numbers: Sequence[float], name: str = "") -> NamedNormalization:
-        """Return what --normalize means by its numbers."""
+        """Return the normalization that --normalize denotes by these numbers."""
         half = len(numbers) // 2
         return cls(tuple(numbers[:half]), tuple(numbers[half:]), name)
 
     @property
     def numbers(self) -> tuple[float, ...]:
-        """As --normalize takes them."""
+        """The numbers in the order of --normalize: means, then deviations."""
         return self.means + self.deviations
 
     @property
     def option(self) -> str:
-        """How to ask for it on the command line."""
+        """Words that say how to request this normalization on the command line."""
         plain = set(self.means) == {0.0} and set(self.deviations) == {1.0}
         return (
             "without --normalize"
@@ -65,21 +65,21 @@ class NamedNormalization:
         )
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
-        """Apply it to (n, channels, height, width)."""
+        """Apply the normalization to samples (n, channels, height, width)."""
         means, deviations = (
             torch.tensor(v, dtype=x.dtype)[:, None, None] for v in (self.means, self.deviations)
         )
         return (x - means) / deviations
 
     def undone(self, x: torch.Tensor) -> torch.Tensor:
-        """Return the samples before it was applied."""
+        """Return the samples before the normalization was applied."""
         means, deviations = (
             torch.tensor(v, dtype=x.dtype)[:, None, None] for v in (self.means, self.deviations)
         )
         return x * deviations + means
 
     def inverse(self) -> NamedNormalization:
-        """Return the normalisation that undoes this one, in six digits."""
+        """Return the inverse normalization, with its numbers rounded to six digits."""
         pairs = zip(self.means, self.deviations, strict=True)
         means, deviations = zip(
             *((-mean / deviation, 1 / deviation) for mean, deviation in pairs), strict=True
@@ -88,11 +88,11 @@ class NamedNormalization:
         return NamedNormalization.of(numbers, f"{self.name} undone")
 
     def fits(self, channels: int) -> bool:
-        """Return whether it can be applied to samples of so many channels."""
+        """Return whether the normalization can be applied to samples with `channels` channels."""
         return len(self.means) in {1, channels}
 
     def is_near(self, other: NamedNormalization, tolerance: float) -> bool:
-        """Return whether every number is another's, relatively to a tolerance."""
+        """Return whether every number equals the other's up to a relative tolerance."""
         return len(self.means) == len(other.means) and all(
             abs(own - theirs) <= tolerance * abs(theirs)
             for own, theirs in zip(self.numbers, other.numbers, strict=True)
@@ -117,11 +117,11 @@ TWO = 2.0
 
 @dataclass(frozen=True, eq=False)
 class Errors:
-    """Which samples a network gets wrong.
+    """The samples that a network misclassifies.
 
     Attributes:
-        as_given: with the inputs as they are, (n,) bool.
-        wrong: under each candidate, (n,) bool each.
+        as_given: errors on the inputs as they are, (n,) bool.
+        wrong: errors under each candidate normalization, each (n,) bool.
     """
 
     as_given: torch.Tensor
@@ -129,11 +129,11 @@ class Errors:
 
 
 def base_inputs(result: AnalysisResult, *, test: bool = False) -> torch.Tensor | None:
-    """Return samples as they were before --normalize, (n, channels, height, width) float64; None without data.
+    """Return samples as they were before --normalize, (n, channels, height, width) float64, or None if they are unavailable.
 
     Args:
-        result: of one analysis.
-        test: whether to take them from the test split.
+        result: result of one analysis.
+        test: whether to take the samples from the test split.
     """
     census = census_of(result, test=test)
     if census is None:
@@ -146,28 +146,28 @@ def base_inputs(result: AnalysisResult, *, test: bool = False) -> torch.Tensor |
 
 
 def normalized_by(result: AnalysisResult) -> tuple[float, ...] | None:
-    """Return the means and deviations that --normalize gave, also where the data were opened with them; None without."""
+    """Return the means and deviations of --normalize, or those with which the data were opened; None if there are none."""
     if result.options.normalize is not None:
         return result.options.normalize
     return None if result.dataset is None else result.dataset.normalized or None
 
 
 def census_of(result: AnalysisResult, *, test: bool) -> Census | None:
-    """Return the census of a split."""
+    """Return the census of the training split, or of the test split; None if there is none."""
     if result.measured is None:
         return None
     return result.measured.test_census if test else result.measured.census
 
 
 def candidates_for(result: AnalysisResult) -> tuple[NamedNormalization, ...]:
-    """Return the normalisations that may be meant, other than the one that is applied.
+    """Return the normalizations that may have been intended, without the one that is applied.
 
-    The common ones that have as many channels, none at all, the samples' own mean and deviation. Where the
-    samples exceed [0, 1] the same in units of 0 to 255; where they do not, the units of 0 to 255 themselves;
-    where some are negative, what undoes each.
+    These are the common ones with a fitting number of channels, none at all, and the samples' own mean and deviation. If
+    the samples exceed [0, 1], the common ones in units of 0 to 255 and a division by 255 are added, otherwise a
+    multiplication by 255; if some samples are negative, the inverse of each is added.
 
     Args:
-        result: of one analysis.
+        result: result of one analysis.
     """
     base = base_inputs(result)
     if base is None or not base.numel():
@@ -202,16 +202,16 @@ def measured_with(
     test: bool = False,
     least: int = FEWEST,
 ) -> Errors | None:
-    """Run the network on samples of a split as they are, and under each candidate.
+    """Run the network on samples of a split as given and under each candidate normalization.
 
     Args:
-        result: of one analysis.
-        candidates: normalisations in place of the one that is applied.
+        result: result of one analysis.
+        candidates: normalizations that replace the one that is applied.
         test: whether to take the samples from the test split.
-        least: samples that are needed to tell readings apart.
+        least: number of samples needed to distinguish the candidates.
 
     Returns:
-        Which samples are wrong; None where the network cannot be run, or not on that many samples for so little work.
+        Which samples are misclassified; None if the network cannot be run, or if so many samples would exceed the work limit.
     """
     census, base = census_of(result, test=test), base_inputs(result, test=test)
     network = result.network
@@ -230,12 +230,12 @@ def measured_with(
 
 
 def multiplications(network: Network) -> int:
-    """Return how many products the layers of a network compute for one sample."""
+    """Return the number of multiplications in the layers of a network for one sample."""
     return sum(layer.weight.numel() * math.prod(layer.window.out) for layer in network.layers())
 
 
 def shown(numbers: Sequence[float]) -> str:
-    """Return numbers as --normalize takes them."""
+    """Return numbers in the syntax of --normalize."""
     return ",".join(f"{value:.6g}" for value in numbers)
 
 

@@ -1,4 +1,4 @@
-"""Labels, predictions and outputs that never change."""
+"""Warnings about labels, predictions and outputs that never change."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ SHOWN = 8
 
 
 def one_class(result: AnalysisResult) -> list[str]:
-    """Tell where all labels of a split are one class, or all predictions.
+    """Warn if all labels of a split are one class, or all predictions.
 
     Args:
-        result: of one analysis.
+        result: result of one analysis.
     """
     for split, census in _splits(result):
         labels = (census.labels > 0).nonzero().flatten().tolist()
@@ -46,13 +46,13 @@ def _splits(result: AnalysisResult) -> list[tuple[str, Census]]:
 
 
 def dead_outputs(result: AnalysisResult) -> list[str]:
-    """Tell where outputs have the same value for every training sample.
+    """Warn if outputs have the same value for every training sample.
 
-    No threshold: an output that a weight connects to the input takes two values on two samples, but for
+    There is no threshold: an output that a weight connects to the input takes two values on two samples, except by
     coincidence.
 
     Args:
-        result: of one analysis.
+        result: result of one analysis.
     """
     census = None if result.measured is None else result.measured.census
     if census is None or census.lowest is None or census.highest is None or census.m < 2:

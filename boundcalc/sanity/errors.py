@@ -1,9 +1,10 @@
-"""Errors that no trained network makes on its own data: near chance, better with classes renamed, worse in training than in testing.
+"""Warn of errors no trained network makes on its own data: near chance, better with classes renamed, worse on
+training than test.
 
-What ignoring the input achieves is computed from the counts themselves: if labels and predictions were
+The agreement of a predictor that ignores the input is computed from the counts: if labels and predictions were
 independent with the frequencies that they have, they would agree on a share p_e = sum_c P(label c)
-P(prediction c) of the samples (Cohen 1960, kappa). It is 1 / C for balanced labels, and the majority class's
-share for a network that always predicts that class.
+P(prediction c) of the samples (Cohen 1960, kappa). It is 1 / C for balanced labels, and for a network that always
+predicts one class it is the share of that class.
 """
 
 from __future__ import annotations
@@ -40,14 +41,13 @@ LARGE_GAP = 0.02
 
 
 def near_chance(result: AnalysisResult) -> list[str]:
-    """Tell where a split's error is that of predictions which ignore the input.
+    """Warn if the error of a split is that of predictions that ignore the input.
 
-    Fires where the agreement is at most p_e + max(min(1 / C, 0.05), 4 sqrt(p_e (1 - p_e) / m)). A network
-    with one predicted class or one label is left to other checks, and so is one whose classes are only
-    renamed.
+    Fires if the agreement is at most p_e + max(min(1 / C, 0.05), 4 sqrt(p_e (1 - p_e) / m)). Networks with a single
+    predicted class or label are left to other checks, and so are networks whose classes are only renamed.
 
     Args:
-        result: of one analysis.
+        result: result of one analysis.
     """
     for split, counts in _splits(result):
         m, agreed = int(counts.sum()), int(counts.diagonal().sum())
@@ -65,14 +65,14 @@ def near_chance(result: AnalysisResult) -> list[str]:
 
 
 def renamed_classes(result: AnalysisResult) -> list[str]:
-    """Tell where the predictions fit the labels once classes are renamed.
+    """Warn if the predictions fit the labels once classes are renamed.
 
-    Fires where the best renaming (an assignment problem) leaves at most half of the errors, and saves more
-    than 4 standard deviations of them and at least 10: two classes of an honest network are never confused
-    more often than told apart.
+    Fires if the best renaming (an assignment problem) leaves at most half of the errors, and saves more
+    than 4 standard deviations of their number and more than 10: an honest network never confuses two classes more often
+    than it separates them.
 
     Args:
-        result: of one analysis.
+        result: result of one analysis.
     """
     for split, counts in _splits(result):
         names = _renaming(counts)
@@ -91,13 +91,13 @@ def renamed_classes(result: AnalysisResult) -> list[str]:
 
 
 def train_above_test(result: AnalysisResult) -> list[str]:
-    """Tell where a network errs far more on its training split than on its test split.
+    """Warn if a network errs far more often on its training split than on its test split.
 
-    Fires where the difference exceeds 0.02, a fifth of the test error, and 4 standard deviations sqrt(p (1 -
-    p) (1/m + 1/m_test)), p the pooled error.
+    Fires if the difference exceeds 0.02, a fifth of the test error, and 4 standard deviations sqrt(p (1 -
+    p) (1/m + 1/m_test)), where p is the pooled error.
 
     Args:
-        result: of one analysis.
+        result: result of one analysis.
     """
     measured = result.measured
     if measured is None or measured.margins is None or measured.test_margins is None:
@@ -132,12 +132,12 @@ def _chance(counts: torch.Tensor) -> float:
 
 
 def _constant(counts: torch.Tensor) -> bool:
-    """Whether there is one label or one prediction only."""
+    """Return whether only one label or only one prediction occurs."""
     return min(int((counts.sum(axis) > 0).sum()) for axis in (0, 1)) < 2
 
 
 def _renaming(counts: torch.Tensor) -> torch.Tensor | None:
-    """Return for every label the class that it should have been, where that mends most errors; None where it does not."""
+    """Return the class that each label should have been if a renaming mends most errors, otherwise None."""
     from scipy.optimize import linear_sum_assignment
 
     if _constant(counts) or int(counts.sum()) < LEAST_EACH * len(counts):

@@ -1,8 +1,8 @@
-"""Inputs in other units than images are usually given in, and normalisations in other units than the inputs.
+"""Warn of inputs in unusual units for images, and of normalizations in other units than the inputs.
 
-What a mean and a standard deviation of data can be: the mean lies within the range of the data, and the
+These limits hold for the mean and standard deviation of data: the mean lies within the range of the data, and the
 deviation is at most half that range (Popoviciu 1935). Constants of another data set may be off by a factor;
-those of other units are off by 255.
+constants in other units are off by the factor 255.
 """
 
 from __future__ import annotations
@@ -44,14 +44,14 @@ PIXEL = 255.0
 
 
 def normalization_units(result: AnalysisResult) -> list[str]:
-    """Tell where --normalize cannot be meant for these data.
+    """Warn if --normalize cannot be intended for these data.
 
-    Fires where a given mean lies outside the range of the data that it is applied to, a given deviation is
-    more than 5 times above or below theirs, or the data had mean 0 and deviation 1 before. Not asked where
-    the normalisation changes nothing.
+    Fires if a given mean lies outside the range of the data that it is applied to, if a given deviation differs from
+    that of the data by a factor of more than 5, or if the data already had mean 0 and deviation 1. A normalization
+    that changes nothing is not checked.
 
     Args:
-        result: of one analysis.
+        result: result of one analysis.
     """
     given, base = normalized_by(result), base_inputs(result)
     if given is None or base is None or len(base) < LEAST:
@@ -76,13 +76,13 @@ def normalization_units(result: AnalysisResult) -> list[str]:
 
 
 def input_units(result: AnalysisResult) -> list[str]:
-    """Tell where the network sees inputs far above or below the range of images, and no evidence says that it was trained on them.
+    """Warn if inputs are far above or below the range of images, unless there is evidence that the network was trained on them.
 
-    Fires for inputs above 8 without --normalize, unless the network errs much more often on them divided by
-    255; and for inputs that never exceed 2 / 255.
+    Fires for inputs above 8 without --normalize, unless the network errs much more often on the inputs divided by
+    255, and for inputs that never exceed 2 / 255.
 
     Args:
-        result: of one analysis.
+        result: result of one analysis.
     """
     measured = result.measured
     if measured is None or measured.census is None or len(measured.census.x) < LEAST:

@@ -1,4 +1,4 @@
-"""Masks that do not fit the weights beside them."""
+"""Warnings about masks that do not fit their weights."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ MANY_ZEROS = 0.1
 
 @dataclass(frozen=True, eq=False)
 class _Masked:
-    """One weight, multiplied by its mask, and the mask."""
+    """A weight, already multiplied by its mask, and the mask."""
 
     key: str
     weight: torch.Tensor
@@ -35,12 +35,12 @@ class _Masked:
 
 
 def nothing_pruned(result: AnalysisResult) -> list[str]:
-    """Tell where there are masks and none of them prunes a weight.
+    """Warn if there are masks but none of them prunes a weight.
 
-    Silent where a sparsity report or ticket.json beside the checkpoint says so, too (level 0 of a lottery).
+    Silent if a sparsity report, ticket.json or the name of the folder also says so (level 0 of a lottery).
 
     Args:
-        result: of one analysis.
+        result: result of one analysis.
     """
     masks = result.checkpoint.masks
     if not masks or not all(bool(mask.all()) for mask in masks.values()) or expected_dense(result):
@@ -60,10 +60,10 @@ def nothing_pruned(result: AnalysisResult) -> list[str]:
 
 
 def nothing_left(result: AnalysisResult) -> list[str]:
-    """Tell where a layer through which every path runs has no weight left.
+    """Warn if layers without nonzero weights cut every path from the input to the output.
 
     Args:
-        result: of one analysis.
+        result: result of one analysis.
     """
     network = result.network
     reached = [True]
@@ -82,11 +82,11 @@ def nothing_left(result: AnalysisResult) -> list[str]:
 
 
 def alive_under_mask(result: AnalysisResult) -> list[str]:
-    """Tell where some, but not most, weights under mask 0 are not zero in the file.
+    """Warn if some, but not most, of the weights under mask 0 are not zero in the file.
 
-    All of them alive is live pruning, or a dense network under a mask; none, a file written after pruning. A
-    few per cent or half of them alive is neither: the mask belongs to another set of weights. Fires between
-    0.1 % and 90 % of at least 100 pruned weights.
+    If all of them are nonzero, pruning is live or a mask was put on a dense network; if none is, the file was written
+    after pruning. If a few per cent or half of them are nonzero, the mask belongs to another set of weights. Fires
+    between 0.1 % and 90 % of at least 100 pruned weights.
 
     Args:
         result: of one analysis.
@@ -103,13 +103,13 @@ def alive_under_mask(result: AnalysisResult) -> list[str]:
 
 
 def zero_under_mask(result: AnalysisResult) -> list[str]:
-    """Tell where many weights that the masks keep are exactly zero, though not a whole layer.
+    """Warn if many weights that the masks keep are exactly zero, not counting layers that are entirely zero.
 
-    A layer may start at zero; single weights are exactly zero because something else pruned them. Fires where
-    that is more than a tenth of at least 100 kept weights of the layers that are not all zero.
+    A layer may start at zero, but single weights are exactly zero only because something else pruned them. Fires if
+    these are more than a tenth of at least 100 kept weights of the layers that are not entirely zero.
 
     Args:
-        result: of one analysis.
+        result: result of one analysis.
     """
     found = [item for item in _masked(result) if bool(item.weight[item.mask].any())]
     kept = sum(int(item.mask.sum()) for item in found)

@@ -1,8 +1,8 @@
-"""Errors that disagree with what training recorded, or that another normalisation would mend.
+"""Warn of errors that disagree with the record of the training, or that another normalization would lower.
 
-A network sees other inputs than in training when --normalize is forgotten, and nothing else shows it. Two
-kinds of evidence do: an error recorded beside the checkpoint, and an error that drops when the samples are
-normalised as is common.
+If --normalize is forgotten, the network sees other inputs than in training, and nothing else shows it. Two kinds
+of evidence do: an error recorded beside the checkpoint, and an error that drops when the samples are normalized
+in a common way.
 """
 
 from __future__ import annotations
@@ -40,17 +40,17 @@ FAR_BETTER = 0.6
 
 
 def normalization(result: AnalysisResult) -> list[str]:
-    """Tell where a recorded error disagrees, and which common normalisation would agree; without a record, which would be far better.
+    """Warn if a recorded error disagrees with the measured one or, without a record, if a common normalization is far better.
 
-    Another normalisation is looked for where more errors are measured than recorded: a wrong one never makes
-    fewer. A record disagrees where it is off by more than 0.005 (3 samples more) on as many samples, or by
-    more than 0.02 and 4 standard deviations of both on another number. A normalisation agrees where its error
-    on at most 2,048 drawn samples is that near to the record; without a record it is named where it leaves at
+    Other normalizations are tried only if the measured error is above the recorded one: a wrong normalization never makes
+    fewer errors. A record disagrees if it is off by more than 0.005 (plus 3 samples) on as many samples, or by
+    more than 0.02 plus 4 standard deviations of both on another number of samples. A normalization agrees if its error
+    on at most 2,048 drawn samples is that close to the record. Without a record a normalization is named if it leaves at
     most 0.6 of the errors and saves more than noise does. A record that agrees is evidence that the inputs
     are right, and ends the search.
 
     Args:
-        result: of one analysis.
+        result: result of one analysis.
     """
     measured = result.measured
     if measured is None or measured.margins is None:

@@ -1,6 +1,6 @@
-"""What training wrote beside a checkpoint: open_lth's ``logger``, and ``ticket.json`` of boundcalc train.
+"""What training recorded beside a checkpoint: open_lth's ``logger``, and ``ticket.json`` of boundcalc train.
 
-Both are optional evidence and data of strangers: what is missing, damaged or of another kind says nothing.
+Both are optional evidence and untrusted data: a file that is missing, damaged or of another kind is ignored.
 """
 
 from __future__ import annotations
@@ -30,15 +30,14 @@ _MODEL = re.compile(r"model_ep(\d{1,9})_it(\d{1,9})\.pth")
 
 @dataclass(frozen=True)
 class Record:
-    """An error that was recorded for a checkpoint.
+    """An error recorded for a checkpoint.
 
     Attributes:
-        file: where.
+        file: file that holds the record.
         split: ``"training"`` or ``"test"``.
-        error: share of samples.
-        samples: of how many; None if unknown.
-        normalize: the normalisation of that training, means then deviations; None if unknown, ()
-            for none.
+        error: share of misclassified samples.
+        samples: number of samples; None if unknown.
+        normalize: normalization of that training, means then deviations; None if unknown, () for none.
     """
 
     file: Path
@@ -49,10 +48,10 @@ class Record:
 
 
 def records(result: AnalysisResult) -> list[Record]:
-    """Return what is recorded beside a checkpoint about its errors at its own epoch.
+    """Return the errors recorded beside a checkpoint for its own epoch.
 
     Args:
-        result: of one analysis.
+        result: result of one analysis.
     """
     folder, model = folder_of(result), Path(result.checkpoint.path)
     if folder is None:
@@ -110,7 +109,9 @@ def _rows(file: Path) -> Iterator[tuple[str, int, float]]:
 def _iteration(
     rows: list[tuple[str, int, float]], step: tuple[int, int], last: tuple[int, int]
 ) -> int | None:
-    """Return the iteration of a model file: the logger's last for the last model, in proportion to the epochs for others."""
+    """Return the iteration of a model file: the logger's last for the last model, otherwise in proportion to the
+    epoch; None if unknown.
+    """
     iterations = [iteration for _, iteration, _ in rows]
     if not iterations or step == last == (0, 0):
         return min(iterations, default=None)

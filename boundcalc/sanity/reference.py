@@ -1,4 +1,4 @@
-"""A reference that is the checkpoint itself, written with fewer digits."""
+"""Warn of a reference that is the checkpoint itself, stored with fewer digits."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ ROUNDED = 2.0**-8
 
 
 def reference(result: AnalysisResult) -> list[str]:
-    """Tell where the surviving weights of every layer are the reference's to rounding.
+    """Warn if in every layer the surviving weights equal those of the reference up to rounding.
 
-    Weights that are equal to the bit are refused where the reference is read. Training moves weights by far
-    more than a rounding to 16 bits does; a reference this near has seen the sample as the checkpoint has.
+    Weights that are equal bit by bit are refused when the reference is read. Training moves weights by far
+    more than rounding to 16 bits does; a reference this close depends on the sample just as the checkpoint does.
 
     Args:
-        result: of one analysis.
+        result: result of one analysis.
     """
     if result.reference is None:
         return []

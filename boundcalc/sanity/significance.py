@@ -1,7 +1,7 @@
-"""Two readings of the same samples compared: which makes so many fewer errors that noise does not explain it.
+"""Compare two evaluations on the same samples: does one make significantly fewer errors?
 
-The readings are paired, so only samples on which they differ count. If both erred equally often, the n of
-them would fall on either side like coins: their difference has standard deviation sqrt(n) (McNemar 1947).
+The evaluations are paired, so that only samples on which they differ count. If both erred equally often, each of these n
+samples would favor either like a fair coin: the difference has standard deviation sqrt(n) (McNemar 1947).
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ LEAST = 10
 
 
 def much_worse(first: torch.Tensor, second: torch.Tensor) -> bool:
-    """Return whether one reading errs much more often than another: significantly, and on at least 10 samples more.
+    """Return whether one evaluation errs much more often than another: significantly, and on at least 10 more samples.
 
     Args:
-        first: which samples it gets wrong, (n,) bool.
-        second: as `first`, of the other.
+        first: which samples the first evaluation gets wrong, (n,) bool.
+        second: which samples the second evaluation gets wrong, (n,) bool.
     """
     only_first, only_second = int((first & ~second).sum()), int((second & ~first).sum())
     difference = only_first - only_second

@@ -1,4 +1,4 @@
-"""What a sparsity report or ticket.json beside the checkpoint says of its density, against what was read."""
+"""Compare the density that a sparsity report or ticket.json beside the checkpoint states with what was read."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ MOST_BYTES = 2**20
 
 @dataclass(frozen=True)
 class Said:
-    """How many weights a file says there are.
+    """Numbers of weights stated in a file.
 
     Attributes:
         file: the file.
-        total: all of them.
-        kept: those that stay.
+        total: number of all weights.
+        kept: number of weights that are not pruned.
     """
 
     file: Path
@@ -36,14 +36,13 @@ class Said:
 
 
 def sparsity(result: AnalysisResult) -> list[str]:
-    """Tell where a report speaks of the same number of weights and of another number that stay.
+    """Warn if a report agrees on the total number of weights but not on the number that are kept.
 
-    It speaks of the masked weights or of all weights; a report on any other number is of another network and
-    is not heard. No
-    threshold: both are counts.
+    A report counts either the masked weights or all weights; a report on any other total is about another network and
+    is ignored. There is no threshold, because both numbers are counts.
 
     Args:
-        result: of one analysis.
+        result: result of one analysis.
     """
     network, masks = result.network, result.checkpoint.masks
     counted = {
@@ -65,7 +64,9 @@ def sparsity(result: AnalysisResult) -> list[str]:
 
 
 def expected_dense(result: AnalysisResult) -> bool:
-    """Return whether a report beside the checkpoint says that no weight is pruned, or its folder's name: level_0 of a lottery."""
+    """Return whether a report beside the checkpoint, or the name of its folder (level_0 of a lottery), says that
+    nothing is pruned.
+    """
     folder = folder_of(result)
     if folder is not None and LEVEL_0 in {folder.name, folder.absolute().parent.name}:
         return True
@@ -73,7 +74,7 @@ def expected_dense(result: AnalysisResult) -> bool:
 
 
 def said_of(result: AnalysisResult) -> list[Said]:
-    """Return what reports beside the checkpoint say; files that are missing, damaged or of another kind say nothing."""
+    """Return the counts in reports beside the checkpoint; files that are missing, damaged or of another kind are ignored."""
     folder = folder_of(result)
     if folder is None:
         return []
@@ -87,7 +88,7 @@ def said_of(result: AnalysisResult) -> list[Said]:
 
 
 def folder_of(result: AnalysisResult) -> Path | None:
-    """Return the folder in which the weights lie: of open_lth's folders the ticket's own; None for what is not on disk."""
+    """Return the folder of the weights, in an open_lth folder that of its ticket; None if the checkpoint is not on disk."""
     from boundcalc.checkpoint.open_lth import ticket_at
 
     path = Path(result.checkpoint.path)
@@ -103,7 +104,7 @@ def folder_of(result: AnalysisResult) -> Path | None:
 
 
 def tree_at(file: Path) -> dict[str, Any]:
-    """Return the object that a JSON file holds; an empty one where it is missing, damaged, too long or no object."""
+    """Return the object in a JSON file; an empty one if the file is missing, damaged, too long or not an object."""
     try:
         tree = read_json(file, most=MOST_BYTES)
     except BoundcalcError:
@@ -112,7 +113,7 @@ def tree_at(file: Path) -> dict[str, Any]:
 
 
 def whole(value: object) -> int | None:
-    """Return a number as a whole one; None for anything else."""
+    """Return a number as an integer if it is whole and >= 0; None for anything else."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 2**53:
         return None
     return int(value) if value == int(value) else None

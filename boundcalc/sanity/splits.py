@@ -1,4 +1,4 @@
-"""A test split that could not be used, while the training split could: nothing is dropped without a word."""
+"""Warn of a test split that could not be used although the training split could: nothing is dropped silently."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 def unused_test_split(result: AnalysisResult) -> list[str]:
-    """Say why there is no test error though there is a test split."""
+    """Give the reason if there is no test error although there is a test split."""
     measured = result.measured
     if measured is None or not measured.test_reason:
         return []

@@ -1,7 +1,7 @@
-"""Mask topology: spectral scores of a layer's mask as a bipartite graph, beside those of random masks.
+"""Mask topology: spectral scores of each layer's mask as a bipartite graph, compared with those of random masks.
 
-`hoang2023` has the scores, `coordinate` the network's, `bipartite` the graphs, `spectra` their two leading singular values,
-`random_masks` what density alone predicts.
+`hoang2023` defines the scores, `coordinate` the coordinate of the network, `bipartite` the graphs, `spectra` their two leading
+singular values, and `random_masks` what density alone predicts.
 """
 
 from boundcalc.topology.coordinate import LayerTopology, Topology, analyze

@@ -1,4 +1,4 @@
-"""A layer's mask as a bipartite graph, inputs left and outputs right, and its subgraphs of one left degree."""
+"""The mask of a layer as a bipartite graph, inputs left and outputs right, and its subgraphs of constant left degree."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ Entry = TypeVar("Entry", bound=np.generic)
 
 @dataclass(frozen=True)
 class Layout:
-    """Where a layer's weights stand in its graph.
+    """Positions of a layer's weights in its graph.
 
-    Positions count group, input channel, kernel entry and output of the group, the last one fastest.
+    A position enumerates group, input channel, kernel entry and output of the group, the last one fastest.
 
     Attributes:
-        groups: groups of channels; edges stay within one.
-        inputs: input channels of a group, or input units of a linear layer.
+        groups: number of groups of channels; edges stay within a group.
+        inputs: input channels per group, or input units of a linear layer.
         taps: kernel entries; 1 for a linear layer.
-        outputs: output channels of a group.
-        rolled: whether the kernel entries of an input channel are one vertex.
+        outputs: output channels per group.
+        rolled: whether the kernel entries of an input channel form one vertex.
     """
 
     groups: int
@@ -47,10 +47,10 @@ class Layout:
 
     @classmethod
     def of(cls, layer: Masked, encoding: str = "unrolled") -> Layout:
-        """Return the layout of a layer; a linear layer has no kernel to roll, whatever image it reads.
+        """Return the layout of a layer; a linear layer has no kernel, whatever the shape of its input.
 
         Raises:
-            ValueError: no such encoding.
+            ValueError: the encoding is unknown.
         """
         if encoding not in ENCODINGS:
             raise ValueError(f"encoding {encoding!r} is none of {', '.join(ENCODINGS)}")
@@ -76,20 +76,20 @@ class Layout:
         return self.groups * self.outputs
 
     def by_position(self, weight: NDArray[Entry]) -> NDArray[Entry]:
-        """Return a (out, in / groups, kh, kw) array in the order of positions, (positions,)."""
+        """Return a (out, in / groups, kh, kw) array in the order of positions, as (positions,)."""
         grouped = weight.reshape(self.groups, self.outputs, self.inputs * self.taps)
         return np.ascontiguousarray(grouped.transpose(0, 2, 1)).reshape(-1)
 
 
 @dataclass(frozen=True, eq=False)
 class Bipartite:
-    """A bipartite graph without multiple edges, one nonnegative weight an edge.
+    """A bipartite graph without multiple edges, with one nonnegative weight per edge.
 
     Attributes:
-        shape: (left, right) numbers of vertices.
-        starts: (left + 1,) where the edges of each left vertex begin.
-        ends: (edges,) right vertex of each edge.
-        weights: (edges,) float64.
+        shape: numbers of left and right vertices.
+        starts: index of each left vertex's first edge, (left + 1,).
+        ends: right vertex of each edge, (edges,).
+        weights: weight of each edge, (edges,) float64.
     """
 
     shape: tuple[int, int]
@@ -123,9 +123,10 @@ class Bipartite:
         return Bipartite(shape, starts, (np.cumsum(used) - 1)[self.ends], self.weights)
 
     def regular_subgraphs(self) -> Iterator[Bipartite]:
-        """Yield for each left degree d > 0 that at least 3 left vertices have: those, and the right vertices they reach.
+        """Yield the subgraph of each left degree d > 0 that at least 3 left vertices have: these vertices and the
+        right ones they reach.
 
-        The left vertices are sorted by degree once; each subgraph is then a stretch of the edges.
+        The left vertices are sorted by degree once, so that each subgraph is a slice of the edges.
 
         Yields:
             Graphs without isolated vertices, in the order of d.
@@ -149,7 +150,7 @@ class Bipartite:
         """Return the two leading singular values of the biadjacency matrix, or of the weighted one.
 
         Raises:
-            ValueError: no edges, or a weight that is not finite.
+            ValueError: there are no edges, or a weight is not finite.
         """
         left, right = self.shape
         if not weighted and self.edges == left * right > 0:
@@ -163,14 +164,16 @@ class Bipartite:
 def build(layout: Layout, positions: Ints, weights: Floats) -> Bipartite:
     """Return the graph of a mask.
 
-    Rolled, an input channel and an output are joined where any kernel entry between them survives, and the edge weighs the sum
-    of the entries' absolute values. The graph is kept free of multiplicities, because the Ramanujan bound ``sqrt(d_l - 1) +
-    sqrt(d_r - 1)`` speaks of simple graphs; and absolute values are summed, so that no edge cancels.
+    In the rolled encoding, an input channel and an output are joined if any kernel entry between them survives, and
+    the edge weight
+    is the sum of the absolute values of the entries. The graph has no multiple edges, because the Ramanujan bound
+    ``sqrt(d_l - 1) +
+    sqrt(d_r - 1)`` holds for simple graphs; absolute values are summed so that no edge cancels.
 
     Args:
-        layout: of the layer.
-        positions: (n,) int64, ascending, of the surviving weights.
-        weights: (n,) their values.
+        layout: layout of the layer.
+        positions: positions of the surviving weights, (n,) int64, ascending.
+        weights: values of the surviving weights, (n,).
 
     Returns:
         The graph with all vertices, isolated ones included.
@@ -191,8 +194,8 @@ def of_layer(layer: Masked, layout: Layout) -> Bipartite:
     """Return the graph of a layer's surviving weights.
 
     Args:
-        layer: its `mask` says which weights are kept, its `weight` has their values, BatchNorm folded.
-        layout: of the layer.
+        layer: layer whose `mask` marks the kept weights and whose `weight` holds their values, with BatchNorm folded.
+        layout: layout of the layer.
 
     Returns:
         The graph with all vertices, isolated ones included.

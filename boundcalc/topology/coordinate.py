@@ -1,13 +1,13 @@
-"""Topology of a network's masks: the scores of its layers, and its coordinate (docs/theory/hoang2023.md).
+"""Topology of a network's masks: the scores of its layers, and the coordinate of the network (docs/theory/hoang2023.md).
 
-Every layer's mask is a bipartite graph; its scores are those of `boundcalc.topology.hoang2023`. The network's coordinate is
-the mean of four of them over the layers, and its distance from the coordinate of the dense initialisation is the
+The mask of every layer is a bipartite graph with the scores of `boundcalc.topology.hoang2023`. The coordinate of the network
+is the mean of four of the scores over the layers; its distance from the coordinate of the dense initialization is the
 authors' predictor of accuracy. Cunegatti et al. 2024 (Understanding sparse neural networks from their topology via
-multipartite graph representations) found such scores no better a predictor than density; therefore each stands
-beside the scores of random masks of the same density. No score here is a bound.
+multipartite graph representations) found that such scores predict no better than density; therefore each score is
+reported with the scores of random masks of the same density. No score here is a bound.
 
-The matrices are small and many: they get one BLAS thread, since waiting for a second one costs up to a thousand times
-the work on a busy machine.
+The matrices are small and many. They are processed by one BLAS thread, because waiting for a second one costs up to a thousand
+times the work on a busy machine.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ IN_WORDS = {"delta_r": "Dr", "delta_r_imdb": "Dr imdb", "lambda": "lambda", "lam
 
 @dataclass(frozen=True)
 class LayerTopology:
-    """A layer's scores beside those of random masks.
+    """The scores of a layer, compared with those of random masks.
 
     Attributes:
-        name: of the layer.
-        scores: of its mask and weights.
-        chance: score -> its comparison with random masks; empty without draws.
-        folded: whether a BatchNorm is folded into the weights that `lambda_` and `lambda_imsg` are of.
+        name: name of the layer.
+        scores: scores of its mask and weights.
+        chance: score -> comparison with random masks; empty without draws.
+        folded: whether a BatchNorm is folded into the weights that determine `lambda_` and `lambda_imsg`.
     """
 
     name: str
@@ -56,13 +56,15 @@ class Topology:
     """The topology of a network's masks.
 
     Attributes:
-        layers: in execution order.
-        coordinate: means of (delta_r, delta_r_imdb, lambda, lambda_imsg), each over the layers that have it; None where none has.
-        distance: l2 distance of the coordinate from that of the dense network, each entry averaged over the layers that have it in
-            both; entries without such a layer are left out, None where all are.
-        distance_from: what the distance is measured from, and which entries enter.
+        layers: results of the layers in execution order.
+        coordinate: means of (delta_r, delta_r_imdb, lambda, lambda_imsg), each over the layers that have the score;
+            None if none has it.
+        distance: l2 distance of the coordinate from that of the dense network, each entry averaged over the layers
+            that have it in
+            both; entries without such a layer are left out. None if no entry is left.
+        distance_from: what the distance is measured from, and the entries included.
         encoding: ``"unrolled"`` or ``"rolled"``.
-        draws: random masks a layer.
+        draws: number of random masks per layer.
     """
 
     layers: tuple[LayerTopology, ...]
@@ -88,18 +90,18 @@ def analyze(
     """Score the masks of a network.
 
     Args:
-        network: its layers' `mask` are the masks, its `weight` (BatchNorm folded) the weights.
-        reference: ``"fc1.weight"`` -> (out, in / groups, kh, kw) float64, the dense initialisation; may be empty. Those of
-            a layer with a folded BatchNorm are not used: they would be compared with weights of another scale.
-        encoding: ``"unrolled"``, a left vertex for each entry of an input channel's kernel, or ``"rolled"``, one for the channel.
-        seed: of the random masks; layer and draw are mixed in.
-        draws: random masks a layer.
+        network: network whose layers have masks (`mask`) and weights (`weight`, BatchNorm folded).
+        reference: dense initialization, ``"fc1.weight"`` -> (out, in / groups, kh, kw) float64; may be empty. For a layer
+            with a folded BatchNorm it is ignored, because its weights have another scale.
+        encoding: ``"unrolled"``: one left vertex per kernel entry of an input channel; ``"rolled"``: one per input channel.
+        seed: seed of the random masks; each layer and draw derives its own.
+        draws: number of random masks per layer.
 
     Returns:
         The scores, the coordinate and the distance.
 
     Raises:
-        ValueError: no such encoding, or a negative number of draws.
+        ValueError: the encoding is unknown, or the number of draws is negative.
 
     Source: Hoang, Kundu, Liu & Wang 2023; random masks after Cunegatti et al. 2024.
     """
@@ -127,7 +129,7 @@ def _layer(layer: Masked, encoding: str, seeds: list[list[int]]) -> LayerTopolog
 
 
 def _dense(layer: Masked, encoding: str, reference: Mapping[str, torch.Tensor]) -> Scores:
-    """Return the scores of the layer's complete graph, with the reference's weights if it has them."""
+    """Return the scores of the layer's complete graph, with the weights of the reference if it has them."""
     layout = Layout.of(layer, encoding)
     weight = None if layer.folded else reference.get(f"{layer.name}.weight")
     if weight is None:
@@ -138,7 +140,9 @@ def _dense(layer: Masked, encoding: str, reference: Mapping[str, torch.Tensor]) 
 
 
 def _complete(layout: Layout) -> Scores:
-    """Return the structural scores of one complete graph a group, in closed form: sigma_2 = sigma_1 from two groups on."""
+    """Return the structural scores of one complete graph per group, in closed form: sigma_2 = sigma_1 if there are
+    two or more groups.
+    """
     left, right = layout.left / layout.groups, layout.right / layout.groups
     if min(left, right) < 3:
         return Scores(layout.positions, (right, left), True)
@@ -153,7 +157,7 @@ def _mean(layers: list[Scores], key: str) -> float | None:
 
 
 def _distance(own: list[Scores], dense: list[Scores]) -> tuple[float | None, list[str]]:
-    """Return the distance and the entries of the coordinate that enter it."""
+    """Return the distance, and the entries of the coordinate that it includes."""
     steps: dict[str, float] = {}
     for key in COORDINATE:
         pairs = [(getattr(a, key), getattr(b, key)) for a, b in zip(own, dense, strict=True)]

@@ -1,4 +1,4 @@
-"""The scores of a mask as a bipartite graph (docs/theory/hoang2023.md): formulas first, then `score`, which measures a graph.
+"""Scores of a mask as a bipartite graph (docs/theory/hoang2023.md): first the formulas, then `score`, which applies them.
 
 Sources: Hoang, Kundu, Liu & Wang 2023, Don't just prune by magnitude! Your mask topology is a secret weapon; Hoang, Liu,
 Marculescu & Wang 2023, Revisiting pruning at initialization through the lens of Ramanujan graph, ICLR.
@@ -21,11 +21,11 @@ SCORES = ("delta_r", "delta_r_imdb", "lambda_", "lambda_imsg", "narc")
 
 
 def ramanujan_gap(d_l: float, d_r: float, sigma_2: float) -> float:
-    """Return the Ramanujan gap ``sqrt(d_l - 1) + sqrt(d_r - 1) - sigma_2``; the graph is Ramanujan where it is >= 0.
+    """Return the Ramanujan gap ``sqrt(d_l - 1) + sqrt(d_r - 1) - sigma_2``; the graph is Ramanujan if the gap is >= 0.
 
     Args:
-        d_l: mean degree of the left vertices, at least 1, isolated ones dropped.
-        d_r: mean degree of the right vertices, likewise.
+        d_l: mean degree of the left vertices, at least 1, isolated vertices excluded.
+        d_r: mean degree of the right vertices, at least 1, isolated vertices excluded.
         sigma_2: second singular value of the biadjacency matrix.
     """
     return math.sqrt(d_l - 1) + math.sqrt(d_r - 1) - sigma_2
@@ -45,14 +45,15 @@ def random_coefficient(n: tuple[int, int], full: tuple[int, int], edges: int, si
     """Return the normalized random coefficient, at most 0 for a random-like graph.
 
     Args:
-        n: (n_l, n_r), vertices without isolated ones.
-        full: (n_in, n_out), vertices before dropping the isolated ones.
-        edges: E.
+        n: (n_l, n_r), numbers of vertices without isolated ones.
+        full: (n_in, n_out), numbers of vertices with isolated ones.
+        edges: number E of edges.
         sigma_2: second singular value of the biadjacency matrix.
 
     Returns:
-        ``((sigma_2^2/4 + 1) sqrt(n_l n_r) - |2E - d_l n_l n_r / n_out|) / (n_in n_out)`` with d_l = E / n_l; 2E as released by
-        the authors, whose adjacency holds each edge twice.
+        ``((sigma_2^2/4 + 1) sqrt(n_l n_r) - |2E - d_l n_l n_r / n_out|) / (n_in n_out)`` with d_l = E / n_l. The
+        factor in 2E follows
+        the authors' code, whose adjacency matrix holds each edge twice.
     """
     (n_l, n_r), (n_in, n_out) = n, full
     d_l = edges / n_l
@@ -62,22 +63,22 @@ def random_coefficient(n: tuple[int, int], full: tuple[int, int], edges: int, si
 
 @dataclass(frozen=True)
 class Scores:
-    """What Hoang et al. 2023 measure of a mask; a score that is not defined is None and has its reason.
+    """The scores that Hoang et al. 2023 assign to a mask; an undefined score is None and has a reason.
 
     Attributes:
         edges: number of edges.
         degrees: mean degrees (left, right) without isolated vertices.
         collapsed: whether a mean degree is below 3.
-        sigma: two leading singular values of the biadjacency matrix, given for collapsed graphs too; None without edges.
-        weighted: those of the absolute weights; None without edges, or where float64 does not hold them.
-        delta_r: Ramanujan gap ``sqrt(d_l - 1) + sqrt(d_r - 1) - sigma_2``; the graph is Ramanujan where it is >= 0.
+        sigma: two leading singular values of the biadjacency matrix, also for collapsed graphs; None without edges.
+        weighted: the same for the absolute weights; None without edges, or if float64 cannot hold them.
+        delta_r: Ramanujan gap ``sqrt(d_l - 1) + sqrt(d_r - 1) - sigma_2``; the graph is Ramanujan if it is >= 0.
         delta_s: the variant ``2 sqrt(sigma_1 - 1) - sigma_2``.
-        delta_r_imdb: mean Ramanujan gap of the subgraphs of one left degree.
+        delta_r_imdb: mean Ramanujan gap of the subgraphs of constant left degree.
         lambda_: weighted spectral gap.
         lambda_imsg: mean weighted spectral gap of the same subgraphs.
-        narc: normalised random coefficient, at most 0 for a random-like graph.
-        subgraphs: how many subgraphs the means run over.
-        reasons: field name -> why it is None.
+        narc: normalized random coefficient, at most 0 for a random-like graph.
+        subgraphs: number of subgraphs in the mean of `delta_r_imdb`.
+        reasons: field name -> reason why the field is None.
     """
 
     edges: int
@@ -96,7 +97,7 @@ class Scores:
 
     @property
     def ramanujan(self) -> bool:
-        """Whether the graph has a Ramanujan gap, and it is >= 0."""
+        """Whether the Ramanujan gap is defined and >= 0."""
         return self.delta_r is not None and self.delta_r >= 0
 
 
@@ -104,10 +105,10 @@ def score(graph: Bipartite) -> Scores:
     """Return the scores of a graph.
 
     Args:
-        graph: all its vertices, isolated ones included.
+        graph: graph with all vertices, isolated ones included.
 
     Returns:
-        The scores. A graph without edges has none; a collapsed one has those of its subgraphs only, as in the authors' code.
+        The scores. A graph without edges has none; a collapsed graph has only those of its subgraphs, as in the authors' code.
 
     Source: Hoang, Kundu, Liu & Wang 2023, Don't just prune by magnitude! Your mask topology is a secret weapon; Hoang, Liu,
         Marculescu & Wang 2023, Revisiting pruning at initialization through the lens of Ramanujan graph, ICLR.
@@ -144,7 +145,7 @@ def score(graph: Bipartite) -> Scores:
 def _of_subgraphs(
     core: Bipartite, sigma: Leading, weighted: Leading | None
 ) -> tuple[list[float], list[float], dict[str, str]]:
-    """Return the gaps and weighted gaps of the subgraphs that are not collapsed, and why there are none."""
+    """Return the gaps and weighted gaps of the subgraphs that are not collapsed, and the reasons if there are none."""
     gaps: list[float] = []
     lambdas: list[float] = []
     any_degree = False

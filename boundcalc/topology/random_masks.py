@@ -1,4 +1,4 @@
-"""What density alone predicts: the scores of random masks with as many weights."""
+"""What density alone predicts: the scores of random masks with the same number of weights."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ SAME = 1e-9
 
 @dataclass(frozen=True)
 class Chance:
-    """A score of random masks, and where the layer's own stands.
+    """A score on random masks, and the position of the layer's own score relative to them.
 
     Attributes:
-        mean: over the draws that have the score; None where none has.
+        mean: mean over the draws that have the score; None if none has it.
         sd: sample standard deviation; None with fewer than two such draws.
-        draws: how many draws have the score.
-        z: (score - mean) / sd; None where one of them is, or sd is 0.
+        draws: number of draws that have the score.
+        z: (score - mean) / sd; None if one of the three is None or sd is 0.
     """
 
     mean: float | None
@@ -38,9 +38,10 @@ def draw(layout: Layout, sizes: Floats, rng: np.random.Generator) -> Bipartite:
     """Return the graph of a uniformly random mask.
 
     Args:
-        layout: of the layer; the mask is drawn among its weights, then rolled where the layout says so.
-        sizes: (n,) absolute weights to put in its n places. Sorted, so that a permutation of neurons changes nothing.
-        rng: the source of randomness.
+        layout: layout of the layer; the mask is drawn among its weights, and then rolled if the layout is rolled.
+        sizes: n absolute weights for the n drawn places, (n,). They are sorted first, so that permuting neurons
+            changes nothing.
+        rng: random generator.
 
     Returns:
         The graph with all vertices, isolated ones included.
@@ -54,12 +55,12 @@ def baseline(own: Scores, layout: Layout, sizes: Floats, seeds: Sequence[Sequenc
 
     Args:
         own: the layer's scores.
-        layout: of the layer.
-        sizes: (n,) absolute values of its surviving weights.
-        seeds: one a draw.
+        layout: layout of the layer.
+        sizes: absolute values of its surviving weights, (n,).
+        seeds: one seed per draw.
 
     Returns:
-        Field name of the score -> the comparison; empty without draws.
+        Field name of a score -> its comparison; empty without draws.
     """
     drawn = [score(draw(layout, sizes, np.random.default_rng(list(seed)))) for seed in seeds]
     if not drawn:
@@ -68,7 +69,7 @@ def baseline(own: Scores, layout: Layout, sizes: Floats, seeds: Sequence[Sequenc
 
 
 def chance(own: float | None, drawn: Sequence[float | None]) -> Chance:
-    """Return mean, spread and z-score, computed with the largest value brought to size 1.
+    """Return mean, spread and z-score, computed after scaling by a power of two so that nothing overflows.
 
     Example:
         >>> chance(5.0, [1.0, 3.0, None]).z
@@ -91,9 +92,10 @@ def chance(own: float | None, drawn: Sequence[float | None]) -> Chance:
 
 
 def one_in_ten(draws: int) -> float | None:
-    """Return what the absolute z-score of a random mask exceeds one time in ten, were the scores normal; None below two draws.
+    """Return the value that the absolute z-score of a random mask exceeds one time in ten if scores are normal; None
+    below two draws.
 
-    Mean and spread are estimated from the draws, so that z is Student's t times ``sqrt(1 + 1 / draws)``.
+    Mean and spread are estimated from the draws, so that z is a Student t variable times ``sqrt(1 + 1 / draws)``.
 
     Example:
         >>> round(one_in_ten(5), 2)

@@ -1,11 +1,12 @@
-"""The two largest singular values of a sparse matrix, with a residual, and a check that no other one is larger.
+"""The two largest singular values of a sparse matrix, with a residual, and with a check that no other singular value is larger.
 
-Lanczos iteration with full reorthogonalisation (Golub & Kahan 1965; Parlett 1998) works on the smaller side from a seeded random
-start. Its residual proves that a singular value lies near each number found, not that these are the largest: from one
-start, Lanczos sees one copy of a repeated singular value, which is what a disconnected mask has. Therefore either a Cholesky
-factorisation of ``tau^2 I - (A^T A - V S^2 V^T)`` proves that all others are at most tau (Sylvester's law of inertia, up to the
-rounding of the factorisation), or a second run, orthogonal to what was found and from another start, must find nothing larger.
-Small matrices are decomposed densely.
+Lanczos iteration with full reorthogonalization (Golub & Kahan 1965; Parlett 1998) works on the smaller side from a
+seeded random
+start. Its residual proves that a singular value is close to each number found, but not that these are the largest: from one
+start, Lanczos finds only one copy of a repeated singular value, and the mask of a disconnected graph has repeated ones.
+Therefore either a Cholesky factorization of ``tau^2 I - (A^T A - V S^2 V^T)`` proves that all others are at most tau
+(Sylvester's law of inertia, up to the rounding of the factorization), or a second run from another start, orthogonal to the
+vectors found, must find nothing larger. Small matrices are decomposed densely.
 """
 
 from __future__ import annotations
@@ -49,11 +50,12 @@ class Leading:
     """The two largest singular values of a matrix.
 
     Attributes:
-        sigma1: the largest.
-        sigma2: the second largest; 0 for a matrix of rank 1.
-        residual: largest of ``||A v - s u||`` and ``||A^T u - s v||`` over the two, in the matrix's units: a singular value lies
-            within it of each number.
-        ceiling: no other singular value is larger; at least `sigma2`, and equal to it but for rounding.
+        sigma1: largest singular value.
+        sigma2: second largest singular value; 0 for a matrix of rank 1.
+        residual: largest of ``||A v - s u||`` and ``||A^T u - s v||`` over the two, in the units of the matrix: each
+            number is within
+            this distance of a singular value.
+        ceiling: upper bound of all other singular values; at least `sigma2`, and equal to it up to rounding.
         method: `"dense"`, `"closed form"`, `"lanczos, proved"` (Cholesky) or `"lanczos, checked"` (a second run).
     """
 
@@ -72,15 +74,16 @@ def leading_two(matrix: Any, seed: int = 0) -> Leading:
     """Return the two largest singular values.
 
     Args:
-        matrix: (rows, columns), a sparse array or a dense one, at least one entry, finite.
-        seed: of the random starts.
+        matrix: sparse or dense array, (rows, columns), with at least one entry, all finite.
+        seed: seed of the random starts.
 
     Returns:
-        The values, as exact as `Leading.residual` and `Leading.ceiling` say. A second value below rounding, ``max(rows,
-        columns) eps sigma_1``, is 0.
+        The values, with the accuracy given by `Leading.residual` and `Leading.ceiling`. A second value below
+        rounding, ``max(rows,
+        columns) eps sigma_1``, is set to 0.
 
     Raises:
-        ValueError: no rows or no columns, an entry that is not finite, or values that overflow.
+        ValueError: there are no rows or no columns, an entry is not finite, or the values overflow.
 
     Source: Parlett 1998, The Symmetric Eigenvalue Problem, chapters 3 (inertia) and 13 (Lanczos).
 
@@ -132,7 +135,7 @@ def _of_unit_size(matrix: Any, seed: int) -> Leading:
 
 
 def _small(tall: Any) -> Leading:
-    """Decompose the Gram matrix, or the matrix itself where squaring would lose the second value."""
+    """Decompose the Gram matrix, or the matrix itself if squaring would lose the second value."""
     gram = _gram(tall)
     side = gram.shape[0]
     values, vectors = linalg.eigh(gram, subset_by_index=[side - 2, side - 1], check_finite=False)
@@ -173,15 +176,15 @@ def lanczos(apply: Apply, locked: Floats, seed: list[int], norm: float = 0.0) ->
     """Return Ritz vectors of the two largest eigenvalues of a positive semidefinite operator, orthogonal to `locked`.
 
     Args:
-        apply: (n,) -> (n,), the operator.
-        locked: (k, n) orthonormal rows, kept out of the Krylov space.
-        seed: of the start.
-        norm: largest eigenvalue known, by which rounding is told from what is left.
+        apply: the operator, (n,) -> (n,).
+        locked: orthonormal rows, (k, n), that the Krylov space excludes.
+        seed: seed of the start.
+        norm: largest known eigenvalue; sets the level below which remainders count as rounding.
 
     Returns:
-        (at most 2, n) orthonormal rows, fewer where the Krylov space is smaller; of several equal eigenvalues one appears.
+        Orthonormal rows, (at most 2, n), fewer if the Krylov space is smaller; of several equal eigenvalues only one appears.
 
-    Source: Parlett 1998, chapter 13, with every vector orthogonalised twice against all before it.
+    Source: Parlett 1998, chapter 13; every vector is orthogonalized twice against all previous ones.
     """
     count, size = locked.shape
     steps = min(size - count, STEPS)
@@ -214,7 +217,7 @@ def _orthogonal(vector: Floats, rows: Floats) -> tuple[Floats, float]:
 
 
 def _top(diagonal: Floats, beside: Floats) -> tuple[Floats, Floats]:
-    """Return the two largest eigenvalues, ascending, and their vectors as columns; one of a 1 x 1 matrix."""
+    """Return the two largest eigenvalues, ascending, and their vectors as columns; only one for a 1 x 1 matrix."""
     if len(diagonal) == 1:
         return diagonal, np.ones((1, 1))
     last = len(diagonal) - 1
@@ -235,9 +238,9 @@ class SingularPair:
     """The best two singular triplets of a matrix within a space of right vectors.
 
     Attributes:
-        values: (2,) descending, or (1,) where the space has one dimension.
-        right: (2, n) orthonormal rows.
-        residual: largest of ``||A^T u - s v||``; ``A v = s u`` holds by construction, up to rounding.
+        values: singular values, (2,) descending, or (1,) if the space has one dimension.
+        right: right vectors, (2, n) orthonormal rows.
+        residual: largest ``||A^T u - s v||``; ``A v = s u`` holds by construction, up to rounding.
     """
 
     values: Floats
@@ -246,7 +249,7 @@ class SingularPair:
 
     @classmethod
     def of(cls, tall: Any, space: Floats) -> SingularPair:
-        """Return the two triplets of the largest singular values of `tall` restricted to the span of `space`'s rows."""
+        """Return the triplets of the two largest singular values of `tall` restricted to the span of the rows of `space`."""
         axes = np.linalg.qr(space.T)[0]
         left, values, mixing = np.linalg.svd(tall @ axes, full_matrices=False)
         keep = slice(0, min(2, len(values)))
@@ -271,7 +274,7 @@ def _rounded(second: float, rounding: float) -> float:
 
 
 def _proved_ceiling(gram: Floats, pair: SingularPair) -> float | None:
-    """Return a number that no singular value but those of the pair exceeds, or None where that is not so."""
+    """Return an upper bound of all singular values other than the pair's, or None if the Cholesky proof fails."""
     first = float(pair.values[0]) ** 2
     bound = pair.second**2 + 4 * gram.shape[0] * EPS * first + 2 * pair.residual * float(pair.values[0])
     shifted = (pair.right.T * pair.values**2) @ pair.right - gram

@@ -1,1 +1,1 @@
-"""Sample complexity of a pruned network: one file a paper, and what they share."""
+"""Sample complexity of a pruned network: one file per paper, and the code that they share."""

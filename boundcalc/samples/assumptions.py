@@ -1,4 +1,4 @@
-"""What the theorem assumes, what a checkpoint violates, and which numbers are the paper's."""
+"""The assumptions of the theorem, which of them a checkpoint violates, and which numbers are the paper's."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ ORIGINS = {
 
 
 def hidden_layers(network: Network) -> tuple[Masked, ...]:
-    """Return the layers with masks whose value another layer with weights reads, directly or not, in execution order."""
+    """Return the masked layers whose output another layer with weights reads, directly or indirectly, in execution order."""
     return tuple(layer for index in _hidden(network) for layer in masked_of(network.nodes[index]))
 
 
@@ -71,13 +71,13 @@ def _names(network: Network, indices: list[int]) -> list[str]:
 
 
 def violations(network: Network) -> tuple[str, ...]:
-    """Return in words which assumptions of the theorem a network does not meet.
+    """Return, in words, the assumptions of the theorem that a network violates.
 
     Args:
-        network: masked weights.
+        network: network with masked weights.
 
     Returns:
-        One sentence each. Assumptions that no checkpoint can show (`UNVERIFIABLE`) are not among them.
+        One sentence per violation. Assumptions that no checkpoint can show (`UNVERIFIABLE`) are not included.
     """
     found = [
         *_of_depth(network),

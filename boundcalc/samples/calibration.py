@@ -1,4 +1,4 @@
-"""The constant c of the sample complexity, as measured by experiments/sample_complexity and kept in a JSON file."""
+"""The constant c of the sample complexity, measured by experiments/sample_complexity and stored in a JSON file."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ NUMBERS = ("c", "low", "high", "level", "eps0", "log_q", "misfit", "largest_k", 
 
 @dataclass(frozen=True)
 class Calibration:
-    """A measured constant. The file's keys are the attributes, with ``"schema"`` and ``"formula"`` beside them.
+    """A measured constant. The keys of the file are the attributes except `path`, and ``"schema"`` and ``"formula"``.
 
     Attributes:
-        c: samples per unit of `FORMULA`.
-        low: lower end of c's interval.
-        high: upper end of c's interval.
-        level: confidence of the interval.
-        eps0: the accuracy at which c makes the formula give the measured threshold.
+        c: number of samples per unit of `FORMULA`.
+        low: lower end of the confidence interval of c.
+        high: upper end of the confidence interval of c.
+        level: confidence level of the interval.
+        eps0: accuracy at which the formula with c gives the measured threshold.
         log_q: log q in the fit, in nats; the formula never uses a smaller one.
-        misfit: largest factor, at least 1, by which the formula with this c misses a group of its own runs.
+        misfit: largest factor, at least 1, by which the formula with this c misses one group of its calibration runs.
         largest_k: largest K among the runs.
         largest_conditioning: largest kappa^4 Gamma^2 among the runs.
-        setting: how the runs were made.
-        fit: how well the formula fits them: R^2, exponents and their intervals.
-        command: what made the file.
-        path: the file itself, or "".
+        setting: description of the runs.
+        fit: goodness of fit of the formula to the runs: R^2, exponents and their intervals.
+        command: command that wrote the file.
+        path: path of the file, or "".
 
     Source:
         experiments/sample_complexity/run.py writes these files.
@@ -59,10 +59,10 @@ class Calibration:
         """Read a calibration file.
 
         Args:
-            path: JSON of schema ``boundcalc.calibration/1``.
+            path: JSON file of schema ``boundcalc.calibration/1``.
 
         Raises:
-            DataError: the file cannot be read or a key is missing or wrong; the message names both.
+            DataError: the file cannot be read, or a key is missing or wrong; the message names the file and the key.
         """
         tree = _read(path)
         _require(tree.get("schema") == SCHEMA, path, "schema", f"expected {SCHEMA!r}")
@@ -80,7 +80,7 @@ class Calibration:
         )
 
     def save(self, path: str | Path) -> None:
-        """Write the file that `load` reads; `path` is not part of it."""
+        """Write a file that `load` can read; `path` is not stored in it."""
         tree = {"schema": SCHEMA, "formula": FORMULA, **vars(self)}
         del tree["path"]
         Path(path).write_text(json.dumps(tree, indent=1, allow_nan=False) + "\n", encoding="utf-8")

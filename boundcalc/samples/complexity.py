@@ -1,8 +1,8 @@
 """Sample complexity of a checkpoint, layer by layer.
 
-The theorem of Zhang et al. 2021 (`boundcalc.samples.zhang2021`) speaks of one hidden layer; deeper networks are taken layer by
-layer, which is the paper's empirical extension. kappa and Gamma of the teacher are estimated by the checkpoint's. N is
-null until a calibrated constant is given; the ratios are free of constants.
+The theorem of Zhang et al. 2021 (`boundcalc.samples.zhang2021`) covers one hidden layer; deeper networks are treated layer by
+layer, which is the paper's empirical extension. kappa and Gamma of the teacher are estimated by those of the checkpoint. N is
+None until a calibrated constant is given; the ratios are free of constants.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ LARGEST_LOG = 700.0
 
 @dataclass(frozen=True)
 class Spread:
-    """Surviving weights of the living neurons of a layer.
+    """Numbers r_j of surviving weights of the live neurons of a layer.
 
     Attributes:
-        smallest: min_j r_j.
-        mean: their mean.
-        largest: max_j r_j.
+        smallest: smallest number, min_j r_j.
+        mean: mean of the r_j.
+        largest: largest number, max_j r_j.
     """
 
     smallest: int
@@ -45,22 +45,22 @@ class Spread:
 
 @dataclass(frozen=True)
 class LayerSamples:
-    """One hidden layer.
+    """Sample complexity of one hidden layer.
 
     Attributes:
         name: the layer's key without ".weight".
-        neurons: all neurons, dead ones included.
-        K: neurons with at least one surviving weight.
-        fan_in: weights of a neuron, pruned ones included.
-        parameters: weights, pruned ones included.
-        surviving: weights that the mask keeps.
-        spread: of r_j; None where K = 0.
-        r_tilde: in weights; None where K = 0.
-        r_tilde_dense: of the same K neurons unpruned; None where K = 0.
+        neurons: number of neurons, dead ones included.
+        K: number of neurons with at least one surviving weight.
+        fan_in: number of weights of a neuron, pruned ones included.
+        parameters: number of weights, pruned ones included.
+        surviving: number of weights that the mask keeps.
+        spread: minimum, mean and maximum of the r_j; None if K = 0.
+        r_tilde: effective number of weights r~; None if K = 0.
+        r_tilde_dense: r~ of the same K neurons unpruned; None if K = 0.
         conditioning: kappa and Gamma of the checkpoint's weights.
-        state: ``"ok"``, or why there can be no N: ``"empty"``, ``"rank-deficient"``.
-        log_q: nats; None without calibration or where K = 0.
-        log_needed: logs of N and of its interval's ends; None without calibration or where the state is not ``"ok"``.
+        state: ``"ok"``, or why N is undefined: ``"empty"`` or ``"rank-deficient"``.
+        log_q: log q in nats; None without calibration or if K = 0.
+        log_needed: logs of N and of the ends of its interval; None without calibration or if the state is not ``"ok"``.
     """
 
     name: str
@@ -86,21 +86,22 @@ class LayerSamples:
 
     @property
     def radius_loss_ratio(self) -> float | None:
-        """(1 - radius) / (1 - radius_dense) of the locally convex region, at the same target and N."""
+        """(1 - radius) / (1 - radius_dense) for the radius of local convexity, at the same target and N."""
         return None if self.ratio is None else math.sqrt(self.ratio)
 
 
 @dataclass(frozen=True)
 class SampleComplexity:
-    """What the theorem says of a checkpoint.
+    """The statement of the theorem for a checkpoint.
 
     Attributes:
-        layers: the hidden ones, in execution order.
-        eps0: the accuracy parameter that N is given for, `target_error` or the calibration's; None without either.
-        calibration: where c came from; None without.
-        log_needed: logs of N and of its interval's ends, the largest over the layers; None where any layer has none.
-        reason: why there is no N, or "".
-        verdict: answer to "is my sample large enough?"; None where nobody asked.
+        layers: hidden layers in execution order.
+        eps0: accuracy parameter of N: `target_error`, or that of the calibration; None without either.
+        calibration: calibration that provides c; None without one.
+        log_needed: logs of N and of the ends of its interval, taken from the layer with the largest N; None if a
+            layer has none.
+        reason: why there is no N, or "" if there is.
+        verdict: answer to "is my sample large enough?"; None if the question was not asked.
         violated: assumptions of the theorem that the checkpoint violates.
     """
 
@@ -129,7 +130,7 @@ class SampleComplexity:
 
     @property
     def N(self) -> float | None:  # noqa: N802
-        """Samples; None where there is no N or it overflows a double."""
+        """Number of samples; None if there is no N or it overflows a double."""
         if self.log_needed is None or self.log_needed[0] > LARGEST_LOG:
             return None
         return math.exp(self.log_needed[0])
@@ -145,15 +146,15 @@ def analyze(
     """Return the sample complexity of every hidden layer.
 
     Args:
-        network: masked weights; masks and values are taken as they are after masking and folding.
-        calibration: the constant c; None leaves N null.
-        samples: m, to be judged.
-        target_error: eps0, in (0, 1); None for the accuracy of the calibration.
-        delta: q is the larger of the calibration's and of what makes K q^(-min_j r_j) at most `delta`.
+        network: network with masked weights; masks and values are taken after masking and folding.
+        calibration: constant c; None leaves N undefined.
+        samples: sample size m to be judged.
+        target_error: eps0 in (0, 1); None for the accuracy of the calibration.
+        delta: q is the larger of the calibration's q and the q at which K q^(-min_j r_j) = `delta`.
 
     Raises:
-        UsageError: an argument out of range.
-        BoundcalcError: weights that are not finite; the message names the layer.
+        UsageError: an argument is out of range.
+        BoundcalcError: a weight is not finite; the message names the layer.
 
     Source:
         Zhang, Wang, Liu, Chen & Xiong 2021; docs/theory/zhang2021.md.
@@ -173,7 +174,7 @@ def analyze(
 
 @dataclass(frozen=True)
 class _Need:
-    """The calibrated formula at one accuracy."""
+    """The calibrated formula at a fixed accuracy."""
 
     calibration: Calibration
     eps0: float
@@ -230,12 +231,12 @@ def _layer(layer: Masked, need: _Need | None) -> LayerSamples:
 
 
 def _grouped(tensor: torch.Tensor, groups: int) -> torch.Tensor:
-    """Return (out, in / groups, height, width) as (groups, neurons of a group, fan_in)."""
+    """Reshape (out, in / groups, height, width) into (groups, neurons of a group, fan_in)."""
     return tensor.reshape(groups, tensor.shape[0] // groups, -1)
 
 
 def _reason(layers: tuple[LayerSamples, ...], calibration: Calibration | None) -> str:
-    """Return why there is no N, or ""."""
+    """Return why there is no N, or "" if there is."""
     if not layers:
         return "there is no hidden layer"
     for layer in layers:
@@ -247,7 +248,7 @@ def _reason(layers: tuple[LayerSamples, ...], calibration: Calibration | None) -
 def _caveats(
     layers: tuple[LayerSamples, ...], calibration: Calibration | None, violated: tuple[str, ...]
 ) -> tuple[str, ...]:
-    """Return in words why N is to be taken with care: the calibration's own fit, what lies beyond it, assumptions."""
+    """Return caveats about N in words: the misfit of the calibration, extrapolation beyond its runs, violated assumptions."""
     if calibration is None:
         return ()
     found = [f"with one c it misses its own calibration runs by up to a factor of {calibration.misfit:.3g}"]

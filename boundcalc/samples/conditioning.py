@@ -1,4 +1,4 @@
-"""How well the rows of a weight matrix can be told apart: kappa and Gamma from its singular values, in log domain."""
+"""How linearly independent the rows of a weight matrix are: kappa and Gamma from its singular values, in log domain."""
 
 from __future__ import annotations
 
@@ -14,13 +14,15 @@ UNIT = 2.0**-52
 
 @dataclass(frozen=True)
 class Conditioning:
-    """Singular values sigma_1 >= ... >= sigma_K of the target's weight matrix, estimated by the checkpoint's.
+    """Statistics of the singular values sigma_1 >= ... >= sigma_K of the teacher's weight matrix, estimated by the
+    checkpoint's.
 
     Attributes:
-        log_sigma_1: log of the largest; None where all weights are 0.
-        log_sigma_k: log of the smallest; None where the matrix is rank-deficient.
-        log_kappa: log of kappa = sigma_1 / sigma_K; None where the matrix is rank-deficient.
-        log_gamma: log of Gamma = prod_i sigma_i / sigma_K, which overflows a double early; None as `log_kappa`.
+        log_sigma_1: log of the largest; None if all weights are 0.
+        log_sigma_k: log of the smallest; None if the matrix is rank-deficient.
+        log_kappa: log of kappa = sigma_1 / sigma_K; None if the matrix is rank-deficient.
+        log_gamma: log of Gamma = prod_i sigma_i / sigma_K, which easily overflows a double; None if the matrix is
+            rank-deficient.
     """
 
     log_sigma_1: float | None
@@ -30,26 +32,26 @@ class Conditioning:
 
     @property
     def rank_deficient(self) -> bool:
-        """Whether sigma_K is 0 as far as doubles can tell."""
+        """Whether sigma_K is 0 up to double precision, or all weights are 0."""
         return self.log_kappa is None
 
     @property
     def log_kappa4_gamma2(self) -> float | None:
-        """Log of kappa^4 Gamma^2; None where the matrix is rank-deficient."""
+        """Log of kappa^4 Gamma^2; None if the matrix is rank-deficient."""
         if self.log_kappa is None or self.log_gamma is None:
             return None
         return 4 * self.log_kappa + 2 * self.log_gamma
 
 
 def conditioning(weight: torch.Tensor, neurons: int) -> Conditioning:
-    """Return what the singular values of a layer say; neurons without weights count for nothing.
+    """Return the statistics of the singular values of a layer; neurons without weights are ignored.
 
     Args:
-        weight: (groups, neurons of a group, fan_in) float64, 0 where pruned: the diagonal blocks of the layer's matrix.
-        neurons: K, the rows that are not 0.
+        weight: diagonal blocks of the layer's matrix, (groups, neurons of a group, fan_in) float64, 0 where pruned.
+        neurons: number K of nonzero rows.
 
     Returns:
-        The rank is that of a matrix of the same size in doubles: sigma_K counts as 0 up to max(K, inputs) 2^-52 sigma_1.
+        The statistics. The matrix counts as rank-deficient if sigma_K is at most max(K, inputs) 2^-52 sigma_1.
 
     Source:
         Zhang, Wang, Liu, Chen & Xiong 2021; docs/theory/zhang2021.md.
@@ -74,7 +76,7 @@ def conditioning(weight: torch.Tensor, neurons: int) -> Conditioning:
 
 
 def _singular_values(blocks: torch.Tensor) -> torch.Tensor:
-    """Return all singular values of (groups, rows, columns) in falling order; a wide block is made square first."""
+    """Return all singular values of (groups, rows, columns) in descending order; wide blocks are reduced by QR first."""
     read = blocks[:, :, (blocks != 0).any(1).any(0)]
     with _one_thread():
         if read.shape[2] > read.shape[1]:
@@ -84,7 +86,7 @@ def _singular_values(blocks: torch.Tensor) -> torch.Tensor:
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """Let torch compute on one thread: on a busy machine two make these factorisations hundreds of times slower."""
+    """Restrict torch to one thread: on a busy machine two threads make these factorizations hundreds of times slower."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

@@ -1,4 +1,4 @@
-"""Is my sample large enough? Answered in words."""
+"""The verdict on whether a sample is large enough, in words."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ Word = Literal["large enough", "too small", "undecided", "no answer"]
 
 @dataclass(frozen=True)
 class Question:
-    """What is compared.
+    """The sample size and the target error to compare.
 
     Attributes:
-        samples: m, the sample at hand; None where only the need is asked for.
-        eps0: the accuracy parameter of the theorem, the target error; None where neither was given.
+        samples: sample size m; None if only the required size is asked for.
+        eps0: accuracy parameter of the theorem, the target error; None if not given.
     """
 
     samples: int | None
@@ -27,11 +27,11 @@ class Question:
 
 @dataclass(frozen=True)
 class Verdict:
-    """The answer.
+    """The answer to the question.
 
     Attributes:
         word: the answer in one or two words.
-        sentence: the answer with its numbers and what stands against it.
+        sentence: the answer with its numbers and caveats.
     """
 
     word: Word
@@ -39,16 +39,16 @@ class Verdict:
 
 
 def judge(question: Question, needed: LogN | None, reason: str, caveats: tuple[str, ...]) -> Verdict:
-    """Compare a sample with what the calibrated formula asks for.
+    """Compare a sample size with the one that the calibrated formula requires.
 
     Args:
-        question: the sample and the target error.
-        needed: logs of N and of the ends of its interval; None where there is no N.
-        reason: why there is no N, or "".
-        caveats: what stands against the formula here.
+        question: sample size and target error.
+        needed: logs of N and of the ends of its interval; None if there is no N.
+        reason: why there is no N, or "" if there is.
+        caveats: reasons to distrust the formula here.
 
     Returns:
-        ``"undecided"`` where the sample lies within the interval of N.
+        The verdict; it is ``"undecided"`` if the sample size lies within the interval of N.
 
     Example:
         >>> judge(Question(100, 0.5), (5.0, 4.9, 5.1), "", ()).word

@@ -1,18 +1,18 @@
-"""Sample complexity of a pruned one-hidden-layer network by its mask (docs/theory/zhang2021.md).
+"""Sample complexity of a pruned network with one hidden layer, from its mask (docs/theory/zhang2021.md).
 
-Theorem. A teacher g(x) = (1/K) sum_j relu(w_j . x) with Gaussian inputs is learnt by gradient descent within a mask that
-holds its support, with probability at least 1 - K q^(-min_j r_j), from
+Theorem. Gradient descent within a mask that contains the support of a teacher g(x) = (1/K) sum_j relu(w_j . x) with Gaussian
+inputs learns the teacher, with probability at least 1 - K q^(-min_j r_j), from
 
       N(eps0) = c * eps0^-2 * kappa^4 Gamma^2 K^4 * r~ * log q   samples,
       r~ = (1/(8 K^4)) * ( sum_j sum_k (1 + delta_jk) sqrt(r_j + r_k) )^2,
 
-r_j >= 1 the surviving weights of neuron j, delta_jk = 1 where the supports of neurons j and k meet, else 0 (delta_jj = 1), and
-kappa = sigma_1 / sigma_K and Gamma = prod_i sigma_i / sigma_K from the singular values of the teacher's weights. The
-proportionality to r~ is the paper's. The powers of eps0, kappa, Gamma and K were not checked against its text, and the
-theory gives no c.
+where r_j >= 1 counts the surviving weights of neuron j, delta_jk = 1 if the supports of neurons j and k meet, else 0
+(delta_jj = 1), and kappa = sigma_1 / sigma_K and Gamma = prod_i sigma_i / sigma_K are given by the singular values of the
+teacher's weights. The proportionality to r~ is the paper's. The powers of eps0, kappa, Gamma and K were not checked against
+its text, and the theory does not determine c.
 
-Free of constants, at the same target: N / N_dense = r~ / r~_dense, and the distance of the radius of local convexity from its
-limit shrinks by the square root of that.
+Two ratios are free of constants at the same target: N / N_dense = r~ / r~_dense, and its square root, the factor by which
+the distance of the radius of local convexity from its limit shrinks.
 
 Source: Zhang, Wang, Liu, Chen & Xiong 2021, Why Lottery Ticket Wins?
 """
@@ -36,14 +36,16 @@ INPUTS_AT_ONCE = 64
 def r_tilde(support: Mask) -> float | None:
     """Return r~ = (1/(8 K^4)) (sum_j sum_k (1 + delta_jk) sqrt(r_j + r_k))^2, in weights.
 
-    The sum of the ones is taken over all pairs of neurons, that of the delta_jk over the pairs whose supports meet.
+    The ones are summed over all pairs of neurons, the delta_jk over the pairs whose supports meet.
 
     Args:
-        support: (groups, neurons, fan_in) bool; neurons of different groups read different inputs. Dead neurons are dropped.
+        support: mask, (groups, neurons, fan_in) bool; neurons of different groups read different inputs. Dead neurons
+            are dropped.
 
     Returns:
-        Between min r_j / 4 and max r_j; None where no weight survives. It never falls as weights are added to neurons that
-        live, but may when a dead neuron comes to life, since K grows then.
+        A number between min r_j / 4 and max r_j; None if no weight survives. It never falls when weights are added to
+        live neurons,
+        but it may fall when a dead neuron gets its first weight, because K grows.
 
     Source:
         Zhang, Wang, Liu, Chen & Xiong 2021; docs/theory/zhang2021.md.
@@ -65,14 +67,14 @@ def r_tilde(support: Mask) -> float | None:
 
 
 def r_tilde_dense(neurons_by_group: Counts, fan_in: int) -> float | None:
-    """Return r~ of the same neurons with every weight of their patch: they meet within a group, never across.
+    """Return r~ of the same neurons with every weight of their patch; supports meet within a group, never across groups.
 
     Args:
-        neurons_by_group: (groups,) living neurons.
-        fan_in: weights of a neuron, pruned ones included.
+        neurons_by_group: number of live neurons of each group, (groups,).
+        fan_in: number of weights of a neuron, pruned ones included.
 
     Returns:
-        `fan_in` where there is one group; None without neurons.
+        r~ in weights, equal to `fan_in` if there is one group; None without neurons.
 
     Example:
         >>> r_tilde_dense(np.array([300]), 784)
@@ -89,22 +91,22 @@ def r_tilde_dense(neurons_by_group: Counts, fan_in: int) -> float | None:
 def log_samples(
     c: float, eps0: float, log_kappa4_gamma2: float, K: int, effective: float, log_q: float
 ) -> float:
-    """Return log N, N = c eps0^-2 kappa^4 Gamma^2 K^4 r~ log q.
+    """Return log N for N = c eps0^-2 kappa^4 Gamma^2 K^4 r~ log q.
 
     Args:
-        c: the universal constant, calibrated.
-        eps0: accuracy, in (0, 1).
+        c: calibrated universal constant.
+        eps0: accuracy in (0, 1).
         log_kappa4_gamma2: log of kappa^4 Gamma^2.
-        K: neurons with a surviving weight.
+        K: number of neurons with a surviving weight.
         effective: r~ of the mask, in weights.
-        log_q: nats.
+        log_q: log q in nats.
     """
     powers = log_kappa4_gamma2 + 4 * math.log(K) - 2 * math.log(eps0)
     return math.log(c) + powers + math.log(effective) + math.log(log_q)
 
 
 def sum_over_pairs(fan_ins: Counts) -> float:
-    """Return sum_jk sqrt(r_j + r_k) over all ordered pairs, from the (K,) fan-ins."""
+    """Return sum_jk sqrt(r_j + r_k) over all ordered pairs; `fan_ins` holds the (K,) values r_j."""
     values, counts = np.unique(fan_ins, return_counts=True)
     rows = zip(values, counts, strict=True)
     return math.fsum(count * float(counts @ np.sqrt(value + values)) for value, count in rows)
@@ -124,7 +126,7 @@ def sum_over_meeting_pairs(support: Mask, fan_ins: Counts) -> float:
 
 
 def _packed(rows: Mask) -> Words:
-    """Return (n, K) bool as (n, ceil(K / 64)) words of bits."""
+    """Pack (n, K) bool into (n, ceil(K / 64)) words of bits."""
     padded = np.zeros((len(rows), -(-rows.shape[1] // WORD) * WORD // 8), np.uint8)
     bits = np.packbits(rows, axis=1)
     padded[:, : bits.shape[1]] = bits
@@ -136,7 +138,7 @@ def _unpacked(words: Words, neurons: int) -> Mask:
 
 
 def _union(readers: Words, inputs: NDArray[np.intp], everyone: Words) -> Words:
-    """Return the (words,) union of the given rows of `readers`, `everyone` being the largest it can be."""
+    """Return the union of the given rows of `readers`, (words,); stop early once it equals `everyone`, the largest possible."""
     union = np.zeros_like(everyone)
     for start in range(0, len(inputs), INPUTS_AT_ONCE):
         union |= np.bitwise_or.reduce(readers[inputs[start : start + INPUTS_AT_ONCE]], axis=0)

@@ -1,6 +1,6 @@
-"""Reading pruned networks from disk: weights, masks and, where the file holds one, the forward pass.
+"""Read pruned networks from disk: weights, masks and, where the file holds one, the forward pass.
 
-Everything here reads bytes; nothing that a file contains is ever executed.
+All code here only reads bytes; nothing that a file contains is ever executed.
 """
 
 from __future__ import annotations

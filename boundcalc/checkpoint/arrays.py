@@ -1,6 +1,6 @@
-"""Elementary questions about tensors, answered by NumPy on the same memory.
+"""Elementary tensor operations, done by NumPy on the tensor's own memory.
 
-For tensors of this size PyTorch's thread pool costs more than the work, a hundredfold on a busy machine.
+For tensors of this size PyTorch's thread pool costs more than the work itself, a hundred times more on a busy machine.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ import torch
 
 
 def array(tensor: torch.Tensor) -> np.ndarray[Any, Any]:
-    """View a tensor as an array.
+    """View a tensor as a NumPy array.
 
     Args:
-        tensor: on the CPU, without gradient.
+        tensor: a tensor on the CPU, without gradient.
 
     Returns:
-        The same memory; bfloat16, which NumPy lacks, as a copy in float32.
+        An array on the same memory; a bfloat16 tensor, whose type NumPy lacks, is copied to float32.
     """
     return tensor.float().numpy() if tensor.dtype is torch.bfloat16 else tensor.numpy()
 
@@ -29,13 +29,14 @@ PIECE = 1 << 18
 
 
 def pieces(*tensors: torch.Tensor) -> Iterator[tuple[np.ndarray[Any, Any], ...]]:
-    """Go through tensors of one shape piece by piece.
+    """Iterate over tensors of equal shape piece by piece.
 
     Args:
-        *tensors: of one shape.
+        *tensors: tensors of equal shape.
 
     Yields:
-        The same entries of each, at most `PIECE` of them, as `array` shows them; their shape says nothing.
+        The same entries of each tensor, at most `PIECE` at a time, as arrays made by `array`; a piece's shape carries no
+        meaning.
     """
     first = tensors[0]
     if first.numel() <= PIECE:
@@ -51,20 +52,20 @@ def pieces(*tensors: torch.Tensor) -> Iterator[tuple[np.ndarray[Any, Any], ...]]
 
 
 def every(test: Callable[..., Any], *tensors: torch.Tensor) -> bool:
-    """Tell whether something holds of all entries.
+    """Return whether a condition holds for all entries.
 
     Args:
-        test: takes an array a tensor and returns an array of bool.
-        *tensors: of one shape.
+        test: takes one array per tensor and returns an array of bool.
+        *tensors: tensors of equal shape.
     """
     return all(bool(test(*parts).all()) for parts in pieces(*tensors))
 
 
 def all_finite(tensor: torch.Tensor) -> bool:
-    """Tell whether a tensor has neither infinities nor NaN.
+    """Return whether a tensor contains neither infinities nor NaN.
 
     Args:
-        tensor: of any type.
+        tensor: a tensor of any type.
 
     Returns:
         Whether all entries are finite.
@@ -74,10 +75,10 @@ def all_finite(tensor: torch.Tensor) -> bool:
 
 
 def count_nonzero(tensor: torch.Tensor) -> int:
-    """Count the entries that are not zero.
+    """Count the nonzero entries.
 
     Args:
-        tensor: of any type.
+        tensor: a tensor of any type.
 
     Returns:
         Their number.
@@ -86,11 +87,11 @@ def count_nonzero(tensor: torch.Tensor) -> int:
 
 
 def keep_where(keep: torch.Tensor, tensor: torch.Tensor) -> torch.Tensor:
-    """Set entries to zero.
+    """Set the entries outside a mask to zero.
 
     Args:
-        keep: bool, of the tensor's shape.
-        tensor: of any type.
+        keep: bool mask of the tensor's shape.
+        tensor: a tensor of any type.
 
     Returns:
         A new tensor of the same type, +0 where ``keep`` is false.

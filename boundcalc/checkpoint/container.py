@@ -1,6 +1,4 @@
-"""What a file is, told from its first bytes and, for a zip, from its members' names; never from its
-extension.
-"""
+"""Recognize a file's format from its first bytes and, for a zip, from its members' names; never from its extension."""
 
 from __future__ import annotations
 
@@ -16,7 +14,7 @@ from boundcalc.files import is_folder, look, open_file
 
 
 class Container(Enum):
-    """The containers that can be opened."""
+    """The file formats that can be opened."""
 
     TORCH_ZIP = "torch.save archive"
     TORCH_LEGACY = "torch.save file of before 1.6"
@@ -39,16 +37,16 @@ _REFUSED_MAGIC: tuple[tuple[int, bytes, str], ...] = (
 
 
 def container(path: Path) -> Container:
-    """Tell which container a file is.
+    """Return the format of a file.
 
     Args:
         path: any path.
 
     Returns:
-        The container, when it is one that can be opened.
+        The format, if it is one that can be opened.
 
     Raises:
-        CheckpointError: for everything else, saying what the file is.
+        CheckpointError: for every other format; the message says what the file is.
     """
     head, size = _head(path)
     for offset, magic, what in _REFUSED_MAGIC:
@@ -63,13 +61,13 @@ def container(path: Path) -> Container:
 
 
 def regular_file(path: Path) -> int:
-    """Check that a path is an ordinary file with something in it, without opening it.
+    """Check, without opening it, that a path is a nonempty regular file.
 
     Args:
         path: any path; symbolic links are followed.
 
     Returns:
-        Its size in bytes.
+        The file's size in bytes.
 
     Raises:
         CheckpointError: when it is missing, empty, a device, a pipe or a socket.
@@ -112,13 +110,13 @@ def _container_of_zip(path: Path, head: bytes, size: int) -> Container:
 
 
 def is_pt2(names: list[str]) -> bool:
-    """Tell a torch.export archive from its members' names.
+    """Recognize a torch.export archive by its members' names.
 
     Args:
-        names: of the members.
+        names: names of the archive's members.
 
     Returns:
-        Whether it is one, of the present layout or of that before PyTorch 2.8.
+        Whether it is one, in the current layout or in the one from before PyTorch 2.8.
     """
     return OLD_EXPORT in names or any(name.count("/") and name.endswith("/archive_format") for name in names)
 

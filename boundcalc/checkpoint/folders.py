@@ -1,4 +1,4 @@
-"""Which file of a folder is the checkpoint: told from names alone, without opening one."""
+"""Find the checkpoint in a folder by file names alone, without opening a file."""
 
 from __future__ import annotations
 
@@ -24,21 +24,23 @@ _META = "meta.pt"
 
 
 def is_companion(name: str) -> bool:
-    """Tell by its name what the Trainer of Transformers, Accelerate and DeepSpeed write beside a model to go on training from."""
+    """Recognize by name the files for resuming training that Transformers' Trainer, Accelerate and DeepSpeed write beside a
+    model.
+    """
     return _COMPANION.fullmatch(name) is not None
 
 
 def model_in(folder: Path) -> tuple[Path, str]:
-    """Find the checkpoint of a folder.
+    """Find the checkpoint in a folder.
 
     Args:
-        folder: that holds no result of open_lth.
+        folder: a folder that is not a result folder of open_lth.
 
     Returns:
-        Its only checkpoint, an index standing for its shards, and what to say of others that are no models.
+        The only checkpoint in it (for shards, their index), and a sentence about the files beside it that are not models.
 
     Raises:
-        CheckpointError: there is none, or there are several; what the folder is, where that is known.
+        CheckpointError: when there is none or several; the message says what the folder is, if that is known.
     """
     inside = entries(folder)
     files = [

@@ -1,4 +1,4 @@
-"""Files and folders of other frameworks and of distributed training: what they are, and how weights come out of them."""
+"""Files and folders of other frameworks and of distributed training: what they are, and how to extract their weights."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ _SSTABLE = b"\x57\xfb\x80\x8b\x24\x75\x47\xdb"
 
 
 def message_pack(head: bytes) -> str | None:
-    """Tell a file of MessagePack, a map whose first key is a short text: what Flax writes.
+    """Recognize a MessagePack file that is a map whose first key is a short text, as Flax writes it.
 
     Args:
-        head: the first bytes.
+        head: the first bytes of the file.
     """
     start = 3 if head[:1] == b"\xde" else 1 if head[:1] and 0x81 <= head[0] <= 0x8F else 0
     if not start or len(head) <= start or not 0xA1 <= head[start] <= 0xBF:
@@ -44,21 +44,21 @@ def message_pack(head: bytes) -> str | None:
 
 
 def is_protocol_buffer(head: bytes) -> bool:
-    """Tell a model that is one protocol buffer, whose first field is a version: ONNX, Core ML or TensorFlow.
+    """Recognize a model stored as one protocol buffer whose first field is a version: ONNX, Core ML or TensorFlow.
 
     Args:
-        head: the first bytes.
+        head: the first bytes of the file.
     """
     numbered = len(head) > 2 and head[0] == 0x08 and 1 <= head[1] <= 32
     return numbered and head[2] in {0x12, 0x1A, 0x22, 0x2A, 0x3A, 0x42}
 
 
 def protocol_buffer(path: Path, head: bytes) -> str | None:
-    """Tell the protocol buffers that are not read; None for ONNX.
+    """Describe a protocol buffer that is not read; None for ONNX.
 
     Args:
-        path: of the file; the bytes of Core ML and of ONNX begin alike, so its name decides.
-        head: the first bytes.
+        path: path of the file; Core ML and ONNX begin with the same bytes, so the name decides.
+        head: the first bytes of the file.
     """
     if path.suffix == ".mlmodel":
         return "a Core ML model; pass the PyTorch file that it was converted from"
@@ -68,7 +68,7 @@ def protocol_buffer(path: Path, head: bytes) -> str | None:
 
 
 def tensorflow_index(tail: bytes) -> str | None:
-    """Tell the index of a TensorFlow checkpoint, which ends with the mark of a sorted table.
+    """Recognize the index of a TensorFlow checkpoint, which ends with the magic number of a sorted table.
 
     Args:
         tail: the last bytes of the file.
@@ -77,10 +77,10 @@ def tensorflow_index(tail: bytes) -> str | None:
 
 
 def folder(path: Path) -> str | None:
-    """Say what a folder is that distributed training or another framework wrote, None for any other.
+    """Describe a folder that distributed training or another framework wrote, None for any other folder.
 
     Args:
-        path: of the folder.
+        path: path of the folder.
     """
     inside = entries(path)
     names = {entry.name for entry in inside}

@@ -1,4 +1,4 @@
-"""What can be read, for `boundcalc formats`; imports nothing heavy."""
+"""The table of supported formats, for `boundcalc formats`; imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -159,14 +159,14 @@ def formats() -> list[tuple[str, str, str, str]]:
     """List the conventions that `read` understands.
 
     Returns:
-        For each its short name, what it looks like, how weight and mask are obtained, and the tools whose files, or whose
-        layout, were tried.
+        For each convention its short name, what it looks like, how weight and mask are obtained, and the tools whose files
+        or layouts were tested.
     """
     return [*_FORMATS, *_further()]
 
 
 def _further() -> list[tuple[str, str, str, str]]:
-    """Return the conventions that list themselves; they (and torch with them) are imported only if there are any."""
+    """Return the conventions that describe themselves; they (and with them torch) are imported only if there are any."""
     spec = find_spec("boundcalc.checkpoint.conventions")
     places = [] if spec is None else spec.submodule_search_locations
     files = {module.name for module in iter_modules(places)}

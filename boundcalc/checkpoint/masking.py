@@ -1,4 +1,4 @@
-"""A mask on a tensor: checked, then applied."""
+"""Checking a mask and applying it to a tensor."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from boundcalc.errors import CheckpointError
 def masked(
     state: StateDict, key: str, tensor: torch.Tensor, mask: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Set to zero what a mask prunes.
+    """Set the pruned entries of a tensor to zero.
 
     Args:
-        state: of the file; the masked tensor counts in its budget.
-        key: of the tensor, for errors.
+        state: the state of the file; the masked tensor counts in its memory budget.
+        key: key of the tensor, for errors.
         tensor: the weights.
         mask: zeros and ones of any type, of the same shape.
 
@@ -26,7 +26,8 @@ def masked(
         The masked tensor and the mask as bool.
 
     Raises:
-        CheckpointError: when the mask has another shape or other values, prunes an infinity or a NaN, or takes too much memory.
+        CheckpointError: when the mask has another shape or other values, prunes an infinity or a NaN, or takes too much
+            memory.
     """
     keep = as_bool(state, f"the mask of {key}", mask)
     if keep.shape != tensor.shape:
@@ -43,12 +44,12 @@ def masked(
 
 
 def as_bool(state: StateDict, what: str, mask: torch.Tensor) -> torch.Tensor:
-    """Check that a mask is made of zeros and ones.
+    """Check that a mask consists of zeros and ones.
 
     Args:
-        state: of the file; a mask that is not bool yet counts in its budget.
-        what: what to call the mask in errors.
-        mask: of any type.
+        state: the state of the file; a mask that has to be converted counts in its memory budget.
+        what: name of the mask in errors.
+        mask: a tensor of any type.
 
     Returns:
         The mask as bool.

@@ -1,4 +1,4 @@
-"""Files of NumPy arrays, .npz and .npy, read as arrays of numbers and never unpickled."""
+"""NumPy files, .npz and .npy, read as arrays of numbers and never unpickled."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.r
 
 
 def is_numpy(path: Path) -> bool:
-    """Tell whether a file is an .npy, or an .npz: a zip of nothing but .npy files.
+    """Return whether a file is an .npy, or an .npz: a zip that contains only .npy files.
 
     Args:
-        path: a regular file.
+        path: path of a regular file.
     """
     with open_file(path) as file:
         head = file.read(len(_ARRAY))
@@ -35,17 +35,18 @@ def is_numpy(path: Path) -> bool:
 
 
 def load(path: Path, max_memory: float | None = None) -> tuple[Any, Budget]:
-    """Read an .npz or an .npy.
+    """Read an .npz or an .npy file.
 
     Args:
-        path: the file.
-        max_memory: gigabytes that it may take; None for the rule of `Budget`.
+        path: path of the file.
+        max_memory: limit on its memory in gigabytes; None for the default of `Budget`.
 
     Returns:
-        Name -> tensor in the order of the archive, or the one tensor of an .npy; and the budget they took from.
+        Name -> tensor in the order of the archive, or the one tensor of an .npy; and the budget that their memory was taken
+        from.
 
     Raises:
-        CheckpointError: it is damaged, too large, or holds anything but numbers.
+        CheckpointError: when it is damaged, too large, or holds anything but numbers.
     """
     budget = Budget.of(path, look(path).size, max_memory)
     with open_file(path) as file:

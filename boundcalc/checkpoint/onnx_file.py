@@ -1,6 +1,7 @@
-"""ONNX models: the protobuf is parsed by the package `onnx` and read as data; no runtime, no optimiser and no checker sees it.
+"""ONNX models: the package `onnx` parses the protobuf, which is read as data; no runtime, optimizer or checker processes
+it.
 
-Weights lie in the file or in files beside it that it names (external data); these are opened only inside its folder.
+Weights are stored in the file or in files beside it that it names (external data); only files inside its folder are opened.
 """
 
 from __future__ import annotations
@@ -38,15 +39,15 @@ def load(path: Path, budget: Budget) -> tuple[Program, dict[str, torch.Tensor], 
     """Read an ONNX file.
 
     Args:
-        path: the file.
-        budget: of the file.
+        path: path of the file.
+        budget: memory budget of the file.
 
     Returns:
-        The program, its weights by the names that the file gives them, and the files that were read.
+        The program, its weights under the file's own names, and the files that were read.
 
     Raises:
-        CheckpointError: it is damaged, is no straight-line forward pass with one input and one output, names a file outside its
-            folder, or the package `onnx` is missing.
+        CheckpointError: when it is damaged, is not a straight-line forward pass with one input and one output, or names a
+            file outside its folder, or when the package `onnx` is missing.
     """
     model = _parsed(path)
     read = _Tensors(path, budget)
@@ -58,10 +59,10 @@ def files_of(path: Path) -> tuple[Path, ...]:
     """Return an ONNX file and the files with weights that it names.
 
     Args:
-        path: the file.
+        path: path of the file.
 
     Raises:
-        CheckpointError: as `load` does.
+        CheckpointError: under the same conditions as `load`.
     """
     return (path, *_beside(path, _parsed(path)))
 
@@ -110,7 +111,7 @@ def _place(path: Path, tensor: Any) -> Path:
 
 
 class _Tensors:
-    """Makes tensors of the numbers in a file and beside it, each counted before it is made."""
+    """Makes tensors from the numbers in a file and beside it, and counts each in the memory budget first."""
 
     def __init__(self, path: Path, budget: Budget) -> None:
         self.path, self.budget = path, budget
@@ -122,7 +123,7 @@ class _Tensors:
             proto: a ``TensorProto``.
 
         Raises:
-            CheckpointError: it is of a type that is not read, or its bytes are not as many as its sizes say.
+            CheckpointError: when its type is not supported, or its number of bytes does not match its sizes.
         """
         name, sizes = proto.name or "a constant", tuple(proto.dims)
         dtype = _TYPES.get(proto.data_type)

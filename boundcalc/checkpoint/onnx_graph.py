@@ -1,4 +1,4 @@
-"""The graph of an ONNX model as a `Program`: every operation as the aten operation that computes the same."""
+"""Translate the graph of an ONNX model to a `Program`: every operation becomes the aten operation that computes the same."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ _QUANTISED = (
 
 @dataclass(frozen=True)
 class Translation:
-    """What an ONNX model holds.
+    """The content of an ONNX model.
 
     Attributes:
         program: the forward pass.
-        state: weights, biases and statistics by the names that the file gives them.
+        state: weights, biases and statistics under the file's own names.
     """
 
     program: Program
@@ -57,14 +57,15 @@ def translate(
 
     Args:
         model: the parsed file.
-        tensor_of: makes a tensor of a ``TensorProto``.
-        refuse: makes the error.
+        tensor_of: makes a tensor from a ``TensorProto``.
+        refuse: makes the error from its text.
 
     Returns:
         The program and its weights.
 
     Raises:
-        CheckpointError: it is no straight-line forward pass from one input to one output, or its shapes cannot be followed.
+        CheckpointError: when it is not a straight-line forward pass from one input to one output, or its shapes cannot be
+            derived.
     """
     graph = model.graph
     if graph.sparse_initializer:
@@ -87,11 +88,11 @@ def translate(
 
 
 class Translator:
-    """Walks the nodes of a graph once; the handlers of single operations read and add to it.
+    """Visits the nodes of a graph once; the handlers of single operations read and extend its state.
 
     Args:
-        tensor_of: makes a tensor of a ``TensorProto``.
-        refuse: makes the error.
+        tensor_of: makes a tensor from a ``TensorProto``.
+        refuse: makes the error from its text.
     """
 
     def __init__(
@@ -108,7 +109,7 @@ class Translator:
         self.input = ""
 
     def parameter(self, name: str, tensor: torch.Tensor) -> None:
-        """Add a tensor of the file: a weight where its numbers are real, else what shapes are computed from."""
+        """Add a tensor of the file: as a weight if it is real and has at least one axis, else as a constant."""
         if name in self.shapes:
             raise self.refuse(f"damaged ONNX model: two tensors are called {name}")
         self.shapes[name] = tuple(tensor.shape)
@@ -118,13 +119,13 @@ class Translator:
             self.constant(name, tensor)
 
     def constant(self, name: str, tensor: torch.Tensor) -> None:
-        """Add a tensor that is no weight."""
+        """Add a tensor that is not a weight."""
         self.shapes[name], self.constants[name] = tuple(tensor.shape), tensor
         if tensor.numel() <= _SMALL:
             self.numbers[name] = tensor
 
     def begin(self, value: Any) -> None:
-        """Add the input; its first axis is the batch."""
+        """Add the network's input; its first axis is the batch."""
         dims = [
             dim.dim_value if dim.HasField("dim_value") else -1 for dim in value.type.tensor_type.shape.dim
         ]
@@ -152,10 +153,10 @@ class Translator:
 
         Args:
             node: a ``NodeProto``.
-            known: what the file tells of values, by their names.
+            known: name of a value -> what the file says about it.
 
         Raises:
-            CheckpointError: it is quantised, holds another graph, or cannot be followed.
+            CheckpointError: when it is quantized, contains another graph, or its shapes cannot be derived.
         """
         what = f"the ONNX operation {node.op_type}" + (f" ({node.name})" if node.name else "")
         if node.op_type in _QUANTISED:
@@ -196,13 +197,13 @@ class Translator:
         """Add a call.
 
         Args:
-            op: aten name.
-            args: by the names of the aten schema.
-            outputs: the values that it makes.
-            shapes: theirs, the batch first.
+            op: name of the aten operation.
+            args: its arguments, by their names in the aten schema.
+            outputs: names of its output values.
+            shapes: their shapes, with the batch as the first axis.
 
         Raises:
-            ValueError: a value that the input enters has no batch.
+            ValueError: when a value that depends on the input has lost the batch axis.
         """
         self.calls.append(Call(op, args, outputs))
         read = [one for value in args.values() for one in (value if isinstance(value, list) else [value])]
@@ -215,7 +216,7 @@ class Translator:
                     raise ValueError("it mixes the samples of a batch")
 
     def finish(self, output: str) -> Translation:
-        """Return the program."""
+        """Return the finished program and its weights."""
         if output not in self.live:
             raise self.refuse("an ONNX model whose output does not depend on its input")
         program = Program(

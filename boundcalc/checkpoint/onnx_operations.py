@@ -1,4 +1,4 @@
-"""One handler an ONNX operation: it adds the aten call that computes the same, or says that there is none."""
+"""One handler per ONNX operation: it adds the aten call that computes the same, or returns False if there is none."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from boundcalc.checkpoint.program import Ref
 def _window(
     step: OnnxNode, kernel: list[int], size: Shape
 ) -> tuple[list[int], list[int], list[int], list[int]]:
-    """Return strides, dilations and the padding before and after, an entry an axis.
+    """Return strides, dilations, padding before and padding after, with one entry per axis each.
 
     Raises:
-        ValueError: they make no window.
+        ValueError: when their sizes do not form a window.
     """
     axes = len(kernel)
     strides = step.attributes.get("strides", [1] * axes)
@@ -55,7 +55,7 @@ def _out(size: Shape, kernel: list[int], window: tuple[list[int], ...], ceil: bo
 
 
 def _padded(step: OnnxNode, before: list[int], after: list[int]) -> tuple[Ref, Shape]:
-    """Pad with zeros where the two sides differ, which aten's windows do not know."""
+    """Pad with zeros explicitly where the two sides differ, which aten's windows do not support."""
     shape = step.shape()
     sides = [side for pair in zip(reversed(before), reversed(after), strict=True) for side in pair]
     wide = (*shape[:2], *(n + a + b for n, a, b in zip(shape[2:], before, after, strict=True)))
@@ -169,7 +169,7 @@ def _batch_norm(step: OnnxNode) -> bool:
 
 
 def _entrywise(op: str, **attributes: tuple[str, Any]) -> Callable[[OnnxNode], bool]:
-    """Convert an operation on single entries; attributes as aten name = (ONNX name, default)."""
+    """Return a handler for an entrywise operation; attributes are given as aten name = (ONNX name, default)."""
 
     def convert(step: OnnxNode) -> bool:
         args = {name: step.attributes.get(own, default) for name, (own, default) in attributes.items()}

@@ -1,4 +1,4 @@
-"""A node of an ONNX graph, as the handlers of operations see it, and the arithmetic of sizes that some graphs do."""
+"""A node of an ONNX graph, as the handlers of operations see it, and the arithmetic on sizes that some graphs contain."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class OnnxNode:
     """One node of the graph, with its attributes by name.
 
     Args:
-        translator: what it adds to.
+        translator: the translator that it extends.
         node: a ``NodeProto``.
     """
 
@@ -40,7 +40,9 @@ class OnnxNode:
         self.attributes = {attribute.name: self._value(attribute) for attribute in node.attribute}
 
     def _value(self, attribute: Any) -> Any:
-        """Return an attribute; a real number as the shortest decimal of its 32 bits, which is what the exporter was given."""
+        """Return an attribute; a real number is returned as the shortest decimal for its 32 bits, which is what the
+        exporter was given.
+        """
         if attribute.type == _TENSOR:
             return attribute.t
         value = getattr(attribute, _FIELDS[attribute.type])
@@ -53,19 +55,19 @@ class OnnxNode:
         )
 
     def has(self, index: int) -> bool:
-        """Whether an input is given."""
+        """Return whether an input is given."""
         return index < len(self.inputs) and bool(self.inputs[index])
 
     def ref(self, index: int) -> Ref | None:
-        """Return an input, or None where it is left out."""
+        """Return an input, or None if it is left out."""
         return Ref(self.inputs[index]) if self.has(index) else None
 
     def shape(self, index: int = 0) -> Shape:
-        """Return the shape of an input, the batch first."""
+        """Return the shape of an input, with the batch as the first axis."""
         return self.translator.shapes[self.inputs[index]]
 
     def numbers(self, index: int, attribute: str = "", default: Any = None) -> Any:
-        """Return numbers that are an attribute in old files and an input in new ones; None where they are not known."""
+        """Return numbers that are an attribute in old files and an input in new ones; ``default`` if they are neither."""
         if attribute in self.attributes:
             return self.attributes[attribute]
         if not self.has(index):
@@ -74,19 +76,21 @@ class OnnxNode:
         return known.tolist()
 
     def emit(self, op: str, args: dict[str, Any], *shapes: Shape) -> bool:
-        """Add a call that makes this node's outputs; the first of them alone where one shape is given."""
+        """Add a call that makes this node's first outputs, one per given shape."""
         self.translator.emit(op, args, tuple(self.outputs[: len(shapes)]), list(shapes))
         return True
 
     def between(self, op: str, args: dict[str, Any], shape: Shape) -> Ref:
-        """Add a call whose value this node needs, and return that."""
+        """Add a call for an intermediate value of this node, and return that value."""
         name = f"{self.outputs[0]}/{len(self.translator.calls)}"
         self.translator.emit(op, args, (name,), [shape])
         return Ref(name)
 
 
 def arithmetic(step: OnnxNode) -> bool:
-    """Compute numbers from numbers, such as the sizes for a reshape; nothing that weights or the input enter."""
+    """Compute numbers from known numbers, such as the sizes for a reshape, but nothing that depends on weights or the
+    input.
+    """
     translator, op, result = step.translator, step.node.op_type, None
     if op == "Shape":
         result = torch.tensor(step.shape())[step.attributes.get("start", 0) : step.attributes.get("end")]
@@ -151,7 +155,7 @@ def _gathered(values: torch.Tensor, index: torch.Tensor, axis: int) -> torch.Ten
 
 
 def unsqueezed(shape: Shape, axes: list[int]) -> Shape:
-    """Return a shape with axes of size 1 put in."""
+    """Return a shape with axes of size 1 inserted."""
     found = list(shape)
     for axis in sorted(axis % (len(shape) + len(axes)) for axis in axes):
         found.insert(axis, 1)
@@ -159,7 +163,7 @@ def unsqueezed(shape: Shape, axes: list[int]) -> Shape:
 
 
 def squeezed(shape: Shape, axes: list[int] | None) -> Shape:
-    """Return a shape without some of its axes; None for all of size 1."""
+    """Return a shape without the given axes; None means all axes of size 1."""
     gone = (
         {axis for axis, size in enumerate(shape) if size == 1}
         if axes is None
@@ -169,14 +173,14 @@ def squeezed(shape: Shape, axes: list[int] | None) -> Shape:
 
 
 def unknown(step: OnnxNode, known: dict[str, Any]) -> None:
-    """Add an operation that has no handler; no bound covers it, and its weights count.
+    """Add an operation that has no handler: no bound covers it, but its weights are counted.
 
     Args:
         step: the node.
-        known: shapes that the file tells, by the value's name.
+        known: name of a value -> its shape, for values whose shape the file states.
 
     Raises:
-        ValueError: the file does not tell its output's shape.
+        ValueError: when the file does not state the shape of the node's output.
     """
     output, node = step.outputs[0], step.node
     if output not in known:

@@ -1,8 +1,7 @@
-"""Result folders of facebookresearch/open_lth: which model, which mask, which initialisation.
+"""Result folders of facebookresearch/open_lth: which model, which mask, which initialization.
 
-``<root>/lottery_<md5>/replicate_<r>/level_<k>/main/`` (or another branch) with ``model_ep<E>_it<I>.pth``,
-``mask.pth`` and ``sparsity_report.json``; ``level_pretrain/main`` and ``train_<md5>/replicate_<r>/main`` hold
-models without a mask.
+``<root>/lottery_<md5>/replicate_<r>/level_<k>/main/`` (or another branch) with ``model_ep<E>_it<I>.pth``, ``mask.pth`` and
+``sparsity_report.json``; ``level_pretrain/main`` and ``train_<md5>/replicate_<r>/main`` hold models without a mask.
 """
 
 from __future__ import annotations
@@ -33,11 +32,11 @@ class OpenLthTicket:
     """The files of one trained ticket.
 
     Attributes:
-        model: the state dict.
+        model: path of the state dict.
         mask: the mask beside it, if there is one.
         report: the sparsity report beside it, if there is one.
-        reference: the initialisation, unless the model is that.
-        needs_mask: whether a model in such a place is of no use without a mask.
+        reference: the initialization, unless the model itself is it.
+        needs_mask: whether a model in such a place is useless without a mask.
     """
 
     model: Path
@@ -48,21 +47,21 @@ class OpenLthTicket:
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """The files that make the ticket, the initialisation not among them."""
+        """The files of the ticket, without the initialization."""
         return tuple(path for path in (self.model, self.mask, self.report) if path is not None)
 
 
 def ticket_at(path: Path) -> OpenLthTicket | None:
-    """Find the ticket that a path means.
+    """Find the ticket that a path refers to.
 
     Args:
-        path: a ticket's folder, one above it, or a model file in it.
+        path: a ticket's folder, a folder above it, or a model file in it.
 
     Returns:
-        The ticket; None when the path is a file that lies elsewhere, or a folder of another kind.
+        The ticket; None for a file in another place or a folder of another kind.
 
     Raises:
-        CheckpointError: when the folder holds several tickets, naming them.
+        CheckpointError: when the folder holds several tickets; the message names them.
     """
     if is_folder(path):
         tickets = _tickets(path, _DEEPEST)
@@ -80,14 +79,14 @@ def check_report(ticket: OpenLthTicket, masks: Mapping[str, torch.Tensor]) -> st
     """Compare the sparsity report with the masks.
 
     Args:
-        ticket: with its report.
-        masks: its masks.
+        ticket: the ticket, with its report.
+        masks: the ticket's masks.
 
     Returns:
         A sentence for the evidence, or None without a report.
 
     Raises:
-        CheckpointError: naming the report when it is malformed or says something else.
+        CheckpointError: when the report is malformed or contradicts the masks; the message names it.
     """
     if ticket.report is None or not masks:
         return None
@@ -126,17 +125,17 @@ def _is_level(folder: Path) -> bool:
 
 
 def holds_models(folder: Path) -> bool:
-    """Return whether a folder itself holds files ``model_ep<E>_it<I>.pth``."""
+    """Return whether a folder directly contains files ``model_ep<E>_it<I>.pth``."""
     return has_models(entries(folder))
 
 
 def has_models(files: Iterable[Path]) -> bool:
-    """Return whether some files are called ``model_ep<E>_it<I>.pth``."""
+    """Return whether any of the files is named ``model_ep<E>_it<I>.pth``."""
     return any(_MODEL.fullmatch(file.name) for file in files)
 
 
 def natural(path: Path) -> list[tuple[int, str]]:
-    """Return a key by which numbers in names are sorted as numbers."""
+    """Return a sort key that orders numbers in names by their value."""
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", path.name)]
 
 
@@ -165,7 +164,9 @@ def _ticket(model: Path, given: Path) -> OpenLthTicket:
 
 
 def _existing(path: Path, home: Path) -> Path | None:
-    """Return a file beside the model if it is there, a pipe or a broken link too: what is there is read, or the ticket refused."""
+    """Return a file beside the model if its name exists, even as a pipe or broken link: it is either read or makes the
+    ticket be refused.
+    """
     return check_inside(path, home) if os.path.lexists(path) else None
 
 

@@ -1,4 +1,4 @@
-"""What a pickle mentions, read opcode by opcode with the standard library alone: nothing of it is run."""
+"""List what a pickle mentions, opcode by opcode with the standard library alone; nothing in it is executed."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _MOST_OPERATIONS = 5_000_000
 
 @dataclass(frozen=True)
 class PickleContent:
-    """What a pickle mentions, without running it.
+    """What a pickle mentions, found without executing it.
 
     Attributes:
         names: classes and functions, with their modules, in order.
         strings: all strings, dictionary keys among them.
         integers: all integers.
-        protocol: of the pickle.
-        complete: whether it ends as a pickle does.
+        protocol: protocol number of the pickle.
+        complete: whether it ends like a complete pickle.
     """
 
     names: tuple[str, ...]
@@ -34,14 +34,14 @@ class PickleContent:
 
 
 def scan(file: IO[bytes]) -> PickleContent:
-    """List what a stream of pickles mentions, without running any of it.
+    """List what a stream of pickles mentions, without executing any of it.
 
     Args:
-        file: at the start of the first pickle.
+        file: the stream, positioned at the start of the first pickle.
 
     Returns:
-        The content of the first pickles: a legacy torch.save file has a magic number, a version and
-        the machine's sizes before the object.
+        The content of the first pickle, or of the first four in a legacy torch.save file, which has a magic number, a
+        version and the machine's sizes before the object.
     """
     names: list[str] = []
     strings: set[str] = set()

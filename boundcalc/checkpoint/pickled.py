@@ -18,15 +18,15 @@ from boundcalc.errors import CheckpointError
 
 
 def load(source: BinaryIO, path: Path | str, budget: Budget) -> Any:
-    """Read what torch.save wrote.
+    """Read a file written by torch.save.
 
     Args:
-        source: the open file, or its bytes when it lies inside another.
-        path: named in errors.
-        budget: of the file; the members of an archive count as what they unpack to.
+        source: the open file, or its bytes if it is part of another file.
+        path: path for errors.
+        budget: memory budget of the file; the members of an archive count with their unpacked size.
 
     Returns:
-        The saved object; NumPy arrays in it are tensors, NumPy scalars, dtypes and Namespaces keep nothing of what they were.
+        The saved object, with NumPy arrays converted to tensors; NumPy scalars, dtypes and Namespaces lose their content.
 
     Raises:
         CheckpointError: when it holds anything but tensors and plain values, or is damaged.

@@ -1,4 +1,4 @@
-"""A checkpoint of any convention as one state dict that any tool reads."""
+"""Convert a checkpoint of any convention to one state dict that any tool can read."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ SUFFIX = "_mask"
 def plain_state(checkpoint: Checkpoint) -> dict[str, torch.Tensor]:
     """Return weights and masks under plain names.
 
-    ``L.weight`` is the weight, zero where it is pruned, so that a tool that knows no masks reads the pruned network. Where the
-    checkpoint declares a mask, ``L.weight_mask`` follows it, bool, True where a weight is kept: it tells a weight that is kept and
-    zero from a pruned one. ``load_state_dict(state, strict=False)`` leaves the masks out.
+    ``L.weight`` is the weight, zero where it is pruned, so that a tool that knows no masks reads the pruned network. If the
+    checkpoint declares a mask, ``L.weight_mask`` follows: a bool tensor, True where a weight is kept, which distinguishes a
+    weight that is kept but zero from a pruned one. ``load_state_dict(state, strict=False)`` ignores the masks.
 
     Args:
-        checkpoint: what was read.
+        checkpoint: the checkpoint.
 
     Raises:
-        CheckpointError: a tensor of the file has a mask's name.
+        CheckpointError: when a tensor of the file already has a mask's name.
     """
     found: dict[str, torch.Tensor] = {}
     for key, tensor in checkpoint.tensors.items():
@@ -40,11 +40,11 @@ def plain_state(checkpoint: Checkpoint) -> dict[str, torch.Tensor]:
 
 
 def in_order(state: Mapping[str, torch.Tensor], layers: Sequence[str]) -> dict[str, torch.Tensor] | None:
-    """Return a state dict in the order of the layers, None where one of its weights belongs to none of them.
+    """Return a state dict in the order of the layers, or None if one of its weights belongs to none of them.
 
     Args:
-        state: with keys in any order.
-        layers: their names, as they follow one another.
+        state: a state dict with keys in any order.
+        layers: the layers' names, in order.
     """
     places = {layer: place for place, layer in enumerate(layers)}
     homes = {key: places.get(key.rpartition(".")[0]) for key in state}

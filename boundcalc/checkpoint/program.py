@@ -1,4 +1,4 @@
-"""A captured forward pass as plain data: what a .pt2 file holds, before anything is made of it."""
+"""A captured forward pass as plain data: the content of a .pt2 file, before it is interpreted."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ import torch
 
 @dataclass(frozen=True)
 class Ref:
-    """A value computed earlier in the program (or an input, a parameter, a buffer), by name."""
+    """The name of a value computed earlier in the program, or of an input, a parameter or a buffer."""
 
     name: str
 
 
 @dataclass(frozen=True)
 class Call:
-    """One aten operation.
+    """A call of one aten operation.
 
     Attributes:
-        op: name without the ``torch.ops.aten.`` prefix, e.g. ``"conv2d.default"``; anything outside aten
-            keeps its full name.
-        args: argument name as in the aten schema -> number, bool, string, None, `Ref`, or list of these.
+        op: name of the operation without the ``torch.ops.aten.`` prefix, e.g. ``"conv2d.default"``; operations outside aten
+            keep their full name.
+        args: argument name in the aten schema -> number, bool, string, None, `Ref`, or a list of these.
         outputs: names of the values it defines, in order.
     """
 
@@ -32,12 +32,12 @@ class Call:
 
     @property
     def packet(self) -> str:
-        """The operation without its overload."""
+        """The operation's name without its overload."""
         return packet_of(self.op)
 
 
 def packet_of(op: str) -> str:
-    """Return an operation's name without overload and, outside aten, without library.
+    """Return an operation's name without its overload and, outside aten, without its library.
 
     Example:
         >>> packet_of("add_.Tensor"), packet_of("torch.ops.mine.double_it.default")
@@ -57,7 +57,7 @@ class Program:
         state: value name -> key in the checkpoint's state dict (parameters and buffers).
         constants: value name -> tensor lifted into the graph.
         calls: the operations in execution order.
-        shapes: value name -> sizes with the batch dimension first (symbolic sizes by their example, or -1).
+        shapes: value name -> sizes, the batch dimension first (a symbolic size is given by its example value, or -1).
         buffers: keys of the state dict that are buffers, not parameters.
     """
 

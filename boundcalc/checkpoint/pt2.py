@@ -1,8 +1,7 @@
-"""torch.export archives (.pt2), opened as the zip they are; torch.export.load, which can execute pickles, is
-not used.
+"""torch.export archives (.pt2), read as plain zip files; torch.export.load, which can execute pickles, is not used.
 
-Two layouts: since PyTorch 2.8 ``<root>/models/*.json`` with raw buffers under ``<root>/data/weights``;
-before, ``serialized_exported_program.json`` with the state dict as a torch.save file.
+There are two layouts. Since PyTorch 2.8: ``<root>/models/*.json`` with raw buffers under ``<root>/data/weights``. Before:
+``serialized_exported_program.json`` with the state dict as a torch.save file.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ _Tensors = dict[str, torch.Tensor]
 
 @dataclass(frozen=True)
 class _Archive:
-    """A zip of which every byte that is unpacked counts, however often a member is named."""
+    """A zip file that counts every unpacked byte in the budget, even if a member is read several times."""
 
     zip: ZipFile
     budget: Budget
@@ -49,12 +48,11 @@ class _Archive:
 def load(path: Path, budget: Budget) -> tuple[Program, dict[str, torch.Tensor]]:
     """Read a .pt2 file.
 
-    Refused as a `CheckpointError` when it is damaged, holds pickled code, or is no straight-line forward
-    pass.
+    Raises a `CheckpointError` when it is damaged, holds pickled code, or is not a straight-line forward pass.
 
     Args:
-        path: the file.
-        budget: of the file.
+        path: path of the file.
+        budget: memory budget of the file.
 
     Returns:
         The program and the state dict it was exported with.
@@ -70,14 +68,14 @@ def program_from_bytes(
 
     Args:
         data: the archive.
-        path: named in errors.
-        state: weights that stand for those in the archive, which are not read then.
+        path: path for errors.
+        state: weights to use instead of those in the archive, which are then not read.
 
     Returns:
-        The program and the state dict it was exported with.
+        The program and the state dict it was exported with, or ``state``.
 
     Raises:
-        CheckpointError: when it is damaged, holds pickled code, or is no straight-line forward pass.
+        CheckpointError: when it is damaged, holds pickled code, or is not a straight-line forward pass.
     """
     with open_zip(BytesIO(data), path) as archive:
         if not is_pt2(archive.namelist()):

@@ -1,4 +1,4 @@
-"""The graph of a torch.export archive, from its JSON to a `Program`; no expression in it is evaluated."""
+"""Convert the graph of a torch.export archive from its JSON to a `Program`; no expression in it is evaluated."""
 
 from __future__ import annotations
 
@@ -45,15 +45,15 @@ _TRAINING_FLAGS = ("training", "train")
 
 
 class MalformedError(ValueError):
-    """A graph that is not as PyTorch writes it, or that no `Program` can hold; the message says what."""
+    """A graph that does not have PyTorch's form, or that a `Program` cannot represent; the message says why."""
 
 
 @dataclass(frozen=True)
 class Graph:
-    """The program with the constants it needs still by name.
+    """A program whose constants are not loaded yet.
 
     Attributes:
-        program: without constants.
+        program: the program without constants.
         constants: value name -> key in the archive's constants.
     """
 
@@ -68,10 +68,10 @@ def parse(model: Any) -> Graph:
         model: the parsed JSON.
 
     Returns:
-        The program and the names of its constants.
+        The program and the keys of its constants.
 
     Raises:
-        MalformedError: when something is missing, of another type, or not a straight-line forward pass.
+        MalformedError: when something is missing or of another type, or it is not a straight-line forward pass.
     """
     try:
         module = model["graph_module"]
@@ -163,7 +163,7 @@ def _refuse_training_mode(program: Program) -> None:
 def layer_of_batch_statistics(program: Program, call: Call) -> str | None:
     """Return the layer of a BatchNorm that has no running statistics, or None for any other call.
 
-    An InstanceNorm is decomposed into the same call, on a view with all samples among the channels; it is none.
+    An InstanceNorm is decomposed into the same call, on a view that moves the samples into the channels; it does not count.
 
     Args:
         program: the forward pass.
@@ -181,10 +181,10 @@ def layer_of_batch_statistics(program: Program, call: Call) -> str | None:
 
 
 def batch_statistics(layer: str) -> str:
-    """Return why a BatchNorm without running statistics is refused.
+    """Return the reason why a BatchNorm without running statistics is refused.
 
     Args:
-        layer: its name.
+        layer: the layer's name.
     """
     return (
         f"{layer} is a BatchNorm without running statistics (track_running_stats=False): it uses the batch's statistics in eval "

@@ -1,4 +1,4 @@
-"""From a path to a `Checkpoint`: container, wrappers, conventions, masks, checks, in this order."""
+"""Turn a path into a `Checkpoint`: container, wrappers, conventions, masks and checks, in this order."""
 
 from __future__ import annotations
 
@@ -61,12 +61,14 @@ class _Opened:
 def read(
     path: str | Path, mask: Any = None, max_memory: float | None = None, mask_from_scores: float | None = None
 ) -> Checkpoint:
-    """Read a checkpoint of any convention that `formats` lists. Nothing in it is executed.
+    """Read a checkpoint in any convention that `formats` lists. Nothing in it is executed.
 
     Args:
-        path: a file, or a folder of open_lth or with one checkpoint, perhaps in shards.
-        mask: masks by which the weights are multiplied: a file, or a table or list of tensors in any form that such a file may have.
-        max_memory: gigabytes that the tensors of one file may take; None for 4 times its size or 2 GB, whichever is larger.
+        path: a file, an open_lth folder, or a folder with one checkpoint, which may be sharded.
+        mask: masks by which the weights are multiplied: a file, or a table or list of tensors in any form that such a file
+            may have.
+        max_memory: limit on the memory of one file's tensors, in gigabytes; None for 4 times its size or 2 GB, whichever is
+            larger.
         mask_from_scores: the share of each layer that is kept, for the scores of edge-popup.
 
     Returns:
@@ -127,7 +129,7 @@ def _decoded(
     ordered: bool,
     budget: Budget | None,
 ) -> Checkpoint:
-    """Return the content of a state dict and of what lies beside it, without path and digest."""
+    """Return the content of a state dict and of the entries beside it, without path and digest."""
     quantised.refuse(state)
     state = lightning.decode(wrappers.strip(validate.usable(replace(state, budget=budget))))
     state, unpacked = bitmask.decode(state)
@@ -159,13 +161,13 @@ def _decoded(
 
 
 def files_of(path: str | Path) -> tuple[Path, ...]:
-    """Return the files whose `digest` is the ``sha256`` of the checkpoint that `read` finds at a path, without reading tensors.
+    """Return, without reading tensors, the files over which `read` computes the ``sha256`` of the checkpoint at a path.
 
     Args:
-        path: a file, or a folder of open_lth or with one checkpoint, perhaps in shards.
+        path: a file, an open_lth folder, or a folder with one checkpoint, which may be sharded.
 
     Raises:
-        CheckpointError: no checkpoint is there, or several.
+        CheckpointError: when there is no checkpoint, or several.
     """
     place = Path(path)
     ticket = open_lth.ticket_at(place)
@@ -183,19 +185,19 @@ def files_of(path: str | Path) -> tuple[Path, ...]:
 def from_state_dict(
     saved: Mapping[str, Any], name: str, mask: Any = None, mask_from_scores: float | None = None
 ) -> Checkpoint:
-    """Read the state dict of a module in memory, in whatever convention its keys are.
+    """Read the state dict of a module in memory, with keys in any convention.
 
     Args:
-        saved: as `torch.nn.Module.state_dict` returns it, or any table that a file may hold.
-        name: stands for the path, in messages and in the report.
+        saved: the result of `torch.nn.Module.state_dict`, or any table that a file may hold.
+        name: name used instead of a path, in messages and in the report.
         mask: masks by which the weights are multiplied, as in `read`.
         mask_from_scores: the share of each layer that is kept, for the scores of edge-popup.
 
     Returns:
-        The canonical content; the digest is that of the tensors' keys and bytes.
+        The canonical content; the digest is computed over the tensors' keys and bytes.
 
     Raises:
-        CheckpointError: no weights, values that are not finite, or keys that contradict each other.
+        CheckpointError: when there are no weights, values that are not finite, or keys that contradict each other.
     """
     with only_own_errors(name):
         state = nested.unwrap(_on_cpu(dict(saved)), name).noting("a module in memory")
@@ -209,7 +211,7 @@ def from_state_dict(
 
 
 def _on_cpu(saved: Any) -> Any:
-    """Return tables and lists of tensors with every tensor on the CPU and without gradient."""
+    """Return nested tables and lists with every tensor moved to the CPU and detached."""
     if isinstance(saved, torch.Tensor):
         return saved.detach().cpu()
     if isinstance(saved, Mapping):
@@ -263,10 +265,10 @@ def _note_container(state: StateDict, opened: _Opened, ticket: open_lth.OpenLthT
 def _given(
     state: StateDict, ticket: open_lth.OpenLthTicket | None, mask: Any, max_memory: float | None
 ) -> tuple[GivenMasks, ...]:
-    """Return the masks that lie in files of their own, or were given in Python.
+    """Return the masks that are stored in files of their own or were given in Python.
 
     Raises:
-        CheckpointError: a ticket has none and is of no use without.
+        CheckpointError: when a ticket that is useless without a mask has none.
     """
     found: list[GivenMasks] = []
     if ticket is not None and ticket.mask is not None:
@@ -308,7 +310,7 @@ def _in_file(file: Path, max_memory: float | None) -> GivenMasks:
 
 
 def _beside(file: Path, max_memory: float | None) -> tuple[tuple[GivenMasks, ...], str]:
-    """Return the masks that lie beside a checkpoint, and what to say of those that are not used."""
+    """Return the masks stored beside a checkpoint, and a sentence about those that are not used."""
     found, others = folder.beside(file)
     if found is not None:
         what = f"{found.path.name} beside it"
@@ -331,11 +333,11 @@ def _renamed(program: Program | None, renamed: Mapping[str, str]) -> Program | N
 
 
 def digest(files: Iterable[Path], refuse: Refuse = CheckpointError) -> str:
-    """Return the sha256 of files, one after the other in the order of their paths, in hexadecimal.
+    """Return the sha256 of the concatenated files, in the order of their paths, in hexadecimal.
 
     Args:
-        files: regular files.
-        refuse: makes the error for one that cannot be read.
+        files: paths of regular files.
+        refuse: makes the error for a file that cannot be read.
     """
     found = hashlib.sha256()
     for path in sorted(files):

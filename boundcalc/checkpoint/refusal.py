@@ -1,4 +1,4 @@
-"""Why torch.load refused a file, in words: the convention, the class at fault, and how to save it again."""
+"""Explain why torch.load refused a file: the convention, the class at fault, and how to save it again."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ _PLAIN_GLOBALS = frozenset({"collections.OrderedDict", "torch.Size", "torch.devi
 
 
 def explain(source: BinaryIO, problem: Exception) -> str:
-    """Say why a file was refused.
+    """Explain why a file was refused.
 
     Args:
-        source: what torch.load was given.
-        problem: what it raised.
+        source: the argument of torch.load.
+        problem: the exception that it raised.
 
     Returns:
         One sentence that names the convention, the offending class, and how to save the weights again.
@@ -133,10 +133,10 @@ def keep_masks(strings: Iterable[str]) -> str:
     """Say how to keep the masks that a refused pickle mentions.
 
     Args:
-        strings: all strings in it, keys among them.
+        strings: all strings in it, including keys.
 
     Returns:
-        The end of a sentence that told how to save the weights; empty where no key speaks of masks.
+        The continuation of a sentence on how to save the weights; empty if no key mentions masks.
     """
     names = sorted(name for name in strings if _NAME.fullmatch(name) and _is_key_of_masks(name))
     if not names:
@@ -187,13 +187,13 @@ _CLASSES: tuple[tuple[tuple[str, ...], str], ...] = (
 
 
 def special_tensors(names: Iterable[str]) -> str | None:
-    """Say what special tensors a refused pickle holds.
+    """Describe the special tensors in a refused pickle.
 
     Args:
         names: classes and functions that it mentions and that are not read.
 
     Returns:
-        A sentence with what to do, None where it holds none that is known.
+        A sentence that says what to do, or None if it holds no known kind of special tensor.
     """
     mentioned = list(names)
     return next(

@@ -1,4 +1,4 @@
-"""safetensors: one file."""
+"""Reading and writing a single safetensors file."""
 
 from __future__ import annotations
 
@@ -21,10 +21,11 @@ def load(path: Path) -> tuple[dict[str, torch.Tensor], bool]:
     """Read one safetensors file.
 
     Args:
-        path: the file.
+        path: path of the file.
 
     Returns:
-        Name -> tensor, and whether their order is that of the layers: of files that `as_bytes` made. Else they are sorted.
+        Name -> tensor, and whether they are in the order of the layers, which only files written by `as_bytes` record;
+        otherwise they are sorted by name.
 
     Raises:
         CheckpointError: when the header is malformed or the file is truncated.
@@ -56,7 +57,7 @@ def as_bytes(state: Mapping[str, torch.Tensor], *, ordered: bool) -> bytes:
 
     Args:
         state: plain tensors.
-        ordered: whether their order is that of the layers, which is kept then.
+        ordered: whether they are in the order of the layers, which the file then records.
     """
     from safetensors.torch import save
 

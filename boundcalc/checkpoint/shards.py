@@ -1,4 +1,4 @@
-"""Checkpoints in several files with an index that says which tensor is in which: of safetensors or of torch.save."""
+"""Checkpoints split into several files, of safetensors or torch.save, with an index that maps each tensor to its file."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ _PICKLED = frozenset({Container.TORCH_ZIP, Container.TORCH_LEGACY})
 
 
 def load_shards(index: Path, budget: Budget) -> dict[str, torch.Tensor]:
-    """Read all shards that an index names; they must lie beside it.
+    """Read all shards that an index names; they must be in the same folder.
 
     Args:
-        index: ``model.safetensors.index.json``, ``pytorch_model.bin.index.json`` and the like.
-        budget: of all files together.
+        index: path of ``model.safetensors.index.json``, ``pytorch_model.bin.index.json`` and the like.
+        budget: memory budget of all files together.
 
     Returns:
         Name -> tensor in the order of the index.
@@ -43,16 +43,16 @@ def load_shards(index: Path, budget: Budget) -> dict[str, torch.Tensor]:
 
 
 def shard_files(index: Path) -> tuple[Path, ...]:
-    """Return an index and the shards that it names, without opening them.
+    """Return an index and the shards that it names, without opening the shards.
 
     Args:
-        index: as of `load_shards`.
+        index: path of an index, as for `load_shards`.
 
     Returns:
         The index, then the shards by name.
 
     Raises:
-        CheckpointError: when the index is malformed, or names anything that does not lie beside it.
+        CheckpointError: when the index is malformed, or names a file outside its own folder.
     """
     return (index, *(_beside(index, shard) for shard in sorted(set(_weight_map(index).values()))))
 

@@ -1,4 +1,4 @@
-"""Which keys of a state dict name one tensor."""
+"""Find the keys of a state dict that name the same tensor."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ Groups = tuple[tuple[str, ...], ...]
 
 
 def same_memory(key: str, tensor: torch.Tensor) -> tuple[object, ...]:
-    """Return what is equal for two names of one tensor and for no others.
+    """Return an identifier that is equal for two names of the same tensor and differs otherwise.
 
     Args:
-        key: of the tensor.
-        tensor: of any type and layout.
+        key: key of the tensor.
+        tensor: a tensor of any type and layout.
     """
     if is_lazy(tensor) or tensor.layout is not torch.strided or not tensor.numel():
         return (key,)
@@ -24,10 +24,11 @@ def same_memory(key: str, tensor: torch.Tensor) -> tuple[object, ...]:
 
 
 def groups(state: Mapping[str, torch.Tensor]) -> Groups:
-    """Return the keys of a state dict that name one tensor, as those of a module or of a file that keeps what is shared.
+    """Return the groups of keys that name the same tensor, in a module's state dict or that of a file that preserves
+    sharing.
 
     Args:
-        state: tensors by key.
+        state: key -> tensor.
 
     Example:
         >>> weight, bias = torch.ones(2, 2), torch.ones(2)

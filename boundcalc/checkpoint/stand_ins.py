@@ -1,7 +1,7 @@
-"""What stands in the place of the few harmless classes that files of tensors mention; nothing of theirs is run.
+"""Substitutes for the few harmless classes that files of tensors mention; none of the original classes' code is run.
 
-NumPy arrays become tensors, by their bytes and one of the usual types of numbers; a defaultdict becomes a dict; NumPy scalars,
-dtypes and Namespaces keep nothing.
+NumPy arrays of the usual number types become tensors with the same bytes; a defaultdict becomes a dict; NumPy scalars,
+dtypes and Namespaces lose their content.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ _STATE_OF_AN_ARRAY = 5
 
 
 class Inert:
-    """Stands where a file has a NumPy scalar or an argparse.Namespace; keeps nothing of it."""
+    """Substitute for a NumPy scalar or an argparse.Namespace; discards its content."""
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
-        """Make one, whatever the file passes."""
+        """Make one, ignoring the arguments in the file."""
         return super().__new__(cls)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -32,7 +32,7 @@ class Inert:
 
 
 class _Dtype(Inert):
-    """Stands for a NumPy dtype: its code and its byte order."""
+    """Substitute for a NumPy dtype: its code and its byte order."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.code = args[0] if args and isinstance(args[0], str) else ""
@@ -44,7 +44,7 @@ class _Dtype(Inert):
 
 
 class Array(Inert):
-    """Stands for a NumPy array: its bytes, shape and type, as the file has them."""
+    """Substitute for a NumPy array: its bytes, shape and type, as stored in the file."""
 
     state: Any = None
 
@@ -52,12 +52,12 @@ class Array(Inert):
         self.state = state
 
     def objects(self) -> list[Any] | None:
-        """Return the entries of an array of objects, None for any other."""
+        """Return the entries of an object array, None for any other array."""
         whole = isinstance(self.state, tuple) and len(self.state) == _STATE_OF_AN_ARRAY
         return self.state[-1] if whole and isinstance(self.state[-1], list) else None
 
     def tensor(self) -> torch.Tensor | None:
-        """Return the array as a tensor, None where it is none of numbers or not as NumPy writes it."""
+        """Return the array as a tensor, or None if it does not hold numbers or is not in the form that NumPy writes."""
         if not isinstance(self.state, tuple) or len(self.state) != _STATE_OF_AN_ARRAY:
             return None
         _, shape, dtype, by_columns, content = self.state
@@ -73,7 +73,7 @@ class Array(Inert):
 
 
 class _Reconstruct(Inert):
-    """Stands for the function that makes an array which its state then fills."""
+    """Substitute for the function that makes an array, which its pickled state then fills."""
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         """Make an empty array."""
@@ -81,10 +81,10 @@ class _Reconstruct(Inert):
 
 
 class _Table(Inert):
-    """Stands for a dict and for a defaultdict."""
+    """Substitute for a dict and for a defaultdict."""
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
-        """Make an empty dict, which the file then fills."""
+        """Make an empty dict, which the pickle then fills."""
         return {}
 
 
@@ -111,7 +111,7 @@ STAND_INS = {name: _stand_in(name, base) for name, base in _STANDS_FOR.items()}
 
 
 def made_plain(saved: Any) -> Any:
-    """Return what a file held with tensors in the place of its arrays.
+    """Return the content of a file with its arrays replaced by tensors.
 
     Args:
         saved: tables, lists and tuples of anything.
@@ -120,7 +120,7 @@ def made_plain(saved: Any) -> Any:
 
 
 def _made_plain(saved: Any, done: dict[int, Any]) -> Any:
-    """Change tables and lists in place, each once: a file may hold one in several places, or in itself."""
+    """Convert tables and lists in place, each only once: a file may contain one in several places, or within itself."""
     if isinstance(saved, Array):
         inner, found = saved.objects(), saved.tensor()
         if inner is not None:

@@ -1,4 +1,4 @@
-"""What reading a checkpoint yields, whatever convention it was written in."""
+"""The result of reading a checkpoint, whatever convention it was written in."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ class Entry:
     """One tensor of a file, or one entry that might have been a mask, and what became of it.
 
     Attributes:
-        key: as the file has it; of something deeper the keys on the way, joined by dots.
+        key: key in the file; for a nested entry, the keys that lead to it, joined by dots.
         role: ``"weight"``, ``"mask"``, ``"bias"``, ``"buffer"``, ``"unused"`` or ``"not read"``.
-        why: the reason, a few words.
-        tensor: its key in `Checkpoint.raw`; "" of anything beside the state dict.
+        why: the reason, in a few words.
+        tensor: key of the tensor in `Checkpoint.raw`; "" for anything outside the state dict.
     """
 
     key: str
@@ -39,29 +39,28 @@ class Checkpoint:
     """The canonical content of a checkpoint.
 
     Attributes:
-        path: as the user gave it.
+        path: path as the user gave it.
         sha256: hexadecimal digest of the file (of all files read, in name order, for a folder).
         format: short name of the convention, as `boundcalc formats` lists it.
-        evidence: why this convention, one short sentence each, for the report.
-        tensors: plain state dict without reparametrisations and wrappers, in file order; weights are already
-            multiplied by their mask (`"fc1.weight"`, `"fc1.bias"`, `"bn1.running_mean"`, ...), original
-            dtypes, on the CPU. Masks are not in it.
-        masks: declared masks, keys as in `tensors` (`"fc1.weight"`), bool, shape of the tensor; a layer
-            without a declared mask is absent (its mask is then inferred from exact zeros).
-        raw: the state dict before reparametrisations were undone (wrappers stripped): for models that carry
-            them.
+        evidence: reasons for this convention, one short sentence each, for the report.
+        tensors: plain state dict without reparametrizations and wrappers, in file order; weights are already multiplied by
+            their mask (`"fc1.weight"`, `"fc1.bias"`, `"bn1.running_mean"`, ...), original dtypes, on the CPU. Masks are not
+            in it.
+        masks: declared masks, keys as in `tensors` (`"fc1.weight"`), bool, shape of the tensor; a layer without a declared
+            mask is absent (its mask is then inferred from exact zeros).
+        raw: the state dict without wrapper prefixes and before reparametrizations were undone, for models that use them.
         ordered: whether the order of `tensors` is the order in which the layers were registered.
-        program: the captured forward pass when the file holds one (.pt2).
-        reference: path of the initialisation found beside the checkpoint, if any.
+        program: the captured forward pass, if the file holds one (.pt2, ONNX).
+        reference: path of the initialization found beside the checkpoint, if any.
         ignored: entries that carry no weights.
         entries: every tensor of the file, and of a file of masks, once.
-        owners: keys in `raw` of masks, and of scores that stand for one -> the tensor that they are for.
-        renamed: key in the file -> key in `raw`, where a wrapper's prefix was cut off.
-        alive: key -> weights under mask 0 that are not zero in the file, for masks that lie beside the weights.
-        networks: prefixes of `raw` under which there were state dicts of their own, two or more.
-        shared: keys in `raw` that name one tensor in the file.
+        owners: key in `raw` of a mask, or of scores used as one -> the tensor that it is for.
+        renamed: key in the file -> key in `raw`, which differs where a wrapper's prefix was removed.
+        alive: key -> number of weights that a mask stored beside them prunes although they are not zero in the file.
+        networks: prefixes of `raw` under which there were separate state dicts, if there are two or more.
+        shared: groups of keys in `raw` that name the same tensor in the file.
         metadata: versions of the modules that wrote the state dict, by their names in the file (``_metadata``).
-        budget: memory that the file may still take; None for what is in memory.
+        budget: memory that the file may still use; None for objects in memory.
     """
 
     path: str
@@ -85,10 +84,11 @@ class Checkpoint:
     budget: Budget | None = field(default=None, compare=False, repr=False)
 
     def check_memory(self) -> None:
-        """Refuse weights that, once more in float64 and with where they are not 0, take more memory than the file may.
+        """Refuse weights for which another copy in float64, with two bool masks, would exceed the memory that the file may
+        use.
 
         Raises:
-            CheckpointError: they do.
+            CheckpointError: when it would.
         """
         if self.budget is not None:
             entries = sum(tensor.numel() for tensor in self.tensors.values() if tensor.dim() > 1)

@@ -1,4 +1,4 @@
-"""The checks that every checkpoint passes: of the tensors as stored, and of the network that came out."""
+"""The checks that every checkpoint must pass: on the tensors as stored, and on the resulting network."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _COUNTS = {torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.
 def usable(state: StateDict) -> StateDict:
     """Check stored tensors before anything is computed with them.
 
-    Refused as a `CheckpointError` naming a tensor that is quantised, complex, of a type without arithmetic,
-    without data, larger than the bytes it has in the file, or the one by which all together exceed the file's budget: a sparse
-    tensor counts as what it is when dense, and a storage once for every tensor on it.
+    Raises a `CheckpointError` that names the tensor when one is quantized, complex, of a type without arithmetic, without
+    data, or larger than its bytes in the file, or when it makes the total exceed the file's budget. A sparse tensor counts
+    with its dense size, and a storage counts once for every tensor that uses it.
 
     Args:
-        state: as the file has it.
+        state: the state dict as stored in the file.
 
     Returns:
         The state with plain, dense tensors without gradients.
@@ -38,13 +38,13 @@ def usable(state: StateDict) -> StateDict:
 
 
 def network(state: StateDict) -> None:
-    """Check that what was read can be a network's weights.
+    """Check that the decoded tensors can be a network's weights.
 
     Args:
-        state: decoded and masked.
+        state: the decoded and masked state.
 
     Raises:
-        CheckpointError: when there are no weights, or a tensor is an integer, infinite or NaN.
+        CheckpointError: when there are no weight matrices, or a tensor is an integer, infinite or NaN.
     """
     if not state.tensors:
         raise CheckpointError(state.path, "no weights in it")
@@ -63,10 +63,10 @@ def network(state: StateDict) -> None:
 
 
 def readable(tensor: torch.Tensor) -> bool:
-    """Tell whether the values of a tensor can be looked at as they are.
+    """Return whether the values of a tensor can be examined without conversion.
 
     Args:
-        tensor: of any kind.
+        tensor: a tensor of any kind.
     """
     plain = (
         tensor.layout is torch.strided
@@ -120,12 +120,12 @@ def _dense(state: StateDict, key: str, tensor: torch.Tensor) -> torch.Tensor:
 
 
 def _is_expanded(tensor: torch.Tensor) -> bool:
-    """Tell whether a tensor with strides has more entries than bytes to hold them."""
+    """Return whether a strided tensor has more entries than its storage can hold."""
     return tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes()
 
 
 def _extent(tensor: torch.Tensor) -> int:
-    """Return the bytes that a shape would take if its sizes of 0 were 1: an empty tensor can have a shape that NumPy refuses."""
+    """Return the bytes that a shape would take if its sizes of 0 were 1: NumPy can refuse the shape of an empty tensor."""
     return math.prod(max(1, size) for size in tensor.shape) * tensor.element_size()
 
 

@@ -1,7 +1,7 @@
-"""One file a convention: what it is known by, and how weights and masks come out of it.
+"""The storage conventions, one file each: how a convention is recognized, and how weights and masks are obtained from it.
 
-A convention of keys is one `Convention` in a file of this folder, or under the entry-point group ``boundcalc.conventions``. The other
-files are of what a state dict lies in: a nested file, a wrapper, a tool's dict.
+A convention about keys is one `Convention`, either in a file of this folder or under the entry-point group
+``boundcalc.conventions``. The other files handle what surrounds a state dict: a nested file, a wrapper, a tool's dict.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ registry: Registry[Convention] = Registry(
 
 
 def decode(state: StateDict) -> StateDict:
-    """Undo every convention that a state dict shows.
+    """Undo every convention that a state dict uses.
 
     Args:
-        state: with wrappers and the attribute of a LightningModule cut off.
+        state: the state dict, without wrapper prefixes and without a LightningModule's attribute.
 
     Returns:
         Plain weights and declared masks, with the evidence.

@@ -1,8 +1,8 @@
 """compressed-tensors (llm-compressor, vLLM), formats sparse-bitmask and sparse-24-bitmask.
 
-A weight ``L.weight`` lies there as ``L.compressed``, its surviving values row by row, ``L.bitmask``, one bit an entry with the lowest
-bit of each byte first and every row filled up to whole bytes, and ``L.shape``. The values under ones of the bitmask are those
-stored, zeros among them in the 2:4 format, so the bitmask is the mask.
+A weight ``L.weight`` is stored as three tensors: ``L.compressed``, its surviving values row by row; ``L.bitmask``, one bit
+per entry, the lowest bit of each byte first and every row padded to whole bytes; and ``L.shape``. Every one in the bitmask
+stands for a stored value; in the 2:4 format such a value may itself be zero, so the bitmask is the mask.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ _RESAVE = 'save the model decompressed: torch.save(model.state_dict(), "model.pt
 
 
 def decode(state: StateDict) -> tuple[StateDict, tuple[Entry, ...]]:
-    """Write out weights of which only the surviving values are stored.
+    """Expand weights of which only the surviving values are stored.
 
-    Refused as a `CheckpointError` when a part is missing or parts contradict each other.
+    Raises a `CheckpointError` when a part is missing or parts contradict each other.
 
     Args:
-        state: with wrappers cut off; in its budget a weight counts as what it is when written out.
+        state: the state dict, without wrapper prefixes; an expanded weight counts with its full size in the budget.
 
     Returns:
-        The state with plain weights and their masks, and what became of the parts of each.
+        The state with plain weights and their masks, and one `Entry` for each other part of a weight.
     """
     layers = [key.removesuffix(_BITS) for key in state.tensors if _is_part(key, _BITS, state.tensors)]
     if not layers:

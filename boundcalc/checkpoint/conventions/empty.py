@@ -1,4 +1,4 @@
-"""Saved objects that hold no state dict: what they are, in words."""
+"""Error messages for saved objects that hold no state dict."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ _OF_AN_OPTIMIZER = frozenset({
 
 
 def is_training_state(key: object, value: object) -> bool:
-    """Tell whether an entry is an optimizer's, a scheduler's or the like: no network, though it may hold tensors.
+    """Return whether an entry belongs to an optimizer, a scheduler or the like: no network, though it may hold tensors.
 
     Args:
-        key: of the entry.
-        value: of the entry.
+        key: key of the entry.
+        value: value of the entry.
     """
     if "optim" in str(key).lower() or not isinstance(value, Mapping):
         return "optim" in str(key).lower()
@@ -41,7 +41,7 @@ def is_training_state(key: object, value: object) -> bool:
 
 
 def of_training(saved: Mapping[Any, Any]) -> str | None:
-    """Say which part of a training run's state a table is, None where it is none that is known.
+    """Return a description of the part of a training run's state that a table holds, None if it is not a known one.
 
     Args:
         saved: a table.
@@ -50,13 +50,13 @@ def of_training(saved: Mapping[Any, Any]) -> str | None:
 
 
 def nothing(saved: Mapping[Any, Any]) -> str:
-    """Say what a table without a state dict is, and what to do.
+    """Describe a table without a state dict and say what to do.
 
     Args:
-        saved: what the file held.
+        saved: the content of the file.
 
     Returns:
-        A line for the error.
+        The text of the error.
     """
     known = of_training(saved)
     if known is not None:

@@ -1,8 +1,7 @@
 """PyTorch Lightning checkpoints: ``state_dict`` with the attribute's name before every key.
 
-Evidence: a top-level entry ``pytorch-lightning_version`` or ``hyper_parameters``. ModelPruning writes mask *
-    weight under the plain name. Buffers of metrics lie among the weights: integers and single numbers, which
-    are set aside.
+Evidence: a top-level entry ``pytorch-lightning_version`` or ``hyper_parameters``. ModelPruning writes mask * weight under
+the plain name. Buffers of metrics (integers and single numbers) are stored among the weights and are set aside.
 """
 
 from __future__ import annotations
@@ -21,15 +20,15 @@ _MARKS = ("pytorch-lightning_version", "hyper_parameters")
 
 
 def recognise(saved: dict[str, Any], taken: str, state: StateDict) -> StateDict:
-    """Note the convention.
+    """Note the convention if the file follows it.
 
     Args:
         saved: the top level of the file.
-        taken: the key of the state dict.
-        state: to add to.
+        taken: the key under which the state dict was found.
+        state: the state to which evidence is added.
 
     Returns:
-        The state, with evidence if this is such a file.
+        The state, with evidence if the file follows this convention.
     """
     marks = [mark for mark in _MARKS if mark in saved]
     if taken == "state_dict" and marks:
@@ -38,13 +37,13 @@ def recognise(saved: dict[str, Any], taken: str, state: StateDict) -> StateDict:
 
 
 def decode(state: StateDict) -> StateDict:
-    """Set metrics aside and cut off the attribute that holds the network, if it is the same for all weights.
+    """Set metrics aside and remove the prefix of the attribute that holds the network, if all weights share it.
 
     Args:
-        state: with wrappers cut off.
+        state: the state dict, without wrapper prefixes.
 
     Returns:
-        The state with the names that the network itself has.
+        The state with the network's own names.
     """
     if NAME not in state.formats:
         return state

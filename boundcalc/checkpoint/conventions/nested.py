@@ -1,8 +1,7 @@
 """Checkpoints that keep the state dict under a key, beside epochs, optimizers and the like.
 
-Evidence: a top-level entry that is itself a table of named tensors. Of several, the first of `PREFERRED` is
-    taken.
-What lies beside it is kept for `boundcalc.checkpoint.masks`, which looks for masks there.
+Evidence: a top-level entry that is itself a table of named tensors; if there are several, the first one listed in
+`PREFERRED` is used. The other entries are kept for `boundcalc.checkpoint.masks`, which looks for masks there.
 """
 
 from __future__ import annotations
@@ -48,14 +47,14 @@ def unwrap(saved: Any, path: str) -> StateDict:
     """Find the state dict in a saved object.
 
     Args:
-        saved: what the file held.
-        path: of the file, for errors.
+        saved: the content of the file.
+        path: path of the file, for errors.
 
     Returns:
-        The tensors, and what else lay beside them.
+        The tensors, and the entries stored beside them.
 
     Raises:
-        CheckpointError: when there is no table of named tensors, or no telling which is meant.
+        CheckpointError: when there is no table of named tensors, or several and it is unclear which one is meant.
     """
     state = StateDict(path, {})
     for _ in range(_DEEPEST):
@@ -81,7 +80,9 @@ def _no_table(saved: Any) -> str:
 
 
 def _listed(saved: Any) -> Any:
-    """Return what holds a list of state dicts, the networks of a cascade, with each under its place; anything else as it is."""
+    """Replace a list of state dicts (the networks of a cascade) by a table with their positions as keys; return anything
+    else unchanged.
+    """
     if isinstance(saved, list | tuple):
         return (
             {str(place): table for place, table in enumerate(saved)} if _is_list_of_tables(saved) else saved
@@ -111,7 +112,7 @@ def _is_list_of_tables(value: Any) -> bool:
 
 
 def _joined_by_layer(saved: Any) -> Any:
-    """Return a table of tables that are layers, {layer: {weight, bias}}, as a state dict; anything else as it is."""
+    """Turn a table with one table per layer, {layer: {weight, bias}}, into a state dict; return anything else unchanged."""
     if not isinstance(saved, dict):
         return saved
     layers = [key for key, value in saved.items() if _is_home(key, value)]
@@ -151,7 +152,7 @@ def _is_table(value: Any) -> bool:
 
 
 def _holds_table(value: Any, depth: int) -> bool:
-    """Tell whether a state dict lies within a table, at most so many tables deep."""
+    """Return whether a value contains a state dict at most ``depth`` tables deep."""
     if not isinstance(value, dict) or depth == 0:
         return False
     if _is_table(value):
@@ -160,7 +161,7 @@ def _holds_table(value: Any, depth: int) -> bool:
 
 
 def _is_home(key: Any, value: Any, depth: int = _DEEPEST) -> bool:
-    """Tell whether an entry is a state dict or holds one: not masks, nor what an optimizer keeps."""
+    """Return whether an entry is or contains a state dict, as opposed to masks or an optimizer's state."""
     named = isinstance(key, str) and isinstance(value, dict)
     return (
         named
@@ -180,7 +181,9 @@ def _taken(saved: dict[Any, Any]) -> str | None:
 
 
 def _homes(saved: dict[Any, Any]) -> list[str]:
-    """Return the keys of state dicts, or of what holds one, where no tensor lies beside them."""
+    """Return the keys whose values are state dicts, or else contain one; none if tensors of a state dict are stored beside
+    them.
+    """
     if any(isinstance(value, torch.Tensor) and _is_named(key, value) for key, value in saved.items()):
         return []
     homes = [key for key, value in saved.items() if _is_home(key, value)]
@@ -188,10 +191,11 @@ def _homes(saved: dict[Any, Any]) -> list[str]:
 
 
 def _together(saved: dict[Any, Any], tables: list[str], state: StateDict) -> StateDict:
-    """Return several state dicts as one, each under its key: which of them is meant is decided where networks are read.
+    """Merge several state dicts into one, each under its key as a prefix; which one is meant is decided when networks are
+    read.
 
     Raises:
-        CheckpointError: they lie deeper, with entries of their own beside them.
+        CheckpointError: when a state dict is nested more deeply, so that they cannot be merged.
     """
     if not all(_is_table(saved[key]) for key in tables):
         raise CheckpointError(
@@ -205,7 +209,7 @@ def _together(saved: dict[Any, Any], tables: list[str], state: StateDict) -> Sta
 
 
 def _is_named(key: Any, value: torch.Tensor) -> bool:
-    """Tell whether a tensor may be one of a state dict, and not a number or a mask beside one."""
+    """Return whether a tensor can belong to a state dict, as opposed to a number or a mask stored beside one."""
     return (
         not isinstance(key, str)
         or (value.dim() > 0 and not speaks_of_masks(key.partition(".")[0]))
@@ -214,7 +218,7 @@ def _is_named(key: Any, value: torch.Tensor) -> bool:
 
 
 def _is_masks(key: str, table: dict[Any, Any]) -> bool:
-    """Tell whether a table is one of masks by its name, and by its values where the name says pruned or kept only."""
+    """Return whether a table holds masks: by its name if that says mask, by its values too if it only says pruned or kept."""
     tensors = [item for item in table.values() if isinstance(item, torch.Tensor)]
     return says_mask(key) or (speaks_of_masks(key) and not any(item.is_floating_point() for item in tensors))
 
@@ -235,7 +239,7 @@ def _beside(saved: dict[str, Any], taken: str, state: StateDict) -> StateDict:
 
 
 def _aside(state: StateDict, rest: dict[Any, Any]) -> StateDict:
-    """Keep entries that are no part of the state dict."""
+    """Set aside entries that are not part of the state dict."""
     beside = tuple(((*state.home, key), value) for key, value in rest.items())
     return replace(state, beside=(*state.beside, *beside), ignored=(*state.ignored, *map(str, rest)))
 
@@ -266,7 +270,8 @@ def _flat(saved: dict[str, Any], state: StateDict) -> StateDict:
 
 
 def metadata_of(saved: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Return the versions that `torch.nn.Module.state_dict` keeps beside the tensors, where they are as it writes them.
+    """Return the module versions that `torch.nn.Module.state_dict` keeps beside the tensors, if they have the form that it
+    writes.
 
     Args:
         saved: a state dict.

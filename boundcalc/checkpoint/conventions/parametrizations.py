@@ -1,10 +1,9 @@
-"""torch.nn.utils.parametrize: ``L.parametrizations.weight.original`` (or ``original0``, ``original1``), and
-the state of the i-th parametrization under ``L.parametrizations.weight.i``.
+"""torch.nn.utils.parametrize: ``L.parametrizations.weight.original`` (or ``original0``, ``original1``), and the state of
+the i-th parametrization under ``L.parametrizations.weight.i``.
 
-Understood: weight_norm (original0, original1), spectral_norm (``_u``, ``_v``), masks (``mask``), one after
-    the other. A parametrization without state leaves no trace, torch.ao.pruning's among them: ``.original``
-    alone is refused, unless
-a separate file gives the mask.
+Supported: weight_norm (original0, original1), spectral_norm (``_u``, ``_v``) and masks (``mask``), applied one after the
+other. A parametrization without state, such as torch.ao.pruning's, leaves no trace: ``.original`` alone is refused unless a
+separate file gives the mask.
 """
 
 from __future__ import annotations
@@ -28,10 +27,10 @@ _PLAIN, _PAIR = {"original"}, {"original0", "original1"}
 def decode(state: StateDict) -> StateDict:
     """Undo parametrizations.
 
-    Refused as a `CheckpointError` when a parametrization is not one of those understood.
+    Raises a `CheckpointError` when a parametrization is not a supported one.
 
     Args:
-        state: with live pruning undone.
+        state: the state dict, with live pruning undone.
 
     Returns:
         The state with plain tensors, and the masks.
@@ -52,7 +51,7 @@ def decode(state: StateDict) -> StateDict:
 
 
 def _with_biases(state: StateDict) -> StateDict:
-    """Give the biases that torch.ao's structured pruning keeps as ``_bias`` their names; its hook zeroes those of pruned rows."""
+    """Rename the ``_bias`` of torch.ao's structured pruning to ``bias``, set to zero in pruned rows as its hook does."""
     found: dict[str, torch.Tensor] = {}
     moved: list[str] = []
     for key, tensor in state.tensors.items():

@@ -1,6 +1,6 @@
-"""A plain state dict, pruned for good or dense: the mask is where weights are not exactly zero.
+"""A plain state dict, permanently pruned or dense: the mask is where weights are not exactly zero.
 
-Run last: names that only a reparametrisation writes and that are still there were not understood.
+This convention runs last: a name that only a reparametrization writes and that is still present was not understood.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ _LEFT_OVER = re.compile(r"(?:.*\.)?(?:weight|bias)(?:_orig|_mask|_g|_v|_u)+")
 
 
 def decode(state: StateDict) -> StateDict:
-    """Set counters aside and check that no reparametrisation is left over.
+    """Set counters aside and check that no part of a reparametrization is left over.
 
     Args:
-        state: with all other conventions undone.
+        state: the state dict, with all other conventions undone.
 
     Returns:
-        The state with weights, biases and the like only.
+        The state, reduced to weights, biases and the like.
 
     Raises:
-        CheckpointError: naming a key that belongs to a reparametrisation whose other half is missing.
+        CheckpointError: when a key belongs to a reparametrization whose other half is missing; the message names it.
     """
     left_over = [
         key for key in state.tensors if _LEFT_OVER.fullmatch(key) and not _of_attention(key, state.tensors)
@@ -44,18 +44,20 @@ def decode(state: StateDict) -> StateDict:
 
 
 def _of_attention(key: str, tensors: Container[str]) -> bool:
-    """Tell the biases of keys and values, which torch.nn.MultiheadAttention has in pairs, from a part of weight_norm."""
+    """Return whether a key is the ``bias_v`` of a torch.nn.MultiheadAttention, which comes with ``bias_k``, and not a part
+    of weight_norm.
+    """
     return key.endswith("bias_v") and f"{key[:-1]}k" in tensors
 
 
 def note_inferred_masks(state: StateDict) -> StateDict:
-    """Say which masks are inferred.
+    """Add evidence about the masks that are inferred from zeros.
 
     Args:
-        state: with all masks applied.
+        state: the state dict, with all masks applied.
 
     Returns:
-        The state with a sentence on weights without a declared mask, if there are any.
+        The state, with a sentence on weights without a declared mask if there are any.
     """
     undeclared = {
         key: tensor for key, tensor in state.tensors.items() if tensor.dim() > 1 and key not in state.masks

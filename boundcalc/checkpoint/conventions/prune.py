@@ -1,8 +1,7 @@
-"""torch.nn.utils.prune while it is live: ``L.weight_orig`` and ``L.weight_mask`` in the place of
-``L.weight``.
+"""torch.nn.utils.prune before ``prune.remove``: ``L.weight_orig`` and ``L.weight_mask`` instead of ``L.weight``.
 
-The weight is orig * mask. A structured mask is stored in full shape. ``_orig`` without ``_mask`` is not
-pruning (the old spectral_norm writes it).
+The weight is orig * mask. A structured mask is stored in full shape. ``_orig`` without ``_mask`` is not pruning (the old
+spectral_norm writes it).
 """
 
 from __future__ import annotations
@@ -15,12 +14,12 @@ NAME = "prune-live"
 
 
 def decode(state: StateDict) -> StateDict:
-    """Multiply originals by their masks.
+    """Multiply original weights by their masks.
 
-    Refused as a `CheckpointError` when a mask is none, or prunes an infinity or a NaN.
+    Raises a `CheckpointError` when a mask has values other than 0 and 1, or prunes an infinity or a NaN.
 
     Args:
-        state: with wrappers cut off.
+        state: the state dict, without wrapper prefixes.
 
     Returns:
         The state with plain names, and the masks.

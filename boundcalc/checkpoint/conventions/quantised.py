@@ -1,4 +1,4 @@
-"""Layouts of quantised weights, whose values are not in the file as numbers: refused as what they are."""
+"""Layouts of quantized weights, whose values the file does not store as plain numbers; such files are refused."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ _LAYOUTS: tuple[tuple[str, tuple[str, ...]], ...] = (
 
 
 def refuse(state: StateDict) -> None:
-    """Refuse a file whose weights are quantised and packed.
+    """Refuse a file whose weights are quantized and packed.
 
     Args:
-        state: as the file has it.
+        state: the state dict as stored in the file.
 
     Raises:
-        CheckpointError: naming the layout, a key of it, and what to do.
+        CheckpointError: when they are; the message names the layout, one of its keys, and what to do.
     """
     keys = dict.fromkeys((*state.tensors, *(str(path[-1]) for path, _ in state.beside)))
     for key in keys:
@@ -45,12 +45,14 @@ def refuse(state: StateDict) -> None:
 
 
 def _is_small(state: StateDict, key: str) -> bool:
-    """Tell whether what is called a weight has numbers of a byte; entries under names of their own are quantised as they are."""
+    """Return whether an entry called ``weight`` has one-byte numbers; an entry of any other name in a layout is quantized
+    in any case.
+    """
     tensor = state.tensors.get(key)
     return key.rpartition(".")[2] != "weight" or (tensor is not None and tensor.element_size() == 1)
 
 
 def _layer(key: str, part: str) -> str | None:
-    """Return the layer of a key with its dot, None where the key is of another kind."""
+    """Return the layer of a key, with its trailing dot, or None if the key does not end in this part."""
     layer = key.removesuffix(part)
     return layer if layer != key and (not layer or layer.endswith(".")) else None

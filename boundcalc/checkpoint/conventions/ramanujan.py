@@ -1,7 +1,7 @@
 """ramanujan-on-pai: {epoch, state_dict}, with masks as keys of the state dict that contain "mask".
 
-Its weights are stored as live pruning or as Synaptic-Flow stores them, and are decoded there; a file
-``<n>_mask.pth.tar`` holds a whole state dict, of which --mask takes the masks.
+Its weights are stored as live pruning or Synaptic-Flow stores them, and the code for those conventions decodes them. A file
+``<n>_mask.pth.tar`` holds a whole state dict, of which --mask uses only the masks.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ LIGHTNING = "pytorch-lightning_version"
 
 
 def recognise(saved: dict[str, Any], taken: str, state: StateDict) -> StateDict:
-    """Note the convention.
+    """Note the convention if the file follows it.
 
     Args:
         saved: the top level of the file.
-        taken: the key of the state dict.
-        state: to add to.
+        taken: the key under which the state dict was found.
+        state: the state to which evidence is added.
 
     Returns:
-        The state, with evidence if this is such a file.
+        The state, with evidence if the file follows this convention.
     """
     masks = any("mask" in str(key) for key in saved[taken])
     if taken == "state_dict" and "epoch" in saved and masks and LIGHTNING not in saved:

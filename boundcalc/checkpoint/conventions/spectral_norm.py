@@ -1,8 +1,7 @@
-"""The old torch.nn.utils.spectral_norm: ``L.weight_orig``, ``L.weight_u``, ``L.weight_v``. This is not
-pruning.
+"""The old torch.nn.utils.spectral_norm: ``L.weight_orig``, ``L.weight_u``, ``L.weight_v``. This is not pruning.
 
-The weight is orig / sigma with sigma = u . (W v), as the module computes it in eval mode: no power iteration.
-u's length tells which axis of the weight is the rows' (the second for transposed convolutions).
+The weight is orig / sigma with sigma = u . (W v), as the module computes it in eval mode: no power iteration. The length of
+u identifies the axis of the weight's rows (the second for transposed convolutions).
 """
 
 from __future__ import annotations
@@ -17,12 +16,12 @@ _SAME = 1e-3
 
 
 def decode(state: StateDict) -> StateDict:
-    """Divide originals by their spectral norms.
+    """Divide original weights by their spectral norms.
 
-    Refused as a `CheckpointError` when u and v do not fit the weight, or sigma is zero.
+    Raises a `CheckpointError` when u and v do not fit the weight, or sigma is zero.
 
     Args:
-        state: with pruning undone.
+        state: the state dict, with pruning undone.
 
     Returns:
         The state with plain weights.
@@ -44,9 +43,9 @@ def normed(state: StateDict, name: str, weight: torch.Tensor, u_key: str, v_key:
     """Compute one weight as torch.nn.utils.spectral_norm does in eval mode.
 
     Args:
-        state: holding u and v.
-        name: of the weight, for errors.
-        weight: the original.
+        state: the state dict that holds u and v.
+        name: name of the weight, for errors.
+        weight: the original weight.
         u_key: key of the left singular vector.
         v_key: key of the right singular vector.
 

@@ -1,4 +1,4 @@
-"""What the conventions hand from one to the next: a state dict on its way to plain weights and masks."""
+"""The data that the conventions pass on to each other: a state dict on its way to plain weights and masks."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from boundcalc.errors import CheckpointError
 
 @dataclass(frozen=True)
 class DecodedTensor:
-    """A tensor made from several keys of the file.
+    """A tensor computed from several entries of the file.
 
     Attributes:
-        tensor: the result.
-        of: the keys it replaces.
-        mask: bool, of its shape, if one was declared.
+        tensor: the computed tensor.
+        of: the keys that it replaces.
+        mask: bool mask of the same shape, if one was declared.
     """
 
     tensor: torch.Tensor
@@ -29,23 +29,23 @@ class DecodedTensor:
 
 @dataclass(frozen=True)
 class StateDict:
-    """A state dict, as far as it has been understood.
+    """A state dict, decoded so far.
 
     Attributes:
-        path: the file, for errors.
+        path: path of the file, for errors.
         tensors: key -> tensor, in file order.
         masks: key -> bool mask of the tensor of that key, already applied.
-        apart: masks that lie outside the state dict or under names of their own in it: name -> bool mask in the
-            tensor's shape, not yet applied.
-        home: the keys in the file on the way to the state dict.
-        beside: what else lies in the file: the keys on the way to it, and the entry.
-        evidence: one sentence for each convention recognised.
-        formats: the short names of these conventions.
+        apart: name -> bool mask in the tensor's shape, not yet applied, for masks stored outside the state dict or under
+            names of their own in it.
+        home: keys that lead to the state dict in the file.
+        beside: the other entries of the file, each with the keys that lead to it.
+        evidence: one sentence for each convention recognized.
+        formats: short names of these conventions.
         ignored: entries that carry no weights.
-        renamed: key in the file -> key here, where a wrapper's prefix was cut off.
-        networks: prefixes of state dicts that lay beside each other, two or more.
+        renamed: key in the file -> key here, which differs where a wrapper's prefix was removed.
+        networks: prefixes of state dicts stored beside each other, if there are two or more.
         metadata: the state dict's ``_metadata``: module's name in the file -> its version.
-        budget: of the file; None for what is in memory.
+        budget: memory budget of the file; None for objects in memory.
     """
 
     path: str
@@ -63,42 +63,42 @@ class StateDict:
     budget: Budget | None = field(default=None, compare=False, repr=False)
 
     def take(self, size: int, what: str) -> None:
-        """Count memory in the file's budget before it is allocated.
+        """Reserve memory in the file's budget before it is allocated.
 
         Args:
-            size: bytes.
-            what: needs them, for the error.
+            size: number of bytes.
+            what: what needs them, for the error.
 
         Raises:
-            CheckpointError: the file would take more than its budget.
+            CheckpointError: when the file would exceed its budget.
         """
         if self.budget is not None:
             self.budget.take(size, what)
 
     def noting(self, sentence: str, name: str | None = None) -> StateDict:
-        """Add evidence.
+        """Add a sentence of evidence.
 
         Args:
-            sentence: what was seen.
-            name: of the convention, if this makes one.
+            sentence: what was found.
+            name: short name of the convention, if the sentence is about one.
 
         Returns:
-            The state with it.
+            The state with the sentence.
         """
         formats = self.formats if name is None or name in self.formats else (*self.formats, name)
         return replace(self, evidence=(*self.evidence, sentence), formats=formats)
 
     def with_parts(self, parts: Mapping[str, DecodedTensor]) -> StateDict:
-        """Put decoded tensors in the place of the keys they were made of.
+        """Replace keys by the tensors that were decoded from them.
 
         Args:
-            parts: new key -> its tensor, mask and the keys it replaces.
+            parts: new key -> its tensor, mask and the keys that it replaces.
 
         Returns:
-            The state with them; masks of replaced keys go.
+            The state with the new tensors and their masks; the masks of replaced keys are dropped.
 
         Raises:
-            CheckpointError: when a new key is already taken.
+            CheckpointError: when a new key already exists.
         """
         owner = {key: new for new, part in parts.items() for key in part.of}
         for new in parts:
@@ -117,13 +117,13 @@ class StateDict:
         return replace(self, tensors=tensors, masks=masks)
 
     def mask_apart(self, key: str) -> torch.Tensor | None:
-        """Find the mask outside the state dict that is meant for a tensor.
+        """Find the not yet applied mask that is meant for a tensor.
 
         Args:
-            key: of the tensor, as it will be called.
+            key: final name of the tensor.
 
         Returns:
-            The mask under its name or its layer's, not yet checked, or None.
+            The mask stored under the tensor's or its layer's name, not yet checked, or None.
         """
         if key not in self.apart and key.endswith(".weight"):
             return self.apart.get(key.removesuffix(".weight"))
@@ -132,14 +132,15 @@ class StateDict:
 
 @dataclass(frozen=True)
 class Convention:
-    """How some tool stores a layer's weight under keys of its own.
+    """How a tool stores a layer's weight under keys of its own.
 
     Attributes:
-        name: short, in the report's ``checkpoint.format``.
-        rank: conventions are undone in this order; one that reads what another leaves has the higher rank.
-        decode: turns the keys into plain weights and declared masks; returns the state as it is where it does not show.
-        told: for `boundcalc formats`: what it looks like, how weight and mask are obtained, what it was tried with; empty where
-            `boundcalc.checkpoint.listing` has them.
+        name: short name, shown as the report's ``checkpoint.format``.
+        rank: conventions are undone in increasing rank; one that reads the result of another has the higher rank.
+        decode: turns the keys into plain weights and declared masks; returns the state unchanged if it does not use the
+            convention.
+        told: texts for `boundcalc formats`: what the convention looks like, how weight and mask are obtained, what it was
+            tested with; empty if `boundcalc.checkpoint.listing` has them.
     """
 
     name: str
@@ -149,14 +150,14 @@ class Convention:
 
 
 def listing(names: Iterable[str], most: int = 4) -> str:
-    """Write names as one would say them.
+    """Join names in one phrase, shortened if there are many.
 
     Args:
         names: any number of names.
-        most: how many to write out.
+        most: number of names to write out.
 
     Returns:
-        ``"a, b and 3 more"``.
+        A text such as ``"a, b and 3 more"``.
     """
     all_names = list(names)
     shown = ", ".join(all_names[:most])

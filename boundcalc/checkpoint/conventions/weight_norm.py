@@ -1,8 +1,8 @@
 """The old torch.nn.utils.weight_norm: ``L.weight_g`` and ``L.weight_v``; the weight is g v / norm(v).
 
-g has v's size along one axis and 1 along the others; a 0-dimensional g means one norm for all of v. Computed
-by the function the live module calls. A filter of zeros has no direction (0 / 0), unless its mask prunes all
-of it.
+g has v's size along one axis and 1 along the others; a 0-dimensional g means one norm for all of v. The weight is computed
+by the function that the live module calls. A filter of zeros has no direction (0 / 0) and is refused unless its mask prunes
+all of it.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ NAME = "weight-norm"
 
 
 def decode(state: StateDict) -> StateDict:
-    """Multiply magnitudes and directions.
+    """Compute weights from their magnitudes and directions.
 
-    Refused as a `CheckpointError` when magnitude and direction do not fit, or a direction is all zeros.
+    Raises a `CheckpointError` when magnitude and direction do not fit, or a direction is all zeros.
 
     Args:
-        state: with pruning undone.
+        state: the state dict, with pruning undone.
 
     Returns:
         The state with plain weights.
@@ -41,16 +41,16 @@ def decode(state: StateDict) -> StateDict:
 def normed(state: StateDict, name: str, magnitude: str, direction: str) -> DecodedTensor:
     """Compute one weight as torch.nn.utils.weight_norm does.
 
-    Refused as a `CheckpointError` when the two do not fit, or a filter of v is all zeros and not all pruned.
+    Raises a `CheckpointError` when g and v do not fit, or a filter of v is all zeros and not entirely pruned.
 
     Args:
-        state: holding both.
-        name: of the weight.
+        state: the state dict that holds g and v.
+        name: name of the weight.
         magnitude: key of g.
         direction: key of v.
 
     Returns:
-        The weight, with the mask that v or g has.
+        The weight, with the mask of v, g or the weight, if there is one.
     """
     g, v = state.tensors[magnitude], state.tensors[direction]
     axis = _axis(state, magnitude, direction)

@@ -1,8 +1,7 @@
-"""Prefixes that wrappers put before every key: DataParallel, DistributedDataParallel, torch.compile, FSDP,
-AveragedModel.
+"""Prefixes that wrappers put before every key: DataParallel, DistributedDataParallel, torch.compile, FSDP, AveragedModel.
 
-``module.`` goes only while it is common to all keys, and never where a key would be left with a parameter's
-bare name: a network of one layer may really call it ``module``.
+``module.`` is removed only if all keys share it, and never if a key would be reduced to a parameter's bare name: a network
+of one layer may really call that layer ``module``.
 """
 
 from __future__ import annotations
@@ -24,10 +23,10 @@ _PARALLEL = "module."
 
 
 def strip(state: StateDict) -> StateDict:
-    """Cut off the prefixes of all wrappers.
+    """Remove the prefixes of all wrappers.
 
     Args:
-        state: as the file has it.
+        state: the state dict as stored in the file.
 
     Returns:
         The state with the network's own names.
@@ -39,27 +38,27 @@ def strip(state: StateDict) -> StateDict:
 
 
 def cut(state: StateDict, prefix: str) -> StateDict:
-    """Cut a prefix off all keys that have it.
+    """Remove a prefix from all keys that have it.
 
     Args:
-        state: with any keys.
-        prefix: with its dot.
+        state: a state dict with any keys.
+        prefix: the prefix, with its dot.
 
     Returns:
-        The state with shorter keys.
+        The state with the shortened keys.
     """
     return _rename(state, lambda key: key.removeprefix(prefix))
 
 
 def leaves_bare_names(keys: Iterable[str], prefix: str) -> bool:
-    """Tell whether a key would lose its layer with a prefix.
+    """Return whether removing a prefix would remove the layer's name from a key.
 
     Args:
-        keys: of the state dict.
-        prefix: with its dot.
+        keys: keys of the state dict.
+        prefix: the prefix, with its dot.
 
     Returns:
-        Whether ``weight``, ``bias`` or the like would be left alone.
+        Whether some key would be reduced to ``weight``, ``bias`` or the like.
     """
     return any(_BARE.fullmatch(key.removeprefix(prefix)) for key in keys)
 

@@ -1,4 +1,4 @@
-"""Weights multiplied by the masks that were found, and what became of every tensor."""
+"""Multiply weights by the masks that were found, and record what became of every tensor."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _STATISTICS = frozenset({"running_mean", "running_var"})
 
 
 def without(state: StateDict, resolved: Resolved) -> StateDict:
-    """Take masks under names of their own out of a state dict, and note those that are for its weights.
+    """Remove masks that have names of their own from a state dict, and record those that are for its weights.
 
     Args:
-        state: with wrappers cut off.
+        state: the state dict, without wrapper prefixes.
         resolved: its masks.
     """
     tensors = {key: tensor for key, tensor in state.tensors.items() if key not in resolved.owners}
@@ -33,11 +33,11 @@ def apply(state: StateDict, resolved: Resolved) -> StateDict:
     """Multiply weights by their masks.
 
     Args:
-        state: decoded.
+        state: the decoded state.
         resolved: its masks.
 
     Returns:
-        The state with masked tensors, the masks, and where they come from.
+        The state with masked tensors, the masks, and evidence of where they come from.
     """
     tensors, masks = dict(state.tensors), dict(state.masks)
     for key, mask in resolved.masks.items():
@@ -57,11 +57,11 @@ def alive(state: StateDict, resolved: Resolved) -> dict[str, int]:
     """Count the weights that masks set to zero and that are not zero in the file.
 
     Args:
-        state: decoded, not masked yet.
+        state: the decoded state, not yet masked.
         resolved: its masks.
 
     Returns:
-        Key -> count, for masks of the tensor's own shape.
+        Key -> count, for tensors whose mask has their own shape.
     """
     found: dict[str, int] = {}
     for key, mask in resolved.masks.items():
@@ -76,15 +76,16 @@ def alive(state: StateDict, resolved: Resolved) -> dict[str, int]:
 def to_raw(
     raw: Mapping[str, torch.Tensor], masks: Mapping[str, torch.Tensor], state: StateDict
 ) -> dict[str, torch.Tensor]:
-    """Multiply the undecoded state dict by masks, where it has the masked tensor under its plain name or as an original.
+    """Multiply the undecoded state dict by masks, wherever it holds the masked tensor under its plain name or as an
+    original.
 
     Args:
         raw: the state dict as the model loads it.
         masks: key -> bool mask.
-        state: decoded and masked; its tensors are taken where they have the same name.
+        state: the decoded and masked state; its tensors are used where they have the same name.
 
     Returns:
-        The state dict with these tensors masked; other parts of reparametrisations stay as they are.
+        The state dict with these tensors masked; other parts of reparametrizations are unchanged.
     """
     found: dict[str, torch.Tensor] = {}
     for key, tensor in raw.items():
@@ -114,12 +115,12 @@ def entries(state: StateDict, raw: Mapping[str, torch.Tensor], resolved: Resolve
     """Account for every tensor of a file.
 
     Args:
-        state: decoded and masked.
-        raw: the state dict before that.
+        state: the decoded and masked state.
+        raw: the state dict before decoding.
         resolved: its masks.
 
     Returns:
-        What became of each, those of the state dict first.
+        What became of each tensor, starting with those of the state dict.
     """
     before = {new: old for old, new in state.renamed.items()}
     own = [
@@ -130,7 +131,7 @@ def entries(state: StateDict, raw: Mapping[str, torch.Tensor], resolved: Resolve
 
 
 def _lost(state: StateDict, named: set[str]) -> tuple[Entry, ...]:
-    """Return the keys that went with a wrapper or as a metric before masks were looked for."""
+    """Return the keys that were removed with a wrapper or as a metric before the search for masks."""
     lost = [key for key in state.renamed if state.renamed[key] in state.ignored or key in state.ignored]
     keys = [spoken((*state.home, key)) for key in lost]
     return tuple(Entry(key, "buffer", "no part of the network") for key in keys if key not in named)

@@ -1,4 +1,4 @@
-"""Which weight each mask of a family is for: by names, or by the order of the layers where there are none."""
+"""Which weight each mask of a family is for: by names or, if there are none, by the order of the layers."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ _MOST_CUT = 3
 
 @dataclass(frozen=True)
 class Problem(Exception):
-    """Why a family is no set of masks of this network.
+    """The reason why a family is not a set of masks of this network.
 
     Attributes:
         entry: the name of the entry at fault.
         text: what is wrong with it.
-        masklike: whether it may be a mask all the same, so that passing over it would drop one.
+        masklike: whether it may still be a mask, so that ignoring it would lose one.
     """
 
     entry: str
@@ -49,23 +49,23 @@ class Problem(Exception):
     masklike: bool = True
 
     def forget(self) -> None:
-        """Let go of the frames that it went through, which hold it and tensors until garbage is collected."""
+        """Drop the traceback, whose frames would keep this exception and tensors alive until the next garbage collection."""
         for name in ("__traceback__", "__context__"):
             object.__setattr__(self, name, None)
 
 
 def assign(family: MaskFamily, targets: Targets) -> dict[Path, Fits]:
-    """Tell which weights the entries of a family are for.
+    """Determine which weights the entries of a family are for.
 
     Args:
         family: entries that may be masks.
-        targets: what they may be for.
+        targets: the tensors that they may be for.
 
     Returns:
-        Pruning round -> name of the weight -> where its mask is 1; one round, (), where there are none.
+        Pruning round -> name of the weight -> where its mask is 1; without rounds, one with the key ().
 
     Raises:
-        Problem: an entry is no mask, or its weight is not known.
+        Problem: when an entry is no mask, or it is unclear which weight it is for.
     """
     reading = _Reading(family, targets)
     named = reading.by_name()
@@ -89,7 +89,7 @@ def _numbered(family: MaskFamily) -> bool:
 
 
 def _is_nameless(family: MaskFamily) -> bool:
-    """Tell whether a family is one entry whose name speaks of masks and of no layer."""
+    """Return whether a family is a single entry whose name mentions masks and no layer."""
     return len(family.tensors) == 1 and all(is_pure(str(key)) for key in family.tensors[0].path[-1:])
 
 
@@ -102,7 +102,7 @@ def _same(one: dict[Path, Fits], other: dict[Path, Fits]) -> bool:
 
 
 class _Reading:
-    """The readings of one family."""
+    """The ways to read one family: by name and by order."""
 
     def __init__(self, family: MaskFamily, targets: Targets) -> None:
         self.family, self.targets = family, targets
@@ -116,7 +116,7 @@ class _Reading:
         self.cut = 0
 
     def by_name(self) -> dict[Path, Fits] | Problem:
-        """Read the family by the names of layers, or say why not."""
+        """Read the family by layer names, or return why that fails."""
         tensors = self.family.tensors
         if not tensors:
             return self._not_tensors(0) or Problem(self.family.name, "holds no tensor", masklike=False)
@@ -149,7 +149,7 @@ class _Reading:
         return self._rounds(rounds)
 
     def by_order(self) -> dict[Path, Fits] | Problem | None:
-        """Read the family by the order of its numbers, say why not, or return None where it has none."""
+        """Read the family by the order of its numbers; return why that fails, or None if it is not numbered."""
         if len(self.family.tensors) == 1 and not _numbered(self.family):
             return self._as_one(self.family.tensors[0])
         rounds = self._numbered_rounds()
@@ -213,7 +213,7 @@ class _Reading:
             return Problem(leaf.name, str(misfit), masklike=_is_masklike(leaf, self.family))
 
     def _target(self, path: Path, cut: int = 0) -> str | None:
-        """Return the tensor that a path names, without as many leading parts as all names of the family share."""
+        """Return the tensor that a path names, after removing ``cut`` leading parts that all names of the family share."""
         keys = [part for key in path for part in str(key).split(".")]
         if cut:
             if tuple(keys[:cut]) != self.shared[:cut] or len(keys) <= cut:
@@ -229,12 +229,14 @@ class _Reading:
         return None
 
     def _beside_it(self, leaf: Leaf) -> str | None:
-        """Return the weight of an entry's own layer, if the entry has its shape: for names that say nothing."""
+        """Return the weight of the entry's own layer if it has the entry's shape; for names that say nothing."""
         name = self.targets.find(".".join(leaf.parts[:-1]))
         return name if name is not None and tuple(self.targets.tensors[name].shape) == _shape(leaf) else None
 
     def _not_tensors(self, depth: int) -> Problem | None:
-        """Return the problem of an entry that is named after a weight and is no tensor; None and the number 1 mean no mask."""
+        """Return the problem of an entry named after a weight that is not a tensor; None and the number 1 are allowed and
+        mean no mask.
+        """
         for leaf in self.family.leaves:
             known = leaf in self.family.tensors or leaf.value is None
             name = None if known else self._target(leaf.path[depth:], self.cut)
@@ -290,10 +292,10 @@ class _Reading:
         return fit(leaf.tensor, shape, positions=self.positions, units=self.units)
 
     def _check_positions(self, pairs: list[tuple[str, Leaf]], found: Fits) -> None:
-        """Refuse lists of positions that may be of whole rows as well as of single weights.
+        """Refuse lists of positions that could mean whole rows as well as single weights.
 
         Raises:
-            Problem: they may.
+            Problem: when they could mean both.
         """
         lists = [(name, leaf) for name, leaf in pairs if found[name].positions and leaf.tensor is not None]
         if self.units or not lists:
@@ -307,7 +309,7 @@ class _Reading:
 
 
 def _is_masklike(leaf: Leaf, family: MaskFamily) -> bool:
-    """Tell whether an entry that does not fit may be a mask all the same."""
+    """Return whether an entry that does not fit may still be a mask."""
     value = leaf.tensor
     says = any(is_pure(word) or "mask" in word.lower() for word in family.words)
     return family.given or says or (value is not None and not value.is_floating_point())
@@ -327,7 +329,7 @@ def _is_number(key: Any) -> bool:
 
 
 def _constant(paths: Sequence[Path]) -> int:
-    """Return how many keys all paths begin with; the last key is never among them."""
+    """Return the number of leading keys that all paths share; the last key never counts."""
     depth = 0
     while all(len(path) > depth + 1 for path in paths) and len({str(path[depth]) for path in paths}) == 1:
         depth += 1
@@ -343,7 +345,7 @@ def _plain(keys: list[str]) -> list[str]:
 
 
 def _kind_last(parts: list[str]) -> list[str]:
-    """Put ``weight`` or ``bias`` behind the layer, where a table has it before."""
+    """Move a leading ``weight`` or ``bias`` behind the layer's name."""
     kinds = [kind for part in parts[:1] if (kind := kind_of(part)) is not None]
     if kinds and len(parts) > 1:
         rest = parts[1:]

@@ -1,4 +1,4 @@
-"""One mask a weight out of several: rounds of pruning, and families of entries that speak of the same weight."""
+"""Merge several masks for a weight into one: pruning rounds, and families of entries for the same weight."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ class MaskSet:
     """The masks of one family.
 
     Attributes:
-        name: of the family.
+        name: name of the family.
         masks: name of the weight -> bool mask of what is kept.
-        note: what to say about them, empty where there is nothing to say.
+        note: a remark for the evidence, or empty.
         given: whether they were given with --mask.
-        owners: key of the entry -> the weight, where the entries lie in the state dict.
+        owners: key of the entry -> its weight, for entries in the state dict.
     """
 
     name: str
@@ -36,17 +36,17 @@ class MaskSet:
 
 
 def last_round(name: str, rounds: Mapping[Path, Masks]) -> tuple[Path, str]:
-    """Return the last of several rounds of pruning.
+    """Return the last of several pruning rounds.
 
     Args:
-        name: of the family.
+        name: name of the family.
         rounds: keys of the round -> masks.
 
     Returns:
-        The keys of the round, and what to say about it.
+        The keys of the round, and a remark about it.
 
     Raises:
-        Problem: the rounds are not numbered, or a later one keeps what an earlier one had pruned.
+        Problem: when the rounds are not numbered, or a later one keeps what an earlier one had pruned.
     """
     if len(rounds) == 1:
         return next(iter(rounds)), ""
@@ -71,17 +71,17 @@ def last_round(name: str, rounds: Mapping[Path, Masks]) -> tuple[Path, str]:
 def combined(
     sets: list[MaskSet], take: Callable[[int, str], None] = lambda size, what: None
 ) -> tuple[Masks, list[str]]:
-    """Put the masks of several families together.
+    """Merge the masks of several families.
 
     Args:
-        sets: those of the file first.
-        take: counts bytes in the budget of the file, before two masks are multiplied; what was not given never is.
+        sets: the mask sets, those of the file first.
+        take: reserves bytes in the file's budget before two masks are multiplied.
 
     Returns:
-        Name of the weight -> mask, and what to say where two sets speak of one weight.
+        Name of the weight -> mask, and a remark for each pair of sets whose masks were multiplied.
 
     Raises:
-        Problem: two sets of the file differ, and neither is all ones.
+        Problem: when two sets of the file differ, and neither is all ones.
     """
     masks: Masks = {}
     owner: dict[str, MaskSet] = {}

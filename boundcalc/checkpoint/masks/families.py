@@ -1,4 +1,4 @@
-"""Entries that belong together: the masks under one key, or those of one spelling beside their weights."""
+"""Group entries that belong together: the masks under one key, or those with the same spelling beside their weights."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from boundcalc.checkpoint.masks.words import is_pure, speaks_of_masks, tokens
 
 @dataclass(frozen=True, eq=False)
 class MaskFamily:
-    """Entries that are masks together or not at all.
+    """Entries that are either all masks or all not.
 
     Attributes:
-        name: what to call them in messages.
+        name: name of the family in messages.
         leaves: the entries.
         words: the parts of their names that speak of masks.
-        named: whether any name says so; else their values alone do.
-        inside: whether they lie in the state dict.
+        named: whether any name says mask; otherwise only their values do.
+        inside: whether they are in the state dict.
         given: whether they were given with --mask.
     """
 
@@ -37,11 +37,11 @@ class MaskFamily:
 
 
 def gather(leaves: Iterable[Leaf], *, inside: bool = False, given: bool = False) -> list[MaskFamily]:
-    """Put together entries whose names differ in layers and numbers only.
+    """Group entries whose names differ only in layers and numbers.
 
     Args:
         leaves: entries that may be masks.
-        inside: whether they lie in the state dict.
+        inside: whether they are in the state dict.
         given: whether they were given with --mask.
 
     Returns:
@@ -54,7 +54,7 @@ def gather(leaves: Iterable[Leaf], *, inside: bool = False, given: bool = False)
 
 
 def words_of(leaf: Leaf) -> tuple[str, ...]:
-    """Return the parts of an entry's name that speak of masks."""
+    """Return the parts of an entry's name that mention masks."""
     return tuple(part for part in leaf.parts if speaks_of_masks(part))
 
 

@@ -1,4 +1,4 @@
-"""One mask and one weight: the same shape, a shape that spreads over it in one way only, or positions in it."""
+"""Fit one mask to one weight: by equal shape, by a shape that broadcasts in only one way, or by positions."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ Shape = tuple[int, ...]
 
 
 class Misfit(Exception):
-    """An entry that is no mask of the weight it is named after; the text says why."""
+    """An entry that is not a mask of the weight it is named after; the text says why."""
 
 
 class Ambiguous(Misfit):
-    """An entry that spreads over its weight in several ways.
+    """An entry that can be broadcast to its weight in several ways.
 
     Attributes:
-        ways: how -> where it would be 1.
+        ways: name of the way -> bool tensor, true where the entry would then be 1.
     """
 
     def __init__(self, text: str, ways: dict[str, torch.Tensor]) -> None:
@@ -36,8 +36,8 @@ class Fitted:
     """Where an entry is 1, in the shape of its weight.
 
     Attributes:
-        ones: bool.
-        how: how the shapes were brought together; empty where they are the same.
+        ones: bool, true where the entry is 1.
+        how: how the shapes were reconciled; empty if they are equal.
         positions: whether the entry lists positions instead of zeros and ones.
         entry: the key of the entry.
     """
@@ -49,20 +49,21 @@ class Fitted:
 
 
 def fit(value: torch.Tensor, shape: Shape, *, positions: bool | None, units: bool = False) -> Fitted:
-    """Spread an entry over a weight.
+    """Broadcast an entry to the shape of its weight.
 
     Args:
-        value: of the entry.
-        shape: of the weight.
-        positions: whether its name speaks of positions; None where it speaks of what is kept or pruned and leaves open how.
-        units: whether its name speaks of whole filters, rows or channels.
+        value: the entry's tensor.
+        shape: shape of the weight.
+        positions: whether its name mentions positions; None if it mentions kept or pruned things without saying in which
+            form.
+        units: whether its name mentions whole filters, rows or channels.
 
     Returns:
-        Where it is 1.
+        Where the entry is 1.
 
     Raises:
-        Misfit: neither zeros and ones nor positions, or a shape that fits in no way.
-        Ambiguous: a shape that fits in several ways.
+        Misfit: when it holds neither zeros and ones nor positions, or its shape fits in no way.
+        Ambiguous: when its shape fits in several ways.
     """
     given = tuple(value.shape)
     if is_integer(value) and positions is not False:
@@ -103,7 +104,7 @@ def _not_binary(value: torch.Tensor, shape: Shape) -> str:
 
 
 def _readings(where: torch.Tensor, shape: Shape) -> dict[str, torch.Tensor]:
-    """Return the ways in which a mask of another shape covers a weight, those with the same result once."""
+    """Return the ways in which a mask of another shape covers a weight; ways with the same result appear once."""
     given = tuple(where.shape)
     views: list[tuple[str, Shape]] = []
     if where.numel() == math.prod(shape) and _is_folded(given, shape):
@@ -137,10 +138,11 @@ def _named(view: Shape, shape: Shape, other: str) -> str:
 
 
 def _at(value: torch.Tensor, shape: Shape, units: bool) -> torch.Tensor:
-    """Return where positions point; those in several dimensions as NumPy's and PyTorch's nonzero write them, or transposed.
+    """Return the mask given by positions; in several dimensions they are laid out like NumPy's or PyTorch's nonzero, or
+    transposed.
 
     Raises:
-        Misfit: they are no positions in the shape, or can be read in two ways.
+        Misfit: when they are not positions in the shape, or can be read in two ways.
     """
     if value.dim() == 1:
         return _flat(value, (shape[0],) if units else shape, shape)
@@ -153,7 +155,7 @@ def _at(value: torch.Tensor, shape: Shape, units: bool) -> torch.Tensor:
 
 
 def _grids(value: torch.Tensor, shape: Shape) -> list[torch.Tensor]:
-    """Return the readings of positions in several dimensions, a row or a column each, in the weight or its matrix."""
+    """Return the possible masks of multi-dimensional positions, one per row or column, in the weight or its matrix form."""
     if value.dim() != 2:
         return []
     found = [
@@ -192,7 +194,7 @@ def _grid(rows: torch.Tensor, axes: Shape, shape: Shape) -> torch.Tensor | None:
 
 
 def _pointed(positions: Iterable[np.ndarray], count: int, size: int) -> np.ndarray | None:
-    """Return where positions point, None where there are more of them than places or one comes twice."""
+    """Return a bool vector, true at the positions; None if there are more positions than entries or one occurs twice."""
     if count > size:
         return None
     pointed = np.zeros(size, dtype=bool)

@@ -1,4 +1,4 @@
-"""Files of masks that lie beside a checkpoint: told from their names alone, without opening one."""
+"""Find files of masks beside a checkpoint by file names alone, without opening a file."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class Beside:
     """A file of masks beside a checkpoint.
 
     Attributes:
-        path: of the file.
-        certain: whether it can be for no other checkpoint: it has to fit then.
+        path: path of the file.
+        certain: whether it can be for no other checkpoint; it must fit then.
     """
 
     path: Path
@@ -34,20 +34,22 @@ class Beside:
 
 
 def is_mask_file(path: Path) -> bool:
-    """Tell from its name whether a file holds masks: mask.pt, masks.npz, model_mask.pth, model.mask.pt and the like."""
+    """Return whether a file's name says that it holds masks: mask.pt, masks.npz, model_mask.pth, model.mask.pt and the
+    like.
+    """
     stem = _stem(path.name)
     match = None if stem is None else _STEM.fullmatch(stem)
     return match is not None and (not match["owner"] or stem is None or stem[len(match["owner"])] in "_.-")
 
 
 def is_no_ticket(path: Path, others: set[str]) -> bool:
-    """Tell from its name whether a file in a folder of checkpoints belongs to them and is none itself.
+    """Return whether a file's name says that it belongs to the checkpoints in a folder without being one.
 
-    A name such as pruner_masks.pt may be that of a checkpoint that holds its masks, so it counts only beside pruner.pt.
+    A name such as pruner_masks.pt may be that of a checkpoint that holds its own masks, so it counts only beside pruner.pt.
 
     Args:
-        path: of the file.
-        others: the names of the files beside it, up to their first dot.
+        path: path of the file.
+        others: names of the files beside it, up to their first dot.
     """
     if not is_mask_file(path):
         return False
@@ -56,22 +58,23 @@ def is_no_ticket(path: Path, others: set[str]) -> bool:
 
 
 def _stem(name: str) -> str | None:
-    """Return a file's name without its suffix, None where that is none of a file of masks."""
+    """Return a file's name without its suffix, or None if a file of masks cannot have that suffix."""
     suffix = max((end for end in SUFFIXES if name.endswith(end)), key=len, default=None)
     return None if suffix is None or name.startswith(".") else name.removesuffix(suffix)
 
 
 def beside(checkpoint: Path) -> tuple[Beside | None, tuple[str, ...]]:
-    """Find the masks that lie beside a checkpoint.
+    """Find the masks stored beside a checkpoint.
 
     Args:
-        checkpoint: its file.
+        checkpoint: path of the checkpoint's file.
 
     Returns:
         The file of its masks, if there is one, and the names of files that may be for it.
 
     Raises:
-        CheckpointError: the checkpoint is the only one there, and there are several files of masks.
+        CheckpointError: when several files of masks are named after it, or several could be for it and it is the only
+            checkpoint.
     """
     home, here = checkpoint.parent, _here(checkpoint.parent)
     if not here.masks or is_mask_file(checkpoint):
@@ -93,12 +96,12 @@ def beside(checkpoint: Path) -> tuple[Beside | None, tuple[str, ...]]:
 
 @dataclass(frozen=True)
 class _Here:
-    """What the names in a folder tell.
+    """What the file names in a folder say.
 
     Attributes:
-        masks: name of a checkpoint up to its first dot -> the files of masks that are called after it.
-        free: those names under which there is no checkpoint.
-        models: how many checkpoints there are.
+        masks: name of a checkpoint up to its first dot -> the files of masks named after it.
+        free: those of these names that belong to no checkpoint.
+        models: number of checkpoints.
     """
 
     masks: Mapping[str, tuple[str, ...]]
@@ -115,7 +118,9 @@ def _here(folder: Path) -> _Here:
 
 @lru_cache(maxsize=8)
 def _listed(folder: str, changed: int) -> _Here:
-    """Sort the names in a folder, once for thousands of checkpoints in it; its time of change is part of what is remembered."""
+    """Sort the names in a folder; cached by folder and modification time, so that thousands of checkpoints in it list it
+    once.
+    """
     masks: dict[str, tuple[str, ...]] = {}
     models = []
     for path in map(Path, sorted(os.listdir(folder))):
@@ -136,14 +141,14 @@ def _owner(mask: Path) -> str:
 
 
 def in_folder(folder: Path, usual: str) -> Path:
-    """Return the file of masks that a folder stands for.
+    """Return the file of masks in a folder.
 
     Args:
-        folder: given with --mask.
-        usual: the name that is looked for first.
+        folder: the folder given with --mask.
+        usual: the name that is tried first.
 
     Raises:
-        CheckpointError: there is none, or several.
+        CheckpointError: when there is none, or several.
     """
     masks = [path for path in entries(folder) if is_mask_file(path) and is_file(path)]
     named = [path for path in masks if path.name == usual]

@@ -1,4 +1,4 @@
-"""Masks in a file of their own or given in Python: every tensor there is one, unless it lies there as a weight beside its mask."""
+"""Masks in a file of their own or given in Python: every tensor in it is a mask, except weights stored beside their masks."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ from boundcalc.errors import CheckpointError
 
 @dataclass(frozen=True, eq=False)
 class GivenMasks:
-    """What --mask gave, or mask= in Python.
+    """The content of --mask, or of mask= in Python, or of a file found beside the checkpoint.
 
     Attributes:
-        path: of the file, or what to call the object.
-        saved: what it holds.
-        what: how to call it in the evidence.
+        path: path of the file, or a name for the object.
+        saved: its content.
+        what: its name in the evidence.
         format: short name of the convention.
-        beside: whether nobody gave it, and it was found beside the checkpoint.
-        certain: whether it has to fit: it is for this checkpoint and for no other.
-        budget: of the file; None for what is in memory.
+        beside: whether it was found beside the checkpoint instead of being given by the user.
+        certain: whether it must fit, because it is for this checkpoint and no other.
+        budget: memory budget of the file; None for objects in memory.
     """
 
     path: str
@@ -46,7 +46,7 @@ class GivenMasks:
 
 
 class HoldsWeights(CheckpointError):
-    """A file beside a checkpoint that is none of masks, whatever its name."""
+    """A file beside a checkpoint that is not a file of masks, whatever its name."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,9 +54,9 @@ class FoundMasks:
     """The masks that were given.
 
     Attributes:
-        masks: of one thing given.
-        sentence: the evidence.
-        entries: what became of its entries.
+        masks: the set of masks.
+        sentence: a sentence for the evidence.
+        entries: what became of the file's entries.
     """
 
     masks: MaskSet
@@ -68,15 +68,15 @@ def masks_of(given: GivenMasks, read: Callable[[MaskFamily], MaskSet | None]) ->
     """Return the masks of a file of masks.
 
     Args:
-        given: what it holds.
-        read: tells which weights a family is for.
+        given: the file's content.
+        read: determines which weights a family is for.
 
     Returns:
-        The masks, all of them.
+        All its masks.
 
     Raises:
-        CheckpointError: it holds none, or one that is for no weight; the line names it.
-        HoldsWeights: nobody gave it, and it is no file of masks alone.
+        CheckpointError: when it holds none, or one that is for no weight; the message names it.
+        HoldsWeights: when the file was only found beside the checkpoint and also holds weights.
     """
     found = list(leaves(given.saved, given.path))
     if not any(leaf.tensor is not None for leaf in found):
@@ -105,12 +105,12 @@ def masks_of(given: GivenMasks, read: Callable[[MaskFamily], MaskSet | None]) ->
 
 
 def is_masks_alone(saved: Any, file: str, named: bool) -> bool:
-    """Tell whether a file that was taken for a checkpoint holds masks and nothing else.
+    """Return whether a file passed as a checkpoint holds masks and nothing else.
 
     Args:
-        saved: what it holds.
-        file: for errors.
-        named: whether its name says so; else zeros and ones of a floating-point type may be weights.
+        saved: its content.
+        file: path of the file, for errors.
+        named: whether its name says mask; otherwise zeros and ones of a floating-point type may be weights.
     """
     matrices = [
         leaf.tensor for leaf in leaves(saved, file) if leaf.tensor is not None and leaf.tensor.dim() > 1
@@ -128,9 +128,9 @@ def _made_plain(leaf: Leaf, given: GivenMasks) -> Leaf:
 
 
 def _masks_and_weights(found: list[Leaf]) -> tuple[list[Leaf], list[Leaf]]:
-    """Tell the masks of a file of masks from weights that lie among them, as in a whole state dict.
+    """Separate the masks in a file of masks from weights stored among them, as in a whole state dict.
 
-    Where some names say mask and others do not, the others are weights, unless one of them is made of zeros and ones.
+    If some names say mask and others do not, the others are weights, unless one of them consists of zeros and ones.
     """
     tensors = [leaf for leaf in found if leaf.tensor is not None and leaf.tensor.dim() > 0]
     named = [leaf for leaf in tensors if _says_so(leaf)]

@@ -1,4 +1,4 @@
-"""The leaves of a saved object: every tensor, list of numbers and plain value, with the keys on the way to it."""
+"""The leaves of a saved object: every tensor, list of numbers and plain value, with the keys that lead to it."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ Path = tuple[Any, ...]
 
 @dataclass(frozen=True, eq=False)
 class Leaf:
-    """One entry.
+    """One entry of a saved object.
 
     Attributes:
-        path: the keys on the way to it, of any type.
-        value: a tensor (lists of numbers and NumPy arrays are made tensors), None, a plain value or an unknown object.
-        is_list: whether the file has it as a list of numbers.
+        path: the keys that lead to it, of any type.
+        value: a tensor (lists of numbers and NumPy arrays are converted to one), None, a plain value or an unknown object.
+        is_list: whether the file stores it as a list of numbers.
     """
 
     path: Path
@@ -35,22 +35,22 @@ class Leaf:
 
     @property
     def name(self) -> str:
-        """The keys, joined by dots, fit to be printed."""
+        """The keys, joined by dots, in printable form."""
         return spoken(self.path)
 
     @property
     def parts(self) -> tuple[str, ...]:
-        """The keys, split at dots, as text."""
+        """The keys as text, split at dots."""
         return tuple(part for key in self.path for part in str(key).split("."))
 
     @property
     def tensor(self) -> torch.Tensor | None:
-        """The value where it is a tensor."""
+        """The value if it is a tensor, else None."""
         return self.value if isinstance(self.value, torch.Tensor) else None
 
 
 def spoken(path: Path) -> str:
-    """Join keys by dots, fit to be printed.
+    """Join keys by dots, in printable form.
 
     Example:
         >>> spoken(("masks", 0, ("fc1", "weight")))
@@ -69,14 +69,14 @@ def leaves(value: Any, file: str, path: Path = ()) -> Iterator[Leaf]:
 
     Args:
         value: tables, lists and tuples of anything.
-        file: for errors.
-        path: the keys on the way to it.
+        file: path of the file, for errors.
+        path: the keys that lead to the object.
 
     Yields:
-        Its leaves, in the order of the file; a key that is a tuple counts as its members.
+        Its leaves, in file order; a tuple used as a key counts as several keys.
 
     Raises:
-        CheckpointError: tables within tables beyond any use, or a table that holds itself.
+        CheckpointError: when tables are nested too deeply, or one contains itself.
     """
     if len(path) > _DEEPEST:
         raise CheckpointError(file, f"{spoken(path[:3])}...: tables within tables, more than {_DEEPEST} deep")
@@ -105,7 +105,7 @@ def _of_numpy(value: Any) -> Any:
 
 
 def _numbers(value: list[Any] | tuple[Any, ...]) -> torch.Tensor | None:
-    """Return a list of numbers, or of equally long lists of them, as a tensor; None for any other."""
+    """Return a list of numbers, or of equally long lists of them, as a tensor; None for any other list."""
     first: Any = value
     for _ in range(_DEEPEST):
         if not isinstance(first, list | tuple):

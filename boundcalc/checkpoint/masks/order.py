@@ -1,4 +1,4 @@
-"""Masks without names: in the order of the layers, stacked, or one after the other in a vector."""
+"""Masks without names: in the order of the layers, stacked, or concatenated in one vector."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ _MOST_WAYS = 2
 def in_order(
     sequence: Sequence[Leaf | None], targets: Targets, *, positions: bool | None = False, units: bool = False
 ) -> list[str]:
-    """Tell which weights a sequence of masks is for.
+    """Determine which weights a sequence of masks is for.
 
     Args:
-        sequence: masks in the order of the layers; None where a layer has none.
-        targets: what they may be for.
-        positions: whether their names speak of positions; None where they leave that open.
-        units: whether their names speak of whole filters, rows or channels.
+        sequence: masks in the order of the layers; None for a layer without one.
+        targets: the tensors that they may be for.
+        positions: whether their names mention positions; None if they leave that open.
+        units: whether their names mention whole filters, rows or channels.
 
     Returns:
-        The name of the weight of each, in the same order, None's included.
+        The name of each entry's weight, in the same order, including the None entries.
 
     Raises:
-        Misfit: there is no way to put them in order, or several.
+        Misfit: when there is no way to assign them in order, or several.
     """
     given = [None if leaf is None else leaf.tensor for leaf in sequence]
     if not targets.ordered:
@@ -81,7 +81,7 @@ def _by_shape_alone(given: Sequence[torch.Tensor | None], targets: Targets) -> l
 
 
 def _ways(sizes: list[tuple[int, ...]], shapes: list[tuple[int, ...]]) -> list[list[int]]:
-    """Return the first two ways to pick shapes in order so that they are the given sizes."""
+    """Return the first two ways to select shapes, in order, that match the given sizes."""
     ways: list[list[int]] = [[]]
     for size in sizes:
         ways = [
@@ -95,7 +95,7 @@ def _ways(sizes: list[tuple[int, ...]], shapes: list[tuple[int, ...]]) -> list[l
 
 
 def _leftmost_and_others(ways: list[list[int]]) -> list[list[int]]:
-    """Keep, of the ways that end at the same place, at most two: more tell no more about whether there is one or several."""
+    """Keep at most two of the ways that end at the same place: two are enough to show that the assignment is not unique."""
     kept: dict[int, list[list[int]]] = {}
     for way in ways:
         same = kept.setdefault(way[-1], [])
@@ -105,17 +105,17 @@ def _leftmost_and_others(ways: list[list[int]]) -> list[list[int]]:
 
 
 def in_one(value: torch.Tensor, targets: Targets) -> dict[str, Fitted]:
-    """Take apart one tensor that holds the masks of several weights.
+    """Split one tensor that holds the masks of several weights.
 
     Args:
-        value: a vector over all weights in the order of their keys, or masks of one shape stacked.
-        targets: what it may be for.
+        value: a vector over all weights in the order of their keys, or a stack of masks of equal shape.
+        targets: the tensors that it may be for.
 
     Returns:
         Name of the weight -> where its mask is 1.
 
     Raises:
-        Misfit: its size is not that of the weights, or they are in no order.
+        Misfit: when its size is not that of the weights, or the weights are in no known order.
     """
     if not is_binary(value):
         packed = looks_packed(value, [targets.total])

@@ -1,4 +1,4 @@
-"""Whether a 1 means that a weight is kept or that it is pruned."""
+"""Decide whether a 1 means that a weight is kept or that it is pruned."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ Masks = dict[str, torch.Tensor]
 
 
 def orient(family: MaskFamily, fits: Fits, targets: Targets) -> tuple[Masks, str]:
-    """Turn where a family's entries are 1 into what is kept.
+    """Turn the entries of a family into masks of what is kept.
 
-    The weights decide where they can: what is pruned is 0, so if all weights under the ones are 0 and others are not, the ones
-    are what was pruned. Where they say nothing the name has to be one that is used for masks of what is kept.
+    The weights decide if they can: pruned weights are 0, so if all weights under the ones are 0 and others are not, the
+    ones mark what was pruned. If the weights do not decide, the name must be one that is used for masks of what is kept.
 
     Args:
         family: the entries.
@@ -25,10 +25,10 @@ def orient(family: MaskFamily, fits: Fits, targets: Targets) -> tuple[Masks, str
         targets: the weights.
 
     Returns:
-        Name of the weight -> bool mask of what is kept, and what to say about it, empty where there is nothing to say.
+        Name of the weight -> bool mask of what is kept, and a remark for the evidence, which may be empty.
 
     Raises:
-        Problem: neither weights nor name tell, or both readings prune everything.
+        Problem: when neither weights nor name decide, they contradict each other, or the masks would prune everything.
     """
     under_ones, under_zeros = _alive(fits, targets)
     positions = any(one.positions for one in fits.values())
@@ -57,7 +57,7 @@ def orient(family: MaskFamily, fits: Fits, targets: Targets) -> tuple[Masks, str
 
 
 def _alive(fits: Fits, targets: Targets) -> tuple[int, int]:
-    """Count nonzero weights under the ones and under the zeros; tensors that are all 0 tell nothing."""
+    """Count nonzero weights under the ones and under the zeros; a tensor that is all 0 adds to neither."""
     under_ones = under_zeros = 0
     for name, one in fits.items():
         for values, where in pieces(targets.tensors[name], one.ones):

@@ -1,4 +1,4 @@
-"""The one place where masks are decided: every entry is applied, no mask, or refused."""
+"""The one place where masks are decided: every entry is applied, is no mask, or is refused."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ WAY_ON = "save it as {name of the weight: tensor}, 1 where a weight is kept, and
 
 @dataclass(frozen=True, eq=False)
 class Resolved:
-    """What the entries came to.
+    """The decision about all entries.
 
     Attributes:
-        masks: name of the weight -> bool mask of what is kept, in its shape.
+        masks: name of the weight -> bool mask of what is kept, in the weight's shape.
         sentences: evidence, each with the short name of its convention.
-        entries: of everything beside the state dict and of --mask.
+        entries: what became of everything beside the state dict and in --mask.
         owners: key of a mask in the state dict -> the tensor that it is for.
     """
 
@@ -52,10 +52,10 @@ def resolve(
     *,
     ordered: bool = True,
 ) -> Resolved:
-    """Decide about every entry of a file and of what was given with --mask.
+    """Decide about every entry of a file and of --mask.
 
     Args:
-        state: with wrappers cut off, and what lay beside the state dict.
+        state: the state dict, without wrapper prefixes, and the entries stored beside it.
         given: further masks.
         density: the share of each layer's scores that is kept, for edge-popup.
         ordered: whether the keys of the state dict are in the order of the layers.
@@ -64,13 +64,13 @@ def resolve(
         The masks, where they come from, and what became of every other entry.
 
     Raises:
-        CheckpointError: an entry may be a mask and cannot be applied as a whole; the line names it and a way on.
+        CheckpointError: when an entry may be a mask but cannot be applied; the message names it and a way to save it.
     """
     return _Resolver(state, density, ordered, any(not one.beside for one in given)).resolve(given)
 
 
 class _Resolver:
-    """Collects answers, one entry after the other."""
+    """Collects the decisions, one entry after the other."""
 
     def __init__(self, state: StateDict, density: float | None, ordered: bool, given: bool) -> None:
         self.state = state
@@ -158,10 +158,10 @@ class _Resolver:
                 )
 
     def _refuse_masks_of_copies(self) -> None:
-        """Refuse a network without zeros beside a masked copy of it: it is not known which of the two is meant.
+        """Refuse a network without zeros stored beside a masked copy of it: it is unknown which of the two is meant.
 
         Raises:
-            CheckpointError: naming the mask.
+            CheckpointError: when there is such a copy; the message names its mask.
         """
         weights = (self.targets.tensors[name] for name in self.targets.matrices)
         if self.elsewhere and all(count_nonzero(weight) == weight.numel() for weight in weights):
@@ -173,13 +173,13 @@ class _Resolver:
             )
 
     def _checked(self, leaf: Leaf) -> Leaf:
-        """Return an entry with its tensor made plain, where its name says mask; other tensors are looked at as they are."""
+        """Return an entry with its tensor checked and made dense if its name says mask; other tensors are only detached."""
         if leaf.tensor is None or leaf.is_list or not any(speaks_of_masks(part) for part in leaf.parts):
             return leaf if leaf.tensor is None else Leaf(leaf.path, leaf.tensor.detach(), leaf.is_list)
         return Leaf(leaf.path, _plain(self.state, leaf))
 
     def _settled(self, family: MaskFamily) -> list[MaskSet]:
-        """Return the masks of a family; none where it is none, or where it is refused later."""
+        """Return the masks of a family; an empty list if it holds none or will be refused later."""
         try:
             one = self._read(family)
         except Problem as problem:
@@ -244,10 +244,11 @@ class _Resolver:
         ]
 
     def _further(self, given: tuple[GivenMasks, ...], own: list[MaskSet]) -> list[MaskSet]:
-        """Return the masks of what was given, and of a file beside the checkpoint where it fits.
+        """Return the masks that were given, and those of a file beside the checkpoint if it fits.
 
         Raises:
-            CheckpointError: what was given is no set of masks of this network, or what lies beside it and can be for no other.
+            CheckpointError: when given masks do not fit this network, or a file beside it that can be for no other does not
+                fit.
         """
         sets: list[MaskSet] = []
         for one in given:
@@ -279,10 +280,10 @@ class _Resolver:
         self.sentences.append((f"{given.what} is not used: {text}", ""))
 
     def _refuse(self, given: bool) -> None:
-        """Refuse what may be a mask and could not be applied, unless masks were given in its place.
+        """Refuse entries that may be masks and could not be applied, unless masks were given in their place.
 
         Raises:
-            CheckpointError: naming the entry and a way on.
+            CheckpointError: when there is such an entry; the message names it and a way to save it.
         """
         if not given:
             for _, problem in self.refused:
@@ -305,7 +306,7 @@ class _Resolver:
 
 
 def _prunes_nothing(family: MaskFamily) -> bool:
-    """Tell whether entries of no telling name are all ones."""
+    """Return whether the entries are all ones and their names do not mention masks."""
     values = [leaf.tensor for leaf in family.tensors if leaf.tensor is not None]
     return not family.named and all(is_binary(value) and bool(ones(value).all()) for value in values)
 
@@ -317,7 +318,7 @@ def _plain(state: StateDict, leaf: Leaf) -> torch.Tensor:
 
 
 def _live(state: StateDict) -> dict[str, str]:
-    """Return the masks that live pruning and parametrizations keep, which are applied where these are undone."""
+    """Return the masks of live pruning and of parametrizations, which are applied where these are undone."""
     found: dict[str, str] = {}
     for key in state.tensors:
         if key.endswith("_mask") and f"{key[:-5]}_orig" in state.tensors:

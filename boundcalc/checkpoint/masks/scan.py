@@ -1,4 +1,4 @@
-"""Which entries of a file may be masks: those whose names or whose values say so."""
+"""Which entries of a file may be masks: those whose names or values indicate it."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ _NO_MASKS = {"_linear_layers_mask": "rigl-torch's list of which layers are linea
 
 @dataclass(frozen=True, eq=False)
 class Answer:
-    """What became of one entry that is no mask.
+    """The answer for one entry that is no mask.
 
     Attributes:
         leaf: the entry.
-        why: the reason.
+        why: the reason why it is no mask.
     """
 
     leaf: Leaf
@@ -44,8 +44,8 @@ def inside(state: StateDict, known: Iterable[str]) -> list[Leaf]:
     """Return the entries of a state dict that may be masks.
 
     Args:
-        state: with wrappers cut off.
-        known: keys of masks and scores that are read elsewhere.
+        state: the state dict, without wrapper prefixes.
+        known: keys of masks and scores that are handled elsewhere.
     """
     skipped = set(known)
     weights = found_targets.of(state, skipped, True)
@@ -72,7 +72,9 @@ def _is_candidate(leaf: Leaf, weights: Targets) -> bool:
 
 
 def _is_alike(tensor: torch.Tensor, weights: Targets, layer: str) -> bool:
-    """Tell whether a tensor could mask a weight by its shape: the weight's own, one that spreads over it, or several stacked."""
+    """Return whether a tensor's shape allows it to mask a weight: the weight's own, one that broadcasts to it, or several
+    stacked.
+    """
     shape = tuple(tensor.shape)
     if len(shape) > 1 and (shape in weights.shapes or shape[1:] in weights.shapes):
         return True
@@ -92,19 +94,19 @@ def _is_alike(tensor: torch.Tensor, weights: Targets, layer: str) -> bool:
 
 
 def _may_be(leaf: Leaf) -> bool:
-    """Tell whether an entry whose name says pruned, zero or kept, but not mask, has values that could be one."""
+    """Return whether an entry whose name says pruned, zero or kept, but not mask, has values that a mask can have."""
     tensor = leaf.tensor
     return tensor is not None and tensor.dim() > 0 and (not tensor.is_floating_point() or prunes(leaf))
 
 
 def prunes(leaf: Leaf) -> bool:
-    """Tell whether an entry is made of zeros and ones, not all of them 0."""
+    """Return whether an entry consists of zeros and ones and is not all zeros."""
     tensor = leaf.tensor
     return tensor is not None and tensor.dim() > 0 and is_binary(tensor) and count_nonzero(tensor) > 0
 
 
 def beside(found: Iterable[Leaf], targets: Targets) -> tuple[list[Leaf], list[Answer]]:
-    """Sort what lies beside a state dict.
+    """Sort the entries stored beside a state dict.
 
     Args:
         found: all entries there.
@@ -126,7 +128,7 @@ def beside(found: Iterable[Leaf], targets: Targets) -> tuple[list[Leaf], list[An
 
 
 def _could_be(leaf: Leaf) -> bool:
-    """Tell whether an entry in a table of masks of no telling name is one of them, too."""
+    """Return whether an entry could be a mask, if others in its table are masks although their names do not say so."""
     tensor = leaf.tensor
     return tensor is not None and tensor.dim() > 0 and readable(tensor) and is_binary(tensor)
 
@@ -136,7 +138,7 @@ def _speaks(leaf: Leaf) -> bool:
 
 
 def _no_mask(leaf: Leaf, weights: Targets) -> str | None:
-    """Return why an entry beside the state dict is no mask, None where it may be one."""
+    """Return why an entry beside the state dict is no mask, or None if it may be one."""
     if str(leaf.path[-1:] and leaf.path[-1]) in _NO_MASKS:
         return _NO_MASKS[str(leaf.path[-1])]
     speaks = _speaks(leaf)
@@ -184,11 +186,11 @@ def other_networks(value: Any, path: Path, targets: Targets) -> Iterator[Path]:
 
     Args:
         value: an entry beside the state dict.
-        path: the keys on the way to it.
-        targets: the weights of the one that is read.
+        path: the keys that lead to it.
+        targets: the weights of the network that is read.
 
     Yields:
-        The keys on the way to each.
+        The keys that lead to each of them.
     """
     if not isinstance(value, Mapping):
         if isinstance(value, list | tuple):

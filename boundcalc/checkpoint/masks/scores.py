@@ -1,8 +1,8 @@
-"""Edge-popup: weights stay as they were drawn, and those with the largest scores of a layer are the network.
+"""Edge-popup: weights keep their initial values, and those with the largest scores of a layer form the network.
 
-Ramanujan, Wortsman, Kembhavi, Farhadi & Rastegari 2020, What's hidden in a randomly weighted neural network?
-As allenai/hidden-networks computes it: of n scores of a layer, ranked by size, the first int((1 - k) n) are dropped and the others
-kept; k is not in the file.
+Ramanujan, Wortsman, Kembhavi, Farhadi & Rastegari 2020, What's hidden in a randomly weighted neural network? As
+allenai/hidden-networks computes it: of a layer's n scores, ranked by absolute value, the first int((1 - k) n) are dropped
+and the others kept; k is not stored in the file.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ SCORES = ("scores", "popup_scores", "weight_scores", "bias_scores")
 def keys(state: StateDict) -> dict[str, str]:
     """Return the scores of a state dict: key -> the tensor that they rank.
 
-    Scores that are zeros and ones are a mask already, and not among them.
+    Scores that consist of zeros and ones already are a mask, and are not included.
 
     Args:
-        state: with wrappers cut off.
+        state: the state dict, without wrapper prefixes.
     """
     found: dict[str, str] = {}
     for key, tensor in state.tensors.items():
@@ -40,17 +40,17 @@ def keys(state: StateDict) -> dict[str, str]:
 
 
 def masks(state: StateDict, density: float | None) -> dict[str, torch.Tensor]:
-    """Return the masks that the scores of a state dict mean.
+    """Return the masks that the scores of a state dict define.
 
     Args:
-        state: with wrappers cut off.
-        density: the share of each layer that is kept; None where it was not given.
+        state: the state dict, without wrapper prefixes.
+        density: the share of each layer that is kept; None if it was not given.
 
     Returns:
         Name of the tensor -> bool mask; empty without scores.
 
     Raises:
-        CheckpointError: there are scores and no density, a density and no scores, or scores that have no order.
+        CheckpointError: when there are scores and no density, a density and no scores, or scores that are NaN.
     """
     ranked = keys(state)
     if ranked and density is None:

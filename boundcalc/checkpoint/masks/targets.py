@@ -1,4 +1,4 @@
-"""What masks can be for: the tensors of the network by their plain names, before reparametrisations are undone."""
+"""The tensors that masks can be for, by their plain names, before reparametrizations are undone."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ class Targets:
     """Tensors that a mask may be for.
 
     Attributes:
-        tensors: plain name (``fc1.weight``) -> values, in the order of the file; of a reparametrised tensor its original or its
-            direction, which has the same shape and is zero at the same places.
+        tensors: plain name (``fc1.weight``) -> values, in file order; a reparametrized tensor is represented by its
+            original or its direction, which has the same shape and the same zeros.
         ordered: whether that order is the order of the layers.
         renamed: key in the file -> key without prefixes.
-        take: counts bytes in the budget of the file, before a mask is made for what needs them.
+        take: reserves bytes in the file's budget before a mask is made; takes their number and a description of the mask.
     """
 
     tensors: Mapping[str, torch.Tensor]
@@ -48,7 +48,7 @@ class Targets:
 
     @cached_property
     def rows(self) -> frozenset[int]:
-        """Numbers of rows of the matrices."""
+        """The numbers of rows that the matrices have."""
         return frozenset(shape[0] for shape in self.shapes)
 
     @cached_property
@@ -58,7 +58,7 @@ class Targets:
 
     @cached_property
     def _prefix(self) -> str:
-        """What all names begin with: the attribute that holds the network, which names of masks may lack."""
+        """The common first part of all names: the attribute that holds the network, which names of masks may lack."""
         firsts = {name.partition(".")[0] for name in self.tensors if "." in name}
         return f"{firsts.pop()}." if len(firsts) == 1 and all("." in name for name in self.tensors) else ""
 
@@ -74,11 +74,11 @@ class Targets:
         return found
 
     def find(self, name: str) -> str | None:
-        """Return the tensor that a name means.
+        """Return the name of the tensor that a name refers to.
 
         Args:
-            name: of a tensor, or of its layer, for its weight; with the prefixes of the file or without; with other
-                signs in the place of dots.
+            name: name of a tensor, or of a layer (for its weight); with or without the prefixes of the file; other signs
+                may replace the dots.
         """
         bare = _WRAPPERS.sub("", name)
         for key in (name, f"{name}.{_WEIGHT}", bare, f"{bare}.{_WEIGHT}"):
@@ -90,7 +90,9 @@ class Targets:
         return self._flat.get(_flattened(name))
 
     def classes(self) -> Iterable[list[str]]:
-        """Yield the lists of tensors that a list of masks may be for: matrices, all weights, weights and biases, all tensors."""
+        """Yield the lists of tensors that a list of masks may be for: matrices, all weights, weights and biases, all
+        tensors.
+        """
         named = [name for name in self.tensors if name.rpartition(".")[2] == _WEIGHT]
         learnt = [name for name in self.tensors if name.rpartition(".")[2] in {_WEIGHT, "bias"}]
         seen: list[list[str]] = []
@@ -105,10 +107,10 @@ def _flattened(name: str) -> str:
 
 
 def of(state: StateDict, skip: Iterable[str], ordered: bool) -> Targets:
-    """Return what masks can be for in a state dict.
+    """Return the tensors of a state dict that masks can be for.
 
     Args:
-        state: with wrappers cut off.
+        state: the state dict, without wrapper prefixes.
         skip: keys of masks and the like.
         ordered: whether the keys are in the order of the layers.
     """
@@ -122,7 +124,7 @@ def of(state: StateDict, skip: Iterable[str], ordered: bool) -> Targets:
 
 
 def _plain(key: str, keys: Mapping[str, torch.Tensor]) -> str | None:
-    """Return the name that a key of the file will have, None for parts that are no place for a mask."""
+    """Return the name that a key will have once decoded, or None for parts of a reparametrization that cannot have a mask."""
     match = _PARAMETRIZED.fullmatch(key)
     if match is not None:
         inner = match["rest"] in {"original", "original1"}

@@ -1,4 +1,4 @@
-"""What the names of entries say: that they are masks, and whether 1 means kept or pruned."""
+"""Interpret the names of entries: whether they say mask, and whether 1 means kept or pruned."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _KINDS = {"weight": "weight", "weights": "weight", "bias": "bias", "biases": "bi
 
 
 class Says(Enum):
-    """What a name says about a 1."""
+    """What a name says about the meaning of 1."""
 
     KEPT = "kept"
     PRUNED = "pruned"
@@ -47,7 +47,7 @@ class Says(Enum):
 
 
 def tokens(name: str) -> list[str]:
-    """Split a name into words in lower case.
+    """Split a name into lower-case words.
 
     Example:
         >>> tokens("fc1.nonZero_weights2")
@@ -64,29 +64,29 @@ def tokens(name: str) -> list[str]:
 
 
 def speaks_of_masks(name: str) -> bool:
-    """Tell whether one part of a name says mask, prune, sparsity, kept, zero or the like."""
+    """Return whether one part of a name contains mask, prune, sparsity, kept, zero or the like."""
     return _HARMLESS.fullmatch(name) is None and not _STRONG.isdisjoint(tokens(name))
 
 
 def says_mask(name: str) -> bool:
-    """Tell whether one part of a name says mask, and not of attention or the like."""
+    """Return whether one part of a name says mask, but not a mask of attention or the like."""
     words = tokens(name)
     return not _MASK.isdisjoint(words) and _OTHERS_MASKS.isdisjoint(words)
 
 
 def of_inputs(name: str) -> bool:
-    """Tell whether one part of a name speaks of a mask of inputs, such as of attention."""
+    """Return whether one part of a name says a mask of inputs, such as an attention mask."""
     words = tokens(name)
     return not _MASK.isdisjoint(words) and not _OTHERS_MASKS.isdisjoint(words)
 
 
 def speaks_of_inputs(names: Iterable[str]) -> bool:
-    """Tell whether a path of names leads into attention or the like, where masks are of inputs and not of weights."""
+    """Return whether a path of names leads to attention or the like, where masks are for inputs and not for weights."""
     return any(not _OTHERS_MASKS.isdisjoint(tokens(name)) for name in names)
 
 
 def is_pure(name: str) -> bool:
-    """Tell whether one part of a name speaks of masks and of nothing that could be a layer.
+    """Return whether one part of a name mentions masks and nothing that could be a layer.
 
     Example:
         >>> is_pure("masks_dict"), is_pure("weight_mask"), is_pure("mask_head"), is_pure("fc1")
@@ -96,7 +96,7 @@ def is_pure(name: str) -> bool:
 
 
 def without_words(name: str) -> str:
-    """Take the words that speak of masks out of one part of a name.
+    """Remove the words that mention masks from one part of a name.
 
     Example:
         >>> [without_words(name) for name in ("_weight_mask", "mask_fc1", "zero_weights", "masks", "bias_mask", "keep_conv_2")]
@@ -113,38 +113,38 @@ def without_words(name: str) -> str:
 
 
 def _unmixed(piece: str, rest: list[str]) -> str:
-    """Return a piece of a name in camel case, or with digits, without its words of masks."""
+    """Remove the words that mention masks from a piece of a name in camel case or with digits."""
     if _STRONG.isdisjoint(tokens(piece)):
         return piece
     return _KINDS.get("".join(rest), "".join(rest))
 
 
 def kind_of(name: str) -> str | None:
-    """Return ``"weight"`` or ``"bias"`` where a part of a name says that and nothing else."""
+    """Return ``"weight"`` or ``"bias"`` if a part of a name says that and nothing else."""
     return _KINDS.get(name.lower())
 
 
 def says_positions(names: Iterable[str]) -> bool:
-    """Tell whether a name speaks of indices."""
+    """Return whether a name mentions indices."""
     return any(not _POSITIONS.isdisjoint(tokens(name)) for name in names)
 
 
 def says_units(names: Iterable[str]) -> bool:
-    """Tell whether a name speaks of whole filters, rows, channels or neurons."""
+    """Return whether a name mentions whole filters, rows, channels or neurons."""
     return any(not _UNITS.isdisjoint(tokens(name)) for name in names)
 
 
 def direction(names: Iterable[str]) -> Says | None:
-    """Return what a path of names says a 1 means; None where it leaves that open.
+    """Return what a path of names says that a 1 means; None if it leaves that open.
 
-    A section called ``prune`` that holds masks does not speak of its masks.
+    A section called ``prune`` that contains masks says nothing about their direction.
 
     Args:
-        names: the keys on the way to the entry.
+        names: the keys that lead to the entry.
 
     Returns:
-        `Says.KEPT` or `Says.PRUNED` where a word says so, `Says.NEITHER` where the name is the usual one for a mask of what is
-        kept, None where words contradict each other or speak of something else.
+        `Says.KEPT` or `Says.PRUNED` if a word says so, `Says.NEITHER` if the name is the usual one for a mask of what is
+        kept, None if words contradict each other or make the meaning unclear.
     """
     words: list[str] = []
     parts = [name for name in names if speaks_of_masks(name) or not _UNCLEAR.isdisjoint(tokens(name))]

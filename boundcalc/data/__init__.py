@@ -1,1 +1,1 @@
-"""Data sets as people have them on disk: a module a form of ``--data``, streamed and checked."""
+"""Data sets in the usual formats on disk: one module per form of ``--data``, streamed and checked."""

@@ -1,4 +1,4 @@
-"""CIFAR-10 as it is distributed: the python batches, whose pickles are read as data, and the binary ones.
+"""CIFAR-10 as it is distributed: the Python batches, whose pickles are read as data, and the binary batches.
 
 Krizhevsky 2009, https://www.cs.toronto.edu/~kriz/cifar.html.
 """
@@ -35,7 +35,7 @@ def find_cifar10(folder: Path, max_memory: float | None = None) -> tuple[Split, 
     """Find the batches in a folder.
 
     Args:
-        folder: holds the six batches, with the ending `.bin` or without; or is the root in which torchvision put them.
+        folder: the folder of the six batches, with the ending `.bin` or without; or the root in which torchvision put them.
         max_memory: gigabytes that the content of a batch may take; None for the rule of `Budget`.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Images by class, as torchvision's ImageFolder reads them: ``train/CLASS/...`` and ``test/CLASS/...``, or classes alone."""
+"""Images by class, as torchvision's ImageFolder reads them: ``train/CLASS/...`` and ``test/CLASS/...``, or only class folders."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ class ImageFile:
     """One image file.
 
     Attributes:
-        path: of the file.
-        label: of its class.
+        path: path of the file.
+        label: label of its class.
     """
 
     path: Path
@@ -49,17 +49,18 @@ class ImageFile:
 def find_folder(folder: Path, max_memory: float | None = None) -> tuple[Split, Split | None]:
     """Find the images in a folder; only the first of each split is decoded.
 
-    Classes are numbered in the order of their names, images are in the order of theirs, both as torchvision has them.
+    Classes are numbered in the order of their names, and the images are in the order of their names, both as in torchvision.
 
     Args:
-        folder: holds `train` and `test` (or `val` where there is no `test`), a folder a class in each; or classes alone.
+        folder: contains `train` and `test` (or `val` if there is no `test`), each with one folder per class; or only the class
+            folders.
         max_memory: gigabytes that an image may take; None for the rule of `Budget`.
 
     Returns:
-        Training and test samples; no test where there is none.
+        Training and test samples; None for the test samples if there are none.
 
     Raises:
-        DataError: the folder or a class is missing, a file in it is no image, or Pillow is not installed.
+        DataError: the folder or a class is missing, a file in it is not an image, or Pillow is not installed.
     """
     if not is_folder(folder):
         raise DataError(
@@ -131,11 +132,11 @@ def _split(home: Path, whole: Path, classes: dict[str, int], max_memory: float |
 
 
 def piece(batch_size: int, kind: Kind) -> int:
-    """Return how many images are decoded before they are passed on: large ones are few.
+    """Return how many images are decoded before they are passed on; the larger the images, the fewer.
 
     Args:
-        batch_size: that was asked for.
-        kind: of the images.
+        batch_size: the requested batch size.
+        kind: the properties that all images have.
 
     Example:
         >>> piece(1000, Kind(3, 32, 32)), piece(1000, Kind(3, 1000, 1000)), piece(1000, Kind(3, 8000, 8000))
@@ -145,10 +146,10 @@ def piece(batch_size: int, kind: Kind) -> int:
 
 
 def _files(place: Path, whole: Path, odd: list[Path], depth: int = 1) -> Iterator[Path]:
-    """Yield the images of a class, those directly in it before those in its folders; note what is no image.
+    """Yield the images of a class, those directly in it before those in subfolders; add files that are not images to `odd`.
 
     Raises:
-        DataError: folders without end, or a link that leads out.
+        DataError: folders are nested too deeply, or a link leads out of the data set.
     """
     if depth > DEEPEST:
         raise DataError(f"{place}: folders within folders, more than {DEEPEST} deep")
@@ -188,17 +189,17 @@ AS_SEEN = "save all images as the network saw them (torchvision's Resize, Graysc
 
 
 def read_or_count(items: list[ImageFile], place: int, kind: Kind, max_memory: float | None) -> np.ndarray:
-    """Read an image; where it is damaged, count how many of those that follow are, too.
+    """Read an image; if it is damaged, count the damaged ones among those that follow.
 
     Args:
         items: all images of the split.
-        place: of the one that is read; those before it are sound.
-        kind: what they have in common.
+        place: index of the image to read; the images before it are sound.
+        kind: the properties that all images have.
         max_memory: gigabytes that an image may take.
 
     Raises:
-        SampleError: it is damaged; the line names it and says how many are.
-        DataError: it is of another kind than the first.
+        SampleError: the image is damaged; the message names it, and says how many are.
+        DataError: the image has other properties than the first.
     """
     try:
         return _read(items[place], kind, max_memory)
@@ -211,7 +212,7 @@ REPAIR = "repair or remove them: none is left out in silence"
 
 
 def count_damaged(readings: Iterable[Callable[[], object]]) -> int:
-    """Return how many of the readings of an image say that it is damaged; one of another kind is not."""
+    """Return how many of the readings fail because the image is damaged; an image of another kind is not counted."""
     count = 0
     for read in readings:
         try:

@@ -1,4 +1,4 @@
-"""A share of the samples that is held out for the test, as part of a form of data: ``folder:DIR@holdout=0.2,seed=0``."""
+"""A share of the samples that is held out for the test, as part of the form of data: ``folder:DIR@holdout=0.2,seed=0``."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ _MARK = re.compile(r"(?P<spec>.*)@holdout=(?P<share>[^,@]*),seed=(?P<seed>\d{1,1
 
 
 def with_holdout(spec: str, share: float, seed: int) -> str:
-    """Return the form of data with samples held out for the test: what --holdout makes of --data.
+    """Return the form of data that --holdout makes of --data: some samples are held out for the test.
 
     Args:
         spec: a form of ``--data``.
-        share: of the samples, above 0 and below 1.
-        seed: of the draw.
+        share: share of the samples that is held out, above 0 and below 1.
+        seed: seed of the draw.
 
     Raises:
-        UsageError: a share out of range.
+        UsageError: the share is out of range.
 
     Example:
         >>> with_holdout("folder:pets", 0.2, 0)
@@ -30,10 +30,10 @@ def with_holdout(spec: str, share: float, seed: int) -> str:
 
 
 def told(spec: str) -> tuple[str, float | None, int]:
-    """Take apart what `with_holdout` put together: the form, the share, None without one, and the seed.
+    """Split the text that `with_holdout` returned into the form, the share (None without one) and the seed.
 
     Raises:
-        DataError: the share is no number above 0 and below 1.
+        DataError: the share is not a number above 0 and below 1.
     """
     found = _MARK.fullmatch(spec)
     if found is None:

@@ -1,4 +1,4 @@
-"""Image files as arrays, by Pillow: what torchvision's ToTensor sees, before it is divided by 255."""
+"""Image files as arrays, read with Pillow: the values that torchvision's ToTensor has before it divides by 255."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ GREY, COLOUR = 1, 3
 
 
 class Unreadable(Exception):
-    """A file that is no image, or a damaged one; the text says what is wrong."""
+    """A file is not an image, or is damaged; the text says what is wrong."""
 
 
 class Unlike(Exception):
-    """An image that is whole, and unlike the first of its data set; the text says how."""
+    """An image is sound, but differs from the first of its data set; the text says how."""
 
 
 @dataclass(frozen=True)
 class Kind:
-    """What all images of a data set have in common.
+    """The properties that all images of a data set have in common.
 
     Attributes:
-        channels: 1 for grey images, 3 for colour.
+        channels: 1 for gray images, 3 for color images.
         height: in pixels.
         width: in pixels.
     """
@@ -47,7 +47,7 @@ class Kind:
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """Of a sample."""
+        """Shape of a sample."""
         return self.channels, self.height, self.width
 
 
@@ -55,7 +55,7 @@ def pillow() -> ModuleType:
     """Import Pillow.
 
     Raises:
-        DataError: it is not installed.
+        DataError: Pillow is not installed.
     """
     try:
         from PIL import Image
@@ -67,19 +67,20 @@ def pillow() -> ModuleType:
 def decoded(source: bytes | BinaryIO, like: Kind | None = None) -> np.ndarray:
     """Read an image.
 
-    Grey images (modes 1 and L) have one channel, palettes and colours three; a grey one among colours becomes one of three equal
-    channels, as torchvision's ImageFolder makes it. Transparency that shows is refused: no rule says what is behind it.
+    Gray images (modes 1 and L) have one channel, palettes and colors three; a gray image among color images gets three equal
+    channels, as in torchvision's ImageFolder. Images with transparent parts are refused, because no rule says what is behind
+    them.
 
     Args:
         source: the file or its bytes.
-        like: what the image must be; None for the first.
+        like: the properties that the image must have; None for the first image.
 
     Returns:
         (channels, height, width) uint8.
 
     Raises:
-        Unreadable: no image of 8 bits a channel, or a damaged one.
-        Unlike: another size than the first, or colour where that is grey.
+        Unreadable: the file is not an image of 8 bits per channel, or it is damaged.
+        Unlike: the size differs from that of the first image, or the image has colors and the first is gray.
     """
     image_module = pillow()
     file = io.BytesIO(source) if isinstance(source, bytes) else source
@@ -125,5 +126,5 @@ def _array(image, like: Kind | None) -> np.ndarray:  # type: ignore[no-untyped-d
 
 
 def kind_of(image: np.ndarray) -> Kind:
-    """Return what the other images must be, given the first."""
+    """Return the properties of the first image, which the others must have too."""
     return Kind(*image.shape)

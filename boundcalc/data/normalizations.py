@@ -1,4 +1,4 @@
-"""What ``--normalize`` takes: numbers, numbers a channel, or the name of a data set's usual ones."""
+"""The values of ``--normalize``: two numbers, numbers for each channel, or the name of a data set with its usual numbers."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ FORM = "MEAN,STD, with one of each a channel MEAN/MEAN/MEAN,STD/STD/STD"
 
 
 def parsed(text: str) -> Numbers:
-    """Read a normalisation.
+    """Parse a normalization.
 
     Args:
         text: a name; ``MEAN,STD``; ``MEAN/MEAN/MEAN,STD/STD/STD``; or all means and then all deviations, with commas.
@@ -33,7 +33,7 @@ def parsed(text: str) -> Numbers:
         Means, then as many standard deviations.
 
     Raises:
-        DataError: neither a name nor numbers, or another number of means than of deviations.
+        DataError: the text is neither a name nor numbers, or the numbers of means and deviations differ.
 
     Example:
         >>> parsed("mnist"), parsed("0.5/0.4,0.25/0.2")
@@ -54,13 +54,13 @@ def parsed(text: str) -> Numbers:
 
 
 def checked(numbers: Numbers) -> Numbers:
-    """Return means and deviations.
+    """Return means and deviations after checking them.
 
     Args:
         numbers: means, then as many standard deviations.
 
     Raises:
-        DataError: they are not as many, not finite, or a deviation is not above 0.
+        DataError: the numbers of means and deviations differ, a number is not finite, or a deviation is not above 0.
     """
     text = ",".join(f"{value:g}" for value in numbers)
     if not numbers or len(numbers) % 2:
@@ -76,7 +76,7 @@ def checked(numbers: Numbers) -> Numbers:
 
 
 def name_of(numbers: Numbers) -> str | None:
-    """Return the name of a normalisation, None where it has none.
+    """Return the name of a normalization; None if it has none.
 
     Example:
         >>> name_of((0.1307, 0.3081))

@@ -1,4 +1,4 @@
-"""Images in Parquet files as the Hugging Face hub stores them: a column of images, {bytes, path} or bytes, and one of labels."""
+"""Images in Parquet files as on the Hugging Face hub: a column of images, {bytes, path} or bytes, and a column of labels."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ class ImageTable:
     """One Parquet file of images.
 
     Attributes:
-        path: of the file.
+        path: path of the file.
         image: name of the column of images.
         label: name of the column of labels.
-        rows: how many there are.
+        rows: number of rows.
     """
 
     path: Path
@@ -54,12 +54,12 @@ def find_parquet(place: str, max_memory: float | None = None) -> tuple[Split, Sp
     """Find the files of a data set; only the first image of each split is decoded.
 
     Args:
-        place: a file, whose samples are the training split unless it is called after another; several, with commas; or a folder
-            in which (or in whose `data`) they are called `train-00000-of-00001.parquet`, `test-...` and so on.
-        max_memory: gigabytes that a group of rows may take; None for the rule of `Budget`.
+        place: a file, whose samples are the training split unless its name says another; several files, separated by commas; or a
+            folder with files named `train-00000-of-00001.parquet`, `test-...` and so on, either in it or in its folder `data`.
+        max_memory: gigabytes that a row group may take; None for the rule of `Budget`.
 
     Returns:
-        Training and test samples; no test where there is none.
+        Training and test samples; None for the test samples if there are none.
 
     Raises:
         DataError: a file or a column is missing or of another type, or pyarrow or Pillow is not installed.
@@ -76,7 +76,7 @@ def pyarrow() -> Any:
     """Import pyarrow.parquet.
 
     Raises:
-        DataError: it is not installed.
+        DataError: pyarrow is not installed.
     """
     try:
         import pyarrow.parquet
@@ -106,10 +106,10 @@ def _parquets(home: Path) -> list[Path]:
 
 
 def _by_split(paths: list[Path], place: str) -> dict[str, list[Path]]:
-    """Return split -> its files in order, all of them.
+    """Return the files of each split, complete and in order.
 
     Raises:
-        DataError: names that tell no split, or files that are missing.
+        DataError: a name does not say its split, or files are missing.
     """
     found: dict[str, list[Path]] = {}
     for path in paths:
@@ -177,7 +177,7 @@ def _split(paths: list[Path], place: str, max_memory: float | None) -> Split:
 
 
 def _damaged(tables: list[ImageTable], start: int, kind: Kind) -> int:
-    """Count damaged images from a row of the first table on."""
+    """Count the damaged images from a row of the first table on."""
     readings = (
         partial(_image, content, table.path, row, kind)
         for number, table in enumerate(tables)
@@ -241,7 +241,7 @@ def _check_types(path: Path, schema: Any, image: str, label: str) -> None:
 
 
 def _rows(table: ImageTable) -> Iterator[tuple[bytes | None, int | None]]:
-    """Yield images and labels, a row at a time: values of a dictionary are written out once a row, however long they are."""
+    """Yield images and labels one row at a time, because each row of a dictionary-encoded column is decoded to its full length."""
     with _opened(table.path) as file:
         for batch in file.iter_batches(batch_size=1, columns=[table.image, table.label], use_threads=False):
             for image, label in zip(batch.column(table.image), batch.column(table.label), strict=True):

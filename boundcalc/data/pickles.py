@@ -1,4 +1,4 @@
-"""A pickle read as data: its opcodes are gone through, and whatever they would import or call becomes a description of it."""
+"""A pickle read as data: its opcodes are interpreted, and anything they would import or call is only described."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ MOST_AXES = 32
 
 
 class NoData(Exception):
-    """A pickle that is damaged, or made of more than plain values and NumPy arrays; the text says what."""
+    """A pickle that is damaged, or contains more than plain values and NumPy arrays; the text says what."""
 
 
 @dataclass(eq=False)
 class Made:
-    """What a pickle would make by calling something.
+    """An object that a pickle would make by a call.
 
     Attributes:
-        call: what it would call: module and name.
-        arguments: by which.
-        state: with which it would fill the result.
+        call: module and name of what it would call.
+        arguments: the arguments of that call.
+        state: the state that it would set on the result.
     """
 
     call: str
@@ -40,10 +40,10 @@ class Made:
 
 @dataclass(frozen=True)
 class Name:
-    """A class or function that a pickle names.
+    """A class or function to which a pickle refers.
 
     Attributes:
-        name: its module and its own name.
+        name: the module and the name in it.
     """
 
     name: str
@@ -53,13 +53,14 @@ def read(content: bytes) -> Any:
     """Read a pickle, without running or importing anything.
 
     Args:
-        content: of the file.
+        content: content of the file.
 
     Returns:
-        Dicts, lists, tuples, numbers, text and bytes (text of Python 2 as bytes); arrays of NumPy as arrays; a `Made` for all else.
+        Dicts, lists, tuples, numbers, text and bytes (text of Python 2 as bytes); NumPy arrays as arrays; a `Made` for anything
+        else.
 
     Raises:
-        NoData: it is damaged, or uses what files of data do not.
+        NoData: the pickle is damaged, or uses opcodes that data files do not use.
 
     Example:
         >>> import pickle
@@ -85,7 +86,7 @@ class _Machine:
     """The stack and the memo of a pickle.
 
     Args:
-        room: bytes that text may be encoded to: each text of a file once.
+        room: the most bytes that encoded text may take in all; each text of a file is encoded once.
     """
 
     def __init__(self, room: int) -> None:
@@ -115,18 +116,18 @@ class _Machine:
             raise NoData(f"a pickle that uses {name}, which files of data do not")
 
     def marked(self) -> list[Any]:
-        """Take what lies above the last mark."""
+        """Pop the values above the last mark."""
         return self.last(len(self.stack) - self.marks.pop())
 
     def mark(self) -> None:
-        """Note where the stack ends."""
+        """Mark the current top of the stack."""
         self.marks.append(len(self.stack))
 
     def last(self, count: int) -> list[Any]:
-        """Take so many values.
+        """Pop the last `count` values.
 
         Raises:
-            NoData: the stack holds something else.
+            NoData: the stack has fewer values.
         """
         if not 0 <= count <= len(self.stack) - (self.marks[-1] if self.marks else 0):
             raise NoData("a damaged pickle")
@@ -135,20 +136,21 @@ class _Machine:
         return found
 
     def extend(self, values: list[Any]) -> None:
-        """Append to the list on the top.
+        """Append to the list on top of the stack.
 
         Raises:
-            NoData: the stack holds something else.
+            NoData: the top of the stack is not a list.
         """
         if not isinstance(self.stack[-1], list):
             raise NoData("a damaged pickle")
         self.stack[-1].extend(map(_array, values))
 
     def fill(self, values: list[Any]) -> None:
-        """Put pairs into the dict on the top.
+        """Put pairs into the dict on top of the stack.
 
         Raises:
-            NoData: the stack holds something else, or a key is no text: only hashes of text cannot be made to collide.
+            NoData: the top of the stack is not a dict, or a key is not text: only hashes of text are safe from deliberate
+                collisions.
         """
         if not isinstance(self.stack[-1], dict) or len(values) % 2:
             raise NoData("a damaged pickle")
@@ -157,7 +159,7 @@ class _Machine:
         self.stack[-1].update(zip(values[::2], map(_array, values[1::2]), strict=True))
 
     def call(self) -> None:
-        """Note a call in the place of its result.
+        """Push a description of a call instead of its result.
 
         Raises:
             NoData: encoded text is longer than the file.
@@ -173,10 +175,10 @@ class _Machine:
         self.stack.append(arguments[0].encode("latin-1"))
 
     def build(self) -> None:
-        """Note the state of what a call would have made.
+        """Record the state that would be set on the result of a call.
 
         Raises:
-            NoData: the stack holds something else.
+            NoData: the stack does not hold the result of a call.
         """
         made, state = self.last(2)
         if not isinstance(made, Made):
@@ -185,7 +187,7 @@ class _Machine:
         self.stack.append(made)
 
     def name(self) -> None:
-        """Note a class or function."""
+        """Push a reference to a class or function."""
         self.stack.append(Name(" ".join(map(str, self.last(2)))))
 
 
@@ -217,10 +219,10 @@ _STEPS: dict[str, Callable[[_Machine], object]] = {
 
 
 def _array(value: Any) -> Any:
-    """Return an array of bytes that a pickle describes as an array, anything else as it is.
+    """Return the array of bytes that a pickle describes; return any other value as it is.
 
     Raises:
-        NoData: an array of something else.
+        NoData: the array is not one of bytes.
     """
     if not isinstance(value, Made) or value.call not in RECONSTRUCT or not isinstance(value.state, tuple):
         return value

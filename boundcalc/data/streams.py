@@ -1,4 +1,4 @@
-"""A split of samples that come piece by piece from files, and a split that is held out of another."""
+"""A split whose samples are read from files piece by piece, and a split that is held out of another."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ Pieces = Callable[[int], Iterator[tuple[np.ndarray, np.ndarray]]]
 
 @dataclass(frozen=True)
 class Stream:
-    """Samples of one shape that are made as they are asked for.
+    """Samples of one shape that are read when they are requested.
 
     Attributes:
-        label: the file or folder, for messages.
-        shape: of one sample.
+        label: the file or folder, used in messages.
+        shape: shape of one sample.
         m: number of samples.
-        pieces: starts a new pass.
+        pieces: function that starts a new pass.
     """
 
     label: str
@@ -34,23 +34,23 @@ class Stream:
 
     @property
     def x_label(self) -> str:
-        """The samples."""
+        """Name of the samples in messages."""
         return f"{self.label}: images"
 
     @property
     def y_label(self) -> str:
-        """The labels."""
+        """Name of the labels in messages."""
         return f"{self.label}: labels"
 
     def raw(self, batch_size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Yield samples and labels, `batch_size` at a time at most."""
+        """Yield samples and labels, at most `batch_size` at a time."""
         yield from self.pieces(batch_size)
 
     def split(self) -> Split:
         """Return the split of these samples.
 
         Raises:
-            DataError: there is none.
+            DataError: there are no samples.
         """
         if not self.m:
             raise DataError(f"{self.label}: no samples")
@@ -63,7 +63,7 @@ class Subset:
 
     Attributes:
         source: all samples.
-        chosen: which of them, (m,) bool.
+        chosen: which samples belong to the subset, (m,) bool.
     """
 
     source: SplitSource
@@ -71,27 +71,27 @@ class Subset:
 
     @property
     def label(self) -> str:
-        """Of the source."""
+        """Label of the source."""
         return self.source.label
 
     @property
     def x_label(self) -> str:
-        """Of the source."""
+        """Name of the source's samples in messages."""
         return self.source.x_label
 
     @property
     def y_label(self) -> str:
-        """Of the source."""
+        """Name of the source's labels in messages."""
         return self.source.y_label
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of one sample."""
+        """Shape of one sample."""
         return self.source.shape
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """Of the samples."""
+        """Dtype of the samples."""
         return self.source.dtype
 
     @property
@@ -100,7 +100,7 @@ class Subset:
         return int(self.chosen.sum())
 
     def raw(self, batch_size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Yield the chosen samples of every piece that holds one."""
+        """Yield the chosen samples of every piece that contains any."""
         start = 0
         for x, y in self.source.raw(batch_size):
             here = self.chosen[start : start + len(y)]
@@ -110,15 +110,15 @@ class Subset:
 
 
 def held_out(split: Split, share: float, seed: int) -> tuple[Split, Split]:
-    """Draw a test split out of a split, every sample of it as likely as any other.
+    """Draw a test split from a split, all of its samples with equal probability.
 
     Args:
         split: all samples; their number is known.
-        share: that is drawn, rounded to whole samples.
-        seed: of the draw.
+        share: share of the samples to draw, rounded to whole samples.
+        seed: seed of the draw.
 
     Returns:
-        The samples that stay, and those that were drawn, both in their order.
+        The remaining samples and the drawn samples, both in their original order.
 
     Raises:
         DataError: the number of samples is not known, or one of the splits would be empty.

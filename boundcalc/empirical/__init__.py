@@ -1,1 +1,1 @@
-"""What the data say: data sets, margins and gaps."""
+"""Measurements on data: data sets, margins and gaps."""

@@ -1,4 +1,4 @@
-"""Whatever holds numbers -> a numpy array, without importing torch."""
+"""Conversion of array-like values to numpy arrays, without importing torch."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ def is_array(value: object) -> bool:
 
 
 def as_array(value: Any, label: str) -> np.ndarray:
-    """Return a value as a numpy array, without a copy where it can be.
+    """Return a value as a numpy array, without a copy if possible.
 
     Args:
         value: numpy array, memmap, torch tensor (on any device) or nested sequence of numbers.
-        label: named in errors.
+        label: name of the value in errors.
 
     Returns:
         The array; bfloat16, which numpy lacks, becomes float32.
 
     Raises:
-        DataError: not an array of numbers.
+        DataError: the value is not an array of numbers.
     """
     torch = sys.modules.get("torch")
     try:

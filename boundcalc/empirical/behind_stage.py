@@ -1,4 +1,4 @@
-"""Samples and errors of a network behind its fixed first stage, where it has one."""
+"""Samples and errors of a network behind its fixed first stage, if it has one."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Batches = Iterable[tuple[torch.Tensor, torch.Tensor]]
 
 
 def without_stage(network: Network) -> tuple[FirstStage | None, Network]:
-    """Return a fixed first stage, where there is one, and the network behind it."""
+    """Return the fixed first stage, if there is one, and the network behind it."""
     behind = behind_first_stage(network)
     stage = network.nodes[1] if behind is not None else None
     return (stage, behind) if isinstance(stage, FirstStage) and behind is not None else (None, network)
@@ -30,13 +30,13 @@ def without_stage(network: Network) -> tuple[FirstStage | None, Network]:
 def batches(
     stage: FirstStage | None, network: Network, split: Split, size: int = BATCH
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """Stream samples as a network behind a first stage reads them, float64, with their labels.
+    """Stream samples as the network behind a first stage reads them, float64, with their labels.
 
     Args:
         stage: the first stage, or None.
-        network: behind it.
-        split: samples as the whole network sees them.
-        size: samples of a batch.
+        network: the network behind the first stage.
+        split: samples as the whole network reads them.
+        size: number of samples per batch.
 
     Raises:
         DataError: a label does not fit the network.
@@ -52,13 +52,13 @@ def batches(
 
 
 def errors_of(network: Network, samples: Batches) -> int:
-    """Count errors in float64; a margin that rounding may have made positive is one.
+    """Count errors in float64; a margin that is positive only within rounding counts as an error.
 
-    What rounding does within a fixed first stage is not counted: the stage is the function that this package computes.
+    Rounding within a fixed first stage is not included: the stage is defined as the function that this package computes.
 
     Args:
-        network: behind its first stage.
-        samples: as it reads them.
+        network: the network behind its first stage.
+        samples: batches as that network reads them.
     """
     errors = 0
     for x, y in samples:

@@ -15,17 +15,17 @@ from boundcalc.nearest import path_hint
 
 
 def call(spec: str) -> Any:
-    """Import a module or run a file, and call what it names without arguments.
+    """Import a module or run a file, and call the named callable without arguments.
 
     Args:
-        spec: `package.module:CALLABLE` or `FILE.py:CALLABLE`; CALLABLE may be dotted. The folder of FILE.py
-            can be imported from, as if it were run as a script.
+        spec: `package.module:CALLABLE` or `FILE.py:CALLABLE`; CALLABLE may be dotted. The folder of FILE.py is importable, as if
+            the file were run as a script.
 
     Returns:
         What the callable returns.
 
     Raises:
-        DataError: the file, module or name is missing, or the user's code raises; says which exception.
+        DataError: the file, module or name is missing, or the user's code raises; the message names the exception.
     """
     where, _, name = spec.rpartition(":")
     found: Any = _run_file(Path(where)) if where.endswith(".py") else _import(where)

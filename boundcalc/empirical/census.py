@@ -1,4 +1,4 @@
-"""What a pass over a split saw besides margins: which labels and predictions met, how far the outputs range, a few samples."""
+"""What a pass over a split records besides margins: counts of labels and predictions, the range of the outputs, a few samples."""
 
 from __future__ import annotations
 
@@ -25,17 +25,15 @@ LEAST_SAMPLES = 16
 
 @dataclass(frozen=True, eq=False)
 class Census:
-    """Counts over a whole split, and samples drawn from it without replacement, each as likely as any other.
+    """Counts over a whole split, and samples drawn from it without replacement, all with equal probability.
 
     Attributes:
-        counts: how often label i met prediction j, (classes, classes) int64; None where the network cannot be
-            run or has more
-            than `MOST_CLASSES` classes. A single output predicts class 1 where it is positive.
+        counts: how often label i occurs with prediction j, (classes, classes) int64; None if the network cannot be run or has
+            more than `MOST_CLASSES` classes. A single output predicts class 1 if it is positive.
         labels: how often each label occurs, (classes,) int64.
-        lowest: smallest value of every output over the split, (outputs,); None where the network cannot be
-            run.
-        highest: as `lowest`, the largest.
-        x: the samples that were drawn, (n, *shape of the network's input) float64, as the network sees them.
+        lowest: smallest value of every output over the split, (outputs,); None if the network cannot be run.
+        highest: the largest values, as `lowest`.
+        x: the drawn samples, (n, *shape of the network's input) float64, as the network sees them.
         y: their labels, (n,) int64.
     """
 
@@ -56,8 +54,8 @@ class Tally:
     """Collects a census batch by batch.
 
     Args:
-        network: what the batches run through.
-        seed: of the draw.
+        network: the network through which the batches run.
+        seed: seed of the draw.
     """
 
     def __init__(self, network: Network, seed: int = 0) -> None:
@@ -79,7 +77,7 @@ class Tally:
         return self._classes <= MOST_CLASSES
 
     def inputs(self, x: torch.Tensor, labels: torch.Tensor) -> None:
-        """Take note of a batch's samples (b, ...) and labels (b,): those with the smallest random keys stay."""
+        """Record a batch's samples (b, ...) and labels (b,); the samples with the smallest random keys are kept."""
         self._labels += torch.bincount(labels, minlength=self._classes)
         drawn = self._random.random(len(labels))
         keys = np.concatenate([self._keys, drawn])
@@ -102,7 +100,7 @@ class Tally:
         self._x[free], self._y[free] = x[rows].reshape(-1, *self._x.shape[1:]), labels[rows]
 
     def outputs(self, outputs: torch.Tensor, labels: torch.Tensor) -> None:
-        """Take note of a batch's outputs (b, C) and labels (b,), on the CPU."""
+        """Record a batch's outputs (b, C) and labels (b,), on the CPU."""
         self._lowest = torch.minimum(self._lowest, outputs.amin(0))
         self._highest = torch.maximum(self._highest, outputs.amax(0))
         if self._counts is not None:
@@ -110,10 +108,10 @@ class Tally:
             self._counts += torch.bincount(pairs, minlength=self._classes**2).reshape(self._counts.shape)
 
     def census(self, *, run: bool) -> Census:
-        """Return what was collected.
+        """Return the census of all batches.
 
         Args:
-            run: whether the network could be run on all of it.
+            run: whether the network could be run on all of them.
         """
         arrived = torch.from_numpy(np.argsort(self._order))
         return Census(
@@ -127,5 +125,5 @@ class Tally:
 
 
 def predictions(outputs: torch.Tensor) -> torch.Tensor:
-    """Return the predicted classes (b,) of outputs (b, C); of a single output 1 where it is positive, else 0."""
+    """Return the predicted classes (b,) of outputs (b, C); a single output predicts 1 if it is positive, else 0."""
     return (outputs[:, 0] > 0).long() if outputs.shape[1] == 1 else outputs.argmax(1)

@@ -22,8 +22,8 @@ class DataArray(Protocol):
     """One array of a data set.
 
     Attributes:
-        label: where it comes from, for messages: the file and the key.
-        shape: of the whole array, samples first.
+        label: the file and the key, used in messages.
+        shape: shape of the whole array, samples first.
         dtype: as stored.
     """
 
@@ -37,7 +37,7 @@ class DataArray(Protocol):
     def dtype(self) -> np.dtype[Any]: ...  # noqa: D102
 
     def rows(self, batch_size: int) -> Iterator[np.ndarray]:
-        """Yield the array in order, `batch_size` rows at a time (the last piece may be shorter)."""
+        """Yield the array in order, `batch_size` rows at a time; the last piece may be shorter."""
         ...
 
 
@@ -46,7 +46,7 @@ class ArrayColumn:
     """An array in memory or memory-mapped.
 
     Attributes:
-        label: where it comes from, for messages.
+        label: the origin of the array, used in messages.
         array: numpy array or memmap, samples first.
     """
 
@@ -71,7 +71,7 @@ class ArrayColumn:
 
 @dataclass(frozen=True)
 class ChannelColumn:
-    """Grey images, `(m, rows, columns)`, seen as images of one channel, `(m, 1, rows, columns)`.
+    """Gray images, `(m, rows, columns)`, as images of one channel, `(m, 1, rows, columns)`.
 
     Attributes:
         column: the images.
@@ -81,7 +81,7 @@ class ChannelColumn:
 
     @property
     def label(self) -> str:
-        """Where the images come from."""
+        """Origin of the images."""
         return self.column.label
 
     @property
@@ -108,21 +108,21 @@ def read_rows(
     batch_size: int,
     budget: Budget,
 ) -> Iterator[np.ndarray]:
-    """Yield the rows of a C-ordered array from a byte stream placed at its first byte.
+    """Yield the rows of a C-ordered array from a byte stream that is positioned at the array's first byte.
 
     Args:
-        stream: binary stream; read to its end, so that a checksum at the end of it is verified.
-        label: named in errors.
-        shape: of the whole array, samples first.
-        dtype: of its entries.
-        batch_size: rows a piece.
-        budget: of the file; a piece must fit it, in float64.
+        stream: binary stream; it is read to its end, so that a checksum there is verified.
+        label: name of the array in errors.
+        shape: shape of the whole array, samples first.
+        dtype: dtype of its entries.
+        batch_size: rows per piece.
+        budget: memory budget of the file, which must hold a piece in float64.
 
     Yields:
         Arrays `(b,) + shape[1:]`, b <= batch_size, read-only.
 
     Raises:
-        DataError: the stream is damaged, ends early, or goes on after the array.
+        DataError: the stream is damaged, ends early, or continues after the array.
     """
     entries = math.prod(shape[1:])
     budget.check(8 * entries * min(batch_size, shape[0]), f"a batch of samples of {entries} numbers")

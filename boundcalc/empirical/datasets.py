@@ -46,13 +46,13 @@ SAMPLE_FILE = "mnist_sample.npz"
 
 @dataclass(frozen=True)
 class Dataset:
-    """Training samples and, where there are any, test samples.
+    """Training samples and, if there are any, test samples.
 
     Attributes:
-        name: as the user gave it.
+        name: the name that the user gave.
         train: the training split.
-        test: the test split, of samples of the same shape; None if there is none.
-        normalized: the means and standard deviations by which `open_data` normalised it, in order; empty where it did not.
+        test: the test split, with samples of the same shape; None if there is none.
+        normalized: the means and standard deviations by which `open_data` normalized the data, in order; empty if it did not.
     """
 
     name: str
@@ -64,11 +64,11 @@ class Dataset:
 def open_data(
     spec: Any, normalize: str | Sequence[float] | None = None, max_memory: float | None = None
 ) -> Dataset:
-    """Open a data set; headers are read, samples are not.
+    """Open a data set; only headers are read, not samples.
 
-    Samples stored as uint8 are divided by 255, floats are taken as they are; `normalize` comes after. Arrays
-    are uint8 or float `(m, ...)` with labels `(m,)`, integers from 0 (floats with whole values will do,
-    one-hot labels will not).
+    Samples stored as uint8 are divided by 255, floats are taken as they are; `normalize` is applied afterwards. Arrays
+    are uint8 or float `(m, ...)` with labels `(m,)`, integers from 0 (floats with integer values are accepted, one-hot labels are
+    not).
 
     Args:
         spec: a data set, a form, or what a callable may return.
@@ -80,7 +80,7 @@ def open_data(
             `parquet:FILE`: columns image and label as the Hugging Face hub stores them, a folder of such files, or several;
             `npz:FILE`: an archive of x_train, y_train, x_test, y_test, or a folder of those four as .npy;
             `digits`: scikit-learn's 1,797 images `(1, 8, 8)` in [0, 1], a fixed stratified split, 3 to 1;
-            `sample`: 10,000 + 2,000 images `(1, 28, 28)` of MNIST that come with boundcalc;
+            `sample`: 10,000 + 2,000 images `(1, 28, 28)` of MNIST that are part of boundcalc;
             `package.module:CALLABLE` or `FILE.py:CALLABLE`: a function without arguments.
 
             A callable returns one of:
@@ -88,25 +88,22 @@ def open_data(
             two arrays, `(x_train, y_train)`;
             a mapping with those four keys, the test pair left out or None;
             a torch Dataset, a DataLoader or a Hugging Face data set (`boundcalc.empirical.objects` says how they are read);
-            a pair `(train, test)`, or a mapping with these keys, test perhaps None: each one of those, a pair `(x, y)`
-            of arrays, a list of `(x, y)` batches, an object that yields them anew each time, or a function without
-            arguments that does; batches may differ in length;
-            a `Dataset`.
-            Arrays are numpy arrays, memmaps or torch tensors.
+            a pair `(train, test)`, or a mapping with these keys; test may be None. Each is one of the above, a pair `(x, y)` of
+            arrays, a list of `(x, y)` batches, an object that yields such batches anew each time, or a function without arguments
+            that does; batches may differ in length; a `Dataset`. Arrays are numpy arrays, memmaps or torch tensors.
 
-            A form that ends in `@holdout=P,seed=S` has the share P of its training samples, drawn by seed S, as its test.
+            The suffix `@holdout=P,seed=S` of a form makes the share P of its training samples, drawn by seed S, the test split.
         normalize: means, then standard deviations: two numbers, or 2 c numbers for samples of c channels
-            (axis 1 of a batch); x becomes (x - mean) / std. Or a name of `boundcalc.data.normalizations.NAMED`, or text as
-            ``--normalize`` takes it.
+            (axis 1 of a batch); x becomes (x - mean) / std. Or a name in `boundcalc.data.normalizations.NAMED`, or any other
+            value of ``--normalize``.
         max_memory: gigabytes that a batch of a file may take; None for 4 times its size or 2 GB, whichever is larger.
 
     Returns:
-        The data set. Test is None where there are no test arrays.
+        The data set. Its test split is None if there are no test arrays.
 
     Raises:
-        DataError: unknown form; a missing, truncated or damaged file; arrays that are not samples and labels;
-            counts that differ; no samples; a callable that raises or returns something else; a standard
-            deviation <= 0.
+        DataError: the form is unknown; a file is missing, truncated or damaged; arrays are not samples and labels, or their
+            counts differ; there are no samples; a callable raises or returns something else; a standard deviation is <= 0.
 
     Example:
         >>> import numpy as np
@@ -168,7 +165,7 @@ _SPLITS: dict[str, Callable[[str, float | None], tuple[Split, Split | None]]] = 
 
 
 def _slip(word: str) -> bool:
-    """Return whether a word before a colon is a misspelt form rather than a module."""
+    """Return whether the word before a colon is a misspelled form rather than a module."""
     return bool(difflib.get_close_matches(word.lower(), WORDS)) and importlib.util.find_spec(word) is None
 
 
@@ -187,7 +184,7 @@ def _nearest(spec: str) -> str:
 
 
 def _form_of(folder: Path) -> str:
-    """Return the form that a folder is of, by what lies in it."""
+    """Return the form of data that a folder holds, judging by its entries."""
     for pattern, form in (
         ("*.npy", "npz"), ("*.parquet", "parquet"), ("data/*.parquet", "parquet"), ("*_batch*", "cifar10"),
         ("cifar-10-batches-*", "cifar10"), ("train", "folder"),

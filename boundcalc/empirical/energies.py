@@ -1,4 +1,4 @@
-"""What the bounds need to know of the data: energies of the input coordinates, on the arrays that the network sees."""
+"""Statistics of the data that the bounds need: energies of the input coordinates, on the arrays that the network sees."""
 
 from __future__ import annotations
 
@@ -23,20 +23,22 @@ class Gram:
 
     Attributes:
         matrix: (inputs, inputs) float64.
-        error: no eigenvalue of it, or of its part on some of the inputs, as a solver gives it, is farther below the true one.
+        error: upper bound on how far a computed eigenvalue of the matrix, or of its submatrix on some inputs, lies below the true
+            one.
     """
 
     matrix: torch.Tensor
     error: float
 
     def spectra(self, sets: list[torch.Tensor]) -> torch.Tensor:
-        """Return the squared singular values of the sample on sets of inputs, from above.
+        """Return upper bounds on the squared singular values of the sample restricted to sets of inputs.
 
         Args:
             sets: indices of inputs, (s,) int64 each.
 
         Returns:
-            Rising values, (sets, largest s) float64: a smaller set has `error` first, in place of values that it does not have.
+            Values in ascending order, (sets, largest s) float64; a smaller set has `error` in the leading places for which it has
+            no value.
         """
         most = max(len(members) for members in sets)
         found = []
@@ -55,13 +57,13 @@ class Energies:
 
     Attributes:
         m: number of samples.
-        coordinate: sum_i x_i[coordinate]^2, (channels, height, width) float64, from above.
+        coordinate: sum_i x_i[coordinate]^2, (channels, height, width) float64, rounded up.
         largest: max |x|.
-        declared: whether these are the declared worst case |x| <= B and not measured.
-        classes: sums of squares over the samples of each label, (labels, channels, height, width) float64, from above; None where
-            they are not known.
-        counts: number of samples of each label, (labels,) int64; None as `classes`.
-        gram: inner products of the coordinates; None where they are not known.
+        declared: whether these are the declared worst case |x| <= B rather than measured values.
+        classes: sums of squares over the samples of each label, (labels, channels, height, width) float64, rounded up; None if
+            unknown.
+        counts: number of samples of each label, (labels,) int64; None if `classes` is None.
+        gram: inner products of the coordinates; None if unknown.
     """
 
     m: int
@@ -74,14 +76,14 @@ class Energies:
 
     @cached_property
     def spectrum(self) -> tuple[float, ...] | None:
-        """Squared singular values of the sample, (m, inputs), in falling order, from above; None where they are not known."""
+        """Upper bounds on the squared singular values of the sample, (m, inputs), in descending order; None if unknown."""
         if self.gram is None:
             return None
         return tuple(self.gram.spectra([torch.arange(len(self.gram.matrix))])[0].flip(0).tolist())
 
     @property
     def frobenius_squared(self) -> float:
-        """||X||_F^2, from above."""
+        """||X||_F^2, rounded up."""
         return up(float(self.coordinate.sum()), self.coordinate.numel())
 
     @property
@@ -91,34 +93,34 @@ class Energies:
 
     @property
     def max_pixel(self) -> float:
-        """Largest energy of a pixel, channels summed, from above."""
+        """Largest energy of a pixel, summed over channels, rounded up."""
         return up(float(self.coordinate.sum(0).max()), self.coordinate.shape[0])
 
 
 def energy_of(squares: torch.Tensor, peak: torch.Tensor, samples: int) -> torch.Tensor:
-    """Return sums of squares from above.
+    """Return upper bounds on sums of squares.
 
-    A sum that vanished though a coordinate is not always 0 is raised to the smallest float64 first: each square lost at most half
-    of it, which `up_all` restores.
+    A sum that underflowed to 0 although its coordinate is not always 0 is raised to the smallest float64 first: each square lost
+    at most half of that, which `up_all` makes up for.
 
     Args:
-        squares: sum_i x_i[coordinate]^2, as summed.
+        squares: the computed sums, sum_i x_i[coordinate]^2.
         peak: largest |x_i[coordinate]|.
-        samples: how many squares were summed.
+        samples: number of squares in each sum.
     """
     return up_all(torch.where(peak > 0, squares.clamp(min=LEAST), squares), samples)
 
 
 def declared(samples: int, bound: float, shape: tuple[int, int, int]) -> Energies:
-    """Return the energies of the worst sample with |x| <= bound in every coordinate.
+    """Return the energies of the worst-case sample with |x| <= bound in every coordinate.
 
     Args:
         samples: m >= 1.
         bound: B > 0.
-        shape: the network's input (channels, height, width).
+        shape: shape of the network's input, (channels, height, width).
 
     Raises:
-        UsageError: m or B is not positive and finite, or the energies are more than float64 holds.
+        UsageError: m or B is not positive and finite, or the energies exceed the range of float64.
     """
     if not 1 <= samples <= MOST_SAMPLES:
         raise UsageError(f"--samples: give a number from 1 to {float(MOST_SAMPLES):.0e}")
@@ -139,10 +141,10 @@ LEAST_TRACE = 1e-280
 
 
 class SecondMoments:
-    """Collects what the norm bounds need beside the energy of each coordinate.
+    """Collects the statistics that the norm bounds need besides the energy of each coordinate.
 
     Args:
-        shape: of the network's input.
+        shape: shape of the network's input.
         labels: number of labels.
     """
 
@@ -156,7 +158,7 @@ class SecondMoments:
         self._total = 0
 
     def add(self, x: torch.Tensor, labels: torch.Tensor) -> None:
-        """Take a batch: samples (b, ...) float64 and labels (b,)."""
+        """Add a batch: samples (b, ...) float64 and labels (b,)."""
         flat = x.flatten(1)
         self._total += len(flat)
         self._counts += torch.bincount(labels, minlength=len(self._counts))
@@ -166,17 +168,18 @@ class SecondMoments:
             self._gram.addmm_(flat.T, flat)
 
     def by_class(self) -> tuple[torch.Tensor, torch.Tensor] | None:
-        """Return the sums of squares by label, from above, and the number of samples of each; None where they take too much."""
+        """Return the sums of squares by label, rounded up, and the number of samples of each; None if they take too much memory."""
         if self._classes is None or not bool(self._classes.isfinite().all()):
             return None
         return up_all(self._classes, self._total), self._counts
 
     def gram(self) -> Gram | None:
-        """Return the Gram matrix; None where it was not summed.
+        """Return the Gram matrix; None if it was not summed.
 
-        A sum of m products is off by gamma_m times the sum of their sizes, the matrix by gamma_m times its trace in Frobenius
-        norm, and so is each of its principal parts; the solver is backward stable, and 64 n u of the largest eigenvalue is granted
-        to it. Products near the end of float64's range lose more than that: where their sum is below `LEAST_TRACE` there is none.
+        The rounding error of a sum of m products is at most gamma_m times the sum of their absolute values; in Frobenius norm,
+        that of the matrix and of each principal submatrix is at most gamma_m times the trace. The eigenvalue solver is backward
+        stable, and 64 n u times the largest eigenvalue is allowed for it. Products near the lower end of float64's range lose
+        more: if the trace is below `LEAST_TRACE`, None is returned.
         """
         if self._gram is None or not bool(self._gram.isfinite().all()):
             return None

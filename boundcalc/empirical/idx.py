@@ -1,7 +1,6 @@
-"""The four IDX files of MNIST and its look-alikes, gzipped or not.
+"""The four IDX files of MNIST and of data sets in its format, gzipped or not.
 
-Format: two zero bytes, a type byte (8: unsigned byte), the number of dimensions, each size as a big-endian
-    32-bit integer, the
+Format: two zero bytes, a type byte (8: unsigned byte), the number of dimensions, each size as a big-endian 32-bit integer, the
 entries in C order (http://yann.lecun.com/exdb/mnist).
 """
 
@@ -34,9 +33,9 @@ class IdxColumn:
     """One IDX file of unsigned bytes.
 
     Attributes:
-        path: the file; gzipped when its name ends in `.gz`.
-        shape: of the whole array: `(m, rows, columns)` for images, `(m,)` for labels.
-        budget: of the file: what a batch may take.
+        path: the file; gzipped if its name ends in `.gz`.
+        shape: shape of the whole array: `(m, rows, columns)` for images, `(m,)` for labels.
+        budget: memory budget of the file, which limits a batch.
     """
 
     path: Path
@@ -54,7 +53,7 @@ class IdxColumn:
         return np.dtype(np.uint8)
 
     def rows(self, batch_size: int) -> Iterator[np.ndarray]:
-        """Yield `batch_size` samples at a time, uint8, without holding the file.
+        """Yield `batch_size` samples at a time, uint8, without holding the whole file.
 
         Raises:
             DataError: the file is truncated or damaged.
@@ -68,7 +67,7 @@ def open_idx(path: Path, dimensions: int, max_memory: float | None = None) -> Id
     """Read the header of one IDX file.
 
     Args:
-        path: the file, gzipped when its name ends in `.gz`.
+        path: the file, gzipped if its name ends in `.gz`.
         dimensions: 3 for images, 1 for labels.
         max_memory: gigabytes that a batch may take; None for the rule of `Budget`.
 
@@ -76,7 +75,7 @@ def open_idx(path: Path, dimensions: int, max_memory: float | None = None) -> Id
         The column.
 
     Raises:
-        DataError: unreadable, wrong magic number, or (for a file that is not gzipped) wrong size.
+        DataError: the file is unreadable, has a wrong magic number, or (if it is not gzipped) a wrong size.
     """
     found = look(path, DataError.at).size
     with only_own_errors(path, DataError.at), _open(path) as stream:
@@ -92,9 +91,8 @@ def find_mnist(folder: Path, max_memory: float | None = None) -> dict[str, DataA
     """Find the four files in a folder.
 
     Args:
-        folder: holds `train-images`, `train-labels`, `t10k-images` and `t10k-labels`, each followed by
-            `-idx3-ubyte` or `.idx3-ubyte` (`idx1` for labels) and perhaps `.gz`; or is the root of
-            torchvision's `MNIST/raw`.
+        folder: the folder of `train-images`, `train-labels`, `t10k-images` and `t10k-labels`, each followed by `-idx3-ubyte` or
+            `.idx3-ubyte` (`idx1` for labels) and possibly `.gz`; or the root of torchvision's `MNIST/raw`.
         max_memory: gigabytes that a batch of a file may take; None for the rule of `Budget`.
 
     Returns:
@@ -129,7 +127,7 @@ def _find(folder: Path, stem: str, dimensions: int) -> Path:
 
 
 def _named(folder: Path, stem: str, dimensions: int) -> list[Path]:
-    """Return what has the name of one of the four files, regular files before all else."""
+    """Return the entries with the name of one of the four files: the regular files, or all others if there are none."""
     names = [
         folder / f"{stem}{joint}idx{dimensions}-ubyte{ending}" for joint in "-." for ending in ("", ".gz")
     ]

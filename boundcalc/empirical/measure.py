@@ -1,4 +1,4 @@
-"""One pass over the data: energies of the inputs, margins of the outputs, errors."""
+"""One pass over the data that measures energies of the inputs, margins of the outputs, and errors."""
 
 from __future__ import annotations
 
@@ -29,21 +29,22 @@ Batch = tuple[torch.Tensor, torch.Tensor]
 
 @dataclass(frozen=True, eq=False)
 class Measured:
-    """What one pass over a data set found.
+    """The results of one pass over a data set.
 
     Attributes:
         energies: of the training inputs, as the network sees them.
-        margins: training margins in rising order, (m,) float64 on the CPU; None where the network cannot be run on them.
-        test_margins: as `margins`, for the test split; None without one, or where the network cannot be run on it.
+        margins: training margins in ascending order, (m,) float64 on the CPU; None if the network cannot be run on them.
+        test_margins: as `margins`, for the test split; None if there is none, or if the network cannot be run on it.
         reason: why there are no training margins, or "".
-        patches: for each layer in order of execution the largest l2 norm of an input patch over the training data, from above;
-            None where the network cannot be run.
+        patches: for each layer in order of execution the largest l2 norm of an input patch over the training data, rounded up;
+            None if the network cannot be run.
         census: labels, predictions and a few samples of the training split.
-        test_census: as `census`, for the test split; None without one, or where the network cannot be run.
-        test_reason: why there are no test margins though there is a test split, or "".
-        rounding: by how much a margin may be off, for the float64 pass rounds.
-        in_order: the training margins in the order of the samples; None where there are none.
-        features: energies of the training inputs behind a fixed first stage; None where there is none, or the network cannot be run.
+        test_census: as `census`, for the test split; None if there is none, or if the network cannot be run.
+        test_reason: why there are no test margins although there is a test split, or "".
+        rounding: upper bound on the rounding error of a margin in the float64 pass.
+        in_order: the training margins in the order of the samples; None if there are none.
+        features: energies of the training inputs behind a fixed first stage; None if there is none, or if the network cannot be
+            run.
     """
 
     energies: Energies
@@ -91,15 +92,15 @@ def measure(network: Network, data: Dataset, device: str = "cpu") -> Measured:
 
     Args:
         network: masked weights in float64.
-        data: training and perhaps test split; samples of any shape with as many entries as the network's input.
-        device: where to compute, ``"cpu"`` or ``"cuda"``.
+        data: training and possibly test split; samples of any shape with as many entries as the network's input.
+        device: device of the computation, ``"cpu"`` or ``"cuda"``.
 
     Returns:
-        Energies and margins; where the network cannot be run on a split, the reason in their place. The splits do not depend on each
-        other: one test sample that cannot be used leaves the training margins as they are.
+        Energies and margins; if the network cannot be run on a split, the reason in place of its margins. The splits are
+        independent: a test sample that cannot be used leaves the training margins as they are.
 
     Raises:
-        DataError: training samples or labels do not fit the network, or the data is damaged.
+        DataError: training samples or labels do not fit the network, or the data are damaged.
     """
     check_shape(network, data.train, data.name)
     reason = ""
@@ -152,14 +153,14 @@ class _Sums:
         self.count = 0
 
     def add(self, x: torch.Tensor, labels: torch.Tensor) -> None:
-        """Take a batch: samples (b, ...) float64 and labels (b,)."""
+        """Add a batch: samples (b, ...) float64 and labels (b,)."""
         self._energy += x.square().sum(0).reshape(self._energy.shape)
         self._peak = torch.maximum(self._peak, torch.maximum(x.amax(0), -x.amin(0)).reshape(self._peak.shape))
         self.count += x.shape[0]
         self._moments.add(x, labels)
 
     def energies(self) -> Energies | None:
-        """Return what was collected; None where float64 does not hold a sum of squares."""
+        """Return the energies of all batches; None if a sum of squares exceeds the range of float64."""
         energy, peak = energy_of(self._energy, self._peak, self.count), float(self._peak.max())
         if not math.isfinite(float(energy.sum())):
             return None
@@ -168,10 +169,10 @@ class _Sums:
 
 
 def check_shape(network: Network, split: Split, name: str) -> None:
-    """Refuse samples that do not have as many entries as the network's input.
+    """Refuse samples whose shape does not fit the network's input.
 
     Raises:
-        DataError: naming both shapes.
+        DataError: the shapes do not fit; the message names both.
     """
     if (
         _spread(split.shape) != _spread(network.input_shape)
@@ -193,7 +194,7 @@ def _spread(shape: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def _tested(network: Network, data: Dataset, device: str, tally: Tally) -> tuple[torch.Tensor | None, str]:
-    """Return the test margins, or why there are none though there is a test split."""
+    """Return the test margins, or the reason why there are none although there is a test split."""
     if data.test is None:
         return None, ""
     batches = _batches(network, data.test, data.name)
@@ -214,14 +215,14 @@ def _tested(network: Network, data: Dataset, device: str, tally: Tally) -> tuple
 
 
 class _Overflow(NotCovered):
-    """Outputs that float64 does not hold, of one sample of a batch."""
+    """The outputs for one sample of a batch exceed the range of float64."""
 
     def __init__(self, layer: str, row: int) -> None:
         super().__init__("outputs that float64 does not hold", layer)
         self.row = row
 
     def told(self, split: Split, before: int) -> str:
-        """Return the reason, which names the sample."""
+        """Return the reason with the sample's row."""
         return f"the network cannot be run on {split.source.x_label}, row {before + self.row}: {self}"
 
 
@@ -260,13 +261,13 @@ def _margins(
 
 
 class Collected:
-    """Collects one number a sample.
+    """Collects one number per sample.
 
-    A list of a small tensor a batch would do, were it not for the allocator: each of them lands in the block that the last batch has
-    just given back, which is then too short for the next, so that a pass over 20 GB takes 20 GB.
+    A list with one small tensor per batch would cost memory: the allocator places each of them in the block that the last batch
+    has just freed, which is then too short for the next batch, so that a pass over 20 GB takes 20 GB.
 
     Args:
-        count: of the numbers; None where only the last batch tells.
+        count: number of numbers; None if it is known only after the last batch.
 
     Example:
         >>> found = Collected(None)
@@ -281,7 +282,7 @@ class Collected:
         self._count = 0
 
     def add(self, numbers: torch.Tensor) -> None:
-        """Take the numbers of a batch, (b,) float64."""
+        """Add the numbers of a batch, (b,) float64."""
         end = self._count + len(numbers)
         if end > len(self._numbers):
             longer = torch.empty(max(end, 2 * len(self._numbers)), dtype=torch.float64)
@@ -291,9 +292,9 @@ class Collected:
         self._count = end
 
     def in_order(self) -> torch.Tensor:
-        """Return all numbers as they came, (m,) float64."""
+        """Return all numbers in the order in which they were added, (m,) float64."""
         return self._numbers[: self._count].clone()
 
     def sorted(self) -> torch.Tensor:
-        """Return all numbers in rising order, (m,) float64."""
+        """Return all numbers in ascending order, (m,) float64."""
         return self._numbers[: self._count].sort().values

@@ -1,4 +1,4 @@
-"""Arrays straight from an .npz archive, or a folder of .npy files: never loaded whole, never unpickled."""
+"""Arrays read from an .npz archive or a folder of .npy files, which are never loaded as a whole or unpickled."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ class NpzColumn:
     """One array of an .npz archive, stored or compressed.
 
     Attributes:
-        path: the archive.
-        member: its name in the archive, with `.npy`.
-        shape: of the whole array.
-        dtype: of its entries.
-        budget: of the file: what a batch may take.
+        path: path of the archive.
+        member: name of the array in the archive, with `.npy`.
+        shape: shape of the whole array.
+        dtype: dtype of its entries.
+        budget: memory budget of the file, which limits a batch.
     """
 
     path: Path
@@ -52,7 +52,7 @@ class NpzColumn:
         return f"{self.path}: {self.member.removesuffix('.npy')}"
 
     def rows(self, batch_size: int) -> Iterator[np.ndarray]:
-        """Yield `batch_size` rows at a time, decompressing as it goes.
+        """Yield `batch_size` rows at a time, decompressing them on the way.
 
         Raises:
             DataError: the member is truncated or damaged (its checksum is verified at the end).
@@ -77,7 +77,7 @@ def find_npz(path: Path, max_memory: float | None = None) -> tuple[dict[str, Dat
         The arrays among the four that the file holds, by key, and the names of all others, which are ignored.
 
     Raises:
-        DataError: missing, not an archive, or an array that cannot be streamed.
+        DataError: the file is missing or not an archive, or an array cannot be streamed.
     """
     if is_folder(path):
         files = {file.stem: file for file in entries(path, DataError.at) if file.suffix == ".npy"}

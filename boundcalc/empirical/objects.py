@@ -1,9 +1,9 @@
-"""Data that Python holds: torch data sets and loaders, Hugging Face data sets, lists of samples, pairs of arrays, batches.
+"""Data in Python objects: torch data sets and loaders, Hugging Face data sets, lists of samples, pairs of arrays, batches.
 
-A loader stands for the data set that it draws from. Shuffling and dropping the last batch change what an epoch of training sees, not
-the sample that the network depends on, so that the whole data set is read, in its own order, and m counts all of it. A sampler that
-names a subset is honoured; one whose samples cannot be told is refused. A data set that draws at random, such as one with
-augmentation, is no fixed sample, and is refused too.
+A loader stands for the data set from which it draws. Shuffling and dropping the last batch change what an epoch of training sees,
+but not the sample on which the network depends; hence the whole data set is read, in its own order, and m counts all of it. A
+sampler that names a subset is respected; one whose samples cannot be determined is refused. A data set that draws at random, such
+as one with augmentation, is not a fixed sample, and is refused too.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ PIECE = 256
 
 
 def described(value: Any) -> str:
-    """Return what a report calls data from Python.
+    """Return the name that a report gives to data from Python.
 
     Args:
         value: anything that holds data.
@@ -60,18 +60,19 @@ def holds_samples(value: Any) -> bool:
 
 
 def split_of(value: Any, label: str) -> Split:
-    """Make a split of what somebody holds.
+    """Make a split of data in a Python object.
 
     Args:
-        value: a torch Dataset (map-style or iterable), a DataLoader, a Hugging Face data set, a pair of arrays, a list of
-            `(x, y)` batches, an iterable of batches that can be read anew, or a function that returns an iterator over them.
-        label: for messages.
+        value: a torch Dataset (map-style or iterable), a DataLoader, a Hugging Face data set, a pair of arrays, a list of `(x,
+            y)` batches, an iterable of batches that can be read more than once, or a function that returns an iterator over
+            batches.
+        label: name of the data in messages.
 
     Returns:
         The split.
 
     Raises:
-        DataError: it is none of these, it draws samples at random, or its sampler's samples cannot be told.
+        DataError: the value is none of these, it draws samples at random, or the samples of its sampler cannot be determined.
     """
     if _is_loader(value):
         return _of_loader(value, f"{label} ({type(value).__name__})")
@@ -133,15 +134,15 @@ Stack = Callable[[list[Any], str], tuple[np.ndarray, np.ndarray]]
 
 @dataclass(frozen=True)
 class IndexedSource(NamedHalves):
-    """Samples behind `dataset[i]`, read in order of their index.
+    """Samples read as `dataset[i]`, in the order of their index.
 
     Attributes:
-        label: for messages.
-        dataset: has ``__getitem__``.
-        indices: of the samples that belong to the split.
-        stack: makes arrays of some samples.
-        shape: of one sample.
-        dtype: of the samples.
+        label: name of the data in messages.
+        dataset: object with ``__getitem__``.
+        indices: indices of the samples that belong to the split.
+        stack: function that makes arrays of some samples.
+        shape: shape of one sample.
+        dtype: dtype of the samples.
     """
 
     label: str
@@ -160,7 +161,7 @@ class IndexedSource(NamedHalves):
         """Yield samples and labels, `batch_size` at a time.
 
         Raises:
-            DataError: the data set's own code raises, or a sample does not look like the first.
+            DataError: the data set's own code raises, or a sample has another shape or type than the first.
         """
         for start in range(0, len(self.indices), batch_size):
             x, y = self.stack(self.items(self.indices[start : start + batch_size]), self.label)
@@ -172,7 +173,7 @@ class IndexedSource(NamedHalves):
             yield x, y
 
     def items(self, indices: Iterable[int]) -> list[Any]:
-        """Return some samples as the data set gives them.
+        """Return some samples as the data set returns them.
 
         Raises:
             DataError: the data set's own code raises.
@@ -209,10 +210,10 @@ def _of_stream(stream: Iterable[Any], stack: Stack, label: str) -> Split:
 
 
 def _steady(readings: list[tuple[np.ndarray, np.ndarray]], label: str) -> tuple[np.ndarray, np.ndarray]:
-    """Return what was read, after a look whether it is the same every time.
+    """Return the samples, after checking that every reading of them is the same.
 
     Raises:
-        DataError: it is not.
+        DataError: the readings differ.
     """
     first = readings[0]
     for other in readings[1:]:
@@ -254,7 +255,7 @@ def _halves(item: Any, label: str, what: str) -> tuple[Any, Any]:
     """Return input and label of a sample or a batch.
 
     Raises:
-        DataError: they cannot be told.
+        DataError: the item is not a pair, and has no known keys.
     """
     if isinstance(item, Mapping):
         x, y = (next((key for key in keys if key in item), None) for keys in (X_KEYS, Y_KEYS))
@@ -269,10 +270,10 @@ def _halves(item: Any, label: str, what: str) -> tuple[Any, Any]:
 
 
 def _image(x: Any, label: str) -> np.ndarray:
-    """Return an input as an array; a Pillow image with its channels first, as torchvision's ToTensor has them.
+    """Return an input as an array; a Pillow image with its channels first, as torchvision's ToTensor returns it.
 
     Raises:
-        DataError: an image that is not of bytes.
+        DataError: an image does not consist of bytes.
     """
     if type(x).__module__.partition(".")[0] != "PIL":
         return np.asarray(x, dtype=np.float64) if isinstance(x, int | float) else as_array(x, label)
@@ -302,7 +303,7 @@ def _is_stream(value: Any) -> bool:
 
 
 def _is_indexed(value: Any) -> bool:
-    """Return whether a value has numbered samples and is no array, list or mapping."""
+    """Return whether a value has numbered samples and is not an array, list or mapping."""
     if (
         value is None
         or is_array(value)

@@ -1,4 +1,4 @@
-"""The largest input patch of every layer, found while the data runs through the network."""
+"""The largest input patch of every layer, measured while the data run through the network."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ PASS_ROUNDING = 1e-12
 
 
 class PatchNorms:
-    """Evaluates nodes as they are and keeps the largest l2 norm of what one output of each layer reads.
+    """Evaluates nodes, and keeps the largest l2 norm of the inputs that one output of each layer reads.
 
-    Squares are summed over channels first and over windows then, so that no patch is ever copied.
+    Squares are summed over channels first and then over windows, so that no patch is ever copied.
 
     Args:
         network: the network that will be run with this object as its `evaluate`.
@@ -34,12 +34,12 @@ class PatchNorms:
         return evaluate_node(node, values)
 
     def norms(self) -> tuple[float, ...]:
-        """Return the largest l2 norm of an input patch for each layer in order of execution, from above."""
+        """Return the largest l2 norm of an input patch for each layer in order of execution, rounded up."""
         return tuple(float(self._largest[id(layer)]) * (1 + PASS_ROUNDING) for layer in self._layers)
 
 
 def _largest_norm(layer: Affine, x: torch.Tensor) -> torch.Tensor:
-    """Return the largest l2 norm of an input patch; values are scaled first, so that no square overflows or vanishes."""
+    """Return the largest l2 norm of an input patch; values are scaled first, so that no square overflows or underflows."""
     scale = x.abs().amax()
     if scale == 0:
         return scale

@@ -1,4 +1,4 @@
-"""A split: samples and labels streamed in batches, checked and scaled on the way."""
+"""A split: samples and labels streamed in batches, which are checked and scaled on the way."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ Batch = tuple[NDArray[np.float64], NDArray[np.int64]]
 
 
 class SplitSource(Protocol):
-    """Where a split's samples come from.
+    """The source of a split's samples.
 
     Attributes:
-        label: the file or callable, for messages.
-        x_label: the array of samples, for messages.
-        y_label: the array of labels, for messages.
-        shape: of one sample.
-        dtype: of the samples as stored.
-        m: number of samples, None if only a pass over them tells.
+        label: the file or callable, used in messages.
+        x_label: name of the array of samples in messages.
+        y_label: name of the array of labels in messages.
+        shape: shape of one sample.
+        dtype: dtype of the samples as stored.
+        m: number of samples; None if it is known only after a pass over them.
     """
 
     @property
@@ -57,13 +57,13 @@ class SplitSource(Protocol):
 
 @dataclass(frozen=True)
 class Split:
-    """Samples and labels of one split; nothing is read before `batches`, and never more than a batch is held.
+    """Samples and labels of one split; nothing is read before `batches`, and never more than one batch is in memory.
 
     Attributes:
-        shape: of one sample, e.g. `(1, 28, 28)`.
-        m: number of samples; None if only a pass over the batches tells.
-        source: where they come from.
-        steps: normalisations applied in order, after scaling.
+        shape: shape of one sample, e.g. `(1, 28, 28)`.
+        m: number of samples; None if it is known only after a pass over the batches.
+        source: source of the samples.
+        steps: normalizations applied in order, after scaling.
     """
 
     shape: tuple[int, ...]
@@ -75,16 +75,16 @@ class Split:
         """Stream the split once, in order.
 
         Args:
-            batch_size: samples in every batch but the last, which holds what is left.
+            batch_size: samples in every batch but the last, which holds the rest.
 
         Yields:
-            x, `(b,) + shape`, float64: exactly what the network sees (uint8 divided by 255, then normalised),
-            and y, `(b,)`, int64, >= 0. Both are the caller's own.
+            x, `(b,) + shape`, float64: exactly what the network sees (uint8 divided by 255, then normalized), and y, `(b,)`,
+            int64, >= 0. The caller owns both arrays.
 
         Raises:
             ValueError: `batch_size` is not positive.
-            DataError: NaN or infinity in x, a label that is not a whole number or is negative, or a damaged
-                file; names the array and the row.
+            DataError: x has NaN or infinity, a label is not an integer or is negative, or a file is damaged; the message names
+                the array and the row.
         """
         if batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, not {batch_size}")
@@ -94,16 +94,16 @@ class Split:
             add(len(batch[1]))
 
     def normalized(self, step: Normalization) -> Split:
-        """Return the split with one more normalisation, `(x - mean) / std`, applied last.
+        """Return the split with one more normalization, `(x - mean) / std`, applied last.
 
         Args:
-            step: one mean and one standard deviation, or one a channel (axis 1 of a batch).
+            step: one mean and one standard deviation, or one for each channel (axis 1 of a batch).
 
         Returns:
             A new split over the same source.
 
         Raises:
-            DataError: the number of channels is not that of the samples.
+            DataError: the number of channels differs from that of the samples.
         """
         channels = len(step[0])
         if channels > 1 and (not self.shape or self.shape[0] != channels):
@@ -144,7 +144,7 @@ class ColumnPair:
     """Two arrays of equal length.
 
     Attributes:
-        label: the file, for messages.
+        label: the file, used in messages.
         x: the samples.
         y: the labels.
     """
@@ -155,12 +155,12 @@ class ColumnPair:
 
     @property
     def x_label(self) -> str:
-        """The array of samples."""
+        """Name of the array of samples in messages."""
         return self.x.label
 
     @property
     def y_label(self) -> str:
-        """The array of labels."""
+        """Name of the array of labels in messages."""
         return self.y.label
 
     @property
@@ -179,23 +179,23 @@ class ColumnPair:
         return self.x.shape[0]
 
     def raw(self, batch_size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Yield `batch_size` rows of both."""
+        """Yield `batch_size` rows of both arrays at a time."""
         return zip(self.x.rows(batch_size), self.y.rows(batch_size), strict=True)
 
 
 class NamedHalves:
-    """The labels of samples and labels, for a source whose halves have no names of their own."""
+    """The names of samples and labels, for a source in which they have no names of their own."""
 
     label: str
 
     @property
     def x_label(self) -> str:
-        """The samples."""
+        """Name of the samples in messages."""
         return f"{self.label}: x"
 
     @property
     def y_label(self) -> str:
-        """The labels."""
+        """Name of the labels in messages."""
         return f"{self.label}: y"
 
 
@@ -204,11 +204,11 @@ class BatchSource(NamedHalves):
     """Batches from the user's own code.
 
     Attributes:
-        label: the callable and which split, for messages.
-        factory: starts a new pass over `(x, y)` batches each time it is called.
-        shape: of one sample, from the first batch.
-        dtype: of the samples, from the first batch.
-        m: number of samples, None if only a pass over them tells.
+        label: the callable and the split, used in messages.
+        factory: function that starts a new pass over `(x, y)` batches each time it is called.
+        shape: shape of one sample, from the first batch.
+        dtype: dtype of the samples, from the first batch.
+        m: number of samples; None if it is known only after a pass over them.
     """
 
     label: str
@@ -218,10 +218,10 @@ class BatchSource(NamedHalves):
     m: int | None = None
 
     def raw(self, batch_size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Yield the batches as the user's code cuts them; `batch_size` does not matter here.
+        """Yield the batches as the user's code returns them; `batch_size` is ignored.
 
         Raises:
-            DataError: the user's code raises, or a batch is not `(x, y)`, or does not look like the first.
+            DataError: the user's code raises, or a batch is not `(x, y)`, or has another shape or type than the first.
         """
         for x, y in self.pairs():
             if (x.shape[1:], x.dtype == np.uint8) != (self.shape, self.dtype == np.uint8):
@@ -232,7 +232,7 @@ class BatchSource(NamedHalves):
                 yield x, y
 
     def pairs(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Yield the batches as arrays, each checked by itself.
+        """Yield the batches as arrays, each checked on its own.
 
         Raises:
             DataError: the user's code raises, or a batch is not `(x, y)`.
@@ -250,7 +250,7 @@ def split_of_columns(label: str, x: DataArray, y: DataArray) -> Split:
     """Make a split of two arrays.
 
     Args:
-        label: the file, for messages.
+        label: the file, used in messages.
         x: samples, `(m, ...)`, uint8 or float.
         y: labels, `(m,)`.
 
@@ -258,7 +258,7 @@ def split_of_columns(label: str, x: DataArray, y: DataArray) -> Split:
         The split; no row has been read.
 
     Raises:
-        DataError: shapes or dtypes that are not those of samples and labels, or no samples.
+        DataError: shapes or dtypes are not those of samples and labels, or there are no samples.
     """
     check_pair(x, y, x.label, y.label)
     if x.shape[0] == 0:
@@ -267,18 +267,18 @@ def split_of_columns(label: str, x: DataArray, y: DataArray) -> Split:
 
 
 def split_of_batches(label: str, factory: Callable[[], Iterable[Any]], m: int | None = None) -> Split:
-    """Make a split of batches, looking at the first one.
+    """Make a split of batches, reading only the first one.
 
     Args:
-        label: the callable and which split, for messages.
-        factory: starts a new pass over `(x, y)` batches each time it is called.
-        m: number of samples, where known.
+        label: the callable and the split, used in messages.
+        factory: function that starts a new pass over `(x, y)` batches each time it is called.
+        m: number of samples, if known.
 
     Returns:
         The split, whose `m` may be None.
 
     Raises:
-        DataError: no batch, or the first is not one of samples and labels.
+        DataError: there is no batch, or the first does not consist of samples and labels.
     """
     for x, y in BatchSource(label, factory).pairs():
         if len(y):
@@ -287,17 +287,17 @@ def split_of_batches(label: str, factory: Callable[[], Iterable[Any]], m: int | 
 
 
 def check_pair(x: DataArray | np.ndarray, y: DataArray | np.ndarray, x_label: str, y_label: str) -> None:
-    """Check what shapes and dtypes tell about samples and labels.
+    """Check the shapes and dtypes of samples and labels.
 
     Args:
         x: samples, `(m, ...)`.
         y: labels, `(m,)`.
-        x_label: named in errors.
-        y_label: named in errors.
+        x_label: name of the samples in errors.
+        y_label: name of the labels in errors.
 
     Raises:
-        DataError: x is neither uint8 nor float, or has no axis but the first; y is not one number a sample,
-            or not of a number type; the counts differ.
+        DataError: x is neither uint8 nor float, or has no axis but the first; y is not one number per sample, or not of a number
+            type; or the counts differ.
     """
     if x.dtype != np.uint8 and x.dtype.kind != "f":
         raise DataError(
@@ -348,7 +348,7 @@ def _guarded(factory: Callable[[], Iterable[Any]], label: str) -> Iterator[Any]:
 
 
 def _resize(pieces: Iterable[Batch], size: int) -> Iterator[Batch]:
-    """Cut and join pieces of any length to `size` each, the last one shorter."""
+    """Cut and join pieces of any length into pieces of `size`; the last one may be shorter."""
     held: list[Batch] = []
     count = 0
     for x, y in pieces:

@@ -1,24 +1,25 @@
 """Covering numbers of sparse averages (Maurey) and chaining with few levels, for the covering bounds of kind loss.
 
-Lemma (Maurey, with a shrunken average). Let U = sum_j alpha_j V_j with alpha >= 0, sum alpha <= 1, V_1..V_n of a symmetric finite set
-in a Hilbert space with ||V_j|| <= r. For every k >= 1 there are k of them, repetitions allowed, whose sum divided by k + sqrt k is
-within r / (1 + sqrt k) of U. So {U} has an eps-cover of C(n + k - 1, k) <= n^k elements, k = ceil((r/eps - 1)^2); where eps >= r the
-single element 0 is a cover. In both cases log N <= (r/eps)^2 log n.
+Lemma (Maurey, with a shrunken average). Let U = sum_j alpha_j V_j with alpha >= 0, sum alpha <= 1, and V_1..V_n from a symmetric
+finite set in a Hilbert space with ||V_j|| <= r. For every k >= 1 there are k of the V_j, repetitions allowed, whose sum divided by
+k + sqrt k is within r / (1 + sqrt k) of U. So {U} has an eps-cover of C(n + k - 1, k) <= n^k elements, k = ceil((r/eps - 1)^2); if
+eps >= r, the single element 0 is a cover. In both cases log N <= (r/eps)^2 log n.
 
-Proof. Draw V^1..V^k by alpha (what is missing of 1 is split between a V and its negative); the sum c sum V^t has mean c k U and
-squared error (1 - c k)^2 ||U||^2 + c^2 k (E||V||^2 - ||U||^2), linear in ||U||^2, so at most max(c^2 k, (1 - c k)^2) r^2; both equal
-r^2 / (1 + sqrt k)^2 at c = 1/(k + sqrt k). (The plain average, c = 1/k, has r / sqrt k: Zhang 2002; Bartlett, Foster & Telgarsky
-2017, Lemma A.6.) Order does not matter: multisets. (sqrt q - 1)^2 + 1 <= q for q >= 1 gives k <= (r/eps)^2.
+Proof. Draw V^1..V^k by alpha (if alpha sums to less than 1, the rest is split between a V and its negative). The sum c sum V^t has
+mean c k U and squared error (1 - c k)^2 ||U||^2 + c^2 k (E||V||^2 - ||U||^2), which is linear in ||U||^2 and therefore at most
+max(c^2 k, (1 - c k)^2) r^2; both equal r^2 / (1 + sqrt k)^2 at c = 1/(k + sqrt k). (The plain average, c = 1/k, has error
+r / sqrt k: Zhang 2002; Bartlett, Foster & Telgarsky 2017, Lemma A.6.) The order of the draws does not matter, so the elements are
+multisets. (sqrt q - 1)^2 + 1 <= q for q >= 1 gives k <= (r/eps)^2.
 
-Lemma (few levels). Let H be functions with values in [0, 1] and N(eps) covering numbers of their vectors on the sample in the norm
-(mean of squares)^(1/2), covers clipped to [0, 1]. For any eps_1 > ... > eps_J > 0:
+Lemma (few levels). Let H be functions with values in [0, 1] and N(eps) the covering numbers of their vectors on the sample in the
+norm (mean of squares)^(1/2), with covers clipped to [0, 1]. For any eps_1 > ... > eps_J > 0:
 
     R_S(H) <= eps_J + sqrt(log N(eps_1) / (2m)) + sum_{j >= 2} (eps_j + eps_{j-1}) sqrt(2 log N(eps_j) / m).
 
-Proof. Subtract 1/2. Send h to its nearest h_J; for each element of a cover choose one function of H within eps_j of it (drop the
-element if there is none) and send the element to the point of the next coarser cover that is nearest to that function. So every step
-is a function of the finer point: N(eps_j) differences, each of norm at most eps_j + eps_{j-1}, and Massart's lemma applies to each
-step; the coarsest points have entries in [-1/2, 1/2], norm at most 1/2. (Usual chaining counts pairs, N_j N_{j-1}.)
+Proof. Subtract 1/2. Map h to its nearest h_J; for each element of a cover choose one function of H within eps_j of it (drop the
+element if there is none) and map the element to the point of the next coarser cover that is nearest to that function. So every step
+is a function of the finer point: there are N(eps_j) differences, each of norm at most eps_j + eps_{j-1}, and Massart's lemma applies
+to each step; the coarsest points have entries in [-1/2, 1/2] and norm at most 1/2. (The usual chaining counts pairs, N_j N_{j-1}.)
 
 The eps_j are free: the class is fixed, and the inequality holds for all of them.
 """
@@ -33,10 +34,10 @@ from boundcalc.norms.rounding import LIBM, up
 
 
 def sparsity(ratio: float) -> int:
-    """Return k = ceil((r/eps - 1)^2), 0 where eps >= r: how many atoms an element of the cover is made of.
+    """Return k = ceil((r/eps - 1)^2), the number of atoms in an element of the cover; 0 if eps >= r.
 
     Args:
-        ratio: r / eps, from above.
+        ratio: r / eps, rounded up.
 
     Example:
         >>> sparsity(0.5), sparsity(1.9), sparsity(9.9)
@@ -46,11 +47,11 @@ def sparsity(ratio: float) -> int:
 
 
 def log_cover(ratio: float, atoms: int) -> float:
-    """Return log C(n + k - 1, k), from above: the log size of Maurey's cover.
+    """Return log C(n + k - 1, k), the log size of Maurey's cover, rounded up.
 
     Args:
-        ratio: r / eps, from above.
-        atoms: n, negatives counted; 2 W for the entries of a matrix with W weights.
+        ratio: r / eps, rounded up.
+        atoms: number n of atoms, negatives included; 2 W for the entries of a matrix with W weights.
 
     Example:
         >>> log_cover(1.0, 10), round(log_cover(1.9, 10), 4)
@@ -66,11 +67,11 @@ def log_cover(ratio: float, atoms: int) -> float:
 
 @dataclass(frozen=True)
 class Chained:
-    """A bound by chaining.
+    """A bound by chaining, and its levels.
 
     Attributes:
-        value: R_S(H), from above.
-        levels: eps_1 > ... > eps_J.
+        value: upper bound of R_S(H).
+        levels: the levels eps_1 > ... > eps_J.
     """
 
     value: float
@@ -84,14 +85,14 @@ def chained(
     steps: int = 12,
     largest: float = 1.0,
 ) -> Chained:
-    """Return the best bound with eps_j on a geometric grid, by dynamic programming; never above 1/2.
+    """Return the best bound with all eps_j on a geometric grid, found by dynamic programming; it is never above 1/2.
 
     Args:
-        log_cover_of: eps -> log N(eps), from above, falling in eps.
+        log_cover_of: maps eps to an upper bound of log N(eps); decreasing in eps.
         m: number of samples.
         finest: smallest eps tried.
-        steps: grid points a factor of 10.
-        largest: eps that is tried first.
+        steps: grid points per factor of 10.
+        largest: largest eps tried.
 
     Example:
         >>> round(chained(lambda eps: 0.05**2 * 60_000 / eps**2, 60_000, steps=100).value, 2)

@@ -1,4 +1,4 @@
-"""What a ReLU or a maximum costs in a peeling step: a factor 3/2 where 2 is usual.
+"""The cost of a ReLU or a maximum in a peeling step: a factor 3/2 instead of the usual 2.
 
 Lemma. Let G: [0, inf) -> [0, inf) be convex and nondecreasing, T a bounded set of pairs (a, b) of vectors in R^m. Then
 
@@ -9,21 +9,21 @@ In particular E G(sup |sum xi_i relu(a_i)|) <= (3/2) E G(sup |sum xi_i a_i|), an
 
 Proof. max(a, b) = (a + b)/2 + |a - b|/2, so by the triangle inequality and convexity the left side is at most
 1/2 E G(sup |sum xi (a + b)|) + 1/2 E G(sup |sum xi |a - b||). Extend G to the line by G(max(x, 0)), which stays convex and
-nondecreasing. G(|z|) <= G(z) + G(-z), and xi and -xi have one law, so the second expectation is at most
+nondecreasing. G(|z|) <= G(z) + G(-z), and xi and -xi have the same law, so the second expectation is at most
 2 E G(sup sum xi |a - b|); by the contraction principle (Ledoux & Talagrand 1991, Theorem 4.12, without absolute values and
-therefore without a factor) that is at most 2 E G(sup sum xi (a - b)). Normals: g_i = |g_i| xi_i, and the lemma holds for the vectors
-(|g_i| a_i, |g_i| b_i) given |g_i|, since max is positively homogeneous.
+therefore without a factor) that is at most 2 E G(sup sum xi (a - b)). For normals, write g_i = |g_i| xi_i; the lemma holds for the
+vectors (|g_i| a_i, |g_i| b_i) given |g_i|, since max is positively homogeneous.
 
 Consequences, for classes closed under the l1 hull (sums of absolute weights at most 1):
 
-- A union of classes costs nothing: T is any set. What must be common is the function, so a step is a maximum of two values for every
-  member; a value >= 0 is its own maximum with 0 and passes freely.
-- A maximum over k values >= 0 is ceil(log2 k) steps (pad with zeros); a ReLU followed or preceded by such a maximum is a maximum over
-  k + 1 values, one of them 0, of any sign: ceil(log2(k + 1)) steps together.
-- Without the absolute value on the left side (a supremum over a set that the next layer weighs with signs that it has absorbed) the
+- A union of classes costs nothing, because T is any set. The function must be common to all members, so a step is a maximum of two
+  values for every member; a value >= 0 is its own maximum with 0 and is not changed by a ReLU step.
+- A maximum over k values >= 0 takes ceil(log2 k) steps (pad with zeros). A ReLU followed or preceded by a maximum over k values of
+  any sign is a maximum over k + 1 values, one of them 0: ceil(log2(k + 1)) steps together.
+- If the left side has no absolute value (a supremum over a set that already absorbs the signs of the next layer's weights), the
   outermost step is free.
 
-Worst attained over bound on small classes: 1.11 of 1.5 for one ReLU (`tests/rademacher`).
+On small classes the largest attained factor is 1.11, against the bound 1.5 for one ReLU (`tests/rademacher`).
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ LOG_STEP = math.log(1.5) * (1 + 2.0**-52)
 
 
 def maximum_steps(values: int) -> int:
-    """Return the number of maxima of two that a maximum over `values` nonnegative values takes, ceil(log2 values).
+    """Return ceil(log2 values), the number of maxima of two values that a maximum over `values` nonnegative values takes.
 
     Example:
         >>> maximum_steps(1), maximum_steps(4), maximum_steps(9)
@@ -45,7 +45,7 @@ def maximum_steps(values: int) -> int:
 
 
 def rectified_maximum_steps(values: int) -> int:
-    """Return the steps of a ReLU together with a maximum over `values` values of any sign, in either order.
+    """Return the number of steps of a ReLU together with a maximum over `values` values of any sign, in either order.
 
     Example:
         >>> rectified_maximum_steps(1), rectified_maximum_steps(3), rectified_maximum_steps(4)
@@ -55,18 +55,19 @@ def rectified_maximum_steps(values: int) -> int:
 
 
 def log_cost(steps: float) -> float:
-    """Return log((3/2)^steps), from above."""
+    """Return log((3/2)^steps), rounded up."""
     return steps * LOG_STEP
 
 
 def leaky_log_cost(low: float, high: float) -> float:
-    """Return the log of the factor of max(low t, high t) divided by its slope, for 0 <= low <= high and high > 0.
+    """Return the log of the cost of the function max(low t, high t) divided by `high`, for 0 <= low <= high and high > 0.
 
-    It is (low + high)/2 t + (high - low)/2 |t|, so a step costs (low + high)/2 + (high - low) = (3 high - low)/2 in G's argument
-    scaled by high: log((3 high - low) / (2 high)). All units of a level must have the same slopes, and no value passes freely.
+    The function is (low + high)/2 t + (high - low)/2 |t|, so a step costs (low + high)/2 + (high - low) = (3 high - low)/2 in the
+    argument of G; divided by high, the log is log((3 high - low) / (2 high)). All units of a level must have the same slopes, and
+    values that skip the level are not free.
 
     Raises:
-        ValueError: other slopes.
+        ValueError: the slopes are outside this range.
 
     Example:
         >>> leaky_log_cost(0.0, 1.0) >= math.log(1.5), round(leaky_log_cost(1.0, 1.0), 9)

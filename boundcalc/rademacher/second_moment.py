@@ -1,30 +1,30 @@
-"""The last step of a peeling: the second moment of a largest sum of signs over several sets of inputs.
+"""The last step of a peeling: the second moment of the largest sum of signs over several sets of inputs.
 
 Setting. A class is peeled down to sets of inputs S, each with a multiplier M_S: for every convex nondecreasing G >= 0 with G(0) = 0
 
     E G(Z) <= e^K sum_S E G(M_S ||sum_i xi_i x_i restricted to S||),
 
-K the logs of the factors of ReLUs and maxima (`relu_cost`). Bounded here: (E Z^2)^(1/2), hence E Z.
+where K is the sum of the logs of the factors of ReLUs and maxima (`relu_cost`). This module bounds (E Z^2)^(1/2), hence E Z.
 
-Form A, energies alone, E_S = sum_i ||x_i on S||^2:
+Form A uses only the energies E_S = sum_i ||x_i on S||^2:
 
     (E Z^2)^(1/2) <= inf_lambda (1/lambda) arccosh(1 + e^K sum_S [exp(lambda^2 M_S^2 E_S / 2) - 1]).
 
-Proof. G(x) = cosh(lambda x) - 1. In a Hilbert space E cosh(||sum xi_i v_i||) <= prod_i cosh(||v_i||) <= exp(sum ||v_i||^2 / 2):
-given the others, ||u + xi v||^2 = A + xi B with |B| <= 2 ||u|| ||v||, and cosh(sqrt(.)) is convex, so the mean over xi is largest at
-|B| = 2 ||u|| ||v||, where it is cosh||u|| cosh||v|| (the argument of Pinelis 1994). cosh(lambda sqrt(.)) is convex and increasing, so
-by Jensen cosh(lambda (E Z^2)^(1/2)) <= E cosh(lambda Z). lambda to 0 gives (e^K sum M_S^2 E_S)^(1/2), large lambda about
-M (2 E (K + log(2 #sets)))^(1/2).
+Proof. Take G(x) = cosh(lambda x) - 1. In a Hilbert space E cosh(||sum xi_i v_i||) <= prod_i cosh(||v_i||) <= exp(sum ||v_i||^2 /
+2): given the others, ||u + xi v||^2 = A + xi B with |B| <= 2 ||u|| ||v||, and cosh(sqrt(.)) is convex, so the mean over xi is
+largest at |B| = 2 ||u|| ||v||, where it is cosh||u|| cosh||v|| (the argument of Pinelis 1994). cosh(lambda sqrt(.)) is convex and
+increasing, so by Jensen cosh(lambda (E Z^2)^(1/2)) <= E cosh(lambda Z). As lambda goes to 0 the bound is (e^K sum M_S^2
+E_S)^(1/2), for large lambda about M (2 E (K + log(2 #sets)))^(1/2).
 
-Form B, with the singular values sigma_k of the sample on S (all but the largest may be replaced by upper bounds whose squares
-add up to E_S or more):
+Form B uses the singular values sigma_k of the sample on S (all but the largest may be replaced by upper bounds whose squares sum
+to E_S or more):
 
     E Z^2 <= inf_s (1/s) log(1 + e^K sum_S [prod_k (1 - 2 s M_S^2 sigma_k(S)^2)^(-1/2) - 1]).
 
-Proof. G(x) = exp(s x^2) - 1; E exp(s ||X^T xi||^2) = E_g E_xi exp(sqrt(2 s) <X g, xi>) <= E_g exp(s ||X g||^2), which is the product.
-Jensen for exp. It is the smaller one where the energy is spread over many directions.
+Proof. Take G(x) = exp(s x^2) - 1; E exp(s ||X^T xi||^2) = E_g E_xi exp(sqrt(2 s) <X g, xi>) <= E_g exp(s ||X g||^2), which is the
+product. Apply Jensen's inequality for exp. Form B is smaller if the energy is spread over many directions.
 
-Both hold for standard normals g_i in place of the signs: given |g_i| they are signs, and E cosh(|g| t) = exp(t^2 / 2).
+Both forms hold for standard normals g_i in place of the signs: given |g_i| they are signs, and E cosh(|g| t) = exp(t^2 / 2).
 """
 
 from __future__ import annotations
@@ -47,15 +47,15 @@ _REMEMBERED = 4096
 
 
 def log_root_second_moment(log_energies: Array, log_factor: float, spectrum: Array | None = None) -> float:
-    """Return log (E Z^2)^(1/2), the smaller of the two forms, from above.
+    """Return an upper bound of log (E Z^2)^(1/2), the smaller of the two forms.
 
     Args:
-        log_energies: log(M_S^2 E_S), one a set; -inf for a set without energy.
-        log_factor: K >= 0.
-        spectrum: (sets, r) M_S^2 sigma_k(S)^2 from above, divided by the largest M_S^2 E_S; None where it is not known.
+        log_energies: log(M_S^2 E_S) for each set; -inf for a set without energy.
+        log_factor: exponent K >= 0.
+        spectrum: upper bounds of M_S^2 sigma_k(S)^2, (sets, r), divided by the largest M_S^2 E_S; None if they are not known.
 
     Returns:
-        -inf where every set is without energy.
+        The log of the bound; -inf if no set has energy.
 
     Example:
         >>> import numpy as np
@@ -84,7 +84,7 @@ def _known_form_a(shares: bytes, counts: bytes, log_factor: float) -> float:
 
 
 def _form_a(shares: Array, counts: Array, log_factor: float) -> float:
-    """Return the log of form A for energies `shares` <= 1, each `counts` times."""
+    """Return the log of form A for energies `shares` <= 1, each occurring `counts` times."""
     sets = float(counts.sum())
     limit = 0.5 * (log_factor + math.log(float((shares * counts).sum())) + slack(shares.size) + 8 * LIBM)
 
@@ -102,7 +102,7 @@ def _form_a(shares: Array, counts: Array, log_factor: float) -> float:
 
 
 def _form_b(spectrum: Array, log_factor: float) -> float:
-    """Return half the log of form B; the largest of the energies is 1."""
+    """Return half the log of form B for spectra scaled so that the largest energy is 1."""
     largest = float(spectrum.max())
     if largest <= 0:
         return math.inf
@@ -136,7 +136,7 @@ def _arccosh_of_1_plus_exp(log_a: float) -> float:
 
 
 def _lowest(at: Callable[[float], float], start: float) -> float:
-    """Walk downhill from `start` by halving steps; every value met is a bound, the lowest is returned."""
+    """Walk downhill from `start` with steps that are halved, and return the lowest value met; every value is a valid bound."""
     here, best, step = start, at(start), 1.0
     met = {start}
     for _ in range(_FINE):

@@ -1,4 +1,4 @@
-"""From the result of an analysis to the tree of schema ``boundcalc.report/2``."""
+"""Conversion of an analysis result to the tree of schema ``boundcalc.report/2``."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def assemble(result: AnalysisResult, saved: str | None = None) -> Report:
     """Return the report of an analysis.
 
     Args:
-        result: of the analysis.
-        saved: where the network of the certificate was written, if it was.
+        result: result of the analysis.
+        saved: path to which the certified network was written, or None.
     """
     options = result.options
     tree: dict[str, Any] = {
@@ -61,7 +61,7 @@ def assemble(result: AnalysisResult, saved: str | None = None) -> Report:
 
 
 def _tested(result: AnalysisResult) -> tuple[int, int] | str:
-    """Return errors and number of the test samples, or why there are none."""
+    """Return the numbers of errors and of test samples, or why there are none."""
     measured = result.measured
     if measured is None:
         return "no data: give --data DATA"
@@ -93,7 +93,7 @@ def _checkpoint(result: AnalysisResult) -> CheckpointTree:
 
 
 def _mask(declared: list[bool], *, dense: bool) -> str:
-    """Say where the masks come from."""
+    """Return where the masks come from."""
     if all(declared):
         return "declared"
     if any(declared):
@@ -102,7 +102,7 @@ def _mask(declared: list[bool], *, dense: bool) -> str:
 
 
 def _all_at_reference(result: AnalysisResult) -> float | None:
-    """Return the share over all layers that the reference has."""
+    """Return the share of survivors, over all layers that the reference has, whose weights equal the reference's."""
     counts = [
         (layer.surviving, share)
         for layer in result.network.counted()
@@ -151,7 +151,7 @@ def _layer(layer: Masked, result: AnalysisResult) -> LayerTree:
 
 
 def _at_reference(layer: Masked, result: AnalysisResult) -> float | None:
-    """Return the share of a layer's survivors that are where the reference has them; None without a reference that has the layer."""
+    """Return the share of a layer's survivors that equal the reference's weights; None without a reference that has the layer."""
     if result.reference is None:
         return None
     key = layer.key or f"{layer.name}.weight"
@@ -162,7 +162,7 @@ def _at_reference(layer: Masked, result: AnalysisResult) -> float | None:
 
 
 def _geometry(layer: Masked) -> Geometry:
-    """Return how a kernel moves over its input; nulls for a linear layer, and where the architecture is not known."""
+    """Return how a kernel moves over its input; None for a linear layer, and if the architecture is unknown."""
     axes = {"conv1d": 1, "conv2d": 2}.get(layer.kind, 0)
     if not isinstance(layer, Affine) or not axes:
         return {"stride": None, "padding": None, "dilation": None, "groups": None}
@@ -209,11 +209,11 @@ _ROLES = {
 
 
 def _tensors(checkpoint: Checkpoint, network: Network) -> list[TensorEntry]:
-    """Return the report's ``checkpoint.tensors``: key, role and reason of every tensor of the file once.
+    """Return the report's ``checkpoint.tensors``: key, role and reason of every tensor of the file.
 
     Args:
-        checkpoint: what was read.
-        network: what was made of it.
+        checkpoint: the checkpoint.
+        network: the network that was built from it.
     """
     aside, roles = dict(network.set_aside), dict(network.roles)
     return [_tensor(entry, aside, roles) for entry in checkpoint.entries]

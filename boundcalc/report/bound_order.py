@@ -1,4 +1,4 @@
-"""In which order bounds are told: by subject, and in it by value; values of different subjects are never compared."""
+"""The order in which bounds are listed: by subject, then by value; values of different subjects are never compared."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Named = tuple[str, Tree]
 
 
 def log10_value(bound: Tree) -> float | None:
-    """Return the logarithm of a bound's value, from whichever of the two fields is there."""
+    """Return the logarithm of a bound's value, from whichever of the two fields is present."""
     log10, value = bound.get("log10_value"), bound.get("value")
     if log10 is not None or value is None:
         return log10
@@ -20,17 +20,17 @@ def log10_value(bound: Tree) -> float | None:
 
 
 def sorted_bounds(tree: Tree) -> list[Named]:
-    """Return the bounds by group (`boundcalc.report.subjects.GROUPS`), least value first in each."""
+    """Return the bounds by group (`boundcalc.report.subjects.GROUPS`), each group with its smallest value first."""
     return sorted((tree.get("bounds") or {}).items(), key=_rank)
 
 
 def in_group(tree: Tree, group: str) -> list[Named]:
-    """Return the bounds of one group, least value first."""
+    """Return the bounds of one group, smallest value first."""
     return [(name, bound) for name, bound in sorted_bounds(tree) if group_of(bound) == group]
 
 
 def proved(tree: Tree, subject: str) -> list[Named]:
-    """Return the theorems about one subject that have a value, least value first."""
+    """Return the theorems about one subject that have a value, smallest value first."""
     return [(name, bound) for name, bound in in_group(tree, subject) if log10_value(bound) is not None]
 
 

@@ -1,4 +1,4 @@
-"""The bounds as a document: what is proved and what is not, and which network a number speaks of, must never look alike."""
+"""Sections about bounds: what is proved must never look like what is not, nor one network's number like another's."""
 
 from __future__ import annotations
 
@@ -85,25 +85,24 @@ SLUGS = {
 
 
 def bound_sections(tree: Tree) -> tuple[Section, ...]:
-    """Build a table of bounds for each subject and one of what is not proved, least value first in each.
+    """Build a table of bounds for each subject, and one of what is not proved, each with its smallest value first.
 
-    A number that is not proved stands in parentheses, with its status in capitals and a line below that says
-    what this means.
+    A number that is not proved is in parentheses, with its status in capitals and a line below that explains it.
 
     Args:
         tree: a tree of schema ``boundcalc.report/2``.
 
     Returns:
-        Of the sections ``bounds``, ``compression``, ``interpolant`` and ``reference`` those that have a row.
+        Those of the sections ``bounds``, ``compression``, ``retrained``, ``interpolant`` and ``reference`` that have a row.
     """
     found = (_network(tree), *(_certificates(tree, subject) for subject in CERTIFIED), _reference(tree))
     return tuple(section for section in found if section is not None)
 
 
 def not_covered(tree: Tree) -> Section | None:
-    """Build the reasons: why bounds are not covered, those with one reason together, and remarks on the others.
+    """Build the reasons why bounds are not covered, grouped by reason, and the remarks on the other bounds.
 
-    What a bound needs that the user did not give is a detail.
+    Reasons that name an option or data that the user did not give are details.
     """
     named = sorted(sorted_bounds(tree), key=lambda item: item[1]["status"] != "not_covered")
     reasons: dict[tuple[str, str], list[str]] = {}
@@ -120,7 +119,7 @@ def not_covered(tree: Tree) -> Section | None:
 
 
 def _reason(names: list[str], reason: str, needs: str = "") -> tuple[str, str]:
-    """Return a reason that several bounds share, said once: how many, what they need, which they are.
+    """Return a reason that several bounds share as one line: how many bounds, what they need, and their names.
 
     Example:
         >>> _reason(["a", "b"], "not covered: bias at fc1")
@@ -143,7 +142,7 @@ def _reason(names: list[str], reason: str, needs: str = "") -> tuple[str, str]:
 
 
 def smallest(tree: Tree) -> tuple[Section, ...]:
-    """Build the terms, source and assumptions of the theorem with the least value, for each subject that has one."""
+    """Build terms, source and assumptions of the theorem with the smallest value, for your network and for its compression."""
     best = (
         ("network", "best", "Smallest bound of your network"),
         ("compression", "best-compression", "Certificate of the compression"),
@@ -189,13 +188,13 @@ def _numbers(stage: Tree) -> Tree:
 
 
 def what_of(bound: Tree) -> str:
-    """Return what a bound bounds, and of which network."""
+    """Return what a bound bounds, and for which network."""
     what = "error - margin error" if is_excess(bound) else "the error"
     return f"{what} of {OF[subject_of(bound)]}"
 
 
 def _told(terms: Tree) -> list[tuple[str, Any]]:
-    """Leave out logarithms of terms that are shown as they are."""
+    """Leave out the logarithms of terms that are themselves shown."""
     return [
         (term, value)
         for term, value in terms.items()
@@ -308,7 +307,7 @@ def _status(name: str, bound: Tree) -> Cell:
 
 
 def value_cell(name: str, bound: Tree) -> Cell:
-    """Return a bound's value, rounded up, with its exact logarithm and origin; in parentheses where it is not proved."""
+    """Return a bound's value, rounded up, with its exact logarithm and origin; in parentheses if it is not proved."""
     return _cell(marked_value(bound), log10_value(bound), of_bound(name, bound), bound)
 
 
@@ -321,12 +320,12 @@ def _cell(text: str, value: float | None, origin: Origin, bound: Tree) -> Cell:
 
 
 def marked_value(bound: Tree) -> str:
-    """Return a bound's value, rounded up; in parentheses where it is not proved."""
+    """Return a bound's value, rounded up; in parentheses if it is not proved."""
     return _marked(upper(bound.get("value"), log10=log10_value(bound)), bound)
 
 
 def _marked(text: str, bound: Tree) -> str:
-    """Put what is not proved in parentheses."""
+    """Put a number in parentheses if it is not proved."""
     return f"({text})" if bound["status"] in UNPROVED and text != NULL else text
 
 

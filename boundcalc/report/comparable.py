@@ -1,4 +1,4 @@
-"""The numbers of a report by which tickets are put side by side."""
+"""The quantities of a report by which tickets are compared."""
 
 from __future__ import annotations
 
@@ -23,30 +23,30 @@ Numbers = dict[str, float | None]
 
 
 def comparable(tree: Tree) -> Numbers:
-    """Return the quantities of a report that tickets are compared by.
+    """Return the quantities of a report by which tickets are compared.
 
     Args:
-        tree: of schema ``boundcalc.report/2``.
+        tree: a tree of schema ``boundcalc.report/2``.
 
     Returns:
-        Name -> number or None, in the order of the report: ``bounds.NAME.log10_value`` for each bound
-        (``log10_complexity`` for a score), ``samples.ratio``,
-        ``topology.z.SCORE`` (mean over the layers that have one), ``topology.distance``, ``graphon.cut_from_constant``
-        (mean over layers of the upper end), ``gntk.*`` and ``empirical.*``. Parts that did not run have no names.
+        Number or None by name, in the order of the report: ``bounds.NAME.log10_value`` for each bound (``log10_complexity`` for a
+        score), ``samples.ratio``, ``topology.z.SCORE`` (mean over the layers that have one), ``topology.distance``,
+        ``graphon.cut_from_constant`` (mean over layers of the upper end), ``gntk.*`` and ``empirical.*``. The quantities of parts
+        that did not run are absent.
     """
     return {one.key: one.value for part in registry.values() for one in part.quantities(tree) if one.ranked}
 
 
 def described(trees: Sequence[Tree]) -> dict[str, dict[str, str]]:
-    """Return what is known of each quantity of some reports beside its values.
+    """Return the description of each quantity of some reports.
 
     Args:
-        trees: of schema ``boundcalc.report/2``.
+        trees: trees of schema ``boundcalc.report/2``.
 
     Returns:
-        Key -> ``label``, ``unit``, ``subject``, ``status`` and ``kind`` (of a bound), and its origin: ``origin`` (a status),
-        ``source`` and ``note``; ``means`` and ``page`` where it has a definition.
-        Of a bound that some reports do not cover, the entry is of one that does.
+        By key: ``label``, ``unit``, ``subject``, ``status`` and ``kind`` (of a bound), and the origin: ``origin`` (a status),
+        ``source`` and ``note``; ``means`` and ``page`` if the quantity has a definition. For a bound that some reports do not
+        cover, the description comes from a report that covers it.
     """
     found: dict[str, dict[str, str]] = {}
     for tree in trees:
@@ -75,7 +75,7 @@ def _about(one: Quantity) -> dict[str, str]:
 
 
 def statuses(trees: Sequence[Tree]) -> dict[str, str]:
-    """Return bound -> status, ``not_covered`` only where no report covers it."""
+    """Return the status of each bound; ``not_covered`` only if no report covers the bound."""
     found: dict[str, str] = {}
     for tree in trees:
         for name, bound in (tree.get("bounds") or {}).items():
@@ -85,5 +85,5 @@ def statuses(trees: Sequence[Tree]) -> dict[str, str]:
 
 
 def subjects(trees: Sequence[Tree]) -> dict[str, str]:
-    """Return bound -> whose error it speaks of, one of `boundcalc.bounds.catalogue.SUBJECTS`."""
+    """Return for each bound the network whose error it is about, one of `boundcalc.bounds.catalogue.SUBJECTS`."""
     return {name: subject_of(bound) for tree in trees for name, bound in (tree.get("bounds") or {}).items()}

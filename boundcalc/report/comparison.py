@@ -1,4 +1,4 @@
-"""Networks side by side, as one frozen tree of plain values and its views."""
+"""A comparison of networks, as one frozen tree of plain values, and its views."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ class Comparison(PlainTree):
         tree: ``checkpoints`` (path, sha256, format, parameters, surviving, density) and ``pairs``, each with the two
             indices into ``checkpoints`` and ``layers`` (names, shapes, densities of both, l2, cut: [low, high]);
             ``tickets`` by lottery and density with the quantities of `boundcalc.report.comparable`, ``statuses`` and ``subjects`` of
-            the bounds, ``quantities`` (key -> what `boundcalc.report.comparable.described` says of it), ``correlations`` (Kendall's
-            tau with gap and accuracy) and ``policy`` (how missing values and intervals are
-            dealt with), ``unmatched`` and ``warnings`` (what looks wrong, each with the index of its checkpoint).
+            the bounds, ``quantities`` (key -> its description by `boundcalc.report.comparable.described`), ``correlations``
+            (Kendall's tau with gap and accuracy) and ``policy`` (how missing values and intervals are handled), ``unmatched`` and
+            ``warnings`` (what looks wrong, each with the index of its checkpoint).
 
     Raises:
-        ValueError: a wrong schema, or a value that JSON cannot hold.
+        ValueError: the schema is wrong, or JSON cannot hold a value.
     """
 
     def __post_init__(self) -> None:
@@ -58,7 +58,7 @@ class Comparison(PlainTree):
 
         Args:
             format: one of ``boundcalc.report.FORMATS``: table, json, csv, markdown, latex, html.
-            csv_raw: leave text that a spreadsheet would run as it is; see `boundcalc.report.csv_cells`.
+            csv_raw: whether text that a spreadsheet would run is left as it is; see `boundcalc.report.csv_cells`.
 
         Returns:
             The text, ending in one newline.
@@ -79,7 +79,7 @@ class Comparison(PlainTree):
         """Return the table view.
 
         Args:
-            style: its width and colours; 100 columns without colours where None.
+            style: width and colors of the table; 100 columns without colors by default.
         """
         from boundcalc.report.views.table import PLAIN, page
 
@@ -87,16 +87,16 @@ class Comparison(PlainTree):
         return page(f"boundcalc {tree.get('version', '')} compare", sections(tree, ACROSS), style or PLAIN)
 
     def __repr__(self) -> str:
-        """Return one line: which checkpoints."""
+        """Return one line that names the checkpoints."""
         return f"<Comparison of {', '.join(repr(one['path']) for one in self.tree['checkpoints'])}>"
 
 
 def sections(tree: Tree, across: int | None = ACROSS) -> tuple[Section, ...]:
-    """Build the sections: the checkpoints, tickets by quantities, rank correlations, then a grid of layers for each pair.
+    """Build the sections: checkpoints, tickets by quantities, rank correlations, then a grid of layers for each pair.
 
     Args:
-        tree: of schema ``boundcalc.compare/1``.
-        across: quantities beside each other in one grid; None for all.
+        tree: a tree of schema ``boundcalc.compare/1``.
+        across: number of quantities side by side in one grid; None for all.
     """
     names = short_names([one["path"] for one in tree["checkpoints"]])
     about = tree.get("quantities") or {}
@@ -109,7 +109,7 @@ def sections(tree: Tree, across: int | None = ACROSS) -> tuple[Section, ...]:
 
 
 def drawable(tree: Tree) -> list[Tree]:
-    """Return the tickets of a comparison as reports, as far as its quantities tell: enough for the figures across tickets."""
+    """Return the tickets of a comparison as partial reports, sufficient for the figures across tickets."""
     about = tree.get("quantities") or {}
     return [_report(tree["checkpoints"][one["checkpoint"]], one, about) for one in tree["tickets"]]
 
@@ -190,7 +190,7 @@ def _name(names: list[str]) -> str:
 
 
 def _csv_rows(tree: Tree) -> Iterator[tuple[str, ...]]:
-    """List every number of a checkpoint, of a correlation, then of a pair of layers, each once; an empty value where it is null."""
+    """Yield every number of the checkpoints, the correlations and the pairs of layers; its value is empty if it is null."""
     paths = [one["path"] for one in tree["checkpoints"]]
     for one in tree["checkpoints"]:
         for quantity in ("parameters", "surviving", "density"):

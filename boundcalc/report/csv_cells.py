@@ -1,8 +1,8 @@
-r"""CSV that a spreadsheet shows and does not run: text that begins as a formula does gets an apostrophe in front.
+r"""CSV that a spreadsheet displays but does not run: text that starts like a formula gets an apostrophe in front.
 
 Names of files and layers come from checkpoints, and a spreadsheet evaluates a cell such as ``=HYPERLINK(...)`` when the table is
-opened (OWASP, CSV Injection). A text is guarded where it begins with one of `STARTS`, with or without apostrophes before it, so
-that nothing is lost: `unguarded` takes the apostrophe away again.
+opened (OWASP, CSV Injection). A text is guarded if it starts with one of `STARTS`, with or without apostrophes before it, so that
+`unguarded` can restore it by removing the apostrophe.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _FIRST = frozenset(STARTS + "'")
 
 
 def guarded(text: str) -> str:
-    """Return a text with an apostrophe in front where a spreadsheet could run it.
+    """Return a text with an apostrophe in front if a spreadsheet could run it.
 
     Example:
         >>> guarded("=1+2"), guarded("fc.weight"), guarded("'-x")
@@ -35,7 +35,7 @@ def guarded(text: str) -> str:
 
 
 def unguarded(text: str) -> str:
-    """Return what `guarded` was given.
+    """Return the original of a text that `guarded` returned.
 
     Example:
         >>> [unguarded(guarded(text)) for text in ("=1+2", "'=1+2", "'quoted'", "")]
@@ -48,9 +48,9 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]], raw: bool = Fals
     """Render rows as CSV, every cell on one line.
 
     Args:
-        header: names of the columns; numbers stand in the one called `NUMBERS`.
-        rows: of as many cells.
-        raw: leave text as it is, for programs that do not evaluate cells.
+        header: names of the columns; the one called `NUMBERS` holds numbers.
+        rows: rows with one cell per column.
+        raw: whether text is left as it is, for programs that do not evaluate cells.
 
     Returns:
         The text, ending in one newline.

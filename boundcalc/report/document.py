@@ -1,7 +1,7 @@
-"""What every view for readers renders: sections of facts, one grid and notes.
+"""The content that every view for readers renders: sections with facts, one grid and notes.
 
-All of it is text that is ready to be read. A `Cell` is a text that also carries the number that it shows, unrounded, and where that
-number comes from, so that no view reads a number or a status back out of a text.
+All texts are ready to be read. A `Cell` is a text that also carries the number that it shows, unrounded, and the origin of that
+number, so that no view has to parse a number or a status from a text.
 """
 
 from __future__ import annotations
@@ -12,13 +12,14 @@ from boundcalc.report.origin import Origin
 
 
 class Cell(str):
-    """A text, with the number that it shows and where that comes from.
+    """A text with the number that it shows and the origin of that number.
 
     Args:
-        text: what is shown.
-        number: what it is sorted by, unrounded; None where it shows none.
-        origin: of the number; None where the text holds none.
-        status: of the bound that the number belongs to, a key of `boundcalc.report.origin.SHOWN_STATUS`; empty for any other.
+        text: the text to show.
+        number: the unrounded number by which the text is sorted; None if it shows none.
+        origin: origin of the number; None if the text holds none.
+        status: status of the bound to which the number belongs, a key of `boundcalc.report.origin.SHOWN_STATUS`; empty for any
+            other number.
 
     Example:
         >>> cell = Cell("0.640", 0.63951, Origin("theorem", "Langford 2005"))
@@ -42,18 +43,18 @@ class Cell(str):
 
 
 class Detail(str):
-    """A label of a fact that only an expert asks for: the table shows it where all is asked for."""
+    """A label of a fact for experts: the table shows it only with --verbose."""
 
     __slots__ = ()
 
 
 class Term(str):
-    """A header or label of a quantity that needs a definition: pages link it there.
+    """A header or label of a quantity that needs a definition, to which pages link it.
 
     Args:
-        text: what is shown.
+        text: the text to show.
         means: the definition, one line.
-        page: of docs/theory, where more stands.
+        page: the page of docs/theory with more about it.
 
     Example:
         >>> term = Term("K", "neurons with a surviving weight", "zhang2021")
@@ -73,13 +74,13 @@ class Term(str):
         return made
 
     def __reduce__(self) -> tuple[type[Term], tuple[str, str, str]]:
-        """Return what a copy or a pickle is made from."""
+        """Return the values from which a copy or a pickle is made."""
         return Term, (str(self), self.means, self.page)
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a grid: its header, and whether it holds numbers and stands to the right."""
+    """A column of a grid: its header, and whether it holds numbers and is right-aligned."""
 
     header: str
     right: bool = False
@@ -87,7 +88,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Grid:
-    """A table: columns, and rows of as many texts, the first of which names the row; texts with a number are cells."""
+    """A table: columns, and rows with one text per column. The first names the row; texts with a number are cells."""
 
     columns: tuple[Column, ...]
     rows: tuple[tuple[str, ...], ...]
@@ -103,12 +104,12 @@ class Section:
     """A part of the report, shown in this order: title, facts (label and text), grid, notes.
 
     Args:
-        title: its heading or caption.
-        slug: its label where things are referred to by label.
+        title: heading or caption of the section.
+        slug: name by which the section is referred to.
         facts: pairs of a label and a text.
         grid: a table, if any.
-        notes: sentences, one a line.
-        detail: whether only an expert asks for it: the table shows it where all is asked for.
+        notes: sentences, one per line.
+        detail: whether the section is for experts: the table shows it only with --verbose.
     """
 
     title: str

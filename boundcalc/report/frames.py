@@ -1,4 +1,4 @@
-"""The report as data frames of pandas."""
+"""The report as pandas data frames."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Tree = dict[str, Any]
 
 
 def numbers(tree: Tree) -> pandas.DataFrame:
-    """Return every number of a tree but the entries of graphons, a row each: the columns of the CSV view.
+    """Return every number of a tree except the entries of graphons, one row each, with the columns of the CSV view.
 
     Args:
         tree: a tree of schema ``boundcalc.report/2``.
@@ -34,7 +34,7 @@ def numbers(tree: Tree) -> pandas.DataFrame:
 
 
 def graphons(tree: Tree) -> pandas.DataFrame:
-    """Return the step graphons of a tree, a row an entry: cells in the order of the histogram, with the density of each.
+    """Return the step graphons of a tree, one row per entry: cells in the order of the histogram, with their densities.
 
     Args:
         tree: a tree of schema ``boundcalc.report/2``.
@@ -55,10 +55,10 @@ def _entries(tree: Tree) -> Iterator[tuple[str, str, int, int, float]]:
 
 
 def need_pandas() -> Any:
-    """Return pandas.
+    """Import pandas and return it.
 
     Raises:
-        UsageError: it is not installed; says how to.
+        UsageError: pandas is not installed; the message says how to install it.
     """
     try:
         import pandas

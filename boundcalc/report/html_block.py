@@ -1,4 +1,4 @@
-"""What a page is made of: blocks of figures, facts, tables and notes, every number with its origin."""
+"""The building blocks of a page: figures, facts, tables and notes, every number with its origin."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from boundcalc.report.text import one_line
 
 @dataclass(frozen=True)
 class PageCell:
-    """A text and what goes with it.
+    """A text on a page, with its sort key, origin and links.
 
     Args:
-        text: what is shown.
-        key: the number it is sorted by; None: by its text.
-        origin: of the number it holds; None where it holds none.
-        kind: class.
-        anchor: id of the row that it names.
-        link: id of the row that it leads to.
+        text: the text to show.
+        key: the number by which the cell is sorted; None to sort by its text.
+        origin: origin of the number that the cell shows; None if it shows none.
+        kind: CSS class.
+        anchor: id of the row that the cell names.
+        link: id of the row to which the cell links.
     """
 
     text: str
@@ -38,7 +38,7 @@ class PageCell:
 
 @dataclass(frozen=True)
 class Head:
-    """A column's header, and whether its cells stand to the right."""
+    """The header of a column, and whether its cells are right-aligned."""
 
     text: str
     right: bool = False
@@ -55,7 +55,7 @@ class PageTable:
 
 @dataclass(frozen=True)
 class Figure:
-    """A picture with a title, what it says, and where its numbers come from."""
+    """A picture with its title, its caption and the origin of its numbers."""
 
     title: str
     picture: Markup
@@ -65,7 +65,7 @@ class Figure:
 
 @dataclass(frozen=True)
 class PageBlock:
-    """A part of the page, shown in this order."""
+    """A part of the page, shown in the order of its fields."""
 
     slug: str
     title: str
@@ -76,7 +76,7 @@ class PageBlock:
 
 
 class References:
-    """Ids of origins, of assumptions and of definitions, in the order in which a page first names them; each is told once."""
+    """Ids of origins, assumptions and definitions, in the order in which a page first refers to them; each is listed once."""
 
     def __init__(self) -> None:
         self._ids: dict[Origin, str] = {}
@@ -88,13 +88,13 @@ class References:
         return self._ids.setdefault(origin, f"o{len(self._ids) + 1}")
 
     def assumed(self, origin: Origin) -> list[str]:
-        """Return the ids of what an origin assumes."""
+        """Return the ids of an origin's assumptions."""
         return [
             self._assumptions.setdefault(one, f"a{len(self._assumptions) + 1}") for one in origin.assumptions
         ]
 
     def assumptions(self) -> list[tuple[str, str]]:
-        """Return all ids with the assumptions that `assumed` has been asked for."""
+        """Return id and text of all assumptions for which `assumed` gave ids."""
         return [(name, words) for words, name in self._assumptions.items()]
 
     def term(self, term: Term) -> str:
@@ -102,7 +102,7 @@ class References:
         return self._terms.setdefault((str(term), term.means, term.page), f"d{len(self._terms) + 1}")
 
     def terms(self) -> list[tuple[str, str, str, str]]:
-        """Return id, term, definition and page of all that `term` has been asked for."""
+        """Return id, term, definition and page of all terms for which `term` gave ids."""
         return [(name, *defined) for defined, name in self._terms.items()]
 
     def listed(self) -> list[tuple[str, Origin]]:
@@ -113,7 +113,7 @@ class References:
 def figures_of(
     pictures: Iterable[Picture], tickets: Sequence[NamedReport], ref: References
 ) -> tuple[Figure, ...]:
-    """Draw pictures of tickets; those that have nothing to show are left out."""
+    """Draw pictures of tickets; pictures with nothing to show are left out."""
     drawn = ((picture, picture.of(tickets)) for picture in pictures)
     return tuple(
         Figure(picture.title, Markup(element(one, picture.name, ref)), one.caption, one.origin)  # noqa: S704
@@ -123,12 +123,12 @@ def figures_of(
 
 
 def block(section: Section, otherwise: Origin, figures: tuple[Figure, ...] = ()) -> PageBlock:
-    """Make a block of a section.
+    """Make a block from a section.
 
     Args:
-        section: of the document.
-        otherwise: where numbers come from whose text does not tell.
-        figures: shown above.
+        section: a section of the document.
+        otherwise: origin of numbers that do not carry their own.
+        figures: figures shown above the section.
 
     Returns:
         The block.
@@ -139,7 +139,7 @@ def block(section: Section, otherwise: Origin, figures: tuple[Figure, ...] = ())
 
 
 def table(caption: str, grid: Grid, otherwise: Origin) -> PageTable:
-    """Make a table of a grid."""
+    """Make a page's table from a grid."""
     first, *others = grid.columns
     heads = (
         Head(first.header or "no."),
@@ -150,7 +150,7 @@ def table(caption: str, grid: Grid, otherwise: Origin) -> PageTable:
 
 
 def cell_of(words: str, otherwise: Origin) -> PageCell:
-    """Return the page's cell of a text: sorted by its number, with the origin and the look of its status."""
+    """Return the page's cell for a text: sorted by its number, with the origin and the style of its status."""
     if isinstance(words, Cell):
         return PageCell(words, words.number, words.origin, words.status)
     return PageCell(words, origin=otherwise if _has_digit(words) and words != NULL else None)

@@ -1,4 +1,4 @@
-"""The page on many tickets: an overlay of their bounds first, then tables of them, and pictures across them."""
+"""The page about many tickets: first their bounds in one picture, then tables of the tickets, and pictures across them."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ def blocks(
 
     Args:
         reports: trees of schema ``boundcalc.report/2``.
-        failed: path and reason of what could not be analyzed.
-        ref: gives ids to origins.
+        failed: path and reason for each checkpoint that could not be analyzed.
+        ref: the ids of origins.
 
     Returns:
-        The overlay, the tickets, their bounds, masks and kernels, and what failed.
+        The overview, the tickets, their bounds, masks and kernels, and the checkpoints that failed.
     """
     tickets = tickets_of(reports)
     known = [one for one in pictures().values() if one.across]
@@ -69,7 +69,7 @@ def _facts(
 
 
 def _table(tickets: Sequence[NamedReport]) -> PageTable:
-    """Build the table of tickets: density, what was measured, what is proved, then the other quantities of the parts."""
+    """Build the table of tickets: density, measurements, what is proved, then the other quantities of the parts."""
     known = [_shown(ticket.tree) for ticket in tickets]
     keys = list(dict.fromkeys(key for one in known for key in one))
     labels = {key: one[key].label for one in known for key in one}
@@ -135,7 +135,7 @@ def _has_value(bound: Tree) -> bool:
 
 
 def _bounds(tickets: Sequence[NamedReport]) -> PageBlock:
-    """Build the table of bounds: what is proved of the ticket, of its compression, what is not proved; the smallest first."""
+    """Build the table of bounds: of the ticket, of its compression and others, and what is not proved; the smallest first."""
     found: dict[str, list[Tree]] = {}
     for ticket in tickets:
         for name, bound in (ticket.tree.get("bounds") or {}).items():
@@ -165,7 +165,7 @@ def _place(name: str, bounds: Sequence[Tree]) -> tuple[int, float, str]:
 
 
 def _excess(tickets: Sequence[NamedReport]) -> tuple[str, ...]:
-    """Say of how many tickets the margins are not known, so that no value bounds their error."""
+    """Return a note on the number of tickets whose margins are unknown, so that no value bounds their error."""
     theorems = ([bound for _, bound in proved(ticket.tree, "network")] for ticket in tickets)
     count = sum(any(map(is_excess, bounds)) for bounds in theorems)
     told = f"Of {count} of {len(tickets)} tickets values bound the error less the margin error, not the error: pointing at one tells."
@@ -173,7 +173,7 @@ def _excess(tickets: Sequence[NamedReport]) -> tuple[str, ...]:
 
 
 def _reasons(found: dict[str, list[Tree]], shown: Sequence[str]) -> tuple[tuple[str, PageCell], ...]:
-    """Say why no ticket has a value of a bound, once for all bounds that have the reason."""
+    """Return why no ticket has a value of a bound, once for all bounds with the same reason."""
     names: dict[str, list[str]] = {}
     for name, bounds in found.items():
         if name not in shown and not all(bound.get("needs") for bound in bounds):

@@ -1,4 +1,4 @@
-"""How sparse a network is, layer by layer: what survives, what the mask keeps, what is dead, which patterns there are."""
+"""The sparsity of a network by layer: surviving weights, weights kept by the mask, dead outputs, patterns."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FEW = 4
 
 @dataclass(frozen=True)
 class _Field:
-    """A column: its header, its cell, whether it stands for this report, and what its header means where that is not plain."""
+    """A column: header, cell, whether this report shows it, and the meaning of the header if it needs an explanation."""
 
     header: str
     cell: Callable[[Tree, Origin], Cell | str]
@@ -85,7 +85,7 @@ FIELDS = (
 
 
 def layers(tree: Tree) -> Section | None:
-    """Build the table of layers: columns that say nothing of this network are left out."""
+    """Build the table of layers, without the columns that are uninformative for this network."""
     found = (tree.get("network") or {}).get("layers") or []
     if not found:
         return None
@@ -98,7 +98,7 @@ def layers(tree: Tree) -> Section | None:
 
 
 def kept(counted: Tree) -> list[tuple[str, str]]:
-    """Return what the masks keep, where that is not what is nonzero."""
+    """Return the number of weights that the masks keep, if it differs from the number of nonzero weights."""
     by_mask, nonzero = counted.get("kept"), counted.get("surviving")
     return (
         []
@@ -122,7 +122,7 @@ def pattern(layer: Tree) -> str:
 
 
 def glance(tree: Tree) -> tuple[tuple[str, str], ...]:
-    """Return what was read and how sparse it is, a line each."""
+    """Return what was read and how sparse it is, one line each."""
     checkpoint, network = tree.get("checkpoint") or {}, tree.get("network") or {}
     if not checkpoint.get("parameters"):
         return ()

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 
 def short_names(paths: Sequence[str]) -> list[str]:
-    """Return the ends of paths, as few parts as tell all different paths apart.
+    """Return the ends of paths, with as few components as distinguish all different paths.
 
     Example:
         >>> short_names(["a/level_0/main", "a/level_1/main"])

@@ -1,4 +1,4 @@
-"""What a notebook shows of a report: no scripts, no styles that reach beyond it."""
+"""The HTML of a report for notebooks: without scripts, and without styles that affect anything else."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ OPEN = frozenset({"summary", "warnings", "layers", "bounds", "compression"})
 
 
 def render(tree: dict[str, Any]) -> str:
-    """Render a tree as a piece of HTML for a notebook.
+    """Render a tree as an HTML fragment for a notebook.
 
     Args:
         tree: a tree of schema ``boundcalc.report/2``.
 
     Returns:
-        A ``div``: the verdict and what looks wrong, the layers and the bounds, and every other section folded.
+        A ``div`` with all sections; those other than the verdict, what looks wrong, the layers and the bounds are folded.
     """
     pieces = [f"<div><h3>{_text(title(tree))}</h3>", *map(_section, document(tree)), "</div>"]
     return "\n".join(pieces)

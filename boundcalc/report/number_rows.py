@@ -1,4 +1,4 @@
-"""Every number of a report as typed rows: what csv, data frames and the store of a batch are made of."""
+"""Every number of a report as typed rows, from which csv, data frames and the store of a batch are made."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ Tree = dict[str, Any]
 
 
 class NumberRow(NamedTuple):
-    """One number of a report, and what it belongs to.
+    """One number of a report, and to what it belongs.
 
     Attributes:
-        part: of the report; ``"report"`` for what stands at its top, ``"skipped"`` for a part that did not run.
-        name: of the bound, the layer or the entry of the verdict; empty for none.
+        part: part of the report; ``"report"`` for numbers at its top level, ``"skipped"`` for a part that did not run.
+        name: name of the bound, the layer or the entry of the verdict; empty if there is none.
         quantity: the path below it, such as ``terms.rho`` or ``shape[1]``.
-        value: the number; None where the report has null, or a part did not run.
-        status: of a bound.
-        source: of a bound.
-        reason: of a bound, of a verdict that is null, or of a part that did not run.
-        subject: whose error the number speaks of; empty for one that speaks of none.
-        array: the path of the array that it is an entry of; empty for a number of its own.
+        value: the number; None if the report has null, or if a part did not run.
+        status: status of the bound.
+        source: source of the bound.
+        reason: reason given by a bound, by a verdict that is null, or by a part that did not run.
+        subject: the network whose error the number is about; empty if it is not about an error.
+        array: path of the array of which the number is an entry; empty if it is not in an array.
     """
 
     part: str
@@ -46,17 +46,17 @@ class NumberRow(NamedTuple):
 
     @property
     def of_graphon(self) -> bool:
-        """Whether it is an entry of a graphon, its weights or its degrees."""
+        """Whether the number is an entry of a graphon, of its weights or of its degrees."""
         return self.part == "graphon" and self.array in GRAPHON_ARRAYS
 
 
 def row_subject(part: str, name: str, entry: str) -> str:
-    """Return whose error a number outside the bounds speaks of; empty for one that speaks of none.
+    """Return the network whose error a number outside the bounds is about; empty if it is not about an error.
 
     Args:
-        part: of the report.
-        name: of the entry of the verdict.
-        entry: of the part, the first step of the number's path.
+        part: part of the report.
+        name: name of the entry of the verdict.
+        entry: entry of the part, the first step of the number's path.
     """
     if part == "verdict":
         return VERDICTS.get(name, "")
@@ -70,13 +70,13 @@ class _Leaf(NamedTuple):
 
 
 def number_rows(tree: Tree) -> Iterator[NumberRow]:
-    """Yield every number of a report, each once.
+    """Yield every number of a report once.
 
     Args:
         tree: a tree of schema ``boundcalc.report/2``.
 
     Yields:
-        The rows in the order of the tree; a bound's complexity, value and log10_value have a row even where they are null.
+        The rows in the order of the tree; a bound's complexity, value and log10_value have a row even if they are null.
 
     Example:
         >>> [row[:4] for row in number_rows({"seed": 3, "samples": {"ratio": 0.5, "layers": [{"name": "fc", "K": 4}]}})]
@@ -123,7 +123,7 @@ def _verdict(node: Tree) -> Iterator[NumberRow]:
 
 
 def _part(part: str, node: Tree) -> Iterator[NumberRow]:
-    """Yield a part's numbers, those of each layer under the layer's name."""
+    """Yield a part's numbers; those of each layer carry the layer's name."""
     layers = node.get("layers") or []
     named = isinstance(layers, list) and all(isinstance(layer, dict) for layer in layers)
     for layer in layers if named else []:

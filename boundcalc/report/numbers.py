@@ -1,7 +1,7 @@
-"""Numbers as text: 0.640, 95.6, 2.0e5, and powers of ten from 1e7 on; bounds rounded up and never below the number, counts, shares.
+"""Numbers as text: 0.640, 95.6, 2.0e5, powers of ten from 1e7 on. Bounds are rounded up, never below the number.
 
-Rounding is exact: it is done on the double's exact decimal value, and a power ``10^7.3`` shown for an upper
-bound v satisfies 10^73 >= v^10 in integers.
+Rounding is exact: it uses the double's exact decimal value, and a power ``10^7.3`` shown for an upper bound v satisfies 10^73 >=
+v^10 in integers.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ def upper(value: float | None, digits: int = 3, log10: float | None = None) -> s
     """Format an upper bound, rounded up.
 
     Args:
-        value: the bound, or None where it overflows a double.
+        value: the bound, or None if it overflows a double.
         digits: significant digits, for values up to 1e4; two are shown up to 1e7, and a power with one decimal above.
-        log10: its logarithm to base 10, where known; used where `value` is None or a power is shown.
+        log10: its logarithm to base 10, if known; used if `value` is None or a power is shown.
 
     Returns:
-        Text that denotes a number never below `value` nor, where a power is shown or `value` is None, below 10^`log10`;
-        ``"-"`` where both are None.
+        Text for a number that is never below `value` nor, if a power is shown or `value` is None, below 10^`log10`; ``"-"`` if
+        both are None.
 
     Example:
         >>> upper(0.1231), upper(12345.0), upper(None, log10=340.13), upper(None, log10=0.0)
@@ -77,7 +77,7 @@ def lower(value: float | None, digits: int = 3) -> str:
 
 
 def plain(value: float | None, digits: int = 3) -> str:
-    """Format a number that is no bound, rounded to nearest; integers as counts.
+    """Format a number that is not a bound, rounded to nearest; integers as counts.
 
     Example:
         >>> plain(0.12345), plain(266200), plain(2.5e4), plain(2.5e7), plain(None)
@@ -146,7 +146,7 @@ def sizes(numbers: Sequence[int] | int | None) -> str:
 
 
 def show(value: Any) -> str:
-    """Format any value of a tree for reading; long lists are cut, and say so.
+    """Format any value of a tree for reading; long lists are cut, with their length.
 
     Example:
         >>> show([1.5, None, True, "a"]), show({"k": 3})
@@ -165,7 +165,7 @@ def show(value: Any) -> str:
 
 
 def given(value: Any) -> str:
-    """Format what the user chose, such as delta, without rounding.
+    """Format a value that the user chose, such as delta, without rounding.
 
     Example:
         >>> given(0.05), given([0.1307, 0.3081]), given(None)

@@ -1,7 +1,7 @@
-"""Reports of schema ``boundcalc.report/1``, which version 0.1 wrote, brought into the shape of the present one.
+"""Conversion of reports of schema ``boundcalc.report/1``, which version 0.1 wrote, to the present schema.
 
-They did not say of which network a bound speaks, paid nothing for a normalisation, and their summary took a minimum over the
-checkpoint and its compression. What they lack and can be told is filled in; what cannot be told is None, with the reason.
+Those reports did not say which network a bound is about, paid nothing for a normalization, and their summary took a minimum over
+the checkpoint and its compression. Missing entries are filled in if they can be derived; the others are None, with the reason.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ UNPAID = "the normalisation {} was fixed before the sample: boundcalc {} paid no
 
 
 def is_older(tree: Mapping[str, Any]) -> bool:
-    """Return whether a tree is of the schema before the present one."""
+    """Return whether a tree has the previous schema."""
     return bool(tree.get("schema") == SCHEMA)
 
 
 def upgraded(tree: Mapping[str, Any], schema: str) -> Tree:
-    """Return a report of the earlier schema in the shape of the present one.
+    """Convert a report of the previous schema to the present one.
 
     Args:
-        tree: of schema ``boundcalc.report/1``.
-        schema: the present one.
+        tree: a tree of schema ``boundcalc.report/1``.
+        schema: the present schema.
 
     Returns:
-        A new tree. Each bound has its ``subject`` and what it ``bounds``; the verdict has no more than the reason why it is empty, in
-        the place of the first line of the summary.
+        A new tree. Each bound has its ``subject`` and what it ``bounds``; the verdict is empty except for the reason why, which
+        is also the first line of the summary.
     """
     version = str(tree.get("version") or "0.1")
     options, bounds, summary = tree.get("options"), tree.get("bounds"), tree.get("summary")

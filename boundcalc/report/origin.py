@@ -1,4 +1,4 @@
-"""Where a number comes from: its status, its source, and what is to be known beside."""
+"""The origin of a number: its status, its source, and remarks."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Tree = dict[str, Any]
 
 
 def _sentence(legend: str) -> str:
-    """Return what stands behind the status of a legend's line."""
+    """Return the explanation after the status in a line of the legend, as a sentence."""
     words = legend.partition(": ")[2]
     return words[:1].upper() + words[1:]
 
@@ -56,7 +56,7 @@ class Origin:
 
 
 def of_bound(name: str, bound: Tree) -> Origin:
-    """Return the status and source of a bound, with its subject, its assumptions and the reason where it has one."""
+    """Return the status and source of a bound, with its subject, its assumptions and its reason if it has one."""
     remarks = [show(bound["reason"])] if bound.get("reason") else []
     if bound["status"] != "not_covered":
         remarks.insert(0, speaks_of(bound))
@@ -68,7 +68,7 @@ def of_bound(name: str, bound: Tree) -> Origin:
 
 
 def of_term(name: str, bound: Tree) -> Origin:
-    """Return the origin of a number that a bound is made of, or set against: by itself it states nothing."""
+    """Return the origin of a number that is a term of a bound or is compared with it: by itself it states nothing."""
     found = of_bound(name, bound)
     if found.status != "theorem":
         return found
@@ -78,7 +78,7 @@ def of_term(name: str, bound: Tree) -> Origin:
 
 
 def of_file(tree: Tree) -> Origin:
-    """Return the origin of what was counted in the checkpoint."""
+    """Return the origin of numbers counted in the checkpoint."""
     checkpoint = tree.get("checkpoint") or {}
     evidence = "; ".join(show(line) for line in checkpoint.get("evidence") or [])
     source = f"{show(checkpoint.get('path'))}, read as {show(checkpoint.get('format'))}"
@@ -102,7 +102,7 @@ def of_data(tree: Tree) -> Origin:
 
 
 def of_run(column: str) -> Origin:
-    """Return the origin of an option, or of the time that parts took."""
+    """Return the origin of an option, or of the running times of the parts."""
     return (
         Origin("measured", "clock of this run")
         if column == "seconds"
@@ -111,12 +111,12 @@ def of_run(column: str) -> Origin:
 
 
 def of_program(tree: Tree) -> Origin:
-    """Return the origin of what boundcalc computes of itself."""
+    """Return the origin of numbers that boundcalc computes itself."""
     return Origin("computed", one_line(f"boundcalc {show(tree.get('version') or '')}".strip()))
 
 
 def of_source(status: str, part: Tree, note: str = "") -> Origin:
-    """Return the origin of a number of a part that names its source."""
+    """Return the origin of a number from a part that names its source."""
     return Origin(status, one_line(show(part.get("source") or "boundcalc")), one_line(note))
 
 

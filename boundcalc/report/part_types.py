@@ -1,4 +1,4 @@
-"""The types of the parts of a report's tree that describe masks and kernels; `boundcalc.report.types` has the others."""
+"""The types of those parts of a report's tree that describe masks and kernels; the others are in `boundcalc.report.types`."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class SamplesLayer(TypedDict):
 
 
 class SamplesTree(TypedDict):
-    """How many samples the masks need."""
+    """The number of samples that the masks need."""
 
     layers: list[SamplesLayer]
     surviving_hidden: int | None
@@ -79,7 +79,7 @@ class TopologyTree(TypedDict):
 
 
 class HeldOutTree(TypedDict):
-    """Entries that the cells were not made from, and bits an entry by estimate."""
+    """Entries that were held out when the cells were made, and the bits per entry under each estimate."""
 
     entries: int
     bits: dict[str, Score]
@@ -104,7 +104,7 @@ class GraphonLayer(TypedDict):
 
 
 class ChainTree(TypedDict):
-    """Distances where hidden layers are ordered once, or why they cannot be."""
+    """Distances when all hidden layers are ordered once, or the reason why they cannot be."""
 
     l2_from_constant: list[float] | None
     reason: str | None

@@ -1,4 +1,4 @@
-"""How the numbers that tickets are compared by are written, and what a comparison keeps of them beside their values."""
+"""Formats of the quantities by which tickets are compared, and their descriptions in a comparison."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ UNITS: dict[str, Callable[[float | None], str]] = {
 
 
 def quantity_cell(value: float | None, about: Tree) -> Cell:
-    """Return a quantity as a cell: in parentheses where it is not proved.
+    """Return a quantity as a cell, in parentheses if it is not proved.
 
     Args:
-        value: of the ticket.
-        about: what `described` says of the quantity.
+        value: value of the ticket's quantity.
+        about: the quantity's description by `described`.
     """
     status = about.get("status", "")
     text = UNITS[about.get("unit", "number")](value)
@@ -36,12 +36,12 @@ def quantity_cell(value: float | None, about: Tree) -> Cell:
 
 
 def origin_of(about: Tree) -> Origin:
-    """Return the origin that a description of a quantity holds."""
+    """Return the origin in a quantity's description."""
     return Origin(about.get("origin", "computed"), about.get("source", "boundcalc"), about.get("note", ""))
 
 
 def name_of(about: Tree) -> str:
-    """Return a quantity's name for readers, with the network that a bound speaks of where that is not the ticket.
+    """Return a quantity's name for readers, with the network that a bound is about if that is not the ticket.
 
     Example:
         >>> name_of({"label": "occam", "subject": "compression"}), name_of({"label": "peeling", "subject": "network"})

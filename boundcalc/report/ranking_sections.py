@@ -1,4 +1,4 @@
-"""Tickets side by side and their rank correlations, as sections of a view."""
+"""Tables of tickets and of their rank correlations, as sections of a view."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ About = Mapping[str, Mapping[str, Any]]
 def ticket_sections(
     tickets: Sequence[Tree], names: Sequence[str], about: About, across: int | None = ACROSS
 ) -> tuple[Section, ...]:
-    """Build grids of tickets by quantities; those that no ticket has are left out.
+    """Build grids of tickets by quantities; quantities that no ticket has are left out.
 
     Args:
         tickets: in order, each with ``checkpoint``, ``density`` and ``quantities``.
-        names: of the checkpoints, short.
-        about: key of a quantity -> what `boundcalc.report.comparable.described` says of it.
-        across: quantities in a grid; None for all of them in one.
+        names: short names of the checkpoints.
+        about: descriptions of the quantities by key, from `boundcalc.report.comparable.described`.
+        across: number of quantities per grid; None for one grid.
     """
     keys = list(dict.fromkeys(key for one in tickets for key in one["quantities"]))
     present = [key for key in keys if any(one["quantities"].get(key) is not None for one in tickets)]
@@ -67,12 +67,12 @@ def _tickets(
 
 
 def about_of(about: About, key: str) -> Mapping[str, Any]:
-    """Return what is known of a quantity; its key alone for one of a comparison that tells no more."""
+    """Return the description of a quantity; only its key as label if a comparison has none."""
     return about.get(key) or {"label": key}
 
 
 def correlation_sections(correlations: Sequence[Tree], about: About) -> tuple[Section, ...]:
-    """Build a grid for each target: tau, its interval, and the same with density held fixed."""
+    """Build a grid for each target: tau, its interval, and both with density held fixed."""
     targets = list(dict.fromkeys(one["with"] for one in correlations))
     return tuple(
         _target(target, [one for one in correlations if one["with"] == target], about) for target in targets
@@ -119,7 +119,7 @@ def _target(target: str, rows: Sequence[Tree], about: About) -> Section:
 
 
 def _header(about: Mapping[str, Any]) -> str:
-    """Return a column's header: a bound's with its status, and whose error it bounds where that is not the ticket's."""
+    """Return a column's header; for a bound with its status, and with its subject if that is not the ticket."""
     status, subject = about.get("status"), about.get("subject")
     of = f", of the {subject}" if subject not in {"", "network", None} else ""
     name = f"{about['label']} ({status}{of})" if status else name_of(about)

@@ -1,4 +1,4 @@
-"""The whole report as a document: built once from the tree, rendered by every view for readers."""
+"""The whole report as a document, built once from the tree and rendered by every view for readers."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def document(tree: Tree) -> tuple[Section, ...]:
         tree: a tree of schema ``boundcalc.report/2``; absent parts are left out.
 
     Returns:
-        The verdict, what looks wrong, what is proved, what was read and what was not, the layers, the data, the other parts, the run.
+        Verdict, what looks wrong, what is proved, what was read and what was not, layers, data, the other parts, the run.
 
     Example:
         >>> [section.slug for section in document({"schema": "boundcalc.report/2"})]
@@ -94,7 +94,7 @@ def _read(tree: Tree) -> Section:
 
 
 def _from(origin: Origin, facts: Iterable[tuple[str, str]]) -> tuple[tuple[str, Cell], ...]:
-    """Return facts whose numbers all have one origin."""
+    """Return facts whose numbers have the same origin."""
     return tuple((label, cell(text, None, origin)) for label, text in facts)
 
 
@@ -120,7 +120,7 @@ def _skipped(tree: Tree) -> Section | None:
 
 
 def _set_aside(entries: list[Tree]) -> list[tuple[str, str]]:
-    """Return the tensors of the file that are not part of the network, by the reason why."""
+    """Return the file's tensors that are not part of the network, grouped by reason."""
     keys: dict[str, list[str]] = {}
     for entry in entries:
         keys.setdefault(show(entry.get("why")), []).append(show(entry.get("key")))
@@ -214,7 +214,7 @@ TOPICS = {"your network": "network", "its compression": "compression"}
 
 
 def _of_topic(tree: Tree, topic: str) -> Origin:
-    """Return where a sentence of the verdict comes from."""
+    """Return the origin of a sentence of the verdict."""
     bounds = tree.get("bounds") or {}
     best = proved(tree, TOPICS[topic]) if topic in TOPICS else []
     if best:

@@ -1,4 +1,4 @@
-"""The JSON Schema of a report, which ships with the package."""
+"""The JSON Schema of a report, which is part of the package."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ FILE = "report.schema.json"
 
 
 def text() -> str:
-    """Return the schema (draft 2020-12) as it ships."""
+    """Return the text of the schema (draft 2020-12)."""
     return (files("boundcalc.report") / FILE).read_text(encoding="utf-8")
 
 

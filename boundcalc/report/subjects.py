@@ -1,4 +1,4 @@
-"""Which network a bound speaks of, and what it bounds; bounds of different subjects never stand in one order."""
+"""Which network a bound is about, and what it bounds; bounds about different networks are never ranked together."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ GROUPS = ("network", "compression", "retrained", "interpolant", "reference", "no
 
 
 def subject_of(bound: Tree) -> str:
-    """Return the subject of a bound of a report; reports of an earlier version tell it by the kind alone."""
+    """Return the subject of a bound in a report; reports of an earlier version imply it by the bound's kind."""
     return str(bound.get("subject") or ("compression" if bound.get("kind") == "certificate" else "network"))
 
 
@@ -32,7 +32,7 @@ def group_of(bound: Tree) -> str:
 
 
 def is_excess(bound: Tree) -> bool:
-    """Return whether a number is about the error less the margin error, which is not known."""
+    """Return whether a number is about the error minus the margin error, when the margin error is unknown."""
     if "bounds" in bound:
         return bool(bound["bounds"] == EXCESS)
     terms = bound.get("terms") or {}
@@ -40,7 +40,7 @@ def is_excess(bound: Tree) -> bool:
 
 
 def named(name: str, bound: Tree) -> str:
-    """Return the name of a bound, with its subject where that is not the checkpoint's network.
+    """Return the name of a bound, with its subject if that is not the checkpoint's network.
 
     Example:
         >>> named("peeling", {"kind": "F"}), named("occam", {"kind": "certificate"})
@@ -51,7 +51,7 @@ def named(name: str, bound: Tree) -> str:
 
 
 def speaks_of(bound: Tree) -> str:
-    """Return a sentence: what a number bounds, and of which network.
+    """Return a sentence that says what a number bounds, and for which network.
 
     Example:
         >>> speaks_of({"kind": "F", "status": "theorem"})

@@ -1,4 +1,4 @@
-"""Text from outside (layer names, paths, reasons) made safe for one line of a terminal."""
+"""External text (layer names, paths, reasons), made safe for one line of a terminal."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ JAMO_WITHOUT_WIDTH = range(0x1160, 0x1200)
 
 
 def narrow(text: str) -> str:
-    r"""Make one line in which every character is one column wide; others are spelled out.
+    r"""Return one line in which every character is one column wide; other characters are escaped.
 
     Example:
         >>> narrow("\u5c42 1")

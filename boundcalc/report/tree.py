@@ -1,4 +1,4 @@
-"""The report as one frozen tree of plain values, checked once where it is made."""
+"""The report as one frozen tree of plain values, checked once when it is made."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ STATUSES = ("theorem", "published", "refuted", "score", "not_covered")
 
 @dataclass(frozen=True, repr=False)
 class PlainTree:
-    """A frozen tree of plain values with a table view; it is pickled by the plain tree, since frozen mappings do not pickle."""
+    """A frozen tree of plain values with a table view; it is pickled as a plain tree, because frozen mappings do not pickle."""
 
     tree: Mapping[str, Any]
 
     def to_dict(self) -> dict[str, Any]:
-        """Return a fresh copy of the tree, of dicts and lists that the caller may change."""
+        """Return a fresh copy of the tree, with dicts and lists that the caller may change."""
         return {key: thawed(value) for key, value in self.tree.items()}
 
     def to(self, format: str, csv_raw: bool = False) -> str:
-        """Render the tree in one of ``boundcalc.report.FORMATS``; what is made of this class says how."""
+        """Render the tree in one of ``boundcalc.report.FORMATS``; subclasses implement this."""
         raise NotImplementedError
 
     def __str__(self) -> str:
@@ -37,23 +37,23 @@ class PlainTree:
         return self.to("table").rstrip("\n")
 
     def __reduce__(self) -> tuple[type[PlainTree], tuple[dict[str, Any]]]:
-        """Return what a pickle is made from."""
+        """Return the values from which a pickle is made."""
         return type(self), (self.to_dict(),)
 
 
 @dataclass(frozen=True, repr=False)
 class Report(PlainTree):
-    """Everything that one analysis found, as the tree of schema ``boundcalc.report/2``.
+    """All results of one analysis, as the tree of schema ``boundcalc.report/2``.
 
-    The tree is copied and frozen when the report is made, so nothing changes it afterwards. A tree of schema ``boundcalc.report/1``
-    is taken, too, and brought into the present shape (`boundcalc.report.older`).
+    The tree is copied and frozen when the report is made, so nothing changes it afterwards. A tree of schema
+    ``boundcalc.report/1`` is accepted too, and converted to the present schema (`boundcalc.report.older`).
 
     Args:
         tree: the report's tree: dicts with string keys, lists, strings, numbers, booleans, None.
 
     Raises:
-        ValueError: a wrong schema, an unknown status of a bound, NaN or infinity, or a value that is
-            not plain; the message names its path in the tree.
+        ValueError: the schema is wrong, a bound has an unknown status, or a value is NaN, infinite or not plain; the message
+            names its path in the tree.
 
     Example:
         >>> report = Report({"schema": "boundcalc.report/2", "seed": 0})
@@ -88,7 +88,7 @@ class Report(PlainTree):
 
     @property
     def verdict(self) -> dict[str, Any]:
-        """What is proved of the network, of its compression and by the test set, and what looks wrong; a fresh copy."""
+        """What is proved about the network, about its compression and by the test set, and what looks wrong; a fresh copy."""
         found: dict[str, Any] = thawed(self.tree.get("verdict") or {})
         return found
 
@@ -97,8 +97,9 @@ class Report(PlainTree):
 
         Args:
             format: one of ``boundcalc.report.FORMATS``: table, json, csv, markdown, latex, html.
-            csv_raw: leave text that a spreadsheet would run as it is; see `boundcalc.report.csv_cells`.
-            full: the table with evidence, terms and timings; csv with the entries of the graphons; latex with every table.
+            csv_raw: whether text that a spreadsheet would run is left as it is; see `boundcalc.report.csv_cells`.
+            full: whether to show everything: the table with evidence, terms and timings; csv with the entries of the graphons;
+                latex with every table.
 
         Returns:
             The text, ending in one newline.
@@ -106,10 +107,10 @@ class Report(PlainTree):
         return view(format)(self.to_dict(), csv_raw, full)
 
     def to_pandas(self, graphons: bool = False) -> pandas.DataFrame:
-        """Return the report as a tidy table: one row a number.
+        """Return the report as a tidy table with one row per number.
 
         Args:
-            graphons: the entries of the graphons instead, one row an entry.
+            graphons: whether to return the entries of the graphons instead, one row per entry.
 
         Returns:
             Columns checkpoint, part, name (of the bound or the layer), quantity, value (float64; NaN where the report has null),
@@ -124,12 +125,12 @@ class Report(PlainTree):
         return frames.graphons(tree) if graphons else frames.numbers(tree)
 
     def __repr__(self) -> str:
-        """Return one line: the file and how many bounds were computed."""
+        """Return one line with the file and the number of bounds."""
         path = (self.tree.get("checkpoint") or {}).get("path")
         return f"<Report of {path!r}: {len(self.tree.get('bounds') or {})} bounds>"
 
     def _repr_html_(self) -> str:
-        """Return what notebooks show: the verdict, what looks wrong, the layers and the bounds, the rest folded."""
+        """Return the HTML that notebooks show: the verdict, what looks wrong, the layers and the bounds; the rest is folded."""
         from boundcalc.report.notebook import render
 
         return render(self.to_dict())
@@ -165,7 +166,7 @@ def _join(path: str, key: str) -> str:
 
 
 def thawed(node: Any) -> Any:
-    """Return a copy of a frozen tree, of dicts and lists that may be changed."""
+    """Return a copy of a frozen tree, with dicts and lists that may be changed."""
     if isinstance(node, Mapping):
         return {key: thawed(value) for key, value in node.items()}
     return [thawed(item) for item in node] if isinstance(node, tuple) else node
@@ -177,10 +178,10 @@ def frozen(tree: Mapping[str, Any]) -> Any:
 
 
 def _check_bounds(tree: Mapping[str, Any]) -> None:
-    """Refuse a bound of unknown status: a view could not say whether it is a proof.
+    """Refuse a bound of unknown status, because a view could not show whether it is proved.
 
     Raises:
-        ValueError: a bound without one of the statuses of the schema.
+        ValueError: a bound has none of the statuses of the schema.
     """
     bounds = tree.get("bounds") or {}
     if not isinstance(bounds, Mapping):

@@ -1,7 +1,7 @@
-"""The types of a report's tree, schema ``boundcalc.report/2``: what `boundcalc.report.assemble` and the parts make.
+"""The types of a report's tree, schema ``boundcalc.report/2``, which `boundcalc.report.assemble` and the parts build.
 
-Readers of a tree take any mapping, since a report may come from a file of an earlier version and lack what was added since. What
-each entry means is told by the JSON Schema that ships (`boundcalc.report.schema`); a test holds the two together.
+Readers of a tree accept any mapping, since a report may come from a file of an earlier version and lack newer entries. The
+meaning of each entry is in the JSON Schema of the package (`boundcalc.report.schema`); a test checks that the two agree.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ class Skipped(TypedDict):
 
 
 class RunOptions(TypedDict):
-    """Options that numbers of several parts depend on."""
+    """Options on which numbers of several parts depend."""
 
     mask_origin: str
     margin: float | str
@@ -36,14 +36,14 @@ class TensorEntry(TypedDict):
 
 
 class ReferenceEntry(TypedDict):
-    """The initialisation that distances are measured from."""
+    """The initialization from which distances are measured."""
 
     path: str
     how: str
 
 
 class CheckpointTree(TypedDict):
-    """What was read."""
+    """The checkpoint that was read."""
 
     path: str
     sha256: str
@@ -62,7 +62,7 @@ class CheckpointTree(TypedDict):
 
 
 class Geometry(TypedDict):
-    """How a kernel moves over its input; nulls for a linear layer."""
+    """How a kernel moves over its input; None for a linear layer."""
 
     stride: list[int] | None
     padding: list[int] | None
@@ -97,7 +97,7 @@ class SetAside(TypedDict):
 
 
 class NetworkTree(TypedDict):
-    """What the file means."""
+    """The network that the checkpoint describes."""
 
     input_shape: list[int] | None
     outputs: int | None
@@ -127,13 +127,13 @@ class DataTree(TypedDict):
 
 
 class OfCertificate(TypedDict, total=False):
-    """What certificates alone have."""
+    """Entries that only certificates have."""
 
     prior: str | None
 
 
 class BoundTree(OfCertificate):
-    """One bound: its status, the network that it speaks of, its value."""
+    """One bound: its status, the network that it is about, its value."""
 
     status: str
     kind: str
@@ -156,7 +156,7 @@ class BoundTree(OfCertificate):
 
 
 class EmpiricalTree(TypedDict):
-    """What was measured."""
+    """The measured errors and margins."""
 
     train_error: float | None
     test_error: float | None
@@ -209,13 +209,13 @@ class Reasons(TypedDict):
 
 
 class Told(TypedDict, total=False):
-    """The verdict in sentences, added once the rest is known."""
+    """The verdict in sentences, added after everything else."""
 
     sentences: dict[str, str]
 
 
 class VerdictTree(Told):
-    """What is proved of the network, of its compression and by the test set, and what looks wrong."""
+    """What is proved about the network, about its compression and by the test set, and what looks wrong."""
 
     network: NetworkVerdict | None
     compression: CompressionVerdict | None

@@ -1,4 +1,4 @@
-"""Numbers of a tree, looked at before they are drawn: a tree may hold anything that JSON can."""
+"""Checks of a tree's numbers before they are drawn, because a tree may hold any JSON value."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Any, TypeGuard
 
 
 def number(value: Any) -> TypeGuard[float]:
-    """Tell whether a value is a number."""
+    """Return whether a value is a number."""
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def numbers(values: Any) -> TypeGuard[list[float]]:
-    """Tell whether a value is a list of numbers, with at least one."""
+    """Return whether a value is a nonempty list of numbers."""
     return isinstance(values, list) and bool(values) and all(map(number, values))
 
 

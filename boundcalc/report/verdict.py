@@ -1,4 +1,4 @@
-"""The verdict of a report: what is proved of your network, of a compression of it, and by the test set; and the same in sentences."""
+"""The verdict of a report: what is proved about your network, about a compression of it, and by the test set; also as sentences."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ def verdict(
 
     Args:
         tree: the rest of the report.
-        together: the theorems about the checkpoint's own error, all at once.
-        tested: errors and number of the test samples, or why there are none.
+        together: the theorems about the checkpoint's own error, all holding at once.
+        tested: the numbers of errors and of test samples, or why there are none.
         warnings: what looks wrong.
-        saved: where the network of the certificate was written.
-        compressions: the certificates of compressions, all at once.
+        saved: path to which the certified network was written, or None.
+        compressions: the certificates of compressions, all holding at once.
 
     Returns:
-        ``network``, ``compression``, ``test_set`` (each None where nothing can be said), ``warnings``, and ``reasons``: why one of
+        ``network``, ``compression``, ``test_set`` (each None if nothing can be stated), ``warnings``, and ``reasons``: why one of
         the three is None.
     """
     network, why_network = _network(tree, together)
@@ -84,7 +84,7 @@ def _network(tree: Tree, together: Together | None) -> tuple[NetworkVerdict | No
 def _compression(
     tree: Tree, saved: str | None, compressions: Together | None
 ) -> tuple[CompressionVerdict | None, str | None]:
-    """Return the smallest certificate of a compression, or why there is none; the best of several is paid for."""
+    """Return the smallest certificate of a compression, or why there is none; a choice among several is paid for."""
     if not tree["bounds"]:
         return None, _not_run(tree)
     found = proved(tree, "compression")
@@ -134,16 +134,16 @@ def _unmeasured(tree: Tree) -> str:
 
 
 def sentences(tree: Tree) -> dict[str, str]:
-    """Return the summary: a sentence a topic.
+    """Return the summary, one sentence per topic.
 
-    Sentences about your network are made from bounds that speak of it alone: no certificate of another network moves them.
+    Sentences about your network use only bounds that are about it: no certificate of another network affects them.
 
     Args:
         tree: a report with its verdict.
 
     Returns:
-        What is proved of your network, of its compression and by the test set, the sparse bound beside the others, what was measured;
-        topics of which there is nothing to say are left out.
+        What is proved about your network, about its compression and by the test set, how the sparse bound compares with others,
+        what was measured; topics without content are left out.
     """
     found = {
         "your network": _of_network(tree),
@@ -171,7 +171,7 @@ def _of_network(tree: Tree) -> str:
 
 
 def _of_excess(tree: Tree) -> str:
-    """Say what is proved without margins, which is nothing about the error itself."""
+    """Return the sentence on what is proved without margins, which is nothing about the error itself."""
     found = [(name, bound) for name, bound in proved(tree, "network") if is_excess(bound)]
     if not found:
         return ""

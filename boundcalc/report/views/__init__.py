@@ -1,4 +1,4 @@
-"""The formats of a report, one file a view: its name is the format, its `render` takes a tree."""
+"""The formats of a report, one module per view: its name is the format, and its `render` takes a tree."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ FORMATS = ("table", *sorted({module.name for module in iter_modules(__path__)} -
 
 
 class View(Protocol):
-    """What renders a tree."""
+    """The function that renders a tree."""
 
     def __call__(self, tree: dict[str, Any], raw: bool = False, full: bool = False) -> str:
         """Return text that ends in one newline.
 
         Args:
             tree: a tree of schema ``boundcalc.report/2``.
-            raw: leave text that a spreadsheet would run as it is (csv).
-            full: everything, where a view leaves something out (table, csv, latex).
+            raw: whether text that a spreadsheet would run is left as it is (csv).
+            full: whether to show everything, in views that leave something out (table, csv, latex).
         """
 
 
 def view(name: str) -> View:
-    """Return the function that renders a tree in a format, imported when first used.
+    """Return the function that renders a tree in a format; its module is imported on first use.
 
     Args:
         name: one of `FORMATS`.
@@ -40,10 +40,10 @@ def view(name: str) -> View:
 
 
 def module_of(name: str) -> ModuleType:
-    """Return the module of a format; those for readers have a function ``page`` of a heading and sections, too.
+    """Return the module of a format; those for readers also have a function ``page`` of a heading and sections.
 
     Raises:
-        UsageError: there is no such format.
+        UsageError: the format is unknown.
     """
     if name not in FORMATS:
         raise UsageError(f"unknown format {name!r}: one of {', '.join(FORMATS)}")

@@ -1,4 +1,4 @@
-"""The CSV view: a tidy long table, one number a row, for pandas and the like."""
+"""The CSV view: a tidy long table with one number per row, for pandas and similar tools."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ Tree = dict[str, Any]
 
 
 def render(tree: Tree, raw: bool = False, full: bool = False) -> str:
-    """Render every number of a tree, each once, at full precision.
+    """Render every number of a tree once, at full precision.
 
     Args:
         tree: a tree of schema ``boundcalc.report/2``.
-        raw: leave text that a spreadsheet would run as it is; see `boundcalc.report.csv_cells`.
-        full: the entries of the graphons, too.
+        raw: whether text that a spreadsheet would run is left as it is; see `boundcalc.report.csv_cells`.
+        full: whether to include the entries of the graphons.
 
     Returns:
         Lines ``checkpoint,part,name,quantity,value,status,source,reason,subject``. `checkpoint` is its path, so that tables of
-        several reports can be put below each other; `name` is the bound or the layer, or empty; `quantity` the path
-        below it, such as ``terms.rho`` or ``shape[1]``; `status`, `source`, `reason` and `subject` those of a bound. A bound's
-        complexity, value and log10_value have a row even where they are null, with an empty value, and `vacuous` is
-        1 or 0. What the verdict says stands below the name of its entry. A part that did not run has a row of the part
-        ``skipped`` with its reason. Other text is left to the JSON view.
+        several reports can be concatenated; `name` is the bound or the layer, or empty; `quantity` is the path below it, such as
+        ``terms.rho`` or ``shape[1]``; `status`, `source`, `reason` and `subject` are those of a bound. A bound's complexity,
+        value and log10_value have a row even if they are null, with an empty value, and `vacuous` is 1 or 0. Numbers of the
+        verdict have the name of its entry. A part that did not run has a row of the part ``skipped`` with its reason. Other text
+        is only in the JSON view.
 
     Example:
         >>> print(render({"schema": "boundcalc.report/2", "seed": 3}), end="")
@@ -39,6 +39,6 @@ def render(tree: Tree, raw: bool = False, full: bool = False) -> str:
 
 
 def texts(row: NumberRow) -> tuple[str, ...]:
-    """Return the cells of a row without its checkpoint, at full precision; an empty one where there is no number."""
+    """Return the cells of a row except its checkpoint, at full precision; the value is empty if there is no number."""
     number = "" if row.value is None else repr(row.value)
     return row.part, row.name, row.quantity, number, row.status, row.source, row.reason, row.subject

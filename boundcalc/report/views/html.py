@@ -1,4 +1,4 @@
-"""The HTML view: one page that needs nothing else, for one checkpoint, for many, or for any document."""
+"""The HTML view: one self-contained page, for one checkpoint, for many, or for any document."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ LAST = ("run",)
 
 
 def render(tree: Tree, raw: bool = False, full: bool = False) -> str:
-    """Render a tree as a self-contained page: styles, pictures and script inside, nothing from a network.
+    """Render a tree as a self-contained page: styles, pictures and script are included, nothing is loaded from elsewhere.
 
     Returns:
         The page.
@@ -66,12 +66,12 @@ def render(tree: Tree, raw: bool = False, full: bool = False) -> str:
 
 
 def page(heading: str, sections: Sequence[Section], reports: Sequence[Tree] = ()) -> str:
-    """Render any document as a self-contained page; numbers of unknown origin have the heading for a source.
+    """Render any document as a self-contained page; numbers without an origin get the heading as their source.
 
     Args:
         heading: title of the page.
-        sections: of the document.
-        reports: trees whose bounds and errors are drawn above it.
+        sections: sections of the document.
+        reports: trees whose bounds and errors are drawn above the sections.
     """
     ref = References()
     otherwise = Origin("computed", one_line(heading))
@@ -92,10 +92,10 @@ def store_page(
     """Render many reports as one self-contained page: tables of tickets and pictures across them.
 
     Args:
-        reports: trees of schema ``boundcalc.report/2``, one a ticket.
+        reports: trees of schema ``boundcalc.report/2``, one per ticket.
         heading: title of the page.
-        sections: what else is known of the tickets together, such as rank correlations.
-        failed: path and reason of what could not be analyzed.
+        sections: further sections about the tickets together, such as rank correlations.
+        failed: path and reason for each checkpoint that could not be analyzed.
 
     Returns:
         The page.
@@ -107,7 +107,7 @@ def store_page(
 
 
 def _enough(sections: Sequence[Section], tickets: int) -> list[Section]:
-    """Return the sections, one sentence in the place of rank correlations of too few tickets."""
+    """Return the sections, with one sentence instead of the rank correlations if there are too few tickets."""
     ranked = [section for section in sections if section.slug.startswith("correlation-")]
     if not ranked or tickets >= FEWEST_RANKED:
         return list(sections)
@@ -120,7 +120,7 @@ def _place(slug: str) -> int:
 
 
 def _of_verdict(tree: Tree, section: Section) -> Section:
-    """Show the sentences of the verdict as facts, each below its topic; any other section as it is."""
+    """Return the verdict with its sentences as facts by topic; any other section is returned unchanged."""
     if section.slug != "summary":
         return section
     facts = told(tree)
@@ -129,7 +129,7 @@ def _of_verdict(tree: Tree, section: Section) -> Section:
 
 
 def _lead(tree: Tree) -> tuple[tuple[str, PageCell], ...]:
-    """Return what a reader looks for first: file, format, weights, density."""
+    """Return the most important facts: format, mask, weights, density."""
     checkpoint = tree.get("checkpoint") or {}
     if not checkpoint:
         return ()

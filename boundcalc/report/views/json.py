@@ -1,4 +1,4 @@
-"""The JSON view: the tree itself, the contract that scripts parse."""
+"""The JSON view: the tree itself, for scripts to parse."""
 
 from __future__ import annotations
 
@@ -30,8 +30,7 @@ def render(tree: dict[str, Any], raw: bool = False, full: bool = False) -> str:
     """Render a tree as JSON, without NaN or Infinity.
 
     Returns:
-        Two spaces a level; top-level keys in the schema's order, then any others by name; deeper keys in
-        the tree's own order.
+        Two spaces per level; top-level keys in the schema's order, then any others by name; deeper keys in the tree's own order.
 
     Example:
         >>> print(render({"seed": 0, "schema": "boundcalc.report/2"}), end="")

@@ -1,4 +1,4 @@
-r"""The LaTeX view: tables to paste, in need of ``\usepackage{booktabs}`` only."""
+r"""The LaTeX view: tables to paste, which need only ``\usepackage{booktabs}``."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ SPECIAL = {
 
 
 def render(tree: dict[str, Any], raw: bool = False, full: bool = False) -> str:
-    r"""Render a tree as LaTeX tables: of `full` every one, else those of the bounds.
+    r"""Render a tree as LaTeX tables: every section if `full`, else those of the bounds.
 
     Returns:
-        One ``table`` a section with caption and label (``tab:boundcalc-bounds`` and so on). Where bounds were not asked for, those
-        of the parts that were; where none could be computed, that of the layers.
+        One ``table`` per section, with caption and label (``tab:boundcalc-bounds`` and so on). If bounds were not requested,
+        those of the requested parts; if none could be computed, that of the layers.
     """
     sections = document(tree)
     if full:
@@ -97,7 +97,7 @@ def _row(cells: list[str]) -> str:
 
 
 def _breakable(text: str) -> str:
-    """Typeset a fact; a word too long for a line, such as a hash, may break anywhere in steps."""
+    """Typeset a fact; a word that is too long for a line, such as a hash, may be broken at fixed steps."""
     words = one_line(text).split(" ")
     return " ".join(escaped(w) if len(w) <= LONGEST_WORD else _in_steps(w) for w in words)
 
@@ -107,7 +107,7 @@ def _in_steps(word: str) -> str:
 
 
 def _cell(text: str) -> str:
-    """Typeset a cell: a lone number in math mode where it has a sign or an exponent."""
+    """Typeset a cell; a number alone is in math mode if it has a sign or an exponent."""
     number = NUMBER.fullmatch(text)
     if number is None:
         return escaped(text)
@@ -118,7 +118,7 @@ def _cell(text: str) -> str:
 
 
 def escaped(text: str) -> str:
-    r"""Return text as LaTeX that typesets it; powers such as 10^7.3 become math.
+    r"""Return LaTeX that typesets a text; powers such as 10^7.3 become math.
 
     Example:
         >>> print(escaped("fc_1: 10^7.3"))
@@ -138,6 +138,6 @@ def _plain(text: str) -> str:
 
 
 def _letter(char: str) -> str:
-    """Return ASCII and accented letters of Latin-1 as they are, what LaTeX may not know as U+4E2D."""
+    """Return ASCII and accented Latin-1 letters as they are, and other characters, which LaTeX may not know, as U+4E2D."""
     accented = ord(char) < 0x100 and unicodedata.decomposition(char)[:2] == "00"
     return char if char.isascii() or accented else f"U+{ord(char):04X}"

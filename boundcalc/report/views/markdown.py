@@ -19,7 +19,7 @@ def render(tree: dict[str, Any], raw: bool = False, full: bool = False) -> str:
     """Render a tree as GitHub markdown.
 
     Returns:
-        A heading a section, facts as a list, tables as GitHub tables.
+        A heading per section, facts as a list, tables as GitHub tables.
     """
     return page(title(tree), document(tree))
 
@@ -57,5 +57,5 @@ def _escaped(text: str) -> str:
 
 
 def _line_start(text: str) -> str:
-    """Escape text that opens a line, so that it does not begin a list of its own."""
+    """Escape text at the start of a line, so that it does not begin a list."""
     return LIST_START.sub(r"\1\\\2", _escaped(text))

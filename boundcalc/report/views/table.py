@@ -1,4 +1,4 @@
-"""The table view: the verdict first, every character one column wide, as wide as the terminal."""
+"""The table view: the verdict first, as wide as the terminal, with every character one column wide."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ BOLD, DIM, GREEN, YELLOW = "1", "2", "32", "33"
 
 @dataclass(frozen=True)
 class Style:
-    """How a table is laid out.
+    """The layout of a table.
 
     Attributes:
-        width: columns, from 60 to 200.
-        verbose: what only an expert asks for, too.
-        colour: with the escapes of a terminal.
+        width: number of columns, from 60 to 200.
+        verbose: whether to include details for experts.
+        colour: whether to use the terminal's color codes.
     """
 
     width: int = WIDTH
@@ -49,7 +49,7 @@ class Style:
         object.__setattr__(self, "width", max(NARROWEST, min(self.width, WIDEST)))
 
     def paint(self, text: str, code: str) -> str:
-        """Return text in a colour, where there are any."""
+        """Return text in a color, if colors are used."""
         return f"\x1b[{code}m{text}\x1b[0m" if self.colour and code and text.strip() else text
 
 
@@ -57,7 +57,7 @@ PLAIN = Style()
 
 
 def render(tree: dict[str, Any], raw: bool = False, full: bool = False) -> str:
-    """Render a tree as text, see `styled`: `full` with evidence, terms and timings."""
+    """Render a tree as text, as `styled` does: `full` with evidence, terms and timings."""
     return styled(tree, Style(verbose=full))
 
 
@@ -66,10 +66,11 @@ def styled(tree: dict[str, Any], style: Style = PLAIN) -> str:
 
     Args:
         tree: a tree of schema ``boundcalc.report/2``.
-        style: width, colour, and how much is told.
+        style: width, color, and level of detail.
 
     Returns:
-        Lines of at most the style's width: what was read, how sparse, the verdict and what looks wrong, then the bounds and the rest.
+        Lines of at most the style's width: what was read, how sparse it is, the verdict, what looks wrong, then the bounds and
+        the rest.
     """
     first = _first(tree, style)
     sections = tuple(one for one in document(tree) if one.slug not in {"summary", "warnings"} or not first)
@@ -91,7 +92,7 @@ def _heading(text: str, style: Style) -> list[str]:
 
 
 def _first(tree: dict[str, Any], style: Style) -> list[str]:
-    """Return the first screen: what was read, how sparse, what is proved, what was measured, what looks wrong."""
+    """Return the first screen: what was read, how sparse it is, what is proved, what was measured, what looks wrong."""
     verdict = tree.get("verdict") or {}
     sentences = verdict.get("sentences")
     if not sentences or not isinstance(verdict.get("warnings"), list):
@@ -106,7 +107,7 @@ def _first(tree: dict[str, Any], style: Style) -> list[str]:
 
 
 def _shortened(section: Section) -> Section | None:
-    """Return a section without what only an expert asks for; None where nothing is left."""
+    """Return a section without details for experts; None if nothing is left."""
     if section.detail:
         return None
     facts = tuple((label, text) for label, text in section.facts if not isinstance(label, Detail))
@@ -128,7 +129,7 @@ def _section(section: Section, style: Style) -> str:
 def _facts(
     facts: tuple[tuple[str, str], ...], style: Style, codes: dict[str, str] | None = None
 ) -> list[str]:
-    """Lay out labels left, wrapped texts right."""
+    """Lay out facts with labels on the left and wrapped texts on the right."""
     labels = [_wrapped(label, LONGEST_LABEL) for label, _ in facts]
     room = max((len(line) for label in labels for line in label), default=0) + GUTTER
     lines = []
@@ -146,7 +147,7 @@ def _facts(
 
 
 def _pieces(grid: Grid, width: int) -> list[Grid]:
-    """Split a grid that does not fit by its columns; the first column, which names the row, stands in every piece."""
+    """Split a grid that is too wide by its columns; every piece repeats the first column, which names the row."""
     cells = list(zip(*grid.rows, strict=True)) or [()] * len(grid.columns)
     least = [
         GUTTER + _least(narrow(column.header), column.right, [narrow(cell) for cell in column_cells])
@@ -168,7 +169,7 @@ def _pieces(grid: Grid, width: int) -> list[Grid]:
 
 
 def _least(header: str, right: bool, cells: list[str]) -> int:
-    """Return what a column needs at least: numbers whole, texts and headers folded between words."""
+    """Return the minimum width of a column: numbers stay whole, texts and headers are folded between words."""
     texts = cells if right else [word for cell in cells for word in cell.split()]
     needed = max((len(text) for text in texts), default=0)
     return max(
@@ -200,7 +201,7 @@ def _grid(grid: Grid, style: Style) -> str:
 
 
 def _painted(cell: str, shown: str, width: int, style: Style, header: str) -> str:
-    """Fold a cell; the value of a theorem below 1 is green, what is not proved is dim."""
+    """Fold a cell into lines; the value of a theorem below 1 is green, what is not proved is dim."""
     code = ""
     if isinstance(cell, Cell) and cell.status and cell.number is not None:
         proved = header == VALUE and cell.status == "theorem" and cell.number < 0
@@ -209,7 +210,7 @@ def _painted(cell: str, shown: str, width: int, style: Style, header: str) -> st
 
 
 def _widths(headers: list[str], rights: list[bool], rows: list[list[str]], most: int) -> list[int]:
-    """Return the columns' widths: headers are folded at spaces where that makes room, then what has most to spare is narrowed."""
+    """Return the column widths: headers are folded at spaces if that makes room, then the widest margins are reduced."""
     columns = list(zip(*rows, strict=True)) or [()] * len(headers)
     room = most - GUTTER * (len(headers) - 1)
     whole = [_width([header], cells) for header, cells in zip(headers, columns, strict=True)]
@@ -227,12 +228,12 @@ def _widths(headers: list[str], rights: list[bool], rows: list[list[str]], most:
 
 
 def _width(words: list[str], cells: tuple[str, ...]) -> int:
-    """Return what the words of a header, which tabulate pads by two, and the cells below need."""
+    """Return the width needed by the words of a header, which tabulate pads by two, and by the cells below it."""
     return max([GUTTER, *(len(word) + GUTTER for word in words), *map(len, cells)])
 
 
 def _wrapped(text: str, width: int) -> list[str]:
-    """Break a text into lines; a percent sign stays with its number."""
+    """Break a text into lines; a percent sign stays on the line of its number."""
     kept = narrow(text).replace(" %", "\N{NO-BREAK SPACE}%")
     lines = textwrap.wrap(kept, max(width, 1), break_on_hyphens=False) or [""]
     return [line.rstrip().replace("\N{NO-BREAK SPACE}%", " %") for line in lines]

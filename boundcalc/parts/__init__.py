@@ -1,4 +1,4 @@
-"""The parts of a report, one file a part: bounds, samples, topology, graphon, gntk, empirical, and those of other packages.
+"""The parts of a report, one module each: bounds, samples, topology, graphon, gntk, empirical, and those of other packages.
 
 >>> from boundcalc.parts import registry
 >>> list(registry)

@@ -24,12 +24,12 @@ Tree = dict[str, Any]
 
 @dataclass(frozen=True, eq=False)
 class BoundsFound:
-    """What the bounds say.
+    """The results of all bounds.
 
     Attributes:
-        results: name -> result, in the registry's order.
-        together: the smallest theorem about the network's own error when all of them hold at once; None where none bounds it.
-        compressions: the smallest certificate of a compression when all of them hold at once; None where there is none.
+        results: result by name, in the registry's order.
+        together: the smallest theorem about the network's own error when all of them hold at once; None if no theorem bounds it.
+        compressions: the smallest certificate of a compression when all of them hold at once; None if there is none.
     """
 
     results: dict[str, BoundResult]
@@ -41,7 +41,7 @@ def run(given: Given) -> BoundsFound:
     """Compute every registered bound.
 
     Raises:
-        NotRun: no sample.
+        NotRun: there is no sample.
     """
     if given.energies is None:
         raise NotRun(NO_SAMPLE)
@@ -56,10 +56,10 @@ def run(given: Given) -> BoundsFound:
 
 
 def problem_of(given: Given, *, spectral: bool) -> BoundInputs:
-    """Return what bounds are computed from.
+    """Return the inputs from which bounds are computed.
 
     Args:
-        given: with a sample.
+        given: inputs of the part, with a sample.
         spectral: whether certified spectral norms are needed.
     """
     from boundcalc.bounds.bound_inputs import BoundInputs, BoundSettings, chain_of
@@ -88,7 +88,7 @@ def problem_of(given: Given, *, spectral: bool) -> BoundInputs:
 
 
 def _behind(problem: BoundInputs, measured: Measured | None, *, spectral: bool) -> BoundInputs | None:
-    """Return what bounds by norms are computed from where the network has a fixed first stage that could be run."""
+    """Return the inputs of norm-based bounds if the network has a fixed first stage that could be run, else None."""
     from boundcalc.bounds.bound_inputs import chain_of
     from boundcalc.network.first_stage import behind_first_stage
     from boundcalc.norms.pass_error import pass_error
@@ -104,7 +104,7 @@ def _behind(problem: BoundInputs, measured: Measured | None, *, spectral: bool) 
 
 
 def to_dict(found: BoundsFound) -> dict[str, BoundTree]:
-    """Return the report's entry: name -> bound."""
+    """Return the report's entry: each bound by name."""
     return {name: bound_tree(result) for name, result in found.results.items()}
 
 
@@ -153,13 +153,13 @@ def _log10(log_value: float | None) -> float | None:
 
 
 def sections(tree: Tree) -> tuple[Section, ...]:
-    """Build the bounds by subject, the reasons why others say nothing, and the smallest of each subject in full."""
+    """Build the bounds by subject, the reasons why others have no value, and the details of the smallest ones."""
     reasons = not_covered(tree)
     return (*bound_sections(tree), *(() if reasons is None else (reasons,)), *smallest(tree))
 
 
 def quantities(tree: Tree) -> tuple[Quantity, ...]:
-    """Return log10 of every bound's value; of a score, which has none, log10 of its number."""
+    """Return log10 of every bound's value; for a score, which bounds nothing, log10 of its number."""
     return tuple(_quantity(name, bound) for name, bound in (tree.get("bounds") or {}).items())
 
 
@@ -189,15 +189,15 @@ def _shares(word: str) -> tuple[float, ...]:
 
 
 def _as_shares(given: Any) -> tuple[float, ...]:
-    """Return the shares as a tuple; Python may give one number."""
+    """Return the shares as a tuple; in Python, a single number is allowed."""
     return (float(given),) if isinstance(given, int | float) else tuple(given or ())
 
 
 def _check_shares(given: Any) -> None:
-    """Refuse what is no share of a sample.
+    """Refuse numbers that are not shares of a sample.
 
     Raises:
-        UsageError: naming it.
+        UsageError: a share is out of range or given twice; the message names it.
     """
     shares = _as_shares(given)
     wrong = [share for share in shares if not 0 < share < 1]

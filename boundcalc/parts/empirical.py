@@ -20,10 +20,10 @@ LABELS = {"train_error": "training error", "test_error": "test error", "gap": "g
 
 
 def run(given: Given) -> Measured:
-    """Return the pass over the data, which the bounds need as well.
+    """Return the results of the pass over the data, which the bounds use as well.
 
     Raises:
-        NotRun: no data, or the network cannot be run on all of it; then with what was measured, if anything was.
+        NotRun: there are no data, or the network cannot be run on all of them; the exception carries the measurements that exist.
     """
     measured = given.measured
     if measured is None:
@@ -50,7 +50,7 @@ def to_dict(measured: Measured) -> EmpiricalTree:
 
 
 def sections(tree: Tree) -> tuple[Section, ...]:
-    """Build the errors, the gap and the margins as facts."""
+    """Build facts with the errors, the gap and the margins."""
     part = tree.get("empirical")
     if not part:
         return ()

@@ -57,7 +57,7 @@ def run(given: Given) -> KernelAnalysis:
     """Compute the kernel of a batch.
 
     Raises:
-        NotRun: no data, or a network or options that it does not take.
+        NotRun: there are no data, or the kernel does not cover the network or the options.
     """
     if given.dataset is None:
         raise NotRun(NO_DATA)
@@ -81,12 +81,12 @@ def to_dict(analysis: KernelAnalysis) -> GntkTree:
     """Return the report's entry for the graphon NTK.
 
     Args:
-        analysis: of the network's kernel.
+        analysis: analysis of the network's kernel.
 
     Returns:
-        The keys of the report's schema; ``eigenvalues`` is null where float64 does not hold them all, and their logarithms stand in
-        ``log10_eigenvalues``, null for 0. Beside them how the kernel was made, ``residual`` (the decay curve) and ``bound``: what
-        the kernel bound is of, its terms, or the reason why it is null.
+        The keys of the report's schema; ``eigenvalues`` is null if float64 cannot hold them all, and ``log10_eigenvalues`` has
+        their logarithms, null for 0. Further keys describe how the kernel was made, ``residual`` (the decay curve) and ``bound``:
+        the subject of the kernel bound, its terms, or the reason why it is null.
     """
     from boundcalc.norms.rounding import scaled
 
@@ -164,7 +164,7 @@ def _residual(found: Residual | None, own: bool) -> Tree | None:
 
 
 def origin(part: Tree, key: str = "") -> Origin:
-    """Return the origin of a number of the part by its key."""
+    """Return the origin of one of the part's numbers, by its key."""
     if key == "kernel_bound" and part.get("kernel_bound") is not None:
         of = one_line(show((part.get("bound") or {}).get("of") or ""))
         return of_source("theorem", part, f"Bounds the {of}." if of else "")
@@ -172,7 +172,7 @@ def origin(part: Tree, key: str = "") -> Origin:
 
 
 def sections(tree: Tree) -> tuple[Section, ...]:
-    """Build every number of the kernel as a fact."""
+    """Build one fact for every number of the kernel."""
     part = tree.get("gntk")
     if not part:
         return ()
@@ -203,7 +203,7 @@ def sections(tree: Tree) -> tuple[Section, ...]:
 
 
 def quantities(tree: Tree) -> tuple[Quantity, ...]:
-    """Return the numbers of the spectrum, and the bound for the kernel's interpolant."""
+    """Return the numbers of the spectrum, and the bound on the error of the kernel's interpolant."""
     part = tree.get("gntk")
     if not part:
         return ()

@@ -1,4 +1,4 @@
-"""The part "graphon": the masks as graphons, and how far they are from constant ones."""
+"""The part "graphon": the masks as graphons, and their distances from constant graphons."""
 
 from __future__ import annotations
 
@@ -43,13 +43,13 @@ def to_dict(found: MaskGraphons) -> GraphonTree:
     """Return the report's entry for the mask graphons.
 
     Args:
-        found: of the network's masks.
+        found: graphons of the network's masks.
 
     Returns:
-        The keys of the report's schema; beside them, per layer, ``shape``, ``row_weights`` and ``column_weights`` (measures of the
-        cells), ``row_degrees`` and ``column_degrees`` (profiles), ``homomorphisms`` of the mask and of the histogram, ``estimate``
-        and ``held_out`` (entries, and bits an entry by estimate), and for the network ``chain`` (the L2 distances where
-        hidden layers are ordered once, or why they cannot be), ``note`` and ``source``.
+        The keys of the report's schema. Further keys per layer: ``shape``, ``row_weights`` and ``column_weights`` (measures of
+        the cells), ``row_degrees`` and ``column_degrees`` (profiles), ``homomorphisms`` of the mask and of the histogram,
+        ``estimate`` and ``held_out`` (entries, and bits per entry for each estimate). Further keys for the network: ``chain``
+        (the L2 distances when hidden layers are ordered once, or why they cannot be), ``note`` and ``source``.
     """
     return {
         "resolution": found.cells,
@@ -146,7 +146,7 @@ FURTHER = (
 
 
 def sections(tree: Tree) -> tuple[Section, ...]:
-    """Build a row a layer, without the histograms."""
+    """Build a table with one row per layer, without the histograms."""
     part = tree.get("graphon")
     if not part:
         return ()
@@ -162,7 +162,7 @@ def sections(tree: Tree) -> tuple[Section, ...]:
 
 
 def _bits(found: Tree | None, *estimates: str) -> str:
-    """Return the fewest bits a held-out entry takes by some estimates."""
+    """Return the smallest number of bits per held-out entry among some estimates."""
     bits = (found or {}).get("bits") or {}
     return show(min((bits[name] for name in estimates if bits.get(name) is not None), default=None))
 

@@ -1,4 +1,4 @@
-"""The table of a part that has a row a layer."""
+"""The table of a part that has one row per layer."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Tree = dict[str, Any]
 
 @dataclass(frozen=True)
 class Field:
-    """A column: its header, its key in a layer's tree, how a value is shown, and where it comes from."""
+    """A column: its header, its key in a layer's tree, the format of its values, and their origin."""
 
     header: str
     key: str
@@ -26,7 +26,7 @@ class Field:
 
 
 def layer_grid(part: Tree, fields: Sequence[Field]) -> Grid | None:
-    """Build a grid with a row a layer and a column a field; None without layers."""
+    """Build a grid with one row per layer and one column per field; None without layers."""
     layers = part.get("layers") or []
     if not layers:
         return None
@@ -43,7 +43,7 @@ def present(part: Tree, fields: Sequence[Field]) -> tuple[Field, ...]:
 
 
 def cell(text: str, value: Any, origin: Origin) -> Cell:
-    """Make a cell of a value and its text; a dash has no origin."""
+    """Make a cell from a value and its text; a dash has no origin."""
     return Cell(text, value if number(value) else None, None if text in {NULL, ""} else origin)
 
 

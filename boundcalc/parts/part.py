@@ -1,8 +1,8 @@
-"""What a part of a report is: one object that says everything about it.
+"""The definition of a part of a report: one object that holds everything about it.
 
-A part is a file of this folder, or an object of another package under the entry-point group ``boundcalc.parts``. The analysis, the
-report's tree and its views, the columns of compare and batch, the command line and `boundcalc plot` go over the registry of parts and
-name none of them (docs/howto/own_part.md).
+A part is a module of this folder, or an object of another package in the entry-point group ``boundcalc.parts``. The analysis, the
+report's tree and its views, the columns of compare and batch, the command line and `boundcalc plot` iterate over the registry of
+parts and name none of them (docs/howto/own_part.md).
 """
 
 from __future__ import annotations
@@ -37,16 +37,16 @@ NO_SAMPLE = "no sample: give --data DATA, or --samples M and --input-bound B"
 
 @dataclass(frozen=True, eq=False)
 class Given:
-    """What a part is computed from.
+    """The inputs from which a part is computed.
 
     Attributes:
-        options: what the user asks for.
-        checkpoint: what was read.
-        network: what it means.
+        options: options of the analysis.
+        checkpoint: the checkpoint that was read.
+        network: the network that it describes.
         dataset: the data set; None without data.
-        measured: its pass through the network; None without data.
-        energies: of the data, or declared; None without a sample.
-        start: the weights of the initialisation by layer; empty where it is not known.
+        measured: results of the data's pass through the network; None without data.
+        energies: energies of the data, or of the declared sample; None without a sample.
+        start: weights of the initialization by layer; empty if unknown.
     """
 
     options: Options
@@ -58,15 +58,15 @@ class Given:
     start: Mapping[str, torch.Tensor]
 
     def device(self) -> str:
-        """Return where the network is run, ``"cpu"`` or ``"cuda"``.
+        """Return the device on which the network is run, ``"cpu"`` or ``"cuda"``.
 
         Raises:
-            UsageError: CUDA was asked for and is not there.
+            UsageError: CUDA was requested but is not available.
         """
         return device_of(self.options.device)
 
     def normalization(self) -> Normalization:
-        """Return what the inputs were normalized by, and whether that is paid for."""
+        """Return the normalization of the inputs, and whether bounds pay for it."""
         from boundcalc.bounds.normalization import Normalization
 
         normalized = () if self.dataset is None else self.dataset.normalized
@@ -74,10 +74,10 @@ class Given:
 
 
 def device_of(device: str) -> str:
-    """Return the device that ``auto``, ``cpu`` or ``cuda`` means on this machine.
+    """Return the device that ``auto``, ``cpu`` or ``cuda`` denotes on this machine.
 
     Raises:
-        UsageError: CUDA was asked for and is not there.
+        UsageError: CUDA was requested but is not available.
     """
     import torch
 
@@ -89,11 +89,11 @@ def device_of(device: str) -> str:
 
 
 class NotRun(Exception):
-    """A part that cannot be computed, or not wholly.
+    """A part cannot be computed, or not completely.
 
     Args:
-        reason: why, as the report says it.
-        result: what there is all the same; None for nothing.
+        reason: why, as stated in the report.
+        result: the incomplete result; None if there is none.
     """
 
     def __init__(self, reason: str, result: Any = None) -> None:
@@ -107,13 +107,14 @@ class Option:
     """An option of a part, on the command line (``--learning-rate``) and in Python (``learning_rate``).
 
     Attributes:
-        name: in Python. A field of `boundcalc.options.Options` of this name holds it; where there is none, ``options.further[name]``.
-        help: for --help, a phrase with the default in parentheses.
-        type: makes the value from a word.
-        default: the value where it is not given.
-        metavar: what stands for the value in --help.
+        name: name in Python. The value is the field of this name in `boundcalc.options.Options`; without such a field, it is
+            ``options.further[name]``.
+        help: text for --help, a phrase with the default in parentheses.
+        type: function that converts a word to the value.
+        default: value if the option is not given.
+        metavar: placeholder for the value in --help.
         choices: the allowed values; None for any.
-        check: raises `boundcalc.errors.UsageError` for a value out of range; not called for fields of `Options`.
+        check: function that raises `boundcalc.errors.UsageError` for a value out of range; not called for fields of `Options`.
     """
 
     name: str
@@ -142,20 +143,20 @@ class Option:
 
 @dataclass(frozen=True)
 class Quantity:
-    """A number by which tickets are put side by side.
+    """A number by which tickets are compared.
 
     Attributes:
-        key: its name in JSON and CSV, such as ``"samples.ratio"``.
-        label: its name for readers.
-        value: the number; None where a ticket lacks it.
-        origin: where it comes from.
-        unit: how it is written, a key of `boundcalc.report.quantity.UNITS`.
-        ranked: whether compare has it as a column and correlates it with gap and accuracy.
-        shown: whether the page on many tickets has it as a column and a figure.
-        subject: whose error it speaks of, for a bound: ``"network"``, ``"compression"``, ``"retrained"`` or
+        key: name in JSON and CSV, such as ``"samples.ratio"``.
+        label: name for readers.
+        value: the number; None if a ticket lacks it.
+        origin: origin of the number.
+        unit: format of the number, a key of `boundcalc.report.quantity.UNITS`.
+        ranked: whether compare shows it as a column and correlates it with gap and accuracy.
+        shown: whether the page about many tickets shows it as a column and a figure.
+        subject: for a bound, the network that it is about: ``"network"``, ``"compression"``, ``"retrained"`` or
             ``"interpolant"``; else empty.
-        status: of a bound; else empty.
-        kind: of a bound: ``"F"``, ``"loss"``, ``"certificate"`` or ``"score"``; else empty.
+        status: status of a bound; else empty.
+        kind: kind of a bound: ``"F"``, ``"loss"``, ``"certificate"`` or ``"score"``; else empty.
     """
 
     key: str
@@ -171,7 +172,7 @@ class Quantity:
 
 
 def nothing(*_: Any) -> tuple[()]:
-    """Return nothing: the default of what a part need not have."""
+    """Return an empty tuple: the default of optional functions of a part."""
     return ()
 
 
@@ -180,19 +181,20 @@ class Part:
     """One part of a report.
 
     Attributes:
-        name: of the part: in --only, and its key in the report's tree.
-        rank: where it stands among the parts: in --only, in the tree, and in which order they run.
-        title: what it is called in words.
-        does: what it computes, a phrase for --help.
-        run: computes the result; raises `NotRun`.
-        to_dict: makes the plain tree of a result.
-        sections: the part of a report's tree as sections for readers.
-        place: where its sections stand in the document (1: the verdict, 5: the bounds, 10: what was read, 30: the data, 90: the run).
-        quantities: the numbers of a report's tree by which tickets are compared.
-        pictures: makes the figures that it brings with it (`boundcalc.figures.picture.Picture`).
-        options: that only this part reads.
-        needs_order: whether it needs to know in which order the layers feed each other.
-        absent: what stands in the tree where it did not run.
+        name: name of the part, in --only and as its key in the report's tree.
+        rank: position among the parts: in --only, in the tree, and in the order in which they run.
+        title: name of the part in words.
+        does: what the part computes, as a phrase for --help.
+        run: function that computes the result; it raises `NotRun` if it cannot.
+        to_dict: function that converts a result to its plain tree.
+        sections: function that builds the part's sections for readers from a report's tree.
+        place: position of its sections in the document (1: the verdict, 5: the bounds, 10: what was read, 30: the data, 90: the
+            run).
+        quantities: function that returns the numbers of a report's tree by which tickets are compared.
+        pictures: function that returns the part's own figures (`boundcalc.figures.picture.Picture`).
+        options: options that only this part reads.
+        needs_order: whether the part needs to know the order in which the layers feed each other.
+        absent: function that returns the part's entry in the tree if it did not run.
     """
 
     name: str

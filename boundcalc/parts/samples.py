@@ -1,4 +1,4 @@
-"""The part "samples": the sample complexity of a pruned network against its dense one."""
+"""The part "samples": the sample complexity of a pruned network, compared with that of the dense one."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PUBLISHED = frozenset({"ratio", "N", "radius_loss_ratio"})
 
 
 def run(given: Given) -> SampleComplexity:
-    """Compute the sample complexity of every hidden layer and, where a constant is known, the number of samples."""
+    """Compute the sample complexity of every hidden layer and, if a constant is given, the number of samples."""
     from boundcalc.samples.calibration import Calibration
     from boundcalc.samples.complexity import analyze
 
@@ -35,13 +35,13 @@ def run(given: Given) -> SampleComplexity:
 
 
 def to_dict(result: SampleComplexity) -> SamplesTree:
-    """Return the report's part: the keys of schema ``boundcalc.report/2`` and further ones.
+    """Return the report's entry: the keys of schema ``boundcalc.report/2`` and further ones.
 
     Args:
-        result: of `boundcalc.samples.complexity.analyze`.
+        result: result of `boundcalc.samples.complexity.analyze`.
 
     Returns:
-        Numbers that overflow a double are null, with log10 or log beside them.
+        The entry; numbers that overflow a double are null, with their log10 or log in another key.
     """
     from boundcalc.samples.assumptions import ASSUMPTIONS, ORIGINS, SOURCE, UNVERIFIABLE
 
@@ -115,7 +115,7 @@ def _number(log_value: float | None) -> float | None:
 
 
 def origin(part: Tree, key: str) -> Origin:
-    """Return the origin of a number of the part by its key."""
+    """Return the origin of one of the part's numbers, by its key."""
     status = "exact" if key in EXACT else "published" if key in PUBLISHED else "computed"
     return of_source(status, part, show((part.get("origins") or {}).get(key, "")))
 
@@ -165,7 +165,7 @@ FURTHER = (
 
 
 def sections(tree: Tree) -> tuple[Section, ...]:
-    """Build the facts on the network and a row a layer."""
+    """Build facts about the network, and a table with one row per layer."""
     part = tree.get("samples")
     if not part:
         return ()
@@ -188,7 +188,7 @@ def _fact(part: Tree, key: str, text: str) -> Cell:
 
 
 def _needed_samples(part: Tree) -> str:
-    """Return N with its interval, as a power where it overflows a double; why there is none, if that is known."""
+    """Return N with its interval, as a power of ten if it overflows a double; if N is unknown, the reason."""
     if part.get("log10_N") is None:
         return f"not computed: {show(part['reason'])}" if part.get("reason") else NULL
     middle = f"10^{part['log10_N']:.1f}" if part.get("N") is None else plain(part["N"])
@@ -204,7 +204,7 @@ def _calibrated(found: Tree | None) -> str:
 
 
 def quantities(tree: Tree) -> tuple[Quantity, ...]:
-    """Return the ratio of the samples needed to those of the dense network."""
+    """Return the number of samples needed, relative to the dense network."""
     part = tree.get("samples")
     if not part:
         return ()

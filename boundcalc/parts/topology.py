@@ -1,4 +1,4 @@
-"""The part "topology": Ramanujan gaps and other scores of the masks as graphs, and random masks to compare them with."""
+"""The part "topology": Ramanujan gaps and other scores of the masks as graphs, compared with random masks."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ COMPARED = SCORES[:-1]
 
 
 def run(given: Given) -> Topology:
-    """Compute the scores of every layer's mask and of random masks of its density."""
+    """Compute the scores of every layer's mask, and of random masks of its density."""
     from boundcalc.topology.coordinate import analyze
 
     return analyze(given.network, given.start, given.options.encoding, given.options.seed)
@@ -49,12 +49,12 @@ def to_dict(topology: Topology) -> TopologyTree:
     """Return the report's entry for the topology.
 
     Args:
-        topology: of the network's masks.
+        topology: topology of the network's masks.
 
     Returns:
-        The keys of the report's schema; beside them, per layer, ``z`` and ``random`` (score -> mean, sd, draws), ``residual``,
-        ``method`` and ``reasons`` (score -> why it is null), and for the network ``distance_from``, ``encoding``, ``draws``, ``note``
-        and ``source``.
+        The keys of the report's schema. Further keys per layer: ``z`` and ``random`` (score -> mean, sd, draws), ``residual``,
+        ``method`` and ``reasons`` (score -> why it is null). Further keys for the network: ``distance_from``, ``encoding``,
+        ``draws``, ``note`` and ``source``.
     """
     return {
         "layers": [_layer(layer) for layer in topology.layers],
@@ -181,9 +181,10 @@ FURTHER_FACTS = (
 
 
 def sections(tree: Tree) -> tuple[Section, ...]:
-    """Build the coordinate, the distance and a row a layer.
+    """Build facts on the coordinate and the distance, and a table with one row per layer.
 
-    With random masks to compare with, a column of z-scores follows each score, in the place of the singular values.
+    If there are random masks for comparison, each score is followed by a column of z-scores, and the singular values are left
+    out.
     """
     part = tree.get("topology")
     if not part:
@@ -204,7 +205,7 @@ def sections(tree: Tree) -> tuple[Section, ...]:
 
 
 def _scores_and_z(part: Tree) -> Grid:
-    """Build a grid with a row a layer, each score followed by its z-score."""
+    """Build a grid with one row per layer, each score followed by its z-score."""
     scores = [field for field in FIELDS if field.key in SCORES]
     headers = [header for field in scores for header in (field.header, Z)]
     rows = tuple(
@@ -230,7 +231,7 @@ def _z_cell(part: Tree, value: float | None) -> Cell:
 
 
 def quantities(tree: Tree) -> tuple[Quantity, ...]:
-    """Return the z-scores, means over the layers that have one, and the distance."""
+    """Return the z-scores, as means over the layers that have one, and the distance."""
     part = tree.get("topology")
     if not part:
         return ()

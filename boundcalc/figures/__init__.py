@@ -1,4 +1,4 @@
-"""The figures, by matplotlib: one file a figure, drawn on pages, by `boundcalc plot` and in experiments.
+"""The figures, drawn with matplotlib: one module per figure, used on pages, by `boundcalc plot` and in experiments.
 
 >>> from boundcalc.figures import pictures
 >>> list(pictures())[:3]
@@ -17,7 +17,7 @@ registry: Registry[Picture] = Registry(
 
 
 def pictures() -> dict[str, Picture]:
-    """Return every figure by name: those of this folder, then those that parts bring with them."""
+    """Return every figure by name: those of this folder, then those that parts define."""
     return {**registry, **{one.name: one for part in parts.values() for one in part.pictures()}}
 
 

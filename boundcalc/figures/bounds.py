@@ -1,7 +1,7 @@
-"""Bounds of your network, certificates and measured errors in one figure, whatever speaks of another network apart.
+"""Bounds of your network, certificates and measured errors in one figure; bounds about other networks have their own axis.
 
-Above: what the norm-based bounds say of your network, on a logarithmic axis, shaded from 1 on. Below, on an axis of its own
-from 0 to 1 (logarithmic for many tickets): certificates, each with the network that it speaks of, and what was measured.
+Above: the norm-based bounds of your network, on a logarithmic axis, shaded from 1 on. Below, on an axis from 0 to 1 (logarithmic
+for many tickets): certificates, each with the network that it is about, and the measured errors.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ APART = (
 
 
 def draw(tickets: Sequence[NamedReport]) -> DrawnFigure | None:
-    """Draw one ticket as rows, many against density."""
+    """Draw one ticket as rows, or many tickets against density."""
     known = [ticket for ticket in tickets if _upper_rows(ticket.tree) or _lower_rows(ticket.tree)]
     if not known:
         return None
@@ -60,7 +60,7 @@ def draw(tickets: Sequence[NamedReport]) -> DrawnFigure | None:
 
 
 def _upper_rows(tree: Tree) -> list[tuple[str, Tree, float]]:
-    """Return the bounds by norms with a value, the least first; what is not proved after the theorems."""
+    """Return the norm-based bounds that have a value: first the theorems, then what is not proved, smallest first."""
     found = [
         (name, bound, at)
         for name, bound in (tree.get("bounds") or {}).items()
@@ -73,7 +73,7 @@ def _upper_rows(tree: Tree) -> list[tuple[str, Tree, float]]:
 
 
 def _lower_rows(tree: Tree) -> list[LowerRow]:
-    """Return what lies between 0 and 1: name, value, text, origin and look, the certificates first."""
+    """Return the rows with values between 0 and 1: name, value, text, origin and look; certificates come first."""
     rows = [
         (named(name, bound), bound["value"], marked_value(bound), of_bound(name, bound), bound["status"])
         for name, bound in (tree.get("bounds") or {}).items()
@@ -163,7 +163,7 @@ def _bound_row(name: str, bound: Tree, at: float, marks: Marks) -> FigureRow:
 
 @dataclass(frozen=True, eq=False)
 class _Placed:
-    """A ticket at its density, with its rows of both axes by name."""
+    """A ticket at its density, with the rows of both axes by name."""
 
     ticket: NamedReport
     x: float
@@ -211,7 +211,7 @@ def _many(tickets: Sequence[NamedReport]) -> DrawnFigure | None:
 
 
 def _chosen(placed: Sequence[_Placed]) -> list[str]:
-    """Return the theorems to draw, those with the least values, peeling first among them where it has one."""
+    """Return the theorems to draw: peeling first, if present, then those with the smallest values."""
     least: dict[str, float] = {}
     for one in placed:
         for name, (bound, at) in one.upper.items():
@@ -269,12 +269,12 @@ def _lines_below(
 
 
 def _height(value: float, floor: float) -> float:
-    """Return the logarithm of a share; what is below the axis, as 0 is, stands at its lower end."""
+    """Return the logarithm of a share; a value below the axis, such as 0, is placed at its lower end."""
     return math.log10(max(value, floor))
 
 
 def _joined(axes: Any, points: Sequence[tuple[float, float]], *, filled: bool = True, **style: Any) -> Any:
-    """Draw the line of one lottery; the marks on it are drawn one by one."""
+    """Draw the line of one lottery; the marks on it are drawn separately."""
     face = style["color"] if filled else PAPER
     xs, ys = [x for x, _ in points], [y for _, y in points]
     (line,) = axes.plot(xs, ys, markerfacecolor=face, markersize=4, linewidth=1.1, **style)

@@ -1,4 +1,4 @@
-"""A number of every ticket against the density of its network: the levels of a lottery joined, each mark with its origin."""
+"""A number of every ticket against the density of its network: the levels of a lottery are joined, each mark has its origin."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ def against_density(
     *,
     log: bool = False,
 ) -> tuple[Any, list[float]]:
-    """Draw one number of every ticket, a line a lottery.
+    """Draw one number of every ticket, with one line per lottery.
 
     Args:
         axes: the axes; x is log10 of the density.
         groups: the tickets by lottery.
-        name: of the number.
-        read: from a ticket to the number, its text and its origin; None where it has none.
-        marks: takes the marks.
-        index: of the series, which decides how it looks.
-        log: draw log10 of the number; it is left out where it is not positive.
+        name: name of the number.
+        read: function from a ticket to the number, its text and its origin; None if the ticket has no such number.
+        marks: collects the marks.
+        index: index of the series, which determines its look.
+        log: whether to draw log10 of the number, which is left out if it is not positive.
 
     Returns:
-        The first line, for a legend (None where nothing is drawn), and the heights.
+        The first line, for a legend (None if nothing is drawn), and the heights.
     """
     style, first, heights = look(index), None, []
     for group in groups:

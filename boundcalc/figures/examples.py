@@ -1,4 +1,4 @@
-"""A page of images: the examples that a certified ticket picked, and those outside its picks that it gets wrong."""
+"""A page of images: the examples that a certified ticket picked, and the examples outside its picks that it gets wrong."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ CAPTION = (
 
 
 def draw(tickets: Sequence[NamedReport]) -> DrawnFigure | None:
-    """Draw the first ticket that has a certificate and data; None where there is none.
+    """Draw the first ticket that has a certificate; None if there is none.
 
     Raises:
         UsageError: there is a certificate, but no data.
-        DataError: samples are no images.
+        DataError: the samples are not images.
     """
     found = [(ticket, one) for ticket in tickets if (one := certificate_of(ticket)) is not None]
     if not found:
@@ -78,16 +78,16 @@ def _draw_rows(part: SubFigure, title: str, images: Sequence[tuple[NDArray[np.fl
 
 
 def wrong_rows(ticket: NamedReport, certificate: Certificate, dataset: Dataset) -> tuple[int, ...]:
-    """Return the rows outside the picks, and outside what was set aside, that the certified network gets wrong.
+    """Return the rows that the certified network gets wrong, outside the picks and outside the examples set aside.
 
     Args:
-        ticket: its folder is read.
-        certificate: of the ticket.
-        dataset: normalised as the certificate says.
+        ticket: the ticket, whose folder is read.
+        certificate: certificate of the ticket.
+        dataset: the data, normalized as the certificate says.
 
     Raises:
-        CheckpointError: the network is not the certified one, or made by the user's own code, or an entry of the certificate does
-            not hold.
+        CheckpointError: the network is not the certified one, or is made by the user's own code, or an entry of the certificate
+            does not hold.
         DataError: the data are not the certificate's.
     """
     from pathlib import Path

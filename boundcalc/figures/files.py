@@ -1,4 +1,4 @@
-"""A figure as a file, or as an element of a page; the same figure gives the same bytes."""
+"""A figure as a file, or as an element of a page; the same figure always gives the same bytes."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ def render(drawn: DrawnFigure, kind: str) -> bytes:
 
 
 def element(drawn: DrawnFigure, name: str, ref: Callable[[Origin], str]) -> str:
-    """Return a figure as an SVG element of a page: its text is text, its colours are the page's, its marks tell their origin.
+    """Return a figure as an SVG element of a page: its text is text, it has the page's colors, and its marks refer to their origins.
 
-    Matplotlib writes style attributes, which the page's policy forbids; they become attributes of their own.
+    Matplotlib writes style attributes, which the page's content policy forbids; they are replaced by presentation attributes.
 
     Args:
         drawn: the figure.
-        name: unique on the page; ids begin with it.
-        ref: gives ids to origins.
+        name: name that is unique on the page; ids start with it.
+        ref: function that gives ids to origins.
     """
     file = io.BytesIO()
     with styled():
@@ -70,7 +70,7 @@ def element(drawn: DrawnFigure, name: str, ref: Callable[[Origin], str]) -> str:
 
 
 def _restyle(node: ElementTree.Element) -> None:
-    """Turn a style attribute into attributes, and colours of figures into those of the page."""
+    """Split a style attribute into separate attributes, and replace the colors of figures by those of the page."""
     for declaration in node.attrib.pop("style", "").split(";"):
         key, _, value = (word.strip() for word in declaration.partition(":"))
         if key == "font":
@@ -88,7 +88,7 @@ def _restyle(node: ElementTree.Element) -> None:
 
 
 def _referred(root: ElementTree.Element) -> set[str]:
-    """Return the ids that an element refers to; of the others some stand twice."""
+    """Return the ids to which elements refer; other ids may occur twice."""
     texts = [text for node in root.iter() for text in node.attrib.values()]
     links = [node.attrib.get(f"{{{LINK}}}href", "").removeprefix("#") for node in root.iter()]
     return {*links, *(found for text in texts for found in _URL.findall(text))} - {""}
@@ -97,7 +97,7 @@ def _referred(root: ElementTree.Element) -> set[str]:
 def _rename(
     node: ElementTree.Element, name: str, named: set[str], drawn: DrawnFigure, ref: Callable[[Origin], str]
 ) -> None:
-    """Make ids unique on the page, and marks tell what they are."""
+    """Make ids unique on the page, and give marks their labels and origins."""
     gid = node.attrib.pop("id", "")
     mark = drawn.marks.get(gid)
     if mark is not None:

@@ -1,4 +1,4 @@
-"""Training error, test error and their gap, against the density of the network."""
+"""Training error, test error and their gap against the density of the network."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def _read(key: str, ticket: NamedReport) -> tuple[float, str, Origin] | None:
 
 
 def draw(tickets: Sequence[NamedReport]) -> DrawnFigure | None:
-    """Draw the errors of every ticket; None where none was measured."""
+    """Draw the errors of every ticket; None if none was measured."""
     groups = lotteries(tickets)
     known = [one for group in groups for one in group if any(_read(key, one) for key, _ in LINES)]
     if not known:

@@ -1,4 +1,4 @@
-"""The graphons of masks: the layers of one ticket, or the largest layer of many, all on one scale of greys."""
+"""The graphons of masks: all layers of one ticket, or the largest layer of each of many, on one gray scale."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ COLOURS = "Greys"
 
 
 def draw(tickets: Sequence[NamedReport]) -> DrawnFigure | None:
-    """Draw up to `MOST` maps; None where there is no histogram."""
+    """Draw up to `MOST` maps; None if there is no histogram."""
     known = [ticket for ticket in tickets if _layers(ticket.tree)]
     if not known:
         return None
@@ -45,7 +45,7 @@ def draw(tickets: Sequence[NamedReport]) -> DrawnFigure | None:
 
 
 def is_matrix(found: Any) -> bool:
-    """Return whether a value is rows of numbers, all of one length."""
+    """Return whether a value is a list of rows of numbers, all of the same length."""
     rows = found if isinstance(found, list) and found else []
     return bool(rows) and all(map(numbers, rows)) and len({len(row) for row in rows}) == 1
 
@@ -63,7 +63,7 @@ def _largest(tree: Tree) -> Tree:
 
 
 def _evenly(maps: list[Any], most: int) -> list[Any]:
-    """Return at most so many, evenly over their order."""
+    """Return at most `most` maps, evenly spaced in their order."""
     return maps if len(maps) <= most else [maps[round(k * (len(maps) - 1) / (most - 1))] for k in range(most)]
 
 
@@ -116,7 +116,7 @@ def _figure(maps: Sequence[tuple[str, Tree]]) -> tuple[Any, str]:
 
 
 def _raised(array: np.ndarray, low: float) -> np.ndarray:
-    """Return densities for a logarithmic scale: what is above 0 is at least its lower end, what is 0 is left out."""
+    """Return densities for a logarithmic scale: those above 0 are raised to its lower end, zeros are masked."""
     import numpy as np
 
     found: np.ndarray = np.ma.masked_equal(np.where(array > 0, np.maximum(array, low), 0.0), 0.0)
@@ -135,7 +135,7 @@ def _label(bar: Any, low: float, highest: float, log: bool) -> None:
 
 
 def _fitted(title: str) -> str:
-    """Return a title that is not wider than its map."""
+    """Return a title that is no wider than its map."""
     words = named(title)
     return words if len(words) <= 19 else f"…{words[-18:]}"
 

@@ -36,7 +36,7 @@ def _layers(ticket: NamedReport) -> list[Any]:
 
 
 def draw(tickets: Sequence[NamedReport]) -> DrawnFigure | None:
-    """Draw one ticket as rows, many against the density of the network; None where no layer is known."""
+    """Draw one ticket as rows, or many against the density of the network; None if no layer is known."""
     known = [ticket for ticket in tickets if any(one["density"] > 0 for one in _layers(ticket))]
     if not known:
         return None

@@ -1,4 +1,4 @@
-"""What certificates of picked tickets cost: the examples picked, round by round, and those that the network gets wrong."""
+"""The cost of certificates of picked tickets: examples picked in each round, and examples that the network gets wrong."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ CAPTION = (
 
 
 def certificate_of(ticket: NamedReport) -> Certificate | None:
-    """Return the certificate beside a ticket; None where there is none.
+    """Return the certificate in a ticket's folder; None if there is none.
 
-    A file that is damaged is refused by its reader, which names it.
+    A damaged file is refused when it is read, with a message that names it.
     """
     from boundcalc.certificates.file import NAME, read_certificate
 
@@ -35,7 +35,7 @@ def certificate_of(ticket: NamedReport) -> Certificate | None:
 
 
 def _certifying(certificate: Certificate) -> int:
-    """Return how many examples certify: those that were not set aside, or all where the options do not tell."""
+    """Return the number of examples that certify: those not set aside, or all if the options do not say."""
     from boundcalc.certificates.pick.claim import apart_of
 
     try:
@@ -45,7 +45,7 @@ def _certifying(certificate: Certificate) -> int:
 
 
 def draw(tickets: Sequence[NamedReport]) -> DrawnFigure | None:
-    """Draw up to `MOST` certificates; None where no ticket has one that was picked."""
+    """Draw up to `MOST` certificates; None if no ticket has one by picking."""
     found = [
         (ticket, one) for ticket in tickets if (one := certificate_of(ticket)) is not None and one.rounds
     ]

@@ -1,4 +1,4 @@
-"""What a figure is made from, and what comes of it. Matplotlib is imported where something is drawn, not here."""
+"""The input and the result of drawing a figure. Matplotlib is imported only when something is drawn."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ Tree = dict[str, Any]
 
 @dataclass(frozen=True, eq=False)
 class NamedReport:
-    """A report under a short name.
+    """A report with a short name.
 
     Attributes:
-        tree: of schema ``boundcalc.report/2``.
-        name: short, unique among the tickets of a figure.
-        lottery: the folder whose levels belong together, and the number of weights; levels of one are joined by a line.
-        folder: of the checkpoint, where a certificate may lie; empty where it is not known.
-        data: form of `--data` that was given for it; empty for none.
+        tree: tree of schema ``boundcalc.report/2``.
+        name: short name, unique among the tickets of a figure.
+        lottery: folder and number of weights that levels of one lottery share; such levels are joined by a line.
+        folder: folder of the checkpoint, which may contain a certificate; empty if unknown.
+        data: value of `--data` for the report; empty for none.
     """
 
     tree: Tree
@@ -39,7 +39,7 @@ class NamedReport:
 
     @property
     def density(self) -> float | None:
-        """Share of the weights that survive; None where it is not known or 0."""
+        """Share of the weights that survive; None if it is unknown or 0."""
         found = (self.tree.get("checkpoint") or {}).get("density")
         return found if number(found) and 0 < found < math.inf else None
 
@@ -47,12 +47,12 @@ class NamedReport:
 def tickets_of(
     reports: Sequence[Tree], folders: Sequence[str] = (), data: str = ""
 ) -> tuple[NamedReport, ...]:
-    """Return the tickets of reports: by lottery, and in it by density, the densest first.
+    """Return the tickets of reports, by lottery and within it by density, the densest first.
 
     Args:
         reports: trees of schema ``boundcalc.report/2``.
-        folders: of their checkpoints, as many, where they are known.
-        data: form of `--data` that was given for all of them; empty for none.
+        folders: folders of the checkpoints, in the same order; empty if unknown.
+        data: value of `--data` for all reports; empty for none.
     """
     from boundcalc.ranking import lottery
 
@@ -73,7 +73,7 @@ def tickets_of(
 
 
 def lotteries(tickets: Iterable[NamedReport]) -> list[list[NamedReport]]:
-    """Return the tickets that have a density, in groups of one lottery each."""
+    """Return the tickets that have a density, grouped by lottery."""
     groups: dict[str, list[NamedReport]] = {}
     for ticket in tickets:
         if ticket.density is not None:
@@ -83,7 +83,7 @@ def lotteries(tickets: Iterable[NamedReport]) -> list[list[NamedReport]]:
 
 @dataclass(frozen=True)
 class Mark:
-    """A mark of a figure: what it says, and where its number comes from."""
+    """A mark of a figure: its label, and the origin of its number."""
 
     label: str
     origin: Origin
@@ -91,14 +91,14 @@ class Mark:
 
 @dataclass(frozen=True, eq=False)
 class DrawnFigure:
-    """A figure that is drawn.
+    """A figure that has been drawn.
 
     Attributes:
-        figure: of matplotlib.
-        label: what it shows, for those who cannot see it.
-        caption: what a reader has to know beside it.
-        origin: of its numbers.
-        marks: gid of an artist -> what its mark says.
+        figure: the matplotlib figure.
+        label: description of the figure, for readers who cannot see it.
+        caption: what a reader of the figure has to know.
+        origin: origin of its numbers.
+        marks: mark by the gid of its artist.
     """
 
     figure: Figure
@@ -110,16 +110,16 @@ class DrawnFigure:
 
 @dataclass(frozen=True)
 class Picture:
-    """One figure.
+    """The definition of one figure.
 
     Attributes:
-        name: in `boundcalc plot --what`.
-        rank: where it stands among the figures.
-        title: its heading.
-        parts: of a report that it is drawn from, the one that it needs first; empty where a report without parts is enough.
-        draw: draws one ticket or many; None where there is nothing to draw.
-        section: the section of a ticket's page above whose table it stands; empty for none.
-        across: whether the page on many tickets has it.
+        name: name in `boundcalc plot --what`.
+        rank: position among the figures.
+        title: heading of the figure.
+        parts: parts of a report from which it is drawn, the required one first; empty if it needs no part.
+        draw: function that draws one ticket or many; it returns None if there is nothing to draw.
+        section: section of a ticket's page above whose table the figure is placed; empty for none.
+        across: whether the page about many tickets shows it.
     """
 
     name: str
@@ -131,7 +131,7 @@ class Picture:
     across: bool = True
 
     def of(self, tickets: Sequence[NamedReport]) -> DrawnFigure | None:
-        """Draw tickets in the style of all figures; None where there is nothing to draw."""
+        """Draw tickets in the style of all figures; None if there is nothing to draw."""
         from boundcalc.figures.style import styled
 
         with styled():

@@ -1,4 +1,4 @@
-"""Small figures, one a quantity that the parts show of many tickets, against the density of the network."""
+"""Small figures, one for each quantity that the parts show for many tickets, against the density of the network."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def shown(ticket: NamedReport) -> dict[str, Quantity]:
 
 
 def draw(tickets: Sequence[NamedReport]) -> DrawnFigure | None:
-    """Draw every quantity that at least two tickets have; None where there is none."""
+    """Draw every quantity that at least two tickets have; None if there is none."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

@@ -1,4 +1,4 @@
-"""The share of the residual that gradient flow on the graphon neural tangent kernel leaves, over its steps."""
+"""The remaining share of the residual under gradient flow on the graphon neural tangent kernel, over its steps."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def _points(ticket: NamedReport) -> list[tuple[float, float]]:
 
 
 def draw(tickets: Sequence[NamedReport]) -> DrawnFigure | None:
-    """Draw up to `MOST` tickets; None where none has two points."""
+    """Draw up to `MOST` tickets; None if none has two points."""
     known = [(ticket, points) for ticket in tickets if len(points := _points(ticket)) > 1][:MOST]
     if not known:
         return None

@@ -1,4 +1,4 @@
-"""Axes with a row a name: a mark on a scale, its name to the left, its number to the right; nothing stands on a line."""
+"""Axes with named rows: marks on a scale, the name on the left, the number on the right; no text overlaps a line."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ROW = 0.2
 
 @dataclass(frozen=True)
 class Dot:
-    """A mark in a row: where, how it looks (marker, colour, filled), its id, and how far below the row's line it stands."""
+    """A mark in a row: position, look (marker, color, filled), id, and distance below the row's line."""
 
     at: float
     marker: str
@@ -29,7 +29,7 @@ class Dot:
 
 @dataclass(frozen=True)
 class FigureRow:
-    """A row: its name, what stands to the right, and its marks."""
+    """A row: its name, its text on the right, and its marks."""
 
     name: str
     says: str

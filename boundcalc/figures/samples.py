@@ -1,4 +1,4 @@
-"""How many samples a pruned network needs against the dense one, and its density."""
+"""The number of samples that a pruned network needs, relative to the dense one, against its density."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def _ratio(ticket: NamedReport) -> tuple[float, str, Origin] | None:
 
 
 def draw(tickets: Sequence[NamedReport]) -> DrawnFigure | None:
-    """Draw the layers of one ticket, or the networks of many; None where the part is missing."""
+    """Draw the layers of one ticket, or the networks of many; None if the part is missing."""
     known = [ticket for ticket in tickets if _ratio(ticket) is not None and ticket.density is not None]
     if not known:
         return None

@@ -1,4 +1,4 @@
-"""The spectrum of the graphon neural tangent kernel, a curve a ticket, on two logarithmic axes."""
+"""The spectrum of the graphon neural tangent kernel, one curve per ticket, on two logarithmic axes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MOST_POINTS = 150
 
 
 def draw(tickets: Sequence[NamedReport]) -> DrawnFigure | None:
-    """Draw up to `MOST` spectra, evenly over the order of the tickets; None where there is none."""
+    """Draw up to `MOST` spectra, evenly spaced in the order of the tickets; None if there is none."""
     known = [(ticket, points) for ticket in tickets if (points := _points(_part(ticket).get("eigenvalues")))]
     if not known:
         return None
@@ -68,7 +68,7 @@ def _caption(shown: Sequence[tuple[NamedReport, Any]], known: int) -> str:
 
 
 def _points(eigenvalues: Any) -> list[tuple[float, float]]:
-    """Return log10 of index and positive eigenvalue, few enough to draw; empty where there are fewer than two."""
+    """Return log10 of index and positive eigenvalue, few enough to draw; empty if there are fewer than two."""
     if not numbers(eigenvalues):
         return []
     positive = [(math.log10(i), math.log10(v)) for i, v in enumerate(eigenvalues, 1) if v > 0]

@@ -1,4 +1,4 @@
-"""How the figures look: one column of a paper wide, and told apart by shape and line where colours print grey."""
+"""The style of the figures: for one column of a paper, with series that differ in shape and line even when printed in gray."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ MOST_TICKETS = 40
 
 @contextmanager
 def styled() -> Iterator[None]:
-    """Draw in this style; that the font lacks a letter of some name, or that a name is too long, is no reason for a warning."""
+    """Draw in this style; missing glyphs in a name and layouts that do not fit cause no warning."""
     from matplotlib import rc_context
 
     with rc_context(RC), warnings.catch_warnings():
@@ -95,10 +95,10 @@ def styled() -> Iterator[None]:
 
 
 class Marks:
-    """Ids of the marks of a figure, with what they say.
+    """Ids of the marks of a figure, with their labels and origins.
 
     Args:
-        tickets: of the figure; of more than `MOST_TICKETS` no mark has an id.
+        tickets: number of tickets of the figure; with more than `MOST_TICKETS`, marks have no ids.
     """
 
     def __init__(self, tickets: int = 1) -> None:
@@ -106,7 +106,7 @@ class Marks:
         self._crowded = tickets > MOST_TICKETS
 
     def __call__(self, label: str, origin: Origin) -> str:
-        """Return the id of a new mark; empty where there are too many."""
+        """Return the id of a new mark; empty if there are too many tickets."""
         if self._crowded:
             return ""
         gid = f"mark{len(self.told) + 1}"
@@ -117,13 +117,13 @@ class Marks:
 def canvas(
     height: float, rows: int = 1, ratios: Sequence[float] | None = None, width: float = WIDTH
 ) -> tuple[Figure, list[Axes]]:
-    """Return a figure in this style with axes below each other.
+    """Return a figure in this style, with axes below each other.
 
     Args:
-        height: inches.
+        height: height in inches.
         rows: number of axes.
-        ratios: their heights.
-        width: inches.
+        ratios: relative heights of the axes.
+        width: width in inches.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -135,7 +135,7 @@ def canvas(
 
 
 def named(text: str) -> str:
-    """Return a name for a figure: one line, cut in the middle where it is long.
+    """Return a name for a figure: one line, with the middle cut out if it is too long.
 
     Example:
         >>> named("features.layer4.1.conv2.weight_of_a_long_name")
@@ -162,11 +162,11 @@ def log_axis(axis: Any, low: float, high: float, text: Any = power, most: int = 
     """Put ticks at powers of ten on an axis that shows logarithms to base 10.
 
     Args:
-        axis: ``axes.xaxis`` or ``axes.yaxis``; the data are logarithms, so that what overflows a double can be drawn.
-        low: the least logarithm.
-        high: the largest.
-        text: from an exponent to a label.
-        most: ticks.
+        axis: ``axes.xaxis`` or ``axes.yaxis``; the data are logarithms, so that numbers that overflow a double can be drawn.
+        low: smallest logarithm.
+        high: largest logarithm.
+        text: function from an exponent to a label.
+        most: largest number of ticks.
     """
     first, last = math.ceil(low - 1e-9), math.floor(high + 1e-9)
     step = max(1, math.ceil((last - first + 1) / most))
@@ -187,13 +187,13 @@ def share_of_power(exponent: int) -> str:
 def density_axis(
     axes: Axes, densities: Sequence[float], *, labelled: bool = True, apart: float = 0.15
 ) -> None:
-    """Let an axis show densities on a logarithmic scale, the dense networks to the left, as a lottery goes on.
+    """Set up an x axis for densities on a logarithmic scale, with dense networks on the left, in the order of a lottery.
 
     Args:
         axes: the axes.
-        densities: of the tickets, above 0.
-        labelled: whether the axis has its name.
-        apart: the least distance of ticks, as a share of the axis.
+        densities: densities of the tickets, above 0.
+        labelled: whether the axis has a label.
+        apart: smallest distance between ticks, as a share of the axis.
     """
     logs = [math.log10(one) for one in densities]
     low, high = min(logs), max(logs)
@@ -215,7 +215,7 @@ def density_axis(
 
 
 def spread(low: float, high: float, share: float = 0.05, least: float = 0.1) -> tuple[float, float]:
-    """Return the ends of an axis with room around what it shows."""
+    """Return the ends of an axis, with some room around the data."""
     room = max(share * (high - low), least)
     return low - room, high + room
 
@@ -223,7 +223,7 @@ def spread(low: float, high: float, share: float = 0.05, least: float = 0.1) -> 
 def draw_mark(
     axes: Axes, x: float, y: float, gid: str, marker: str, colour: str, *, filled: bool = True
 ) -> None:
-    """Draw one mark on a line that is drawn already; nothing where it has no id."""
+    """Draw one mark on a line that has been drawn; nothing if the mark has no id."""
     if gid:
         axes.plot(
             [x], [y], marker=marker, color=colour, linestyle="none", gid=gid, markersize=4, clip_on=False,
@@ -232,7 +232,7 @@ def draw_mark(
 
 
 def look(index: int) -> dict[str, Any]:
-    """Return marker, line and colour of a series, by its number."""
+    """Return marker, line style and color of a series, by its index."""
     return {
         "color": SERIES[index % len(SERIES)],
         "marker": MARKERS[index % len(MARKERS)],
@@ -241,7 +241,7 @@ def look(index: int) -> dict[str, Any]:
 
 
 def legend_below(figure: Figure, handles: Sequence[Any], labels: Sequence[str], columns: int = 2) -> None:
-    """Put a legend below the axes, where it hides nothing."""
+    """Put a legend below the axes, where it covers nothing."""
     if handles:
         figure.legend(
             list(handles), [named(label) for label in labels], loc="outside lower left", ncols=columns
@@ -249,7 +249,7 @@ def legend_below(figure: Figure, handles: Sequence[Any], labels: Sequence[str], 
 
 
 def legend_of_two(figure: Figure, left: dict[str, Any], right: dict[str, Any]) -> None:
-    """Put a legend of two columns below the axes, each column of its own subject."""
+    """Put a legend of two columns below the axes, one column for each of two subjects."""
     from matplotlib.lines import Line2D
 
     if not (left and right):

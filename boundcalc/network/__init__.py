@@ -1,1 +1,1 @@
-"""A pruned ReLU network as a graph of a few understood operations, whatever file it came from."""
+"""A pruned ReLU network as a graph of a few supported operations, whatever file it came from."""

@@ -1,4 +1,6 @@
-"""Tensors that by their name belong to no forward pass: losses, metrics, copies of weights; and the networks of a file."""
+"""Tensors whose names say that they are not part of a forward pass (losses, metrics, copies of weights), and names of
+networks.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,7 @@ _PARAMETERS = ("weight", "weights", "bias", "biases")
 
 
 def by_name(key: str) -> str | None:
-    """Return why a tensor is part of no forward pass, where its name says so, or None.
+    """Return why a tensor is not part of a forward pass if its name says so, else None.
 
     Example:
         >>> by_name("criterion.weight"), by_name("fc1._init_weights"), by_name("fc1.weight")
@@ -41,12 +43,12 @@ def by_name(key: str) -> str | None:
 
 
 def choices(keys: Iterable[str]) -> list[dict[str, str]]:
-    """Return what may be set aside by name, and why, the likeliest first; nothing last.
+    """Return the sets of tensors that may be set aside by name, with reasons; the likeliest set first, the empty set last.
 
-    A loss or a metric is never part of a forward pass; what is called like another network may be.
+    A loss or a metric is never part of a forward pass; a tensor named like another network's may be.
 
     Args:
-        keys: of a state dict.
+        keys: keys of a state dict.
 
     Example:
         >>> [list(one) for one in choices(["target.weight", "loss.weight", "fc.weight"])]
@@ -60,12 +62,14 @@ def choices(keys: Iterable[str]) -> list[dict[str, str]]:
 
 
 def role_of(why: str) -> str:
-    """Return the role of a tensor that is set aside: ``"unused"`` where its name says that it is for no forward pass."""
+    """Return the role of a tensor set aside for a reason: ``"unused"`` if its name says that it is in no forward pass, else
+    ``"not read"``.
+    """
     return "unused" if why in {*_WHY, COPY} else "not read"
 
 
 def is_network(prefix: str) -> bool:
-    """Return whether a prefix is what one of several networks of a file is called.
+    """Return whether a prefix is a usual name for one of several networks in a file.
 
     Example:
         >>> is_network("teacher."), is_network("netD."), is_network("encoder.")
@@ -75,7 +79,8 @@ def is_network(prefix: str) -> bool:
 
 
 def parts(keys: Iterable[str]) -> dict[str, list[str]]:
-    """Return the keys by their prefix, with its dot, after what is common to all; those without one are left out.
+    """Group the keys by the first part, with its dot, after the prefix common to all; keys without such a part are left
+    out.
 
     Example:
         >>> parts(["net.a.w", "net.b.0.w", "net.b.1.w", "net.c"])

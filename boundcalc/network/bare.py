@@ -1,4 +1,4 @@
-"""The state dict of a single layer, {weight, bias}: its keys have no layer's name before them."""
+"""The state dict of a single layer, {weight, bias}, whose keys contain no layer name."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _OWN = ("weight", "bias")
 
 
 def with_layer(checkpoint: Checkpoint) -> Checkpoint:
-    """Return a checkpoint with a name before the keys of a single layer; any other as it is.
+    """Add a layer name to the keys of a single layer's checkpoint; return any other checkpoint unchanged.
 
     Args:
-        checkpoint: canonical tensors.
+        checkpoint: checkpoint with canonical tensors.
     """
     if not _is_bare(checkpoint.tensors):
         return checkpoint
@@ -27,11 +27,11 @@ def with_layer(checkpoint: Checkpoint) -> Checkpoint:
 
 
 def in_file(key: str, checkpoint: Checkpoint) -> str:
-    """Return what a key of `with_layer` is called in the file.
+    """Return the name that a key of `with_layer` has in the file.
 
     Args:
-        key: of a layer's tensor.
-        checkpoint: as it is in the file.
+        key: key of a layer's tensor.
+        checkpoint: the checkpoint as read from the file.
     """
     own = key.removeprefix(f"{LAYER}.")
     return own if _is_bare(checkpoint.tensors) else key

@@ -1,4 +1,4 @@
-"""From a captured program to a network: every operation understood, or kept as `Unknown`."""
+"""Convert a captured program to a network: every operation is either understood or kept as `Unknown`."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ NOT_READ = "the forward pass does not read it"
 
 
 class Builder(Draft):
-    """Walks a program once and collects nodes; `network` at the end."""
+    """Visits the calls of a program once and collects nodes; `network` returns the result."""
 
     def __init__(
         self,
@@ -45,10 +45,10 @@ class Builder(Draft):
         """Return the network.
 
         Args:
-            source: where the architecture came from.
+            source: description of where the architecture came from.
 
         Raises:
-            ValueError: a shape, weight or operand that cannot be understood; the message names it.
+            ValueError: when a shape, weight or operand is not understood; the message names it.
         """
         for index, call in enumerate(self.program.calls):
             if any(ref.name in self.values for ref in references(call.args)):
@@ -68,7 +68,7 @@ class Builder(Draft):
         )  # fmt: skip
 
     def _roles(self, order: list[int]) -> dict[str, str]:
-        """Return the role of every key that a needed node reads."""
+        """Return the role of every key that a required node reads."""
         roles: dict[str, str] = {}
         for index in order:
             for key, found in self._reads.get(index, {}).items():
@@ -102,10 +102,10 @@ class Builder(Draft):
             self._unknown(call, packet)
 
     def _keep_views(self, index: int, call: Call, before: Value | None) -> None:
-        """Note which values share memory, and let an in-place operation change all of them.
+        """Record which values share memory, and apply an in-place operation to all of them.
 
         Raises:
-            ValueError: a part of a value is changed in place and the whole is read afterwards, or the reverse.
+            ValueError: when a part of a value is changed in place and the whole is read afterwards, or the reverse.
         """
         packet, changed = call.packet, operand(call).name
         in_place = _in_place(packet)
@@ -171,7 +171,7 @@ class Builder(Draft):
         return node.inputs[0]
 
     def _needed(self, output: int) -> list[int]:
-        """Return the nodes that the output is computed from, the input first and the output last."""
+        """Return the nodes that the output depends on, the input first and the output last."""
         needed = {0, output}
         for index in range(output, -1, -1):
             if index in needed:

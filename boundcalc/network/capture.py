@@ -1,4 +1,4 @@
-"""The user's own model code: imported, filled with the checkpoint, exported, and checked against itself."""
+"""The user's own model code: import it, load the checkpoint into it, export it, and check the result against it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def import_callable(spec: str) -> Callable[[], object]:
     """Import ``FILE.py:CALLABLE`` or ``package.module:CALLABLE``; this runs the user's own code.
 
     Raises:
-        CheckpointError: the file, module or name does not exist, or importing it raises.
+        CheckpointError: when the file, module or name does not exist, or importing it raises.
     """
     place, _, name = spec.rpartition(":")
     if not place or not name:
@@ -76,7 +76,7 @@ def make_module(spec: str) -> torch.nn.Module:
     """Call the user's callable and return the module it makes, in evaluation mode.
 
     Raises:
-        CheckpointError: it raises, or returns something else than a module.
+        CheckpointError: when it raises, or returns something other than a module.
     """
     factory = import_callable(spec)
     if isinstance(factory, torch.nn.Module):
@@ -91,12 +91,12 @@ def make_module(spec: str) -> torch.nn.Module:
 
 
 def own_copy(module: torch.nn.Module) -> torch.nn.Module:
-    """Return a copy of the caller's module in evaluation mode, so that nothing of theirs is changed.
+    """Return a copy of the caller's module in evaluation mode, so that the original is not changed.
 
-    Weights that live pruning or normalisation computes are no leaves, which deepcopy refuses: they are detached.
+    Weights computed by live pruning or normalization are not leaf tensors, which deepcopy refuses; they are detached.
 
     Raises:
-        CheckpointError: it cannot be copied.
+        CheckpointError: when it cannot be copied.
     """
     computed = [
         value
@@ -111,14 +111,14 @@ def own_copy(module: torch.nn.Module) -> torch.nn.Module:
 
 
 def example(module: torch.nn.Module, shapes: Sequence[tuple[int, ...]]) -> torch.Tensor:
-    """Return a batch of two samples that a module takes: of the first shape that it can be run on, as numbers or else as indices.
+    """Return a batch of two samples on which a module runs: real numbers or, if no shape works with these, integer indices.
 
     Args:
-        module: in evaluation mode.
-        shapes: of one sample, in order of preference.
+        module: a module in evaluation mode.
+        shapes: possible shapes of one sample, in order of preference.
 
     Returns:
-        Zeros; those of the first shape where it can be run on none.
+        Zeros in the first shape that works; in the first shape given if none works.
     """
     for kind in (torch.float32, torch.int64):
         for shape in shapes:
@@ -139,15 +139,16 @@ def export(
     """Capture a module's forward pass with torch.export, or with make_fx where that fails.
 
     Args:
-        module: in evaluation mode.
+        module: a module in evaluation mode.
         given: a batch of samples.
-        spec: names the model in messages.
+        spec: name of the model in messages.
 
     Returns:
         The program and its state dict.
 
     Raises:
-        CheckpointError: the forward pass raises on this input, returns anything but a tensor, or can be captured in neither way.
+        CheckpointError: when the forward pass raises on this input, returns anything but a tensor, or can be captured in
+            neither way.
     """
     try:
         with torch.no_grad(), quiet():
@@ -171,7 +172,7 @@ _WRAP = "give --model a module whose forward returns the scores alone, e.g. retu
 
 
 def _described(output: object) -> str:
-    """Return what a forward pass returns, with the keys or the number of its values."""
+    """Describe what a forward pass returns, with the keys or the number of its values."""
     kind = type(output).__name__
     if isinstance(output, Mapping):
         return f"a {kind} of {', '.join(map(str, output))}"
@@ -195,7 +196,7 @@ def _by_export(
 
 
 def _leave_weights_out(exported: torch.export.ExportedProgram) -> None:
-    """Put single numbers in the place of the weights, so that saving the graph does not copy them."""
+    """Replace the weights by expanded single numbers, so that saving the graph does not copy them."""
     held = exported.state_dict
     for key, tensor in list(held.items()):
         empty = torch.zeros((), dtype=tensor.dtype).expand(tensor.shape)
@@ -221,7 +222,7 @@ def _by_tracing(
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keep what the user's code and the exporter print or warn away from the report."""
+    """Suppress the output and warnings of the user's code and the exporter, so that they do not appear in the report."""
     with open(os.devnull, "w") as sink, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         before = logging.root.manager.disable

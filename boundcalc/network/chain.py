@@ -1,4 +1,4 @@
-"""The view that the Toeplitz-norm bounds need: matrices one after another, average pooling multiplied in."""
+"""The form of a network that the Toeplitz-norm bounds require: a chain of matrices, with average pooling multiplied in."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from boundcalc.network.ops import Affine, AvgPool, Input, ReLU
 
 @dataclass(frozen=True)
 class ToeplitzLayer:
-    """One matrix A^l of a chain: a layer applied to averaged values.
+    """One matrix A^l of a chain: average poolings followed by a layer.
 
     Attributes:
         layer: the linear or convolution layer.
@@ -26,7 +26,7 @@ def toeplitz_layers(network: Network) -> tuple[ToeplitzLayer, ...]:
     """Return the network as a chain of matrices with ReLU (or nothing) between them.
 
     Raises:
-        NotCovered: the network is no such chain; names every operation that is in the way.
+        NotCovered: when the network is no such chain; the message names every operation that prevents it.
     """
     refuse(_blockers(network))
     found: list[ToeplitzLayer] = []

@@ -1,4 +1,4 @@
-"""One conversion an operation: an aten call becomes nodes of the draft, or None where it is not understood."""
+"""One conversion per operation: it turns an aten call into nodes of the draft, or returns None if it is not understood."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def _pair(value: object, default: object = None) -> tuple[int, int]:
 
 
 def _sides(call: Call, name: str, neutral: int, row: bool) -> tuple[int, int]:
-    """Return an argument for height and width; along one axis the height's is the neutral one."""
+    """Return an argument as a (height, width) pair; a one-dimensional operation gets the neutral value for the height."""
     pair = _pair(call.args.get(name), neutral)
     return (neutral, pair[1]) if row else pair
 
@@ -86,7 +86,7 @@ def _convolution(draft: Draft, call: Call) -> Value | None:
 
 
 def _around(draft: Draft, source: Value, layer: Affine) -> Affine | None:
-    """Return a layer that does the circular padding of its input itself, or None where that is not what precedes it."""
+    """Return the layer with the circular padding before it merged into it, or None if there is none or it cannot be merged."""
     inner, pads = draft.wrapped.get(source.node, (source, []))
     if not pads or any(layer.window.pads):
         return None
@@ -227,7 +227,9 @@ def _adaptive_max_pool(draft: Draft, call: Call) -> Value | None:
 
 
 def _over_positions(draft: Draft, call: Call) -> tuple[Value, tuple[bool, bool]] | None:
-    """Return the value that a mean, sum or maximum reduces, kept by channel, and whether height and width are reduced."""
+    """Return the value that a mean, sum or maximum reduces, stored by channel, and whether its height and width are
+    reduced.
+    """
     source, dims = draft.input_of(call), call.args.get("dim")
     dims = [dims] if isinstance(dims, int) else dims or []
     axes = sorted(int(axis) % (len(source.shape) + 1) for axis in dims)

@@ -1,4 +1,4 @@
-"""What stands in the way of a bound, all of it at once."""
+"""Report all operations that prevent a bound from applying at once."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ _MOST = 4
 
 @dataclass(frozen=True)
 class Blocker:
-    """What stands in a bound's way.
+    """An operation that prevents a bound from applying.
 
     Attributes:
-        operation: in the report's words.
-        place: where it stands, when it is the only one.
-        layer: whose tensors it reads, or "".
+        operation: name of the operation in reports.
+        place: its place in the network.
+        layer: the layer whose tensors it reads, or "".
         after: the layer before it, or "".
-        weights: entries of the weights that it reads.
+        weights: number of entries of the weights that it reads.
     """
 
     operation: str
@@ -53,7 +53,7 @@ class Blocker:
 
 
 def operation_name(node: Node) -> str:
-    """Return the word by which a report calls an operation that a bound does not cover."""
+    """Return the name by which a report refers to an operation that a bound does not cover."""
     match node:
         case Unknown():
             return _unknown_name(node)
@@ -94,7 +94,7 @@ def _unknown_name(node: Unknown) -> str:
 
 
 def place_of(network: Network, index: int) -> str:
-    """Return the layer nearest to a node, for messages: its own name or ``after NAME``."""
+    """Return where a node is, for messages: its own layer, ``NODE after LAYER``, or ``the input of NODE``."""
     node = network.nodes[index]
     after = _layer_before(network, index)
     return _own_layer(node) or (f"{node.name} after {after}" if after else f"the input of {node.name}")
@@ -111,7 +111,7 @@ def _layer_before(network: Network, index: int) -> str:
 
 
 def blocker(network: Network, index: int, operation: str = "") -> Blocker:
-    """Return a node as what stands in a bound's way, by its own operation or in other words."""
+    """Return the `Blocker` for a node; ``operation`` replaces its usual name."""
     node = network.nodes[index]
     own = () if isinstance(node, Affine) else weights_beside(node)
     weights = sum(weight.parameters for weight in own)
@@ -121,10 +121,10 @@ def blocker(network: Network, index: int, operation: str = "") -> Blocker:
 
 
 def refuse(blockers: list[Blocker]) -> None:
-    """Refuse a network for all that stands in a bound's way, if anything does; operations with weights come first.
+    """Refuse a network if any operation prevents a bound from applying; operations with weights are named first.
 
     Raises:
-        NotCovered: naming every operation, with its layers and the weights that it holds.
+        NotCovered: when there is one; the message names every operation, its layers and its number of weights.
 
     Example:
         >>> try:
@@ -160,20 +160,20 @@ def _said(found: list[Blocker]) -> str:
 
 
 def require(network: Network, covered: tuple[type, ...] = RELU_NETWORK) -> None:
-    """Refuse a network of any operation but the covered ones.
+    """Refuse a network that has any operation other than the covered ones.
 
     Args:
         network: the network.
         covered: kinds of nodes; by default those of ReLU networks with pooling, sums and cropping.
 
     Raises:
-        NotCovered: naming every other operation.
+        NotCovered: when it has; the message names every such operation.
     """
     refuse(blockers(network, covered))
 
 
 def blockers(network: Network, covered: tuple[type, ...] = RELU_NETWORK) -> list[Blocker]:
-    """Return every node that is of none of the covered kinds, in execution order.
+    """Return a `Blocker` for every node that is of none of the covered kinds, in execution order.
 
     Args:
         network: the network.

@@ -1,4 +1,4 @@
-"""Whether two networks are one: digests of what they compute with, and their wiring, whatever their layers are called."""
+"""Decide whether two networks are the same: a digest of their weights, and their wiring, both independent of layer names."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _NAMES = frozenset(
 
 
 def digest_of_network(network: Network) -> str:
-    """Return the sha256 of a network's weights and biases in the order in which they act, as float64, pruned weights 0.
+    """Return the sha256 of a network's weights and biases in execution order, as float64, with pruned weights set to 0.
 
-    Layers' names and the file's format have no part in it; nor has the wiring, see `wiring`.
+    It depends neither on layer names, nor on the file's format, nor on the wiring (see `wiring`).
     """
     found = hashlib.sha256()
     for values in _learned(network):
@@ -32,7 +32,7 @@ def digest_of_network(network: Network) -> str:
 
 
 def wiring(network: Network) -> tuple[str, ...]:
-    """Return what each node of a network does to which others, weights apart."""
+    """Return for each node of a network its operation, its inputs and its settings, without the values of weights."""
     return tuple(" ".join((type(node).__name__, *_told(node))) for node in network.nodes)
 
 

@@ -1,4 +1,4 @@
-"""A network in the making: the values of a program, the nodes that compute them, the tensors they read."""
+"""A network under construction: the values of a program, the nodes that compute them, the tensors that these read."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ class Value:
 
 
 def image(shape: tuple[int, ...]) -> Shape:
-    """Return the (channels, height, width) in which a per-sample shape is kept.
+    """Return the (channels, height, width) in which a value of a per-sample shape is stored.
 
     Raises:
-        ValueError: more than three dimensions.
+        ValueError: when there are more than three dimensions.
     """
     if len(shape) > 3:
         raise ValueError(f"a value of shape {shape} per sample is not an image")
@@ -37,20 +37,20 @@ def image(shape: tuple[int, ...]) -> Shape:
 
 
 def flat_image(shape: tuple[int, ...]) -> Shape:
-    """Return `image` of a shape, or one long column where it is none."""
+    """Return `image` of a shape, or (entries, 1, 1) if the shape is not an image."""
     return image(shape) if 1 <= len(shape) <= 3 else (math.prod(shape), 1, 1)
 
 
 def by_channel(shape: tuple[int, ...]) -> Shape:
-    """Return the image whose channels are the first axis of a per-sample shape: of (channels, length) it has height 1."""
+    """Return the image whose channels are the first axis of a per-sample shape; a (channels, length) shape gets height 1."""
     return (shape[0], 1, shape[1]) if len(shape) == 2 else flat_image(shape)
 
 
 def _ref(argument: object) -> Ref:
-    """Return an argument that names a tensor.
+    """Return an argument after checking that it refers to a tensor.
 
     Raises:
-        ValueError: a graph that no export wrote has something else in its place.
+        ValueError: when it is something else, which happens only in a graph that no exporter wrote.
     """
     if not isinstance(argument, Ref):
         raise ValueError(f"an operation has {argument!r} in the place of a tensor")
@@ -66,13 +66,13 @@ def operand(call: Call) -> Ref:
 
 
 class Draft:
-    """What the conversions of single operations read and add to.
+    """The state that the conversions of single operations read and extend.
 
     Args:
         program: the captured forward pass.
         state: raw state dict of the program.
         tensors: canonical tensors that replace entries of `state` (masked weights).
-        masks: declared masks, keys as in `tensors`.
+        masks: declared masks, with keys as in `tensors`.
     """
 
     def __init__(
@@ -94,11 +94,11 @@ class Draft:
         self._shared: dict[str, str] = {}
 
     def input_of(self, call: Call) -> Value:
-        """Return the value that a call's first tensor argument names."""
+        """Return the value of a call's first tensor argument."""
         return self.values[operand(call).name]
 
     def node_shape(self, value: Value) -> Shape:
-        """Return the image shape in which the value is kept."""
+        """Return the image shape in which the value is stored."""
         return self.nodes[value.node].shape
 
     def out_shape(self, call: Call) -> tuple[int, ...]:
@@ -111,7 +111,7 @@ class Draft:
         return Value(len(self.nodes) - 1, shape)
 
     def by_channel(self, source: Value) -> Value:
-        """Return a value kept as an image whose channels are the first axis of its shape."""
+        """Return a value stored as an image whose channels are the first axis of its shape."""
         shape = by_channel(source.shape)
         if self.node_shape(source) == shape:
             return source
@@ -122,15 +122,15 @@ class Draft:
         return self.append(Rearrange("view", (source.node,), shape, places), source.shape)
 
     def read(self, call: Call, name: str, argument: Ref) -> tuple[list[Weight], dict[str, int]]:
-        """Note the tensors of the file behind an argument of an operation that is no layer.
+        """Record the tensors of the file that enter an argument of an operation that is not a layer.
 
         Args:
             call: the operation.
-            name: of its argument.
-            argument: what it names.
+            name: name of its argument.
+            argument: the value that the argument refers to.
 
         Returns:
-            Those that count as weights, and key and number of entries of those that count as biases.
+            The tensors that count as weights, and for those that count as biases their keys and numbers of entries.
         """
         weights, biases = [], {}
         for key in self.keys_of(argument):
@@ -143,14 +143,16 @@ class Draft:
         return weights, biases
 
     def computed(self, argument: Ref) -> torch.Tensor | None:
-        """Return a tensor that no input enters in float64, or None where it cannot be computed."""
+        """Return in float64 a tensor that does not depend on the input, or None if it cannot be computed."""
         try:
             return self.parameters.value(argument.name).double()
         except (ValueError, KeyError, RuntimeError, TypeError):
             return None
 
     def tensor(self, argument: object, role: str = WEIGHT) -> torch.Tensor | None:
-        """Return a parameter argument in float64, or None, and note the role in which the call reads its keys."""
+        """Return a parameter argument in float64, or None if there is none, and record the role in which the call reads its
+        keys.
+        """
         if argument is None:
             return None
         argument = _ref(argument)
@@ -159,20 +161,20 @@ class Draft:
         return self.parameters.value(argument.name).double()
 
     def note(self, key: str, role: str) -> None:
-        """Note that the call which is being converted reads a tensor; a weight stays one."""
+        """Record that the call being converted reads a tensor in a role; a tensor already recorded as a weight remains one."""
         role = BUFFER if key in self.program.buffers else role
         if self.reading.get(key) != WEIGHT:
             self.reading[key] = role
 
     def keys_of(self, argument: Ref) -> list[str]:
-        """Return the canonical keys that a value is computed from, sorted."""
+        """Return the sorted canonical keys of the tensors that a value is computed from."""
         return sorted({self.parameters.plain(key) for key in self.parameters.keys_behind(argument.name)})
 
     def stored(self, key: str) -> torch.Tensor:
         """Return a tensor of the file by its canonical key.
 
         Raises:
-            ValueError: it is missing.
+            ValueError: when it is missing.
         """
         for home in (self.parameters.tensors, self.parameters.state):
             if key in home:
@@ -180,7 +182,7 @@ class Draft:
         raise ValueError(f"the tensor {key} is missing")
 
     def is_parameter(self, argument: object) -> bool:
-        """Return whether an argument is a tensor that no input enters."""
+        """Return whether an argument is computed from tensors of the file and not from the input."""
         return isinstance(argument, Ref) and bool(self.parameters.keys_behind(argument.name))
 
     def sizes(self, argument: object) -> tuple[int, ...]:
@@ -189,14 +191,18 @@ class Draft:
         return tuple(self.parameters.value(argument.name).shape)
 
     def key_of(self, argument: object) -> str:
-        """Return the one canonical key behind a parameter argument, or the value's name."""
+        """Return the canonical key behind a parameter argument (a weight's, if there are several), or the value's name if
+        there is none.
+        """
         keys = self.keys_of(_ref(argument))
         parameters = [key for key in keys if key not in self.program.buffers] or keys
         weights = [key for key in parameters if key.rpartition(".")[2] == "weight"] or parameters
         return weights[0] if weights else _ref(argument).name
 
     def module_of(self, call: Call) -> str:
-        """Return the module of the first tensor of the file that a call reads, that tensor where it is in none, or ""."""
+        """Return the module of the first file tensor that a call reads; that tensor's key if it is in no module, or "" if
+        there is none.
+        """
         for ref in references(call.args):
             if ref.name not in self.values and self.parameters.keys_behind(ref.name):
                 key = self.key_of(ref)
@@ -211,7 +217,7 @@ class Draft:
         bias_of: object,
         arrange: Callable[[torch.Tensor], torch.Tensor],
     ) -> Affine:
-        """Make a layer; `arrange` turns its weight, as the program reads it, into (out, in, height, width)."""
+        """Make a layer; `arrange` converts its weight from the program's layout to (out, in, height, width)."""
         weight_of = _ref(weight_of)
         weight = self.tensor(weight_of)
         assert weight is not None
@@ -227,7 +233,7 @@ class Draft:
         )  # fmt: skip
 
     def _layer_name(self, key: str, bias_of: object) -> str:
-        """Return the layer of a weight; of several layers that share it, the one whose bias it is used with."""
+        """Return the layer that a weight belongs to; if several layers share it, the one whose bias is used with it."""
         bias = self.keys_of(bias_of) if isinstance(bias_of, Ref) else []
         own = bias[0].removesuffix(".bias") if len(bias) == 1 else ""
         shares = self.parameters.first_names.get(f"{own}.weight") == key

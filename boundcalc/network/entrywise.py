@@ -1,4 +1,4 @@
-"""Operations on single entries: activations, fixed and trained scales and shifts, sums of two values."""
+"""Entrywise operations: activations, fixed and trained scales and shifts, sums of two values."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def _threshold(draft: Draft, call: Call) -> Value | None:
 
 
 def _clamp(draft: Draft, call: Call) -> Value | None:
-    """A clamp whose interval holds 0 has value 0 at 0; one to [0, inf) is a ReLU."""
+    """Convert a clamp: one whose interval contains 0 has value 0 at 0; a clamp to [0, inf) is a ReLU."""
     low = call.args.get("min", call.args.get("min_val"))
     high = call.args.get("max", call.args.get("max_val"))
     if call.packet.startswith("hardtanh"):
@@ -89,10 +89,10 @@ def _prelu(draft: Draft, call: Call) -> Value | None:
 
 
 def maximum(draft: Draft, call: Call) -> Value | None:
-    """The larger of a value and 0 is a ReLU.
+    """Convert the maximum of a value and 0, which is a ReLU; None for any other maximum.
 
     Args:
-        draft: the network in the making.
+        draft: the network under construction.
         call: the maximum of two operands.
     """
     sides = [call.args.get("self"), call.args.get("other")]
@@ -126,7 +126,7 @@ def _is_zero(draft: Draft, argument: object) -> bool:
 
 
 def scaled(draft: Draft, source: Value, factor: float) -> Value:
-    """Return a value times a number that the architecture fixes."""
+    """Return a value times a constant of the architecture."""
     if factor == 1.0:
         return source
     shape = draft.node_shape(source)
@@ -136,14 +136,14 @@ def scaled(draft: Draft, source: Value, factor: float) -> Value:
 
 
 class _Operand:
-    """The number or tensor that an operation combines with a value, one entry a channel.
+    """The number or tensor that an operation combines with a value, one entry per channel.
 
     Attributes:
-        source: the value, kept so that its channels are what the entries belong to.
+        source: the value, stored so that each entry belongs to one of its channels.
         entries: (channels,) float64.
         weights: as in `Draft.read`.
         biases: as in `Draft.read`.
-        trained: whether it comes from the file.
+        trained: whether it is computed from tensors of the file.
     """
 
     def __init__(self, source: Value, entries: torch.Tensor) -> None:
@@ -154,7 +154,7 @@ class _Operand:
 
     @classmethod
     def of(cls, draft: Draft, call: Call, name: str, value: Value) -> _Operand | None:
-        """Return the operand that an argument is, or None where its entries differ within a channel."""
+        """Return an argument as an operand, or None if its entries differ within a channel or are unknown."""
         argument = call.args.get(name)
         channels = draft.node_shape(value)[0]
         if isinstance(argument, int | float) and not isinstance(argument, bool):
@@ -180,7 +180,7 @@ class _Operand:
         return found
 
     def diagonal(self, draft: Draft, call: Call, scale: torch.Tensor, shift: torch.Tensor) -> Value:
-        """Return ``scale * value + shift``."""
+        """Return the value ``scale * source + shift``."""
         if not self.trained and bool((scale == 1).all()) and not bool(shift.any()):
             return self.source
         node = ChannelAffine(
@@ -191,7 +191,7 @@ class _Operand:
 
 
 def _sides(draft: Draft, call: Call) -> list[Value | None]:
-    """Return the two operands of an operation where they are values that the input enters."""
+    """Return an operation's two operands, with None in the place of one that does not depend on the input."""
     found = []
     for name in ("self", "other"):
         argument = call.args.get(name)
@@ -226,7 +226,9 @@ def _negative(draft: Draft, call: Call) -> Value:
 def _combined(
     left_sign: float, right_sign: float, *, swapped: bool = False
 ) -> Callable[[Draft, Call], Value | None]:
-    """Convert ``left_sign * self + right_sign * alpha * other``; `alpha` multiplies `self` where they are swapped."""
+    """Return a conversion of ``left_sign * self + right_sign * alpha * other``; if swapped, `alpha` multiplies `self`
+    instead.
+    """
 
     def convert(draft: Draft, call: Call) -> Value | None:
         alpha = call.args.get("alpha", 1)

@@ -1,7 +1,7 @@
-"""The network behind a fixed first stage: what bounds by norms speak of.
+"""The network behind a fixed first stage, which is the one that bounds by norms apply to.
 
-A first stage has no parameters and was fixed before any sample, so that the values that it makes of an iid sample are an iid sample,
-and the class of all networks behind it is one class of functions of them.
+A first stage has no parameters and was fixed before any sample was drawn. Its values on an iid sample are therefore an iid
+sample, and all networks behind it form one class of functions of these values.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from boundcalc.network.ops import FirstStage
 
 
 def behind_first_stage(network: Network) -> Network | None:
-    """Return the network whose input is the first stage's value; None where no first stage stands alone between it and the input."""
+    """Return the network that starts at the first stage's value; None unless a first stage alone reads the input."""
     start, *later = network.nodes
     if not later or not isinstance(later[0], FirstStage) or any(0 in node.inputs for node in later[1:]):
         return None

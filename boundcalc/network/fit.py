@@ -1,4 +1,4 @@
-"""Which tensors of a file a module takes: names with and without the prefixes of wrappers, shared and unused tensors."""
+"""Match the tensors of a file to those of a module: names with and without wrapper prefixes, shared and unused tensors."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _COUNTER = "num_batches_tracked"
 
 @dataclass(frozen=True)
 class Names:
-    """How keys of the module become keys of the file: one prefix goes, another comes.
+    """The mapping from a module's keys to a file's keys, which replaces one prefix by another.
 
     Attributes:
         file: prefix in the file, with its dot, or "".
@@ -33,23 +33,23 @@ class Names:
     module: str
 
     def in_file(self, key: str) -> str:
-        """Return the file's key of one of the module's."""
+        """Return the file's key for a key of the module."""
         return self.file + key.removeprefix(self.module)
 
     def in_module(self, key: str) -> str | None:
-        """Return the module's key of one of the file's, or None where it does not have the prefix."""
+        """Return the module's key for a key of the file, or None if that lacks the prefix."""
         return self.module + key.removeprefix(self.file) if key.startswith(self.file) else None
 
 
 @dataclass(frozen=True)
 class Fit:
-    """A checkpoint in the names of a module.
+    """A checkpoint, renamed to the keys of a module.
 
     Attributes:
-        checkpoint: with the module's keys only.
-        names: how they become keys of the file.
+        checkpoint: the checkpoint, reduced to the module's keys.
+        names: mapping from these keys to the keys of the file.
         set_aside: keys of the file that the module does not have, and why.
-        notes: what was assumed.
+        notes: assumptions that were made.
     """
 
     checkpoint: Checkpoint
@@ -59,18 +59,20 @@ class Fit:
 
 
 def load(module: torch.nn.Module, checkpoint: Checkpoint, named: str) -> Fit:
-    """Load a checkpoint's tensors into a module; what the module lacks is set aside, what the file lacks is an error.
+    """Load a checkpoint's tensors into a module. Tensors that the module lacks are set aside; tensors that the file lacks
+    are an error.
 
     Args:
-        module: changed in place.
-        checkpoint: canonical and raw tensors.
-        named: names the module in messages.
+        module: the module, which is changed in place.
+        checkpoint: the checkpoint, with canonical and raw tensors.
+        named: name of the module in messages.
 
     Returns:
-        The checkpoint in the module's names.
+        The checkpoint, renamed to the module's keys.
 
     Raises:
-        CheckpointError: tensors are missing or have other shapes, or several networks in the file fit; the message names them.
+        CheckpointError: when tensors are missing or have other shapes, or several networks in the file fit; the message
+            names them.
     """
     wanted = {key: value for key, value in module.state_dict().items() if isinstance(value, torch.Tensor)}
     shared = groups(wanted)
@@ -102,7 +104,7 @@ def load(module: torch.nn.Module, checkpoint: Checkpoint, named: str) -> Fit:
 def _masks_held(
     own: Checkpoint, wanted: Mapping[str, torch.Tensor], found: Container[str]
 ) -> dict[str, torch.Tensor]:
-    """Return the masks that the module holds beside its weights, where those of the checkpoint came from elsewhere."""
+    """Return values for the mask tensors of the module that the file lacks, from the masks of the checkpoint."""
     held = {}
     for key, tensor in wanted.items():
         layer, _, leaf = key.rpartition(".")
@@ -113,14 +115,14 @@ def _masks_held(
 
 
 def under(checkpoint: Checkpoint, prefix: str | None) -> Fit:
-    """Return the network of a file whose keys begin with a prefix, without it.
+    """Return the network of a file whose keys begin with a prefix, with the prefix removed.
 
     Args:
-        checkpoint: of one or several networks.
-        prefix: with or without its dot; None for all of it.
+        checkpoint: checkpoint of one or several networks.
+        prefix: the prefix, with or without its dot; None for the whole file.
 
     Raises:
-        CheckpointError: no key begins with it.
+        CheckpointError: when no key begins with it.
     """
     if not prefix:
         return Fit(checkpoint, Names("", ""), ())
@@ -135,11 +137,11 @@ def under(checkpoint: Checkpoint, prefix: str | None) -> Fit:
 
 
 def in_file(network: Network, fitted: Fit) -> Network:
-    """Return a network whose roles and set-aside tensors are called as in the file, with what was set aside to fit it.
+    """Rename the roles and set-aside tensors of a network as in the file, and add the tensors set aside in fitting.
 
     Args:
-        network: made of the fitted checkpoint.
-        fitted: how it was fitted.
+        network: network made from the fitted checkpoint.
+        fitted: the result of the fitting.
     """
     names = fitted.names
     return replace(
@@ -151,12 +153,13 @@ def in_file(network: Network, fitted: Fit) -> Network:
 
 
 def in_names_of(checkpoint: Checkpoint, wanted: list[str], prefix: str | None) -> Checkpoint:
-    """Return a checkpoint without the prefix that comes before every wanted key, where it has one; as it is where none fits.
+    """Remove from a checkpoint the prefix before every wanted key; return it unchanged if there is none or several would
+    fit.
 
     Args:
-        checkpoint: another one of the same network.
-        wanted: keys.
-        prefix: that is taken where it fits; None for any that does.
+        checkpoint: another checkpoint of the same network.
+        wanted: the wanted keys.
+        prefix: prefix to remove if it fits; None for any that does.
     """
     names = [f"{prefix.rstrip('.')}."] if prefix else _prefixes_before(set(wanted), checkpoint.tensors)
     fitting = [name for name in names if all(name + key in checkpoint.tensors for key in wanted)]
@@ -168,10 +171,11 @@ def in_names_of(checkpoint: Checkpoint, wanted: list[str], prefix: str | None) -
 def _names(
     path: str, wanted: Mapping[str, torch.Tensor], shared: Groups, have: Mapping[str, torch.Tensor]
 ) -> Names:
-    """Return the names under which the file has what the module needs; those that miss the fewest tensors where it lacks some.
+    """Return the mapping under which the file has all tensors that the module needs, or else the one that misses the
+    fewest.
 
     Raises:
-        CheckpointError: several networks in the file fit.
+        CheckpointError: when several networks in the file fit.
     """
     needed = [key for key in wanted if not key.endswith(_COUNTER)]
     others = {key: set(keys) for keys in shared for key in keys}
@@ -203,7 +207,7 @@ def _alike(home: torch.Tensor | None, wanted: torch.Tensor) -> bool:
 
 
 def _common_prefixes(keys: list[str]) -> list[str]:
-    """Return "" and every prefix, with its dot, that all keys begin with."""
+    """Return "" and every prefix, with its dot, that all keys share."""
     prefixes, rest = [""], keys
     while rest and all("." in key for key in rest) and len({key.partition(".")[0] for key in rest}) == 1:
         prefixes.append(f"{prefixes[-1]}{rest[0].partition('.')[0]}.")
@@ -212,7 +216,7 @@ def _common_prefixes(keys: list[str]) -> list[str]:
 
 
 def _prefixes_before(keys: set[str], have: Iterable[str]) -> list[str]:
-    """Return what comes before a wanted key in the keys of the file, the shortest first; "" always."""
+    """Return the prefixes before a wanted key in the keys of the file, shortest first, always including ""."""
     found = {""}
     for key in have:
         parts = key.split(".")
@@ -223,7 +227,7 @@ def _prefixes_before(keys: set[str], have: Iterable[str]) -> list[str]:
 
 
 def _own(checkpoint: Checkpoint, names: Names) -> Checkpoint:
-    """Return the checkpoint's part under a prefix, in the module's names."""
+    """Return the part of the checkpoint under a prefix, renamed to the module's keys."""
 
     def renamed(table: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         return {new: tensor for key, tensor in table.items() if (new := names.in_module(key)) is not None}
@@ -248,7 +252,7 @@ def _own(checkpoint: Checkpoint, names: Names) -> Checkpoint:
 
 
 def _kept(own: Checkpoint, wanted: set[str]) -> tuple[Checkpoint, list[str]]:
-    """Return the checkpoint with the tensors that a module knows, under its name or that of a reparametrisation, and the others."""
+    """Return the checkpoint reduced to tensors that the module has, directly or reparametrized, and the other keys."""
     known = wanted | {plain_key(key) for key in wanted}
     extra = [key for key in own.tensors if key not in known]
     tensors = {key: tensor for key, tensor in own.tensors.items() if key in known}
@@ -285,7 +289,9 @@ def _shapes(wanted: Mapping[str, torch.Tensor], found: Mapping[str, torch.Tensor
 
 
 def _metadata(wanted: object, stored: Mapping[str, object]) -> dict[str, object]:
-    """Return the versions of the file's modules where it names those of this model, under whatever prefix, else the model's own."""
+    """Return the file's module versions if it has them for all modules of this model, under any prefix; else the model's
+    own.
+    """
     own: dict[str, object] = dict(getattr(wanted, "_metadata", {}))
     for prefix in sorted(stored, key=len):
         places = {name: ".".join(part for part in (prefix, name) if part) for name in own}

@@ -1,4 +1,4 @@
-"""Rewrites that keep the function: diagonal layers into the layers beside them, ReLU before max pooling, moves into one."""
+"""Rewrites that preserve the function: fold diagonal layers, move ReLU before max pooling, merge rearrangements."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def folded(nodes: list[Node]) -> list[Node]:
     """Apply all rewrites of this module.
 
     Args:
-        nodes: in topological order, the input first and the output last.
+        nodes: the nodes in topological order, the input first and the output last.
     """
     nodes = relu_before_max_pool(fold_batchnorm(merge_moves(nodes)))
     return fold_forward(fold_batchnorm(sink_diagonals(nodes)))
@@ -29,12 +29,12 @@ def _readers(nodes: list[Node]) -> list[list[int]]:
 
 
 def _rewritten(nodes: list[Node], merge: Callable[[Node, Node, bool], Node | None]) -> list[Node]:
-    """Merge nodes with the one that they read, in one walk.
+    """Merge nodes with the node that they read, in one pass.
 
     Args:
-        nodes: in topological order.
-        merge: given the node that is read, its reader and whether that is the only one, returns the node that computes what the
-            reader does from what the first one reads, or None.
+        nodes: the nodes in topological order.
+        merge: takes the node that is read, its reader and whether that is the only reader; returns one node that computes
+            the reader's value from the first node's inputs, or None.
     """
     readers = [len(found) for found in _readers(nodes)]
     made: list[Node] = []
@@ -60,7 +60,7 @@ def _rewritten(nodes: list[Node], merge: Callable[[Node, Node, bool], Node | Non
 
 
 def _without_unread(nodes: list[Node], output: int) -> list[Node]:
-    """Return the nodes that the output is computed from, and the input, with the output last."""
+    """Return the input and the nodes that the output depends on, the output last."""
     needed = {0, output}
     for index in range(output, -1, -1):
         if index in needed:
@@ -72,7 +72,7 @@ def _without_unread(nodes: list[Node], output: int) -> list[Node]:
 
 
 def merge_moves(nodes: list[Node]) -> list[Node]:
-    """Make one of two rearrangements that follow each other; those that change nothing go."""
+    """Merge successive rearrangements, and remove those that change nothing."""
 
     def merge(before: Node, node: Node, alone: bool) -> Node | None:
         if not (isinstance(before, Rearrange) and isinstance(node, Rearrange)):
@@ -100,7 +100,7 @@ def scaled(layer: Affine, diagonal: ChannelAffine) -> Affine:
 
     Args:
         layer: the layer before.
-        diagonal: what follows it; a factor alone adds no bias.
+        diagonal: the diagonal layer after it; one without a shift adds no bias.
     """
     scale, shift = diagonal.scale, diagonal.shift
     bias: torch.Tensor | None = shift if layer.bias is None else layer.bias * scale + shift
@@ -124,7 +124,9 @@ def _noted(layer: Affine, diagonal: ChannelAffine) -> Affine:
 
 
 def fold_batchnorm(nodes: list[Node]) -> list[Node]:
-    """Fold every diagonal layer into the layer or the fixed diagonal layer that it follows, where that has no other reader."""
+    """Fold every diagonal layer into the layer, or the diagonal layer other than a BatchNorm, before it, if that has no
+    other reader.
+    """
 
     def merge(before: Node, node: Node, alone: bool) -> Node | None:
         if not isinstance(node, ChannelAffine) or not alone or before.shape != node.shape:
@@ -143,7 +145,9 @@ def fold_batchnorm(nodes: list[Node]) -> list[Node]:
 
 
 def fold_forward(nodes: list[Node]) -> list[Node]:
-    """Fold every diagonal layer into the layer that reads it alone, unless zero padding would not be shifted with it."""
+    """Fold every diagonal layer into the layer that is its only reader, unless its shift would not apply to that layer's
+    zero padding.
+    """
 
     def merge(before: Node, node: Node, alone: bool) -> Node | None:
         if not (alone and isinstance(before, ChannelAffine) and isinstance(node, Affine)):
@@ -155,7 +159,7 @@ def fold_forward(nodes: list[Node]) -> list[Node]:
 
 
 def _on_inputs(layer: Affine, diagonal: ChannelAffine) -> Affine:
-    """Return the layer applied to ``scale * x + shift``, where no zero stands among what it reads or the shift is 0."""
+    """Return the layer applied to ``scale * x + shift``; the layer must not use zero padding unless the shift is 0."""
     out, width = layer.weight.shape[:2]
 
     def by_row(entries: torch.Tensor) -> torch.Tensor:
@@ -173,12 +177,12 @@ def _on_inputs(layer: Affine, diagonal: ChannelAffine) -> Affine:
 
 
 def relu_before_max_pool(nodes: list[Node]) -> list[Node]:
-    """Swap max pooling followed by ReLU into ReLU followed by max pooling: the same function."""
+    """Replace max pooling followed by ReLU by ReLU followed by max pooling, which is the same function."""
     return _swapped(nodes, lambda first, second: isinstance(first, MaxPool) and isinstance(second, ReLU))
 
 
 def sink_diagonals(nodes: list[Node]) -> list[Node]:
-    """Swap a diagonal layer with the pooling that reads it where they commute, so that it may reach a layer."""
+    """Swap a diagonal layer with the pooling that reads it if they commute, so that it may reach a layer."""
     return _swapped(nodes, _commute)
 
 
@@ -194,7 +198,7 @@ def _commute(first: Node, second: Node) -> bool:
 
 
 def _swapped(nodes: list[Node], swaps: Callable[[Node, Node], bool]) -> list[Node]:
-    """Exchange a node and its only reader wherever `swaps` says so, again and again."""
+    """Exchange a node and its only reader as long as `swaps` allows it."""
     nodes = list(nodes)
     readers = _readers(nodes)
     for index in range(len(nodes)):

@@ -1,4 +1,4 @@
-"""Evaluating a network in float64, on whatever device its input lives."""
+"""Evaluate a network in float64, on the device of its input."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def affine(node: Affine, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tens
     """Apply a layer's window with the given weight and bias.
 
     Args:
-        node: the layer whose geometry counts.
+        node: the layer that gives the geometry.
         x: (batch, channels, height, width).
         weight: (out, in / groups, kernel height, kernel width).
         bias: (out,) or None.
@@ -75,14 +75,14 @@ def pool_max(node: MaxPool, x: torch.Tensor) -> torch.Tensor:
 
 
 def rearrange(node: Rearrange, x: torch.Tensor) -> torch.Tensor:
-    """Copy entries of (batch, channels, height, width) to their new places."""
+    """Copy entries of (batch, channels, height, width) to their new positions."""
     source = node.source.to(x.device).flatten()
     picked = x.flatten(1)[:, source.clamp(min=0)] * (source >= 0)
     return picked.reshape(x.shape[0], *node.shape)
 
 
 def entrywise(node: LeakyReLU | Activation | ChannelAffine, x: torch.Tensor) -> torch.Tensor:
-    """Apply a function of single entries to (batch, channels, height, width)."""
+    """Apply an entrywise function to (batch, channels, height, width)."""
     if isinstance(node, LeakyReLU):
         return torch.where(x >= 0, x, x * node.slopes.to(x.device)[:, None, None])
     if isinstance(node, ChannelAffine):
@@ -116,7 +116,7 @@ def evaluate_node(node: Node, values: list[torch.Tensor]) -> torch.Tensor:
     """Compute one node from the values it reads, each (batch, channels, height, width) float64.
 
     Raises:
-        NotCovered: an operation that cannot be evaluated.
+        NotCovered: when the operation cannot be evaluated.
     """
     x = values[0]
     match node:
@@ -144,12 +144,12 @@ def evaluate_node(node: Node, values: list[torch.Tensor]) -> torch.Tensor:
 
 
 def run(network: Network, x: torch.Tensor, evaluate: Evaluate = evaluate_node) -> torch.Tensor:
-    """Walk the graph, freeing values after their last use.
+    """Evaluate the network, freeing each value after its last use.
 
     Args:
         network: the network.
         x: (batch, *input shape) of any layout with the right number of entries, float64.
-        evaluate: computes a node from its inputs; by default the network's own arithmetic.
+        evaluate: computes a node from its input values; by default exactly as the network defines it.
 
     Returns:
         (batch, outputs) float64.

@@ -1,4 +1,4 @@
-"""Windows that slide over an image: sizes, which taps fall inside, exact integer counts."""
+"""Windows that slide over an image: their sizes, the taps inside the image, and exact integer counts."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ class Axis:
         size: input length in positions.
         kernel: number of taps.
         stride: step between outputs.
-        before: padding in front.
-        after: padding behind.
+        before: padding before the first position.
+        after: padding after the last position.
         dilation: distance between taps.
         ceil: whether a last, partly filled window counts (``ceil_mode`` of pooling).
     """
@@ -31,7 +31,7 @@ class Axis:
 
     @property
     def reach(self) -> int:
-        """Width in positions that one window spans."""
+        """Number of positions that one window spans."""
         return self.dilation * (self.kernel - 1) + 1
 
     @property
@@ -50,7 +50,7 @@ class Axis:
         return starts[:, None] + torch.arange(self.kernel) * self.dilation
 
     def taps(self) -> torch.Tensor:
-        """Return which taps fall on the image, (out, kernel) bool."""
+        """Return which taps are inside the image, (out, kernel) bool."""
         positions = self.positions()
         return (positions >= 0) & (positions < self.size)
 

@@ -1,4 +1,4 @@
-"""Architecture from shapes and key order alone: a chain of layers, or a refusal when two readings are possible."""
+"""Infer an architecture from shapes and key order alone: a chain of layers, or an error if two readings are possible."""
 
 from __future__ import annotations
 
@@ -27,13 +27,14 @@ def infer(given: Checkpoint, input_shape: tuple[int, ...] | None) -> Network:
 
     Args:
         given: the checkpoint.
-        input_shape: one sample's shape, needed as soon as there is a convolution.
+        input_shape: one sample's shape, required if there is a convolution.
 
     Returns:
-        The network, with every assumption written down.
+        The network, which lists every assumption.
 
     Raises:
-        CheckpointError: keys that no chain explains, shapes that do not chain, more than one reading, or several networks.
+        CheckpointError: when no chain explains the keys, the shapes do not chain, or there are several readings or
+            networks.
     """
     given = bare.with_layer(given)
     given = tied.agreed(given, shared := tied.plain(given.shared, given.tensors))
@@ -89,7 +90,7 @@ def _without(given: Checkpoint, keys: Container[str]) -> Checkpoint:
 
 
 def _networks(given: Checkpoint) -> list[str]:
-    """Return the prefixes, with their dots, under which there are chains of two layers or more that end with a linear one."""
+    """Return the prefixes, with their dots, that contain a chain of at least two layers ending with a linear one."""
     found = []
     for prefix, keys in apart.parts(given.tensors).items():
         if sum(key.endswith(".weight") for key in keys) < 2:
@@ -105,7 +106,9 @@ def _networks(given: Checkpoint) -> list[str]:
 
 
 def _told_apart(given: Checkpoint, prefixes: list[str]) -> bool:
-    """Return whether a prefix names a network of its own, or shares names and shapes with one that is called otherwise."""
+    """Return whether a prefix is a known network name, or prefixes with different base names hold the same tensor names and
+    shapes.
+    """
     parts = apart.parts(given.tensors)
     families: dict[object, set[str]] = {}
     for prefix in prefixes:
@@ -177,7 +180,9 @@ def _chains(given: Checkpoint, names: list[str]) -> bool:
 
 
 def _twins(given: Checkpoint, shared: Groups) -> dict[str, str]:
-    """Return the first name of every layer that shares its weight and its bias with another: one module under two names."""
+    """Return layer name -> first name for every layer that shares weight and bias with an earlier one: one module under two
+    names.
+    """
     first = tied.first_names(shared)
     twins = {}
     for key, one in first.items():

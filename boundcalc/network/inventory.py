@@ -1,4 +1,4 @@
-"""The weights of a checkpoint whose architecture is not known: enough to say how sparse each is, not to run it."""
+"""List the weights of a checkpoint whose architecture is unknown: enough to report their sparsity, not to run the network."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ def known_or_weights(
     input_shape: tuple[int, ...] | None = None,
     prefix: str | None = None,
 ) -> Network:
-    """Read the architecture of a checkpoint as `from_checkpoint` does; where it cannot be known, list the weights alone.
+    """Read the architecture of a checkpoint as `from_checkpoint` does; if it is unknown, list the weights alone.
 
     Args:
-        checkpoint: what was read.
-        model: as `from_checkpoint` takes it.
+        checkpoint: the checkpoint.
+        model: the model, as for `from_checkpoint`.
         input_shape: one sample's shape.
-        prefix: of the keys of the network that is meant.
+        prefix: prefix of the keys of the network to read.
 
     Raises:
-        CheckpointError: the architecture is given and does not fit, or there are several networks.
+        CheckpointError: when the architecture is given and does not fit, or there are several networks.
     """
     try:
         return from_checkpoint(checkpoint, model, input_shape, prefix)
@@ -47,15 +47,15 @@ def inventory(checkpoint: Checkpoint, reason: str, prefix: str | None = None) ->
     """List the weights of a checkpoint.
 
     Args:
-        checkpoint: canonical tensors.
-        reason: why its architecture is not known, and what to do.
-        prefix: of the keys of the network that is meant.
+        checkpoint: checkpoint with canonical tensors.
+        reason: why its architecture is unknown, and what to do.
+        prefix: prefix of the keys of the network to read.
 
     Returns:
-        A network of one operation that is not understood and reads them all; each counts once, also under several names.
+        A network of one `Unknown` operation that reads all weights; a weight with several names counts once.
 
     Raises:
-        CheckpointError: no key begins with the prefix, or the weights take too much memory.
+        CheckpointError: when no key begins with the prefix, or the weights take too much memory.
     """
     fitted = fit.under(checkpoint, prefix)
     own = fitted.checkpoint
@@ -83,7 +83,9 @@ def inventory(checkpoint: Checkpoint, reason: str, prefix: str | None = None) ->
 
 
 def _is_bias(key: str, weights: Container[str]) -> bool:
-    """Tell a bias from the shift of a normalisation, which has a scale of one dimension beside it."""
+    """Return whether a key is a bias of one of the weights, and not the shift of a normalization, whose scale is
+    one-dimensional.
+    """
     return key.endswith("bias") and f"{key.removesuffix('bias')}weight" in weights
 
 
@@ -97,7 +99,9 @@ def _weight(key: str, tensor: torch.Tensor, mask: torch.Tensor | None) -> Weight
 
 
 def _shape(tensor: torch.Tensor) -> tuple[int, ...]:
-    """Return the shape in which masks are taken: (out, in, height, width), or as it is where there is none."""
+    """Return the shape that masks use: (out, in, height, width), or the tensor's own if its number of dimensions is none of
+    `_KINDS`.
+    """
     if tensor.ndim not in _KINDS:
         return tuple(tensor.shape)
     window = tuple(tensor.shape[2:])

@@ -1,4 +1,4 @@
-"""From a checkpoint to a network: by its own graph, by the user's model, or by inference."""
+"""Convert a checkpoint to a network: by its own graph, by the user's model, or by inference."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ def from_checkpoint(
     """Read the architecture of a checkpoint.
 
     Args:
-        checkpoint: canonical tensors, and the program where the file holds one.
+        checkpoint: canonical tensors, and the program if the file holds one.
         model: ``FILE.py:CALLABLE``, ``package.module:CALLABLE`` or a module; None for the file's own graph, or
             inference from shapes and keys.
-        input_shape: one sample's shape; where None it is the model's number of inputs if it starts with a linear layer.
-        prefix: of the keys of the network that is meant, in a file of several.
+        input_shape: one sample's shape; None means the model's number of inputs if it starts with a linear layer.
+        prefix: prefix of the keys of the network to read, for a file of several networks.
 
     Returns:
         The network with masked weights in float64.
 
     Raises:
-        CheckpointError: the architecture does not fit, or is not understood; the message names key or layer.
+        CheckpointError: when the architecture does not fit, or is not understood; the message names the key or layer.
     """
     with only_own_errors(checkpoint.path, what="its network cannot be made out"):
         if model is None and checkpoint.program is not None:
@@ -72,12 +72,12 @@ def _from_graph(
 def reference_weights(network: Network, reference: Checkpoint) -> dict[str, torch.Tensor]:
     """Return the reference weights of the network's layers, (out, in / groups, kh, kw) float64, and their biases.
 
-    Keys are ``"fc1.weight"`` and ``"fc1.bias"``. BatchNorm is not folded into a reference: a layer whose BatchNorm was
-    folded has none. Nor has a layer whose reference was pruned with the checkpoint, such as the rewound weights of a later level:
-    its zeros are the mask, which may have seen the sample (docs/theory/risk.md).
+    Keys are ``"fc1.weight"`` and ``"fc1.bias"``. BatchNorm is not folded into a reference, so a layer whose BatchNorm was
+    folded has no entry. Neither has a layer whose reference was pruned with the checkpoint, such as the rewound weights of
+    a later level: its zeros are the mask, which may depend on the sample (docs/theory/risk.md).
 
     Raises:
-        CheckpointError: a layer is missing, or has another shape.
+        CheckpointError: when a layer is missing, or has another shape.
     """
     found: dict[str, torch.Tensor] = {}
     for layer in network.layers():
@@ -102,16 +102,16 @@ def reference_weights(network: Network, reference: Checkpoint) -> dict[str, torc
 def check_independent(
     network: Network, checkpoint: Checkpoint, start: Checkpoint, prefix: str | None
 ) -> None:
-    """Refuse a reference that has the checkpoint's own weights, or those that survive of them: the sample has made them.
+    """Refuse a reference that equals the checkpoint at all its surviving weights, since such weights depend on the sample.
 
     Args:
-        network: the checkpoint's.
-        checkpoint: what was read.
+        network: the checkpoint's network.
+        checkpoint: the checkpoint.
         start: the reference.
-        prefix: that was chosen for the checkpoint.
+        prefix: prefix that was chosen for the checkpoint.
 
     Raises:
-        CheckpointError: it has.
+        CheckpointError: when the reference does so.
     """
     told = network.counted() if network.unplaced else network.layers()
     keys = [f"{layer.name}.weight" for layer in told]
@@ -127,10 +127,10 @@ def check_independent(
 
 
 def rewound(network: Network, start: Checkpoint) -> bool:
-    """Tell whether a pruned checkpoint is set beside an initialization that is not pruned, as after rewinding.
+    """Return whether the checkpoint is pruned and its reference, an initialization, is not, as after rewinding.
 
     Args:
-        network: the checkpoint's.
+        network: the checkpoint's network.
         start: the reference.
     """
     found = [start.tensors.get(weight.key or f"{weight.name}.weight") for weight in network.counted()]
@@ -145,7 +145,7 @@ def _same_survivors(own: torch.Tensor, start: torch.Tensor) -> bool:
 
 
 def _pruned_alike(start: torch.Tensor, support: torch.Tensor) -> bool:
-    """Return whether a reference is 0 at pruned weights and nowhere else, more often than a dense initialisation ever is."""
+    """Return whether a reference is 0 only at pruned weights, and more often than a dense initialization ever is."""
     zeros = int((start == 0).sum())
     by_chance = 2 + MOST_ZEROS * start.numel()
     return by_chance < zeros < start.numel() and not bool((support & (start == 0)).any())
@@ -189,7 +189,9 @@ def _from_model(
 
 
 def _ways_to_give(shape: tuple[int, ...]) -> list[tuple[int, ...]]:
-    """Return the shapes in which a model may take a sample: as it is, as rows where it is one channel, as a vector."""
+    """Return the shapes in which a model may take a sample: unchanged, without the axis of a single channel, or as a
+    vector.
+    """
     rows = [shape[1:]] if len(shape) == 3 and shape[0] == 1 else []
     return [shape, *rows, (math.prod(shape),)]
 

@@ -1,4 +1,4 @@
-"""Operations that only put entries elsewhere: slices, splits, shuffles, padding, concatenation."""
+"""Operations that only move entries: slices, splits, shuffles, padding, concatenation."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Change = Callable[[Draft, Call, torch.Tensor], torch.Tensor | list[torch.Tensor]
 
 
 def _by_itself(draft: Draft, call: Call, places: torch.Tensor) -> torch.Tensor | list[torch.Tensor] | None:
-    """Run the operation on the numbers of the places."""
+    """Run the operation on a tensor that holds the numbers of the positions."""
     packet, _, overload = call.op.partition(".")
     operation = getattr(getattr(torch.ops.aten, packet.rstrip("_")), overload or "default")
     names = [argument.name for argument in operation._schema.arguments]
@@ -71,10 +71,10 @@ def _copying(change: Change) -> Callable[[Draft, Call], Value | list[Value] | No
 
 
 def _check_size(draft: Draft, call: Call, change: Change, source: Value) -> None:
-    """Refuse a value that a damaged graph makes too large, before it is made.
+    """Refuse an operation whose output would be too large, as in a damaged graph, before running it.
 
     Raises:
-        ValueError: it would have more than `_MOST` entries.
+        ValueError: when the output would have more than `_MOST` entries.
     """
     try:
         outline = change(draft, call, torch.empty(_SAMPLES, *source.shape, device="meta"))
@@ -86,7 +86,9 @@ def _check_size(draft: Draft, call: Call, change: Change, source: Value) -> None
 
 
 def _copied(draft: Draft, call: Call, source: Value, moved: torch.Tensor) -> Value | None:
-    """Return the value whose entries are at these places of the first sample and, as much further on, of the second."""
+    """Return the value whose entries are copied from these positions; None unless each sample is rearranged in the same way
+    by itself.
+    """
     size, shape = math.prod(source.shape), tuple(moved.shape[1:])
     if moved.shape[0] != _SAMPLES or not shape or not moved.numel():
         return None

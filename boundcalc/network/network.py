@@ -1,4 +1,4 @@
-"""The network: validated, frozen, in topological order."""
+"""The network: a validated, frozen list of nodes in topological order."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from boundcalc.network.ops import (
 
 @dataclass(frozen=True)
 class Uncounted:
-    """A weight that no bound covers, since its operation is outside them; it counts in density and depth all the same.
+    """A weight that no bound covers because its operation is not covered; it still counts in density and depth.
 
     Attributes:
-        operation: that reads it, e.g. ``"conv_transpose2d"``.
+        operation: the operation that reads it, e.g. ``"conv_transpose2d"``.
         layer: its key without ``.weight``.
-        parameters: entries, pruned ones included.
-        surviving: nonzero entries after masking.
+        parameters: number of entries, including pruned ones.
+        surviving: number of nonzero entries after masking.
     """
 
     operation: str
@@ -40,25 +40,26 @@ class Uncounted:
 class Network:
     """A feed-forward network with one input and one output.
 
-    What counts as a weight: every tensor of the file that the forward pass reads, except biases, scales and shifts of
-    normalisations, and buffers. A bias is what an operation takes as its bias, has ``bias`` in its name and at most one
-    dimension, or is added with at most one dimension. A weight that is computed from several tensors, such as
-    those of weight_norm, is the one that they make. Each counts once, however often and under however many names it is read.
+    Every tensor of the file that the forward pass reads counts as a weight, except biases, scales and shifts of
+    normalizations, and buffers. A bias is a tensor that an operation takes as its bias argument, that has ``bias`` in its
+    name and at most one dimension, or that is added and has at most one dimension. Several tensors from which a weight is
+    computed, such as those of weight_norm, count as that one weight. A weight counts once, no matter how often and under
+    how many names it is read.
 
     Attributes:
-        nodes: topological order; the first is the input, the last the output.
+        nodes: the nodes in topological order; the first is the input, the last the output.
         source: where the architecture came from, for the report.
-        assumptions: what had to be assumed to read it.
-        input_shape: the sample's shape as the model takes it, e.g. (784,) or (1, 28, 28).
-        roles: key and role of every tensor that is read: ``"weight"``, ``"bias"``, ``"normalisation"`` (its scale and shift)
-            or ``"buffer"``. Empty where the architecture was inferred.
+        assumptions: assumptions made in reading it.
+        input_shape: shape of one sample as the model takes it, e.g. (784,) or (1, 28, 28).
+        roles: key and role of every tensor that is read: ``"weight"``, ``"bias"``, ``"normalisation"`` (its scale and
+            shift) or ``"buffer"``. Empty if the architecture was inferred.
         set_aside: key of every other tensor of the file, and why it is not part of this network.
-        unplaced: why the architecture is not known, and what to do; empty where it is. Such a network is its weights and no more:
-            input, outputs and depth say nothing.
+        unplaced: why the architecture is unknown, and what to do; empty if it is known. A network of unknown architecture
+            only lists its weights: its input, outputs and depth are meaningless.
         inferred: whether the architecture was inferred from shapes and keys, as the assumptions say.
 
     Raises:
-        ValueError: nodes out of order, no input, or no weights.
+        ValueError: when nodes are out of order, or there is no input or no weight.
     """
 
     nodes: tuple[Node, ...]
@@ -82,19 +83,19 @@ class Network:
             )
 
     def layers(self) -> Iterator[Affine]:
-        """Yield the layers that bounds speak of in execution order."""
+        """Yield the layers that bounds cover, in execution order."""
         return (node for node in self.nodes if isinstance(node, Affine))
 
     def stored(self) -> Iterator[Affine]:
-        """Yield these layers once each, also where a module is used several times."""
+        """Yield these layers once each, even if a module is used several times."""
         return iter({layer.name: layer for layer in self.layers()}.values())
 
     def masked(self) -> Iterator[Masked]:
-        """Yield the layers whose masks are matrices or kernels, covered by bounds or not, in execution order."""
+        """Yield the layers whose masks are matrices or kernels, whether bounds cover them or not, in execution order."""
         return (layer for node in self.nodes for layer in masked_of(node))
 
     def counted(self) -> Iterator[Masked]:
-        """Yield every weight once: those of the layers that bounds speak of, then those of other operations."""
+        """Yield every weight once: those of the layers that bounds cover, then those of other operations."""
         yield from {layer.key or layer.name: layer for layer in self.layers()}.values()
         yield from self._uncounted()
 
@@ -110,7 +111,7 @@ class Network:
 
     @property
     def uncounted(self) -> tuple[Uncounted, ...]:
-        """The weights of operations that no bound covers, once each, in execution order."""
+        """The weights of operations that no bound covers, each once, in execution order."""
         return tuple(
             Uncounted(weight.kind, weight.name, weight.parameters, weight.surviving)
             for weight in self._uncounted()
@@ -118,7 +119,7 @@ class Network:
 
     @property
     def depth(self) -> int:
-        """L: the largest number of layers with weights on a path from input to output, covered by bounds or not."""
+        """L: the largest number of layers with weights on a path from input to output, whether bounds cover them or not."""
         lengths: list[int] = []
         for node in self.nodes:
             before = max((lengths[i] for i in node.inputs), default=0)
@@ -139,22 +140,22 @@ class Network:
 
     @property
     def parameters(self) -> int:
-        """Weights, pruned ones and those of operations that no bound covers included."""
+        """Number of weights, including pruned ones and those of operations that no bound covers."""
         return sum(weight.parameters for weight in self.counted())
 
     @property
     def surviving(self) -> int:
-        """Nonzero weights after masking, those of operations that no bound covers included."""
+        """Number of nonzero weights after masking, including those of operations that no bound covers."""
         return sum(weight.surviving for weight in self.counted())
 
     @property
     def kept(self) -> int:
-        """Weights that the masks keep, whether they are 0 or not; counted as `surviving`."""
+        """Number of weights that the masks keep, whether they are 0 or not, over the same operations as `surviving`."""
         return sum(weight.kept for weight in self.counted())
 
     @property
     def biases(self) -> int:
-        """Number of bias entries, those of folded BatchNorms and of operations that no bound covers included."""
+        """Number of bias entries, including those of folded BatchNorms and of operations that no bound covers."""
         others = {
             key: count
             for node in self.nodes
@@ -165,7 +166,7 @@ class Network:
         return own + sum(others.values())
 
     def consumers(self) -> list[list[int]]:
-        """Return for every node the indices of the nodes that read it."""
+        """Return for each node the indices of the nodes that read it."""
         readers: list[list[int]] = [[] for _ in self.nodes]
         for index, node in enumerate(self.nodes):
             for source in node.inputs:

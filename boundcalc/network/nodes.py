@@ -1,7 +1,8 @@
-"""The node graph that the peeling bound walks: neurons grouped into nodes, and what is known of each node.
+"""The node graph of the peeling bound: neurons grouped into nodes, and the quantities known for each node.
 
-A node is a group of channels at one position. Where an image is small enough every position is kept, so that borders are
-exact; otherwise one general position stands for all, with the degree of an interior position, which is an upper bound.
+A node is a group of channels at one position. If an image is small enough, every position has its own nodes, so that
+borders are exact; otherwise one general position represents all, with the degree of an interior position, which is an upper
+bound.
 """
 
 from __future__ import annotations
@@ -23,14 +24,15 @@ class NeuronGroups:
     """The nodes of one value of the network.
 
     Attributes:
-        group: channels in a node.
-        channels: channels of the value.
+        group: number of channels per node.
+        channels: number of channels of the value.
         rectified: whether the values are known to be non-negative.
-        exponent: of the power of two taken out of the scales.
-        squares: squared scales s_p^2 / 4^exponent, (nodes, height, width) float64; 0 where dead.
-        log_energy: log of the largest product of |pred| and energy over paths below, (nodes, height, width); -inf where dead.
-        log_paths: log of the number of paths below, (nodes, height, width); -inf where dead.
-        log_factor: log of the factor for ReLUs and poolings below.
+        exponent: exponent of the power of two by which the scales are divided.
+        squares: squared scales s_p^2 / 4^exponent, (nodes, height, width) float64; 0 at dead nodes.
+        log_energy: log of the largest product of |pred| and energy over paths below, (nodes, height, width); -inf at dead
+            nodes.
+        log_paths: log of the number of paths below, (nodes, height, width); -inf at dead nodes.
+        log_factor: log of the factor for the ReLUs and poolings below.
     """
 
     group: int
@@ -61,7 +63,7 @@ def group_sum(values: torch.Tensor, group: int, axis: int) -> torch.Tensor:
 
 
 def ungrouped(tensor: torch.Tensor, groups: int) -> torch.Tensor:
-    """Expand (out, in / groups, kh, kw) of a grouped convolution to (out, in, kh, kw) with zeros between groups."""
+    """Expand the (out, in / groups, kh, kw) of a grouped convolution to (out, in, kh, kw), with zeros between groups."""
     if groups == 1:
         return tensor
     out, width = tensor.shape[:2]
@@ -73,18 +75,18 @@ def ungrouped(tensor: torch.Tensor, groups: int) -> torch.Tensor:
 
 
 class ExactPositions:
-    """Every position of an image on its own; borders are exact."""
+    """Treats every position of an image separately, so that borders are exact."""
 
     name = "exact"
 
     @staticmethod
     def kernel(tensor: torch.Tensor) -> torch.Tensor:
-        """Return the kernel of squared weights or connections as it is used by `total` and `largest`."""
+        """Return a kernel of squared weights or connections in the form that `total` and `largest` use."""
         return tensor
 
     @staticmethod
     def spread(per_channel: torch.Tensor, layer: Affine) -> torch.Tensor:
-        """Return (nodes,) as (nodes, height, width) of a layer's output."""
+        """Expand (nodes,) to the (nodes, height, width) of a layer's output."""
         return per_channel[:, None, None].expand(-1, *layer.window.out)
 
     @staticmethod
@@ -98,7 +100,9 @@ class ExactPositions:
 
     @staticmethod
     def largest(values: torch.Tensor, kernel: torch.Tensor, layer: Affine) -> torch.Tensor:
-        """Return the maximum over each window's connections (kernel > 0): shapes as in `total`; -inf without any."""
+        """Return the maximum over each window's connections (kernel > 0), with shapes as in `total`; -inf if there are
+        none.
+        """
         window = layer.window
         padded = _pad(values, layer, -math.inf)
         whole = window.out == (1, 1)
@@ -108,7 +112,7 @@ class ExactPositions:
 
     @classmethod
     def taps(cls, kernel: torch.Tensor, layer: Affine) -> torch.Tensor:
-        """Sum a kernel of a layer that reads the input over its taps inside the image: (out, in, kh, kw) -> (out, oh, ow)."""
+        """Sum a kernel of a layer that reads the input over the taps inside the image: (out, in, kh, kw) -> (out, oh, ow)."""
         window = layer.window
         ones = torch.ones(kernel.shape[1], window.height.size, window.width.size, dtype=torch.float64)
         return cls.total(ones, kernel, layer)
@@ -123,30 +127,32 @@ class ExactPositions:
 
     @staticmethod
     def window_max(values: torch.Tensor, window: Window) -> torch.Tensor:
-        """Maximum over the windows of a pooling, per node."""
+        """Return the maximum over the windows of a pooling, per node."""
         return _pool_columns(values, window, -math.inf).amax(1).reshape(values.shape[0], *window.out)
 
     @staticmethod
     def averaged(values: torch.Tensor, rows_h: torch.Tensor, rows_w: torch.Tensor) -> torch.Tensor:
-        """Return ``rows_h @ values @ rows_w^T`` for non-negative rows."""
+        """Return ``rows_h @ values @ rows_w^T``, where the rows are non-negative."""
         return rows_h @ values @ rows_w.T
 
     @staticmethod
     def averaged_max(values: torch.Tensor, rows_h: torch.Tensor, rows_w: torch.Tensor) -> torch.Tensor:
-        """Maximum over the entries that an average reads."""
+        """Return the maximum over the entries that an average reads."""
         dead = torch.tensor(-math.inf, dtype=values.dtype)
         high = torch.where((rows_h > 0)[:, :, None], values[:, None], dead).amax(2)
         return torch.where(rows_w > 0, high[:, :, None, :], dead).amax(3)
 
     @staticmethod
     def picked(values: torch.Tensor, source: torch.Tensor, area: int, empty: float) -> torch.Tensor:
-        """Copy entries to new places, `empty` where there is none; `area` positions a channel."""
+        """Copy entries to new positions; positions without a source get `empty`. ``area`` (positions per channel) is not
+        used.
+        """
         copied = values.flatten()[source.clamp(min=0).flatten()].reshape(source.shape)
         return torch.where(source >= 0, copied, torch.tensor(empty, dtype=values.dtype))
 
 
 class GeneralPosition:
-    """One position stands for all: the degree of an interior position, the energy of the strongest one."""
+    """Lets one position represent all: it has the degree of an interior position and the energy of the strongest one."""
 
     name = "general (upper bound)"
 
@@ -157,7 +163,7 @@ class GeneralPosition:
 
     @staticmethod
     def spread(per_channel: torch.Tensor, layer: Affine) -> torch.Tensor:
-        """Return (nodes,) as (nodes, 1, 1)."""
+        """Expand (nodes,) to (nodes, 1, 1)."""
         return per_channel[:, None, None]
 
     @staticmethod
@@ -167,12 +173,12 @@ class GeneralPosition:
 
     @staticmethod
     def largest(values: torch.Tensor, kernel: torch.Tensor, layer: Affine) -> torch.Tensor:
-        """Maximum over connections: shapes as in `total`."""
+        """Return the maximum over connections, with shapes as in `total`."""
         return _masked_max(values.flatten()[:, None], kernel[:, :, 0, 0] > 0)[:, :, None]
 
     @staticmethod
     def taps(kernel: torch.Tensor, layer: Affine) -> torch.Tensor:
-        """Return the largest sum over positions of a kernel that reads the input: (out, in, kh, kw) -> (out, 1, 1)."""
+        """Return the largest sum, over positions, of a kernel that reads the input: (out, in, kh, kw) -> (out, 1, 1)."""
         axes = layer.window.height, layer.window.width
         inside = [
             torch.ones(1, axis.kernel).double()
@@ -185,14 +191,14 @@ class GeneralPosition:
 
     @classmethod
     def read(cls, values: torch.Tensor, kernel: torch.Tensor, layer: Affine) -> torch.Tensor:
-        """Return the largest sum over positions of what connections read of the input: (in, h, w) -> (out, 1, 1)."""
+        """Return the largest sum, over positions, of the input values that connections read: (in, h, w) -> (out, 1, 1)."""
         if bool((values == values.max()).all()):
             return cls.taps(kernel, layer) * values.max()
         return ExactPositions.total(values, kernel, layer).flatten(1).amax(1)[:, None, None]
 
     @staticmethod
     def read_max(values: torch.Tensor, kernel: torch.Tensor, layer: Affine) -> torch.Tensor:
-        """Return the maximum over positions of what connections read of the input: (in, h, w) -> (out, 1, 1)."""
+        """Return the maximum, over positions, of the input values that connections read: (in, h, w) -> (out, 1, 1)."""
         columns = _columns(_pad(values, layer, -math.inf), layer.window).amax(1)
         return _masked_max(columns[:, None], (kernel > 0).flatten(1))[:, :, None]
 
@@ -203,22 +209,22 @@ class GeneralPosition:
 
     @staticmethod
     def window_max(values: torch.Tensor, window: Window) -> torch.Tensor:
-        """Maximum over a pooling window."""
+        """Return the maximum over a pooling window."""
         return values
 
     @staticmethod
     def averaged(values: torch.Tensor, rows_h: torch.Tensor, rows_w: torch.Tensor) -> torch.Tensor:
-        """Apply the largest row sums of an average."""
+        """Multiply by the largest row sums of an average."""
         return values * float(rows_h.sum(1).max() * rows_w.sum(1).max())
 
     @staticmethod
     def averaged_max(values: torch.Tensor, rows_h: torch.Tensor, rows_w: torch.Tensor) -> torch.Tensor:
-        """Maximum over the entries that an average reads."""
+        """Return the maximum over the entries that an average reads."""
         return values
 
     @staticmethod
     def picked(values: torch.Tensor, source: torch.Tensor, area: int, empty: float) -> torch.Tensor:
-        """Copy channels of `area` positions to new places; a channel that is zero everywhere becomes `empty`."""
+        """Copy channels of `area` positions to new channels; a channel that is zero everywhere becomes `empty`."""
         channel = torch.div(source.flatten(1).amax(1), area, rounding_mode="floor")
         copied = values[channel.clamp(min=0), 0, 0]
         return torch.where(channel >= 0, copied, torch.tensor(empty, dtype=values.dtype))[:, None, None]
@@ -228,7 +234,7 @@ Positions = ExactPositions | GeneralPosition
 
 
 def window_columns(values: torch.Tensor, layer: Affine) -> torch.Tensor:
-    """Return what each output position of a layer reads, (in, h, w) -> (in * kh * kw, positions); 0 is padding."""
+    """Return the values that each output position of a layer reads, (in, h, w) -> (in * kh * kw, positions); padding is 0."""
     return _columns(_pad(values, layer, 0.0), layer.window)
 
 

@@ -1,7 +1,6 @@
-"""The operations a network is made of. Values are images (channels, height, width); a vector is (n, 1, 1).
+"""The operations of a network. Values are images (channels, height, width); a vector is (n, 1, 1).
 
-Flattening and reshaping never appear: a linear layer on a flattened image is a convolution whose kernel
-covers the image.
+Flattening and reshaping do not appear: a linear layer on a flattened image is a convolution whose kernel covers the image.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ class Node:
 
     Attributes:
         name: the module it belongs to, or the operation's own name.
-        inputs: indices of the nodes it reads, each smaller than its own.
+        inputs: indices of the nodes that it reads, each smaller than its own.
         shape: (channels, height, width) of its value.
     """
 
@@ -39,12 +38,12 @@ class Input(Node):
 
 
 class Pruned:
-    """Counts of a weight, its nonzero entries and its mask; mixed into whatever has the three tensors.
+    """Mixin that counts the entries of a weight, its nonzero entries and those of its mask.
 
     Attributes:
-        weight: float64, 0 where pruned.
-        support: bool, as `weight`: nonzero entries within the declared mask.
-        declared: bool, as `weight`: the mask that the file declares, or None where it declares none.
+        weight: the weight, float64, 0 where pruned.
+        support: bool, of the shape of `weight`: nonzero entries within the declared mask.
+        declared: bool, of the shape of `weight`: the mask that the file declares, or None.
     """
 
     weight: torch.Tensor
@@ -53,7 +52,7 @@ class Pruned:
 
     @property
     def parameters(self) -> int:
-        """Number of weights, pruned ones included."""
+        """Number of weights, including pruned ones."""
         return self.weight.numel()
 
     @cached_property
@@ -63,7 +62,7 @@ class Pruned:
 
     @property
     def mask(self) -> torch.Tensor:
-        """What the file's mask keeps; where it declares none, what is not 0."""
+        """The mask that the file declares or, if it declares none, the nonzero entries."""
         return self.support if self.declared is None else self.declared
 
     @cached_property
@@ -74,24 +73,25 @@ class Pruned:
 
 @dataclass(frozen=True, eq=False)
 class Affine(Pruned, Node):
-    """A linear or convolution layer with bias, BatchNorm folded in.
+    """A linear or convolution layer with bias, with BatchNorm folded in.
 
     Attributes:
         kind: ``"linear"``, ``"conv2d"``, or ``"conv1d"`` with kernels of height 1.
         weight: (out, in / groups, kernel height, kernel width) float64, 0 where pruned.
         bias: (out,) float64, or None.
-        support: bool, as `weight`: nonzero weights of the file (before folding), within the declared mask.
-        declared: bool, as `weight`: the mask that the file declares, or None where it declares none.
+        support: bool, of the shape of `weight`: nonzero weights of the file (before folding), within the declared mask.
+        declared: bool, of the shape of `weight`: the mask that the file declares, or None.
         stored_shape: the weight's shape in the file.
         window: how the kernel moves over its input.
-        groups: groups of channels.
+        groups: number of groups of channels.
         circular: whether padding wraps around instead of adding zeros.
         folded: whether a diagonal layer was folded into `weight` and `bias`.
-        norms: the BatchNorms after it that were, in order: module and eps.
-        norms_before: the BatchNorms before it that were, in order.
-        diagonals: names of what else was folded.
-        key: of the weight in the file; layers that share one count its entries once. Empty for a tensor without a name.
-        scales: weights of scales that were folded into it, such as a LayerScale's; they are counted beside its own.
+        norms: the folded BatchNorms after it, in order: module and eps.
+        norms_before: the folded BatchNorms before it, in order.
+        diagonals: names of the other diagonal layers that were folded.
+        key: key of the weight in the file; its entries count once if several layers share it. Empty for a tensor without a
+            name.
+        scales: weights of folded scales, such as a LayerScale's; they are counted in addition to its own.
     """
 
     kind: str
@@ -118,11 +118,11 @@ class ReLU(Node):
 
 @dataclass(frozen=True, eq=False)
 class LeakyReLU(Node):
-    """x where x >= 0, slope * x elsewhere; one slope a channel (LeakyReLU, PReLU).
+    """x where x >= 0, slope * x elsewhere, with one slope per channel (LeakyReLU, PReLU).
 
     Attributes:
         slopes: (channels,) float64, of any sign.
-        weights: the slopes as a weight of the file, where they are trained.
+        weights: the slopes as a weight of the file, if they are trained.
     """
 
     slopes: torch.Tensor
@@ -130,18 +130,18 @@ class LeakyReLU(Node):
 
     @property
     def lipschitz(self) -> float:
-        """The largest of 1 and the sizes of the slopes."""
+        """The maximum of 1 and the absolute values of the slopes."""
         return max(1.0, float(self.slopes.abs().max()))
 
 
 @dataclass(frozen=True, eq=False)
 class Activation(Node):
-    """A function of single entries with value 0 at 0 that is not positively homogeneous, e.g. GELU.
+    """An entrywise function with value 0 at 0 that is not positively homogeneous, e.g. GELU.
 
     Attributes:
-        op: its aten name.
-        args: its arguments beside the tensor.
-        lipschitz: its Lipschitz constant, from above.
+        op: aten name of the function.
+        args: its arguments other than the tensor.
+        lipschitz: upper bound on its Lipschitz constant.
     """
 
     op: str
@@ -150,7 +150,7 @@ class Activation(Node):
 
     @property
     def packet(self) -> str:
-        """The operation without overload and without the mark of an operation in place."""
+        """The operation's name without overload and without the trailing underscore of an in-place operation."""
         return packet_of(self.op).rstrip("_")
 
 
@@ -159,8 +159,8 @@ class AvgPool(Node):
     """Average pooling as one matrix per axis: value = rows_h @ x @ rows_w^T in every channel.
 
     Attributes:
-        rows_h: (output height, input height) float64.
-        rows_w: (output width, input width) float64.
+        rows_h: matrix for the height, (output height, input height) float64.
+        rows_w: matrix for the width, (output width, input width) float64.
     """
 
     rows_h: torch.Tensor
@@ -169,27 +169,27 @@ class AvgPool(Node):
 
 @dataclass(frozen=True, eq=False)
 class MaxPool(Node):
-    """Maximum over windows; padding never wins."""
+    """Maximum over windows; padding is never the maximum."""
 
     window: Window
 
 
 @dataclass(frozen=True, eq=False)
 class Add(Node):
-    """Sum of two values of one shape."""
+    """Sum of two values of the same shape."""
 
 
 @dataclass(frozen=True, eq=False)
 class Concat(Node):
-    """Values of the same height and width, one after another along the channels."""
+    """Concatenation of values of the same height and width along the channels."""
 
 
 @dataclass(frozen=True, eq=False)
 class Rearrange(Node):
-    """Every output entry copies one input entry or is 0.
+    """A rearrangement: every output entry copies one input entry or is 0.
 
-    This is cropping, splitting, slicing, a permutation of channels or positions, and padding with zeros, by reflection or
-    by repetition.
+    Examples are cropping, splitting, slicing, permuting channels or positions, and padding with zeros, by reflection or by
+    repetition.
 
     Attributes:
         source: (channels, height, width) int64, flat index into the input value, -1 for a zero.
@@ -199,12 +199,12 @@ class Rearrange(Node):
 
     @property
     def copies(self) -> int:
-        """The largest number of output entries that copy one input entry; its root is the spectral norm."""
+        """The largest number of output entries that copy the same input entry; its square root is the spectral norm."""
         read = self.source[self.source >= 0]
         return int(read.bincount().max()) if read.numel() else 0
 
     def channels(self, before: Node) -> torch.Tensor | None:
-        """Return which channel of its input each output channel copies as a whole, or None where it copies entries otherwise.
+        """Return which input channel each output channel copies as a whole, or None if it does not copy whole channels.
 
         Args:
             before: the node that it reads.
@@ -225,18 +225,19 @@ class Rearrange(Node):
 
 @dataclass(frozen=True, eq=False)
 class ChannelAffine(Node):
-    """A diagonal affine layer, ``scale * x + shift`` in every channel, that is not part of a layer beside it.
+    """A diagonal affine layer, ``scale * x + shift`` in every channel, that is not folded into another layer.
 
-    It is a BatchNorm in evaluation mode after a ReLU, a sum or a concatenation, (x - mean) / std or 2 x - 1 inside the model, a
-    LayerScale, or a constant factor of a branch.
+    Examples are a BatchNorm in evaluation mode after a ReLU, a sum or a concatenation, (x - mean) / std or 2 x - 1 inside
+    the model, a LayerScale, and a constant factor of a branch.
 
     Attributes:
-        scale: (channels,) float64.
-        shift: (channels,) float64.
-        eps: what the BatchNorm adds to its variances; 0 where it is none.
-        trained: whether tensors of the file enter it, which may have seen the sample; else it is fixed by the architecture.
-        weights: those of its tensors that count as weights.
-        biases: key and number of entries of what counts as a bias.
+        scale: scale of each channel, (channels,) float64.
+        shift: shift of each channel, (channels,) float64.
+        eps: number that a BatchNorm adds to its variances; 0 if this is no BatchNorm.
+        trained: whether it is computed from tensors of the file, which may depend on the sample; otherwise the architecture
+            fixes it.
+        weights: its tensors that count as weights.
+        biases: key and number of entries of each tensor that counts as a bias.
     """
 
     scale: torch.Tensor
@@ -249,10 +250,11 @@ class ChannelAffine(Node):
 
 @dataclass(frozen=True, eq=False)
 class FirstStage(Node):
-    """Histograms of gradient orientations, a function without parameters that was fixed before any sample (`boundcalc.features`).
+    """Histograms of gradient orientations, a function without parameters that was fixed before any sample was drawn
+    (`boundcalc.features`).
 
     Attributes:
-        cells: of its grid, along each side.
+        cells: number of cells of its grid along each side.
     """
 
     cells: int
@@ -263,13 +265,14 @@ class Weight(Pruned):
     """A weight of an operation that no bound covers.
 
     Attributes:
-        key: of the tensor in the file.
+        key: key of the tensor in the file.
         kind: the operation that reads it, e.g. ``"conv_transpose2d"``.
-        weight: float64, 0 where pruned: (out, in / groups, 1, taps) of a convolution (`KERNELS`), else as it is read.
-        support: bool, as `weight`: nonzero entries within the declared mask.
-        declared: bool, as `weight`: the mask that the file declares, or None where it declares none.
+        weight: the weight, float64, 0 where pruned; (out, in / groups, 1, taps) for a convolution (`KERNELS`), else in the
+            shape in which it is read.
+        support: bool, of the shape of `weight`: nonzero entries within the declared mask.
+        declared: bool, of the shape of `weight`: the mask that the file declares, or None.
         stored_shape: the tensor's shape in the file.
-        groups: groups of channels.
+        groups: number of groups of channels.
     """
 
     key: str
@@ -283,7 +286,7 @@ class Weight(Pruned):
 
     @property
     def name(self) -> str:
-        """The layer: the key without ``.weight``."""
+        """The layer's name: the key without ``.weight``."""
         return self.key.removesuffix(".weight")
 
 
@@ -308,13 +311,13 @@ class Unknown(Node):
     """An operation that no bound covers.
 
     Attributes:
-        op: its aten name.
-        args: its arguments; a tensor argument is an index into `inputs` wrapped in `Slot`, `UNREADABLE` a tensor that could
-            not be computed.
-        read_as: the shapes, without the batch, in which it reads its inputs.
-        weights: those that it reads from the file.
-        biases: key and number of entries of what it adds.
-        module: whose tensors it reads, or "".
+        op: aten name of the operation.
+        args: its arguments; a `Slot` is a tensor argument, given by its index in `inputs`; `UNREADABLE` is a tensor that
+            could not be computed.
+        read_as: shapes, without the batch, in which it reads its inputs.
+        weights: the weights that it reads from the file.
+        biases: key and number of entries of each bias that it reads.
+        module: the module whose tensors it reads, or "".
     """
 
     op: str
@@ -326,17 +329,17 @@ class Unknown(Node):
 
     @property
     def packet(self) -> str:
-        """The operation without overload and without the mark of an operation in place."""
+        """The operation's name without overload and without the trailing underscore of an in-place operation."""
         return packet_of(self.op).rstrip("_")
 
     @property
     def is_layer(self) -> bool:
-        """Whether it counts as a layer of weights."""
+        """Whether it counts as a layer with weights."""
         return bool(self.weights) and self.packet not in _ENTRYWISE
 
 
 def weights_beside(node: Node) -> tuple[Weight, ...]:
-    """Return the weights of a node that are no matrix or kernel of an `Affine`."""
+    """Return the weights of a node other than the matrix or kernel of an `Affine`."""
     if isinstance(node, Affine):
         return node.scales
     return node.weights if isinstance(node, Unknown | ChannelAffine | LeakyReLU) else ()
@@ -353,13 +356,13 @@ def masked_of(node: Node) -> tuple[Masked, ...]:
 
 
 def is_layer(node: Node) -> bool:
-    """Return whether a node counts as a layer of weights, covered by bounds or not."""
+    """Return whether a node counts as a layer with weights, whether bounds cover it or not."""
     return isinstance(node, Affine) or (isinstance(node, Unknown) and node.is_layer)
 
 
 @dataclass(frozen=True)
 class Slot:
-    """The place of a tensor argument of an `Unknown` operation among its inputs."""
+    """The index of a tensor argument of an `Unknown` operation among its inputs."""
 
     index: int
 

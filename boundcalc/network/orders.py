@@ -1,4 +1,4 @@
-"""Orders in which the layers of a state dict may follow one another, where the file does not tell it."""
+"""Possible orders of the layers of a state dict, for files that do not record the order."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ Shape = tuple[int, ...]
 
 
 def follows(first: Shape, second: Shape) -> bool:
-    """Return whether a layer can take what another gives, by the shapes of their weights.
+    """Return whether a layer can read the output of another, judging by the shapes of their weights.
 
     Args:
-        first: weight of the layer before, (out, in) or (out, in / groups, kh, kw).
-        second: weight of the layer after.
+        first: weight shape of the layer before, (out, in) or (out, in / groups, kh, kw).
+        second: weight shape of the layer after.
     """
     out, width = first[0], second[1]
     if len(first) == len(second) == 2:
@@ -34,13 +34,14 @@ def follows(first: Shape, second: Shape) -> bool:
 
 
 class OrderSearch:
-    """Orders in which shapes chain and the numbers within names of one family rise.
+    """Search for the orders in which shapes chain and the numbers in the names of a family increase.
 
-    A family is the names that differ in their numbers only. The search keeps its own stack, and at every step looks only at the names
-    whose turn it is in their family and whose input fits, so that a chain of thousands of layers takes time in proportion to it.
+    A family consists of the names that differ only in their numbers. The search keeps its own stack, and at every step
+    considers only the names that are next in their family and whose input fits, so that its time is linear in the length of
+    a chain.
 
     Attributes:
-        steps: partial orders that may still be looked at; at 0 the search has been given up.
+        steps: number of partial orders that may still be examined; the search is given up at 0.
     """
 
     def __init__(self, shapes: Mapping[str, Shape]) -> None:
@@ -55,7 +56,7 @@ class OrderSearch:
         """Yield complete orders.
 
         Args:
-            most: how many at most.
+            most: largest number of orders to yield.
         """
         return itertools.islice(self._orders(), most)
 
@@ -98,7 +99,7 @@ class OrderSearch:
 
 
 class _Ready:
-    """The names whose turn it is, by what they take."""
+    """The names that are next in their family, grouped by the input that they take."""
 
     def __init__(self, shapes: Mapping[str, Shape]) -> None:
         self._shapes = shapes
@@ -116,7 +117,7 @@ class _Ready:
             del self._by_input[len(shape), shape[1]]
 
     def after(self, before: Shape | None) -> list[str]:
-        """Return the names that can follow a weight of this shape, sorted; all of them where there is none before."""
+        """Return the sorted names that can follow a weight of this shape; all of them if there is no weight before."""
         if before is not None and len(before) == 2:
             return list(self._by_input.get((2, before[0]), ()))
         return sorted(
@@ -128,7 +129,9 @@ class _Ready:
 
 
 def _turns(names: Iterable[str]) -> tuple[Callable[[str, int], list[str]], list[str]]:
-    """Return who has a turn once a name is taken (or loses it once that is taken back), and who has the first."""
+    """Return a function that gives the names whose turn begins when a name is taken (or ends when it is put back), and the
+    first names.
+    """
     ranks: dict[str, list[tuple[tuple[int, ...], list[str]]]] = {}
     place: dict[str, tuple[str, int]] = {}
     families: dict[str, dict[tuple[int, ...], list[str]]] = defaultdict(lambda: defaultdict(list))
@@ -154,7 +157,7 @@ def _turns(names: Iterable[str]) -> tuple[Callable[[str, int], list[str]], list[
 
 
 def family_of(name: str) -> tuple[str, tuple[int, ...]]:
-    """Return what a name shares with those that differ in their numbers only, and its numbers.
+    """Return a name with its numbers replaced by #, which is the same for all names of a family, and the numbers.
 
     Example:
         >>> family_of("layers.2.fc10")

@@ -1,4 +1,4 @@
-"""Average pooling as a matrix per axis, taken from PyTorch's own pooling of unit vectors."""
+"""Average pooling as one matrix per axis, obtained by applying PyTorch's own pooling to unit vectors."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ def average_rows(
     Args:
         size: input length.
         kernel: window width.
-        stride: step.
-        padding: zeros on both sides.
+        stride: step between windows.
+        padding: number of zeros on each side.
         ceil: PyTorch's ``ceil_mode``.
         count_padding: PyTorch's ``count_include_pad``.
 
     Returns:
-        (output length, size) float64, rows sum to at most 1.
+        (output length, size) float64; each row sums to at most 1.
     """
     return _matrix(size, lambda x: F.avg_pool1d(x, kernel, stride, padding, ceil, count_padding))
 

@@ -1,6 +1,7 @@
-"""What an operation outside the bounds reads of the file: the role of each tensor, and the weights among them.
+"""The tensors of the file that an operation outside the bounds reads: the role of each, and the weights among them.
 
-The rule is that of `boundcalc.network.network.Network`: nothing that an operation reads vanishes because no bound covers it.
+The rule is that of `boundcalc.network.network.Network`: a tensor is counted even if no bound covers the operation that
+reads it.
 """
 
 from __future__ import annotations
@@ -25,8 +26,8 @@ def role(call: Call, argument: str, key: str, sizes: tuple[int, ...]) -> str:
 
     Args:
         call: the operation.
-        argument: its argument that the parameter enters.
-        key: of the parameter.
+        argument: name of its argument that the parameter enters.
+        key: key of the parameter.
         sizes: its shape in the file.
 
     Returns:
@@ -51,10 +52,10 @@ def weight(draft: Draft, call: Call, key: str, argument: tuple[Ref, torch.Tensor
     """Return a weight that a call reads.
 
     Args:
-        draft: the network in the making.
+        draft: the network under construction.
         call: the operation.
-        key: of the weight.
-        argument: what the weight enters, itself or computed from it, and its value in float64 if that is known.
+        key: key of the weight.
+        argument: the value through which the call reads the weight, and that value in float64, or None if it is unknown.
     """
     stored, mask = draft.stored(key), draft.masks.get(key)
     value, read = argument
@@ -74,7 +75,7 @@ def weight(draft: Draft, call: Call, key: str, argument: tuple[Ref, torch.Tensor
 
 
 def _kind(call: Call, kernel: torch.Tensor) -> str:
-    """Return the operation's name; a convolution without one of its own is called by its dimensions."""
+    """Return the operation's name; a generic convolution is named by its number of dimensions."""
     packet = call.packet.rstrip("_")
     if packet in {"convolution", "_convolution"}:
         return f"conv{'_transpose' * bool(call.args.get('transposed'))}{kernel.dim() - 2}d"

@@ -1,4 +1,6 @@
-"""What a mask looks like beyond its density: N:M patterns, dead outputs, inputs that nothing reads, survivors still at the start."""
+"""Structure of a mask beyond its density: N:M patterns, dead outputs, unread inputs, and survivors equal to their
+initialization.
+"""
 
 from __future__ import annotations
 
@@ -16,12 +18,13 @@ FEW = 64
 
 @dataclass(frozen=True)
 class Pattern:
-    """At most n of every m weights that follow each other along the inputs are kept.
+    """An N:M pattern: of every m successive weights along the inputs, at most n are kept.
 
     Attributes:
-        n: that are kept.
-        m: of so many.
-        exact: whether every full group keeps exactly n, as pruning to the pattern makes it; otherwise the layer merely fits.
+        n: largest number of weights kept per group.
+        m: number of weights per group.
+        exact: whether every full group keeps exactly n, as pruning to the pattern produces; otherwise the layer merely fits
+            the pattern.
     """
 
     n: int
@@ -29,7 +32,7 @@ class Pattern:
     exact: bool
 
     def __str__(self) -> str:
-        """Return it as the field writes it."""
+        """Return the usual notation, such as 2:4."""
         return f"{self.n}:{self.m}" if self.exact else f"fits {self.n}:{self.m}"
 
 
@@ -38,12 +41,13 @@ class MaskStructure:
     """The structure of one layer's mask.
 
     Attributes:
-        outputs: output units of a linear layer, output channels of a convolution.
-        dead: those whose weights are all 0 after a BatchNorm is folded in: whatever the input, their value is the bias.
-        silent: those of the dead whose bias is 0 or below, so that a ReLU after them gives 0.
-        inputs: input units or channels, those of one group.
-        unread: those of them that no surviving weight reads, in any group.
-        pattern: the N:M pattern that the kept weights follow; None where they follow none.
+        outputs: number of output units of a linear layer, or of output channels of a convolution.
+        dead: indices of the outputs whose weights are all 0 after BatchNorm folding: for every input their value is the
+            bias.
+        silent: indices of the dead outputs whose bias is at most 0, so that a ReLU after them gives 0.
+        inputs: number of input units, or of input channels of one group.
+        unread: indices of the inputs that no surviving weight reads, in any group.
+        pattern: the N:M pattern that the kept weights follow, or None.
     """
 
     outputs: int
@@ -55,13 +59,13 @@ class MaskStructure:
 
 
 def structure(layer: Masked) -> MaskStructure:
-    """Look at a layer.
+    """Return the structure of a layer's mask.
 
     Args:
-        layer: weights (out, in / groups, kernel height, kernel width), or of at least two dimensions.
+        layer: the layer; its weight is (out, in / groups, kernel height, kernel width) or has at least two dimensions.
 
     Returns:
-        Its structure.
+        The structure of its mask.
     """
     rows = layer.weight.flatten(1)
     dead = ~rows.any(1)
@@ -81,14 +85,14 @@ def structure(layer: Masked) -> MaskStructure:
 def pattern_of(mask: torch.Tensor) -> Pattern | None:
     """Return the N:M pattern of a mask along its inputs, the second axis.
 
-    A pattern that every full group of m keeps exactly is found for m of `GROUPS`, the smallest first. Where there is none, 1:4 and
-    2:4 are said to fit if no group keeps more, which hardware for 2:4 asks for.
+    The smallest m in `GROUPS` for which every full group keeps the same number n gives an exact pattern n:m. If there is
+    none, 1:4 or 2:4 is reported as fitting if no group keeps more, which is what 2:4 hardware requires.
 
     Args:
-        mask: bool, (out, in, ...), at least two dimensions.
+        mask: bool mask, (out, in, ...), with at least two dimensions.
 
     Returns:
-        The pattern; None where there is none, and for a mask that keeps everything or nothing.
+        The pattern; None if there is none, and for a mask that keeps everything or nothing.
 
     Example:
         >>> print(pattern_of(torch.tensor([[True, True, False, False], [False, True, True, False]])))
@@ -114,7 +118,7 @@ def pattern_of(mask: torch.Tensor) -> Pattern | None:
 
 
 def _rest(lines: torch.Tensor, full: int) -> int:
-    """Return the most that a line keeps after its last full group."""
+    """Return the largest number of weights that a line keeps after its last full group."""
     return int(lines[:, full:].sum(1).max())
 
 
@@ -129,15 +133,15 @@ def _fitting(lines: torch.Tensor) -> Pattern | None:
 
 
 def at_reference(weight: torch.Tensor, support: torch.Tensor, start: torch.Tensor) -> float | None:
-    """Return the share of surviving weights that equal the initialisation's to the bit, as after rewinding without training.
+    """Return the share of surviving weights that equal their initialization exactly, as after rewinding without training.
 
     Args:
-        weight: as stored.
-        support: bool, of the same shape: what survives.
-        start: the initialisation's, of the same shape.
+        weight: the weight as stored.
+        support: bool, of the same shape: the surviving entries.
+        start: the initialization's weight, of the same shape.
 
     Returns:
-        The share; None where nothing survives.
+        The share; None if nothing survives.
     """
     alive = support.bool()
     count = int(alive.sum())

@@ -1,4 +1,4 @@
-"""One tensor under several names: a module that is registered twice, or layers that share a weight."""
+"""Tensors with several names: a module that is registered twice, or layers that share a weight."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from boundcalc.network.weights import plain_key
 
 
 def first_names(shared: Groups) -> dict[str, str]:
-    """Return the first name of each tensor for its other names."""
+    """Return other name -> first name for every tensor that has several names."""
     return {key: keys[0] for keys in shared for key in keys[1:]}
 
 
 def plain(groups_of_raw: Groups, tensors: Iterable[str]) -> Groups:
-    """Return the groups with the keys of a canonical state dict; those that come to one key are none."""
+    """Translate groups of raw keys to canonical keys; groups that are left with a single key are dropped."""
     names = set(tensors)
     found = (
         tuple(dict.fromkeys(key if key in names else plain_key(key) for key in keys))
@@ -29,22 +29,22 @@ def plain(groups_of_raw: Groups, tensors: Iterable[str]) -> Groups:
 
 
 def notes(shared: Groups) -> tuple[str, ...]:
-    """Return in words which keys are one tensor, which counts once."""
+    """Return one sentence per group, which says that its keys are one tensor that counts once."""
     return tuple(f"{', '.join(keys)}: one tensor under {len(keys)} names, counted once" for keys in shared)
 
 
 def agreed(checkpoint: Checkpoint, shared: Groups) -> Checkpoint:
-    """Give every name of a shared tensor the values and the mask that one of them has.
+    """Give all names of a shared tensor the values and the mask that one of them has.
 
     Args:
-        checkpoint: canonical tensors and masks.
-        shared: its keys that name one tensor; keys that it lacks get it.
+        checkpoint: checkpoint with canonical tensors and masks.
+        shared: groups of keys that name one tensor; keys that the checkpoint lacks are added.
 
     Returns:
-        The checkpoint, where the names agree.
+        The checkpoint, with the same values and mask under all names.
 
     Raises:
-        CheckpointError: two names of one tensor have different values or masks.
+        CheckpointError: when two names of one tensor have different values or masks.
     """
     tensors, masks = dict(checkpoint.tensors), dict(checkpoint.masks)
     for keys in shared:
@@ -72,11 +72,12 @@ def agreed(checkpoint: Checkpoint, shared: Groups) -> Checkpoint:
 def in_one_memory(
     state: Mapping[str, torch.Tensor], shared: Groups, tensors: Mapping[str, torch.Tensor]
 ) -> dict[str, torch.Tensor]:
-    """Return a raw state dict in which all names of a tensor are one again, masked where the canonical one is.
+    """Return a raw state dict in which all names of a tensor refer to the same object, the canonical tensor if there is
+    one.
 
     Args:
         state: raw state dict.
-        shared: its keys that name one tensor.
+        shared: groups of its keys that name one tensor.
         tensors: canonical state dict.
     """
     same = {key: tensors.get(keys[0], state[keys[0]]) for keys in shared for key in keys if keys[0] in state}

@@ -1,4 +1,4 @@
-"""The fallback capture: run the module once and record the aten operations as PyTorch dispatches them."""
+"""The fallback capture: run the module once and record the aten operations that PyTorch dispatches."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from boundcalc.checkpoint.program import Call, Program, Ref
 
 
 def trace(module: torch.nn.Module, example: torch.Tensor) -> tuple[Program, Mapping[str, torch.Tensor]]:
-    """Record one forward pass; branches that depend on values are taken as this input takes them.
+    """Record one forward pass; for branches that depend on values, only the one that this input takes is recorded.
 
     Args:
-        module: in evaluation mode.
+        module: a module in evaluation mode.
         example: (batch, ...) float input.
 
     Returns:
         The program and the module's state dict.
 
     Raises:
-        ValueError: it returns anything but one tensor.
+        ValueError: when it returns anything but one tensor.
     """
     state = dict(module.state_dict(keep_vars=True))
     recorder = _Recorder(state, example)
@@ -35,7 +35,7 @@ def trace(module: torch.nn.Module, example: torch.Tensor) -> tuple[Program, Mapp
 
 
 class _Recorder(TorchDispatchMode):
-    """Names every tensor that it sees; holds them all, so that no two share an id."""
+    """Names every tensor that it sees, and keeps all of them alive so that no two have the same id."""
 
     def __init__(self, state: Mapping[str, torch.Tensor], example: torch.Tensor) -> None:
         super().__init__()  # type: ignore[no-untyped-call,unused-ignore]
@@ -80,7 +80,7 @@ class _Recorder(TorchDispatchMode):
         return [self._argument(item) for item in value] if isinstance(value, list | tuple) else value
 
     def program(self, output: torch.Tensor, buffers: frozenset[str]) -> Program:
-        """Return what was recorded."""
+        """Return the recorded program."""
         return Program(
             inputs=(self.input,),
             output=self._names[id(output)],

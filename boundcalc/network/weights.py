@@ -1,4 +1,4 @@
-"""Which tensors a layer of a captured program uses, and what they amount to."""
+"""The tensors that a layer of a captured program uses, and the weights that are computed from them."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ MOVES = frozenset({
 
 
 def plain_key(key: str) -> str:
-    """Return the state-dict key that a reparametrised tensor stands for.
+    """Return the plain state-dict key that a reparametrized tensor's key represents.
 
     Example:
         >>> plain_key("fc1.weight_orig"), plain_key("fc1.parametrizations.weight.original0"), plain_key("fc1.bias")
@@ -55,8 +55,8 @@ class Parameters:
 
     Attributes:
         program: the captured forward pass.
-        state: raw state dict, keys as in `program.state`.
-        tensors: canonical tensors (masked weights); they win over `state` where both name a tensor.
+        state: raw state dict, with the keys that `program.state` names.
+        tensors: canonical tensors (masked weights); they take precedence over `state`.
     """
 
     program: Program
@@ -65,12 +65,12 @@ class Parameters:
 
     @cached_property
     def producers(self) -> dict[str, Call]:
-        """Which call defines each value."""
+        """The call that defines each value, by the value's name."""
         return {name: call for call in self.program.calls for name in call.outputs}
 
     @cached_property
     def first_names(self) -> dict[str, str]:
-        """The first of the keys under which the state dict holds the same memory, for each that is not the first."""
+        """For each key of the state dict that shares its memory with an earlier key: the first such key."""
         firsts: dict[tuple[object, ...], str] = {}
         return {
             key: first
@@ -79,12 +79,12 @@ class Parameters:
         }
 
     def plain(self, key: str) -> str:
-        """Return the canonical key of a raw one: without reparametrisation, the first of several names."""
+        """Return the canonical key of a raw key: without reparametrization, and the first if the tensor has several names."""
         key = self.first_names.get(key, key)
         return key if key in self.tensors else plain_key(key)
 
     def keys_behind(self, name: str) -> frozenset[str]:
-        """Return the raw state-dict keys that a value is computed from; empty when an input is among its sources."""
+        """Return the raw state-dict keys that a value is computed from; empty if the value depends on the input."""
         producers = self.producers
         found: set[str] = set()
         stack, seen = [name], set()
@@ -105,7 +105,7 @@ class Parameters:
         """Return a parameter, buffer, constant or arithmetic expression of these.
 
         Raises:
-            ValueError: it is computed by an operation outside `PURE_ARITHMETIC`; the message names it.
+            ValueError: when it is computed by an operation outside `PURE_ARITHMETIC`; the message names the operation.
         """
         if name in self.program.state:
             return self._stored(self.program.state[name])
@@ -114,9 +114,9 @@ class Parameters:
         return self._computed(name)
 
     def moved(self, name: str, mask: torch.Tensor) -> torch.Tensor:
-        """Return the mask of a stored tensor in the arrangement in which the program reads the value `name`.
+        """Return the mask of a stored tensor, rearranged as the program rearranges the tensor to obtain the value `name`.
 
-        Where the value is more than a rearranged tensor (an expression), the mask is returned as it is.
+        If the value is more than a rearranged tensor (an expression), the mask is returned unchanged.
         """
         producers, chain, current = self.producers, [], name
         while current in producers:

@@ -4,7 +4,7 @@
     >>> report = boundcalc.analyze("ticket.pt", data="sample")  # doctest: +SKIP
     >>> print(report)  # doctest: +SKIP
 
-The names below are imported when they are first used, so that importing boundcalc does not import torch.
+The names below are imported on first use, so that importing boundcalc does not import torch.
 """
 
 from __future__ import annotations
@@ -46,5 +46,5 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    """List the public names."""
+    """Return the public names."""
     return sorted(__all__)

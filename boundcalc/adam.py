@@ -1,6 +1,6 @@
-"""Adam (Kingma & Ba 2015) as `torch.optim.Adam` computes it, to the bit.
+"""Adam (Kingma & Ba 2015), with results that equal those of `torch.optim.Adam` bit for bit.
 
-Making any optimizer of torch imports its compiler, which takes longer than the steps of a small search.
+Creating any optimizer of torch imports torch's compiler, which takes longer than the steps of a small search.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ FIRST, SECOND, SMALL = 0.9, 0.999, 1e-8
 
 
 class Adam:
-    """Steps for a fixed list of tensors.
+    """Adam steps for a fixed list of tensors.
 
     Args:
-        tensors: that require gradients; one without a gradient stays as it is.
+        tensors: tensors that require gradients; a tensor without a gradient is not changed.
     """
 
     def __init__(self, tensors: list[Tensor]) -> None:
@@ -23,11 +23,11 @@ class Adam:
         self._averages: dict[int, tuple[int, Tensor, Tensor]] = {}
 
     def forget(self) -> None:
-        """Begin both averages and the count of steps anew."""
+        """Reset both averages and the count of steps."""
         self._averages.clear()
 
     def step(self, rate: float) -> None:
-        """Move every tensor against its gradient and drop the gradient.
+        """Move every tensor against its gradient, and clear the gradient.
 
         Args:
             rate: the learning rate.

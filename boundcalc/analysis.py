@@ -1,4 +1,4 @@
-"""The main job: checkpoint -> network -> numbers -> report."""
+"""The analysis of one checkpoint: checkpoint -> network -> numbers -> report."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ if TYPE_CHECKING:
 
 
 class Clock:
-    """Seconds that each part took."""
+    """Records the seconds that each part takes."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
 
     @contextmanager
     def time(self, part: str) -> Iterator[None]:
-        """Add the time spent inside to a part."""
+        """Add the time spent in the block to a part."""
         start = time.perf_counter()
         try:
             yield
@@ -55,15 +55,15 @@ class Clock:
 def checkpoint_of(
     given: str | Path | torch.nn.Module | Mapping[str, Any], options: Options, name: str = "state dict"
 ) -> Checkpoint:
-    """Read a checkpoint as the options say: its masks, and how much memory it may take.
+    """Read a checkpoint, with the masks and the memory limit of the options.
 
     Args:
         given: a file or folder, a module, or a state dict.
-        options: what is asked for.
-        name: what to call a state dict in messages and in the report.
+        options: options of the analysis.
+        name: name of a state dict in messages and in the report.
 
     Raises:
-        CheckpointError: it is unreadable or refused.
+        CheckpointError: the checkpoint is unreadable or refused.
     """
     if isinstance(given, torch.nn.Module):
         name, given = type(given).__name__, given.state_dict()
@@ -79,16 +79,16 @@ def run_analysis(
     """Run every part that the options and the input allow.
 
     Args:
-        checkpoint: what was read.
-        options: what is asked for.
+        checkpoint: the checkpoint.
+        options: options of the analysis.
 
     Returns:
         The result, with a reason for every part that did not run.
 
     Raises:
         CheckpointError: the architecture or reference does not fit.
-        DataError: the data does not fit.
-        UsageError: no CUDA device where one was asked for.
+        DataError: the data do not fit.
+        UsageError: CUDA was requested, but there is no CUDA device.
     """
     clock = Clock()
     given, reference = _given(checkpoint, options, clock)
@@ -115,7 +115,7 @@ def _run(part: Part, given: Given) -> Any:
     """Run a part.
 
     Raises:
-        NotRun: it cannot be computed.
+        NotRun: the part cannot be computed.
     """
     if part.needs_order and given.network.unplaced:
         raise NotRun(given.network.unplaced)
@@ -125,7 +125,7 @@ def _run(part: Part, given: Given) -> Any:
 def _given(
     checkpoint: Checkpoint, options: Options, clock: Clock, *, bare: bool = True
 ) -> tuple[Given, Reference | None]:
-    """Return what the parts are computed from; `bare`: weights alone will do where nothing needs a forward pass."""
+    """Return the inputs of the parts; with `bare`, weights without an architecture suffice if nothing needs a forward pass."""
     with clock.time("read"):
         dataset = _open_data(options)
         shape = options.input_shape or sample_shape(dataset)
@@ -144,7 +144,7 @@ def _given(
 def _model(
     checkpoint: Checkpoint, options: Options, shape: tuple[int, ...] | None
 ) -> str | torch.nn.Module | None:
-    """Return the architecture that was given, or the one that ticket.json names where shapes alone do not tell it."""
+    """Return the given architecture; without one, that of ticket.json if shapes do not determine it."""
     if options.model is not None or shape is None or checkpoint.program is not None:
         return options.model
     return described(checkpoint.path, shape)
@@ -159,16 +159,16 @@ def _looked_over(result: AnalysisResult, clock: Clock) -> AnalysisResult:
 
 
 def problem_of(checkpoint: Checkpoint, options: Options, *, spectral: bool = True) -> BoundInputs:
-    """Return what bounds are computed from, without computing one.
+    """Return the inputs of bounds, without computing a bound.
 
     Args:
-        checkpoint: what was read.
-        options: the sample, and what was fixed before it.
+        checkpoint: the checkpoint.
+        options: options with the sample, and with what was fixed before it.
         spectral: whether certified spectral norms are needed.
 
     Raises:
         CheckpointError: the architecture or reference does not fit.
-        DataError: the data does not fit.
+        DataError: the data do not fit.
         UsageError: no sample is given.
     """
     given, _ = _given(checkpoint, options, Clock(), bare=False)
@@ -186,7 +186,7 @@ def _open_data(options: Options) -> Dataset | None:
 
 
 def sample_shape(dataset: Dataset | None) -> tuple[int, ...] | None:
-    """Return the shape of one sample as a network sees it, with a channel; None without data."""
+    """Return the shape of one sample as a network sees it, with channels; None without data."""
     if dataset is None:
         return None
     shape = tuple(dataset.train.shape)

@@ -1,4 +1,4 @@
-"""All that one analysis found, typed, before it becomes a report."""
+"""All results of one analysis as typed objects, before they become a report."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Reference:
-    """The initialisation that distances are measured from.
+    """The initialization from which distances are measured.
 
     Attributes:
-        path: its file.
+        path: path of its file.
         how: ``"given"`` or ``"found beside the checkpoint"``.
-        tensors: its plain state dict.
+        tensors: plain state dict of the initialization.
     """
 
     path: str
@@ -36,20 +36,20 @@ class Reference:
 
 @dataclass(frozen=True, eq=False)
 class AnalysisResult:
-    """Results of the parts, and what they were computed from.
+    """Results of the parts, and the inputs from which they were computed.
 
     Attributes:
-        options: what was asked for.
-        checkpoint: what was read.
-        network: what it means.
+        options: options of the analysis.
+        checkpoint: the checkpoint that was read.
+        network: the network that it describes.
         dataset: the data set, if any.
-        measured: its pass through the network.
-        energies: of the data, or declared.
-        reference: where distances start, if known.
-        results: part -> its result, for each part that ran.
-        skipped: part -> why it did not run.
-        seconds: part -> time.
-        warnings: what looks wrong, a line each.
+        measured: results of the data's pass through the network.
+        energies: energies of the data, or of the declared sample.
+        reference: the reference from which distances are measured, if known.
+        results: result by part, for each part that ran.
+        skipped: reason by part, for each part that did not run.
+        seconds: running time by part.
+        warnings: what looks wrong, one line each.
     """
 
     options: Options
@@ -66,18 +66,18 @@ class AnalysisResult:
 
     @property
     def bounds(self) -> dict[str, BoundResult]:
-        """Name -> result of every bound; empty where they did not run."""
+        """Result of every bound by name; empty if the bounds did not run."""
         found: BoundsFound | None = self.results.get("bounds")
         return {} if found is None else found.results
 
     @property
     def together(self) -> Together | None:
-        """The smallest theorem about the checkpoint's own error when all of them hold at once; None where none bounds it."""
+        """The smallest theorem about the checkpoint's own error when all hold at once; None if no theorem bounds it."""
         found: BoundsFound | None = self.results.get("bounds")
         return None if found is None else found.together
 
     @property
     def compressions(self) -> Together | None:
-        """The smallest certificate of a compression when all of them hold at once; None where there is none."""
+        """The smallest certificate of a compression when all of them hold at once; None if there is none."""
         found: BoundsFound | None = self.results.get("bounds")
         return None if found is None else found.compressions

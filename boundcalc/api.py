@@ -1,4 +1,4 @@
-"""What Python users call: analyze and load, with the names of the command line."""
+"""The functions for Python users, analyze and load, with the option names of the command line."""
 
 from __future__ import annotations
 
@@ -61,40 +61,42 @@ def analyze(
 
     Args:
         path_or_module: a checkpoint (any convention of `boundcalc formats`), a torch module, or a state dict.
-        data: as ``--data`` (``"mnist:DIR"``, ``"npz:FILE"``, ``"digits"``, ``"sample"``, ``"module:CALLABLE"``), or what Python
-            holds: four arrays or tensors (x_train, y_train, x_test, y_test), two (x, y), a torch Dataset, a DataLoader, a Hugging
-            Face data set, or a pair (train, test) of any of these. A loader stands for its whole data set, in its order: m counts
-            every sample, whatever it shuffles or drops. A data set that draws at random (augmentation) is refused.
-        only: a part or parts, as ``--only``; None for all that the input allows.
-        reference: the initialization: a checkpoint, a module, or a state dict. Distances are measured from it, and the report tells
-            the share of surviving weights that equal it.
+        data: any form of ``--data`` (``"mnist:DIR"``, ``"npz:FILE"``, ``"digits"``, ``"sample"``, ``"module:CALLABLE"``), or a
+            Python object: four arrays or tensors (x_train, y_train, x_test, y_test), two (x, y), a torch Dataset, a DataLoader, a
+            Hugging Face data set, or a pair (train, test) of any of these. A loader stands for its whole data set, in its order:
+            m counts every sample, even if the loader shuffles or drops some. A data set that draws at random (augmentation) is
+            refused.
+        only: one or several parts, as for ``--only``; None for all that the input allows.
+        reference: the initialization: a checkpoint, a module, or a state dict. Distances are measured from it, and the report
+            states the share of surviving weights that equal it.
         delta: each bound fails with at most this probability.
-        model: the architecture, ``"FILE.py:CALLABLE"``, ``"package.module:CALLABLE"`` or a module, where the file does not tell it.
-        input_shape: one sample's shape, where neither data nor model tells it.
+        model: the architecture, ``"FILE.py:CALLABLE"``, ``"package.module:CALLABLE"`` or a module, if the file does not contain
+            it.
+        input_shape: one sample's shape, if neither data nor model determines it.
         mask: masks by which weights are multiplied: a file, or a dict or list of tensors.
-        mask_from_scores: keep this share of each layer, by the scores of edge-popup beside its weights.
-        mask_origin: ``"data"``, where the mask depends on the training sample and is paid for, or ``"independent"``.
-        prefix: of the keys of the network that is meant, in a file of several.
+        mask_from_scores: share of each layer to keep, by the edge-popup scores stored beside its weights.
+        mask_origin: ``"data"``, if the mask depends on the training sample, for which bounds pay, or ``"independent"``.
+        prefix: prefix of the network's keys, in a file of several networks.
         samples: m, for bounds without data.
         input_bound: B with |x| <= B in every coordinate, for bounds without data.
-        holdout: share of the samples of data without a test split that is drawn as its test, by `seed`.
-        certificate: a certificate's file, or several; None for the one beside the checkpoint.
-        unlabelled: data that the network did not see, by which a certificate of another network is carried over.
+        holdout: share of the samples to draw as the test split, by `seed`, if the data have none.
+        certificate: one or several certificate files; None for the one beside the checkpoint.
+        unlabelled: data that the network did not see, with which a certificate of another network is carried over to this one.
         normalize: means, then standard deviations, applied to inputs in [0, 1].
-        normalize_fixed: whether these did not come from the sample, so that bounds do not pay for them.
-        margin: fixed before the sample was seen; None to search it and pay for the search.
+        normalize_fixed: whether these numbers were fixed before the sample, so that bounds do not pay for them.
+        margin: a margin fixed before the sample was seen; None to search for one and pay for the search.
         passes: search epochs of the compression; None for up to 20, 0 for k-means alone.
-        device: where the network is run: ``"auto"``, ``"cpu"`` or ``"cuda"``.
-        seed: of anything random.
-        max_memory: gigabytes that the content of one file may take, and the graphon NTK.
+        device: device on which the network is run: ``"auto"``, ``"cpu"`` or ``"cuda"``.
+        seed: seed of all random numbers.
+        max_memory: gigabytes that the content of one file may take, and that the graphon NTK may take.
         calibration: file with the constant of the sample complexity.
-        target_error: accuracy for which the number of samples is asked; needs `calibration`.
-        encoding: of a convolution's mask as a graph, ``"unrolled"`` or ``"rolled"``.
-        cells: cells a side of a graphon.
-        batch: samples of the graphon NTK.
+        target_error: accuracy for which the number of samples is computed; needs `calibration`.
+        encoding: how a convolution's mask becomes a graph, ``"unrolled"`` or ``"rolled"``.
+        cells: number of cells on each side of a graphon.
+        batch: number of samples for the graphon NTK.
         sigma_w2: weight variance times fan-in of the graphon NTK.
-        exact: graphon NTK of the masks themselves, a cell a unit.
-        learning_rate: of the graphon NTK's residual curve; None for the inverse of its largest eigenvalue.
+        exact: whether the graphon NTK uses the masks themselves, with one cell per unit.
+        learning_rate: learning rate of the graphon NTK's residual curve; None for the inverse of its largest eigenvalue.
         **further: options of parts from other packages.
 
     Returns:
@@ -102,9 +104,9 @@ def analyze(
 
     Raises:
         CheckpointError: the checkpoint, mask, reference or model is unreadable or refused.
-        DataError: the data is unreadable, does not fit, or is no fixed sample.
-        UsageError: options that contradict each other.
-        TypeError: an unknown keyword; names the nearest one.
+        DataError: the data are unreadable, do not fit, or are not a fixed sample.
+        UsageError: options contradict each other.
+        TypeError: a keyword is unknown; the message names the nearest one.
 
     Example:
         >>> eye = {"fc1.weight": torch.eye(3), "fc2.weight": torch.ones(2, 3)}
@@ -131,17 +133,17 @@ def load(
 
     Args:
         path: a checkpoint of any convention of `boundcalc formats`, a torch module, or a state dict.
-        model: where the architecture is, if not in the file; None to infer it.
-        input_shape: one sample's shape, if neither the file nor the model tells it.
-        mask: masks by which the weights are multiplied: a file, or a table or list of tensors.
-        mask_from_scores: the share of each layer that is kept, for the scores of edge-popup.
-        prefix: of the keys of the network that is meant, in a file of several.
+        model: the architecture, if it is not in the file; None to infer it.
+        input_shape: one sample's shape, if neither the file nor the model determines it.
+        mask: masks by which weights are multiplied: a file, or a dict or list of tensors.
+        mask_from_scores: share of each layer to keep, by the scores of edge-popup.
+        prefix: prefix of the network's keys, in a file of several networks.
 
     Returns:
         The network.
 
     Raises:
-        CheckpointError: it is unreadable or refused, or the architecture is not understood.
+        CheckpointError: the checkpoint is unreadable or refused, or its architecture is not understood.
     """
     own = path if model is None and isinstance(path, torch.nn.Module) else model
     options = Options(mask=mask, mask_from_scores=mask_from_scores)
@@ -149,15 +151,15 @@ def load(
 
 
 def options_from(function: str, given: Mapping[str, Any]) -> Options:
-    """Return the options that somebody gave by keyword.
+    """Return the options given by keyword.
 
     Args:
-        function: that was called, for messages.
-        given: name -> value; ``parts``, the former name of ``only``, is taken with a warning.
+        function: name of the called function, for messages.
+        given: value by name; ``parts``, the former name of ``only``, is accepted with a warning.
 
     Raises:
-        TypeError: an unknown keyword; names the nearest one.
-        UsageError: a value out of range.
+        TypeError: a keyword is unknown; the message names the nearest one.
+        UsageError: a value is out of range.
     """
     named = dict(given)
     if "parts" in named:

@@ -1,4 +1,4 @@
-"""Zip archives: opened only if all programs read the same from them, and if they unpack to a plausible size."""
+"""Zip archives, opened only if all programs read the same content from them and if they unpack to a plausible size."""
 
 from __future__ import annotations
 
@@ -33,21 +33,21 @@ def open_zip(
     most_expansion: float | None = MOST_EXPANSION,
     unreadable: str = "truncated or damaged zip archive",
 ) -> ZipFile:
-    """Open a zip whose members are of plausible size and which can be read in one way only.
+    """Open a zip archive whose members have plausible sizes and whose content is unambiguous.
 
     Args:
         file: the archive's bytes, seekable.
-        path: of the file, for errors.
-        refuse: makes the error.
-        most_expansion: how often its own size it may unpack to; None where members are streamed and not held.
-        unreadable: what to say of a file that is no archive, or a part of one.
+        path: path of the file, for errors.
+        refuse: function that makes the error.
+        most_expansion: how many times its own size the archive may unpack to; None if members are streamed rather than held.
+        unreadable: message about a file that is not an archive, or only a part of one.
 
     Returns:
         The archive, open for reading.
 
     Raises:
-        BoundcalcError: when it is truncated, damaged, a decompression bomb, has two members of one name or two roots; of the kind
-            that `refuse` makes.
+        BoundcalcError: the archive is truncated, damaged or a decompression bomb, or has two members of one name or two roots;
+            the error is made by `refuse`.
     """
     try:
         archive = ZipFile(file)
@@ -63,7 +63,7 @@ def open_zip(
 
 
 def unpacked_size(archive: ZipFile) -> int:
-    """Return the bytes of all members of an archive together, unpacked."""
+    """Return the unpacked size of all members of an archive together, in bytes."""
     return sum(member.file_size for member in archive.infolist())
 
 
@@ -76,7 +76,7 @@ def _bomb(members: list[ZipInfo], size: int, most_expansion: float | None) -> st
 
 
 def _ambiguous(names: list[str]) -> str | None:
-    """Return whether two programs may read different contents: two members have one name, or there are two root folders."""
+    """Return why two programs may read different contents: two members have the same name, or there are two root folders."""
     if len(set(names)) < len(names):
         twice = next(name for name, count in Counter(names).items() if count > 1)
         return f"zip archive with two members called {twice}; save it again"

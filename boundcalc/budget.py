@@ -1,4 +1,4 @@
-"""How much memory the content of one file may take."""
+"""Limits on the memory that the content of one file may take."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ TIMES = 4
 
 @dataclass
 class Budget:
-    """Bytes of memory that one file may still take; passed to whatever makes more of a file than it holds.
+    """The memory that one file may still take; passed to code that expands the content of a file.
 
     Attributes:
-        path: of the file, for errors.
-        limit: bytes in all.
-        refuse: makes the error.
-        taken: bytes so far.
+        path: path of the file, for errors.
+        limit: bytes allowed in total.
+        refuse: function that makes the error.
+        taken: bytes taken so far.
     """
 
     path: str | Path
@@ -39,10 +39,10 @@ class Budget:
         """Return the budget of a file.
 
         Args:
-            path: of the file.
-            size: of the file in bytes; of all its files, where it has several.
-            max_memory: gigabytes, as the user gave them; None for the rule: `TIMES` the file's size or `LEAST`, whichever is larger.
-            refuse: makes the error.
+            path: path of the file.
+            size: size of the file in bytes; the total size if there are several files.
+            max_memory: gigabytes set by the user; None for the default: `TIMES` the file's size or `LEAST`, whichever is larger.
+            refuse: function that makes the error.
         """
         limit = max(TIMES * size, LEAST) if max_memory is None else max_memory * 1e9
         return cls(path, limit, refuse)
@@ -51,42 +51,42 @@ class Budget:
         """Count bytes before they are allocated.
 
         Args:
-            size: how many.
-            what: needs them, for the error.
+            size: number of bytes.
+            what: what needs them, for the error.
 
         Raises:
-            BoundcalcError: the file would take more than its budget; of the kind that `refuse` makes.
+            BoundcalcError: the file would take more than its budget; the error is made by `refuse`.
         """
         self.check(size, what)
         self.taken += size
 
     def check(self, size: int, what: str) -> None:
-        """Refuse what would be more than the budget beside all that was taken, without counting it: memory that is given back.
+        """Refuse memory that would exceed the budget, without counting it: for memory that is released again.
 
         Args:
-            size: in bytes.
-            what: needs them, for the error.
+            size: number of bytes.
+            what: what needs them, for the error.
 
         Raises:
-            BoundcalcError: the file would take more than its budget; of the kind that `refuse` makes.
+            BoundcalcError: the file would take more than its budget; the error is made by `refuse`.
         """
         if self.taken + size > self.limit:
             raise self.error(what, self.taken + size)
 
     def settle(self, size: int) -> None:
-        """Count what is left once a file has been read, in the place of all that reading took.
+        """Replace the bytes counted while a file was read by those that are still held.
 
         Args:
-            size: bytes that are still held.
+            size: number of bytes that are still held.
         """
         self.taken = size
 
     def error(self, what: str, needed: int) -> BoundcalcError:
-        """Return the error of a file that takes more than its budget.
+        """Return the error for a file that takes more than its budget.
 
         Args:
-            what: needs too much.
-            needed: bytes in all, with it.
+            what: what needs too much memory.
+            needed: total number of bytes needed, including it.
         """
         gigabytes = math.ceil(needed / 1e6) / 1e3
         return self.refuse(

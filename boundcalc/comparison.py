@@ -1,4 +1,4 @@
-"""Several networks side by side: checkpoints -> reports, distances of their masks, and rank correlations."""
+"""Comparison of several networks: checkpoints -> reports, distances of their masks, and rank correlations."""
 
 from __future__ import annotations
 
@@ -56,15 +56,15 @@ def compare(
     only: str | Sequence[str] | None = None,
     **options: Any,
 ) -> Comparison:
-    """Put two or more networks side by side: their reports, the distances of their masks, and rank correlations.
+    """Compare two or more networks: their reports, the distances of their masks, and rank correlations.
 
     Args:
         *networks: checkpoints of any convention of `boundcalc formats`, or torch modules.
-        model: where the architecture of the checkpoints is, if not in the files.
+        model: the architecture of the checkpoints, if it is not in the files.
         input_shape: one sample's shape, if not in the files.
-        cells: most cells a side of a graphon.
-        seed: of the search for a cut, of the bootstrap, and of anything else random.
-        against: each network is put beside the ``"first"`` or the ``"previous"`` one.
+        cells: largest number of cells on each side of a graphon.
+        seed: seed of the search for a cut, of the bootstrap, and of all other random numbers.
+        against: whether each network is compared with the ``"first"`` or the ``"previous"`` one.
         only: parts of the reports; None for all that the input allows.
         **options: further fields of `boundcalc.options.Options`, as for `boundcalc.analyze`.
 
@@ -72,10 +72,10 @@ def compare(
         The comparison, with `to_dict` and `to`.
 
     Raises:
-        CheckpointError: a checkpoint is unreadable or refused, or no network's layers match those they are put beside.
-        DataError: the data is unreadable or does not fit.
-        UsageError: fewer than two networks, or options out of range.
-        TypeError: an unknown keyword; names the nearest one.
+        CheckpointError: a checkpoint is unreadable or refused, or no network's layers match those with which they are compared.
+        DataError: the data are unreadable or do not fit.
+        UsageError: there are fewer than two networks, or options are out of range.
+        TypeError: a keyword is unknown; the message names the nearest one.
     """
     own = {"model": model, "input_shape": input_shape, "cells": cells, "seed": seed, "only": only}
     chosen = options_from("compare", {**own, **options})
@@ -92,17 +92,17 @@ def compare(
 def compare_reports(
     paths: Sequence[str | Path], reports: Sequence[Tree], options: Options, against: str = "first"
 ) -> Comparison:
-    """Put networks side by side that have been analyzed already.
+    """Compare networks that have been analyzed already.
 
     Args:
-        paths: of the checkpoints.
+        paths: paths of the checkpoints.
         reports: their trees of schema ``boundcalc.report/2``.
-        options: of the analyses.
+        options: options of the analyses.
         against: as for `compare`.
 
     Raises:
-        CheckpointError: a checkpoint is unreadable, or no network's layers match those they are put beside.
-        UsageError: fewer than two networks, or a report that lacks what is compared.
+        CheckpointError: a checkpoint is unreadable, or no network's layers match those with which they are compared.
+        UsageError: there are fewer than two networks, or a report lacks what is compared.
     """
     check(len(paths), against)
     for path, report in zip(paths, reports, strict=True):
@@ -111,10 +111,10 @@ def compare_reports(
 
 
 def check(count: int, against: str) -> None:
-    """Refuse what cannot be compared, before anything is computed.
+    """Refuse a comparison that is impossible, before anything is computed.
 
     Raises:
-        UsageError: fewer than two networks, or an unknown word.
+        UsageError: there are fewer than two networks, or `against` is unknown.
     """
     if count < 2:
         raise UsageError("compare needs at least two checkpoints; see boundcalc compare --help")
@@ -123,10 +123,10 @@ def check(count: int, against: str) -> None:
 
 
 def _check_report(path: str | Path, report: Tree) -> None:
-    """Refuse a report without what tickets are put in order by, such as one of another version.
+    """Refuse a report without the entries by which tickets are ordered, such as a report of another version.
 
     Raises:
-        UsageError: naming what it lacks.
+        UsageError: the report lacks an entry, which the message names.
     """
     try:
         tickets([report])
@@ -144,10 +144,10 @@ def _check_report(path: str | Path, report: Tree) -> None:
 def side_by_side(
     networks: Sequence[Opened], reports: Sequence[Tree], options: Options, against: str
 ) -> Comparison:
-    """Return the comparison of networks whose reports are known.
+    """Return the comparison of networks whose reports are given.
 
     Raises:
-        CheckpointError: no network's layers match those that they are put beside.
+        CheckpointError: no network's layers match those with which they are compared.
     """
     pairs = [(0 if against == "first" else index, index + 1) for index in range(len(networks) - 1)]
     found, unmatched = _all_distances(networks, pairs, options)
@@ -195,7 +195,7 @@ def _shape(options: Options) -> tuple[int, ...] | None:
 
 
 def _resident(options: Options) -> Any:
-    """Return the data in memory, normalised; None without data."""
+    """Return the data in memory, normalized; None without data."""
     if options.data is None:
         return None
     from boundcalc.batch.resident import resident
@@ -214,10 +214,10 @@ def _report(checkpoint: Checkpoint, given: Given, options: Options, data: Any) -
 def _all_distances(
     subjects: Sequence[Opened], pairs: Sequence[Pair], options: Options
 ) -> tuple[dict[Pair, tuple[LayerDistance, ...]], list[Tree]]:
-    """Return the layers of each pair that can be put beside each other, and why the others cannot.
+    """Return the distances of the layers of each pair that can be compared, and the reasons for the other pairs.
 
     Raises:
-        CheckpointError: none can.
+        CheckpointError: no pair can be compared.
     """
     found: dict[Pair, tuple[LayerDistance, ...]] = {}
     unmatched: list[Tree] = []

@@ -1,8 +1,9 @@
-"""Kendall's rank correlation of two quantities over tickets, with a bootstrap interval, and partial to a third.
+"""Kendall's rank correlation of two quantities over tickets, with a bootstrap interval, and the partial one given a third.
 
-Missing values are never imputed: `complete` leaves out whoever lacks one of them, and says how many. A coefficient that is not
-defined (a constant quantity, too few tickets) is None with a reason, never NaN. Partial tau does not vanish when two quantities are
-independent given the third: it shows how much of their agreement goes when the third is held fixed, and is no test of independence.
+Missing values are never imputed: `correlate` leaves out tickets that lack one of them, and reports their number. A coefficient
+that is not defined (a constant quantity, too few tickets) is None with a reason, never NaN. Partial tau need not vanish when two
+quantities are independent given the third: it shows how much of their agreement disappears when the third is held fixed, and is
+not a test of independence.
 
 Source: Kendall 1945 (tau-b, for ties); Kendall 1942 (partial tau); Efron 1979 (percentile bootstrap).
 """
@@ -33,8 +34,8 @@ class Coefficient:
     """Kendall's tau-b.
 
     Attributes:
-        tau: in [-1, 1]; None where it is not defined.
-        interval: percentile bootstrap over tickets at `LEVEL`; None where resamples do not define it.
+        tau: value in [-1, 1]; None if it is not defined.
+        interval: percentile bootstrap over tickets at `LEVEL`; None if too many resamples do not define it.
         reason: why either is None; empty otherwise.
     """
 
@@ -45,12 +46,12 @@ class Coefficient:
 
 @dataclass(frozen=True)
 class Correlation:
-    """Two quantities over the tickets that have both of them.
+    """The correlation of two quantities over the tickets that have both.
 
     Attributes:
-        n: tickets that have both, and the third.
-        left_out: tickets that lack one of them.
-        plain: tau of the two.
+        n: number of tickets that have both quantities and the third.
+        left_out: number of tickets that lack one of them.
+        plain: tau of the two quantities.
         partial: tau of the two with the third held fixed.
     """
 
@@ -63,19 +64,19 @@ class Correlation:
 def correlate(
     x: Sequence[float | None], y: Sequence[float | None], z: Sequence[float | None], seed: int = 0
 ) -> Correlation:
-    """Return Kendall's tau of x and y, and partial to z.
+    """Return Kendall's tau of x and y, and their partial tau given z.
 
     Args:
-        x: a number a ticket, or None.
-        y: another.
-        z: the third, e.g. density.
-        seed: of the bootstrap.
+        x: one number per ticket, or None.
+        y: another number per ticket.
+        z: the third number, e.g. density.
+        seed: seed of the bootstrap.
 
     Returns:
         Both coefficients, over the tickets that have all three numbers.
 
     Raises:
-        ValueError: sequences of different lengths, or NaN or infinity in one of them.
+        ValueError: the sequences have different lengths, or one of them contains NaN or infinity.
 
     Example:
         >>> found = correlate([1, 2, 3, 4, None], [1, 2, 4, 3, 5], [1, 1, 2, 2, 2])
@@ -108,7 +109,7 @@ def complete(*columns: Sequence[float | None]) -> Matrix:
     """Return the rows in which no column is None, (rows, columns).
 
     Raises:
-        ValueError: columns of different lengths, or NaN or infinity in one of them.
+        ValueError: the columns have different lengths, or one of them contains NaN or infinity.
     """
     rows = [row for row in zip(*columns, strict=True) if None not in row]
     found = np.array(rows, dtype=np.float64).reshape(len(rows), len(columns))

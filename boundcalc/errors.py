@@ -1,4 +1,4 @@
-"""What boundcalc raises, each with the exit status the command line gives it.
+"""The exceptions of boundcalc, each with the exit status that the command line returns for it.
 
 Every message is one line and names the file, the key or the layer, and what to do.
 """
@@ -33,7 +33,7 @@ class CheckpointError(BoundcalcError):
 
     Args:
         path: the file (or folder) at fault; always named first in the message.
-        problem: what is wrong and what to do, one line; names the key or layer where there is one.
+        problem: what is wrong and what to do, in one line; names the key or layer if there is one.
     """
 
     exit_status = 3
@@ -45,11 +45,11 @@ class CheckpointError(BoundcalcError):
 
 
 class ArchitectureUnknown(CheckpointError):
-    """A checkpoint whose weights were read, but not the network that they belong to."""
+    """The weights of a checkpoint were read, but the network to which they belong is unknown."""
 
 
 class DataError(BoundcalcError):
-    """Data that is unreadable or does not fit the network: exit status 3."""
+    """Data are unreadable or do not fit the network: exit status 3."""
 
     exit_status = 3
 
@@ -59,23 +59,23 @@ class DataError(BoundcalcError):
 
         Args:
             path: the file (or folder) at fault; always named first in the message.
-            problem: what is wrong and what to do, one line.
+            problem: what is wrong and what to do, in one line.
         """
         return cls(f"{short_path(path)}: {problem}")
 
 
 class SampleError(DataError):
-    """One sample or label that cannot be used; the rest of its file is sound."""
+    """One sample or label cannot be used; the rest of its file is sound."""
 
 
 class NotCovered(BoundcalcError):
     """A bound's assumptions do not hold for this network; the report prints the reason instead of a number.
 
     Args:
-        operation: what is not covered, e.g. ``"max_pool2d"``.
-        layer: the layer where it stands.
-        every: the sentence that names this and all other operations that are not covered, where there are others.
-        blockers: operation and layer of each of them; by default this one.
+        operation: the operation that is not covered, e.g. ``"max_pool2d"``.
+        layer: name of its layer.
+        every: sentence that names all operations that are not covered, if there are several.
+        blockers: operation and layer of each of them; by default only this one.
     """
 
     def __init__(
@@ -89,10 +89,10 @@ class NotCovered(BoundcalcError):
 
 
 class NeedsInput(NotCovered):
-    """A bound that needs what was not given with the checkpoint, such as data; nothing of the network is in its way.
+    """A bound needs an input that was not given, such as data; nothing in the network prevents it.
 
     Args:
-        what: the input, and in parentheses how it is given.
+        what: the input, with the option that provides it in parentheses.
     """
 
     def __init__(self, what: str) -> None:
@@ -107,21 +107,21 @@ def only_own_errors(
     *,
     what: str = "cannot be read",
 ) -> Iterator[None]:
-    """Let nothing but a `BoundcalcError` leave the reading of a file, whatever bytes it holds and whichever library trips over them.
+    """Turn every exception from reading a file into a `BoundcalcError`, whatever bytes it holds and whichever library fails.
 
-    The line names the file and the first line of what was raised; the whole of it stays the error's cause, which BOUNDCALC_DEBUG=1
-    shows. Only readers stand under this: an error of an analysis is a bug, and stays what it is.
+    The message names the file and the first line of the original exception, which remains the error's cause; BOUNDCALC_DEBUG=1
+    shows it in full. Only readers use this: an exception in an analysis is a bug, and is left as it is.
 
     Args:
         path: the file that is read.
-        refuse: makes the error.
-        what: to say of the file.
+        refuse: function that makes the error.
+        what: what to say about the file.
 
     Yields:
         Nothing.
 
     Raises:
-        BoundcalcError: in the place of any other exception; of the kind that `refuse` makes.
+        BoundcalcError: raised instead of any other exception, and made by `refuse`.
     """
     try:
         yield
@@ -132,7 +132,7 @@ def only_own_errors(
 
 
 def first_line(problem: BaseException) -> str:
-    """Return the first line of what a library raised, with its kind where it says little.
+    """Return the first line of a library's exception, with the exception's type.
 
     Args:
         problem: any exception.
@@ -146,7 +146,7 @@ def first_line(problem: BaseException) -> str:
 
 
 def is_allocation_failure(problem: BaseException) -> bool:
-    """Tell whether memory ran out, of which PyTorch's allocator tells by a RuntimeError.
+    """Return whether an exception means that memory ran out; PyTorch's allocator raises RuntimeError for that.
 
     Args:
         problem: any exception.

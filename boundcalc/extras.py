@@ -1,4 +1,4 @@
-"""What to install for the parts of boundcalc that need more than its dependencies."""
+"""Instructions to install the optional dependencies of boundcalc."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ def install(extra: str) -> str:
     """Return the command that installs an extra of ``setup.cfg``, from a clone of boundcalc.
 
     Args:
-        extra: its name, such as ``"pandas"``.
+        extra: name of the extra, such as ``"pandas"``.
 
     Example:
         >>> install("pandas")

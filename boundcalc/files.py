@@ -1,7 +1,7 @@
-"""The one place where files that a user names are opened: regular files only, never blocking, never longer than asked for.
+"""The only module that opens files named by the user: regular files only, without blocking, up to a maximal size.
 
-A pipe, a device or a socket under a checkpoint's name would block for ever or yield bytes without end, so a path is looked at before
-it is opened, opened without blocking, and looked at once more through the open file.
+A pipe, a device or a socket under a checkpoint's name would block forever or yield bytes without end; hence a path is checked
+before it is opened, opened without blocking, and checked again through the open file.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ _HUB_FOLDERS = ("snapshots", "blobs")
 
 @dataclass(frozen=True)
 class Stamp:
-    """What tells one state of a file from another.
+    """The properties by which two states of a file are distinguished.
 
     Attributes:
-        device: of the file system.
-        inode: of the file on it.
-        size: in bytes.
-        modified: nanoseconds since the epoch.
+        device: device of the file system.
+        inode: inode of the file on the device.
+        size: size in bytes.
+        modified: time of the last change, in nanoseconds since the epoch.
     """
 
     device: int
@@ -49,13 +49,13 @@ def look(path: str | Path, refuse: Refuse = CheckpointError) -> Stamp:
 
     Args:
         path: any path; symbolic links are followed.
-        refuse: makes the error.
+        refuse: function that makes the error.
 
     Returns:
         The file's state.
 
     Raises:
-        BoundcalcError: it is missing, no regular file, or cannot be looked at; of the kind that `refuse` makes.
+        BoundcalcError: the file is missing, is not a regular file, or cannot be examined; the error is made by `refuse`.
     """
     try:
         return _stamp(os.stat(path), path, refuse)
@@ -68,14 +68,14 @@ def open_file(path: str | Path, refuse: Refuse = CheckpointError, *, most: int |
 
     Args:
         path: any path; symbolic links are followed.
-        refuse: makes the error.
-        most: the largest size in bytes that is opened; None for any.
+        refuse: function that makes the error.
+        most: the largest size in bytes that is opened; None for no limit.
 
     Returns:
         The open file, buffered, at its start.
 
     Raises:
-        BoundcalcError: as `look` does, and for a file that is too large; of the kind that `refuse` makes.
+        BoundcalcError: as for `look`, or the file is too large; the error is made by `refuse`.
     """
     before = look(path, refuse)
     if most is not None and before.size > most:
@@ -94,15 +94,15 @@ def open_file(path: str | Path, refuse: Refuse = CheckpointError, *, most: int |
 
 
 def read_bytes(path: str | Path, refuse: Refuse = CheckpointError, *, most: int | None = None) -> bytes:
-    """Read a regular file whole.
+    """Read a whole regular file.
 
     Args:
         path: any path.
-        refuse: makes the error.
-        most: the largest size in bytes that is read; None for any.
+        refuse: function that makes the error.
+        most: the largest size in bytes that is read; None for no limit.
 
     Raises:
-        BoundcalcError: as `open_file` does, or when reading fails; of the kind that `refuse` makes.
+        BoundcalcError: as for `open_file`, or reading fails; the error is made by `refuse`.
     """
     with open_file(path, refuse, most=most) as file:
         try:
@@ -112,15 +112,15 @@ def read_bytes(path: str | Path, refuse: Refuse = CheckpointError, *, most: int 
 
 
 def read_text(path: str | Path, refuse: Refuse = CheckpointError, *, most: int = MOST_JSON) -> str:
-    """Read a file of text in UTF-8.
+    """Read a UTF-8 text file.
 
     Args:
         path: any path.
-        refuse: makes the error.
+        refuse: function that makes the error.
         most: the largest size in bytes that is read.
 
     Raises:
-        BoundcalcError: as `read_bytes` does, or when it is no UTF-8; of the kind that `refuse` makes.
+        BoundcalcError: as for `read_bytes`, or the file is not UTF-8; the error is made by `refuse`.
     """
     try:
         return read_bytes(path, refuse, most=most).decode("utf-8")
@@ -135,12 +135,12 @@ def read_json(
 
     Args:
         path: any path.
-        refuse: makes the error.
+        refuse: function that makes the error.
         most: the largest size in bytes that is read.
-        **options: of `json.loads`.
+        **options: options of `json.loads`.
 
     Raises:
-        BoundcalcError: as `read_text` does, or when it is no JSON; of the kind that `refuse` makes.
+        BoundcalcError: as for `read_text`, or the file is not JSON; the error is made by `refuse`.
     """
     text = read_text(path, refuse, most=most)
     try:
@@ -152,12 +152,12 @@ def read_json(
 
 
 def is_file(path: str | Path) -> bool:
-    """Return whether a path leads to a regular file; False where that cannot be told."""
+    """Return whether a path leads to a regular file; False if that cannot be determined."""
     return _is(stat.S_ISREG, path)
 
 
 def is_folder(path: str | Path) -> bool:
-    """Return whether a path leads to a folder; False where that cannot be told."""
+    """Return whether a path leads to a folder; False if that cannot be determined."""
     return _is(stat.S_ISDIR, path)
 
 
@@ -166,13 +166,13 @@ def entries(folder: str | Path, refuse: Refuse = CheckpointError) -> list[Path]:
 
     Args:
         folder: any path.
-        refuse: makes the error.
+        refuse: function that makes the error.
 
     Returns:
-        What lies in it, sorted by name.
+        The entries of the folder, sorted by name.
 
     Raises:
-        BoundcalcError: it cannot be listed; of the kind that `refuse` makes.
+        BoundcalcError: the folder cannot be listed; the error is made by `refuse`.
     """
     try:
         return sorted(Path(folder).iterdir())
@@ -181,21 +181,21 @@ def entries(folder: str | Path, refuse: Refuse = CheckpointError) -> list[Path]:
 
 
 def check_inside(path: Path, folder: Path, refuse: Refuse = CheckpointError) -> Path:
-    """Check that a file which something else names, not the user, lies in the folder that the user means.
+    """Check that a file named by another file, not by the user, is inside the folder that the user named.
 
-    Links are resolved first. A snapshot in the cache of the Hugging Face hub consists of links into the folder ``blobs`` of its
-    repository; they count as inside.
+    Links are resolved first. A snapshot in the cache of the Hugging Face hub consists of links to the folder ``blobs`` of its
+    repository; these count as inside.
 
     Args:
-        path: of the file, which need not exist.
-        folder: of the subject.
-        refuse: makes the error.
+        path: path of the file, which need not exist.
+        folder: path of the folder.
+        refuse: function that makes the error.
 
     Returns:
         The path as it was given.
 
     Raises:
-        BoundcalcError: it lies elsewhere, or is a chain of links without end; of the kind that `refuse` makes.
+        BoundcalcError: the file is elsewhere, or its links form a cycle; the error is made by `refuse`.
     """
     try:
         target, home = Path(os.path.realpath(path)), Path(os.path.realpath(folder))
@@ -211,20 +211,20 @@ def stamps(paths: Iterable[Path], refuse: Refuse = CheckpointError) -> dict[Path
 
     Args:
         paths: regular files.
-        refuse: makes the error.
+        refuse: function that makes the error.
     """
     return {path: look(path, refuse) for path in paths}
 
 
 def check_unchanged(before: Mapping[Path, Stamp], refuse: Refuse = CheckpointError) -> None:
-    """Check that files are still as they were before they were read.
+    """Check that files have not changed since before they were read.
 
     Args:
-        before: what `stamps` returned.
-        refuse: makes the error.
+        before: the result of `stamps`.
+        refuse: function that makes the error.
 
     Raises:
-        BoundcalcError: a file has another size, time or inode; of the kind that `refuse` makes.
+        BoundcalcError: a file has another size, time or inode; the error is made by `refuse`.
     """
     for path, stamp in before.items():
         if look(path, refuse) != stamp:
@@ -232,10 +232,10 @@ def check_unchanged(before: Mapping[Path, Stamp], refuse: Refuse = CheckpointErr
 
 
 def system_problem(problem: OSError | ValueError) -> str:
-    """Say in words why the system gave no file.
+    """Return in words why the system could not provide a file.
 
     Args:
-        problem: what it raised.
+        problem: the exception that was raised.
     """
     if isinstance(problem, FileNotFoundError):
         return "no such file or folder" + (path_hint(problem.filename) if problem.filename else "")
@@ -263,6 +263,6 @@ def _is(test: Callable[[int], bool], path: str | Path) -> bool:
 
 
 def _repository(snapshot: Path) -> Path:
-    """Return the folder of a repository in the hub's cache, given that of one of its snapshots; any other folder as it is."""
+    """Return the blobs folder that belongs to a snapshot in the hub's cache; any other folder is returned as it is."""
     parent, repository = snapshot.parent, snapshot.parent.parent
     return repository / _HUB_FOLDERS[1] if parent.name == _HUB_FOLDERS[0] else snapshot

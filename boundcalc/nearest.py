@@ -1,4 +1,4 @@
-"""Which known name somebody may have meant."""
+"""Suggestions of known names for a mistyped one."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ MOST_ENTRIES = 64
 
 
 def nearest(name: str, known: Iterable[str]) -> tuple[str, ...]:
-    """Return the known names nearest to one that is not known, at most `MOST`, whatever the case.
+    """Return at most `MOST` known names that are nearest to an unknown one, ignoring case.
 
-    Names that begin with it come first, then the one that is spelled nearly so, then those that are spelled alike.
+    Names that start with it are preferred, then the one with nearly the same spelling, then names with a similar spelling.
 
     Args:
-        name: as typed.
+        name: the name as typed.
         known: names, lower case.
 
     Example:
@@ -36,13 +36,13 @@ def nearest(name: str, known: Iterable[str]) -> tuple[str, ...]:
 
 
 def hint(name: str, known: Iterable[str], otherwise: str = "", before: str = "; ") -> str:
-    """Return the end of a message about an unknown name: what it may have meant, else something else.
+    """Return the end of a message about an unknown name: the known names that may be meant, else another text.
 
     Args:
-        name: as typed.
+        name: the name as typed.
         known: names.
-        otherwise: what to say where no known name is near.
-        before: put before whatever is said.
+        otherwise: text to use if no known name is near.
+        before: prefix of a nonempty result.
 
     Example:
         >>> hint("comapre", ["compare", "batch"]), hint("x", ["compare"], "see --help"), hint("x", [])
@@ -54,9 +54,9 @@ def hint(name: str, known: Iterable[str], otherwise: str = "", before: str = "; 
 
 
 def path_hint(path: str | os.PathLike[str]) -> str:
-    """Return ``"; did you mean PATH?"`` for a path that is not there, or nothing.
+    """Return ``"; did you mean PATH?"`` for a missing path, or an empty text.
 
-    The first part of the path that is missing is compared with what lies beside it, unless that is more than `MOST_ENTRIES`.
+    The first missing component of the path is compared with the entries beside it, unless there are more than `MOST_ENTRIES`.
 
     Args:
         path: the missing file or folder.

@@ -1,4 +1,4 @@
-"""What the user asks for, checked once; no torch here, so that wrong usage is told at once."""
+"""The user's options, checked once, without importing torch so that wrong usage is reported at once."""
 
 from __future__ import annotations
 
@@ -38,38 +38,39 @@ class Options:
         model: ``FILE.py:CALLABLE``, ``package.module:CALLABLE`` or a torch module; None to infer.
         input_shape: one sample's shape; None to take the data's or the model's.
         reference: the initialization, a path, a torch module or a state dict; None to use one found beside the checkpoint.
-        prefix: of the keys of the network that is meant, in a file of several.
-        mask: path of a separate mask file, or a table or list of masks.
-        mask_from_scores: share of each layer that is kept, where the masks are the largest scores of edge-popup.
-        holdout: share of the samples of a form of data without a test split that is drawn as its test, by `seed`; it becomes part of
-            `data`.
-        samples: m, for bounds without data and for the question whether a sample is large enough.
-        input_bound: B with |x| <= B in every coordinate, for a bound without data.
-        only: which parts to compute; None for all that the input allows.
-        normalize: means then standard deviations, or text as ``--normalize`` takes it; their digits are paid for in every bound.
-        normalize_fixed: whether they were fixed before the sample, so that they cost nothing.
+        prefix: prefix of the network's keys, in a file of several networks.
+        mask: path of a separate mask file, or a dict or list of masks.
+        mask_from_scores: share of each layer to keep, if the masks are the largest scores of edge-popup.
+        holdout: share of the samples to draw as the test split, by `seed`, if the data have none; it becomes part of `data`.
+        samples: m, for bounds without data and to decide whether a sample is large enough.
+        input_bound: B with |x| <= B in every coordinate, for bounds without data.
+        only: parts to compute; None for all that the input allows.
+        normalize: means then standard deviations, or any other value of ``--normalize``; every bound pays for their digits.
+        normalize_fixed: whether they were fixed before the sample, so that bounds do not pay for them.
         device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
-        seed: of anything random.
+        seed: seed of all random numbers.
         delta: each bound fails with at most this probability.
-        margin: gamma fixed before the sample was seen; None to search it and pay for the search.
-        mask_origin: ``"data"`` (the mask saw the sample and is paid for) or ``"independent"``.
+        margin: gamma fixed before the sample was seen; None to search for it and pay for the search.
+        mask_origin: ``"data"`` (the mask depends on the sample, and bounds pay for it) or ``"independent"``.
         calibration: path of a calibrated constant of the sample complexity.
-        target_error: eps0, for which the sample complexity is asked; needs `calibration`.
+        target_error: eps0, for which the sample complexity is computed; needs `calibration`.
         encoding: how a convolution's mask becomes a graph, ``"unrolled"`` or ``"rolled"``.
-        passes: how often the occam search trains on the sample; 0 for k-means alone; None for as often as is quick, at most 20.
-        cells: most cells a side of a graphon.
-        batch: most samples of the graphon NTK.
+        passes: number of passes over the sample in the search for a compression; 0 for k-means alone; None for as many as are
+            quick, at most 20.
+        cells: largest number of cells on each side of a graphon.
+        batch: largest number of samples for the graphon NTK.
         sigma_w2: variance of the graphon NTK's weights times fan-in.
-        exact: whether every mask itself is its graphon in the graphon NTK, one cell a unit.
+        exact: whether the graphon NTK uses the masks themselves as graphons, with one cell per unit.
         max_memory: gigabytes that the content of one file may take (None: 4 times its size or 2, whichever is larger), and that the
             graphon NTK's arrays may take (None: 2).
-        learning_rate: of the graphon NTK's residual; None for the inverse of its largest eigenvalue.
-        certificate: a certificate's file, or several with commas or in a list; None for the one beside the checkpoint.
-        unlabelled: a form of ``--data`` that the network did not see, by which a certificate of another network is carried over.
-        further: name -> value of the options of parts that have no field here (`boundcalc.parts.part.Option`).
+        learning_rate: learning rate of the graphon NTK's residual; None for the inverse of its largest eigenvalue.
+        certificate: a certificate file, or several separated by commas or in a list; None for the one beside the checkpoint.
+        unlabelled: data, as for ``--data``, that the network did not see, with which another network's certificate is carried
+            over.
+        further: value by name for the options of parts that have no field here (`boundcalc.parts.part.Option`).
 
     Raises:
-        UsageError: a value out of range, or options that contradict each other.
+        UsageError: a value is out of range, or options contradict each other.
     """
 
     data: Any = None
@@ -126,7 +127,7 @@ class Options:
                 raise UsageError(f"{name} {value}: choose from {', '.join(allowed)}")
 
     def _check_further(self) -> None:
-        """Fill in the options of parts that have no field here, and check them.
+        """Set the options of parts that have no field here to the given values or defaults, and check them.
 
         Raises:
             UsageError: no part has such an option.
@@ -141,10 +142,10 @@ class Options:
         object.__setattr__(self, "further", filled)
 
     def _settle_data(self) -> None:
-        """Put numbers in the place of a name, and what is held out into the form of the data.
+        """Replace the name of a normalization by its numbers, and make the held-out share part of the data's form.
 
         Raises:
-            UsageError: there is no form of data, or no such normalisation.
+            UsageError: `data` is not a form that can be split, or the normalization is unknown.
         """
         if isinstance(self.normalize, str):
             try:
@@ -235,11 +236,11 @@ class Options:
 
     @property
     def needs_a_forward_pass(self) -> bool:
-        """Whether something is asked for that weights alone do not tell."""
+        """Whether an option requires more than the weights."""
         return any(given is not None for given in (self.data, self.samples))
 
     def wants(self, part: str) -> bool:
-        """Return whether a part was asked for, by name or by default."""
+        """Return whether a part was requested, by name or by default."""
         return self.only is None or part in self.only
 
 
@@ -250,14 +251,14 @@ def further_options() -> tuple[Option, ...]:
 
 
 def options_of(given: Mapping[str, Any]) -> Options:
-    """Return options from names of fields and of further options.
+    """Return options, given the names of fields and of further options.
 
     Args:
-        given: name -> value.
+        given: value by name.
 
     Raises:
-        TypeError: an unknown name.
-        UsageError: a value out of range.
+        TypeError: a name is unknown.
+        UsageError: a value is out of range.
     """
     further = {one.name for one in further_options()}
     own = {name: value for name, value in given.items() if name not in further}

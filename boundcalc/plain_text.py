@@ -1,4 +1,4 @@
-"""Text that came from a file, made fit for a terminal: nothing in it moves the cursor, hides, or turns the line around."""
+"""Text from files, made safe for a terminal: nothing in it moves the cursor, is hidden, or changes the direction of a line."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ _WITHOUT_WIDTH = (
 
 
 def visible(text: str) -> str:
-    r"""Escape what a terminal would act on or not show: control characters, escape sequences, marks of direction or without width.
+    r"""Escape what a terminal would act on or not show: control characters, escape sequences, marks of direction or of zero width.
 
     Args:
-        text: any text, with the surrogates that stand for undecodable bytes of file names perhaps.
+        text: any text, possibly with surrogates for the undecodable bytes of file names.
 
     Returns:
-        The same with each of these as ``\x1b``, ``\u202e`` or ``\U000e0001``; line feeds and tabs stay.
+        The same text with each such character as ``\x1b``, ``\u202e`` or ``\U000e0001``; line feeds and tabs are kept.
 
     Example:
         >>> print(visible("a\x1b[31mb\u202ec"))
@@ -40,7 +40,7 @@ def visible(text: str) -> str:
 
 
 def one_line(text: str) -> str:
-    r"""Fold white space and spell out what a terminal would act on or hide.
+    r"""Collapse white space, and escape what a terminal would act on or hide.
 
     Args:
         text: any text.
@@ -53,13 +53,13 @@ def one_line(text: str) -> str:
 
 
 def message(text: str) -> str:
-    r"""Fold a message to one visible line of at most `MOST` characters.
+    r"""Shorten a message to one visible line of at most `MOST` characters.
 
     Args:
-        text: the message; it begins with what it is about and ends with what to do.
+        text: the message, which starts with its subject and ends with what to do.
 
     Returns:
-        The line; what is too much of it is left out of its middle.
+        The line; if it is too long, its middle is left out.
 
     Example:
         >>> message("net.pt: truncated\n  re-save it")
@@ -72,11 +72,11 @@ def message(text: str) -> str:
 
 
 def short_path(path: object, most: int = 310) -> str:
-    """Return a path for a message: a very long one without its beginning, so that the file's own name stays.
+    """Return a path for a message; the start of a very long path is left out, so that the file name remains.
 
     Args:
         path: any path.
-        most: characters.
+        most: largest number of characters.
     """
     text = str(path)
     return text if len(text) <= most else f"...{text[3 - most :]}"

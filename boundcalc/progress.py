@@ -1,4 +1,4 @@
-"""How far a long computation is, for whoever waits: a listener is told; where there is none, nothing happens."""
+"""Progress of long computations, reported to a listener if there is one."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Protocol
 
 
 class Listener(Protocol):
-    """Who is told."""
+    """The receiver of progress reports."""
 
     def stage(self, text: str) -> None:
-        """Take note of what is computed now."""
+        """Receive a description of what is being computed."""
 
     def count(self, what: str, done: int, total: int | None) -> None:
-        """Take note of how many are done, and of how many, where that is known."""
+        """Receive how many items are done, and their total number if it is known."""
 
 
 _listener: ContextVar[Listener | None] = ContextVar("listener", default=None)
@@ -24,7 +24,7 @@ _counter: ContextVar[Callable[[int], None] | None] = ContextVar("counter", defau
 
 @contextmanager
 def heard_by(listener: Listener) -> Iterator[None]:
-    """Have a listener told of all that is computed inside."""
+    """Report the progress of everything computed in the block to a listener."""
     token = _listener.set(listener)
     try:
         yield
@@ -33,18 +33,18 @@ def heard_by(listener: Listener) -> Iterator[None]:
 
 
 def stage(text: str) -> None:
-    """Say what is computed now."""
+    """Report what is being computed now."""
     listener = _listener.get()
     if listener is not None:
         listener.stage(text)
 
 
 def counter(what: str, total: int | None = None) -> Callable[[int], None]:
-    """Return a function that is called with how many more are done.
+    """Return a function to call with the number of further items that are done.
 
     Args:
-        what: is counted, a plural.
-        total: how many there will be, where that is known.
+        what: name of the counted items, in the plural.
+        total: total number of items, if known.
     """
     listener, done = _listener.get(), 0
 
@@ -59,7 +59,7 @@ def counter(what: str, total: int | None = None) -> Callable[[int], None]:
 
 @contextmanager
 def counting(what: str, total: int | None = None) -> Iterator[None]:
-    """Count the calls of `advance` inside; arguments as `counter`."""
+    """Count the calls of `advance` in the block; for the arguments see `counter`."""
     token = _counter.set(counter(what, total))
     try:
         yield
@@ -68,7 +68,7 @@ def counting(what: str, total: int | None = None) -> Iterator[None]:
 
 
 def advance() -> None:
-    """Say that one more of what is counted is done."""
+    """Report that one more item is done."""
     add = _counter.get()
     if add is not None:
         add(1)

@@ -1,4 +1,4 @@
-"""Tickets side by side: what each is by every quantity, and how quantities rank them as gap and accuracy do."""
+"""A table of tickets by quantities, and the rank correlations of the quantities with gap and accuracy."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ Tree = dict[str, Any]
 
 
 def tickets(reports: Sequence[Tree], apart: Sequence[float | None] | None = None) -> list[Tree]:
-    """Put tickets in order: by lottery, and in it by density, the densest first.
+    """Sort tickets by lottery, and within it by density, the densest first.
 
     Args:
         reports: trees of schema ``boundcalc.report/2``.
-        apart: the cut norm of each ticket's masks less those it is put beside, mean over layers of the upper end; None where there
-            is none.
+        apart: for each ticket the cut norm of the difference of its masks from those it is compared with, as mean over layers of
+            the upper end; None if there is none.
 
     Returns:
-        For each its index in `reports` (``checkpoint``), ``lottery``, ``density`` and ``quantities``.
+        For each ticket its index in `reports` (``checkpoint``), ``lottery``, ``density`` and ``quantities``.
     """
     found = [
         {
@@ -39,7 +39,7 @@ def tickets(reports: Sequence[Tree], apart: Sequence[float | None] | None = None
 
 
 def lottery(path: str) -> str:
-    """Return the folder whose levels belong to one lottery, else the folder that a file lies in.
+    """Return the folder whose levels belong to one lottery, or else the folder that contains the file.
 
     Example:
         >>> lottery("runs/imp/replicate_1/level_22/main"), lottery("tickets/a.pt")
@@ -55,14 +55,14 @@ def correlations(
     """Return Kendall's tau of every quantity with the measured gap and with accuracy.
 
     Args:
-        ordered: of `tickets`.
-        kinds: bound -> status.
-        seed: of the bootstrap.
-        of: bound -> subject, of `boundcalc.report.comparable.subjects`.
+        ordered: the result of `tickets`.
+        kinds: status by bound.
+        seed: seed of the bootstrap.
+        of: subject by bound, from `boundcalc.report.comparable.subjects`.
 
     Returns:
         For each quantity and target: ``subject`` (of a bound, else ""), n, left_out, tau, interval, partial, partial_interval and
-        reason; nothing where no gap and no accuracy was measured.
+        reason; nothing if neither gap nor accuracy was measured.
     """
     numbers = [one["quantities"] for one in ordered]
     density = [one[DENSITY] for one in ordered]
@@ -87,7 +87,7 @@ def ranked(reports: Sequence[Tree], seed: int = 0) -> tuple[list[Tree], list[Tre
 
 
 def _subject(name: str, of: Mapping[str, str]) -> str:
-    """Return the subject of a quantity that is a bound, else ""."""
+    """Return the subject of a quantity if it is a bound, else ""."""
     if name == "gntk.kernel_bound":
         return "interpolant"
     return of.get(name.split(".")[1], "network") if name.startswith("bounds.") else ""

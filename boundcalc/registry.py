@@ -1,4 +1,4 @@
-"""A registry that fills itself: every module of a package that holds an object of a type, and entry points of other packages."""
+"""A registry filled from the modules of a package that hold objects of a type, and from entry points of other packages."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ class Registry(Mapping[str, T], Generic[T]):
 
     Args:
         kind: the type of the objects.
-        package: whose modules are imported; each one's module-level objects of the type are taken.
-        group: the entry-point group by which other packages add theirs; empty for none.
-        order: a key by which the objects stand in order.
+        package: package whose modules are imported; their module-level objects of the type are collected.
+        group: entry-point group by which other packages add objects; empty for none.
+        order: key by which the objects are sorted.
 
     Example:
         >>> from boundcalc.parts.part import Part
@@ -74,9 +74,9 @@ class Registry(Mapping[str, T], Generic[T]):
 
 
 def _is_named(group: str) -> bool:
-    """Return whether some installed package may name an entry-point group; importlib.metadata takes longer to import than to ask.
+    """Return whether an installed package may name an entry-point group; this is faster than importing importlib.metadata.
 
-    Whatever is no folder on the path, such as an archive, may hold anything.
+    Anything on the path that is not a folder, such as an archive, may name it.
     """
     line = f"[{group}]"
     for place in dict.fromkeys(sys.path):

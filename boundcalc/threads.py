@@ -1,6 +1,6 @@
-"""Work that wants one thread of torch: small matrices, for which more are slower, and sums that must round alike in every run.
+"""Computations with one torch thread: small matrices, which more threads slow down, and sums that must round the same in every run.
 
-Threads that wait for each other spin: on two cores bounds by norms took twice the processor time with two threads.
+Threads that wait for each other spin: on two cores, norm-based bounds took twice the processor time with two threads.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import torch
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Let torch use one thread for a while."""
+    """Let torch use one thread in the block."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

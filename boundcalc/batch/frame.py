@@ -75,7 +75,7 @@ def load(store: str | Path) -> pandas.DataFrame:
 
     Returns:
         Columns `LONG_COLUMNS`: checkpoint (its path), sha256, settings, version, density, part, name, quantity, value (float64, NaN
-        where the report has null), status, source, reason, subject (whose error a bound speaks of).
+        where the report has null), status, source, reason, subject (the network that a bound is about).
 
     Raises:
         UsageError: there is no store at this path, or pandas is not installed.

@@ -69,7 +69,7 @@ def settings_of(options: Options) -> BatchSettings:
     Raises:
         CheckpointError: a file named in the options cannot be read.
         DataError: the data cannot be read.
-        UsageError: data or model are an object in memory, which other processes cannot open.
+        UsageError: data or model is an object in memory, which other processes cannot open.
     """
     given = {field.name: getattr(options, field.name) for field in fields(options)}
     for name in ("data", "model", "unlabelled", "mask", "reference", "certificate"):

@@ -5,7 +5,8 @@ Tables, ``PRAGMA user_version`` 1:
 ``checkpoints``
     one row per checkpoint, set of options and version of boundcalc; its columns are those of `StoreRow`. ``state`` is ``"done"``,
     ``"failed"`` (``error`` says why, ``refused`` whether another attempt would fail in the same way) or ``"claimed"`` (a run
-    works on it). ``quantities``
+    works on it).
+``quantities``
     the tidy long table: ``checkpoint`` (the row's id), then ``part, name, quantity, value, status, source, reason`` as in the CSV
     view of a report (`boundcalc.report.views.csv`). ``value`` is INTEGER, REAL, or NULL where the report has null. Arrays of more
     than `LONGEST_ARRAY` numbers (histograms, spectra) have no rows; they are in the report.
@@ -13,8 +14,11 @@ Tables, ``PRAGMA user_version`` 1:
     ``checkpoint`` and ``json``: the whole report (schema ``boundcalc.report/2``), compressed by zlib.
 ``paths``
     ``path`` and ``sha256``: the paths where a content was last seen. A copied file has two rows; the row of a moved file has its
-    new path. ``settings`` ``hash`` and ``json``: the settings of the command, with the digests of the files that they name.
-    ``runs`` ``id, host, pid, started, beat``: the runs that hold claims.
+    new path.
+``settings``
+    ``hash`` and ``json``: the settings of the command, with the digests of the files that they name.
+``runs``
+    ``id, host, pid, started, beat``: the runs that hold claims.
 
 To read a store::
 

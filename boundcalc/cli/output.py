@@ -81,7 +81,7 @@ def write(text: str, place: str | None, *, laid_out: bool = False) -> None:
 
 
 def note(text: str) -> None:
-    """Print a message on standard error, as one line whatever it quotes.
+    """Print a message on standard error, as one line even if it quotes several.
 
     Args:
         text: the message, without the program's name.

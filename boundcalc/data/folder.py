@@ -57,7 +57,7 @@ def find_folder(folder: Path, max_memory: float | None = None) -> tuple[Split, S
         max_memory: gigabytes that an image may take; None for the rule of `Budget`.
 
     Returns:
-        Training and test samples; None for the test samples if there are none.
+        The training samples, and the test samples or None if there are none.
 
     Raises:
         DataError: the folder or a class is missing, a file in it is not an image, or Pillow is not installed.

@@ -59,7 +59,7 @@ def find_parquet(place: str, max_memory: float | None = None) -> tuple[Split, Sp
         max_memory: gigabytes that a row group may take; None for the rule of `Budget`.
 
     Returns:
-        Training and test samples; None for the test samples if there are none.
+        The training samples, and the test samples or None if there are none.
 
     Raises:
         DataError: a file or a column is missing or of another type, or pyarrow or Pillow is not installed.

@@ -66,9 +66,8 @@ def open_data(
 ) -> Dataset:
     """Open a data set; only headers are read, not samples.
 
-    Samples stored as uint8 are divided by 255, floats are taken as they are; `normalize` is applied afterwards. Arrays
-    are uint8 or float `(m, ...)` with labels `(m,)`, integers from 0 (floats with integer values are accepted, one-hot labels are
-    not).
+    Samples stored as uint8 are divided by 255, floats are taken as they are; `normalize` is applied afterwards. Arrays are uint8
+    or float `(m, ...)` with labels `(m,)`, integers from 0 (floats with integer values are accepted, one-hot labels are not).
 
     Args:
         spec: a data set, a form, or what a callable may return.
@@ -88,9 +87,11 @@ def open_data(
             two arrays, `(x_train, y_train)`;
             a mapping with those four keys, the test pair left out or None;
             a torch Dataset, a DataLoader or a Hugging Face data set (`boundcalc.empirical.objects` says how they are read);
-            a pair `(train, test)`, or a mapping with these keys; test may be None. Each is one of the above, a pair `(x, y)` of
-            arrays, a list of `(x, y)` batches, an object that yields such batches anew each time, or a function without arguments
-            that does; batches may differ in length; a `Dataset`. Arrays are numpy arrays, memmaps or torch tensors.
+            a pair `(train, test)`, or a mapping with these keys; test may be None. Each is a data set or loader as above, a pair
+            `(x, y)` of arrays, a list of `(x, y)` batches, an object that yields such batches on every iteration, or a function
+            without arguments that does; batches may differ in length;
+            a `Dataset`.
+            Arrays are numpy arrays, memmaps or torch tensors.
 
             The suffix `@holdout=P,seed=S` of a form makes the share P of its training samples, drawn by seed S, the test split.
         normalize: means, then standard deviations: two numbers, or 2 c numbers for samples of c channels

@@ -32,7 +32,7 @@ class Measured:
     """The results of one pass over a data set.
 
     Attributes:
-        energies: of the training inputs, as the network sees them.
+        energies: energies of the training inputs, as the network sees them.
         margins: training margins in ascending order, (m,) float64 on the CPU; None if the network cannot be run on them.
         test_margins: as `margins`, for the test split; None if there is none, or if the network cannot be run on it.
         reason: why there are no training margins, or "".

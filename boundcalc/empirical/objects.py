@@ -55,7 +55,7 @@ def described(value: Any) -> str:
 
 
 def holds_samples(value: Any) -> bool:
-    """Return whether a value is one split by itself: a data set or a loader."""
+    """Return whether a value is a single split: a data set or a loader."""
     return _is_loader(value) or _is_indexed(value) or _is_stream(value)
 
 

@@ -2,7 +2,7 @@
 
 A part is a module of this folder, or an object of another package in the entry-point group ``boundcalc.parts``. The analysis, the
 report's tree and its views, the columns of compare and batch, the command line and `boundcalc plot` iterate over the registry of
-parts and name none of them (docs/howto/own_part.md).
+parts without naming any of them (docs/howto/own_part.md).
 """
 
 from __future__ import annotations

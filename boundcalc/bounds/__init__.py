@@ -1,10 +1,10 @@
-"""Generalization bounds: one file a paper, one registry, one ledger that turns complexities into bounds on the error.
+"""Generalization bounds: one file per paper, one registry, and one ledger that turns complexities into bounds on the error.
 
     >>> from boundcalc import bounds
     >>> bounds.registry["peeling"].status
     'theorem'
 
-A package adds its own with `register`, or through the entry-point group ``boundcalc.bounds``.
+Another package adds its bounds with `register`, or through the entry-point group ``boundcalc.bounds``.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def __getattr__(name: str) -> Any:
     """Import a public name on first use.
 
     Raises:
-        AttributeError: there is no such name.
+        AttributeError: there is no public name like this.
     """
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

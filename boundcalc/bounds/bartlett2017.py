@@ -1,18 +1,19 @@
-"""Spectrally-normalised margin bound of Bartlett, Foster & Telgarsky 2017, on any graph of layers (docs/theory/bartlett2017.md).
+"""Spectrally normalized margin bound of Bartlett, Foster & Telgarsky 2017, on any graph of layers (docs/theory/bartlett2017.md).
 
 As published, for chains: with Ct_l = (4/gamma) (||X|| / sqrt m) (prod_k s_k) ||A^l - A^l_0||_{2,1} / s_l and Wbar the largest
 number of entries of a matrix,
 
     R <= 4/m + (12 log m / sqrt m) sqrt(log(2 Wbar)) (sum_l Ct_l^{2/3})^{3/2}
 
-bounds the Rademacher complexity of the ramp-loss class; biases enter through a constant unit of value t. Here, on any graph,
-the same covers of each layer's matrix without Maurey's ceiling, a margin that is sqrt2-Lipschitz, and few levels of chaining:
+bounds the Rademacher complexity of the ramp-loss class; biases enter through a constant unit of value t. Here, on any graph, the
+same covers of each layer's matrix are used, without Maurey's ceiling, with a sqrt2-Lipschitz margin, and with few levels of
+chaining:
 
     Ct_l = (sqrt2/gamma) G_l (||A^l - A^l_0||_{2,1} r_l / sqrt m + sqrt(O_l) ||b_l - b_l0||_1)
 
-with r_l, G_l of `boundcalc.bounds.toeplitz.reach`, and `boundcalc.bounds.toeplitz.covering` for the rest. Spectral norms,
-distances and norms of biases were chosen by training: each is rounded up to its own grid. The reference is the initialisation
-where it is known, zero otherwise.
+where r_l and G_l are defined in `boundcalc.bounds.toeplitz.reach`, and the rest in `boundcalc.bounds.toeplitz.covering`. Spectral
+norms, distances and norms of biases were chosen by training, so each is rounded up to its own grid. The reference is the
+initialization if it is known, otherwise zero.
 """
 
 from __future__ import annotations
@@ -45,11 +46,11 @@ from boundcalc.norms.toeplitz import rows_of
 
 
 def log_as_published(log_capacities: Sequence[float], entries: int, m: int) -> float:
-    """Return log(4/m + (12 log m / sqrt m) sqrt(log(2 Wbar)) (sum_l Ct_l^{2/3})^{3/2}), from above.
+    """Return log(4/m + (12 log m / sqrt m) sqrt(log(2 Wbar)) (sum_l Ct_l^{2/3})^{3/2}), rounded up.
 
     Args:
-        log_capacities: log Ct_l.
-        entries: Wbar.
+        log_capacities: log Ct_l of each layer.
+        entries: largest number Wbar of entries of a matrix.
         m: number of samples.
     """
     log_log_m = math.log(math.log(m)) if m > 1 else -math.inf
@@ -63,7 +64,7 @@ def log_as_published(log_capacities: Sequence[float], entries: int, m: int) -> f
 
 
 def distance(problem: BoundInputs, chain: ToeplitzView, step: LayerStep) -> float:
-    """Return the log of ||A^l - A^l_0||_{2,1}, from above."""
+    """Return the log of ||A^l - A^l_0||_{2,1}, rounded up."""
     known = start_of(problem, step.link.layer) is not None
     rows = (
         rows_of(step.link, weight_minus_init(problem, step.link.layer)) if known else chain.rows[step.place]
@@ -72,7 +73,7 @@ def distance(problem: BoundInputs, chain: ToeplitzView, step: LayerStep) -> floa
 
 
 def matrix_entries(step: Block) -> int:
-    """Return the number of entries of a layer's matrix and of its bias; of a diagonal layer, of its factors and shifts."""
+    """Return the number of entries of a layer's matrix and bias; for a diagonal layer, of its factors and shifts."""
     if not isinstance(step, LayerStep):
         return step.scale.numel() + biases(step)
     return math.prod(step.link.layer.shape) * columns(step) + biases(step)
@@ -91,7 +92,7 @@ def compute(problem: BoundInputs) -> LossComplexity:
     """Evaluate the bound.
 
     Raises:
-        NotCovered: an operation that no step of `boundcalc.bounds.toeplitz` stands for.
+        NotCovered: an operation has no step in `boundcalc.bounds.toeplitz`.
     """
     chain = problem.toeplitz()
     numbers = measured(problem, distance)
@@ -111,7 +112,7 @@ def _finite_by_layer(names: Sequence[str], norms: Sequence[float]) -> dict[str, 
 
 
 def _published(problem: BoundInputs) -> LossComplexity | None:
-    """Return the bound as published with the best t of the grid; None where the network is no chain."""
+    """Return the bound as published with the best t of the grid; None if the network is not a chain."""
     try:
         chain = problem.plain_chain()
     except NotCovered:
@@ -141,7 +142,7 @@ def _published(problem: BoundInputs) -> LossComplexity | None:
 
 
 def _distance_with_constant(problem: BoundInputs, chain: ToeplitzView, index: int, t: float) -> UpperSize:
-    """Return ||A~^l - A~^l_0||_{2,1}, from above."""
+    """Return ||A~^l - A~^l_0||_{2,1}, rounded up."""
     link = chain.links[index]
     layer = link.layer
     known = start_of(problem, layer) is not None
@@ -154,7 +155,7 @@ def _distance_with_constant(problem: BoundInputs, chain: ToeplitzView, index: in
 
 
 def _log_lipschitz(chain: ToeplitzView, index: int, t: float) -> float:
-    """Return the log of s~_l = sqrt(s^2 + ||b||^2 / t^2 (+ 1 where the constant is handed on)), from above; s~_l is never 0."""
+    """Return the log of s~_l = sqrt(s^2 + ||b||^2 / t^2 (+ 1 if the constant is passed on)), rounded up; s~_l is never 0."""
     return 0.5 * logsumexp([
         2 * log_up(max(chain.spectral[index], LEAST), 4),
         bias_energy(chain, index, t).log,

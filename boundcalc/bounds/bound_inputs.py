@@ -1,4 +1,4 @@
-"""What every bound is computed from: one network, one sample, quantities that bounds share."""
+"""The inputs of every bound: one network, one sample, and quantities that the bounds share."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class BoundSettings:
-    """What the user fixed before the data was seen.
+    """Settings that the user fixed before seeing the data.
 
     Attributes:
-        delta: each bound fails with at most this probability.
-        margin: gamma fixed in advance, or None to search it (and pay for the search).
-        mask_origin: ``"data"`` (the mask saw the sample and is paid for) or ``"independent"``.
-        passes: how often the occam search trains on the sample; None for as often as is quick.
-        device: where it trains.
-        seed: of anything random.
-        normalization: of the inputs; paid for unless it was fixed, too.
-        prior_fractions: shares of the sample on each of which a network of the same architecture is trained afresh.
+        delta: failure probability of each bound, at most.
+        margin: margin gamma fixed in advance; None to search it and pay for the search.
+        mask_origin: ``"data"`` if the mask depends on the sample and is paid for, otherwise ``"independent"``.
+        passes: training passes over the sample in searches for certificates; None for as many as are quick.
+        device: device for this training.
+        seed: seed of anything random.
+        normalization: normalization of the inputs; paid for unless it was fixed before the sample.
+        prior_fractions: shares of the sample; for each, a network of the same architecture is trained afresh on that share.
     """
 
     delta: float = 0.05
@@ -51,15 +51,15 @@ class BoundSettings:
 
 @dataclass(frozen=True, eq=False)
 class ToeplitzView:
-    """The network as matrices and their norms, all from above: a graph without loops, of which a chain is a special case.
+    """Layers as matrices and their norms, all as upper bounds, of an acyclic graph; a chain is a special case.
 
     Attributes:
-        links: the layers in order of execution, with the average pooling before them.
+        links: layers in order of execution, each with the average pooling before it.
         rows: row norms of each Toeplitz matrix.
-        spectral: certified spectral norms; empty when no bound asked for them.
-        steps: what every operation does to norms.
-        names: of the steps; "" for those without weights, numbered where a module is used several times.
-        unlike_a_chain: why the network is no chain of matrices and ReLUs; None where it is one.
+        spectral: certified spectral norms; empty if no bound needs them.
+        steps: effect of every operation on norms.
+        names: names of the steps; "" for steps without weights, numbered if a module is used several times.
+        unlike_a_chain: why the network is not a chain of matrices and ReLUs; None if it is one.
     """
 
     links: tuple[ToeplitzLayer, ...]
@@ -75,23 +75,23 @@ class ToeplitzView:
         return any(link.layer.bias is not None for link in self.links)
 
     def carries_constant(self, index: int) -> bool:
-        """Return whether the output of layer `index` must hand the constant on to a later bias."""
+        """Return whether the output of layer `index` must pass the constant on to a later bias."""
         return any(link.layer.bias is not None for link in self.links[index + 1 :])
 
     def blocks(self) -> list[tuple[str, Block]]:
-        """Return name and step of everything with weights, in order of execution."""
+        """Return name and step of every block with weights, in order of execution."""
         return [
             (name, step) for name, step in zip(self.names, self.steps, strict=True) if isinstance(step, Block)
         ]
 
     def homogeneous(self, network: Network) -> ToeplitzView:
-        """Return itself where every operation is positively homogeneous, as bounds of kind F need it.
+        """Return this view if every operation is positively homogeneous, as bounds of kind F require.
 
         Args:
-            network: that it was made from.
+            network: network that the view was made from.
 
         Raises:
-            NotCovered: naming every operation that is not.
+            NotCovered: an operation is not homogeneous; the exception names all of them.
         """
         refuse([
             blocker(network, place)
@@ -103,22 +103,22 @@ class ToeplitzView:
 
 @dataclass(frozen=True, eq=False)
 class BoundInputs:
-    """A network and a sample.
+    """A network, a sample and everything that bounds are computed from.
 
     Attributes:
         network: masked weights in float64.
-        energies: of the sample, in the network's input shape.
-        margins: training margins in rising order, (m,) float64; None without data.
-        settings: fixed in advance.
-        reference: weights independent of the sample, ``"fc1.weight"`` -> (out, in / groups, kh, kw) float64; empty: zero.
+        energies: energies of the sample, in the network's input shape.
+        margins: training margins in ascending order, (m,) float64; None without data.
+        settings: settings fixed in advance.
+        reference: weights independent of the sample, ``"fc1.weight"`` -> (out, in / groups, kh, kw) float64; empty for zero.
         chain: Toeplitz view, or why there is none.
-        patches: for each layer in order of execution the largest l2 norm of an input patch over the sample, from above; None
+        patches: upper bound of the largest l2 norm of an input patch over the sample, for each layer in order of execution; None
             without data.
-        split: the training samples, to be streamed; None without data.
-        margin_rounding: by how much a margin may be above the true one for rounding of the float64 pass.
+        split: training samples as a stream; None without data.
+        margin_rounding: largest amount by which rounding of the float64 pass may raise a margin above the true one.
         margins_in_order: the training margins in the order of the samples, (m,) float64; None without data.
-        evidence: certificates and unlabelled examples; None where there are none.
-        behind: the same behind a fixed first stage, whose values are the sample of bounds by norms; None where there is none.
+        evidence: certificates and unlabeled examples; None if there are none.
+        behind: inputs of bounds by norms behind a fixed first stage, whose values are their sample; None if there is no such stage.
     """
 
     network: Network
@@ -135,10 +135,10 @@ class BoundInputs:
     behind: BoundInputs | None = None
 
     def toeplitz(self) -> ToeplitzView:
-        """Return the network as matrices.
+        """Return the network as a graph of matrices.
 
         Raises:
-            NotCovered: an operation is no linear map, ReLU, pooling, sum or the like; names all of them.
+            NotCovered: an operation is not a linear map, ReLU, pooling, sum or the like; the exception names all of them.
         """
         if isinstance(self.chain, NotCovered):
             raise NotCovered(self.chain.operation, self.chain.layer, self.chain.every, self.chain.blockers)
@@ -148,7 +148,7 @@ class BoundInputs:
         """Return the network as a chain of matrices with ReLUs (or nothing) between them.
 
         Raises:
-            NotCovered: it is none; names all that is in the way.
+            NotCovered: the network is not such a chain; the exception names all obstacles.
         """
         chain = self.toeplitz()
         why = chain.unlike_a_chain
@@ -158,7 +158,7 @@ class BoundInputs:
 
 
 def chain_of(network: Network, *, spectral: bool) -> ToeplitzView | NotCovered:
-    """Compute the norms that the Toeplitz-norm bounds share, or return what of the network they do not cover.
+    """Compute the norms shared by the Toeplitz-norm bounds, or return the parts of the network that they do not cover.
 
     Args:
         network: the network.

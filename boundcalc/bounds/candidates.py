@@ -1,6 +1,6 @@
-"""Many networks of one architecture at once: every layer's matrix, and the outputs on a sample.
+"""Batches of networks of one architecture: the matrices of every layer, and the outputs on a sample.
 
-What is computed is differentiable in the weights, so that a class of networks can be searched by ascent.
+All results are differentiable in the weights, so that a class of networks can be searched by gradient ascent.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ Kernels = Mapping[int, tuple[torch.Tensor, "torch.Tensor | None"]]
 
 
 def affine_nodes(network: Network) -> dict[int, Affine]:
-    """Return the layers with weights by the index of their node."""
+    """Return the layers with weights, keyed by the index of their node."""
     return {index: node for index, node in enumerate(network.nodes) if isinstance(node, Affine)}
 
 
@@ -47,13 +47,13 @@ def units(node: Node) -> int:
 
 
 def placement(network: Network, layer: Affine) -> torch.Tensor:
-    """Return which entry of the flat kernel stands where in the layer's matrix.
+    """Return, for each entry of the layer's matrix, the index of the flat kernel entry in this place.
 
     Returns:
-        (output units, input units) int64, ``kernel.numel()`` where the matrix is 0.
+        (output units, input units) int64, with ``kernel.numel()`` where the matrix is 0.
 
     Raises:
-        NotCovered: a circular kernel whose taps fall onto each other.
+        NotCovered: taps of a circular kernel coincide.
     """
     shape = network.nodes[layer.inputs[0]].shape
     eye = torch.eye(math.prod(shape), dtype=torch.float64).reshape(-1, *shape)
@@ -67,10 +67,11 @@ def placement(network: Network, layer: Affine) -> torch.Tensor:
 
 
 def window_index(window: Window, channels: int) -> torch.Tensor:
-    """Return which entries of a (channels, height, width) value each pooling window reads.
+    """Return the entries of a (channels, height, width) value that each pooling window reads.
 
     Returns:
-        (channels * oh * ow, taps) int64 into the flat value, its size where the window reads padding.
+        (channels * oh * ow, taps) int64 indices into the flat value; the index is the size of the value where the
+        window reads padding.
     """
     high, wide = window.height, window.width
     rows, columns = high.positions(), wide.positions()
@@ -83,20 +84,20 @@ def window_index(window: Window, channels: int) -> torch.Tensor:
 
 
 def picked(values: torch.Tensor, index: torch.Tensor, fill: float) -> torch.Tensor:
-    """Gather along the last axis; an index equal to its size gives `fill`."""
+    """Gather along the last axis; an index equal to the size of this axis gives `fill`."""
     extended = torch.cat([values, values.new_full((*values.shape[:-1], 1), fill)], -1)
     return extended[..., index]
 
 
 class Architecture:
-    """What all networks of one architecture share, made once.
+    """The parts that all networks of one architecture share, computed once.
 
     Args:
-        network: gives the nodes; its weights do not count.
-        covered: kinds of nodes that are taken.
+        network: network that provides the nodes; its weights are ignored.
+        covered: kinds of nodes that are accepted.
 
     Raises:
-        NotCovered: an operation that cannot be run in this way, with its place.
+        NotCovered: an operation cannot be run in this way; the exception names its place.
     """
 
     def __init__(self, network: Network, covered: tuple[type, ...] = GRAPH) -> None:
@@ -127,7 +128,7 @@ class Architecture:
         })  # fmt: skip
 
     def each(self, index: int, per_channel: torch.Tensor) -> torch.Tensor:
-        """Return a number of each channel for every unit of a node, (units,)."""
+        """Expand one number per channel to every unit of a node, (units,)."""
         return per_channel.repeat_interleave(math.prod(self.network.nodes[index].shape[1:]))
 
     def fixed(
@@ -136,12 +137,12 @@ class Architecture:
         """Compute a node without weights.
 
         Args:
-            index: of the node.
-            value: what it reads, (..., units).
-            pooled: reduces the windows of a max pooling, (..., windows, taps), -inf where a tap reads padding.
+            index: index of the node.
+            value: input of the node, (..., units).
+            pooled: reduces the windows of a max pooling, (..., windows, taps), with -inf where a tap reads padding.
 
         Raises:
-            NotCovered: an operation that cannot be run in this way.
+            NotCovered: the operation cannot be run in this way.
         """
         node = self.network.nodes[index]
         match node:
@@ -165,13 +166,13 @@ class Architecture:
 
 @dataclass(frozen=True, eq=False)
 class Candidates:
-    """B networks of one architecture.
+    """A batch of B networks of one architecture.
 
     Attributes:
-        architecture: what they share.
-        kernels: their weights as the layers hold them.
+        architecture: parts that they share.
+        kernels: weights and biases as the layers hold them.
         matrices: index of a layer's node -> (B, output units, input units).
-        biases: index -> (B, output units), or None.
+        biases: index of a layer's node -> (B, output units), or None.
     """
 
     architecture: Architecture
@@ -183,19 +184,19 @@ class Candidates:
         """Return the value of every node.
 
         Args:
-            x: (m, input units) float64.
+            x: inputs, (m, input units) float64.
 
         Returns:
-            For each node (B, m, units); (1, m, units) where no weight has entered.
+            For each node (B, m, units); (1, m, units) if no weight has entered yet.
         """
         return self._walk(x[None], self.matrices, self.biases, lambda windows: windows.amax(-1))
 
     def outputs(self, x: torch.Tensor) -> torch.Tensor:
-        """Return (B, m, outputs)."""
+        """Return the outputs on the sample, (B, m, outputs)."""
         return self.values(x)[-1]
 
     def path_norms(self, t: float = 1.0) -> torch.Tensor:
-        """Return the l1 path norms, (B,): absolute weights, biases over t, pooling windows summed, every input 1."""
+        """Return the l1 path norms, (B,): one pass of ones with absolute weights, biases over t, and pooling windows summed."""
         ones = torch.ones(1, 1, units(self.architecture.network.nodes[0]), dtype=torch.float64)
         matrices = {index: matrix.abs() for index, matrix in self.matrices.items()}
         biases = {index: None if bias is None else bias.abs() / t for index, bias in self.biases.items()}
@@ -210,7 +211,9 @@ class Candidates:
         pooled: Callable[[torch.Tensor], torch.Tensor],
         absolute: float | None = None,
     ) -> list[torch.Tensor]:
-        """Return the value of every node; `absolute` t: factors of diagonal layers without sign, shifts over t, values >= 0."""
+        """Return the value of every node; if `absolute` is a t, use absolute factors of diagonal layers and absolute
+        shifts over t.
+        """
         architecture, found = self.architecture, [x]
         for index, node in enumerate(self.architecture.network.nodes[1:], start=1):
             value = found[node.inputs[0]]

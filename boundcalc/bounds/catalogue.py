@@ -1,4 +1,4 @@
-"""The list of bounds; third parties add theirs through the entry-point group ``boundcalc.bounds``."""
+"""The registry of bounds; other packages add theirs through the entry-point group ``boundcalc.bounds``."""
 
 from __future__ import annotations
 
@@ -29,22 +29,22 @@ OWN = (
 
 @dataclass(frozen=True)
 class Bound:
-    """One bound.
+    """A registered bound.
 
     Attributes:
-        name: unique, lower case, named after its paper.
-        kind: ``"F"``, ``"loss"``, ``"certificate"`` or ``"score"`` (what `complexity` measures).
+        name: unique name, lower case, after its paper.
+        kind: what `compute` returns: ``"F"``, ``"loss"``, ``"certificate"`` or ``"score"``.
         status: ``"theorem"``, ``"published"``, ``"refuted"`` or ``"score"``.
         source: authors, year, title or theorem number.
-        assumptions: what must hold, one short sentence each.
-        compute: the bound's own arithmetic; raises `NotCovered` for networks outside it.
-        toeplitz: whether it is one of the Toeplitz-norm bounds to which others are compared.
+        assumptions: assumptions of the bound, one short sentence each.
+        compute: function that evaluates the bound; raises `NotCovered` if the bound does not cover the network.
+        toeplitz: whether it is one of the Toeplitz-norm bounds that others are compared with.
         spectral: whether it needs certified spectral norms.
-        remark: a sentence printed beside the number, e.g. why it is refuted.
-        hypotheses: the class of networks that it speaks of, by which `boundcalc falsify` attacks it; None where there is none.
-        subject: one of `SUBJECTS`; left out, ``"compression"`` for a certificate, ``"network"`` for any other kind. Kinds F and
-            loss are evaluated at the checkpoint's own margins, so their subject is the network.
-        prior: one of `PRIORS`, for a certificate; None where it is not declared, and for any other kind.
+        remark: sentence printed beside the number, e.g. why the bound is refuted.
+        hypotheses: class of networks that the bound covers, which `boundcalc falsify` searches; None if it declares none.
+        subject: one of `SUBJECTS`; the default is ``"compression"`` for a certificate and ``"network"`` for any other kind. Kinds F
+            and loss are evaluated at the checkpoint's own margins, so their subject is always the network.
+        prior: one of `PRIORS` for a certificate; None if undeclared, and for any other kind.
     """
 
     name: str
@@ -80,7 +80,7 @@ class Bound:
 
 
 class BoundRegistry(Mapping[str, Bound]):
-    """Bounds by name, in order of registration; entry points are loaded when it is first read."""
+    """Map from name to bound, in order of registration; entry points are loaded at the first access."""
 
     def __init__(self) -> None:
         self._bounds: dict[str, Bound] = {}
@@ -90,7 +90,7 @@ class BoundRegistry(Mapping[str, Bound]):
         """Add a bound.
 
         Raises:
-            ValueError: another bound has its name.
+            ValueError: another bound has this name.
         """
         if self._bounds.get(bound.name, bound) != bound:
             raise ValueError(f"a bound named {bound.name} is registered already")
@@ -132,6 +132,6 @@ def register(bound: Bound) -> Bound:
     """Add a bound to the registry and return it.
 
     Raises:
-        ValueError: another bound has its name.
+        ValueError: another bound has this name.
     """
     return registry.add(bound)

@@ -1,6 +1,6 @@
-"""The size of the outputs in Frobenius or l1-inf norms, of many networks at once: what a class by that number may not pass.
+"""Size of the outputs in Frobenius or l1-inf norms for a batch of networks: the number that limits a class.
 
-Written apart from `boundcalc.bounds.toeplitz`, whose sizes it repeats on explicit matrices, differentiable in the weights.
+Written independently of `boundcalc.bounds.toeplitz`: the same sizes from explicit matrices, differentiable in the weights.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ def unit_sizes(candidates: Candidates, terms: Terms, *, l1: bool) -> torch.Tenso
     """Return the size of the outputs of each network, (B,) float64.
 
     Args:
-        candidates: the networks.
-        terms: of the bound, for the constant that carries biases.
-        l1: whether matrices are measured by their largest row l1 norm; else by their Frobenius norm.
+        candidates: batch of networks.
+        terms: terms of the bound's outcome, for the constant that carries biases.
+        l1: whether matrices are measured by their largest row l1 norm; otherwise by their Frobenius norm.
     """
     t = terms.get("constant") or 1.0
     network = candidates.architecture.network
@@ -80,7 +80,7 @@ def unit_sizes(candidates: Candidates, terms: Terms, *, l1: bool) -> torch.Tenso
 def _layer(
     candidates: Candidates, index: int, node: Affine, along: list[torch.Tensor], t: float, *, l1: bool
 ) -> torch.Tensor:
-    """Return the size of a layer's outputs; average poolings before it are multiplied into its matrix."""
+    """Return the size of a layer's outputs; the average poolings before the layer are multiplied into its matrix."""
     nodes, matrix, (source,) = candidates.architecture.network.nodes, candidates.matrices[index], node.inputs
     while not node.circular and isinstance(nodes[source], AvgPool):
         matrix = matrix @ _incidence(candidates, source)
@@ -94,7 +94,7 @@ def _layer(
 
 
 def _incidence(candidates: Candidates, index: int) -> torch.Tensor:
-    """Return the matrix of a fixed operation, that of a maximum with 1 for every entry of a window: (units, units below)."""
+    """Return the matrix of a fixed operation, (units, units below); a maximum has 1 for every entry of its window."""
     node = candidates.architecture.network.nodes[index]
     shape = candidates.architecture.network.nodes[node.inputs[0]].shape
     eye = torch.eye(math.prod(shape), dtype=torch.float64)
@@ -102,7 +102,7 @@ def _incidence(candidates: Candidates, index: int) -> torch.Tensor:
 
 
 def _norm_of(matrix: torch.Tensor, node: Node) -> float:
-    """Return the spectral norm of a linear map; of a maximum the root of its largest window times its largest overlap."""
+    """Return the spectral norm of a linear map; for a maximum, the root of its largest window times its largest overlap."""
     if isinstance(node, MaxPool):
         return math.sqrt(float(matrix.sum(1).max() * matrix.sum(0).max()))
     return float(torch.linalg.matrix_norm(matrix, ord=2))

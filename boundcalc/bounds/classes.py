@@ -1,14 +1,14 @@
-"""The class of networks that a bound speaks of, as an attack needs it: what may not grow.
+"""The class of networks that a bound covers, as needed for an attack: the norms that must not grow.
 
-A bound declares its class in `Bound.hypotheses`. Two forms:
+A bound declares its class in `Bound.hypotheses`, in one of two forms:
 
-- `Scale`: all networks whose one positively homogeneous, symmetric number (rho, a product of norms, a path norm) is
-  at most the drawn network's. `NormComplexity` and `Formula` outcomes.
-- `NormBalls`: all networks whose norms, layer by layer, of weights less the reference are at most the drawn network's.
-  `LossComplexity` and `ClassComplexity` outcomes; the names of their numbers are ``"NORM.LAYER"``.
+- `Scale`: all networks for which one positively homogeneous, symmetric number (rho, a product of norms, a path norm) is
+  at most that of the drawn network. For `NormComplexity` and `Formula` outcomes.
+- `NormBalls`: all networks for which, layer by layer, norms of the weights minus the reference are at most those of the
+  drawn network. For `LossComplexity` and `ClassComplexity` outcomes; their numbers are named ``"NORM.LAYER"``.
 
-Each function takes a batch of networks (`Candidates`), is differentiable in the weights, and is written apart from
-the bound's own arithmetic, so that an attack also sees an error in how a norm is computed.
+Each function takes a batch of networks (`Candidates`), is differentiable in the weights, and is written independently of
+the bound's own arithmetic, so that an attack also detects errors in how a norm is computed.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ TINY = 1e-28
 
 @dataclass(frozen=True)
 class Scale:
-    """Networks whose one number is at most the drawn network's.
+    """Networks for which one number is at most that of the drawn network.
 
     Attributes:
-        words: the class in words.
-        log_number: log of the number of each network, (B,) float64, given the ingredients that the bound reports;
-            doubling the outputs by the last layer doubles the number.
-        masked: whether pruned weights stay 0, given these ingredients; otherwise every weight may move.
-        biases: whether biases may move; otherwise only networks without biases are in the class.
-        seen: the same function as the bound sees it: a network whose class holds the drawn network's.
+        words: description of the class.
+        log_number: log of the number of each network, (B,) float64, given the terms that the bound reports; doubling the outputs
+            through the last layer doubles the number.
+        masked: whether pruned weights stay 0, given these terms; otherwise every weight may change.
+        biases: whether biases may change; otherwise the class contains only networks without biases.
+        seen: maps a network to the form that the bound measures: the same function, in a class that contains the network's.
     """
 
     words: str
@@ -51,14 +51,14 @@ class Scale:
 
 @dataclass(frozen=True)
 class LayerBatch:
-    """One layer of each of B networks, as a norm sees it.
+    """One layer of each of B networks, as input of a norm.
 
     Attributes:
-        link: the layer and the average pooling before it.
-        kernel: weights, or weights less the reference, (B, out, in / groups, kh, kw).
-        matrix: the same as a matrix with the pooling multiplied in, (B, output units, input units).
-        bias: (B, output units) divided by the bound's constant, or None.
-        last: whether it gives the network's output.
+        link: layer with the average pooling before it.
+        kernel: weights, or weights minus the reference, (B, out, in / groups, kh, kw).
+        matrix: the same weights as a matrix that includes the pooling, (B, output units, input units).
+        bias: bias divided by the bound's constant, (B, output units), or None.
+        last: whether the layer computes the network's output.
         source: index of the node that the matrix reads.
     """
 
@@ -72,14 +72,14 @@ class LayerBatch:
 
 @dataclass(frozen=True)
 class NormBalls:
-    """Networks whose norms, layer by layer, are at most the drawn network's.
+    """Networks for which, layer by layer, norms are at most those of the drawn network.
 
     Attributes:
-        words: the class in words.
-        norms: name -> norm of a layer, (B,); a name that the outcome does not have for a layer does not restrict it.
+        words: description of the class.
+        norms: name -> norm of a layer, (B,); a norm that the outcome lacks for a layer does not restrict this layer.
         patches: whether ``"patch.LAYER"`` limits the largest l2 norm of an input patch on the sample.
-        biases: as in `Scale`.
-        reference: whether distances start from the reference; otherwise from zero.
+        biases: whether biases may change; otherwise the class contains only networks without biases.
+        reference: whether distances are measured from the reference; otherwise from zero.
     """
 
     words: str
@@ -93,10 +93,10 @@ Hypotheses = Scale | NormBalls
 
 
 def parts_of(candidates: Candidates, constant: float = 1.0) -> list[LayerBatch]:
-    """Return the layers in order of execution, with the average pooling before them.
+    """Return the layers in order of execution, each with the average pooling before it.
 
     Raises:
-        NotCovered: an operation that has no step.
+        NotCovered: an operation has no step in `boundcalc.bounds.toeplitz`.
     """
     network = candidates.architecture.network
     found = [step for step in steps_of(network) if isinstance(step, LayerStep)]
@@ -132,45 +132,45 @@ def _pool_matrix(rows_h: torch.Tensor, rows_w: torch.Tensor, channels: int) -> t
 
 
 def frobenius(part: LayerBatch) -> torch.Tensor:
-    """||A||_F."""
+    """Return ||A||_F."""
     return (part.matrix.square().sum((1, 2)) + TINY).sqrt()
 
 
 def l1_inf(part: LayerBatch) -> torch.Tensor:
-    """||A||_{1,inf}: the largest row l1 norm."""
+    """Return ||A||_{1,inf}, the largest row l1 norm."""
     return part.matrix.abs().sum(2).amax(1)
 
 
 def spectral(part: LayerBatch) -> torch.Tensor:
-    """||A||_2."""
+    """Return the spectral norm ||A||_2."""
     return torch.linalg.matrix_norm(part.matrix, ord=2)
 
 
 def row_distance(part: LayerBatch) -> torch.Tensor:
-    """||A||_{2,1}: row l2 norms summed."""
+    """Return ||A||_{2,1}, the sum of the row l2 norms."""
     return (part.matrix.square().sum(2) + TINY).sqrt().sum(1)
 
 
 def largest_row(part: LayerBatch) -> torch.Tensor:
-    """The largest row l2 norm; of the last layer their sum."""
+    """Return the largest row l2 norm; for the last layer the sum of the row l2 norms."""
     rows = (part.matrix.square().sum(2) + TINY).sqrt()
     return rows.sum(1) if part.last else rows.amax(1)
 
 
 def largest_l1_row(part: LayerBatch) -> torch.Tensor:
-    """The largest row l1 norm; of the last layer their sum."""
+    """Return the largest row l1 norm; for the last layer the sum of the row l1 norms."""
     rows = part.matrix.abs().sum(2)
     return rows.sum(1) if part.last else rows.amax(1)
 
 
 def tap_distance(part: LayerBatch) -> torch.Tensor:
-    """||K||_{2,1}: l2 norms along input channels summed over output channels and taps; of a linear layer over outputs."""
+    """Return ||K||_{2,1}: l2 norms along input channels, summed over output channels and taps; for a linear layer over outputs."""
     dims = (2, 3, 4) if part.link.layer.kind == "linear" else (2,)
     return (part.kernel.square().sum(dims) + TINY).sqrt().flatten(1).sum(1)
 
 
 def filter_distance(part: LayerBatch) -> torch.Tensor:
-    """Sum of the filters' l2 norms, the bias one more entry; of the last layer the Frobenius norm."""
+    """Return the sum of the filters' l2 norms, with the bias as one more entry; for the last layer the Frobenius norm."""
     squares = part.kernel.square().sum((2, 3, 4))
     if part.bias is not None:
         squares = squares + _channels(part, part.bias).square()
@@ -178,12 +178,12 @@ def filter_distance(part: LayerBatch) -> torch.Tensor:
 
 
 def kernel_frobenius(part: LayerBatch) -> torch.Tensor:
-    """||K||_F."""
+    """Return ||K||_F."""
     return (part.kernel.square().sum((1, 2, 3, 4)) + TINY).sqrt()
 
 
 def _channels(part: LayerBatch, bias: torch.Tensor) -> torch.Tensor:
-    """Return a bias once a channel."""
+    """Return one entry of the bias per channel."""
     return bias.unflatten(1, (part.link.layer.shape[0], -1))[:, :, 0]
 
 

@@ -1,4 +1,4 @@
-"""Code lengths, in bits, of what was chosen after seeing the sample (docs/theory/risk.md, docs/theory/occam.md)."""
+"""Code lengths in bits of everything chosen after seeing the sample (docs/theory/risk.md, docs/theory/occam.md)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from boundcalc.occam.coder import log2_binomial
 
 
 def log2_weight(k: int) -> float:
-    """Return -log2 of the prefix-code weight w(k) of a grid point, in bits, from above.
+    """Return -log2 of the prefix-code weight w(k) of a grid point, in bits, rounded up.
 
     Example:
         >>> round(sum(2 ** -log2_weight(k) for k in range(-100000, 100001)), 4)
@@ -20,14 +20,14 @@ def log2_weight(k: int) -> float:
 
 
 def subset_bits(n: int, chosen: int) -> float:
-    """Return the bits that name a subset of `n` places: its size, then which."""
+    """Return the bits that encode a subset of `n` places: first its size, then which subset."""
     return math.log2(n + 1) * (1 + LIBM) + log2_binomial(n, chosen)
 
 
 def mask_bits(network: Network) -> float:
-    """Return the bits that name which weights survive and which biases are nonzero, with a uniform code for each layer.
+    """Return the bits that encode which weights survive and which biases are nonzero, with a uniform code for each layer.
 
-    One bit a layer is kept for the choice between mask codes (docs/theory/occam.md).
+    One bit per layer is reserved for the choice between mask codes (docs/theory/occam.md).
     """
     total = 0.0
     for layer in network.stored():
@@ -43,10 +43,10 @@ LOWEST = -100_000
 
 
 def absent_bits(declared: int, absent: int) -> float:
-    """Return the bits that tell which biases of an architecture are 0 everywhere, where some are; 0 where none is.
+    """Return the bits that encode which biases of an architecture are 0 everywhere; 0 bits if there are none.
 
-    A network with all its biases pays nothing: those with fewer share the weight of the grid points below `LOWEST`, which no
-    number takes, 2 / (3 (|LOWEST| + 2)), among at most 2^declared patterns.
+    A network with all its biases pays nothing. Networks with fewer share the weight of the grid points below `LOWEST`, which no
+    number uses, 2 / (3 (|LOWEST| + 2)), among at most 2^declared patterns.
 
     Example:
         >>> absent_bits(3, 0), round(absent_bits(3, 1), 1)
@@ -60,5 +60,5 @@ CONSTANTS = tuple(2.0**k for k in range(-10, 11))
 
 
 def constant_bits(biased: bool) -> float:
-    """Return the bits for the choice of t."""
+    """Return the bits that encode the choice of t."""
     return math.log2(len(CONSTANTS)) if biased else 0.0

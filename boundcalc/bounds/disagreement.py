@@ -1,15 +1,15 @@
-"""A bound on any network through one that has a certificate ("disagreement"; "disagreement_holdout" for a
-certificate whose first network was trained on a part that was set aside).
+"""A bound on any network through another one that has a certificate ("disagreement"; "disagreement_holdout" if the first
+network of the certificate was trained on a part that was set aside).
 
-Let h have a certificate from the sample S, and let U be n unlabelled examples of the same distribution, independent of f and
+Let h have a certificate from the sample S, and let U be n unlabeled examples of the same distribution, independent of f and
 of h. Where f errs, h errs or the two disagree, so
 
     err(f) <= err(h) + P(f != h).
 
 err(h) is at most its certificate's value at delta_1 = delta / 10; P(f != h) is at most the exact binomial tail of the
-disagreements on U at delta_2 = 9 delta / 10 (Langford 2005). For the best of J certificates each has delta_1 / J and
-delta_2 / J: 2 J statements hold at once, and every sum of a pair of them is a bound. f disagrees where its largest output is
-not h's, or where two of its outputs are the largest.
+disagreements on U at delta_2 = 9 delta / 10 (Langford 2005). For the best of J certificates each uses delta_1 / J and
+delta_2 / J: 2 J statements hold at once, and the sum of each pair is a bound. f disagrees on an example if its largest
+output is not that of h, or if two of its outputs are the largest.
 
 Source: Bazinet, Zantedeschi & Germain 2026.
 """
@@ -47,14 +47,14 @@ FIRST = 0.1
 
 @dataclass(frozen=True)
 class CertifiedPair:
-    """One certified network beside the user's.
+    """A certified network paired with the user's.
 
     Attributes:
-        name: of its certificate.
-        counted: what the certificate's bound follows from.
-        bits: of all its choices, the normalisation among them.
-        disagreements: examples of U on which the two networks differ.
-        examples: n, in U.
+        name: name of the certificate.
+        counted: counts from which the certificate's bound follows.
+        bits: bits of all its choices, including the normalization.
+        disagreements: number of examples of U on which the two networks differ.
+        examples: number n of examples in U.
     """
 
     name: str
@@ -68,32 +68,32 @@ class CertifiedPair:
 
         Args:
             delta: failure probability of all candidates together.
-            candidates: J.
+            candidates: number J of candidates.
         """
         certified, agreed = self.parts(delta, candidates)
         return certified + agreed
 
     def parts(self, delta: float, candidates: int) -> tuple[float, float]:
-        """Return the bounds on err(h) and on P(f != h); arguments as `value`."""
+        """Return the bounds on err(h) and on P(f != h), with the arguments of `value`."""
         certified = self.counted.value(FIRST * delta / candidates, self.bits)
         agreed = test_set.error_bound(self.disagreements, self.examples, (1 - FIRST) * delta / candidates)
         return certified, agreed
 
 
 def compute(problem: BoundInputs) -> AtDelta:
-    """Count where the network and those with certificates without a prior differ.
+    """Count where the network and the networks with certificates without a prior differ.
 
     Raises:
-        NotCovered: there are no unlabelled examples, no certificate of another network, or one that does not hold.
+        NotCovered: unlabeled examples or a certificate of another network are missing, or a certificate does not hold.
     """
     return _through(problem, "none")
 
 
 def compute_holdout(problem: BoundInputs) -> AtDelta:
-    """Count where the network and those whose certificates set a part aside differ.
+    """Count where the network and the networks whose certificates set a part aside differ.
 
     Raises:
-        NotCovered: as `compute`.
+        NotCovered: as in `compute`.
     """
     return _through(problem, "data-dependent")
 
@@ -141,11 +141,11 @@ def _remark(name: str, what: str, *, labelled: bool) -> str:
 
 
 def _check_apart(unlabelled: Split, sample: Split | None) -> None:
-    """Refuse examples of which many are in the sample that trained the network.
+    """Refuse unlabeled examples if many of them are in the sample that trained the network.
 
     Raises:
         NeedsInput: there is no sample.
-        NotCovered: more than one in a hundred is.
+        NotCovered: more than one in a hundred examples are in the sample.
     """
     if sample is None:
         raise NeedsInput("the training samples, to count the certificate's errors on (--data DATA)")
@@ -174,19 +174,19 @@ def _pair(problem: BoundInputs, evidence: Evidence, held: Held, own: Split) -> C
 
 
 def disagreements(network: Network, inputs: Split, other: Network, other_inputs: Split) -> tuple[int, int]:
-    """Count the examples on which two networks differ, or on which the first has a tie.
+    """Count the examples on which two networks differ or the first one has a tie.
 
     Args:
-        network: f.
-        inputs: the examples as f takes them.
-        other: h.
-        other_inputs: the same examples as h takes them.
+        network: network f.
+        inputs: the examples, as inputs of f.
+        other: network h.
+        other_inputs: the same examples, as inputs of h.
 
     Returns:
-        Their number, and that of all examples.
+        The number of these examples, and the number of all examples.
 
     Raises:
-        NotCovered: an output is not finite, or the networks have other numbers of outputs.
+        NotCovered: an output is not finite, or the networks have different numbers of outputs.
     """
     if network.outputs != other.outputs:
         raise NotCovered(f"the certified network has {other.outputs} outputs, this one {network.outputs}")
@@ -200,7 +200,7 @@ def disagreements(network: Network, inputs: Split, other: Network, other_inputs:
 
 
 def _decided(network: Network, x: object) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the classes that a network decides for, and where two have the largest output.
+    """Return the predicted classes, and the examples on which two outputs are the largest.
 
     Raises:
         NotCovered: an output is not finite.

@@ -1,4 +1,4 @@
-"""What the bounds by spectral norms and distances from a reference share."""
+"""Code shared by the bounds that use spectral norms and distances from a reference."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ SPECTRAL = "spectral norms certified from above"
 def unbiased(problem: BoundInputs) -> ToeplitzView:
     """Return the chain of a network without biases.
 
-    A bias that is 0 everywhere is none: the class is that of all networks without biases. Where training could have given it
-    another value, bounds on any graph pay for the choice between the two classes.
+    A bias that is 0 everywhere counts as no bias: the class is that of all networks without biases. If training could have changed
+    the bias, bounds on any graph pay for the choice between the two classes.
 
     Raises:
-        NotCovered: the network is no chain, or a bias is not 0.
+        NotCovered: the network is not a chain, or a bias is not 0.
     """
     chain = problem.plain_chain()
     for link in chain.links:
@@ -36,12 +36,12 @@ def unbiased(problem: BoundInputs) -> ToeplitzView:
 
 
 def names_of(chain: ToeplitzView) -> list[str]:
-    """Return a name for each link; uses of one module are numbered, for their matrices differ where their inputs do."""
+    """Return a name for each link; several uses of one module are numbered, because their matrices may differ with their inputs."""
     return [name for name, step in chain.blocks() if isinstance(step, LayerStep)]
 
 
 def origin(problem: BoundInputs, chain: ToeplitzView) -> str:
-    """Return from where distances are measured, for the report."""
+    """Return a description of the point from which distances are measured, for the report."""
     known = [f"{link.layer.name}.weight" in problem.reference for link in chain.links]
     if all(known):
         return "initialisation"
@@ -50,12 +50,12 @@ def origin(problem: BoundInputs, chain: ToeplitzView) -> str:
 
 
 def start_of(problem: BoundInputs, layer: Affine) -> torch.Tensor | None:
-    """Return the reference of a layer's weight, as its weight; None for zero."""
+    """Return the reference of a layer's weight, in the shape of the weight; None for zero."""
     return problem.reference.get(f"{layer.name}.weight")
 
 
 def weight_minus_init(problem: BoundInputs, layer: Affine) -> torch.Tensor:
-    """Return K - K_0."""
+    """Return K - K_0, the weight minus its reference."""
     start = start_of(problem, layer)
     return layer.weight if start is None else layer.weight - start
 
@@ -63,28 +63,28 @@ def weight_minus_init(problem: BoundInputs, layer: Affine) -> torch.Tensor:
 def log_kernel_norm(
     link: ToeplitzLayer, weight: torch.Tensor, norm: Callable[[torch.Tensor], UpperSize]
 ) -> float:
-    """Return the log of a kernel's norm times that of what feeds the kernel, from above.
+    """Return the log of a kernel's norm times that of the map that feeds the kernel, rounded up.
 
     Average pooling is a fixed map of norm at most `pooling`; a circular kernel that computes an output several times
-    counts by the square root of how often.
+    counts with the square root of this number.
     """
     return log_product([norm(weight).log, log_up(pooling(link), 1), log_up(repeats(link.layer), 1)])
 
 
 def log_rms(problem: BoundInputs, added: float = 0.0) -> float:
-    """Return log(||X||_F / sqrt m), from above; `added` is a further energy."""
+    """Return log(||X||_F / sqrt m), rounded up; `added` is additional energy."""
     energies = problem.energies
     per_sample = (energies.frobenius_squared + added) / energies.m
     return 0.5 * log_up(per_sample, 1)
 
 
 def capacities(names: Sequence[str], numbers: Mapping[str, float], log_scale: float) -> list[float]:
-    """Return log Ct_l = log(scale dist_l prod_{k != l} s_k) for each layer, from above; -inf where the scale or the distance is 0.
+    """Return log Ct_l = log(scale dist_l prod_{k != l} s_k) of each layer, rounded up; -inf if the scale or the distance is 0.
 
     Args:
-        names: of the layers.
-        numbers: ``"spectral.NAME"`` and ``"distance.NAME"``, logs.
-        log_scale: of the factor in front, e.g. (4/gamma) ||X|| / sqrt m.
+        names: names of the layers.
+        numbers: logs of the numbers ``"spectral.NAME"`` and ``"distance.NAME"``.
+        log_scale: log of the factor in front, e.g. (4/gamma) ||X|| / sqrt m.
     """
     norms = [numbers[f"spectral.{name}"] for name in names]
     return [

@@ -1,4 +1,4 @@
-"""Every registered bound on one problem: its bound on the error, or why it is not covered."""
+"""Evaluate every registered bound on one problem: its bound on the error, or why the network is not covered."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ class BoundResult:
 
     Attributes:
         bound: the registry's entry.
-        risk: the bound on the error; None where the network is not covered.
-        reason: why not covered, or a remark on the number.
-        log_ratio: log of its complexity term over the best Toeplitz-norm bound's at the same margin; None where either is
+        risk: the bound on the error; None if the network is not covered.
+        reason: why the network is not covered, or a remark on the number.
+        log_ratio: log of its complexity term divided by that of the best Toeplitz-norm bound at the same margin; None if either is
             missing.
-        outcome: what the bound itself computed, so that it can be evaluated again at another delta.
-        assumptions: what must hold, with what is assumed of the normalisation.
-        blockers: operation and layer of all that the bound does not take; empty where it covers the network.
-        needs: the input that is missing; empty where none is.
+        outcome: what the bound computed, so that it can be evaluated again at another delta.
+        assumptions: assumptions of the bound, including the one on the normalization.
+        blockers: operation and layer of everything that the bound does not cover; empty if it covers the network.
+        needs: the missing input; empty if nothing is missing.
     """
 
     bound: Bound
@@ -46,10 +46,10 @@ class BoundResult:
 
 
 def evaluate(bound: Bound, problem: BoundInputs) -> BoundResult:
-    """Compute one bound.
+    """Evaluate one bound.
 
     Returns:
-        The result; a network outside the bound, or a failure of a third party's code, becomes its reason.
+        The result; if the bound does not cover the network, or another package's code fails, it carries the reason.
     """
     own = seen_by(bound, problem)
     try:
@@ -74,17 +74,17 @@ def evaluate(bound: Bound, problem: BoundInputs) -> BoundResult:
 
 
 def seen_by(bound: Bound, problem: BoundInputs) -> BoundInputs:
-    """Return the problem as a bound sees it: by norms behind a fixed first stage, where there is one."""
+    """Return the problem as input of a bound: for bounds by norms, the part behind a fixed first stage if there is one."""
     if problem.behind is None or bound.kind not in BY_NORMS:
         return problem
     return replace(problem.behind, settings=problem.settings)
 
 
 def _computed(bound: Bound, problem: BoundInputs) -> Outcome:
-    """Return what a bound computes; a theorem's number that takes delta itself is given what the normalisation leaves of it.
+    """Return what a bound computes; a theorem that takes delta directly is given the delta that the normalization leaves.
 
     Raises:
-        NotCovered: the network is outside the bound, or the normalisation leaves nothing.
+        NotCovered: the bound does not cover the network, or the normalization leaves no delta.
     """
     outcome = bound.compute(problem)
     price = problem.settings.normalization.bits
@@ -108,14 +108,14 @@ def _assumptions(bound: Bound, problem: BoundInputs, outcome: Outcome | None) ->
 
 
 def evaluate_all(bounds: Iterable[Bound], problem: BoundInputs) -> dict[str, BoundResult]:
-    """Compute all bounds and compare each with the best Toeplitz-norm bound.
+    """Evaluate all bounds and compare each with the best Toeplitz-norm bound.
 
     Args:
-        bounds: of the registry.
-        problem: what they are computed from.
+        bounds: bounds of the registry.
+        problem: inputs of the bounds.
 
     Returns:
-        Name -> result, in the order given.
+        Map from name to result, in the given order.
     """
     from boundcalc.threads import one_thread
 
@@ -162,10 +162,10 @@ def _remark(problem: BoundInputs, risk: RiskBound) -> str:
 
 
 def proved(results: Iterable[BoundResult], subject: str) -> list[BoundResult]:
-    """Return the theorems on the error of one subject that cover the network, the smallest value first.
+    """Return the theorems on the error of one subject that cover the network, with the smallest value first.
 
     Args:
-        results: of any bounds.
+        results: results of any bounds.
         subject: one of `boundcalc.bounds.catalogue.SUBJECTS`; values of different subjects are never compared.
     """
     found = [
@@ -179,13 +179,14 @@ def proved(results: Iterable[BoundResult], subject: str) -> list[BoundResult]:
 
 @dataclass(frozen=True)
 class Together:
-    """The theorems about one subject's error, all holding at once.
+    """The best of the theorems about one subject's error when all of them hold at once.
 
     Attributes:
-        statements: how many there are, each at delta / statements. About the checkpoint: all that are registered, whether or not
-            they cover the network, so that their number is fixed before the sample. About a compression: those that were asked for.
-        name: the bound with the smallest value then.
-        log_value: log of it.
+        statements: number of statements, each at delta / statements. About the checkpoint: all registered theorems, whether or not
+            they cover the network, so that their number is fixed before the sample. About a compression: those that
+            cover the network.
+        name: bound with the smallest value at this delta.
+        log_value: log of this value.
     """
 
     statements: int
@@ -196,15 +197,15 @@ class Together:
 def together(
     results: Iterable[BoundResult], problem: BoundInputs, subject: str = "network"
 ) -> Together | None:
-    """Judge the theorems about one subject's error again so that all hold at once; no other subject counts.
+    """Evaluate the theorems about one subject's error again such that all hold at once; other subjects are ignored.
 
     Args:
-        results: of all registered bounds.
-        problem: what they were computed from.
+        results: results of all registered bounds.
+        problem: inputs that they were computed from.
         subject: ``"network"`` or ``"compression"``.
 
     Returns:
-        The smallest of them; None where none covers the network, or none bounds its error for want of margins.
+        The smallest of them; None if none covers the network, or none bounds the error because margins are missing.
     """
     asked = [r for r in results if r.bound.status == "theorem" and r.bound.subject == subject]
     known = [r for r in proved(asked, subject) if r.risk is not None and r.risk.bounds == ERROR]

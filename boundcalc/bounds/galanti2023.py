@@ -3,9 +3,10 @@
     complexity = rho_F / m * Q,   value = (rho_F + 1)/m * 2 sqrt(2) Q + 3 sqrt(log(2 (rho_F + 2)^2 / delta) / (2m)),
     Q = (1 + sqrt(2 (L log(2 max_l k_l^2) + log C))) sqrt(max_pixel sum_i x_i[pixel]^2) prod_l k_l,   rho_F = prod_l ||W^l||_F.
 
-The fan-in of the last linear layer and sqrt(C) are missing, so that attained complexities exceed it. `peeling` is the repaired
-theorem. Kept so that published figures can be reproduced. Linear layers count as kernels of width 1; biases are ignored. The value is
-what their theorem adds to the margin error at margin 1, so it is a claim about the error less that margin error.
+The formula lacks the fan-in of the last linear layer and sqrt(C), so that attained complexities exceed it. `peeling` is the repaired
+theorem; this file is kept to reproduce published figures. Linear layers count as kernels of width 1; biases are
+ignored. The value is
+what their theorem adds to the margin error at margin 1, so it is a claim about the error minus this margin error.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ def compute(problem: BoundInputs) -> Formula:
     """Evaluate the released formula.
 
     Raises:
-        NotCovered: the network is no chain of layers.
+        NotCovered: the network is not a chain of layers.
     """
     links, m = problem.plain_chain().links, problem.energies.m
     layers = [link.layer for link in links]

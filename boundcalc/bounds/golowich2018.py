@@ -1,12 +1,12 @@
 """Bounds of Golowich, Rakhlin & Shamir 2018 (Size-independent sample complexity of neural networks) by norms of Toeplitz matrices, on
 any graph of layers (docs/theory/golowich2018.md).
 
-As published, for chains, the classes one by one (factor C) and biases through a constant unit of value t:
+As published, for chains, with the classes one by one (factor C) and biases through a constant unit of value t:
 
     Theorem 1:  R_S <= C prod_l ||A^l||_F ||X|| (1 + sqrt(2 L log 2)) / m.
     Theorem 2:  R_S <= 2 C prod_l ||A^l||_{1,inf} sqrt(L + 1 + log d_in) max_coordinate ||X_coordinate|| / m.
 
-Here rho is the outputs' size against unit classes (a product of norms in a chain, sums of products in a graph,
+Here rho is the size of the outputs relative to unit classes (a product of norms in a chain, sums of products in a graph,
 `boundcalc.bounds.toeplitz.scale`), a ReLU costs 3/2, and the last step is a second moment:
 
     fro:   R_S <= rho sqrt(C) (E Z^2)^(1/2) / m,   Z over the whole input,
@@ -45,14 +45,14 @@ def compute_fro(problem: BoundInputs) -> NormComplexity:
     """Evaluate the bound by Frobenius norms.
 
     Raises:
-        NotCovered: an operation that no step of `boundcalc.bounds.toeplitz` stands for.
+        NotCovered: an operation has no step in `boundcalc.bounds.toeplitz`.
     """
     published = where_it_applies(lambda: frobenius(problem, log_factor_fro))
     return product(problem, FRO, Bottom.within_exponential, published)
 
 
 def compute_1inf(problem: BoundInputs) -> NormComplexity:
-    """Evaluate the bound by l1 norms of rows; as `compute_fro`."""
+    """Evaluate the bound by l1 norms of rows, like `compute_fro`."""
     published = where_it_applies(lambda: l1_inf(problem, log_factor_1inf))
     return product(problem, ONE_INF, Bottom.within_exponential, published)
 

@@ -1,25 +1,25 @@
-"""Bounds by distances from the initialisation, after Gouk, Hospedales & Pontil 2021 (Distance-based regularisation of deep
-networks for fine-tuning), Theorems 1 and 2, derived here with constants of our own, on any graph of layers
+"""Bounds by distances from the initialization, after Gouk, Hospedales & Pontil 2021 (Distance-based regularisation of deep
+networks for fine-tuning), Theorems 1 and 2, derived here with different constants, on any graph of layers
 (docs/theory/gouk2021.md).
 
 Class: networks whose layers have ||A^l|| <= B_l, ||b^l|| <= c_l, distances ||A^l - A^l_0|| <= D_l (largest l1 norm of a row in
 the form 1inf, largest l2 norm of a row in the form fro) and max |b^l - b^l_0| <= beta_l. With N_l = ||A^l_0||_{1,inf} of the
-fixed reference, the largest E_v(p) = E sup sum_i xi_i (v_p - v^0_p)(x_i) over the units p of a value v obeys
+fixed reference, the largest E_v(p) = E sup sum_i xi_i (v_p - v^0_p)(x_i) over the units p of a value v satisfies
 
     input: 0,   layer: E <= D_l H_{l-1} + beta_l sqrt m + N_l E_{l-1},   ReLU: E <= E_below,   maximum over k: E <= k E_below,
     sum: E_u + E_v,   side by side: max(E_u, E_v),   average: at most its largest row sum times E_below,
 
-and R_S <= C E_output / m. Where the last step is a layer, its D and beta are sums over its rows, H and the sum of signs are taken
-over the largest of C outputs with signs of their own, and N sums over rows: R_S <= E_output / m. H_{l-1} is the largest sum of
-signs along the value that layer l reads: its size by B and c times (E Z^2)^(1/2), with the constant t that carries biases chosen
-at will, for the class is fixed (`boundcalc.bounds.toeplitz.scale`).
+and R_S <= C E_output / m. If the last step is a layer, its D and beta are sums over its rows, H and the sum of signs are taken
+over the largest of C outputs with separate signs, and N sums over rows: R_S <= E_output / m. H_{l-1} is the largest sum of
+signs along the value that layer l reads: the size of this value by B and c times (E Z^2)^(1/2). The constant t that carries
+biases may be chosen freely, because the class is fixed (`boundcalc.bounds.toeplitz.scale`).
 
-As first derived here, for chains without biases (`as_published`): a ReLU cost 2, D_l of the form fro was a Frobenius norm, and
+As first derived here, for chains without biases (`as_published`), a ReLU cost 2, D_l of the form fro was a Frobenius norm, and
 
     1inf:  R_S <= (C/m) max_coordinate ||X_coordinate|| sum_j D_j prod_{k<j} B_k prod_{k>j} N_k sqrt(2 ((j-1) log 2 + log(2 d_in)))
     fro:   R_S <= (C/m) ||X|| sum_j D_j prod_{k<j} B_k prod_{k>j} N_k (1 + sqrt(2 (j-1) log 2)).
 
-Without a reference N_l = 0: the last layer alone has a distance. B_l, c_l, D_l and beta_l were chosen by training: each is
+Without a reference N_l = 0, and only the last layer has a distance. B_l, c_l, D_l and beta_l were chosen by training, so each is
 rounded up to its own grid. N_l was not.
 """
 
@@ -64,12 +64,12 @@ FACTOR = (
 
 @dataclass(frozen=True)
 class Moved:
-    """What a layer did since its reference, in logs.
+    """The change of a layer from its reference, in logs.
 
     Attributes:
-        distance: D_l; of the network's last layer the sum over rows.
-        shift: beta_l times the largest sum of signs; of the last layer the sum over rows for beta_l; -inf where no bias moved.
-        start: N_l; of the last layer the sum over rows; -inf without a reference.
+        distance: D_l; for the network's last layer the sum over rows.
+        shift: beta_l times the largest sum of signs; for the last layer the sum over rows; -inf if no bias changed.
+        start: N_l; for the last layer the sum over rows; -inf without a reference.
     """
 
     distance: float
@@ -83,13 +83,13 @@ def log_differences(
     layers: Mapping[str, Moved],
     reads: Mapping[str, float],
 ) -> float:
-    """Return the log of the largest E_v of the network's output, summed over the classes where the last step is a layer.
+    """Return the log of the largest E_v of the network's output, summed over the classes if the last step is a layer.
 
     Args:
-        steps: of the network.
-        names: of the steps.
-        layers: what each layer did; of those left out nothing reaches the output.
-        reads: log H of the value that each layer reads; of the last layer over all classes.
+        steps: steps of the network.
+        names: names of the steps.
+        layers: change of each layer; the change of a layer that is left out does not reach the output.
+        reads: log H of the value that each layer reads; for the last layer over all classes.
     """
     found: list[float] = []
     for step, name in zip(steps, names, strict=True):
@@ -117,7 +117,7 @@ def log_differences(
 
 
 def log_row(rows: Rows, form: ToeplitzNorm, *, summed: bool) -> float:
-    """Return the log of the largest norm of a row, l1 or l2 as the form has it, or of the sum over all rows."""
+    """Return the log of the largest row norm, l1 or l2 depending on the form, or of the sum over all rows if `summed`."""
     if form is ONE_INF:
         return (rows.l1_sum() if summed else rows.l1_inf()).log
     return (rows.two_one() if summed else rows.l2_inf()).log
@@ -128,7 +128,7 @@ class Differences:
 
     Args:
         problem: network, sample and reference.
-        form: of the norms.
+        form: form of the norms.
     """
 
     def __init__(self, problem: BoundInputs, form: ToeplitzNorm) -> None:
@@ -152,7 +152,7 @@ class Differences:
         self._latest = Latest()
 
     def _start(self, step: Block) -> float:
-        """Return log N_l of the reference; what is fixed is its own reference."""
+        """Return log N_l of the reference; a fixed block is its own reference."""
         if not isinstance(step, LayerStep):
             return -math.inf if step.trained else largest(step)
         start = start_of(self.problem, step.link.layer)
@@ -163,7 +163,7 @@ class Differences:
         )
 
     def _needed(self) -> tuple[list[str], set[str]]:
-        """Return the layers whose distance reaches the output through references that are not 0, and all that lie below one."""
+        """Return the layers whose distance reaches the output through nonzero references, and all layers below one of them."""
         chain = self.chain
         alive, under = {len(chain.steps) - 1}, set()
         for place in range(len(chain.steps) - 1, -1, -1):
@@ -178,7 +178,7 @@ class Differences:
         }
 
     def _moved(self, name: str, step: Block) -> dict[str, float]:
-        """Return logs of D_l and beta_l; of the last layer of their sums over rows."""
+        """Return logs of D_l and beta_l; for the last layer, of the sums over rows."""
         summed = step is self.last
         if isinstance(step, LayerStep):
             known = start_of(self.problem, step.link.layer) is not None
@@ -202,7 +202,7 @@ class Differences:
         return found
 
     def log_complexity(self, numbers: Numbers) -> float:
-        """Return the log of a bound of R_S of the class with these numbers; the last result is kept."""
+        """Return the log of an upper bound of R_S of the class with these numbers; the last result is cached."""
         found: float = self._latest.of(numbers, lambda: self._log_complexity(numbers))
         return found
 
@@ -218,16 +218,18 @@ class Differences:
         return log_product([outputs, total, -math.log(m)])
 
     def _classes(self, name: str) -> int:
-        """Return over how many outputs with signs of their own a layer's distance is shared out."""
+        """Return the number of outputs with separate signs for a layer's distance."""
         return self.problem.network.outputs if self.blocks[name] is self.last else 1
 
     def log_margins(self, numbers: Numbers) -> float:
-        """Return log R_S of the margins: one output or the difference of two have no more, others sqrt(pi) times as much."""
+        """Return log R_S of the margins: for one or two outputs it is at most that of the outputs, for more at most
+        sqrt(pi) times it.
+        """
         own = self.log_complexity(numbers)
         return own if self.problem.network.outputs <= 2 else log_product([HALF_LOG_PI, own])
 
     def _reads(self, numbers: Numbers) -> dict[str, float]:
-        """Return log H of what each needed layer reads, with the t that looks best for it."""
+        """Return log H of the value that each needed layer reads, with the t that seems best for it."""
         chain, energies = self.chain, self.problem.energies
         norms = {**{f"norm.{name}": -math.inf for name in self.blocks}, **self.fixed, **numbers}
         constants = CONSTANTS if any(key.startswith("bias.") for key in norms) else (1.0,)
@@ -263,13 +265,13 @@ def compute_1inf(problem: BoundInputs) -> ClassComplexity:
     """Evaluate the bound by l1 norms of rows.
 
     Raises:
-        NotCovered: an operation that no step of `boundcalc.bounds.toeplitz` stands for.
+        NotCovered: an operation has no step in `boundcalc.bounds.toeplitz`.
     """
     return _evaluate(problem, ONE_INF)
 
 
 def compute_fro(problem: BoundInputs) -> ClassComplexity:
-    """Evaluate the bound by Frobenius norms; as `compute_1inf`."""
+    """Evaluate the bound by Frobenius norms, like `compute_1inf`."""
     return _evaluate(problem, FRO)
 
 
@@ -300,14 +302,14 @@ def log_as_published(
     log_front: float,
     factors: Sequence[float],
 ) -> float:
-    """Return the log of front sum_j D_j prod_{k<j} B_k prod_{k>j} N_k factor_j, from above; every argument in logs.
+    """Return the log of front sum_j D_j prod_{k<j} B_k prod_{k>j} N_k factor_j, rounded up; all arguments are logs.
 
     Args:
         norms: B_1..B_{L-1}.
         distances: D_1..D_L.
         starts: N_1..N_L.
         log_front: C / m times the norm of the data.
-        factors: of the layers.
+        factors: factors of the layers.
     """
     return logsumexp([
         log_product([log_front, *norms[:j], distances[j], *starts[j + 1 :], factors[j]])
@@ -351,7 +353,7 @@ def _published(problem: BoundInputs, form: ToeplitzNorm) -> ClassComplexity | No
 
 
 def _factor(j: int, inputs: int, form: ToeplitzNorm) -> float:
-    """Return the log of the factor of layer j = 1, 2, ..."""
+    """Return the log of the factor of layer j, counted from 1."""
     if form is FRO:
         return math.log1p(math.sqrt(2 * (j - 1) * LOG2))
     return 0.5 * math.log(2 * ((j - 1) * LOG2 + math.log(2 * inputs)))

@@ -12,12 +12,12 @@ Here, on any graph and with biases,
     Ct_l = (sqrt2/gamma) G_l (||K^l - K^l_0||_{2,1} r_l / sqrt m + sqrt(O_l) ||b_l - b_l0||_1),
 
 covers of layer l by multisets of 2 (W_l + c_l) elementary maps, counted exactly, and few levels of chaining
-(`boundcalc.bounds.toeplitz.covering`). The two bounds share the resolution out differently: by distances (norms) or by numbers of
-weights (params).
+(`boundcalc.bounds.toeplitz.covering`). The two bounds divide the resolution among the layers differently: by distances (norms) or
+by numbers of weights (params).
 
 A linear layer is a 1x1 convolution of its flattened input. Average pooling before a layer multiplies its distance by the
 pooling's norm. W_l counts dense parameters: a mask costs nothing.
-Spectral norms, distances and norms of biases were chosen by training: each is rounded up to its own grid.
+Spectral norms, distances and norms of biases were chosen by training, so each is rounded up to its own grid.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ LogFormula = Callable[[list[float], list[int], int], float]
 
 
 def log_ceil(log_value: float) -> float:
-    """Return log(ceil(exp(log_value))), from above.
+    """Return log(ceil(exp(log_value))), rounded up.
 
     Example:
         >>> round(math.exp(log_ceil(math.log(2.5))), 9), log_ceil(-math.inf), log_ceil(1000.0) >= 1000.0
@@ -76,12 +76,14 @@ def log_ceil(log_value: float) -> float:
 
 
 def distance_norm(layer: Affine) -> Callable[[torch.Tensor], UpperSize]:
-    """Return ||.||_{2,1} of a layer's kernel; a linear layer is a 1x1 convolution whose input channels are all its inputs."""
+    """Return the norm ||.||_{2,1} for a layer's kernel; a linear layer is a 1x1 convolution whose input channels are
+    all its inputs.
+    """
     return filters if layer.kind == "linear" else two_one
 
 
 def harmonic(n: int) -> float:
-    """Return 1 + 1/2 + ... + 1/n, from above; summed up to 1000, then log n + 1/(2n) + Euler's constant.
+    """Return an upper bound of 1 + 1/2 + ... + 1/n: the sum for n <= 1000, otherwise log n + 1/(2n) + Euler's constant.
 
     Example:
         >>> harmonic(0), round(harmonic(4), 6)
@@ -96,8 +98,8 @@ def log_by_norms(capacity: list[float], weights: list[int], m: int) -> float:
     """Return the log of the first bound.
 
     Args:
-        capacity: log Ct_l.
-        weights: W_l.
+        capacity: log Ct_l of each layer.
+        weights: number W_l of weights of each layer.
         m: number of samples.
     """
     pieces = [log_ceil(2 / 3 * value) for value in capacity]
@@ -108,7 +110,7 @@ def log_by_norms(capacity: list[float], weights: list[int], m: int) -> float:
 
 
 def log_by_parameters(capacity: list[float], weights: list[int], m: int) -> float:
-    """Return the log of the second bound; arguments as in `log_by_norms`."""
+    """Return the log of the second bound, with the arguments of `log_by_norms`."""
     log_depth = math.log(len(capacity))
     multisets = [log_ceil(2 * (log_depth + value)) for value in capacity]
     covers = [
@@ -123,7 +125,7 @@ def log_by_parameters(capacity: list[float], weights: list[int], m: int) -> floa
 
 
 def distance(problem: BoundInputs, chain: ToeplitzView, step: LayerStep) -> float:
-    """Return the log of ||K^l - K^l_0||_{2,1} times the norm of what feeds the kernel, from above."""
+    """Return the log of ||K^l - K^l_0||_{2,1} times the norm of the map that feeds the kernel, rounded up."""
     del chain
     layer = step.link.layer
     return log_kernel_norm(step.link, weight_minus_init(problem, layer), distance_norm(layer))
@@ -133,13 +135,13 @@ def compute_norms(problem: BoundInputs) -> LossComplexity:
     """Evaluate the first bound.
 
     Raises:
-        NotCovered: an operation that no step of `boundcalc.bounds.toeplitz` stands for.
+        NotCovered: an operation has no step in `boundcalc.bounds.toeplitz`.
     """
     return _evaluate(problem, by_distance, log_by_norms)
 
 
 def compute_params(problem: BoundInputs) -> LossComplexity:
-    """Evaluate the second bound; as `compute_norms`."""
+    """Evaluate the second bound, like `compute_norms`."""
     return _evaluate(problem, by_weights, log_by_parameters)
 
 
@@ -152,7 +154,7 @@ def _evaluate(problem: BoundInputs, shares: Shares, formula: LogFormula) -> Loss
 def _published(
     problem: BoundInputs, numbers: Mapping[str, float], formula: LogFormula
 ) -> LossComplexity | None:
-    """Return the bound as published; None where the network is no chain without biases."""
+    """Return the bound as published; None if the network is not a chain without biases."""
     try:
         chain = unbiased(problem)
     except NotCovered:

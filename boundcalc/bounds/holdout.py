@@ -1,11 +1,13 @@
-"""Certificates of a network whose training saw a part of the sample that was set aside ("holdout", "pick_after",
+"""Certificates of a network whose first training used a part of the sample that was set aside ("holdout", "pick_after",
 "holdout_retrained").
 
 S is split by a seeded permutation into S_1, on which a first network is trained, and S_2 of N examples, of which it is independent.
-holdout: its errors on S_2 are binomial, so err(h) is at most the exact tail at delta (Langford 2005; `certificates.test_set`).
-holdout_retrained: the same of a network that is trained afresh, for a checkpoint that may have seen all of S; the best of T shares
-of S costs log2 T bits.
-pick_after: picking goes on from it with S_2 as the sample (`boundcalc.certificates.pick.theorem`); every training sees S_1 too.
+
+- holdout: its errors on S_2 are binomial, so err(h) is at most the exact tail at delta (Langford 2005; `certificates.test_set`).
+- holdout_retrained: the same for a network that is trained afresh, for checkpoints that may have seen all of S; the best of T
+  shares of S costs log2 T bits.
+- pick_after: picking continues from the first network with S_2 as the sample (`boundcalc.certificates.pick.theorem`); every
+  training also uses S_1.
 """
 
 from __future__ import annotations
@@ -23,10 +25,10 @@ from boundcalc.errors import NeedsInput, NotCovered
 
 
 def holdout(problem: BoundInputs) -> AtDelta:
-    """Count the errors on S_2.
+    """Count the errors of the certified network on S_2.
 
     Raises:
-        NotCovered: there is no such certificate, it speaks of another network or other data, or there are no data.
+        NotCovered: there is no such certificate, it belongs to another network or other data, or there are no data.
     """
     certificate, counted = checked(problem, "holdout")
     bits = paid(certificate)
@@ -35,11 +37,11 @@ def holdout(problem: BoundInputs) -> AtDelta:
 
 
 def retrained(problem: BoundInputs) -> AtDelta:
-    """Train a network of the checkpoint's architecture on every share of the sample that was asked for.
+    """Train a network of the checkpoint's architecture on every requested share of the sample, and count errors on the rest.
 
     Raises:
-        NeedsInput: no share was asked for, or there is no sample.
-        NotCovered: the network has parameters that are not trained here, or the part does not fit into memory.
+        NeedsInput: no share was requested, or there is no sample.
+        NotCovered: the network has parameters that cannot be trained here, or the part does not fit into memory.
     """
     shares, m = problem.settings.prior_fractions, problem.energies.m
     if not shares:
@@ -71,7 +73,7 @@ def pick_after(problem: BoundInputs) -> AtDelta:
     """Count the errors on S_2 outside the picks.
 
     Raises:
-        NotCovered: as `holdout`.
+        NotCovered: as in `holdout`, or nothing was set aside.
     """
     certificate, counted = checked(problem, "pick")
     if certificate.prior == "none":

@@ -9,16 +9,16 @@ layer l on the training data, b_{L+1} = gamma, O_l the number of output position
     Gamma = max_l r_l O_l c_l,   Wb = max_l O_l c_l.
 
 The formula is not derived again here. sqrt(O_l) is the spatial width d_{l+1} of the next layer's input. Average pooling, which
-the source treats as part of the network and not of a layer, comes before the patches are cut, so that b_l and a_l are those of
+the source treats as part of the network and not of a layer, is applied before the patches are cut, so that b_l and a_l refer to
 pooled values; a pooling norm above 1 multiplies sqrt(O_l).
 
-Extended here, not proved: in a graph the maximum is over all layers and the output that a layer reaches, products of s_k become
-Lipschitz constants, of which those of several readers add up; a bias is one more coordinate t of the patch: b_l^2 + t^2, and (w,
+Extended here without proof: in a graph, the maximum is over all layers and the output that a layer reaches, products of s_k become
+Lipschitz constants, and those of several readers are added; a bias is one more coordinate t of the patch: b_l^2 + t^2, and (w,
 b / t) in a_l.
 
-The patch norms depend on the sample. The theorem holds for thresholds b_l that no training patch exceeds, fixed before the
-sample: each is rounded up to its own grid, as are s_l and a_l. A layer that only ever reads zeros has threshold 1. Without
-data, a patch is at most the whole image: the largest input norm times the norms below, on its own grid as well.
+The patch norms depend on the sample. The theorem holds for thresholds b_l that are fixed before the sample and that no training
+patch exceeds, so each b_l is rounded up to its own grid, as are s_l and a_l. A layer that only ever reads zeros has threshold 1.
+Without data, a patch is at most the whole image: the largest input norm times the norms below, also rounded up to its own grid.
 """
 
 from __future__ import annotations
@@ -45,11 +45,11 @@ from boundcalc.norms.toeplitz import BLOCK
 
 
 def log_complexity(log_sizes: Sequence[float], log_units: Sequence[float], m: int) -> float:
-    """Return log(4/m + 768 (sum r_l^{2/3})^{3/2} sqrt(log2(32 Gamma m^2 + 7 Wb m)) log(m) / sqrt m), from above.
+    """Return log(4/m + 768 (sum r_l^{2/3})^{3/2} sqrt(log2(32 Gamma m^2 + 7 Wb m)) log(m) / sqrt m), rounded up.
 
     Args:
-        log_sizes: log r_l.
-        log_units: log(O_l c_l).
+        log_sizes: log r_l of each layer.
+        log_units: log(O_l c_l) of each layer.
         m: number of samples.
     """
     largest = max(size + count for size, count in zip(log_sizes, log_units, strict=True))
@@ -70,15 +70,15 @@ def log_reaches(
     thresholds: Mapping[str, float],
     log_gamma: float,
 ) -> list[float]:
-    """Return for every step the log of the largest factor from a change of its value to a patch beside its threshold, or the margin.
+    """Return, per step, the log of the largest factor from a change of its value to a patch over its threshold or to the margin.
 
-    In a chain that is max_{i >= l} prod_{k=l+1}^{i} s_k / b_{i+1}; what several readers do adds up.
+    In a chain the factor is max_{i >= l} prod_{k=l+1}^{i} s_k / b_{i+1}; contributions of several readers are added.
 
     Args:
-        steps: of the network.
-        names: of the steps.
+        steps: steps of the network.
+        names: names of the steps.
         numbers: logs of spectral norms.
-        thresholds: log b_l.
+        thresholds: log b_l of each layer.
         log_gamma: log of the margin.
     """
     passed: list[list[float]] = [[] for _ in steps]
@@ -112,7 +112,7 @@ def largest_patch(layer: Affine) -> int:
 
 
 def patch_numbers(problem: BoundInputs, numbers: Numbers) -> dict[str, float]:
-    """Return ``"patch.NAME"`` -> log b_l: measured where the data was, else from above; 0 for a layer that reads only zeros."""
+    """Return ``"patch.NAME"`` -> log b_l: measured if there are data, otherwise an upper bound; 0 if the layer reads only zeros."""
     chain = problem.toeplitz()
     log_entry = log_up(problem.energies.largest, 4)
     image = log_product([log_entry, 0.5 * math.log(problem.network.inputs)])
@@ -132,14 +132,14 @@ def patch_numbers(problem: BoundInputs, numbers: Numbers) -> dict[str, float]:
 
 @dataclass(frozen=True, eq=False)
 class Filters:
-    """The filters of a layer less their reference, brought to size 1 by a power of two.
+    """The filters of a layer minus their reference, scaled to size 1 by a power of two.
 
     Attributes:
-        norms: their l2 norms, (channels,) float64.
-        shifts: their biases less the reference, (channels,) float64; None without any.
-        exponent: of the power of two that was taken out of the norms.
-        entries: of the weights.
-        last: whether the layer gives the network's output.
+        norms: l2 norms of the filters, (channels,) float64.
+        shifts: biases minus the reference, (channels,) float64; None if there are none.
+        exponent: exponent of the power of two by which the norms were divided.
+        entries: number of weights.
+        last: whether the layer computes the network's output.
     """
 
     norms: torch.Tensor
@@ -163,7 +163,7 @@ class Filters:
         return cls(norms, bias_moved(problem, step), exponent, kernel.numel(), last)
 
     def log_distance(self, t: float) -> float:
-        """Return log a_l, from above; the bias divided by t is one more entry of each filter."""
+        """Return log a_l, rounded up; the bias divided by t is one more entry of each filter."""
         norms = self.norms
         if self.shifts is not None:
             norms = torch.hypot(norms, times_power(self.shifts / t, -self.exponent))
@@ -175,7 +175,7 @@ def compute(problem: BoundInputs) -> LossComplexity:
     """Evaluate the formula with the best t of the grid.
 
     Raises:
-        NotCovered: an operation that no step of `boundcalc.bounds.toeplitz` stands for.
+        NotCovered: an operation has no step in `boundcalc.bounds.toeplitz`.
     """
     chain, m = problem.toeplitz(), problem.energies.m
     every = measured(problem, lambda problem, chain, step: 0.0)
@@ -235,7 +235,7 @@ def _channels(step: Block) -> int:
 
 
 def _with_constant(log_patch: float, log_t: float, biased: bool) -> float:
-    """Return log sqrt(b^2 + t^2) of a layer with a bias, log b of another."""
+    """Return log sqrt(b^2 + t^2) for a layer with a bias, otherwise log b."""
     return 0.5 * logsumexp([2 * log_patch, 2 * log_t]) if biased else log_patch
 
 

@@ -2,10 +2,10 @@
 
     R <= (16 / sqrt m) ((2/gamma) (||X|| / sqrt m) prod_k s_k L^2 sum_l W_l^2 (d_l / stride_l) ||K^l||_F / s_l)^{1/4}
 
-for the Rademacher complexity of the ramp-loss class; d_l is the width of layer l's input, the larger d_l / stride_l of the two
-axes where they differ, and 1 in place of it for a layer with one output position, which is a linear layer. The formula is not
-derived again here. Average pooling before a layer, which the source does not treat, multiplies ||K^l||_F by the pooling's norm.
-W_l counts dense parameters.
+for the Rademacher complexity of the ramp-loss class. d_l is the width of layer l's input; if the two axes differ, d_l / stride_l is
+the larger of the two, and it is 1 for a layer with one output position, which is a linear layer. The formula is not derived again
+here. Average pooling before a layer, which the source does not treat, multiplies ||K^l||_F by the pooling's norm. W_l counts dense
+parameters.
 
 Extended here, not proved: on a graph with biases, ||X|| prod_k s_k / s_l ||K^l||_F becomes G_l (r_l ||K^l||_F + sqrt(O_l m)
 ||b_l||_2), with r_l and G_l of `boundcalc.bounds.toeplitz.reach`, W_l counts biases, and L the layers.
@@ -31,12 +31,12 @@ from boundcalc.norms.rounding import log_product, logsumexp
 def log_complexity(
     log_reaches: Sequence[float], weights: Sequence[int], steps: Sequence[float], m: int, log_gamma: float
 ) -> float:
-    """Return log((16 / sqrt m) ((2/gamma) L^2 sum_l W_l^2 q_l T_l)^{1/4}), from above.
+    """Return log((16 / sqrt m) ((2/gamma) L^2 sum_l W_l^2 q_l T_l)^{1/4}), rounded up.
 
     Args:
-        log_reaches: log T_l, T_l = (||X|| / sqrt m) prod_k s_k ||K^l||_F / s_l in a chain.
-        weights: W_l.
-        steps: q_l = d_l / stride_l.
+        log_reaches: log T_l of each layer, T_l = (||X|| / sqrt m) prod_k s_k ||K^l||_F / s_l in a chain.
+        weights: number W_l of weights of each layer.
+        steps: q_l = d_l / stride_l of each layer.
         m: number of samples.
         log_gamma: log of the margin.
     """
@@ -49,7 +49,7 @@ def log_complexity(
 
 
 def steps_of_kernel(step: Block) -> float:
-    """Return d / stride: the number of kernel steps along the longer axis; 1 for a layer with one output position."""
+    """Return d / stride, the number of kernel steps along the longer axis; 1 for a layer with one output position."""
     if not isinstance(step, LayerStep) or step.link.layer.window.out == (1, 1):
         return 1.0
     window = step.link.layer.window
@@ -57,7 +57,7 @@ def steps_of_kernel(step: Block) -> float:
 
 
 def norm(problem: BoundInputs, chain: ToeplitzView, step: LayerStep) -> float:
-    """Return the log of ||K^l||_F times the norm of what feeds the kernel, from above."""
+    """Return the log of ||K^l||_F times the norm of the map that feeds the kernel, rounded up."""
     del problem, chain
     return log_kernel_norm(step.link, step.link.layer.weight, frobenius)
 
@@ -66,7 +66,7 @@ def compute(problem: BoundInputs) -> LossComplexity:
     """Evaluate the formula.
 
     Raises:
-        NotCovered: an operation that no step of `boundcalc.bounds.toeplitz` stands for.
+        NotCovered: an operation has no step in `boundcalc.bounds.toeplitz`.
     """
     m = problem.energies.m
     numbers = {key: value for key, value in measured(problem, norm).items() if not key.startswith("shift.")}

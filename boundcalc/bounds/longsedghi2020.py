@@ -2,9 +2,9 @@
 
     sqrt((W sum_l ||A^l - A^l_0||_2 + log(1/delta)) / m)
 
-with W the number of weights. The theorem has a universal constant that is not known, and assumes ||A^l_0||_2 = 1: the number orders
+where W is the number of weights. The theorem has an unknown universal constant and assumes ||A^l_0||_2 = 1: the number orders
 networks of one kind and says nothing about the error. Biases are left out. The sum runs over all layers of any graph of layers,
-where the theorem speaks of a chain.
+whereas the theorem covers chains.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def compute(problem: BoundInputs) -> Score:
     """Evaluate the score.
 
     Raises:
-        NotCovered: an operation is no linear map, ReLU, pooling, sum or the like.
+        NotCovered: an operation is not a linear map, ReLU, pooling, sum or the like.
     """
     chain, m = problem.toeplitz(), problem.energies.m
     distances = []

@@ -1,4 +1,4 @@
-"""Networks with the same margins as another: one output for two classes, centred rows for more."""
+"""Networks with the same margins as another: one output for two classes, centered rows for more."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ Center = Literal["mean", "median"]
 
 
 def same_margins(network: Network, center: Center) -> Network:
-    """Return a network whose margins are those of another and whose last layer has smaller norms.
+    """Return a network with the same margins as another and smaller norms of its last layer.
 
-    Two classes: one output f_1 - f_0, labels 0 and 1. More: one function is taken from every output, so that the weights of each
-    column of the last layer have mean or median 0; a column of its mask is then full where it was not empty. The shift is a
-    float64 number, so that an entry rounds once.
+    For two classes the result has one output f_1 - f_0, with labels 0 and 1. For more classes the same function is subtracted
+    from every output so that each column of the last layer's weights has mean or median 0; a column of its mask is then full unless
+    it was empty. The subtracted value is a float64 number, so that each entry is rounded once.
 
     Args:
-        network: any network; returned as it is where it has one output, or outputs at several positions.
-        center: ``"mean"`` makes sums over classes of squares smallest, ``"median"`` sums of absolute values.
+        network: any network; it is returned unchanged if it has one output, or outputs at several positions.
+        center: ``"mean"`` minimizes sums of squares over classes, ``"median"`` sums of absolute values.
     """
     last = network.nodes[-1]
     if network.outputs == 1 or last.shape[1:] != (1, 1):
@@ -40,10 +40,10 @@ def same_margins(network: Network, center: Center) -> Network:
 
 
 def with_layer_at_end(network: Network) -> Network:
-    """Return the same function with an identity as its last layer, where its outputs are not those of layers or of sums of layers.
+    """Return the same function with an identity layer appended, unless its outputs are already those of layers or of sums of layers.
 
-    Averages, ReLUs or a concatenation as the output become what a last layer reads; networks with any last layer there contain
-    those with the identity. Outputs at several positions are left as they are.
+    The averages, ReLUs or concatenation that were the output become the input of a last layer; networks with an arbitrary last layer
+    contain those with the identity. Networks with outputs at several positions are returned unchanged.
     """
     last, waiting = network.nodes[-1], [len(network.nodes) - 1]
     if last.shape[1:] != (1, 1):
@@ -109,7 +109,7 @@ def _changed(layer: Affine, center: Center) -> Affine:
 
 
 def is_two_classes(network: Network) -> bool:
-    """Return whether `same_margins` gives a network with one output."""
+    """Return whether `same_margins` returns a network with one output for two classes."""
     return network.outputs == 2 and network.nodes[-1].shape[1:] == (1, 1) and not _grouped(network)
 
 

@@ -1,14 +1,14 @@
 """Bounds of Neyshabur, Tomioka & Srebro 2015 (Norm-based capacity control in neural networks) by norms of Toeplitz matrices, on any
 graph of layers (docs/theory/neyshabur2015.md).
 
-As published, for chains, the classes one by one (factor C) and biases through a constant unit of value t: contraction costs a factor
-2 for each hidden layer,
+As published, for chains, with the classes one by one (factor C) and biases through a constant unit of value t; contraction costs a
+factor 2 for each hidden layer:
 
     R_S <= 2^(L-1) C prod_l ||A^l||_F ||X|| / m,
     R_S <= 2^(L-1) C prod_l ||A^l||_{1,inf} sqrt(2 log(2 d_in)) max_coordinate ||X_coordinate|| / m.
 
-Here rho is the outputs' size against unit classes (`boundcalc.bounds.toeplitz.scale`) and e^K the product of 3/2 for every ReLU on
-the way down, which multiplies a second moment in the Frobenius form and a mean in the other:
+Here rho is the size of the outputs relative to unit classes (`boundcalc.bounds.toeplitz.scale`), and e^K is the product of 3/2 over
+the ReLUs on the longest path. It multiplies a second moment in the Frobenius form and a mean in the other:
 
     fro:   R_S <= rho sqrt(C) (e^K ||X||^2 + e^K m t^2)^(1/2) / m,
     1inf:  R_S <= rho C e^K (E Z^2)^(1/2) / m,   Z the largest sum of signs of a coordinate.
@@ -43,14 +43,14 @@ def compute_fro(problem: BoundInputs) -> NormComplexity:
     """Evaluate the bound by Frobenius norms.
 
     Raises:
-        NotCovered: an operation that no step of `boundcalc.bounds.toeplitz` stands for.
+        NotCovered: an operation has no step in `boundcalc.bounds.toeplitz`.
     """
     published = where_it_applies(lambda: frobenius(problem, log_factor_fro))
     return product(problem, FRO, Bottom.outside, published)
 
 
 def compute_1inf(problem: BoundInputs) -> NormComplexity:
-    """Evaluate the bound by l1 norms of rows; as `compute_fro`."""
+    """Evaluate the bound by l1 norms of rows, like `compute_fro`."""
     published = where_it_applies(lambda: l1_inf(problem, log_factor_1inf))
     return product(problem, ONE_INF, Bottom.outside, published)
 

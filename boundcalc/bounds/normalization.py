@@ -1,20 +1,21 @@
-"""What a normalisation of the inputs costs: the digits that were given, in a prefix code fixed before the sample.
+"""The price of a normalization of the inputs: its digits, in a prefix code fixed before the sample.
 
-Means and standard deviations are usually those of the training sample, so they were chosen after seeing it. A bound then has to
-hold for every normalisation that could have been given, and the one in use takes the share 2^-bits of delta that its codeword has.
-That the inputs are normalised at all belongs to the architecture, which is fixed before the sample.
+Means and standard deviations are usually those of the training sample, so they were chosen after seeing it. A bound must then
+hold for every normalization that could have been given, and the one in use gets the share 2^-bits of delta that its codeword
+has. Whether the inputs are normalized at all belongs to the architecture, which is fixed before the sample.
 
-The code writes numbers as decimals, all with the same number n of digits: x = +- 0.d_1 ... d_n * 10^k. In order:
+The code writes numbers as decimals x = +- 0.d_1 ... d_n * 10^k, all with the same number n of digits. In order, it holds:
 
 - 1 bit: one mean and one deviation for all channels, or one of each for every channel;
-- n, from 1 to `MOST_DIGITS`, with weight w(n - 4), as four digits are the most common, w(k) = 2 / (3 (|k| + 1)(|k| + 2));
+- n, from 1 to `MOST_DIGITS`, with weight w(n - 4), since four digits are most common, where w(k) = 2 / (3 (|k| + 1)(|k| + 2));
 - for each mean 1 bit for its sign (deviations are positive), and for each number its exponent k with weight w(k) and its n digits
   with weight 10^-n.
 
-Weights w sum to 1 over all integers, the 10^n strings of digits have weight 10^-n each, and every part is read off before the next
-one begins, so the code is a prefix code and its weights sum to at most 1 (Kraft). A number has several codewords, as 0.10 has more
-digits than 0.1; the one with the fewest digits is counted. Two numbers of four digits below 1 cost 26.6 bits for their digits and 6.8
-bits for all else.
+The weights w sum to 1 over all integers, the 10^n strings of digits have weight 10^-n each, and every part can be read before the
+next one begins. So the code is a prefix code, and its weights sum to at most 1 (Kraft). A number has several codewords, because 0.10
+has more digits than 0.1; the one with the fewest digits is counted. Two numbers of four digits below 1 cost 26.6 bits
+for their digits
+and 6.8 bits for everything else.
 """
 
 from __future__ import annotations
@@ -34,11 +35,11 @@ NOT_GIVEN = "inputs are used as they are given, not normalised by the sample"
 
 @dataclass(frozen=True)
 class Normalization:
-    """The numbers by which inputs are normalised.
+    """The numbers that normalize the inputs.
 
     Attributes:
-        numbers: means, then as many standard deviations; empty where inputs are used as they are given.
-        fixed: whether they were fixed before the sample, so that they cost nothing.
+        numbers: means, then as many standard deviations; empty if inputs are used as they are given.
+        fixed: whether they were fixed before the sample and therefore cost nothing.
     """
 
     numbers: tuple[float, ...] = ()
@@ -46,14 +47,14 @@ class Normalization:
 
     @property
     def bits(self) -> float:
-        """What they cost, in bits, from above."""
+        """The price of the numbers in bits, rounded up."""
         return 0.0 if self.fixed or not self.numbers else code_length(self.numbers)
 
     def assumption(self, *, paid: bool = True) -> str:
-        """Return the sentence that every bound lists.
+        """Return the assumption about the normalization that every bound lists.
 
         Args:
-            paid: whether the bound pays for the digits where they are not fixed; a number that is reported as published does not.
+            paid: whether the bound pays for digits that are not fixed; numbers reported as published do not.
         """
         if not self.numbers:
             return NOT_GIVEN
@@ -66,10 +67,10 @@ class Normalization:
 
 
 def code_length(numbers: tuple[float, ...]) -> float:
-    """Return the length of the codeword of means and standard deviations, in bits, from above.
+    """Return the length of the codeword of means and standard deviations, in bits, rounded up.
 
     Args:
-        numbers: as many means as standard deviations; finite.
+        numbers: finite numbers, as many means as standard deviations.
 
     Example:
         >>> round(code_length((0.1307, 0.3081)), 2)
@@ -90,7 +91,7 @@ def code_length(numbers: tuple[float, ...]) -> float:
 
 
 def _decimal(number: float) -> tuple[int, int]:
-    """Return the number of digits and the exponent of the shortest decimal that is this float64; one digit for 0."""
+    """Return the number of digits and the exponent of the shortest decimal that equals this float64; one digit for 0."""
     sign, digits, exponent = Decimal(repr(float(number))).normalize().as_tuple()
     assert isinstance(exponent, int)
     return (len(digits), exponent + len(digits)) if number else (1, 0)

@@ -1,11 +1,11 @@
-"""Description-length certificate of a quantised network ("occam").
+"""Description-length certificate of a quantized network ("occam").
 
-With a prefix code fixed before the sample, a codeword of `bits` bits for the network h, and err_S(h) its error on m samples:
+Fix a prefix code before the sample. For a network h with a codeword of `bits` bits and with error err_S(h) on m samples,
 
     kl(err_S(h) || err(h)) <= (bits log 2 + log(1 / delta)) / m      for every h with err_S(h) < err(h), with probability >= 1 - delta
 
-(Chernoff's bound, a union over codewords). The value is the largest err(h) that satisfies it. It certifies the 0-1 error of the
-quantised network, which `--save-quantised` writes; `encode` and `decode` are the code itself.
+(Chernoff's bound and a union over codewords). The value is the largest err(h) that satisfies it. It certifies the 0-1 error of the
+quantized network, which `--save-quantised` writes; `encode` and `decode` implement the code.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from boundcalc.occam.search import SearchTask, search
 
 
 def compute(problem: BoundInputs) -> CodewordCertificate:
-    """Search codewords with small certificates.
+    """Search for codewords with small certificates.
 
     Raises:
         NeedsInput: there are no training samples.
-        NotCovered: the network has operations that the code does not describe or that cannot be run.
+        NotCovered: the network has operations that the code does not describe, or it cannot be run on the data.
     """
     settings = problem.settings
     require(without_stage(problem.network)[1])

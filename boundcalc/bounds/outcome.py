@@ -1,4 +1,4 @@
-"""What a bound computes before confidence, margins and grids are paid for."""
+"""Outcomes of bounds, before confidence, margins and grids are paid for."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ EXCESS = "error - margin error"
 
 @dataclass(frozen=True)
 class Margins:
-    """R_S of the margins f_y - max_{c != y} f_c of networks whose one homogeneous number is at most rho.
+    """R_S of the margins f_y - max_{c != y} f_c over networks whose homogeneous number is at most rho.
 
     Attributes:
-        log_rho: log of rho, from above: of the network, or of one with the same margins.
-        log_unit: log of R_S of the margins at rho = 1, from above.
+        log_rho: upper bound of log rho, for the network or for one with the same margins.
+        log_unit: upper bound of log R_S of the margins at rho = 1.
     """
 
     log_rho: float
@@ -35,16 +35,16 @@ class Margins:
 
 @dataclass(frozen=True)
 class NormComplexity:
-    """Kind F: R_S(F_rho) = rho * R_S(F_1) with one positively homogeneous number rho of the network.
+    """Kind F: R_S(F_rho) = rho * R_S(F_1), where rho is a positively homogeneous number of the network.
 
     Attributes:
-        log_rho: log of rho, from above; -inf for a network that is 0.
-        log_unit: log of R_S(F_1), from above.
-        bits: what was chosen after seeing the sample, in bits of a code fixed before.
-        terms: ingredients for the report.
-        margins: the complexity of the class of margins where it is bounded apart (`boundcalc.rademacher.margin`); None where twice
-            R_S(F) stands for it.
-        published: the same bound with the constants that it was published with.
+        log_rho: upper bound of log rho; -inf for a network that is 0.
+        log_unit: upper bound of log R_S(F_1).
+        bits: price of the choices made after seeing the sample, in bits of a code fixed before it.
+        terms: numbers for the report.
+        margins: complexity of the class of margins if it is bounded separately (`boundcalc.rademacher.margin`); None if twice
+            R_S(F) is used.
+        published: the same bound with its published constants.
     """
 
     log_rho: float
@@ -56,21 +56,21 @@ class NormComplexity:
 
     @property
     def of_margins(self) -> Margins:
-        """The complexity that the bound on the error takes."""
+        """The complexity of the margins that enters the bound on the error."""
         return self.margins or Margins(self.log_rho, log_product([LOG2, self.log_unit]))
 
 
 @dataclass(frozen=True)
 class LossComplexity:
-    """Kind loss: complexity of the ramp-loss class at several numbers of the network that the sample influenced.
+    """Kind loss: complexity of the ramp-loss class as a function of several numbers of the network that the sample influenced.
 
     Attributes:
-        numbers: name -> log of each such number, from above; -inf for 0.
-        log_complexity: log R of the class of networks whose numbers are at most the given ones, as a function of their logs and of
-            log gamma; falls with gamma.
-        bits: as in `NormComplexity`.
-        terms: ingredients for the report.
-        published: as in `NormComplexity`.
+        numbers: name -> upper bound of the log of the number; -inf for 0.
+        log_complexity: log R of the class of networks whose numbers are at most the given ones, as a function of the logs of the
+            numbers and of log gamma; decreasing in gamma.
+        bits: price of the choices made after seeing the sample, in bits of a code fixed before it.
+        terms: numbers for the report.
+        published: the same bound with its published constants.
     """
 
     numbers: Mapping[str, float]
@@ -85,12 +85,12 @@ class ClassComplexity:
     """Kind F: R_S of a class given by several numbers of the network that the sample influenced.
 
     Attributes:
-        numbers: as in `LossComplexity`.
+        numbers: name -> upper bound of the log of the number; -inf for 0.
         log_complexity: log R_S of the class of networks whose numbers are at most the given ones, as a function of their logs.
-        bits: as in `NormComplexity`.
-        terms: ingredients for the report.
-        log_margins: log R_S of the margins, as a function of the same logs; None where twice R_S stands for it.
-        published: as in `NormComplexity`.
+        bits: price of the choices made after seeing the sample, in bits of a code fixed before it.
+        terms: numbers for the report.
+        log_margins: log R_S of the margins, as a function of the same logs; None if twice R_S is used.
+        published: the same bound with its published constants.
     """
 
     numbers: Mapping[str, float]
@@ -103,11 +103,11 @@ class ClassComplexity:
 
 @dataclass(frozen=True)
 class Score:
-    """A number that orders networks, without a statement about the error.
+    """A number that orders networks but makes no statement about the error.
 
     Attributes:
-        log_score: its log.
-        terms: ingredients for the report.
+        log_score: log of the score.
+        terms: numbers for the report.
     """
 
     log_score: float
@@ -116,13 +116,13 @@ class Score:
 
 @dataclass(frozen=True)
 class Formula:
-    """A published number that is reported as it stands: no margin, no grid of ours.
+    """A number reported exactly as published, without a margin or a grid.
 
     Attributes:
-        log_complexity: log of the complexity in it.
+        log_complexity: log of the complexity in the formula.
         log_value: log of the number.
-        terms: ingredients for the report.
-        bounds: what it bounds or claims to bound, `ERROR` or `EXCESS`.
+        terms: numbers for the report.
+        bounds: what the number bounds or claims to bound, `ERROR` or `EXCESS`.
     """
 
     log_complexity: float
@@ -133,15 +133,15 @@ class Formula:
 
 @dataclass(frozen=True, eq=False)
 class Coded:
-    """One codeword of a code that was fixed before the sample.
+    """One codeword of a code fixed before the sample.
 
     Attributes:
-        name: how it was found.
-        bits: its length, from above.
-        errors: training samples on which the network that it describes errs.
-        network: that network.
-        plan: the architecture as the code sees it.
-        word: what it says, for `boundcalc.bounds.encode`.
+        name: how the codeword was found.
+        bits: its length in bits, rounded up.
+        errors: number of training samples that the described network misclassifies.
+        network: the described network.
+        plan: layout of the code for the architecture.
+        word: content of the codeword, for `boundcalc.bounds.encode`.
     """
 
     name: str
@@ -154,11 +154,11 @@ class Coded:
 
 @dataclass(frozen=True, eq=False)
 class CodewordCertificate:
-    """Codewords, each with a description-length certificate; the best of them counts, at no price.
+    """Codewords, each with a description-length certificate; the best of them is used, which costs nothing.
 
     Attributes:
-        codewords: at least one.
-        terms: ingredients for the report.
+        codewords: codewords, at least one.
+        terms: numbers for the report.
     """
 
     codewords: tuple[Coded, ...]
@@ -167,14 +167,14 @@ class CodewordCertificate:
 
 @dataclass(frozen=True)
 class AtDelta:
-    """A bound on the error that has no complexity, as a function of its failure probability.
+    """A bound on the error without a complexity, as a function of its failure probability.
 
     Attributes:
-        value: delta -> the bound, from above; what a normalisation costs is taken from delta before.
-        terms: ingredients for the report.
-        remark: a sentence printed beside the number.
-        any_normalization: whether the network's normalisation, like all else of it, may come from the sample at no price.
-        certificate: that the value was computed from, where it speaks of another network that the file holds.
+        value: maps delta to the bound, rounded up; the price of a normalization is taken from delta before.
+        terms: numbers for the report.
+        remark: sentence printed beside the number.
+        any_normalization: whether the network's normalization may come from the sample at no price, like the rest of the network.
+        certificate: the certificate of the value, if it certifies another network that its file holds.
     """
 
     value: Callable[[float], float]

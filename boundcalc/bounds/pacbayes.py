@@ -1,7 +1,7 @@
-"""A network that is drawn from a distribution fitted to the sample ("pacbayes").
+"""A bound on a network that is drawn from a distribution fitted to the sample ("pacbayes").
 
-The statement and its proof stand in `boundcalc.certificates.pacbayes.theorem`. A certificate that lies beside the checkpoint, or is
-named by --certificate, is decoded and counted afresh; without one, --passes N searches one.
+`boundcalc.certificates.pacbayes.theorem` states and proves it. A certificate beside the checkpoint, or named by --certificate, is
+decoded and its errors are counted again; without one, --passes N searches one.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from boundcalc.network.digest import digest_of_network
 
 
 def compute(problem: BoundInputs) -> AtDelta:
-    """Decode the certificate that there is, or search one.
+    """Decode the given certificate, or search for one.
 
     Raises:
-        NeedsInput: there are no training samples, or neither a certificate nor passes to search one.
-        NotCovered: the network is no chain of layers, or something that the certificate says does not hold.
+        NeedsInput: there are no training samples, or neither a certificate nor passes to search for one.
+        NotCovered: the network is not a chain of layers, or a claim of the certificate does not hold.
     """
     if problem.split is None:
         raise NeedsInput("training samples, to count errors on (--data DATA)")
@@ -67,7 +67,7 @@ def compute(problem: BoundInputs) -> AtDelta:
 
 
 def _randomized(found: Decoded, problem: BoundInputs) -> dict[str, Any]:
-    """Return the bound on the randomized network, another one again (`boundcalc.certificates.pacbayes.gibbs`)."""
+    """Return the bound on the randomized network, which is yet another network (`boundcalc.certificates.pacbayes.gibbs`)."""
     assert found.randomized is not None
     told: dict[str, Any] = {
         "subject": "the randomized network: its last layer is drawn anew for every prediction"

@@ -1,4 +1,4 @@
-"""What a path from the input to the output passes: numbers of operations, and what they cost in a peeling."""
+"""Counts of operations on paths from the input to the output, and their cost in a peeling."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def longest(network: Network, *kinds: type[Node]) -> int:
 def input_skips_relu(network: Network) -> bool:
     """Return whether a linear image of the raw input is added to a value that has passed a ReLU.
 
-    Values >= 0 that skip ReLUs pass them freely, since relu(u) = u; only raw inputs, which have signs, do not.
+    Values >= 0 that skip ReLUs do so at no cost, since relu(u) = u; only raw inputs, which have signs, cost something.
     """
     raw, deep = [True], [False]
     skipping = False
@@ -63,7 +63,7 @@ def input_skips_relu(network: Network) -> bool:
 
 
 def output_reads_rectified(network: Network) -> bool:
-    """Return whether the last layers read values >= 0 alone: outputs of ReLUs, their maxima, averages and sums."""
+    """Return whether the last layers read only values >= 0: outputs of ReLUs and their maxima, averages and sums."""
     signed, waiting = _signed(network), [len(network.nodes) - 1]
     while waiting:
         node = network.nodes[waiting.pop()]
@@ -75,17 +75,17 @@ def output_reads_rectified(network: Network) -> bool:
 
 
 def log_factor(network: Network) -> float:
-    """Return K, the log of what ReLUs and maxima cost in a peeling, from above.
+    """Return K, the log of the cost of ReLUs and maxima in a peeling, rounded up.
 
-    The most expensive path counts: parallel paths are united, and a value >= 0 passes the steps of longer ones freely. A ReLU,
+    The most expensive path counts: parallel paths are united, and a value >= 0 passes the steps of longer paths at no cost. A ReLU,
     or a maximum over k values >= 0, takes the steps of `boundcalc.rademacher.relu_cost`; a ReLU before or after a maximum takes
-    its steps together with it; a leaky ReLU of slope a costs (3 - a)/2. Where a step has members that it leaves as they are and
-    that may be negative (windows of signed values that do not fill their tree, signed maxima or leaky ReLUs beside other paths,
-    several slopes), it costs (1/2) + (1/2)(2 + 1) = 2. Raw inputs that are added past a ReLU leave the recursion where they
-    exit: sum_k (3/2)^k <= 3 (3/2)^K, log 3 more.
+    its steps together with it; a leaky ReLU of slope a costs (3 - a)/2. A step costs (1/2) + (1/2)(2 + 1) = 2 if it leaves some
+    members unchanged that may be negative (windows of signed values that do not fill their tree, signed maxima or leaky ReLUs
+    parallel to other paths, several slopes). Raw inputs that are added past a ReLU leave the recursion where they exit:
+    sum_k (3/2)^k <= 3 (3/2)^K, which adds log 3.
 
     Raises:
-        NotCovered: a leaky ReLU of a slope outside [0, 1].
+        NotCovered: a leaky ReLU has a slope outside [0, 1].
     """
     nodes, signed = network.nodes, _signed(network)
     readers = [[k for k, reader in enumerate(nodes) if index in reader.inputs] for index in range(len(nodes))]
@@ -132,7 +132,7 @@ def _entries(pool: MaxPool) -> int:
 
 
 def _waiting_steps(pool: MaxPool, steps: int) -> int:
-    """Return how many steps of a maximum over signed values have members that wait."""
+    """Return the number of steps of a maximum over signed values that leave some members unchanged."""
     window = pool.window
     padded = any(window.pads) or any(
         (axis.out - 1) * axis.stride + axis.reach > axis.size + axis.before
@@ -144,7 +144,7 @@ def _waiting_steps(pool: MaxPool, steps: int) -> int:
 
 
 def _signed(network: Network) -> list[bool]:
-    """Return for every node whether its values may be negative."""
+    """Return, for every node, whether its values may be negative."""
     found: list[bool] = []
     for node in network.nodes:
         below = any(found[i] for i in node.inputs)
@@ -162,7 +162,7 @@ def _signed(network: Network) -> list[bool]:
 
 
 def neurons_deep(network: Network) -> int:
-    """Return D of Gonon et al. 2024: the most neurons on a path, a sum belonging to the neuron that it is the argument of."""
+    """Return D of Gonon et al. 2024, the largest number of neurons on a path; a sum is part of the neuron whose argument it is."""
     depth, open_sum = [0], [False]
     for node in network.nodes[1:]:
         below = [depth[i] for i in node.inputs]

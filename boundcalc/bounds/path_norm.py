@@ -1,19 +1,22 @@
-"""Bound by the l1 path norm.
+"""Bound by the l1 path norm of the network.
 
-||Phi||_1 is one forward pass with absolute weights on the all-ones input, outputs and pooling windows summed; a bias starts a path
-from a constant input of value t with weight |b| / t. The unit class is the l1 hull of the single paths, so that l1 peeling leaves the
-coordinates, K by `boundcalc.bounds.path_lengths.log_factor`, and z over the C coordinates (and the constant) of all classes:
+||Phi||_1 is one forward pass with absolute weights on the all-ones input, with outputs and pooling windows summed; a bias starts a
+path from a constant input of value t with weight |b| / t. The unit class is the l1 hull of the single paths, so that
+l1 peeling leaves
+the coordinates. With K from `boundcalc.bounds.path_lengths.log_factor` and z over the C coordinates (and the
+constant) of all classes:
 
     R_S(F) <= ||Phi||_1 z / m,    R_S(margins) <= ||Phi||_1 min( z_own + sqrt(pi/2) z,  sqrt(pi) z ) / m
 
 (`boundcalc.rademacher.second_moment`, `boundcalc.rademacher.margin`; two classes are one output). The mask's structure is not used,
-so that no mask is paid for; t is paid for where there are biases.
+so nothing is paid for the mask; t is paid for if there are biases.
 
-As published, without max pooling, L - 1 the most ReLUs on a path, one more if raw inputs are added past a ReLU:
+As published, without max pooling, where L - 1 is the largest number of ReLUs on a path, plus one if raw inputs are
+added past a ReLU:
 
     R_S <= ||Phi||_1 S sqrt(2 ((L-1) log 2 + log(2 (d_in + 1) C))) / m,    S^2 = max(m, max_coordinate sum_i x_i[coordinate]^2);
 
-with max pooling Gonon, Brisebarre, Riccietti & Gribonval 2024 (A path-norm toolkit for modern networks), Theorem 3.1:
+with max pooling, by Gonon, Brisebarre, Riccietti & Gribonval 2024 (A path-norm toolkit for modern networks), Theorem 3.1:
 
     R_S <= ||Phi||_1 max(1, max|x|) sqrt(2 (D log((3+2P) K) + log((3+2P)/(1+P) (d_in+1) C))) / sqrt m.
 """
@@ -57,10 +60,10 @@ class PathNorms:
 
     @classmethod
     def of(cls, networks: Sequence[Network]) -> list[PathNorms]:
-        """Measure networks; what they have in common from the input on is passed through once.
+        """Measure several networks; the part that they share from the input on is computed only once.
 
         Raises:
-            NotCovered: an operation outside ReLU networks with pooling and sums.
+            NotCovered: an operation is outside ReLU networks with pooling and sums.
         """
         known: Known = {}
         weights = [log_path_norm(network, biases=False, known=known) for network in networks]
@@ -72,12 +75,12 @@ class PathNorms:
         return [cls(*pair) for pair in zip(weights, biases, strict=True)]
 
     def log_total(self, t: float) -> float:
-        """Return log(rho_w + rho_b / t), from above."""
+        """Return log(rho_w + rho_b / t), rounded up."""
         return logsumexp([self.log_weights, log_product([self.log_biases, -math.log(t)])])
 
 
 def coordinates(network: Network) -> InputSetFamily:
-    """Return the inputs, each a set of its own, and the constant where there are biases."""
+    """Return the family of single inputs, each a set of its own, and the constant if there are biases."""
     biased = has_constant(network)
     constant = torch.zeros(network.inputs + biased, dtype=torch.float64)
     constant[network.inputs :] = 1.0
@@ -89,10 +92,10 @@ def coordinates(network: Network) -> InputSetFamily:
 
 
 def compute(problem: BoundInputs) -> NormComplexity:
-    """Evaluate the bound, and the published form that fits the network.
+    """Evaluate the bound, and the published form that applies to the network.
 
     Raises:
-        NotCovered: an operation outside ReLU networks with pooling and sums.
+        NotCovered: an operation is outside ReLU networks with pooling and sums.
     """
     network, log_m = problem.network, math.log(problem.energies.m)
     own, alike = PathNorms.of([network, same_margins(network, "median")])
@@ -100,7 +103,7 @@ def compute(problem: BoundInputs) -> NormComplexity:
     remaining = 1 if is_two_classes(network) else classes
 
     def at(t: float) -> tuple[float, float]:
-        """Return log m R_S of margins and of outputs at path norm 1."""
+        """Return log(m R_S) of margins and of outputs at path norm 1."""
         sample = MomentSample(problem.energies, t)
         of_margins = margins_summed(remaining, sample.summed(family, cost, remaining))
         return of_margins, sample.summed(family, cost, classes).whole

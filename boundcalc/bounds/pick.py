@@ -1,8 +1,8 @@
-"""The bound that a ticket carries with it: it was trained on the examples that it picked ("pick").
+"""The bound of a ticket trained only on examples that the training itself picked ("pick").
 
 With probability at least 1 - delta, err(h) <= eps(k): `boundcalc.certificates.pick.theorem` states and proves it. Here the
-certificate that lies beside the checkpoint is compared with the network that was read, and the number of errors outside the
-picks, hence k and the value, is computed afresh from the data.
+certificate beside the checkpoint is compared with the network that was read, and the number of errors outside the
+picks, hence k and the value, is recomputed from the data.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ def compute(problem: BoundInputs) -> AtDelta:
     """Count the errors outside the picks.
 
     Raises:
-        NotCovered: there is no certificate by picking, it speaks of another network or other data, or there are no data.
+        NotCovered: there is no certificate by picking, it belongs to another network or other data, or there are no data.
     """
     certificate, counted = checked(problem, "pick")
     if certificate.prior != "none":

@@ -2,14 +2,14 @@
 
 Kind F:    err <= err_gamma(S) + (2/gamma) R_S(margins) + 2 sqrt(log(1/share) / (2m)),    R_S(margins) <= 2 R_S(F).
 Kind loss: err <= err_gamma(S) + 2 R + 2 sqrt(log(1/share) / (2m)).
-Both proofs bound the mean ramp loss, whose mean on S, (1/m) sum_i min(1, max(0, 1 - margin_i / gamma)), is at most err_gamma(S)
-and takes its place, at no price, where that makes a bound below 1 smaller.
+Both proofs bound the mean ramp loss. Its mean on S, (1/m) sum_i min(1, max(0, 1 - margin_i / gamma)), is at most err_gamma(S)
+and replaces it, at no price, if that makes a bound below 1 smaller.
 `share` is the part of delta that the grid points and choices used have under a prefix code fixed before the sample:
-delta * prod_k w(k) * 2^-bits with w(k) = 2 / (3 (|k|+1)(|k|+2)), whose sum over all integers is 1. Digits of a normalisation
+delta * prod_k w(k) * 2^-bits with w(k) = 2 / (3 (|k|+1)(|k|+2)), whose sum over all integers is 1. Digits of a normalization
 that was not fixed before the sample are among the bits of every bound (`boundcalc.bounds.normalization`).
-Sources: Bartlett & Mendelson 2002 (symmetrisation, McDiarmid), with the constant of `boundcalc.rademacher.confidence`; margins by
-`boundcalc.rademacher.margin` or Maurer 2016 (vector contraction). What a bound was published with is evaluated with 4 R_S(F) and
-3 sqrt(log(2/share) / (2m)), and stands among the terms as `as_published`.
+Sources: Bartlett & Mendelson 2002 (symmetrization, McDiarmid), with the constant of `boundcalc.rademacher.confidence`; margins by
+`boundcalc.rademacher.margin` or Maurer 2016 (vector contraction). The bound with its published constants is evaluated with 4 R_S(F)
+and 3 sqrt(log(2/share) / (2m)), and is reported among the terms as `as_published`.
 """
 
 from __future__ import annotations
@@ -61,16 +61,16 @@ CHEAP = 64
 
 @dataclass(frozen=True)
 class RiskBound:
-    """A bound on the error.
+    """A bound on the error, with the numbers that lead to it.
 
     Attributes:
-        log_complexity: log of R_S or R at the checkpoint's own norms, before any grid; of the score, for a score;
-            inf for a certificate, which has none.
-        log_value: log of the bound, on what `bounds` says; inf where there is no statement about the error.
-        margin: gamma, from above, or None; the largest float64 for one that is larger.
-        terms: how the value comes about.
-        coded: the codeword of whose network the value speaks, for a certificate.
-        bounds: what the value bounds: `ERROR`; `EXCESS` where margins are not known; None for a score.
+        log_complexity: log of R_S or R at the checkpoint's own norms, before any grid; for a score, the log of the score; inf for a
+            certificate, which has none.
+        log_value: log of the bound on the quantity in `bounds`; inf if there is no statement about the error.
+        margin: gamma, rounded up and capped at the largest float64, or None.
+        terms: ingredients of the value.
+        coded: for a certificate, the codeword of the network that the value refers to.
+        bounds: what the value bounds: `ERROR`, or `EXCESS` if margins are not known; None for a score.
         log_margin: log of gamma, or None.
     """
 
@@ -92,7 +92,7 @@ Confidence = Callable[[float, float, int], float]
 
 @dataclass(frozen=True)
 class _Candidate:
-    """A grid point: the log of its margin, margin error (or mean ramp loss), log complexity term and confidence term."""
+    """A grid point: the log of its margin, its margin error (or mean ramp loss), log complexity term and confidence term."""
 
     log_margin: float
     margin_error: float
@@ -119,11 +119,11 @@ def grid_above(log_number: float) -> int:
 
 
 def risk_bound(outcome: Outcome, problem: BoundInputs) -> RiskBound:
-    """Turn what a bound computed into a bound on the error.
+    """Turn the outcome of a bound into a bound on the error.
 
     Args:
-        outcome: complexity, choices and ingredients.
-        problem: sample size, margins, delta and a margin fixed in advance, if any.
+        outcome: complexity, choices and terms.
+        problem: sample size, margins, delta and, if any, a margin fixed in advance.
     """
     risk = _risk_bound(outcome, problem, confidence)
     published = getattr(outcome, "published", None)
@@ -166,7 +166,7 @@ def _risk_bound(outcome: Outcome, problem: BoundInputs, paid: Confidence) -> Ris
 def margin_error(problem: BoundInputs, margin: float) -> float:
     """Return the share of training samples with margin <= `margin`; 0 without data (the bound is then on the excess).
 
-    Counted from above: a sample counts if its computed margin, less what the float64 pass may have added to it, is at most `margin`.
+    The share is an upper bound: a sample counts if its computed margin minus the possible rounding of the pass is at most `margin`.
     """
     margins = problem.margins
     if margins is None:
@@ -177,7 +177,9 @@ def margin_error(problem: BoundInputs, margin: float) -> float:
 
 
 def ramp_loss(problem: BoundInputs, margin: float) -> float:
-    """Return the mean over training samples of min(1, max(0, 1 - own margin / `margin`)), from above; at most `margin_error`."""
+    """Return an upper bound, at most `margin_error`, of the mean over training samples of min(1, max(0, 1 - own
+    margin / `margin`)).
+    """
     margins, share = problem.margins, margin_error(problem, margin)
     if margins is None or not share:
         return share
@@ -262,7 +264,7 @@ def _of_loss_class(outcome: LossComplexity, problem: BoundInputs, paid: Confiden
 
 
 def _of_class(outcome: ClassComplexity, problem: BoundInputs, paid: Confidence) -> RiskBound:
-    """Judge R_S(margins) / gamma as if it were the complexity R of a loss class."""
+    """Treat R_S(margins) / gamma as the complexity R of a loss class."""
 
     def margins(numbers: Mapping[str, float]) -> float:
         if outcome.log_margins is not None:
@@ -299,9 +301,9 @@ def _margins(problem: BoundInputs) -> list[float]:
 
 
 def _choose(candidates: Sequence[_Candidate], problem: BoundInputs, paid: Confidence) -> _Candidate:
-    """Return the smallest bound below 1, by mean ramp losses where they are known and the bound is none that was published.
+    """Return the smallest bound below 1; unless it is a published form, mean ramp losses replace margin errors if known.
 
-    Where no bound says anything: the smallest at a margin that half of the sample attains.
+    If no bound is below 1, return the smallest one at a margin that at least half of the sample exceeds.
     """
     ranked = sorted(candidates, key=lambda candidate: candidate.log_value)
     best = ranked[0]
@@ -315,7 +317,7 @@ def _choose(candidates: Sequence[_Candidate], problem: BoundInputs, paid: Confid
 
 
 def _by_ramp(candidate: _Candidate, problem: BoundInputs) -> _Candidate:
-    """Return the bound with the mean ramp loss, of which the margin error is an upper bound."""
+    """Return the bound with the mean ramp loss, which is at most the margin error."""
     loss = ramp_loss(problem, exp_up(candidate.log_margin))
     return replace(candidate, margin_error=loss, ramp=True) if loss < candidate.margin_error else candidate
 

@@ -1,4 +1,4 @@
-"""Bounds by products of Toeplitz norms as published: the product, the data's energy, the constant unit for biases."""
+"""Bounds by products of Toeplitz norms as published: the product, the energy of the data, and the constant unit for biases."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from boundcalc.norms.rounding import (
 
 @dataclass(frozen=True)
 class DimensionFree:
-    """The sizes that the factors of these bounds depend on.
+    """The sizes that determine the factors of these bounds.
 
     Attributes:
-        depth: L.
-        classes: C.
-        inputs: d_in, the constant unit counted.
+        depth: number L of layers.
+        classes: number C of classes.
+        inputs: number d_in of inputs, including the constant unit.
     """
 
     depth: int
@@ -42,7 +42,7 @@ def frobenius(problem: BoundInputs, log_factor: Callable[[DimensionFree], float]
     """Return factor * prod ||A~^l||_F ||X~|| / m with the best t of the grid.
 
     Raises:
-        NotCovered: the network is no chain of matrices.
+        NotCovered: the network is not a chain of matrices.
     """
 
     def norms(chain: ToeplitzView, t: float) -> list[float]:
@@ -58,7 +58,7 @@ def l1_inf(problem: BoundInputs, log_factor: Callable[[DimensionFree], float]) -
     """Return factor * prod ||A~^l||_{1,inf} max_coordinate ||X~_coordinate|| / m with the best t of the grid.
 
     Raises:
-        NotCovered: the network is no chain of matrices.
+        NotCovered: the network is not a chain of matrices.
     """
 
     def norms(chain: ToeplitzView, t: float) -> list[float]:
@@ -71,7 +71,7 @@ def l1_inf(problem: BoundInputs, log_factor: Callable[[DimensionFree], float]) -
 
 
 def log_frobenius_squared(chain: ToeplitzView, index: int, t: float) -> float:
-    """Return the log of ||A~^l||_F^2 = ||A||_F^2 + ||b||^2 / t^2 (+ 1 where the constant is handed on), from above."""
+    """Return the log of ||A~^l||_F^2 = ||A||_F^2 + ||b||^2 / t^2 (+ 1 if the constant is passed on), rounded up."""
     return logsumexp([
         chain.rows[index].frobenius_squared().log,
         bias_energy(chain, index, t).log,
@@ -80,9 +80,9 @@ def log_frobenius_squared(chain: ToeplitzView, index: int, t: float) -> float:
 
 
 def log_largest_row(chain: ToeplitzView, index: int, t: float) -> float:
-    """Return the log of ||A~^l||_{1,inf}, from above.
+    """Return an upper bound of log ||A~^l||_{1,inf}.
 
-    It is the largest ||A_row||_1 + |b_row| / t, at least 1 where the constant is handed on.
+    It is the largest ||A_row||_1 + |b_row| / t, and at least 1 if the constant is passed on.
     """
     bias = chain.links[index].layer.bias
     own = chain.rows[index].l1_inf(None if bias is None else bias / t).log
@@ -90,7 +90,7 @@ def log_largest_row(chain: ToeplitzView, index: int, t: float) -> float:
 
 
 def bias_energy(chain: ToeplitzView, index: int, t: float) -> UpperSize:
-    """Return ||b||^2 / t^2 over all positions, from above; t is a power of two."""
+    """Return ||b||^2 / t^2 over all positions, rounded up; t is a power of two."""
     bias = chain.links[index].layer.bias
     if bias is None:
         return UpperSize(0.0)
@@ -100,7 +100,7 @@ def bias_energy(chain: ToeplitzView, index: int, t: float) -> UpperSize:
 
 
 def where_it_applies(evaluate: Callable[[], NormComplexity]) -> NormComplexity | None:
-    """Return a bound as published, or None where the network is no chain."""
+    """Return a bound as published, or None if the network is not a chain."""
     try:
         return evaluate()
     except NotCovered:

@@ -1,8 +1,8 @@
-"""How far the masks of two networks are apart, layer by layer, of equal or different widths.
+"""Distances between the masks of two networks, layer by layer, of equal or different widths.
 
 Both masks of a layer become step graphons with units sorted by degree, and their difference is taken on the common
-refinement of the cells. Its L2 norm is the source's proxy; its cut norm bounds the cut distance of the two step graphons
-from above, as that is the smallest over all ways to match them.
+refinement of the cells. Its L2 norm is the source's proxy; its cut norm is an upper bound of the cut distance of the two
+step graphons, because the cut distance is the minimum over all ways to match them.
 
 Source: Pham, Ta, Jacobs, Burkholz & Tran-Thanh 2025; Lovasz 2012, Large Networks and Graph Limits, chapter 8.
 """
@@ -26,11 +26,11 @@ class LayerDistance:
     """Distance between the masks of two layers.
 
     Attributes:
-        names: of the layers.
-        shapes: (outputs, inputs) of both; convolutions rolled.
-        densities: of both.
+        names: names of the layers.
+        shapes: (outputs, inputs) of both layers, in channels for a convolution.
+        densities: densities of both masks.
         l2: L2 distance of the sorted step graphons.
-        cut: (low, high) of the cut norm of their difference.
+        cut: interval (low, high) of the cut norm of their difference.
     """
 
     names: tuple[str, str]
@@ -41,17 +41,17 @@ class LayerDistance:
 
 
 def matched(first: Sequence[str], second: Sequence[str]) -> tuple[tuple[int, int], ...]:
-    """Return which layers stand beside each other: those of one name, or by order where names differ.
+    """Pair the layers of two networks: by name if the names agree, otherwise in order.
 
     Args:
-        first: names of one network's layers.
-        second: of the other's.
+        first: names of the layers of one network.
+        second: names of the layers of the other network.
 
     Returns:
         Pairs of indices, in the order of the first.
 
     Raises:
-        ValueError: names differ, and so do the numbers of layers.
+        ValueError: both the names and the numbers of layers differ.
 
     Example:
         >>> matched(["a", "b"], ["b", "a"]), matched(["a", "b"], ["fc1", "fc2"])
@@ -70,16 +70,16 @@ def _some(names: Sequence[str]) -> str:
 
 
 def distances(a: Network, b: Network, cells: int = 64, seed: int = 0) -> tuple[LayerDistance, ...]:
-    """Return the distance of every layer's mask in one network from that in another.
+    """Return the distance between the masks of two networks for every layer.
 
     Args:
         a: a network.
-        b: another, its layers of any width.
-        cells: most cells a side.
-        seed: of the search for a cut.
+        b: another network, with layers of any width.
+        cells: largest number of cells per side.
+        seed: seed of the search for a cut.
 
     Returns:
-        One entry a layer, in the order of `a`.
+        One entry per layer, in the order of `a`.
 
     Raises:
         ValueError: the layers cannot be matched.

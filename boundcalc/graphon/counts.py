@@ -1,4 +1,4 @@
-"""A layer's mask as counts: how many kernel entries survive between an output and an input."""
+"""The mask of a layer as counts: the number of kernel entries that survive between an output and an input."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ class EntryCounts:
     """Surviving kernel entries between outputs and inputs.
 
     Attributes:
-        counts: (outputs, inputs) unsigned integers, 0 to `taps`.
-        taps: kernel entries between an output and an input; 1 for units.
+        counts: unsigned integers from 0 to `taps`, (outputs, inputs).
+        taps: number of kernel entries between an output and an input; 1 between units.
     """
 
     counts: NDArray[np.unsignedinteger[Any]]
@@ -28,23 +28,23 @@ class EntryCounts:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """(outputs, inputs)."""
+        """The shape (outputs, inputs)."""
         rows, columns = self.counts.shape
         return rows, columns
 
     @property
     def entries(self) -> int:
-        """Number of places a weight could have."""
+        """Number of possible weights."""
         return self.counts.size * self.taps
 
     @property
     def row_sums(self) -> Ints:
-        """(outputs,) int64, surviving entries of each output."""
+        """Number of surviving entries of each output, (outputs,) int64."""
         return self.counts.sum(axis=1, dtype=np.int64)
 
     @property
     def column_sums(self) -> Ints:
-        """(inputs,) int64, surviving entries of each input."""
+        """Number of surviving entries of each input, (inputs,) int64."""
         return self.counts.sum(axis=0, dtype=np.int64)
 
     @property
@@ -54,19 +54,19 @@ class EntryCounts:
 
     @property
     def density(self) -> float:
-        """Share of surviving entries."""
+        """Share of entries that survive."""
         return self.surviving / self.entries
 
 
 def count(layer: Masked, pixels: bool) -> EntryCounts:
     """Return the counts of a layer.
 
-    A kernel is rolled: an output and an input channel meet once, with the number of kernel entries that survive. A linear
-    layer on an image is a convolution whose kernel covers it. Between groups of channels nothing survives.
+    The outputs and inputs of a convolution are channels, and each pair of them has the number of its surviving kernel entries. A
+    linear layer on an image is a convolution whose kernel covers the image. No entry survives between groups of channels.
 
     Args:
         layer: a linear or convolution layer.
-        pixels: whether every position of a linear layer's image is an input of its own, as in a first layer.
+        pixels: whether every position of a linear layer's image is a separate input, as in a first layer.
 
     Returns:
         The counts of its `mask`.

@@ -1,16 +1,16 @@
 """The cut norm of a step function as a certified interval.
 
 ``||A||_cut = max over sets S, T of |integral of A over S x T|``. A step function attains it at unions of cells, so that it is
-the maximum of ``|s^T A t|`` over 0/1 vectors, A being integrated over cells. With signs instead, ``4 ||A||_cut`` is the
-maximum of ``x^T A~ y`` over +-1 vectors, where ``A~ = [[sum A, column sums], [row sums, A]]`` is bordered by its sums: put
-``s = (1 + x) / 2`` and ``t = (1 + y) / 2``, and let the two signs that are added stand for the sign of the integral.
+the maximum of ``|s^T A t|`` over 0/1 vectors, where A is integrated over cells. With signs instead, ``4 ||A||_cut`` is the
+maximum of ``x^T A~ y`` over +-1 vectors, where ``A~ = [[sum A, column sums], [row sums, A]]`` is A bordered by its sums: put
+``s = (1 + x) / 2`` and ``t = (1 + y) / 2``; the two additional signs represent the sign of the integral.
 
-From below: the value at sets that a local search found. From above: the smaller of two.
+Lower end: the value at sets found by a local search. Upper end: the smaller of two bounds.
 
 - A dual-feasible point of the semidefinite relaxation. For every d with ``Diag(d) - [[0, A~/2], [A~^T/2, 0]]`` positive
-  semidefinite, ``x^T A~ y <= sum d``. The point is guessed by a low-rank iteration, scaled, and only used after a
-  Cholesky factorisation proved it feasible (Rump 2006).
-- ``sigma_1`` of A taken between the L2 spaces of the cells, as an indicator's norm is at most that of the whole side.
+  semidefinite, ``x^T A~ y <= sum d``. The point is guessed by a low-rank iteration, scaled, and used only after a
+    Cholesky factorization has proved that it is feasible (Rump 2006).
+- ``sigma_1`` of A between the L2 spaces of the cells, because the norm of an indicator is at most that of the whole side.
 
 Source: Alon & Naor 2006, Approximating the cut-norm via Grothendieck's inequality; Frieze & Kannan 1999.
 """
@@ -49,11 +49,11 @@ def cut_norm(kernel: Kernel, seed: int | list[int] = 0) -> tuple[float, float]:
     """Return an interval that contains the cut norm.
 
     Args:
-        kernel: a step function.
-        seed: of the restarts and of the low-rank start.
+        kernel: step function.
+        seed: seed of the restarts and of the start of the low-rank iteration.
 
     Returns:
-        (low, high): low is attained by a pair of sets, less its rounding; high is proved, and rounded up.
+        (low, high): low is attained by a pair of sets, up to rounding that is subtracted; high is proved, and rounded up.
 
     Raises:
         ValueError: an entry is not finite.
@@ -76,7 +76,7 @@ def cut_norm(kernel: Kernel, seed: int | list[int] = 0) -> tuple[float, float]:
 
 
 def border(matrix: Floats) -> Floats:
-    """Return (K1 + 1, K2 + 1) A~: the sums of all, of the columns and of the rows around a matrix.
+    """Return A~, (K1 + 1, K2 + 1): a matrix bordered by its total, column sums and row sums.
 
     Example:
         >>> border(np.array([[1.0, 2.0]])).tolist()
@@ -92,9 +92,9 @@ def attained(matrix: Floats, rows: Bools, columns: Bools) -> float:
 
 
 def is_feasible(diagonal: Floats, coupling: Floats) -> bool:
-    """Return whether a Cholesky factorisation proves ``Diag(diagonal) - coupling`` positive semidefinite.
+    """Return whether a Cholesky factorization proves that ``Diag(diagonal) - coupling`` is positive semidefinite.
 
-    Source: Rump 2006, Verification of positive definiteness, with twice the shift needed.
+    Source: Rump 2006, Verification of positive definiteness, with twice the required shift.
     """
     shift = 4.0 * (len(diagonal) + 4) * UNIT * float(diagonal.sum())
     try:
@@ -114,12 +114,12 @@ def couple(bordered: Floats) -> Floats:
 
 
 def dual_point(bordered: Floats, left: Floats, right: Floats) -> Floats:
-    """Return a feasible point of the dual, (K1 + K2 + 2,): ``Diag(d)`` proved to exceed the coupling.
+    """Return a feasible point d of the dual, (K1 + K2 + 2,): ``Diag(d) - coupling`` is proved positive semidefinite.
 
     Args:
-        bordered: (K1 + 1, K2 + 1).
-        left: (K1 + 1, r) unit rows of a good primal point, never trusted.
-        right: (K2 + 1, r), likewise.
+        bordered: bordered matrix, (K1 + 1, K2 + 1).
+        left: unit rows of a good primal point, (K1 + 1, r); the result is proved without relying on them.
+        right: unit rows of the same point, (K2 + 1, r).
     """
     coupling = couple(bordered)
     guess = np.concatenate([
@@ -132,7 +132,7 @@ def dual_point(bordered: Floats, left: Floats, right: Floats) -> Floats:
 
 
 def _proved(guess: Floats, coupling: Floats) -> Floats:
-    """Return a guess raised until it is proved feasible, or else the row sums, which are (Gershgorin)."""
+    """Raise a guess until it is proved feasible; if that fails, return the row sums, which are feasible (Gershgorin)."""
     for growth in GROWTH:
         if is_feasible(guess * (1 + growth), coupling):
             return guess * (1 + growth)
@@ -155,12 +155,12 @@ def _spectral(kernel: Kernel, exponent: int) -> float:
 
 
 def _rounding(matrix: Floats) -> float:
-    """Return what the rounding of the integrals over cells and of their sums can change in ``|s^T A t|``."""
+    """Return an upper bound of the rounding error of ``|s^T A t|`` from the integrals over cells and their sums."""
     return slack(sum(matrix.shape)) * float(np.abs(matrix).sum())
 
 
 def _low_rank(bordered: Floats, rng: np.random.Generator) -> tuple[Floats, Floats]:
-    """Return unit rows that nearly maximise ``sum of bordered * (left @ right.T)``, by turns."""
+    """Return unit rows that nearly maximize ``sum of bordered * (left @ right.T)``, by alternating maximization."""
     rows, columns = bordered.shape
     rank = math.ceil(math.sqrt(2 * (rows + columns))) + 1
     right = _unit(rng.standard_normal((columns, rank)))
@@ -185,7 +185,7 @@ def _unit(rows: Floats) -> Floats:
 
 
 def _search(bordered: Floats, left: Floats, right: Floats, rng: np.random.Generator) -> tuple[Bools, Bools]:
-    """Return the sets of the best local maximum, from rounded hyperplanes and random starts."""
+    """Return the sets of the best local maximum, starting from rounded hyperplanes and random signs."""
     planes = rng.standard_normal((right.shape[1], RESTARTS))
     y = np.hstack([_signs(right @ planes), _signs(rng.standard_normal((len(right), RESTARTS)))])
     value = np.full(y.shape[1], -np.inf)

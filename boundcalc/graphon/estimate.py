@@ -1,7 +1,7 @@
-"""Sort and smooth (Chan & Airoldi 2014): a mask averaged over a grid of cells, its units sorted by degree.
+"""Sort and smooth (Chan & Airoldi 2014): average a mask over a grid of cells whose units are sorted by degree.
 
-Per layer rows and columns are sorted by their own degrees. Along a chain every hidden layer is ordered once, so that the
-rows of one graphon are the columns of the next.
+For a single layer, rows and columns are sorted by their own degrees. Along a chain every hidden layer is ordered only once,
+so that the rows of one graphon are the columns of the next.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ EXACT_SINGLE = 2**24
 
 @dataclass(frozen=True, eq=False)
 class GraphonChain:
-    """Step graphons of a chain of layers, consistently ordered.
+    """Step graphons of a chain of layers in a consistent order.
 
     Attributes:
-        graphons: of the layers in execution order; the column cells of one are the row cells of the one before.
-        partitions: one more than layers: the cell of each input unit, then of each layer's outputs, (units,) int64.
+        graphons: graphons of the layers in execution order; the column cells of each are the row cells of the one before.
+        partitions: cells of the input units, then of the outputs of each layer, each (units,) int64; one more than layers.
     """
 
     graphons: tuple[StepGraphon, ...]
@@ -36,15 +36,15 @@ class GraphonChain:
 
 
 def estimate(counts: EntryCounts, rows: Ints, columns: Ints) -> StepGraphon:
-    """Return the averages over the products of row and column cells.
+    """Return the averages of a mask over the products of row and column cells.
 
     Args:
-        counts: of a layer.
-        rows: (outputs,) int64, the cell of each output; every cell has one.
-        columns: (inputs,) int64, likewise.
+        counts: counts of a layer.
+        rows: cell of each output, (outputs,) int64; no cell is empty.
+        columns: cell of each input, (inputs,) int64; no cell is empty.
 
     Returns:
-        The step graphon; a cell weighs its share of the units.
+        The step graphon; the weight of a cell is its share of the units.
 
     Source: Chan & Airoldi 2014, A consistent histogram estimator for exchangeable graph models.
     """
@@ -55,7 +55,7 @@ def estimate(counts: EntryCounts, rows: Ints, columns: Ints) -> StepGraphon:
 
 
 def block_sums(counts: EntryCounts, rows: Ints, columns: Ints) -> Ints:
-    """Return the surviving entries of every product of cells, (K1, K2) int64, exactly."""
+    """Return the exact number of surviving entries in every product of cells, (K1, K2) int64."""
     largest = int(np.bincount(rows).max()) * counts.taps
     kind = np.float32 if largest <= EXACT_SINGLE else np.float64
     by_row = (_indicators(rows).astype(kind) @ counts.counts.astype(kind)).astype(np.int64)
@@ -63,28 +63,28 @@ def block_sums(counts: EntryCounts, rows: Ints, columns: Ints) -> Ints:
 
 
 def _indicators(partition: Ints) -> Ints:
-    """Return (cells, units): 1 where a unit lies in a cell."""
+    """Return the indicators of the cells, (cells, units): 1 if a unit is in a cell."""
     cells = np.arange(partition.max() + 1)
     return np.equal.outer(cells, partition).astype(np.int64)
 
 
 def by_sorting(counts: EntryCounts, cells: int) -> StepGraphon:
-    """Return a layer's estimate with rows and columns sorted by falling degree, at most `cells` cells a side."""
+    """Return a layer's estimate with rows and columns sorted by descending degree, with at most `cells` cells per side."""
     return estimate(counts, cut(by_degree(counts.row_sums), cells), cut(by_degree(counts.column_sums), cells))
 
 
 def chain(network: Network, cells: int = 64) -> GraphonChain:
-    """Return the graphons of a network whose layers follow one upon the other.
+    """Return the graphons of a network whose layers form a chain.
 
     Args:
-        network: a chain; convolutions are rolled, and a linear layer after them reads channels.
-        cells: at most as many a side; a layer with fewer units has a cell for each.
+        network: a chain; outputs and inputs of convolutions are channels, and a linear layer after them reads channels.
+        cells: largest number of cells per side; a layer with fewer units has one cell per unit.
 
     Returns:
         The graphons and the cell of every unit.
 
     Raises:
-        ValueError: no chain; says where.
+        ValueError: the network is not a chain; the message says where.
     """
     reason = not_a_chain(network)
     if reason is not None:

@@ -1,9 +1,9 @@
-"""Which cells describe a mask best: the likelihood of entries that were held out.
+"""Decide which cells describe a mask best, by the likelihood of held-out entries.
 
-A tenth of the entries is held out, with kernels entry by entry. Cells and shares are found from the others, and the
-held-out entries are coded by the share of their product of cells. A share is drawn to the density by a prior
-Beta(a p, a (1 - p)), its strength a chosen by the marginal likelihood of the entries that were seen, so that small cells do
-not take zeros for impossible.
+A tenth of the entries is held out; kernels are split entry by entry. Cells and shares are computed from the other entries, and
+each held-out entry is coded by the share of its product of cells. The shares are shrunk toward the density by a prior
+Beta(a p, a (1 - p)), whose strength a is chosen by the marginal likelihood of the seen entries, so that small cells
+without surviving entries do not rule survivors out.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ STRENGTHS = 2.0 ** np.arange(-2, 21)
 
 @dataclass(frozen=True)
 class HeldOut:
-    """How well the held-out entries of a mask are predicted, in bits an entry: the lower, the better.
+    """Code lengths of the held-out entries of a mask, in bits per entry; lower is better.
 
     Attributes:
-        entries: how many were held out.
-        constant: by the density alone.
-        sorted: by cells of units sorted by degree.
-        spectral: by spectral cells; None where no singular value stands above the noise.
+        entries: number of held-out entries.
+        constant: code length with the density alone.
+        sorted: code length with cells of units sorted by degree.
+        spectral: code length with spectral cells; None if no singular value is above the noise.
     """
 
     entries: int
@@ -51,17 +51,17 @@ class HeldOut:
 
     @property
     def best(self) -> str:
-        """The estimate that predicts better, ``"sorted"`` or ``"spectral"``."""
+        """The better estimate, ``"sorted"`` or ``"spectral"``."""
         return "spectral" if self.spectral is not None and self.spectral < self.sorted else "sorted"
 
 
 @dataclass(frozen=True, eq=False)
 class HeldOutEntries:
-    """Entries of a mask, some of them hidden.
+    """A mask of which only some entries are seen.
 
     Attributes:
-        counts: surviving entries among those that are seen.
-        seen: (outputs, inputs) unsigned integers, how many entries of a pair are seen.
+        counts: counts of surviving entries among those seen.
+        seen: number of seen entries of each pair, (outputs, inputs) unsigned integers.
     """
 
     counts: EntryCounts
@@ -69,12 +69,12 @@ class HeldOutEntries:
 
     @property
     def sums(self) -> tuple[int, int]:
-        """Surviving entries and entries that are seen."""
+        """Number of surviving entries among those seen, and number of entries seen."""
         return self.counts.surviving, int(self.seen.sum(dtype=np.int64))
 
     @property
     def degrees(self) -> tuple[Floats, Floats]:
-        """Shares that survive of what is seen, of rows and of columns; the density for a unit that is not seen."""
+        """Shares of seen entries that survive, for rows and for columns; the density for a unit without seen entries."""
         whole = self.counts.surviving / max(self.sums[1], 1)
         seen = EntryCounts(self.seen, self.counts.taps)
         sides = ((self.counts.row_sums, seen.row_sums), (self.counts.column_sums, seen.column_sums))
@@ -84,23 +84,23 @@ class HeldOutEntries:
         return rows, columns
 
     def by_block(self, cells: Cells) -> tuple[Ints, Ints]:
-        """Return surviving entries and entries seen in every product of cells."""
+        """Return the numbers of surviving and of seen entries in every product of cells."""
         return block_sums(self.counts, *cells), block_sums(EntryCounts(self.seen, self.counts.taps), *cells)
 
 
 def whole(counts: EntryCounts) -> HeldOutEntries:
-    """Return all entries."""
+    """Return a mask with all entries seen."""
     return HeldOutEntries(counts, np.full(counts.shape, counts.taps, dtype=counts.counts.dtype))
 
 
 def sorted_cells(sample: HeldOutEntries, cells: int) -> Cells:
-    """Return the cells of rows and of columns, each sorted by degree."""
+    """Return the cells of rows and columns, each sorted by degree."""
     rows, columns = (cut(by_degree(degrees), cells) for degrees in sample.degrees)
     return rows, columns
 
 
 def singular_cells(sample: HeldOutEntries, cells: int) -> Cells | None:
-    """Return the spectral cells of rows and of columns; None where no singular value stands above the noise."""
+    """Return the spectral cells of rows and columns; None if no singular value is above the noise."""
     surviving, seen = sample.sums
     expected = sample.seen * np.float32(surviving / seen)
     residual = (sample.counts.counts - expected) / np.float32(sample.counts.taps)
@@ -108,15 +108,15 @@ def singular_cells(sample: HeldOutEntries, cells: int) -> Cells | None:
 
 
 def hold_out(counts: EntryCounts, cells: int, rng: np.random.Generator) -> HeldOut | None:
-    """Compare the estimates on entries that they have not seen.
+    """Compare the estimates on entries that were held out from them.
 
     Args:
-        counts: of a layer.
-        cells: at most as many a side.
-        rng: chooses what is held out.
+        counts: counts of a layer.
+        cells: largest number of cells per side.
+        rng: random generator that chooses the held-out entries.
 
     Returns:
-        The comparison; None where a layer is too small to hold anything out.
+        The comparison; None if the layer is too small to hold anything out.
     """
     seen, unseen = divided(counts, rng)
     if not seen.sums[1] or not unseen.sums[1]:
@@ -132,7 +132,7 @@ def hold_out(counts: EntryCounts, cells: int, rng: np.random.Generator) -> HeldO
 
 
 def divided(counts: EntryCounts, rng: np.random.Generator) -> tuple[HeldOutEntries, HeldOutEntries]:
-    """Return what is seen and what is held out: every entry of a mask is held out with the same probability."""
+    """Split a mask into seen and held-out entries; every entry is held out with the same probability."""
     own, taps, kind = counts.counts, counts.taps, counts.counts.dtype
     if taps == 1:
         hidden = (rng.random(own.shape, dtype=np.float32) < SHARE).astype(kind)
@@ -150,9 +150,9 @@ def bits(seen: HeldOutEntries, unseen: HeldOutEntries, cells: Cells) -> float:
     """Return the mean code length of the unseen entries, in bits.
 
     Args:
-        seen: what shares are found from.
-        unseen: what is coded.
-        cells: of rows and columns, found from `seen`.
+        seen: entries from which the shares are computed.
+        unseen: entries that are coded.
+        cells: cells of rows and columns, computed from `seen`.
     """
     ones, entries = seen.by_block(cells)
     surviving, known = seen.sums
@@ -164,12 +164,12 @@ def bits(seen: HeldOutEntries, unseen: HeldOutEntries, cells: Cells) -> float:
 
 
 def smoothed(ones: Ints, entries: Ints, density: float) -> Floats:
-    """Return posterior means of the shares, of the prior strength with the highest marginal likelihood.
+    """Return posterior means of the shares, under the prior strength with the highest marginal likelihood.
 
     Args:
-        ones: surviving entries of each product of cells.
-        entries: entries of each.
-        density: the prior's mean, inside (0, 1).
+        ones: number of surviving entries of each product of cells.
+        entries: number of entries of each product of cells.
+        density: mean of the prior, inside (0, 1).
     """
     likelihoods = [_log_marginal(ones, entries, density, strength) for strength in STRENGTHS]
     strength = STRENGTHS[int(np.argmax(likelihoods))]

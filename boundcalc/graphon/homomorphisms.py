@@ -1,9 +1,9 @@
-"""Homomorphism densities of an edge, the two stars of two edges and the cycle of four: of a mask and of a step function.
+"""Homomorphism densities of an edge, the two stars of two edges and the 4-cycle, for a mask and for a step function.
 
-Drawn at random, rows u, u' and columns v, v' have the edges u v (edge); u v and u v' (row star); u v and u' v (column star);
-u v, u v', u' v and u' v' (cycle) with these probabilities. In a mask with kernels rolled an edge counts with its share
-of surviving entries. They do not depend on the order of the units; a cycle density equal to the fourth power of the edge's is
-what tells a quasirandom mask (Chung, Graham & Wilson 1989), whatever its cells.
+They are the probabilities that random rows u, u' and columns v, v' have the edges u v (edge); u v and u v' (row star); u v and
+u' v (column star); u v, u v', u' v and u' v' (cycle). For a convolution, rows and columns are channels, and an edge has the
+weight of its share of surviving kernel entries. The densities do not depend on the order of the units. A cycle density equal to
+the fourth power of the edge density characterizes a quasirandom mask (Chung, Graham & Wilson 1989), whatever its cells.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ class Homomorphisms:
     """Homomorphism densities, all in [0, 1].
 
     Attributes:
-        edge: of an edge, the density.
-        row_star: of two edges that share their row.
-        column_star: of two edges that share their column.
-        four_cycle: of the cycle of four edges.
+        edge: density of an edge, which is the density of the mask.
+        row_star: density of two edges that share their row.
+        column_star: density of two edges that share their column.
+        four_cycle: density of the cycle of four edges.
     """
 
     edge: float
@@ -48,7 +48,7 @@ class Homomorphisms:
 def of_mask(counts: EntryCounts) -> Homomorphisms:
     """Return the densities of a mask, each the double nearest to the exact fraction.
 
-    Integers throughout: degrees, and the entries of the Gram matrix in tiles of at most `TILE` rows.
+    The computation uses integers throughout: degrees, and entries of the Gram matrix in tiles of at most `TILE` rows.
     """
     rows, columns = counts.shape
     places = counts.entries
@@ -64,7 +64,7 @@ def of_mask(counts: EntryCounts) -> Homomorphisms:
 
 
 def of_step(graphon: StepGraphon) -> Homomorphisms:
-    """Return the densities of a step graphon, to rounding.
+    """Return the densities of a step graphon, up to rounding.
 
     Example:
         >>> of_step(StepGraphon([[0.5]], [1.0], [1.0])).four_cycle
@@ -89,7 +89,7 @@ def _squares(sums: NDArray[np.int64]) -> int:
 
 
 def _cycles(counts: EntryCounts) -> int:
-    """Return the sum of the squared entries of the Gram matrix of the smaller side, exactly."""
+    """Return the exact sum of the squared entries of the Gram matrix of the smaller side."""
     matrix = counts.counts if counts.shape[0] <= counts.shape[1] else counts.counts.T
     tiles = [slice(start, start + TILE) for start in range(0, len(matrix), TILE)]
     total = 0
@@ -102,7 +102,7 @@ def _cycles(counts: EntryCounts) -> int:
 
 
 def _tile(rows: NDArray[Any], taps: int) -> Any:
-    """Return rows in a type whose products are exact."""
+    """Return rows in a type in which their products are exact."""
     if np.count_nonzero(rows) < SPARSE_BELOW * rows.size:
         return sparse.csr_array(rows.astype(np.int64))
     exact = rows.shape[1] * taps * taps <= EXACT_SINGLE

@@ -1,27 +1,26 @@
 """A bound on the error of a kernel's minimum-norm interpolant (docs/theory/kernel_bound.md).
 
-Let Theta_c be kernels fixed before the sample S of m inputs, one an output. The functions f with sum_c ||f_c||^2 <= B^2, the norm of
-f_c that of Theta_c's space, have
+Let Theta_c be kernels fixed before the sample S of m inputs, one per output. The functions f with sum_c ||f_c||^2 <= B^2, where
+||f_c|| is the norm of Theta_c's space, have
 
       R_S <= (B / m) sqrt(sum_c tr Theta_c)
 
 by Cauchy-Schwarz and Jensen. The minimum-norm interpolant of one-hot labels Y has B^2 = sum_c Y_c^T Theta_c^-1 Y_c and margin 1
-on all of S, so that with the ramp loss of margin 1 and B_k the point of the grid r_k above B
+on all of S, so that with the ramp loss of margin 1 and the point B_k of the grid r_k above B
 
       err <= 4 B_k sqrt(sum_c tr Theta_c) / m + 2 sqrt(log(1 / (delta w(k) 2^-bits)) / (2 m));
 
-with a single output and labels +-1 the 4 is a 2. A mask that saw the data pays its bits, and so does a normalisation that came
-from it: the union bound runs over both, and the kernel is a function of the mask alone. Samples drawn class by class are independent
-given their labels; the statement is then
-about the error at the class shares of S, conditional on them.
+with a single output and labels +-1 the 4 is a 2. If the mask depends on the data, its bits are paid for, and so is a normalization
+that came from the data: the union bound runs over both, and the kernel is a function of the mask alone. Samples drawn class by
+class are independent given their labels; the statement is then about the error at the class shares of S, conditional on the labels.
 
-B is computed from above. The kernel's entries carry a rounding error E with |E_ij| <= eta sqrt(Theta_ii Theta_jj), so that
-||E||_2 <= eta tr Theta. A Cholesky factorisation of the shifted matrix proves ``lambda_min(Theta) >= low`` (Rump 2006), and
-for any z, with r = y - Theta z,
+B is replaced by an upper bound. The kernel's entries have a rounding error E with |E_ij| <= eta sqrt(Theta_ii Theta_jj), so
+that ||E||_2 <= eta tr Theta. A Cholesky factorization of the shifted matrix proves ``lambda_min(Theta) >= low`` (Rump 2006),
+and for any z, with r = y - Theta z,
 
       y^T Theta^-1 y = y^T z + z^T r + r^T Theta^-1 r <= y^T z + |z| |r| + |r|^2 / low.
 
-It speaks of the kernel's interpolant, the network of infinite width trained from output 0, and not of the checkpoint.
+The bound is about the kernel's interpolant, the network of infinite width trained from output 0, and not about the checkpoint.
 Sources: Bartlett & Mendelson 2002 (kernel classes); Maurer 2016 (vector contraction); Rump 2006 (certificate).
 """
 
@@ -49,10 +48,10 @@ INVERSE_STEPS, SHIFTS = 24, 10
 
 @dataclass(frozen=True)
 class Unproved:
-    """Why there is no bound.
+    """The reason why there is no bound.
 
     Attributes:
-        reason: in words.
+        reason: the reason in words.
     """
 
     reason: str
@@ -60,16 +59,16 @@ class Unproved:
 
 @dataclass(frozen=True)
 class KernelBound:
-    """The bound and how it comes about, natural logarithms from above.
+    """The bound and its ingredients; all logarithms are natural, and upper bounds.
 
     Attributes:
-        log_value: bound on the error.
-        log_norm: B.
-        log_trace: sum_c tr Theta_c.
-        log_complexity: of the functions of norm B: B sqrt(trace) / m.
-        confidence: the last term.
-        bits: price of the mask.
-        normalization_bits: price of a normalisation that came from the sample.
+        log_value: log of the bound on the error.
+        log_norm: log of B.
+        log_trace: log of sum_c tr Theta_c.
+        log_complexity: log of the complexity B sqrt(trace) / m of the functions of norm B.
+        confidence: confidence term.
+        bits: price of the mask in bits.
+        normalization_bits: price in bits of a normalization that came from the sample.
     """
 
     log_value: float
@@ -83,12 +82,12 @@ class KernelBound:
 
 @dataclass(frozen=True)
 class Price:
-    """What the bound's confidence pays for.
+    """Failure probability of the bound and the bits that it pays for.
 
     Attributes:
         delta: failure probability.
-        bits: of the mask, 0 where it did not see the sample.
-        normalization_bits: of the inputs' normalisation, 0 where it did not come from the sample.
+        bits: bits of the mask; 0 if it does not depend on the sample.
+        normalization_bits: bits of the inputs' normalization; 0 if it did not come from the sample.
     """
 
     delta: float
@@ -99,10 +98,10 @@ class Price:
 def entry_error(maps: Maps) -> float:
     """Return eta with |computed - exact| <= eta sqrt(Theta_ii Theta_jj) for every entry of `boundcalc.graphon.ntk_numpy`.
 
-    With n_l terms in the products of layer l, N = sum (n_l + 66) and L layers, every correlation is within
-    delta = 6 L N 2^-53: the map of correlations through a layer has slope at most 1, and each layer adds the rounding of its
-    products, of the diagonals before it, and NEARLY. The arc cosine is 1/2-Hoelder at +-1, so that each slope k0 is within
-    (HOELDER sqrt(delta) + 16 2^-53) / (2 pi); L such errors weigh at most L k0 / Theta's own (L + 1) / 2.
+    Let layer l have n_l terms in its products, N = sum (n_l + 66), and L layers. Then every correlation is within delta = 6 L N
+    2^-53: the map of correlations through a layer has slope at most 1, and each layer adds the rounding of its products, of the
+    diagonals before it, and NEARLY. The arc cosine is 1/2-Hoelder at +-1, so that each slope k0 is within (HOELDER sqrt(delta)
+    + 16 2^-53) / (2 pi); relative to sqrt(Theta_ii Theta_jj), the errors of L slopes add up to at most L times this.
     """
     depth = len(maps.hidden)
     terms = sum(matrix.shape[1] + 66 for matrix in (*maps.hidden, maps.output))
@@ -122,15 +121,15 @@ def kernel_bound(
     """Return the bound for the minimum-norm interpolant of a sample.
 
     Args:
-        kernels: (R, m, m) float64, the different ones as computed, fixed before the sample.
-        which: (C,) the kernel of each output.
-        sample: (m, d) inputs and (m,) int64 labels, below C, or 0 and 1 where C = 1.
-        error: eta of `entry_error`.
-        price: of the confidence.
-        exponent: the kernels meant are 2^exponent times these; B is 2^(-exponent / 2) times what it is for these.
+        kernels: distinct kernels as computed, (R, m, m) float64, fixed before the sample.
+        which: index of the kernel of each output, (C,).
+        sample: (m, d) inputs and (m,) int64 labels, below C, or 0 and 1 if C = 1.
+        error: relative error eta of `entry_error`.
+        price: failure probability and bits to pay for.
+        exponent: the intended kernels are 2^exponent times these, so that B is 2^(-exponent / 2) times its value for these.
 
     Returns:
-        The bound, or why there is none.
+        The bound, or the reason why there is none.
     """
     x, labels = sample
     kept = _distinct(x, labels)
@@ -153,15 +152,15 @@ def kernel_bound(
 
 
 def squared_norm(kernel: Floats, y: Floats, error: float) -> float | None:
-    """Return an upper bound of tr(Y^T Theta^-1 Y), or None where Theta is not proved to be positive definite.
+    """Return an upper bound of tr(Y^T Theta^-1 Y), or None if Theta is not proved to be positive definite.
 
     Args:
-        kernel: (m, m) the computed Theta.
-        y: (m, columns).
-        error: eta.
+        kernel: computed Theta, (m, m).
+        y: right-hand sides Y, (m, columns).
+        error: relative error eta of the entries.
 
     Returns:
-        The bound; 0 for y = 0.
+        The bound; it is 0 for y = 0.
     """
     if not y.any():
         return 0.0
@@ -187,9 +186,10 @@ def squared_norm(kernel: Floats, y: Floats, error: float) -> float | None:
 
 
 def _smallest_eigenvalue(kernel: Floats, factor: tuple[Floats, bool], shift: float) -> float | None:
-    """Return a proved lower bound of Theta's smallest eigenvalue: a factorised shift less what rounding may hide.
+    """Return a proved lower bound of Theta's smallest eigenvalue: a shift with a Cholesky factorization, minus the
+    possible rounding.
 
-    The shift is guessed by inverse iteration, which ends above the eigenvalue, and lowered where the factorisation fails.
+    The shift is estimated by inverse iteration, which ends above the eigenvalue, and lowered until the factorization succeeds.
     """
     near = np.cos(np.arange(len(kernel), dtype=np.float64))
     for _ in range(INVERSE_STEPS):
@@ -211,7 +211,7 @@ def _smallest_eigenvalue(kernel: Floats, factor: tuple[Floats, bool], shift: flo
 
 
 def _distinct(x: Floats, labels: np.ndarray) -> np.ndarray | Unproved:
-    """Return the first places of distinct inputs; no bound where a repeated one has two labels."""
+    """Return the first positions of distinct inputs, or no bound if a repeated input has two labels."""
     _, first, place = np.unique(x, axis=0, return_index=True, return_inverse=True)
     if not np.array_equal(labels[first][place.reshape(-1)], labels):
         return Unproved("an input is repeated with different labels: no function interpolates it")

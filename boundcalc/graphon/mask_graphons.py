@@ -1,9 +1,9 @@
 """Mask graphons of a network (Pham, Ta, Jacobs, Burkholz & Tran-Thanh 2025; docs/theory/pham2025.md).
 
 Each layer's mask becomes a step graphon on a grid of cells (Chan & Airoldi 2014). Its distance from the constant graphon of
-the same density says how far the mask is from a random one: masks of random and of magnitude pruning at initialisation
-tend to the constant as layers grow wide. The cells are those of units sorted by degree, or spectral ones where these
-predict held-out entries better. No number here bounds an error; the cut norm is an interval that is proved.
+the same density measures how far the mask is from a random one: masks of random and of magnitude pruning at initialization
+tend to the constant as layers grow wide. The cells are those of units sorted by degree, or spectral ones if these
+predict held-out entries better. No number here is a bound on an error; the interval of the cut norm is proved.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ class LayerGraphon:
     """The graphon of a layer's mask.
 
     Attributes:
-        name: of the layer.
-        shape: (outputs, inputs); convolutions rolled.
-        taps: kernel entries between an output and an input.
-        density: share of surviving entries; between groups of channels nothing survives.
+        name: name of the layer.
+        shape: (outputs, inputs), in channels for a convolution.
+        taps: number of kernel entries between an output and an input.
+        density: share of surviving entries; no entry survives between groups of channels.
         graphon: the step graphon.
         used: how its cells were found, ``"sorted"`` or ``"spectral"``.
-        held_out: the comparison by which; None where the layer is too small for one.
+        held_out: comparison that chose the cells; None if the layer is too small for one.
         l2_from_constant: L2 distance from the constant graphon of the same density.
-        cut_from_constant: (low, high) of the cut norm of the same difference.
+        cut_from_constant: interval (low, high) of the cut norm of the same difference.
         mask: homomorphism densities of the mask itself.
         step: homomorphism densities of the step graphon.
     """
@@ -60,10 +60,10 @@ class MaskGraphons:
     """The graphons of a network's masks.
 
     Attributes:
-        layers: in execution order, each with its rows and columns ordered for itself.
-        cells: resolution: most cells a side.
-        chain: the graphons with every hidden layer ordered once; None where layers do not follow one upon the other.
-        reason: why there is no chain.
+        layers: graphons in execution order, with rows and columns of each layer ordered independently.
+        cells: resolution, the largest number of cells per side.
+        chain: graphons with every hidden layer ordered only once; None if the layers do not form a chain.
+        reason: why the layers do not form a chain; None if they do.
         grouped: whether a convolution has groups of channels.
     """
 
@@ -78,15 +78,15 @@ def analyze(network: Network, cells: int = 64, seed: int = 0) -> MaskGraphons:
     """Estimate the graphons of a network's masks.
 
     Args:
-        network: its layers' `mask` are the masks.
-        cells: most cells a side; a layer with fewer units has a cell for each.
-        seed: of the held-out entries and the search for a cut; the layer is mixed in.
+        network: network whose layers have masks (`mask`).
+        cells: largest number of cells per side; a layer with fewer units has one cell per unit.
+        seed: seed of the held-out entries and of the search for a cut; each layer derives its own.
 
     Returns:
         The graphons, their densities and distances.
 
     Raises:
-        ValueError: fewer than one cell.
+        ValueError: `cells` is less than 1.
 
     Source: Pham, Ta, Jacobs, Burkholz & Tran-Thanh 2025.
     """
@@ -104,7 +104,7 @@ def analyze(network: Network, cells: int = 64, seed: int = 0) -> MaskGraphons:
 
 
 def of_layer(name: str, counts: EntryCounts, cells: int, seed: list[int]) -> LayerGraphon:
-    """Return the graphon of one mask; arguments and seed as in `analyze`."""
+    """Return the graphon of one mask; `cells` and `seed` are those of `analyze`, with the layer's index added to the seed."""
     held_out = hold_out(counts, cells, np.random.default_rng(seed))
     graphon, used = _estimate(counts, cells, held_out)
     excess = from_constant(graphon)
@@ -124,7 +124,7 @@ def of_layer(name: str, counts: EntryCounts, cells: int, seed: list[int]) -> Lay
 
 
 def _estimate(counts: EntryCounts, cells: int, held_out: HeldOut | None) -> tuple[StepGraphon, str]:
-    """Return the estimate that predicts better, found again from all entries, and its name."""
+    """Return the estimate that predicts better, recomputed from all entries, and its name."""
     sample = whole(counts)
     if held_out is not None and held_out.best == "spectral":
         singular = singular_cells(sample, cells)

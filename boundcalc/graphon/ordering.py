@@ -1,6 +1,6 @@
-"""Which units share a cell: order the units, then cut the order into cells of equal size, as far as sizes divide.
+"""Decide which units share a cell: order the units, then cut the order into cells of equal size, up to one unit.
 
-A partition of n units into K cells is an array (n,) int64, the cell of each unit, where every cell 0 .. K - 1 has a unit.
+A partition of n units into K cells is an array (n,) int64 with the cell of each unit; no cell 0 .. K - 1 is empty.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ CHAIN = (Input, ReLU, AvgPool, MaxPool, ChannelAffine)
 
 
 def cut(order: Ints, cells: int) -> Ints:
-    """Return the partition of units in a given order into at most `cells` cells; fewer units, fewer cells.
+    """Cut units in a given order into at most `cells` cells, and return the partition; there are never more cells than units.
 
     Args:
-        order: (n,) int64, a permutation; the first unit first.
-        cells: at least 1.
+        order: permutation of the units, (n,) int64, starting with the first unit.
+        cells: largest number of cells, at least 1.
 
     Returns:
-        (n,) int64; sizes differ by at most one.
+        The partition, (n,) int64; sizes of cells differ by at most one.
 
     Example:
         >>> cut(np.array([2, 0, 1, 3]), 2).tolist()
@@ -44,7 +44,7 @@ def cut(order: Ints, cells: int) -> Ints:
 
 
 def by_degree(degrees: NDArray[Any]) -> Ints:
-    """Return the order of falling degree; equal degrees keep their order.
+    """Return the units in order of descending degree; units of equal degree keep their order.
 
     Example:
         >>> by_degree(np.array([1, 3, 3, 2])).tolist()
@@ -54,7 +54,7 @@ def by_degree(degrees: NDArray[Any]) -> Ints:
 
 
 def not_a_chain(network: Network) -> str | None:
-    """Return why the network's layers do not follow one upon the other, or None where they do."""
+    """Return why the layers of the network do not form a chain, or None if they do."""
     try:
         require(network, (*CHAIN, Affine))
     except NotCovered as error:
@@ -68,7 +68,7 @@ def not_a_chain(network: Network) -> str | None:
 def layer_counts(network: Network) -> tuple[EntryCounts, ...]:
     """Return the counts of every layer with a mask in execution order.
 
-    The inputs of a linear layer are pixels where it reads the network's input, and channels elsewhere, so that they are the
+    The inputs of a linear layer are pixels if it reads the network's input, and channels elsewhere, so that they are the
     outputs of the layer before.
     """
     reads_input = {0}
@@ -82,15 +82,15 @@ def layer_counts(network: Network) -> tuple[EntryCounts, ...]:
 
 
 def chain_orders(counts: Sequence[EntryCounts]) -> tuple[Ints, ...]:
-    """Order the input, every hidden layer and the output of a chain, each once.
+    """Return an order for each of the input, the hidden layers and the output of a chain.
 
-    A hidden unit's degree is the sum of its two: the share of its inputs and the share of its outputs that survive.
+    The degree of a hidden unit is the sum of two shares: of its inputs and of its outputs that survive.
 
     Args:
-        counts: of the layers, each reading the one before.
+        counts: counts of the layers, each of which reads the one before.
 
     Returns:
-        One order more than there are layers: of the columns of the first layer, then of the rows of each.
+        One order more than there are layers: of the columns of the first layer, then of the rows of each layer.
 
     Raises:
         ValueError: a layer does not have as many columns as the one before has rows.

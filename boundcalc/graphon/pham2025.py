@@ -1,6 +1,6 @@
-"""The graphon NTK of Pham, Ta, Jacobs, Burkholz & Tran-Thanh 2025 (The Graphon Limit Hypothesis), as their recursion stands.
+"""The graphon NTK of Pham, Ta, Jacobs, Burkholz & Tran-Thanh 2025 (The Graphon Limit Hypothesis), written as in their recursion.
 
-An MLP without biases, h = (sigma_w / sqrt(fan_in)) (W * M) z with W of independent standard Gaussians, has a ReLU between each two
+An MLP without biases, h = (sigma_w / sqrt(fan_in)) (W * M) z with independent standard Gaussian W, has a ReLU between consecutive
 layers, and masks that converge to graphons Wg^l. Its tangent kernel converges to Theta (docs/theory/pham2025.md):
 
     S~_1(u) = s/d sum_j Wg^1(u, j) x_j x'_j              s = sigma_w^2
@@ -9,8 +9,8 @@ layers, and masks that converge to graphons Wg^l. Its tangent kernel converges t
     G_L(u) = s Sdot_L(u),     G_l(u) = s Sdot_l(u) sum_u' w_u' Wg^{l+1}(u', u) G_{l+1}(u')
     Theta(x, x') = s sum_v w_v S_L(v) + sum_l sum_u w_u G_l(u) S~_l(u)
 
-This file is the recursion to read. It keeps all layers of all pairs, K m^2 numbers each; `boundcalc.gntk` computes the same kernel
-in blocks (`boundcalc.graphon.ntk_numpy`), and tests hold the two equal.
+This file is the readable form of the recursion. It stores all layers of all pairs, K m^2 numbers each; `boundcalc.gntk` computes the
+same kernel in blocks (`boundcalc.graphon.ntk_numpy`), and tests check that the two are equal.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ turns 1e-16 into 1e-8."""
 
 
 def k0(cosine: Floats) -> Floats:
-    """Return E[relu'(a) relu'(b)] = (pi - theta) / (2 pi) for Gaussians a, b whose correlation is cos theta."""
+    """Return E[relu'(a) relu'(b)] = (pi - theta) / (2 pi) for Gaussians a, b with correlation cos theta."""
     return (np.pi - np.arccos(cosine)) / (2 * np.pi)
 
 
@@ -37,17 +37,17 @@ def k1(scale: Floats, cosine: Floats) -> Floats:
 
     Args:
         scale: product of the two standard deviations.
-        cosine: correlation of a and b, of the same shape.
+        cosine: correlation of a and b, of the same shape as `scale`.
     """
     theta = np.arccos(cosine)
     return scale * (np.sin(theta) + (np.pi - theta) * cosine) / (2 * np.pi)
 
 
 def relu_moments(covariance: Floats) -> tuple[Floats, Floats]:
-    """Return S = k1(S~) and Sdot = k0(S~) of every cell; both are 0 where an input's variance is.
+    """Return S = k1(S~) and Sdot = k0(S~) of every cell; both are 0 if the variance of one of the inputs is 0.
 
     Args:
-        covariance: S~, (K, m, m).
+        covariance: covariances S~, (K, m, m).
     """
     variance = np.einsum("uii->ui", covariance)
     scale = np.sqrt(variance[:, :, None] * variance[:, None, :])
@@ -68,10 +68,10 @@ def theta(
 
     Args:
         graphons: Wg^1 .. Wg^L of the hidden layers, (K_1, d) and (K_l, K_{l-1}), entries in [0, 1].
-        weights: w of each hidden layer's cells, (K_l,), summing to 1.
-        x: (m, d) inputs.
-        sigma_w2: s.
-        output: Wg^{L+1}(c, .) of one output, (K_L,); None for an output layer that is not pruned.
+        weights: measures w of the cells of each hidden layer, (K_l,), summing to 1.
+        x: inputs, (m, d).
+        sigma_w2: weight variance s.
+        output: row Wg^{L+1}(c, .) of one output, (K_L,); None if the output layer is not pruned.
 
     Source:
         Pham, Ta, Jacobs, Burkholz & Tran-Thanh 2025; k0 and k1 after Cho & Saul 2009.

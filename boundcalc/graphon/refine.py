@@ -1,4 +1,4 @@
-"""Two step graphons on their common partition, and what they differ by."""
+"""Two step graphons on their common refinement, and their difference."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Kernel:
         values: (K1, K2) float64.
         row_weights: (K1,) float64, measure of each row cell.
         column_weights: (K2,) float64, measure of each column cell.
-        blur: how much its rounded weights can change its L1 norm.
+        blur: bound of the change of its L1 norm by the rounding of its weights.
     """
 
     values: Floats
@@ -33,13 +33,13 @@ class Kernel:
 
     @property
     def l2(self) -> float:
-        """Its L2 norm."""
+        """The L2 norm."""
         squares = self.row_weights[:, None] * self.values**2 * self.column_weights
         return float(np.sqrt(squares.sum()))
 
 
 def from_constant(graphon: StepGraphon) -> Kernel:
-    """Return a graphon less the constant graphon of the same density.
+    """Return a graphon minus the constant graphon of the same density.
 
     Example:
         >>> from_constant(StepGraphon([[1.0, 0.0]], [1.0], [0.5, 0.5])).values.tolist()
@@ -49,13 +49,13 @@ def from_constant(graphon: StepGraphon) -> Kernel:
 
 
 def _mean(graphon: StepGraphon) -> float:
-    """Return the density, exactly the common value where there is only one."""
+    """Return the density, or exactly the common value if all values are equal."""
     low, high = float(graphon.values.min()), float(graphon.values.max())
     return min(max(graphon.density, low), high)
 
 
 def difference(a: StepGraphon, b: StepGraphon) -> Kernel:
-    """Return a - b on the common refinement of their cells, which may be of any number and size.
+    """Return a - b on the common refinement of their cells, which may differ in number and size.
 
     Example:
         >>> a = StepGraphon([[0.0, 1.0]], [1.0], [0.5, 0.5])
@@ -71,14 +71,16 @@ def difference(a: StepGraphon, b: StepGraphon) -> Kernel:
 
 
 def _blur(rows: int, columns: int) -> float:
-    """Return a bound for twice the area that rounding moves: each of K ends by at most K roundings, values by at most 2."""
+    """Return a bound of twice the area moved by rounding: each of K ends by at most K roundings, values by at most 2."""
     return 4.0 * UNIT * (rows * rows + columns * columns)
 
 
 def _common(
     a: Floats, b: Floats
 ) -> tuple[Floats, np.ndarray[tuple[int], np.dtype[np.int64]], np.ndarray[tuple[int], np.dtype[np.int64]]]:
-    """Return the weights of the common refinement of two partitions of [0, 1], and which cells its cells lie in."""
+    """Return the weights of the common refinement of two partitions of [0, 1], and the cell of each partition that
+    contains its cells.
+    """
     if np.array_equal(a, b):
         return a, np.arange(len(a)), np.arange(len(b))
     ends = [np.append(np.cumsum(weights)[:-1], 1.0) for weights in (a, b)]

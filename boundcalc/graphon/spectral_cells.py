@@ -1,9 +1,9 @@
-"""Cells that need no sorting by degree: units are put together whose leading singular coordinates are alike.
+"""Cells without sorting by degree: units with similar leading singular coordinates share a cell.
 
-A mask less its density is projected on the singular vectors that stand above what independent entries of the same
-variance would give. The units of a side are then halved again and again, each time across the direction in which the
-projections of the group vary most, until as many cells of equal size are reached. Two blocks of one degree, which no sorting
-by degree tells apart, differ in the second singular vector.
+A mask minus its density is projected on the singular vectors whose singular values exceed those of independent entries of the
+same variance. The units of a side are then halved repeatedly, each time across the direction in which the projections of the group
+vary most, until the number of cells of equal size is reached. Two blocks of equal degree, which sorting by degree cannot separate,
+differ in the second singular vector.
 
 Source: the noise level is that of Gavish & Donoho 2014; balanced splits across principal directions after Verma, Kpotufe &
 Dasgupta 2009.
@@ -39,15 +39,15 @@ TURNS = 12
 
 
 def spectral_cells(residual: Singles, degrees: tuple[Floats, Floats], cells: int) -> tuple[Ints, Ints] | None:
-    """Return the cells of rows and columns.
+    """Return the spectral cells of rows and columns.
 
     Args:
-        residual: (rows, columns) float32, shares of surviving entries less their mean; 0 where an entry is not known.
-        degrees: of rows and of columns; the half of the higher degree comes first.
-        cells: at most as many a side.
+        residual: shares of surviving entries minus their mean, (rows, columns) float32; 0 where an entry is not known.
+        degrees: degrees of rows and of columns; the half with the higher degree comes first.
+        cells: largest number of cells per side.
 
     Returns:
-        The cell of each row and of each column; None where no singular value stands above the noise.
+        The cell of each row and of each column; None if no singular value is above the noise.
     """
     left, values, right = _leading(residual)
     noise = float(np.linalg.norm(residual)) / math.sqrt(residual.size) * sum(map(math.sqrt, residual.shape))
@@ -60,7 +60,7 @@ def spectral_cells(residual: Singles, degrees: tuple[Floats, Floats], cells: int
 
 
 def _leading(matrix: Singles) -> tuple[Reals, Reals, Reals]:
-    """Return left vectors (rows, k), values (k,) and right vectors (columns, k), by block subspace iteration.
+    """Return left vectors (rows, k), singular values (k,) and right vectors (columns, k), by block subspace iteration.
 
     Source: Halko, Martinsson & Tropp 2011, Finding structure with randomness, algorithm 4.4.
     """
@@ -76,12 +76,12 @@ def _leading(matrix: Singles) -> tuple[Reals, Reals, Reals]:
 
 
 def halved(points: Reals, degrees: Floats, cells: int) -> Ints:
-    """Return the cell of each unit, (n,) int64, by halving across the principal direction.
+    """Return the cell of each unit, (n,) int64, by repeated halving across the principal direction.
 
     Args:
-        points: (n, r) coordinates.
-        degrees: (n,); decides which half comes first.
-        cells: at most as many; sizes differ by at most one.
+        points: coordinates of the units, (n, r).
+        degrees: degrees of the units, (n,); they decide which half comes first.
+        cells: largest number of cells; sizes differ by at most one.
     """
     units = len(points)
     count = min(cells, units)
@@ -100,7 +100,7 @@ def halved(points: Reals, degrees: Floats, cells: int) -> Ints:
 
 
 def _start(cell: int, units: int, cells: int) -> int:
-    """Return how many units the cells before a cell hold."""
+    """Return the number of units in all cells before a cell."""
     return -(-cell * units // cells)
 
 

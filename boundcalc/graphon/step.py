@@ -1,4 +1,4 @@
-"""A step function on the unit square: what a mask becomes when its units are put into cells and averaged."""
+"""A step function on the unit square: a mask after its units are grouped into cells and averaged."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ WEIGHTS_SUM = 1e-9
 class StepGraphon:
     """A bipartite graphon that is constant on each product of a row cell and a column cell.
 
-    Rows are a layer's outputs, columns its inputs. The arrays are copied and made read-only.
+    Rows are the outputs of a layer, columns its inputs. The arrays are copied and made read-only.
 
     Attributes:
-        values: (K1, K2) float64 in [0, 1], share of connections that survive between two cells.
-        row_weights: (K1,) float64, positive, measure of each row cell; they sum to 1.
-        column_weights: (K2,) float64, positive, measure of each column cell; they sum to 1.
+        values: share of connections that survive between two cells, (K1, K2) float64 in [0, 1].
+        row_weights: measure of each row cell, (K1,) float64, positive; they sum to 1.
+        column_weights: measure of each column cell, (K2,) float64, positive; they sum to 1.
 
     Raises:
-        ValueError: shapes that do not fit, values outside [0, 1], or weights that do not divide the unit interval.
+        ValueError: shapes do not fit, values are outside [0, 1], or weights do not partition the unit interval.
 
     Example:
         >>> StepGraphon([[1.0, 0.0]], [1.0], [0.25, 0.75]).density
@@ -55,15 +55,15 @@ class StepGraphon:
 
     @property
     def row_degrees(self) -> Floats:
-        """Degree profile of the rows: mean over the columns, (K1,)."""
+        """Degrees of the rows: means over the columns, (K1,)."""
         return self.values @ self.column_weights
 
     @property
     def column_degrees(self) -> Floats:
-        """Degree profile of the columns: mean over the rows, (K2,)."""
+        """Degrees of the columns: means over the rows, (K2,)."""
         return self.row_weights @ self.values
 
     @property
     def density(self) -> float:
-        """Its integral, in [0, 1]."""
+        """The integral of the step function, in [0, 1]."""
         return min(1.0, math.fsum((self.row_weights * self.row_degrees).tolist()))

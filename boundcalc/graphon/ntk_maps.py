@@ -1,9 +1,9 @@
-"""What the recursion of the graphon NTK is made of: one nonnegative matrix a layer, cells as rows.
+"""The matrices of the graphon NTK's recursion: one nonnegative matrix per layer, with cells as rows.
 
-With cells v of measure w_v the integrals of the recursion become products with ``A^l(u, v) = sigma_w^2 Wg^l(u, v) w_v``; in the
+If cell v has measure w_v, the integrals of the recursion become products with ``A^l(u, v) = sigma_w^2 Wg^l(u, v) w_v``; in the
 first layer v runs over the d coordinates of the input, each of measure 1/d. Cells with equal rows have equal kernels, so
-that they merge exactly: the merged cell takes the sum of their columns in the next matrix, which is their measure times
-the measure-weighted mean of the next graphon. Cells that nothing reaches, or that reach nothing, add 0 and are left out.
+that they can be merged exactly: the merged cell gets the sum of their columns in the next matrix, which is their measure times
+the measure-weighted mean of the next graphon. Cells that nothing reaches, or that reach nothing, contribute 0 and are dropped.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ Ints = NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class Maps:
-    """The matrices of a chain.
+    """The matrices of a chain of layers.
 
     Attributes:
-        hidden: A^1 .. A^L, (K_1, d) and (K_l, K_{l-1}) float64, nonnegative.
-        output: A^{L+1}, (C, K_L) float64, nonnegative, one row an output.
+        hidden: matrices A^1 .. A^L, (K_1, d) and (K_l, K_{l-1}) float64, nonnegative.
+        output: matrix A^{L+1}, (C, K_L) float64, nonnegative, with one row per output.
 
     Raises:
-        ValueError: no hidden layer, sizes that do not follow one upon the other, or entries that are negative or not finite.
+        ValueError: there is no hidden layer, the sizes of consecutive layers do not fit, or entries are negative or not finite.
     """
 
     hidden: tuple[Floats, ...]
@@ -50,17 +50,19 @@ class Maps:
 
     @property
     def inputs(self) -> int:
-        """d, the number of input coordinates."""
+        """The number d of input coordinates."""
         return self.hidden[0].shape[1]
 
     @property
     def cells(self) -> tuple[int, ...]:
-        """K_1 .. K_L."""
+        """The numbers K_1 .. K_L of cells."""
         return tuple(matrix.shape[0] for matrix in self.hidden)
 
     @property
     def mean_output(self) -> Floats:
-        """(1, K_L) whose kernel is the mean of the outputs' kernels, Theta being linear in the last matrix."""
+        """The mean row of the last matrix, (1, K_L); its kernel is the mean of the outputs' kernels, as Theta is
+        linear in this matrix.
+        """
         return self.output.mean(axis=0, keepdims=True)
 
 
@@ -73,13 +75,13 @@ def from_graphons(
     """Return the matrices of step graphons Wg^1 .. Wg^L.
 
     Args:
-        graphons: of the hidden layers; an array has cells of equal measure.
-        inputs: d; coordinate j reads the column cell of Wg^1 that holds (j + 1/2) / d.
-        sigma_w2: sigma_w^2, positive.
-        output: (C, K) the graphon of the output layer, column cells of equal measure; None: one output that reads all cells.
+        graphons: graphons of the hidden layers; an array has cells of equal measure.
+        inputs: number d of inputs; coordinate j reads the column cell of Wg^1 that contains (j + 1/2) / d.
+        sigma_w2: weight variance sigma_w^2, positive.
+        output: graphon of the output layer, (C, K), with column cells of equal measure; None for one output that reads all cells.
 
     Raises:
-        ValueError: as `Maps`, or an array that is no matrix.
+        ValueError: as in `Maps`, or an array is not a matrix.
     """
     steps = [_step(graphon) for graphon in graphons]
     if not steps:
@@ -121,9 +123,9 @@ def _step(graphon: StepGraphon | NDArray[np.floating]) -> StepGraphon:
 
 
 def merged(maps: Maps) -> Maps:
-    """Return the same kernels with fewer cells: equal rows merged, dead cells left out, layer by layer.
+    """Return maps with the same kernels and fewer cells: equal rows are merged and dead cells dropped, layer by layer.
 
-    At least one cell a layer is kept.
+    Every layer keeps at least one cell.
     """
     hidden = list(maps.hidden)
     output = maps.output

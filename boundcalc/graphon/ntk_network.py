@@ -1,4 +1,4 @@
-"""The matrices of a network's masks: layer 1 exact and hidden layers as graphons, or every mask itself."""
+"""The matrices of a network's masks: the first layer exact and hidden layers as graphons, or every mask exact."""
 
 from __future__ import annotations
 
@@ -14,18 +14,20 @@ from boundcalc.network.ops import Affine, ReLU
 
 
 def maps_of(network: Network, cells: int = 64, sigma_w2: float = 1.0) -> Maps:
-    """Return the matrices with layer 1 exact and the hidden layers after it as step graphons.
+    """Return the matrices of a network, with the first layer exact and the later hidden layers as step graphons.
 
-    The first layer's cells are its own units, those of the output layer the outputs; between them the graphons of the
-    ordered chain, at most `cells` cells a side. Convolutions enter by the share of kernel entries that survive between two channels.
+    The cells of the first layer are its units, and those of the output layer are the outputs; the layers between use the graphons of
+    the ordered chain, with at most `cells` cells per side. A convolution enters by the share of kernel entries that
+    survive between two
+    channels.
 
     Args:
-        network: layers one upon the other with a ReLU between each two.
-        cells: of the hidden layers, at least 1.
-        sigma_w2: sigma_w^2.
+        network: a chain of layers with a ReLU between consecutive layers.
+        cells: largest number of cells per side of the hidden layers, at least 1.
+        sigma_w2: weight variance sigma_w^2.
 
     Raises:
-        NotCovered: no such network; names the operation.
+        NotCovered: the network is not such a chain; the exception names the operation.
     """
     _check(network)
     counts = layer_counts(network)
@@ -43,14 +45,14 @@ def maps_of(network: Network, cells: int = 64, sigma_w2: float = 1.0) -> Maps:
 
 
 def exact_maps(network: Network, sigma_w2: float = 1.0) -> Maps:
-    """Return the matrices of the masks themselves, one cell a unit (a channel of a convolution).
+    """Return the matrices of the exact masks, with one cell per unit (per channel for a convolution).
 
     Args:
         network: as in `maps_of`.
-        sigma_w2: sigma_w^2.
+        sigma_w2: weight variance sigma_w^2.
 
     Raises:
-        NotCovered: no such network; names the operation.
+        NotCovered: the network is not such a chain; the exception names the operation.
     """
     _check(network)
     first, *later = layer_counts(network)
@@ -60,12 +62,12 @@ def exact_maps(network: Network, sigma_w2: float = 1.0) -> Maps:
 
 
 def is_extension(network: Network) -> bool:
-    """Return whether the kernel is the channel extension: some layer is a convolution."""
+    """Return whether the kernel is the extension to channels, because some layer is a convolution."""
     return any(layer.kind != "linear" for layer in network.layers())
 
 
 def _output(counts: EntryCounts, partition: np.ndarray, exact: bool, sigma_w2: float) -> Floats:
-    """Return the output layer's matrix: one row an output; columns exact where they are layer 1's units."""
+    """Return the output layer's matrix with one row per output; the columns are exact if they are units of the first layer."""
     if exact:
         return sigma_w2 * _shares(counts) / counts.shape[1]
     graphon = estimate(counts, np.arange(counts.shape[0]), partition)
@@ -73,7 +75,7 @@ def _output(counts: EntryCounts, partition: np.ndarray, exact: bool, sigma_w2: f
 
 
 def _first(network: Network, counts: EntryCounts, sigma_w2: float) -> Floats:
-    """Return the first layer's matrix on the coordinates; the pixels of a channel share its column."""
+    """Return the first layer's matrix over the input coordinates; all pixels of a channel get the same column."""
     shares = np.repeat(_shares(counts), network.inputs // counts.shape[1], axis=1)
     return sigma_w2 * shares / network.inputs
 

@@ -1,4 +1,4 @@
-"""The part "gntk": kernel of a batch, its spectrum, the residual's decay, and the bound for the kernel's interpolant."""
+"""The part "gntk": kernel of a batch, its spectrum, the decay of the residual, and the bound for the kernel's interpolant."""
 
 from __future__ import annotations
 
@@ -34,20 +34,20 @@ SQUARES = 5
 
 @dataclass(frozen=True)
 class KernelSettings:
-    """What the user fixed before the data was seen.
+    """Settings that the user fixed before seeing the data.
 
     Attributes:
-        cells: a side, of the hidden graphons.
-        batch: most samples.
+        cells: largest number of cells per side of the hidden graphons.
+        batch: largest number of samples in the batch.
         sigma_w2: variance of the weights times fan-in.
-        exact: whether every mask itself is its graphon.
-        max_memory: bytes that arrays may take.
-        learning_rate: of the residual's decay; None for 1 / lambda_1.
-        mask_origin: ``"data"`` or ``"independent"``.
+        exact: whether the exact masks are used as graphons.
+        max_memory: bytes that arrays may occupy.
+        learning_rate: learning rate for the residual's decay; None for 1 / lambda_1.
+        mask_origin: ``"data"`` if the mask depends on the sample, otherwise ``"independent"``.
         delta: failure probability of the bound.
-        seed: of the batch.
+        seed: seed of the batch.
         device: ``"cpu"`` or ``"cuda"``.
-        normalization: of the inputs.
+        normalization: normalization of the inputs.
     """
 
     cells: int = 64
@@ -65,21 +65,21 @@ class KernelSettings:
 
 @dataclass(frozen=True, eq=False)
 class KernelAnalysis:
-    """What the kernel says of a network.
+    """Results of the kernel of a network.
 
     Attributes:
-        settings: what was asked for.
-        m: samples of the batch.
+        settings: settings of the analysis.
+        m: number of samples in the batch.
         whole: whether the batch is the whole training split.
-        layers: cells of each hidden layer after merging equal ones and leaving out dead ones.
-        outputs: C.
-        kernels: number of different kernels among the outputs.
-        extension: whether convolutions enter by their channels.
+        layers: numbers of cells of the hidden layers after equal cells are merged and dead ones dropped.
+        outputs: number C of outputs.
+        kernels: number of distinct kernels among the outputs.
+        extension: whether convolutions are included by their channels.
         biased: whether the network has biases, which the kernel leaves out.
-        spectrum: of the mean kernel over outputs.
-        residual: of the mean kernel; None for a kernel that is 0.
-        bound: for the minimum-norm interpolant of the kernels.
-        exponent: the kernel is 2^exponent times the one whose eigenvalues `spectrum` has.
+        spectrum: spectrum of the mean kernel over outputs.
+        residual: decay of the residual under the mean kernel; None for a kernel that is 0.
+        bound: bound for the minimum-norm interpolant of the kernels, or why there is none.
+        exponent: the kernel is 2^exponent times the kernel with the eigenvalues in `spectrum`.
     """
 
     settings: KernelSettings
@@ -97,19 +97,19 @@ class KernelAnalysis:
 
 
 def analyze(network: Network, dataset: Dataset, settings: KernelSettings) -> KernelAnalysis:
-    """Return the kernel's analysis on a stratified batch of the training split.
+    """Return the analysis of the kernel on a stratified batch of the training split.
 
-    Inputs and sigma_w^2 are brought to size 1 by powers of two, of which the kernel is homogeneous: Theta(c x, c x') is
+    Inputs and sigma_w^2 are scaled to about 1 by powers of two; the kernel is homogeneous in both, e.g. Theta(c x, c x') =
     c^2 Theta(x, x').
 
     Args:
-        network: its masks count, not its weights or biases.
-        dataset: its training split is streamed twice.
-        settings: what was asked for.
+        network: network whose masks determine the kernel; weights and biases do not enter.
+        dataset: data set whose training split is streamed twice.
+        settings: settings of the analysis.
 
     Raises:
-        NotCovered: no chain of layers with a ReLU between each two.
-        UsageError: too little memory; says how much is needed.
+        NotCovered: the network is not a chain of layers with a ReLU between consecutive layers.
+        UsageError: too little memory is allowed; the message says how much is needed.
 
     Source:
         Pham, Ta, Jacobs, Burkholz & Tran-Thanh 2025; docs/theory/gntk.md.
@@ -142,7 +142,7 @@ def analyze(network: Network, dataset: Dataset, settings: KernelSettings) -> Ker
 
 
 def _unit_inputs(batch: Batch) -> tuple[Batch, int]:
-    """Return the batch with its largest entry in [1/2, 1), and the exponent of the power of two that was taken out."""
+    """Return the batch scaled so that its largest absolute entry is in [1/2, 1), and the exponent of the power of two removed."""
     largest = float(np.abs(batch.x).max())
     exponent = math.frexp(largest)[1] if math.isfinite(largest) else 0
     with np.errstate(under="ignore"):
@@ -150,10 +150,10 @@ def _unit_inputs(batch: Batch) -> tuple[Batch, int]:
 
 
 def _room(maps: Maps, m: int, memory: float) -> bool:
-    """Return whether the kernels of all outputs fit.
+    """Return whether the kernels of all outputs fit into memory.
 
     Raises:
-        UsageError: not even one does.
+        UsageError: not even one kernel fits.
     """
     squares = 8.0 * SQUARES * m * m
     if bytes_needed(maps, m, repeated=True) + squares <= memory:
@@ -188,9 +188,9 @@ class Batch:
     """Samples with labels.
 
     Attributes:
-        x: (m, d) float64.
-        y: (m,) int64.
-        whole: whether it is the whole split.
+        x: inputs, (m, d) float64.
+        y: labels, (m,) int64.
+        whole: whether the batch is the whole split.
     """
 
     x: NDArray[np.float64]
@@ -199,15 +199,15 @@ class Batch:
 
 
 def draw(split: Split, size: int, seed: int = 0) -> Batch:
-    """Return a batch stratified by class; the split is streamed twice, and never held.
+    """Draw a batch stratified by class; the split is streamed twice and never held in memory.
 
     Args:
         split: samples and labels.
-        size: at least 1; the whole split where that is smaller.
-        seed: of the draw.
+        size: number of samples, at least 1; the whole split if it is smaller.
+        seed: seed of the draw.
 
     Returns:
-        Samples in the order of the split, class c as often as its share, rounded by largest remainders.
+        The samples in the order of the split; the number from each class is proportional, rounded by largest remainders.
     """
     labels = np.concatenate([y for _, y in split.batches()])
     chosen = np.zeros(len(labels), dtype=bool)

@@ -1,4 +1,4 @@
-"""The spectrum of a kernel matrix, and how fast gradient descent with it fits the labels."""
+"""The spectrum of a kernel matrix, and how fast gradient descent with this kernel fits the labels."""
 
 from __future__ import annotations
 
@@ -22,15 +22,16 @@ TOP = 5
 
 @dataclass(frozen=True, eq=False)
 class Spectrum:
-    """Eigenvalues and what is read from them.
+    """Eigenvalues and numbers derived from them.
 
     Attributes:
-        eigenvalues: (m,) falling; those below rounding are as computed, 0 where negative.
-        alpha: of lambda_k ~ k^-alpha, least squares in logarithms over the eigenvalues above rounding; None below two of them.
+        eigenvalues: eigenvalues in descending order, (m,); those below rounding are as computed, 0 if negative.
+        alpha: exponent in lambda_k ~ k^-alpha, by least squares in logarithms over eigenvalues above rounding; None
+            if fewer than two.
         effective_rank: trace / lambda_1; None for a kernel that is 0.
-        gap: lambda_1 / lambda_2; None where lambda_2 is below rounding.
-        top5_energy: the five largest, as a share of the trace; None for a kernel that is 0.
-        condition: lambda_1 / lambda_m; None where lambda_m is below rounding.
+        gap: lambda_1 / lambda_2; None if lambda_2 is below rounding.
+        top5_energy: sum of the five largest divided by the trace; None for a kernel that is 0.
+        condition: lambda_1 / lambda_m; None if lambda_m is below rounding.
     """
 
     eigenvalues: Floats
@@ -43,13 +44,13 @@ class Spectrum:
 
 @dataclass(frozen=True, eq=False)
 class Residual:
-    """The squared residual of gradient flow from f = 0, as a share of its start.
+    """The squared residual of gradient flow from f = 0, relative to its start.
 
     Attributes:
-        eta: the learning rate; None where float64 does not hold it.
-        times: steps.
-        shares: sum_k (v_k . y)^2 exp(-2 eta lambda_k t) / |y|^2, summed over outputs.
-        rate: y^T Theta y / |y|^2, half the decay rate at the start, per unit of learning rate; None where float64 does not hold it.
+        eta: learning rate; None if float64 cannot hold it.
+        times: numbers of steps t.
+        shares: sum_k (v_k . y)^2 exp(-2 eta lambda_k t) / |y|^2 for each t, summed over outputs.
+        rate: y^T Theta y / |y|^2, half the initial decay rate per unit of learning rate; None if float64 cannot hold it.
     """
 
     eta: float | None
@@ -59,16 +60,16 @@ class Residual:
 
 
 def decompose(kernel: Floats) -> tuple[Floats, Floats]:
-    """Return the eigenvalues, falling, (m,), and eigenvectors as columns, (m, m), of a symmetric matrix."""
+    """Return the eigenvalues of a symmetric matrix in descending order, (m,), and the eigenvectors as columns, (m, m)."""
     values, vectors = eigh(kernel, driver="evd", check_finite=False)
     return values[::-1], vectors[:, ::-1]
 
 
 def spectrum(eigenvalues: Floats) -> Spectrum:
-    """Return the metrics of a kernel's eigenvalues.
+    """Return the statistics of a kernel's eigenvalues.
 
     Args:
-        eigenvalues: (m,) falling.
+        eigenvalues: eigenvalues in descending order, (m,).
     """
     values = np.maximum(eigenvalues, 0.0)
     trace, first, m = float(values.sum()), float(values[0]), len(values)
@@ -91,7 +92,7 @@ def spectrum(eigenvalues: Floats) -> Spectrum:
 
 
 def targets(labels: np.ndarray, outputs: int) -> Floats:
-    """Return one-hot labels, (m, C), or -1 and 1 for a single output, (m, 1)."""
+    """Return one-hot labels, (m, C), or for a single output labels -1 and 1, (m, 1)."""
     if outputs == 1:
         return (2.0 * labels - 1.0)[:, None]
     return np.eye(outputs)[labels]
@@ -100,17 +101,17 @@ def targets(labels: np.ndarray, outputs: int) -> Floats:
 def residual(
     eigenvalues: Floats, vectors: Floats, wanted: Floats, eta: float | None = None, exponent: int = 0
 ) -> Residual | None:
-    """Return the residual's decay under gradient flow ``df/dt = -eta Theta (f - y)`` from f = 0.
+    """Return the residual under gradient flow ``df/dt = -eta Theta (f - y)`` from f = 0.
 
     Args:
-        eigenvalues: (m,) falling.
-        vectors: (m, m), as columns.
-        wanted: (m, C) y.
+        eigenvalues: eigenvalues in descending order, (m,).
+        vectors: eigenvectors as columns, (m, m).
+        wanted: targets y, (m, C).
         eta: learning rate; None for 1 / lambda_1.
-        exponent: of the power of two by which the kernel is larger than what `eigenvalues` are of.
+        exponent: the kernel is 2^exponent times the kernel with these eigenvalues.
 
     Returns:
-        The curve; None where the kernel is 0.
+        The curve; None if the kernel is 0.
     """
     if eigenvalues[0] <= 0:
         return None
@@ -128,7 +129,7 @@ def residual(
 
 
 def _speeds(values: Floats, eta: float, exponent: int) -> Floats:
-    """Return eta lambda_k, those that overflow as `FAST`: beyond it nothing is left after one step."""
+    """Return eta lambda_k; products that overflow become `FAST`, since beyond it nothing is left after one step."""
     mantissa, own = math.frexp(eta)
     with np.errstate(over="ignore", under="ignore"):
         return np.minimum(np.ldexp(mantissa * values, own + exponent), FAST)

@@ -1,4 +1,4 @@
-"""The recursion of `boundcalc.graphon.ntk_numpy` in torch, for CUDA devices: a stretch of rows against all inputs at once."""
+"""The recursion of `boundcalc.graphon.ntk_numpy` in torch, for CUDA devices: a block of rows against all inputs at once."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ def theta(maps: Maps, x: Floats, device: str, memory: float = 2e9) -> Floats:
     """Return the kernels of all outputs.
 
     Args:
-        maps: of the chain; C outputs.
-        x: (m, d) float64, finite, of moderate size.
-        device: a torch device.
-        memory: bytes that the buffers of a stretch may take on it.
+        maps: maps of the chain, with C outputs.
+        x: inputs, (m, d) float64, finite, of moderate size.
+        device: name of a torch device.
+        memory: bytes that the buffers of a block may occupy on the device.
 
     Returns:
         (C, m, m) float64, symmetric.

@@ -1,15 +1,15 @@
 """The graphon NTK: the tangent kernel of an infinitely wide network whose masks converge to graphons.
 
-An MLP without biases, ``h = (sigma_w / sqrt(fan_in)) (W * M) z`` with W iid N(0, 1), has a ReLU between each two layers. With
-masks that converge to graphons Wg^l its tangent kernel converges to
+An MLP without biases, ``h = (sigma_w / sqrt(fan_in)) (W * M) z`` with W iid N(0, 1), has a ReLU between consecutive layers. If
+its masks converge to graphons Wg^l, its tangent kernel converges to
 
       Theta(x, x') = sigma_w^2 sum_v w_v S_L(v) + sum_l sum_u w_u G_l(u) S~_l(u)
 
-(docs/theory/pham2025.md has the recursion). Only surviving weights train. Each output has a kernel of its own where the output
-layer is pruned; Theta is the mean over outputs unless all of them are asked for.
+(the recursion is in docs/theory/pham2025.md). Only surviving weights train. Each output has its own kernel if the output layer
+is pruned; Theta is the mean over outputs, unless all kernels are requested.
 
-Source: Pham, Ta, Jacobs, Burkholz & Tran-Thanh 2025, The Graphon Limit Hypothesis. Kernels of masked convolutions by their
-channels are an extension beyond that source.
+Source: Pham, Ta, Jacobs, Burkholz & Tran-Thanh 2025, The Graphon Limit Hypothesis. Kernels of masked convolutions, by channels,
+are an extension beyond that source.
 """
 
 from __future__ import annotations
@@ -46,23 +46,23 @@ def gntk(
     """Return the graphon NTK of a sample.
 
     Args:
-        network_or_graphons: a network, whose masks count, or the graphons of its hidden layers: `StepGraphon`s, or arrays with
+        network_or_graphons: a network, whose masks are used, or the graphons of its hidden layers: `StepGraphon`s, or arrays with
             cells of equal measure, (K_1, K) and (K_l, K_{l-1}).
-        x: (m, d) or (m, channels, height, width) array or tensor, finite.
-        cells: cells a side of a network's hidden graphons; its first layer is exact.
+        x: finite array or tensor, (m, d) or (m, channels, height, width).
+        cells: largest number of cells per side of a network's hidden graphons; its first layer is exact.
         sigma_w2: variance of the weights times fan-in, positive.
-        exact: take each mask itself as the graphon, one cell a unit; for networks.
-        output: (C, K) graphon of the output layer beside given graphons; None for an unpruned one.
-        max_memory: bytes that arrays may take.
+        exact: whether each mask itself is the graphon, with one cell per unit; for networks.
+        output: graphon of the output layer, (C, K), used with given graphons; None for an unpruned one.
+        max_memory: bytes that arrays may occupy.
         device: ``"cpu"`` or a CUDA device.
 
     Returns:
-        (m, m) float64, symmetric, positive semidefinite up to rounding: the mean over outputs.
+        The mean over outputs, (m, m) float64, symmetric, positive semidefinite up to rounding.
 
     Raises:
-        UsageError: arguments out of range, or too little memory.
-        NotCovered: a network that is no chain of layers with a ReLU between each two.
-        ValueError: graphons or inputs that do not fit, are not finite, or a kernel that overflows.
+        UsageError: an argument is out of range, or too little memory is allowed.
+        NotCovered: the network is not a chain of layers with a ReLU between consecutive layers.
+        ValueError: graphons or inputs do not fit or are not finite, or the kernel overflows.
 
     Source:
         Pham, Ta, Jacobs, Burkholz & Tran-Thanh 2025.
@@ -94,10 +94,10 @@ def gntk(
 
 
 def unit_variance(sigma_w2: float) -> tuple[float, int]:
-    """Return a variance between sqrt 2 and 2 sqrt 2, and the exponent of the power of two that was taken out.
+    """Return a variance between sqrt 2 and 2 sqrt 2, and the exponent of the power of two by which `sigma_w2` exceeds it.
 
-    The kernel of a chain of L hidden layers is homogeneous in sigma_w^2 of degree L + 1; at about 2 its entries neither grow nor
-    shrink from layer to layer.
+    The kernel of a chain of L hidden layers is homogeneous in sigma_w^2 of degree L + 1; for a variance of about 2 its entries
+    neither grow nor shrink from layer to layer.
 
     Example:
         >>> unit_variance(1.0), unit_variance(3.0)
@@ -124,7 +124,7 @@ def rows_of(x: Any) -> Floats:
     """Return samples as rows, (m, d) float64.
 
     Raises:
-        ValueError: no samples, or entries that are not finite.
+        ValueError: there are no samples, or entries are not finite.
     """
     array = x.detach().cpu().numpy() if isinstance(x, torch.Tensor) else np.asarray(x)
     if array.ndim < 2 or 0 in array.shape:
@@ -138,18 +138,18 @@ def rows_of(x: Any) -> Floats:
 def kernels(maps: Maps, x: Floats, max_memory: float = MEMORY, device: str = "cpu") -> Floats:
     """Return the kernel of every output, (C, m, m) float64.
 
-    Equal cells are merged; equal inputs, also up to a power of two, are computed once. Rows are scaled by powers of two,
-    so that no input is too large or small.
+    Equal cells are merged, and inputs that are equal up to a power of two are computed once. Rows are scaled by powers of two so
+    that no input is too large or too small.
 
     Args:
-        maps: of the chain.
-        x: (m, d) float64, finite.
-        max_memory: bytes that arrays may take.
+        maps: maps of the chain.
+        x: inputs, (m, d) float64, finite.
+        max_memory: bytes that arrays may occupy.
         device: ``"cpu"`` or a CUDA device.
 
     Raises:
-        UsageError: more memory is needed; says how much.
-        ValueError: inputs of another dimension, or an entry that overflows.
+        UsageError: more memory is needed; the message says how much.
+        ValueError: the inputs have another dimension, or an entry overflows.
     """
     if maps.inputs != x.shape[1]:
         raise ValueError(f"inputs of dimension {x.shape[1]}, the first layer reads {maps.inputs}")
@@ -181,12 +181,12 @@ def kernels(maps: Maps, x: Floats, max_memory: float = MEMORY, device: str = "cp
 
 
 def bytes_needed(maps: Maps, m: int, repeated: bool = False) -> float:
-    """Return the bytes that the arrays of a kernel take on the CPU.
+    """Return the bytes that the arrays of a kernel computation take on the CPU.
 
     Args:
-        maps: of the chain.
-        m: inputs.
-        repeated: whether the kernel is spread to repeated inputs, which takes a copy.
+        maps: maps of the chain.
+        m: number of inputs.
+        repeated: whether the kernel is expanded to repeated inputs, which takes a copy.
     """
     import os
 

@@ -198,7 +198,7 @@ def read_or_count(items: list[ImageFile], place: int, kind: Kind, max_memory: fl
         max_memory: gigabytes that an image may take.
 
     Raises:
-        SampleError: the image is damaged; the message names it, and says how many are.
+        SampleError: the image is damaged; the message names it, and says how many images are damaged.
         DataError: the image has other properties than the first.
     """
     try:

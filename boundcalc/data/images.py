@@ -37,8 +37,8 @@ class Kind:
 
     Attributes:
         channels: 1 for gray images, 3 for color images.
-        height: in pixels.
-        width: in pixels.
+        height: height in pixels.
+        width: width in pixels.
     """
 
     channels: int

@@ -33,7 +33,7 @@ def parsed(text: str) -> Numbers:
         Means, then as many standard deviations.
 
     Raises:
-        DataError: the text is neither a name nor numbers, or the numbers of means and deviations differ.
+        DataError: the text is neither a name nor numbers, or there are not as many means as deviations.
 
     Example:
         >>> parsed("mnist"), parsed("0.5/0.4,0.25/0.2")
@@ -60,7 +60,7 @@ def checked(numbers: Numbers) -> Numbers:
         numbers: means, then as many standard deviations.
 
     Raises:
-        DataError: the numbers of means and deviations differ, a number is not finite, or a deviation is not above 0.
+        DataError: there are not as many means as deviations, a number is not finite, or a deviation is not above 0.
     """
     text = ",".join(f"{value:g}" for value in numbers)
     if not numbers or len(numbers) % 2:

@@ -54,8 +54,9 @@ def find_parquet(place: str, max_memory: float | None = None) -> tuple[Split, Sp
     """Find the files of a data set; only the first image of each split is decoded.
 
     Args:
-        place: a file, whose samples are the training split unless its name says another; several files, separated by commas; or a
-            folder with files named `train-00000-of-00001.parquet`, `test-...` and so on, either in it or in its folder `data`.
+        place: a file, whose samples are the training split unless its name indicates another; several files, separated by commas;
+            or a folder with files named `train-00000-of-00001.parquet`, `test-...` and so on, either in it or in its folder
+            `data`.
         max_memory: gigabytes that a row group may take; None for the rule of `Budget`.
 
     Returns:
@@ -109,7 +110,7 @@ def _by_split(paths: list[Path], place: str) -> dict[str, list[Path]]:
     """Return the files of each split, complete and in order.
 
     Raises:
-        DataError: a name does not say its split, or files are missing.
+        DataError: the name of a file does not identify its split, or files are missing.
     """
     found: dict[str, list[Path]] = {}
     for path in paths:

@@ -22,7 +22,7 @@ def call(spec: str) -> Any:
             the file were run as a script.
 
     Returns:
-        What the callable returns.
+        The return value of the callable.
 
     Raises:
         DataError: the file, module or name is missing, or the user's code raises; the message names the exception.

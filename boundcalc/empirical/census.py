@@ -32,7 +32,7 @@ class Census:
             more than `MOST_CLASSES` classes. A single output predicts class 1 if it is positive.
         labels: how often each label occurs, (classes,) int64.
         lowest: smallest value of every output over the split, (outputs,); None if the network cannot be run.
-        highest: the largest values, as `lowest`.
+        highest: largest value of every output over the split, as `lowest`.
         x: the drawn samples, (n, *shape of the network's input) float64, as the network sees them.
         y: their labels, (n,) int64.
     """

@@ -24,7 +24,7 @@ class DataArray(Protocol):
     Attributes:
         label: the file and the key, used in messages.
         shape: shape of the whole array, samples first.
-        dtype: as stored.
+        dtype: dtype as stored.
     """
 
     @property

@@ -174,7 +174,7 @@ class SecondMoments:
         return up_all(self._classes, self._total), self._counts
 
     def gram(self) -> Gram | None:
-        """Return the Gram matrix; None if it was not summed.
+        """Return the Gram matrix; None if it was not summed or is not accurate enough.
 
         The rounding error of a sum of m products is at most gamma_m times the sum of their absolute values; in Frobenius norm,
         that of the matrix and of each principal submatrix is at most gamma_m times the trace. The eigenvalue solver is backward

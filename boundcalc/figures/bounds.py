@@ -1,4 +1,4 @@
-"""Bounds of your network, certificates and measured errors in one figure; bounds about other networks have their own axis.
+"""Norm-based bounds of your network, certificates and measured errors in one figure, on two axes.
 
 Above: the norm-based bounds of your network, on a logarithmic axis, shaded from 1 on. Below, on an axis from 0 to 1 (logarithmic
 for many tickets): certificates, each with the network that it is about, and the measured errors.
@@ -60,7 +60,7 @@ def draw(tickets: Sequence[NamedReport]) -> DrawnFigure | None:
 
 
 def _upper_rows(tree: Tree) -> list[tuple[str, Tree, float]]:
-    """Return the norm-based bounds that have a value: first the theorems, then what is not proved, smallest first."""
+    """Return the norm-based bounds that have a value: the theorems, then what is not proved, each with the smallest first."""
     found = [
         (name, bound, at)
         for name, bound in (tree.get("bounds") or {}).items()

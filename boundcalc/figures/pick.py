@@ -45,7 +45,7 @@ def _certifying(certificate: Certificate) -> int:
 
 
 def draw(tickets: Sequence[NamedReport]) -> DrawnFigure | None:
-    """Draw up to `MOST` certificates; None if no ticket has one by picking."""
+    """Draw up to `MOST` certificates; None if no ticket has a certificate by picking."""
     found = [
         (ticket, one) for ticket in tickets if (one := certificate_of(ticket)) is not None and one.rounds
     ]

@@ -1,4 +1,4 @@
-"""Sections about bounds: what is proved must never look like what is not, nor one network's number like another's."""
+"""The sections about bounds, which keep proved numbers apart from others, and the numbers of different networks apart."""
 
 from __future__ import annotations
 

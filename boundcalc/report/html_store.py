@@ -39,7 +39,7 @@ def blocks(
     Args:
         reports: trees of schema ``boundcalc.report/2``.
         failed: path and reason for each checkpoint that could not be analyzed.
-        ref: the ids of origins.
+        ref: collects the ids of origins.
 
     Returns:
         The overview, the tickets, their bounds, masks and kernels, and the checkpoints that failed.

@@ -32,11 +32,11 @@ def verdict(
 
     Args:
         tree: the rest of the report.
-        together: the theorems about the checkpoint's own error, all holding at once.
+        together: the smallest theorem about the checkpoint's own error when all of them hold at once, or None.
         tested: the numbers of errors and of test samples, or why there are none.
         warnings: what looks wrong.
         saved: path to which the certified network was written, or None.
-        compressions: the certificates of compressions, all holding at once.
+        compressions: the smallest certificate of a compression when all of them hold at once, or None.
 
     Returns:
         ``network``, ``compression``, ``test_set`` (each None if nothing can be stated), ``warnings``, and ``reasons``: why one of

@@ -210,7 +210,7 @@ def _painted(cell: str, shown: str, width: int, style: Style, header: str) -> st
 
 
 def _widths(headers: list[str], rights: list[bool], rows: list[list[str]], most: int) -> list[int]:
-    """Return the column widths: headers are folded at spaces if that makes room, then the widest margins are reduced."""
+    """Return the column widths: headers are folded at spaces if that makes room, then columns with room to spare are narrowed."""
     columns = list(zip(*rows, strict=True)) or [()] * len(headers)
     room = most - GUTTER * (len(headers) - 1)
     whole = [_width([header], cells) for header, cells in zip(headers, columns, strict=True)]

@@ -1,1 +1,1 @@
-"""Tickets: architectures, pruners, training and rewinding; nothing is imported before it is asked for."""
+"""Tickets: architectures, pruners, training and rewinding; submodules are imported only when needed."""

@@ -1,7 +1,7 @@
-"""The networks of the lottery-ticket and generalization literature, as plain modules.
+"""Networks of the lottery-ticket and generalization literature, as plain modules.
 
-Every function without required arguments serves as ``--model boundcalc.tickets.architectures:NAME``; of the
-CONV-L-H family, ``conv_L_H`` (such as ``conv_4_50``) is such a function for any L and H. All end in logits.
+Every function without required arguments serves as ``--model boundcalc.tickets.architectures:NAME``; for the CONV-L-H
+family, ``conv_L_H`` (such as ``conv_4_50``) is such a function for any L and H. All networks return logits.
 """
 
 from __future__ import annotations
@@ -62,16 +62,16 @@ class ConvNet(nn.Module):
 
     Args:
         depth: L, the number of weight layers; at least 2.
-        channels: H, of every convolution.
-        stride: of every convolution.
+        channels: H, the number of channels of every convolution.
+        stride: stride of every convolution.
         kernel: width of every kernel.
         size: width and height of the input.
-        inputs: channels of the input.
+        inputs: number of input channels.
         classes: number of logits.
         bias: whether the layers have biases.
 
     Raises:
-        ValueError: fewer than two layers, or the image is used up before the last convolution.
+        ValueError: when there are fewer than two layers, or the image becomes smaller than the kernel.
     """
 
     def __init__(
@@ -106,13 +106,13 @@ class ConvNet(nn.Module):
 class StridedNet(nn.Module):
     """strided-W: strided convolutions instead of pooling, then 128 hidden units; dropout before the last layer.
 
-    Images of more than 16 pixels a side go through a 5 x 5 convolution of stride 2 first; then come 3 x 3 convolutions to W
-    and, of stride 2, to 2 W channels. ReLU after every layer but the last.
+    Images of more than 16 pixels a side first pass a 5 x 5 convolution of stride 2. Then follow two 3 x 3 convolutions: one
+    to W channels, and one of stride 2 to 2 W channels. ReLU after every layer but the last.
 
     Args:
-        width: W, channels of the first convolutions.
+        width: W, the number of channels of the first convolutions.
         size: width and height of the input.
-        inputs: channels of the input.
+        inputs: number of input channels.
         classes: number of logits.
     """
 
@@ -164,11 +164,12 @@ class VGG16(nn.Module):
 
 
 class PadShortcut(nn.Module):
-    """Option A of He et al. 2016: every other pixel, and zeros for the new channels, half on either side.
+    """Option A of He et al. 2016: take every other pixel, and pad the channels with zeros, half of the new ones on either
+    side.
 
     Args:
-        inputs: channels before.
-        channels: channels after.
+        inputs: number of channels before.
+        channels: number of channels after.
     """
 
     def __init__(self, inputs: int, channels: int) -> None:
@@ -185,10 +186,10 @@ class BasicBlock(nn.Module):
     """Two 3 x 3 convolutions with BatchNorm, added to a shortcut (He et al. 2016).
 
     Args:
-        inputs: channels before.
-        channels: channels after.
-        stride: of the first convolution.
-        option: shortcut where the shape changes: `"A"` slices and pads with zeros, `"B"` projects by a 1 x 1
+        inputs: number of channels before.
+        channels: number of channels after.
+        stride: stride of the first convolution.
+        option: kind of shortcut if the shape changes: `"A"` slices and pads with zeros, `"B"` projects by a 1 x 1
             convolution.
     """
 
@@ -218,9 +219,9 @@ class ResNet(nn.Module):
     """A ResNet for CIFAR: 3 x 3 stem, stages of basic blocks, mean pooling, a linear layer (He et al. 2016).
 
     Args:
-        blocks: basic blocks of each stage; every stage but the first halves the image.
-        width: channels of the first stage, doubled by each later one.
-        option: shortcut where the shape changes, as in `BasicBlock`.
+        blocks: number of basic blocks of each stage; every stage but the first halves the image.
+        width: number of channels of the first stage, doubled by each later one.
+        option: kind of shortcut if the shape changes, as in `BasicBlock`.
     """
 
     def __init__(self, blocks: tuple[int, ...], width: int, option: str = "B") -> None:
@@ -255,7 +256,7 @@ def lenet300(bias: bool = True) -> LeNet300:
         bias: whether the layers have biases.
 
     Returns:
-        The network, freshly initialised by torch's defaults.
+        The network, initialized by torch's defaults.
     """
     return LeNet300(bias)
 
@@ -279,19 +280,19 @@ def conv(
 
     Args:
         depth: L, the number of weight layers: L - 1 convolutions and the linear one.
-        channels: H, of every convolution.
-        stride: of every convolution; 1 in the authors' code.
+        channels: H, the number of channels of every convolution.
+        stride: stride of every convolution; 1 in the authors' code.
         kernel: width of every kernel.
         size: width and height of the input.
-        inputs: channels of the input.
+        inputs: number of input channels.
         classes: number of logits.
         bias: whether the layers have biases.
 
     Returns:
-        The network, freshly initialised by torch's defaults.
+        The network, initialized by torch's defaults.
 
     Raises:
-        ValueError: fewer than two layers, or the image is used up before the last convolution.
+        ValueError: when there are fewer than two layers, or the image becomes smaller than the kernel.
     """
     return ConvNet(depth, channels, stride, kernel, size, inputs, classes, bias)
 
@@ -300,13 +301,13 @@ def shallow(width: int = 12, size: int = 28, inputs: int = 1, classes: int = 10)
     """Return shallow-W: one 3 x 3 convolution of stride 2 to W channels, ReLU, and a linear layer, both with biases.
 
     Args:
-        width: W.
+        width: W, the number of channels.
         size: width and height of the input.
-        inputs: channels of the input.
+        inputs: number of input channels.
         classes: number of logits.
 
     Raises:
-        ValueError: the image is smaller than the kernel.
+        ValueError: when the image is smaller than the kernel.
     """
     return ConvNet(2, width, 2, 3, size, inputs, classes, bias=True)
 
@@ -316,13 +317,13 @@ def conv_by_name(name: str, stride: int = 1) -> ConvNet:
 
     Args:
         name: `"conv-L-H"` or `"conv_L_H"`, in any case.
-        stride: of every convolution.
+        stride: stride of every convolution.
 
     Returns:
-        The network for images `(1, 28, 28)`.
+        The network, for images `(1, 28, 28)`.
 
     Raises:
-        ValueError: not such a name, or the image is used up before the last convolution.
+        ValueError: when it is not such a name, or the image becomes smaller than the kernel.
 
     Example:
         >>> conv_by_name("conv-4-50").fc.in_features
@@ -345,7 +346,7 @@ def resnet20() -> ResNet:
 
 
 def resnet20_option_a() -> ResNet:
-    """Return ResNet-20 for CIFAR-10 as published: shortcuts slice and pad (option A); 0.27 M weights."""
+    """Return ResNet-20 for CIFAR-10 as published, with shortcuts that slice and pad (option A): 0.27 million weights."""
     return ResNet((3, 3, 3), 16, option="A")
 
 

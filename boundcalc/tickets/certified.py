@@ -1,8 +1,8 @@
-"""The certificate-minded mode: a certificate of a compression of every level, and when to stop.
+"""Certify a compression of every level's ticket, and decide when to stop pruning.
 
-Each level's survivors are where a search starts: that of `boundcalc.occam`, or that of `boundcalc.certificates.pacbayes`. The
-network that it certifies is kept, and certificate.json lies beside the ticket. Iterative pruning stops where two levels in a row
-have brought nothing smaller.
+The search, `boundcalc.occam` or `boundcalc.certificates.pacbayes`, starts from each level's surviving weights. The network
+that it certifies is kept, and certificate.json is written beside the ticket. Iterative pruning stops after two levels in a
+row without a smaller certificate.
 """
 
 from __future__ import annotations
@@ -45,17 +45,17 @@ PATIENCE = 2
 
 @dataclass(frozen=True, eq=False)
 class Examiner:
-    """What every level's certificate is computed with.
+    """The inputs for computing every level's certificate.
 
     Attributes:
         split: training samples, streamed.
-        m: how many.
-        shape: of one sample as the network reads it, an image with its channels.
-        plan: of the run; its `certify` are the passes of the search, its `method` says which.
-        device: where occam trains.
-        seed: of the order of samples.
-        classes: labels.
-        tell: told how far the search of pacbayes is: passes done, and of how many.
+        m: number of training samples.
+        shape: shape of one sample as the network reads it, an image with its channels.
+        plan: plan of the run; its `certify` is the number of passes of the search, its `method` is the kind of search.
+        device: device on which occam trains.
+        seed: seed for the order of samples.
+        classes: number of labels.
+        tell: callback for the progress of the pacbayes search: takes the number of passes done and their total.
     """
 
     split: Split
@@ -69,20 +69,20 @@ class Examiner:
 
 
 def certify(home: Path, level: int, module: nn.Module, examiner: Examiner) -> Mapping[str, Any]:
-    """Certify a compression of a level's ticket and keep it; does nothing where that is done.
+    """Certify a compression of a level's ticket and save it; if that is already done, only read the result.
 
     Args:
         home: folder of the seed.
-        level: a level that is written.
-        module: of the run's architecture.
+        level: a level that has been written.
+        module: a module of the run's architecture.
         examiner: sample and effort.
 
     Returns:
-        What the level's file says: value, bits, train_error, surviving.
+        The content of the level's file: value, bits, train_error, surviving and more.
 
     Raises:
-        NotCovered: the network has an operation that the code does not describe.
-        UsageError: the files cannot be written.
+        NotCovered: when the network has an operation that the code does not describe.
+        UsageError: when the files cannot be written.
     """
     place = paths.certificate(home, level)
     if place.is_file():
@@ -161,13 +161,13 @@ def _task(network: Network, examiner: Examiner, sha: str, passes: int) -> DrawTa
 
 
 def certificates(home: Path) -> dict[int, dict[str, Any]]:
-    """Return what is written, by level."""
+    """Return the certificates that have been written, by level."""
     found = [_read(file) for file in paths.certificate(home, 0).parent.glob("level_*.json")]
     return {tree["level"]: tree for tree in sorted(found, key=lambda tree: int(tree["level"]))}
 
 
 def is_past_best(home: Path) -> bool:
-    """Return whether the last levels have brought no smaller certificate."""
+    """Return whether the last `PATIENCE` levels have not produced a smaller certificate than the levels before."""
     values = [tree["value"] for tree in certificates(home).values()]
     return len(values) > PATIENCE and min(values[-PATIENCE:]) >= min(values[:-PATIENCE])
 

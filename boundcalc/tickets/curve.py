@@ -1,4 +1,4 @@
-"""The training curve of one ticket, in the form of open_lth's logger: a line `name,iteration,value` a number."""
+"""The training curve of one ticket, in the format of open_lth's logger: one line `name,iteration,value` per number."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ Row = tuple[str, int, float]
 
 @dataclass(frozen=True)
 class Curve:
-    """Numbers of a training run, in the order in which they were measured.
+    """Values measured during a training run, in the order of measurement.
 
-    `running_loss` and `running_error` are means over an epoch, of each batch before its step; `train_loss` and
-    `train_error` are of the whole training set at the start and at the end; `test_loss`, `test_error`,
-    `test_accuracy` and `test_examples` are of the test set at the start and after every epoch.
+    `running_loss` and `running_error` are means over an epoch, with each batch measured before its step; `train_loss` and
+    `train_error` are measured on the whole training set at the start and at the end; `test_loss`, `test_error`,
+    `test_accuracy` and `test_examples` on the test set at the start and after every epoch.
 
     Attributes:
-        rows: name, steps done, value.
+        rows: triples of name, number of steps done, and value.
     """
 
     rows: tuple[Row, ...] = ()
 
     def with_rows(self, iteration: int, **values: float) -> Curve:
-        """Return the curve with values measured after `iteration` steps.
+        """Return the curve, extended by values measured after `iteration` steps.
 
         Args:
-            iteration: steps done.
-            values: by name.
+            iteration: number of steps done.
+            values: the values, by name.
         """
         return Curve((*self.rows, *((name, iteration, value) for name, value in values.items())))
 
@@ -36,11 +36,11 @@ class Curve:
         return tuple(value for found, _, value in self.rows if found == name)
 
     def last(self, name: str) -> float | None:
-        """Return the last value of a name, None where there is none."""
+        """Return the last value of a name, or None if there is none."""
         return next(iter(self.of(name)[-1:]), None)
 
     def text(self) -> str:
-        """Return the logger's text, values with all their digits."""
+        """Return the logger's text, with all digits of the values."""
         return "\n".join(f"{name},{iteration},{value!r}" for name, iteration, value in self.rows)
 
 

@@ -1,4 +1,4 @@
-"""The architecture that ticket.json names beside a checkpoint, where shapes alone do not tell it."""
+"""The architecture that the ticket.json beside a checkpoint names, for networks that shapes alone do not determine."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ def described(checkpoint: str, shape: tuple[int, ...]) -> torch.nn.Module | None
     """Return the network of a ticket that boundcalc train wrote, if its strides or its first stage cannot be inferred.
 
     Args:
-        checkpoint: a file, a ticket's folder, or the folder of its level.
-        shape: of one sample, an image with its channels.
+        checkpoint: path of a file, of a ticket's folder, or of its level's folder.
+        shape: shape of one sample, an image with its channels.
 
     Returns:
-        The network, or None where there is no ticket.json, or inference serves.
+        The network, or None if there is no usable ticket.json, or inference is sufficient.
     """
     place = Path(checkpoint)
     for folder in (place, place / "main") if place.is_dir() else (place.parent,):

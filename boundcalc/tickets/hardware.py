@@ -1,4 +1,4 @@
-"""Where a network is trained, and in which arithmetic."""
+"""The device on which a network is trained, and its arithmetic."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from boundcalc.errors import UsageError
 
 @dataclass(frozen=True)
 class Hardware:
-    """A device, its arithmetic, and the memory layout of networks and samples on it.
+    """A device, its arithmetic, and its memory layout for networks and samples.
 
     Attributes:
-        device: of weights and samples.
-        mixed: the type that matrix products are computed in; None for that of the weights, float32.
-        channels_last: whether images and kernels have their channels innermost.
+        device: device of weights and samples.
+        mixed: type in which matrix products are computed; None for that of the weights, float32.
+        channels_last: whether images and kernels are stored with their channels as the innermost axis.
     """
 
     device: torch.device
@@ -36,22 +36,22 @@ class Hardware:
         return moved
 
     def autocast(self) -> torch.autocast:
-        """Return the context of mixed precision; it does nothing where there is none."""
+        """Return the context for mixed precision, which does nothing if `mixed` is None."""
         return torch.autocast(self.device.type, dtype=self.mixed, enabled=self.mixed is not None)
 
     def scaler(self) -> torch.amp.GradScaler:
-        """Return the loss scaling that float16 needs; it does nothing otherwise."""
+        """Return the loss scaler that float16 needs; it does nothing for other types."""
         return torch.amp.GradScaler(self.device.type, enabled=self.mixed is torch.float16)
 
 
 def hardware(device: str) -> Hardware:
-    """Choose where to train: CUDA in mixed precision and channels-last, the CPU in float32.
+    """Choose the device to train on: CUDA with mixed precision and channels-last layout, or the CPU with float32.
 
     Args:
         device: `"auto"`, `"cpu"` or `"cuda"`.
 
     Raises:
-        UsageError: CUDA is asked for and not there.
+        UsageError: when CUDA is requested and not available.
     """
     there = torch.cuda.is_available()
     if device == "cuda" and not there:

@@ -1,4 +1,4 @@
-"""Losses of training, means over a batch."""
+"""Training losses, each a mean over a batch."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch.nn import functional
 
 
 def mean_square(logits: Tensor, labels: Tensor) -> Tensor:
-    """Return the mean square distance of outputs `(b, classes)` from one-hot labels `(b,)`, over all entries."""
+    """Return the mean squared difference between outputs `(b, classes)` and one-hot labels `(b,)`, over all entries."""
     return functional.mse_loss(logits, functional.one_hot(labels, logits.shape[1]).to(logits.dtype))
 
 

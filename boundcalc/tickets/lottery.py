@@ -1,7 +1,7 @@
-"""A run: levels of tickets from one initialisation, with rewinding, resumed after any interruption.
+"""A run: levels of tickets from one initialization, with rewinding, which can be resumed after any interruption.
 
-The state written after every epoch holds all that the next one depends on. The order of samples and the draws of pruners
-come from generators seeded by seed, level and epoch, so they need no state.
+The state written after every epoch contains everything that the next one depends on. The order of samples and the random
+numbers of pruners come from generators seeded by seed, level and epoch, so they need no state.
 """
 
 from __future__ import annotations
@@ -31,35 +31,35 @@ from boundcalc.tickets.training import Trainer, measure
 
 
 class Progress(Protocol):
-    """Told after every epoch."""
+    """A callback that is called after every epoch."""
 
     def __call__(self, level: int, epoch: int, error: float) -> None:
-        """Take note.
+        """Report an epoch.
 
         Args:
-            level: in training.
-            epoch: just done.
-            error: share of mistakes, of the test set or else the running one.
+            level: level in training.
+            epoch: number of epochs done.
+            error: share of errors on the test set or, without one, the running one.
         """
 
 
 def silent(level: int, epoch: int, error: float) -> None:
-    """Take no note."""
+    """Report nothing."""
 
 
 @dataclass(frozen=True, eq=False)
 class RunContext:
-    """What all levels of a run share.
+    """The data shared by all levels of a run.
 
     Attributes:
-        plan: of the run.
-        seed: of everything random.
+        plan: plan of the run.
+        seed: seed of everything random.
         home: folder of the seed.
         train: training samples.
         test: test samples, or None.
-        hardware: where to train.
-        progress: told after every epoch.
-        examiner: of the levels' certificates, or None.
+        hardware: device to train on.
+        progress: called after every epoch.
+        examiner: inputs for the levels' certificates, or None.
     """
 
     plan: RunPlan
@@ -73,27 +73,27 @@ class RunContext:
 
     @property
     def classes(self) -> int:
-        """One more than the largest label."""
+        """Number of classes: one more than the largest label."""
         labels = [int(split.y.max()) for split in (self.train, self.test) if split is not None]
         return max(labels) + 1
 
     @property
     def steps(self) -> int:
-        """Steps of an epoch."""
+        """Number of steps per epoch."""
         return -(-self.train.m // self.plan.recipe.batch_size)
 
 
 @dataclass(frozen=True, eq=False)
 class TrainingState:
-    """How far a run is: at the end of an epoch of a level.
+    """The state of a run at the end of an epoch.
 
     Attributes:
-        level: in training.
-        epoch: passes done.
-        masks: of the level.
+        level: level in training.
+        epoch: number of passes done.
+        masks: masks of the level.
         initial: weights before any training.
         rewound: weights that later levels start from; None until that epoch is reached.
-        curve: of the level so far.
+        curve: training curve of the level so far.
     """
 
     level: int
@@ -105,18 +105,18 @@ class TrainingState:
 
 
 def run(context: RunContext, resume: bool = False) -> list[dict[str, Any]]:
-    """Make every ticket of a run that is not there yet.
+    """Make every ticket of a run that does not exist yet.
 
     Args:
         context: plan, samples and folder.
         resume: whether to continue an unfinished run.
 
     Returns:
-        What ticket.json says, level by level.
+        The content of ticket.json, level by level.
 
     Raises:
-        UsageError: the run is unfinished and `resume` is false.
-        BoundcalcError: the training diverges.
+        UsageError: when the run is unfinished and `resume` is false.
+        BoundcalcError: when the training diverges.
     """
     levels = range(len(context.plan.densities()))
     if not _is_finished(context, levels):
@@ -143,7 +143,7 @@ def _stops(context: RunContext) -> bool:
 
 @contextmanager
 def own_random_numbers(context: RunContext) -> Iterator[None]:
-    """Draw from generators seeded for the run, and leave the caller's as they were."""
+    """Use random number generators seeded for the run, and restore the caller's afterwards."""
     devices = [context.hardware.device] if context.hardware.device.type == "cuda" else []
     with torch.random.fork_rng(devices=devices):
         torch.manual_seed(context.seed)
@@ -186,7 +186,7 @@ def _masks(context: RunContext, template: nn.Module, state: TrainingState, train
 
 
 def masks_at_initialisation(context: RunContext, template: nn.Module, initial: Weights, level: int) -> Masks:
-    """Return the masks of a level that a pruner finds in the initial weights."""
+    """Return the masks of a level that a pruner computes from the initial weights."""
     plan = context.plan
     generator = _generator(context.seed, "prune", 0)
     seen = context.train.of_each_class(plan.per_class, generator)
@@ -256,7 +256,7 @@ def _train(context: RunContext, template: nn.Module, trainer: Trainer, state: Tr
 
 
 def measured(context: RunContext, module: nn.Module, curve: Curve, epoch: int, trained_on: bool) -> Curve:
-    """Return the curve with loss and error of the test samples, and of the training samples where asked for."""
+    """Return the curve, extended by loss and error on the test samples and, if `trained_on`, on the training samples."""
     loss, iteration = context.plan.recipe.loss, epoch * context.steps
     if trained_on:
         value, error = measure(module, context.train, loss, context.hardware)
@@ -290,7 +290,7 @@ def _level(context: RunContext, state: TrainingState, trained: Weights) -> stora
 
 
 def ticket_of(context: RunContext, state: TrainingState) -> dict[str, Any]:
-    """Return what ticket.json says of a trained level."""
+    """Return the content of ticket.json for a trained level."""
     plan, curve = context.plan, state.curve
     train_error, test_error = curve.last("train_error"), curve.last("test_error")
     assert train_error is not None

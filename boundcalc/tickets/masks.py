@@ -1,4 +1,4 @@
-"""Masks: which weights can be pruned, and which of them the scores keep."""
+"""Masks: which weights can be pruned, and which ones the scores keep."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d)
 
 
 def weights(module: nn.Module) -> dict[str, nn.Parameter]:
-    """Return the weights that can be pruned: of all linear and convolution layers, the last one too.
+    """Return the weights that can be pruned: those of all linear and convolution layers, including the last.
 
     Biases and BatchNorm are never pruned.
 
     Args:
-        module: without parametrisations.
+        module: a module without parametrizations.
 
     Raises:
-        CheckpointError: there are none, one is computed from other tensors, or two layers share one.
+        CheckpointError: when there are none, one is computed from other tensors, or two layers share one.
     """
     found: dict[str, nn.Parameter] = {}
     name = type(module).__name__
@@ -43,7 +43,7 @@ def weights(module: nn.Module) -> dict[str, nn.Parameter]:
 
 
 def ones(module: nn.Module) -> Masks:
-    """Return the masks that keep everything."""
+    """Return masks that keep everything."""
     return {key: torch.ones_like(weight, dtype=torch.bool) for key, weight in weights(module).items()}
 
 
@@ -55,27 +55,27 @@ def apply(module: nn.Module, masks: Mapping[str, Tensor]) -> None:
 
 
 def surviving(masks: Mapping[str, Tensor]) -> int:
-    """Return how many weights the masks keep."""
+    """Return the number of weights that the masks keep."""
     return sum(int(mask.sum()) for mask in masks.values())
 
 
 def size(masks: Mapping[str, Tensor]) -> int:
-    """Return how many weights there are, kept or not."""
+    """Return the number of weights, kept or not."""
     return sum(mask.numel() for mask in masks.values())
 
 
 def keep_best(scores: Mapping[str, Tensor], masks: Mapping[str, Tensor], density: float, scope: str) -> Masks:
-    """Keep the weights with the highest scores; what was pruned stays so.
+    """Keep the weights with the highest scores; pruned weights remain pruned.
 
     Args:
-        scores: key -> importance of each weight, of the masks' shapes; finite.
-        masks: what survives so far.
-        density: share of all weights, pruned ones too, that is kept, rounded to a whole number of weights and at
-            least one; of each layer where `scope` is `"layerwise"`.
+        scores: key -> importance of each weight, finite, in the masks' shapes.
+        masks: the masks so far.
+        density: share of all weights, including pruned ones, that is kept, rounded to a whole number of weights and at
+            least one; if `scope` is `"layerwise"`, the share of each layer.
         scope: `"global"` or `"layerwise"`.
 
     Returns:
-        The new masks; among equal scores the first in the order of keys and entries stay.
+        The new masks; among equal scores the first in the order of keys and entries are kept.
     """
     if scope == "layerwise":
         return {
@@ -87,7 +87,7 @@ def keep_best(scores: Mapping[str, Tensor], masks: Mapping[str, Tensor], density
 
 
 def kept(density: float, count: int) -> int:
-    """Return the whole number of weights that a density means; at least one."""
+    """Return the whole number of weights that corresponds to a density; at least one."""
     return max(1, round(density * count))
 
 

@@ -19,18 +19,18 @@ Weights = dict[str, Tensor]
 
 
 def build(plan: RunPlan, shape: tuple[int, ...], classes: int) -> nn.Module:
-    """Make the network of a plan from the random numbers that are current.
+    """Make the network of a plan, initialized from torch's current random state.
 
     Args:
-        plan: its architecture or model is used.
-        shape: of one sample.
+        plan: the plan, of which the architecture or model is used.
+        shape: shape of one sample.
         classes: number of labels in the data.
 
     Returns:
         The network on the CPU.
 
     Raises:
-        DataError: the network does not take such samples, or has fewer outputs than there are labels.
+        DataError: when the network does not take such samples, or has fewer outputs than there are labels.
     """
     module = _made(plan, shape, classes)
     name = plan.arch or plan.model
@@ -62,13 +62,13 @@ def by_name(
     """Make one of boundcalc's own networks.
 
     Args:
-        arch: one of `boundcalc.tickets.plan.ARCHITECTURES`, those of `FAMILIES` with numbers.
-        shape: of one sample.
+        arch: one of `boundcalc.tickets.plan.ARCHITECTURES`; the names of `FAMILIES` contain numbers.
+        shape: shape of one sample.
         classes: number of labels, for networks of `FAMILIES`.
-        first_stage: name of a fixed first stage in front of it; None for none.
+        first_stage: name of a fixed first stage in front of the network, or None.
 
     Raises:
-        DataError: there is no such network, or it does not take such samples.
+        DataError: when there is no such network, or it does not take such samples.
     """
     if first_stage is not None:
         from boundcalc.features.stage import shape_after, staged
@@ -99,9 +99,9 @@ def by_name(
 
 
 class WeightNorm(nn.Module):
-    """A weight as length times direction, one length an output (Salimans & Kingma 2016).
+    """A weight as length times direction, with one length per output (Salimans & Kingma 2016).
 
-    An output without weights has length and direction zero, and stays so.
+    An output without weights has length and direction zero, which training does not change.
     """
 
     def forward(self, length: Tensor, direction: Tensor) -> Tensor:
@@ -120,13 +120,13 @@ class WeightNorm(nn.Module):
 def start(
     template: nn.Module, values: Mapping[str, Tensor], masks: Mapping[str, Tensor], normed: bool
 ) -> nn.Module:
-    """Return a network with given weights under masks, ready to train.
+    """Return a network with the given weights, masked, ready to train.
 
     Args:
-        template: the network; left as it is.
-        values: plain state dict.
+        template: the network, which is not changed.
+        values: plain state dict of the weights.
         masks: key -> bool mask.
-        normed: whether weights become `WeightNorm`.
+        normed: whether weights are parametrized by `WeightNorm`.
     """
     module = copy.deepcopy(template)
     module.load_state_dict(dict(values))
@@ -138,7 +138,7 @@ def start(
 
 
 def trained_tensor(module: nn.Module, key: str) -> nn.Parameter:
-    """Return the parameter that a mask is multiplied into while training: the weight, or its direction."""
+    """Return the parameter to which a mask is applied during training: the weight, or its direction."""
     owner = _owner(module, key)
     if parametrize.is_parametrized(owner, "weight"):
         stored = dict(owner.get_submodule("parametrizations.weight").named_parameters(recurse=False))
@@ -148,11 +148,11 @@ def trained_tensor(module: nn.Module, key: str) -> nn.Parameter:
 
 
 def plain(module: nn.Module, keys: Iterable[str]) -> Weights:
-    """Return a network's tensors by their plain keys, parametrisations computed; copies on the CPU.
+    """Return copies of a network's tensors on the CPU, by plain keys, with parametrizations evaluated.
 
     Args:
-        module: in training.
-        keys: of the state dict without parametrisations.
+        module: the network in training.
+        keys: keys of the state dict without parametrizations.
     """
     with torch.no_grad():
         return {

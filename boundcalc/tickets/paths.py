@@ -1,4 +1,4 @@
-"""Every file name of a run: open_lth's, and beside them ticket.json, model.safetensors and what --resume needs."""
+"""All file names of a run: those of open_lth and, in addition, ticket.json, model.safetensors and the state for --resume."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def replicate(run: Path, seed: int) -> Path:
 
 
 def level(home: Path, number: int) -> Path:
-    """Return the folder of one level in that of a seed."""
+    """Return the folder of one level inside the folder of a seed."""
     return home / f"level_{number}"
 
 
@@ -35,10 +35,10 @@ def pretrained(home: Path) -> Path:
 
 
 def model(epoch: int) -> str:
-    """Return the name of the weights after some epochs."""
+    """Return the file name of the weights after a number of epochs."""
     return f"model_ep{epoch}_it0.pth"
 
 
 def certificate(home: Path, number: int) -> Path:
-    """Return the file of a level's certificate; the certified network lies beside it, as .safetensors."""
+    """Return the file of a level's certificate; the certified network is beside it, as .safetensors."""
     return home / "certified" / f"level_{number}.json"

@@ -1,4 +1,4 @@
-"""Tickets that carry their own certificate: trained on the examples they pick (`boundcalc train --certify pick`)."""
+"""Tickets trained on examples that they pick, which gives a certificate for them (`boundcalc train --certify pick`)."""
 
 from __future__ import annotations
 
@@ -46,14 +46,15 @@ DELTA = 0.05
 
 
 def run(context: RunContext, split: Split) -> list[dict[str, Any]]:
-    """Make by picking every ticket of a run that is not there yet.
+    """Make, by picking, every ticket of a run that does not exist yet.
 
     Args:
-        context: plan, samples and folder; its plan has a `picking`.
+        context: plan, samples and folder; the plan has a `picking`.
         split: the training samples, streamed, for the certificates.
 
     Returns:
-        What ticket.json says, level by level, with the certificate's value, picks and other errors.
+        The content of ticket.json, level by level, with the certificate's value, the number of picks and the errors outside
+        them.
     """
     with own_random_numbers(context):
         template = networks.build(context.plan, context.train.shape, context.classes)
@@ -104,15 +105,15 @@ def train(
     """Train one ticket by picking.
 
     Args:
-        context: of the run; its plan has a `picking`.
+        context: context of the run; its plan has a `picking`.
         template: the network.
         initial: its weights before any training.
-        masks: fixed before the sample.
-        level: of the ticket; imp prunes to its density within the last training.
-        rounds: how many to run where it is known which of the candidates was kept; None to choose it.
+        masks: masks that were fixed before the sample was drawn.
+        level: level of the ticket; imp prunes to its density within the last training.
+        rounds: number of rounds to run, if it is known which candidate was kept; None to choose among the candidates.
 
     Returns:
-        Trained weights, masks, and what was picked.
+        Trained weights, masks, and the picked examples.
     """
     plan = context.plan
     assert plan.picking is not None
@@ -139,15 +140,15 @@ def train(
 def certificate(
     context: RunContext, template: nn.Module, trained: Weights, picked: Picked, split: Split, level: int
 ) -> Certificate:
-    """Return the certificate of a trained ticket: its errors counted in float64, outside the picks.
+    """Return the certificate of a trained ticket, from its errors outside the picks, counted in float64.
 
     Args:
-        context: of the run.
+        context: context of the run.
         template: the network.
-        trained: its weights, pruned ones zero.
-        picked: what it was trained on.
+        trained: its weights, with pruned ones zero.
+        picked: the examples that it was trained on.
         split: the training samples, streamed.
-        level: of the ticket.
+        level: level of the ticket.
     """
     plan = context.plan
     assert plan.picking is not None
@@ -185,12 +186,12 @@ def certificate(
 
 
 def network_of(template: nn.Module, trained: Weights, shape: tuple[int, ...]) -> Network:
-    """Return a trained ticket as an analysis sees it, in float64.
+    """Return a trained ticket as the float64 network that an analysis uses.
 
     Args:
         template: the network.
-        trained: its weights, pruned ones zero.
-        shape: of one sample.
+        trained: its weights, with pruned ones zero.
+        shape: shape of one sample.
     """
     module = copy.deepcopy(template)
     module.load_state_dict(trained)
@@ -198,18 +199,18 @@ def network_of(template: nn.Module, trained: Weights, shape: tuple[int, ...]) ->
 
 
 def replay(claimed: Certificate, train_samples: Samples, where: Hardware) -> tuple[Network, Picked]:
-    """Make a certified ticket again, from what its certificate says.
+    """Train a certified ticket again, with the options in its certificate.
 
     Args:
-        claimed: as loaded; its options are used, no file that they name is run unless the caller has put it there.
-        train_samples: the training samples, normalised as the certificate says.
-        where: to train.
+        claimed: the certificate as loaded; a model that its options name is imported, which runs its code.
+        train_samples: the training samples, normalized as the certificate says.
+        where: device to train on.
 
     Returns:
         The network and its picks.
 
     Raises:
-        CheckpointError: the options are incomplete.
+        CheckpointError: when the options are incomplete.
     """
     try:
         plan = plan_of_tree(claimed.made_by["plan"])

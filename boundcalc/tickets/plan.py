@@ -1,4 +1,4 @@
-"""What a run makes: which network, pruned how, to which densities, trained by which recipe; no torch here."""
+"""The plan of a run: which network, which pruner, which densities and which training recipe; does not import torch."""
 
 from __future__ import annotations
 
@@ -42,31 +42,31 @@ BLIND = tuple(name for name, pruner in registry.items() if pruner.blind)
 
 @dataclass(frozen=True)
 class RunPlan:
-    """One run, its seed apart.
+    """The options of one run, except its seed.
 
     Attributes:
-        data: a form of `--data`.
-        normalize: means then standard deviations, or None.
-        arch: name of an architecture, those of `FAMILIES` with numbers in them; None where `model` is given.
-        model: `FILE.py:CALLABLE` or `package.module:CALLABLE` that makes the network; None where `arch` is.
+        data: value of `--data`.
+        normalize: means, then standard deviations; or None.
+        arch: name of an architecture, with numbers for those of `FAMILIES`; None if `model` is given.
+        model: `FILE.py:CALLABLE` or `package.module:CALLABLE` that makes the network; None if `arch` is given.
         pruner: one of `PRUNERS`.
-        scope: whether weights compete over all layers or in their own.
-        density: of each ticket, for pruners at initialisation; None to take `levels`.
-        levels: how many times `prune_fraction` is removed; None where densities are given.
-        prune_fraction: of the surviving weights, removed by a level.
-        rewind: epoch whose weights imp goes back to.
-        per_class: samples of each class that snip and grasp look at.
-        normalize_fixed: whether `normalize` was fixed before the sample, so that certificates do not pay for it.
-        first_stage: name of a fixed first stage in front of `arch`, see `boundcalc.features.names`; None for none.
-        picking: how tickets are trained on the examples that they pick; None to train on all.
-        certify: passes over the sample that the search of each level's certificate makes; None for no certificates.
-        method: of these certificates, one of `COMPRESSIONS`.
-        beta: multiple of the divergence that pacbayes trains with.
-        tried: settings tried on the sample for these certificates, this one included.
-        recipe: of the training.
+        scope: whether weights compete across all layers or within each layer.
+        density: density of each ticket, for pruners at initialization; None to use `levels`.
+        levels: number of times that `prune_fraction` is removed; None if densities are given.
+        prune_fraction: fraction of the surviving weights that a level removes.
+        rewind: epoch to whose weights imp rewinds.
+        per_class: number of samples of each class that snip and grasp use.
+        normalize_fixed: whether `normalize` was fixed before the sample was drawn, so that certificates do not pay for it.
+        first_stage: name of a fixed first stage in front of `arch`, see `boundcalc.features.names`; or None.
+        picking: options for training on picked examples; None to train on all.
+        certify: number of passes over the sample in the search for each level's certificate; None for no certificates.
+        method: method of these certificates, one of `COMPRESSIONS`.
+        beta: factor of the divergence in pacbayes' training objective.
+        tried: number of settings tried on the sample for these certificates, including this one.
+        recipe: training recipe.
 
     Raises:
-        UsageError: a value out of range, or options that contradict each other.
+        UsageError: when a value is out of range, or options contradict each other.
     """
 
     data: str
@@ -150,7 +150,7 @@ class RunPlan:
             raise UsageError("--certify pick goes without --rewind, --weight-norm and the passes of occam")
 
     def densities(self) -> tuple[float, ...]:
-        """Return the density that each level aims at.
+        """Return the target density of each level.
 
         Example:
             >>> RunPlan("sample", "snip", arch="lenet300", levels=2, prune_fraction=0.5).densities()
@@ -163,8 +163,8 @@ class RunPlan:
     def mask_origin(self, density: float) -> str:
         """Return whether a ticket's mask may depend on the training sample: `"data"` or `"independent"`.
 
-        Independent are a mask that keeps everything, a random one, and one that depends on an initialisation which is
-        itself random; weights that the user's own code makes may have seen the sample.
+        A mask is independent if it keeps everything, is random, or depends only on an initialization that is itself random.
+        Initial weights made by the user's own code may depend on the sample.
         """
         blind = self.pruner == "random" or (self.pruner in BLIND and self.model is None)
         return "independent" if blind or density == 1 else "data"
@@ -174,7 +174,7 @@ class RunPlan:
         return self.rewind if level else 0
 
     def tree(self) -> dict[str, Any]:
-        """Return the options as JSON knows them, with a digest of the user's file where there is one."""
+        """Return the options as JSON values, with a digest of the user's model file if there is one."""
         tree = asdict(self)
         for name in ("normalize_fixed", "first_stage", "picking"):
             if not tree[name]:
@@ -193,12 +193,12 @@ class RunPlan:
 
 
 def of_tree(tree: Mapping[str, Any]) -> RunPlan:
-    """Return the plan that a tree of options describes; its inverse is `RunPlan.tree`.
+    """Return the plan for a tree of options; this is the inverse of `RunPlan.tree`.
 
     Raises:
-        KeyError: an option is missing.
-        TypeError: there is an option too many, or one is not of its type.
-        UsageError: a value is out of range.
+        KeyError: when an option is missing.
+        TypeError: when there is an unknown option, or one is of the wrong type.
+        UsageError: when a value is out of range.
     """
     options: dict[str, Any] = {
         key: tuple(value) if isinstance(value, list) else value
@@ -224,7 +224,7 @@ def numbers_in(arch: str) -> tuple[int, ...] | None:
 
 
 def canonical(arch: str) -> str:
-    """Return an architecture's one name.
+    """Return the canonical name of an architecture.
 
     Example:
         >>> canonical("VGG"), canonical("conv_4_50")

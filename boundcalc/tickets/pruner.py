@@ -1,4 +1,4 @@
-"""What a pruner is: a score for every weight, by which the masks keep the best."""
+"""The interface of a pruner: a score for every weight; the masks keep the highest."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PrunerInputs:
-    """What a pruner may look at.
+    """The inputs that a pruner may use.
 
     Attributes:
         x: samples `(b, ...)` float, a few of every class.
-        y: their labels `(b,)` int64.
+        y: labels of the samples, `(b,)` int64.
         loss: name of the training loss.
-        generator: of random numbers, on the CPU.
+        generator: random number generator, on the CPU.
     """
 
     x: Tensor
@@ -32,14 +32,14 @@ class PrunerInputs:
 
 @dataclass(frozen=True)
 class Pruner:
-    """One pruner at initialisation.
+    """A pruner that prunes at initialization.
 
     Attributes:
-        name: in ``--pruner``.
-        rank: where it stands among the pruners.
-        score: from the masked network and what it may look at to a score for every weight; the highest stay.
-        rounds: in how many rounds it comes to its density.
-        blind: whether it looks at the initial weights at most, never at a sample.
+        name: value of ``--pruner``.
+        rank: its position in the list of pruners.
+        score: returns a score for every weight, given the masked network and the inputs; the highest scores are kept.
+        rounds: number of rounds in which the density is reached.
+        blind: whether it uses at most the initial weights and never a sample.
     """
 
     name: str

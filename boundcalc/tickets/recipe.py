@@ -1,4 +1,4 @@
-"""How a network is trained: checked where it is set; no torch here, so that wrong usage is told at once."""
+"""The training recipe, checked when it is created; does not import torch, so that wrong usage is reported at once."""
 
 from __future__ import annotations
 
@@ -19,27 +19,27 @@ RATES = {"sgd": 0.1, "adam": 0.0012}
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything that training does to a network, the data apart.
+    """All options of training except the data.
 
     Attributes:
-        epochs: passes over the training set.
+        epochs: number of passes over the training set.
         optimizer: `"sgd"` (with momentum) or `"adam"`.
-        lr: learning rate at the start.
-        momentum: of sgd; adam has 0.9 and 0.999.
-        weight_decay: added to gradients, times each parameter.
-        schedule: of the learning rate: `"constant"`, `"cosine"` (to zero, step by step), or `"step"` (times
-            `gamma` at each milestone).
+        lr: initial learning rate.
+        momentum: momentum of sgd; adam uses 0.9 and 0.999.
+        weight_decay: factor times each parameter that is added to its gradient.
+        schedule: learning rate schedule: `"constant"`, `"cosine"` (to zero, updated at every step), or `"step"` (multiplied
+            by `gamma` at each milestone).
         milestones: epochs of the step schedule.
         gamma: factor of the step schedule.
-        batch_size: samples of a step; the last batch of an epoch holds what is left.
-        loss: `"cross-entropy"`, or `"mse"`, the mean square distance from one-hot labels.
-        weight_norm: whether weights are trained as length times direction, one length an output (Salimans &
-            Kingma 2016).
-        regularize: `"peeling"` adds `weight_decay` times the scale of the peeling bound to the loss in place of weight decay;
+        batch_size: number of samples per step; the last batch of an epoch contains the remaining ones.
+        loss: `"cross-entropy"`, or `"mse"`, the mean squared difference from one-hot labels.
+        weight_norm: whether weights are trained as length times direction, with one length per output (Salimans & Kingma
+            2016).
+        regularize: `"peeling"` replaces weight decay by a loss term, `weight_decay` times the scale of the peeling bound;
             None for weight decay.
 
     Raises:
-        UsageError: a value out of range, or options that contradict each other.
+        UsageError: when a value is out of range, or options contradict each other.
     """
 
     epochs: int = 10
@@ -85,10 +85,10 @@ class Recipe:
             raise UsageError(f"--milestones {text}: the last is not below --epochs {self.epochs}")
 
     def rate(self, epoch: float) -> float:
-        """Return the learning rate at a moment.
+        """Return the learning rate at a point of the training.
 
         Args:
-            epoch: passes done, fractions included.
+            epoch: number of passes done, which may be fractional.
 
         Example:
             >>> Recipe(epochs=4, lr=0.2, schedule="cosine").rate(2.0)
@@ -102,10 +102,10 @@ class Recipe:
 
 
 def one_of(option: str, word: str, allowed: Iterable[str]) -> None:
-    """Check a word.
+    """Check that an option's value is one of the allowed words.
 
     Raises:
-        UsageError: it is none of the allowed; proposes the nearest.
+        UsageError: when it is not; the message suggests the closest word.
     """
     words = tuple(allowed)
     if word not in words:
@@ -113,20 +113,20 @@ def one_of(option: str, word: str, allowed: Iterable[str]) -> None:
 
 
 def at_least(option: str, value: int, least: int) -> None:
-    """Check an integer.
+    """Check that an integer option has at least a given value.
 
     Raises:
-        UsageError: it is below `least`.
+        UsageError: when it is below `least`.
     """
     if value < least:
         raise UsageError(f"{option} {value}: give at least {least}")
 
 
 def within(option: str, value: float, holds: bool, wanted: str) -> None:
-    """Check that a condition on a number holds.
+    """Check that a condition on a numeric option holds.
 
     Raises:
-        UsageError: it does not; the message says what is wanted.
+        UsageError: when it does not; the message says what is required.
     """
     if not holds:
         raise UsageError(f"{option} {value:g}: give {wanted}")

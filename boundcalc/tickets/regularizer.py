@@ -1,9 +1,9 @@
-"""The norm of the peeling bound as a penalty in training, masked weights at 0.
+"""The norm of the peeling bound as a penalty in training, with masked weights at 0.
 
-rho = sum_p s_p ||V_.p - mean||_2 over the last hidden units p, s_p the scale of a unit: the l2 norm of its weights in the first
-layer, the sum over predecessors after it (`boundcalc.bounds.peeling.theorem`, one unit a node). With one hidden layer
-rho = sum_p ||W_p|| ||V_.p|| <= (||W||_F^2 + ||V||_F^2) / 2, with equality where the two are balanced, as weight decay makes them:
-weight decay is its special case.
+rho = sum_p s_p ||V_.p - mean||_2 over the last hidden units p, where s_p is the scale of a unit: the l2 norm of its weights
+in the first layer, the sum over predecessors in later layers (`boundcalc.bounds.peeling.theorem`, one unit a node). With
+one hidden layer rho = sum_p ||W_p|| ||V_.p|| <= (||W||_F^2 + ||V||_F^2) / 2, with equality if the two are balanced, as
+weight decay makes them: weight decay is a special case.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ MOST_ENTRIES = 2**25
 
 
 class Penalty:
-    """Strength times rho of a module in training.
+    """The penalty, strength times rho, of a module in training.
 
     Args:
-        module: chains of linear and convolution layers with ReLU and pooling, sums of branches; no BatchNorm.
-        shape: of one sample.
+        module: the network, of linear and convolution layers with ReLU, pooling and sums of branches, without BatchNorm.
+        shape: shape of one sample.
         strength: factor of rho in the loss.
 
     Raises:
-        UsageError: the bound does not cover the network, or it is too large.
+        UsageError: when the bound does not cover the network, or a layer is too large.
     """
 
     def __init__(self, module: nn.Module, shape: tuple[int, ...], strength: float) -> None:

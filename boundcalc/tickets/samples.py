@@ -1,4 +1,4 @@
-"""Samples as tensors that stay on the device: no loader, no copies between."""
+"""Samples as tensors that stay on the device: there is no loader, and nothing is copied between devices during training."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from boundcalc.tickets.hardware import Hardware
 
 @dataclass(frozen=True, eq=False)
 class Samples:
-    """A split on the device.
+    """A split of the data on the device.
 
     Attributes:
-        x: `(m, ...)` float32, what the network sees.
-        y: `(m,)` int64.
+        x: inputs of the network, `(m, ...)` float32.
+        y: labels, `(m,)` int64.
     """
 
     x: Tensor
@@ -38,8 +38,8 @@ class Samples:
         """Return `count` samples of every class, or all of a class that has fewer, drawn without replacement.
 
         Args:
-            count: of each class.
-            generator: of the draw, on the CPU.
+            count: number of samples of each class.
+            generator: random number generator for the draw, on the CPU.
         """
         order = torch.randperm(self.m, generator=generator)
         labels = self.y.cpu()[order]
@@ -48,11 +48,11 @@ class Samples:
 
 
 def on_device(data: Dataset, hardware: Hardware) -> tuple[Samples, Samples | None]:
-    """Read both splits of a data set, once; images without channels get one.
+    """Read both splits of a data set to the device; images without a channel axis get one.
 
     Args:
-        data: opened.
-        hardware: where they shall lie.
+        data: the opened data set.
+        hardware: device and layout for the samples.
     """
     return _read(data.train, hardware), None if data.test is None else _read(data.test, hardware)
 

@@ -1,4 +1,4 @@
-"""Runs on disk: every file appears whole or not at all, a level's folder likewise."""
+"""Runs on disk. Every file, and every level's folder, is written completely or not at all."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ class Level:
     """One trained ticket, ready to be written.
 
     Attributes:
-        number: its level.
-        weights: epoch -> plain state dict, pruned weights zero; the last is the trained one.
+        number: number of the level.
+        weights: epoch -> plain state dict, with pruned weights zero; the last is the trained one.
         masks: key -> bool mask.
-        curve: of its training.
-        ticket: what ticket.json says.
+        curve: its training curve.
+        ticket: content of ticket.json.
         files: name -> text of further files, such as a certificate.
     """
 
@@ -47,14 +47,14 @@ class Level:
 
 
 def claim(run: Path, plan: RunPlan) -> None:
-    """Make a folder the run's own, or find that it is.
+    """Reserve a folder for a run, or check that it belongs to this run.
 
     Args:
-        run: the folder; made if missing.
-        plan: of the run.
+        run: the folder, which is created if missing.
+        plan: plan of the run.
 
     Raises:
-        UsageError: it holds a run with other options, or something else, or cannot be written.
+        UsageError: when it holds a run with other options or something else, or cannot be written.
     """
     tree = json.loads(json.dumps(plan.tree()))
     file = run / paths.RUN
@@ -84,17 +84,17 @@ def is_written(home: Path, number: int) -> bool:
 
 
 def is_begun(home: Path) -> bool:
-    """Return whether any epoch has left something in the folder of a seed."""
+    """Return whether the folder of a seed contains the result of any epoch."""
     return (home / paths.STATE).is_file() or is_written(home, 0)
 
 
 def write_level(home: Path, level: Level, options: Mapping[str, Any]) -> None:
-    """Write a level's folder under a passing name, then rename it; does nothing where it is there.
+    """Write a level's folder under a temporary name, then rename it; do nothing if it exists already.
 
     Args:
         home: folder of the seed.
-        level: what to write.
-        options: of the run, for hparams.log of level 0.
+        level: the level to write.
+        options: options of the run, for hparams.log of level 0.
     """
     if is_written(home, level.number):
         return
@@ -124,11 +124,11 @@ def _fill(passing: Path, level: Level, options: Mapping[str, Any]) -> None:
 
 
 def write_initial(home: Path, weights: Weights) -> None:
-    """Write the initialisation as that of open_lth's pretraining: the reference of all levels, under no mask.
+    """Write the initialization, unmasked, as open_lth's pretraining does: it is the reference of all levels.
 
     Args:
         home: folder of the seed.
-        weights: plain state dict.
+        weights: plain state dict of the initialization.
     """
     target = paths.pretrained(home) / paths.model(0)
     if not target.is_file():
@@ -137,10 +137,10 @@ def write_initial(home: Path, weights: Weights) -> None:
 
 
 def read_ticket(home: Path, number: int) -> dict[str, Any]:
-    """Return what a written level says of itself.
+    """Return the content of a written level's ticket.json.
 
     Raises:
-        CheckpointError: its ticket.json is missing or damaged.
+        CheckpointError: when it is missing or damaged.
     """
     file = paths.main(home, number) / paths.TICKET
     try:
@@ -153,17 +153,17 @@ def read_ticket(home: Path, number: int) -> dict[str, Any]:
 
 
 def save_state(home: Path, state: Mapping[str, Any]) -> None:
-    """Write what --resume needs."""
+    """Write the state that --resume needs."""
     with _told(home):
         home.mkdir(parents=True, exist_ok=True)
         write(home / paths.STATE, lambda place: torch.save(dict(state), place))
 
 
 def load_state(home: Path) -> dict[str, Any] | None:
-    """Return what --resume needs, on the CPU; None where nothing has been trained, or all of it.
+    """Return the state that --resume needs, on the CPU; None if the training has not started or is complete.
 
     Raises:
-        CheckpointError: the file is damaged.
+        CheckpointError: when the file is damaged.
     """
     file = home / paths.STATE
     if not os.path.lexists(file):
@@ -177,16 +177,16 @@ def load_state(home: Path) -> dict[str, Any] | None:
 
 
 def drop_state(home: Path) -> None:
-    """Remove what --resume needs, when all is done."""
+    """Remove the state that --resume needs, when the run is complete."""
     (home / paths.STATE).unlink(missing_ok=True)
 
 
 def write(target: Path, fill: Callable[[Path], object]) -> None:
-    """Fill a temporary file beside the target, push it to the disk, rename it.
+    """Write a file by way of a temporary one beside it, which is flushed to disk and then renamed.
 
     Args:
-        target: the file.
-        fill: writes the path that it is given.
+        target: path of the file.
+        fill: writes the file at the path that it is given.
     """
     passing = target.with_name(f".{target.name}.part")
     try:

@@ -1,4 +1,4 @@
-"""Training under masks: one epoch at a time, all state in one place."""
+"""Training under masks, one epoch at a time, with all state in one object."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ MEASURED = 2000
 class Trainer:
     """A network in training.
 
-    Pruned weights are set to zero after every step, so that they never act and never come back; survivors move as they
-    would if the mask were multiplied in before the step.
+    Pruned weights are set to zero after every step, so they never contribute and never return; the surviving weights are
+    updated as if the mask were applied before the step.
 
     Args:
-        module: on its device, its weights masked.
-        masks: key -> bool mask; a key that is missing is not masked.
-        recipe: of the training.
-        hardware: of module and samples.
-        penalty: added to the loss of each step; None for none.
+        module: the network on its device, with masked weights.
+        masks: key -> bool mask; weights without a mask are not pruned.
+        recipe: training recipe.
+        hardware: device of module and samples.
+        penalty: term added to the loss of each step, or None.
     """
 
     def __init__(
@@ -57,12 +57,12 @@ class Trainer:
         """Train for one pass over the samples.
 
         Args:
-            number: passes done before.
-            samples: on the device.
-            order: of the samples, a generator on the CPU.
+            number: number of passes done before.
+            samples: the samples, on the device.
+            order: random number generator on the CPU for the order of the samples.
 
         Returns:
-            Mean loss and share of mistakes, of each batch before its step.
+            Mean loss and share of errors over the epoch, with each batch measured before its step.
         """
         module, loss_of = self.module.train(), LOSSES[self.recipe.loss]
         batches = (
@@ -89,7 +89,7 @@ class Trainer:
         return float(total) / samples.m, float(wrong) / samples.m
 
     def state(self) -> dict[str, Any]:
-        """Return all that the next epoch depends on, besides samples and random numbers."""
+        """Return everything that the next epoch depends on, except samples and random numbers."""
         return {
             "module": self.module.state_dict(),
             "optimizer": self.optimizer.state_dict(),
@@ -97,7 +97,7 @@ class Trainer:
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Go back to a state."""
+        """Restore a state that `state` returned."""
         self.module.load_state_dict(state["module"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.scaler.load_state_dict(state["scaler"])
@@ -108,13 +108,13 @@ class Trainer:
 
 
 def measure(module: nn.Module, samples: Samples, loss: str, hardware: Hardware) -> tuple[float, float]:
-    """Return mean loss and share of mistakes of a network in evaluation mode, float32 throughout.
+    """Return mean loss and share of errors of a network in evaluation mode, entirely in float32.
 
     Args:
-        module: on the device.
-        samples: on the device.
+        module: the network, on the device.
+        samples: the samples, on the device.
         loss: name of the loss.
-        hardware: where both are.
+        hardware: device of both.
     """
     module.eval()
     total = torch.zeros((), dtype=torch.float64, device=hardware.device)

@@ -1,8 +1,8 @@
-"""Pruners, one file each: a score for every weight, and the masks that keep the best; no torch until one is run.
+"""Pruners, one file each: a score for every weight, and the masks that keep the best; torch is imported only when one runs.
 
-Each score is that of its paper. What the papers' code does beside it, and is not done here: GraSP's draws the linear
-layers anew before scoring, and sums gradients of two halves of the batch; Synaptic-Flow's gives no precedence to
-what is already pruned.
+Each score is that of its paper. The following behavior of the papers' code is not reproduced: GraSP's code reinitializes
+the linear layers before scoring, and sums gradients of two halves of the batch; Synaptic-Flow's code treats weights that
+are already pruned like all others.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ __all__ = ["Pruner", "PrunerInputs", "prune", "registry"]
 def prune(module: nn.Module, pruner: str, density: float, scope: str, inputs: PrunerInputs) -> Masks:
     """Prune a network before training.
 
-    In r rounds, round i keeps the share density^(i/r), with scores of what the round before has left.
+    Of r rounds, round i keeps the share density^(i/r) of the weights, scored in the network left by the previous round.
 
     Args:
-        module: at initialisation; left as it is.
-        pruner: a name of the registry.
-        density: share of the weights kept.
+        module: the network at initialization, which is not changed.
+        pruner: name of a pruner in the registry.
+        density: share of the weights that is kept.
         scope: `"global"` or `"layerwise"`.
-        inputs: what the pruner may look at.
+        inputs: inputs that the pruner may use.
 
     Returns:
-        The masks; all of ones where density is 1.
+        The masks; they keep everything if density is 1.
     """
     from boundcalc.tickets.masks import apply, keep_best, ones
 

@@ -1,4 +1,4 @@
-"""Random masks whose layers' densities follow Erdos-Renyi kernels (Mocanu et al. 2018; Evci et al. 2020)."""
+"""Random masks with layer densities that follow Erdos-Renyi kernels (Mocanu et al. 2018; Evci et al. 2020)."""
 
 from __future__ import annotations
 
@@ -13,15 +13,16 @@ if TYPE_CHECKING:
 
 
 def score(module: nn.Module, inputs: PrunerInputs) -> Scores:
-    """Score weights by uniform numbers over a layer's share, so that each layer keeps weights in proportion to its share.
+    """Score weights by minus a uniform number over the layer's share, so that a layer's density is proportional to its
+    share.
 
-    The share of a layer is (n_in + n_out + kernel widths) / (n_in n_out kernel size). With U uniform and a threshold t common to all
-    layers, -U / share > -t has probability min(1, t share): a layer that would keep more than all of its weights keeps all, and the
-    rest of the budget goes to the others. Under scope `layerwise` this is random pruning.
+    The share of a layer is (n_in + n_out + kernel widths) / (n_in n_out kernel size). With U uniform and a threshold t
+    common to all layers, -U / share > -t has probability min(1, t share): a layer that would keep more than all of its
+    weights keeps all, and the rest of the budget goes to the others. Under scope `layerwise` this is random pruning.
 
     Args:
         module: the masked network.
-        inputs: its generator is used.
+        inputs: the inputs, of which the generator is used.
     """
     import torch
 

@@ -1,4 +1,4 @@
-"""GraSP (Wang et al. 2020): what pruning does to the flow of gradients."""
+"""GraSP (Wang et al. 2020): the effect of pruning on the gradient flow."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ TEMPERATURE = 200.0
 
 
 def score(module: nn.Module, inputs: PrunerInputs) -> Scores:
-    """Score weights by w (H g), gradient g and Hessian H of the loss: minus the score of Wang et al. 2020.
+    """Score weights by w (H g), with gradient g and Hessian H of the loss: minus the score of Wang et al. 2020.
 
-    The paper's score is -w (H g), and the weights where it is highest are removed, so those with the highest w (H g)
-    stay. Cross-entropy is that of logits / 200, as published; other losses have no temperature.
+    The paper's score is -w (H g), and the weights where it is highest are removed, so those with the highest w (H g) are
+    kept. Cross-entropy is computed for logits / 200, as published; other losses have no temperature.
 
     Args:
         module: the masked network; BatchNorm uses the batch's statistics.
-        inputs: the batch and the loss, a mean over it.
+        inputs: the batch, and the loss, which is a mean over it.
     """
     import torch
 

@@ -1,4 +1,4 @@
-"""Magnitude (Han et al. 2015; Frankle & Carbin 2019)."""
+"""Magnitude pruning (Han et al. 2015; Frankle & Carbin 2019)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def score(module: nn.Module, inputs: PrunerInputs | None = None) -> Scores:
 
     Args:
         module: the masked network.
-        inputs: not looked at.
+        inputs: not used.
     """
     from boundcalc.tickets.masks import weights
 

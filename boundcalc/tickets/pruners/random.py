@@ -1,4 +1,4 @@
-"""Random scores: the pruner that knows nothing."""
+"""Random pruning: scores are random numbers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def score(module: nn.Module, inputs: PrunerInputs) -> Scores:
 
     Args:
         module: the masked network.
-        inputs: its generator is used.
+        inputs: the inputs, of which the generator is used.
     """
     import torch
 

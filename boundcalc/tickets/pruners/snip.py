@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 
 def score(module: nn.Module, inputs: PrunerInputs) -> Scores:
-    """Score weights by connection sensitivity |w dL/dw|, without its normalisation (Lee et al. 2019).
+    """Score weights by connection sensitivity |w dL/dw|, without its normalization (Lee et al. 2019).
 
     Args:
         module: the masked network; BatchNorm uses the batch's statistics.
-        inputs: the batch and the loss L, a mean over it.
+        inputs: the batch, and the loss L, which is a mean over it.
     """
     import torch
 

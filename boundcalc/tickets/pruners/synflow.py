@@ -1,4 +1,4 @@
-"""SynFlow (Tanaka et al. 2020): synaptic flow, in rounds."""
+"""SynFlow (Tanaka et al. 2020): synaptic flow, computed in rounds."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ ROUNDS = 100
 def score(module: nn.Module, inputs: PrunerInputs) -> Scores:
     """Score weights by synaptic flow |w| dR/d|w| (Tanaka et al. 2020).
 
-    R is the sum of the outputs on an input of ones, all parameters and buffers replaced by their absolute values, in
-    float64, BatchNorm with its running statistics. No sample is looked at.
+    R is the sum of the outputs on an input of ones, in float64, with all parameters and buffers replaced by their absolute
+    values and BatchNorm using its running statistics. No sample is used.
 
     Args:
         module: the masked network.
-        inputs: only the shape of its samples is used.
+        inputs: the inputs, of which only the shape of the samples is used.
     """
     import torch
 

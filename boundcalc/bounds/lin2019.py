@@ -8,7 +8,7 @@ here. Average pooling before a layer, which the source does not treat, multiplie
 parameters.
 
 Extended here, not proved: on a graph with biases, ||X|| prod_k s_k / s_l ||K^l||_F becomes G_l (r_l ||K^l||_F + sqrt(O_l m)
-||b_l||_2), with r_l and G_l of `boundcalc.bounds.toeplitz.reach`, W_l counts biases, and L the layers.
+||b_l||_2), with r_l and G_l of `boundcalc.bounds.toeplitz.reach`, W_l includes biases, and L counts the layers.
 """
 
 from __future__ import annotations

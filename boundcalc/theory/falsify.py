@@ -279,7 +279,7 @@ def _claim(bound: Bound, case: Case, *, margins: bool) -> Target:
     """Return what a bound claims about outputs or about margins, as a target.
 
     Raises:
-        NotCovered: the case is outside the bound.
+        NotCovered: the bound does not cover the case.
     """
     problem = case.problem()
     if not margins:
@@ -304,7 +304,7 @@ def tested(
     """Test one case of a bound on fresh draws of signs; where all signs are enumerated, repeat the measurement of this purpose.
 
     Raises:
-        NotCovered: the case is outside the bound.
+        NotCovered: the bound does not cover the case.
     """
     found = _claim(bound, case, margins=margins)
     result = tested_target(bound.name, case, found, trial, seed, alpha, effort, purpose)

@@ -6,9 +6,9 @@ For inputs i and j let q_i(u) be the square root of S~(x_i, x_i)(u) and rho = S~
       s = q_j (sqrt((1 - rho) (1 + rho)) + rho psi),      t = s + psi B,
       A' = diag(1/q'_i) M diag(q_i) s / (2 pi),           B' = the same of t,      Theta = M_out diag(q_i) t / (2 pi),
 
-M the matrix of `boundcalc.graphon.ntk_maps`. This is the recursion of docs/theory/pham2025.md run forward:
-Theta_{l+1} = M (S_l + Sdot_l Theta_l), so that nothing of earlier layers is kept and any number of outputs costs one product. The
-scales of i are folded into the matrices, those of j are products; the diagonal is known in closed form,
+where M is the matrix of `boundcalc.graphon.ntk_maps`. This is the recursion of docs/theory/pham2025.md in forward form,
+Theta_{l+1} = M (S_l + Sdot_l Theta_l), so that earlier layers need not be stored and any number of outputs costs one product. The
+scales of i are multiplied into the matrices, those of j are applied elementwise; the diagonal has the closed form
 Theta_l(x, x) = l S~_l(x, x).
 """
 
@@ -44,12 +44,12 @@ MIRROR = 256
 
 @dataclass(frozen=True, eq=False)
 class Block:
-    """What is known of a stretch of inputs, copied to be contiguous in memory.
+    """Precomputed values of a range of inputs, contiguous in memory.
 
     Attributes:
-        start: index of the first.
-        columns: (d, n) the inputs, transposed.
-        roots: q of each layer, (K_l, n).
+        start: index of the first input.
+        columns: inputs, transposed, (d, n).
+        roots: roots q of each layer, (K_l, n).
         negative: -NEARLY/q of each layer, 0 where q is 0.
     """
 
@@ -59,7 +59,7 @@ class Block:
     negative: tuple[Floats, ...]
 
     def since(self, first: int) -> Block:
-        """Return the block from an index on."""
+        """Return the part of the block from an index on."""
         skip = max(0, first - self.start)
         if not skip:
             return self
@@ -90,10 +90,10 @@ def theta(maps: Maps, x: Floats, threads: int | None = None, forms: Sequence[Sca
     """Return the kernels of all outputs.
 
     Args:
-        maps: of the chain; C outputs.
-        x: (m, d) float64, finite, of moderate size (see `boundcalc.graphon.ntk`).
-        threads: None for one a core.
-        forms: of the hidden matrices; none to take the form with least work.
+        maps: maps of the chain, with C outputs.
+        x: inputs, (m, d) float64, finite, of moderate size (see `boundcalc.graphon.ntk`).
+        threads: number of threads; None for one per core.
+        forms: forms of the hidden matrices; if empty, the forms with the least work are chosen.
 
     Returns:
         (C, m, m) float64, symmetric.
@@ -124,7 +124,7 @@ def theta(maps: Maps, x: Floats, threads: int | None = None, forms: Sequence[Sca
 
 
 def width_of(maps: Maps) -> int:
-    """Return the inputs of a block."""
+    """Return the number of inputs of a block."""
     return max(NARROWEST, CHUNK // max(maps.cells))
 
 

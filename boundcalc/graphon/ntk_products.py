@@ -1,6 +1,6 @@
-"""Products with the matrices of the recursion, scaled for one input at a time: dense, sparse, or with merged columns.
+"""Products with the matrices of the recursion, scaled for one input at a time: dense, sparse, or with equal columns merged.
 
-Which form is taken is decided by the work it makes; the rates were measured with `experiments/benchmarks/gntk.py`.
+The form of a matrix is chosen by the work it takes; the rates were measured with `experiments/benchmarks/gntk.py`.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ class ScaledMatrix(Protocol):
 
 
 class Product(Protocol):
-    """A scaled matrix, ready to be multiplied."""
+    """A scaled matrix, ready for multiplication."""
 
     def times(self, values: Floats, out: Floats) -> Floats:
-        """Return the product with values (K, n), in out (K', n) or in an array of its own."""
+        """Return the product with values (K, n), either in `out` (K', n) or in a new array."""
         ...
 
 
@@ -61,11 +61,11 @@ class _DenseProduct:
 
 @dataclass(frozen=True, eq=False)
 class Sparse:
-    """A matrix of which only the nonzero entries are multiplied, (K', K).
+    """A matrix, (K', K), of which only the nonzero entries are multiplied.
 
     Attributes:
-        matrix: the entries by rows.
-        rows: the row of each.
+        matrix: nonzero entries, by rows.
+        rows: row of each entry.
     """
 
     matrix: sparse.csr_array
@@ -94,11 +94,11 @@ class _SparseProduct:
 
 @dataclass(frozen=True, eq=False)
 class Grouped:
-    """A matrix with equal columns: first sums over the columns of a group, then one dense column a group.
+    """A matrix with equal columns: products first sum over the columns of each group, then use one dense column per group.
 
     Attributes:
-        sums: (H, K) 0 and 1.
-        matrix: (K', H).
+        sums: indicators of the groups, (H, K), 0 and 1.
+        matrix: one column per group, (K', H).
     """
 
     sums: Sparse
@@ -121,10 +121,10 @@ class _GroupedProduct:
 
 
 def best_form(matrix: Floats, used: float = 1.0) -> ScaledMatrix:
-    """Return the form of a matrix that takes least work.
+    """Return the form of a matrix that takes the least work.
 
     Args:
-        matrix: (K', K).
+        matrix: dense matrix, (K', K).
         used: share of the columns with a nonzero scale.
     """
     columns, group = np.unique(matrix, axis=1, return_inverse=True)

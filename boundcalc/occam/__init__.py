@@ -1,1 +1,3 @@
-"""Description lengths: a prefix code for pruned, quantised networks, its encoder and decoder, and the search for short codewords."""
+"""Description lengths: a prefix code for pruned, quantized networks, its encoder and decoder, and the search for short
+codewords.
+"""

@@ -1,7 +1,7 @@
 """Which channels of a network are the same units: rows of one layer, columns of the next.
 
-The units of an axis that neither the input, the output nor a fixed arrangement of channels touches may be reordered without
-changing the function, so a code need not say their order.
+The units of an axis can be reordered without changing the function, unless the input, the output or a fixed arrangement of
+channels touches the axis; a code need not specify their order.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from boundcalc.network.ops import Add, Affine, AvgPool, Input, MaxPool, ReLU
 
 @dataclass(frozen=True)
 class UnitSet:
-    """One set of units.
+    """The units of one axis.
 
     Attributes:
-        size: how many.
+        size: number of units.
         free: whether their order is irrelevant.
     """
 
@@ -31,7 +31,7 @@ class Axes:
     """The axes of a network.
 
     Attributes:
-        axes: each axis once.
+        axes: the axes, each once.
         rows: layer name -> index of its output axis.
         columns: layer name -> index of its input axis.
         nodes: index of the axis of each node's channels.
@@ -74,7 +74,7 @@ def axes_of(network: Network) -> Axes:
     """Find the axes of a network.
 
     Raises:
-        NotCovered: an operation with parameters of its own, or one that is not understood.
+        NotCovered: when an operation has parameters of its own, or is not understood.
     """
     require(network)
     classes = _Classes()

@@ -1,7 +1,8 @@
-"""Partitions of the units of every axis under which masks are short to code: a stochastic block model, the coded graphon.
+"""Partitions of the units of every axis that make the masks short to code: a stochastic block model, the coded graphon.
 
-The search minimises the exact code length of the masks (minimum description length for block models: Peixoto 2013); it starts from
-units sorted by degree, as the sort-and-smooth estimate of a graphon does, and moves units while that makes the code shorter.
+The search minimizes the exact code length of the masks (minimum description length for block models: Peixoto 2013). It
+starts from units sorted by degree, like the sort-and-smooth estimate of a graphon, and moves units as long as that shortens
+the code.
 """
 
 from __future__ import annotations
@@ -29,11 +30,11 @@ assert max(*FREE_GROUPS, *FIXED_GROUPS) <= MAX_GROUPS
 
 @dataclass(frozen=True, eq=False)
 class WeightCounts:
-    """How many weights survive between every two units.
+    """The number of surviving weights between every two units.
 
     Attributes:
-        matrix: (rows, columns) sparse float64.
-        entries: kernel entries between two units.
+        matrix: the counts, (rows, columns) sparse float64.
+        entries: number of kernel entries between two units.
     """
 
     matrix: sparse.csr_array
@@ -41,25 +42,25 @@ class WeightCounts:
 
 
 def counts_of(masks: list[np.ndarray]) -> list[WeightCounts]:
-    """Count survivors between units from masks (rows, columns, kernel entries) bool."""
+    """Count the surviving weights between units, from bool masks (rows, columns, kernel entries)."""
     return [WeightCounts(sparse.csr_array(mask.sum(2).astype(np.float64)), mask.shape[2]) for mask in masks]
 
 
 def one_group(plan: CodeLayout) -> Groups:
-    """Return the partition with all units of an axis in one group."""
+    """Return the partition that has all units of an axis in one group."""
     return tuple(np.zeros(axis.size, dtype=np.int64) for axis in plan.axes.axes)
 
 
 def find_groups(plan: CodeLayout, counts: list[WeightCounts], relative: bool) -> Groups:
-    """Search the partition with the shortest mask code.
+    """Search for the partition with the shortest mask code.
 
     Args:
         plan: the architecture.
-        counts: survivors of each layer.
+        counts: surviving weights of each layer.
         relative: whether the reference fixes the order of all units.
 
     Returns:
-        The group of each unit, per axis; groups are numbered without gaps.
+        The group of each unit, per axis; group numbers have no gaps.
     """
     search = _Search(plan, counts, relative)
     found = [
@@ -71,20 +72,21 @@ def find_groups(plan: CodeLayout, counts: list[WeightCounts], relative: bool) ->
 
 
 def refine_groups(plan: CodeLayout, counts: list[WeightCounts], relative: bool, start: Groups) -> Groups:
-    """Move units of a partition found for similar masks until the code gets no shorter."""
+    """Improve a partition that was found for similar masks, by moving units as long as that shortens the code."""
     return _Search(plan, counts, relative).improved(start)
 
 
 def group_positions(mask: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    """Return the groups of a kernel's positions with the shortest mask code, of those that part them by their number of survivors.
+    """Return the grouping of a kernel's positions with the shortest mask code; groups are ranges of the positions sorted by
+    survivors.
 
     Args:
         mask: (rows, columns, kernel entries) bool.
         rows: (rows,) int64, group of each row.
-        columns: (columns,) int64, likewise.
+        columns: (columns,) int64, group of each column.
 
     Returns:
-        (kernel entries,) int64; all 0 where one group is best.
+        The group of each position, (kernel entries,) int64; all 0 if one group is best.
     """
     entries = mask.shape[2]
     by_row, by_column = _onehot(rows), _onehot(columns)
@@ -186,7 +188,7 @@ class _Search:
 def _coding_cost(
     matrix: sparse.csr_array, own: np.ndarray, sizes: np.ndarray, other: np.ndarray, entries: int
 ) -> np.ndarray:
-    """Return the bits of each unit's survivors if it were in each group, (units, groups)."""
+    """Return the bits that each unit's survivors would cost in each group, (units, groups)."""
     held = matrix @ other
     room = other.sum(0) * entries
     share = (own.T @ held + 0.02) / (np.outer(sizes, room) + 0.04)
@@ -206,7 +208,9 @@ def _without_gaps(groups: np.ndarray) -> np.ndarray:
 
 
 def _equal_groups(degree: np.ndarray, number: int) -> np.ndarray:
-    """Return units of degree 0 in group 0, the others in `number - 1` groups of rising degree."""
+    """Return the groups of units by degree: units of degree 0 in group 0, the others in `number - 1` groups of increasing
+    degree.
+    """
     groups = np.zeros(degree.size, dtype=np.int64)
     used = np.flatnonzero(degree > 0)
     if number > 1 and used.size:

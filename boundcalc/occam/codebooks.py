@@ -1,4 +1,4 @@
-"""Codebooks: one-dimensional k-means (Lloyd 1982), rounded to float16 at the end."""
+"""Codebooks: one-dimensional k-means (Lloyd 1982), with the result rounded to float16."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ ROUNDS = 100
 
 
 def nearest(numbers: np.ndarray, codebook: np.ndarray) -> np.ndarray:
-    """Return the index of the nearest value for each number, int64; `codebook` is in rising order."""
+    """Return the index of the nearest value for each number, int64; `codebook` is in increasing order."""
     middles = (codebook[1:].astype(np.float64) + codebook[:-1].astype(np.float64)) / 2
     return np.searchsorted(middles, numbers).astype(np.int64)
 
 
 def codebook_of(numbers: np.ndarray, size: int) -> np.ndarray:
-    """Return at most `size` distinct values near the numbers, in rising order.
+    """Return at most `size` distinct values near the numbers, in increasing order.
 
     Args:
-        numbers: (s,) float64, s >= 1.
-        size: 1..64.
+        numbers: the numbers, (s,) float64, s >= 1.
+        size: largest number of values, 1..64.
 
     Returns:
-        (K,) float16, K <= size; never 0, which would be a pruned weight.
+        The values, (K,) float16, K <= size; never 0, which would be a pruned weight.
     """
     levels = np.unique(np.quantile(numbers, (np.arange(size) + 0.5) / size))
     for _ in range(ROUNDS):
@@ -44,18 +44,18 @@ def nearest_half(numbers: np.ndarray) -> np.ndarray:
 
 
 def halves(levels: np.ndarray) -> np.ndarray:
-    """Return values as distinct finite float16 in rising order, none of them 0."""
+    """Return the values rounded to distinct finite float16 numbers in increasing order, none of them 0."""
     rounded = np.unique(nearest_half(levels[~np.isnan(levels)]))
     rounded = rounded[rounded != 0]
     return rounded if rounded.size else np.array([np.finfo(np.float16).tiny], dtype=np.float16)
 
 
 def quantized(numbers: np.ndarray, size: int) -> Values:
-    """Quantise numbers to a codebook of at most `size` values of their own.
+    """Quantize numbers to a codebook of at most `size` values, made for them.
 
     Args:
-        numbers: (s,) float64.
-        size: 1..64.
+        numbers: the numbers, (s,) float64.
+        size: largest number of values, 1..64.
     """
     assert 1 <= size <= MAX_VALUES
     if numbers.size == 0:
@@ -65,7 +65,7 @@ def quantized(numbers: np.ndarray, size: int) -> Values:
 
 
 def assigned(numbers: np.ndarray, codebook: np.ndarray) -> Values:
-    """Round numbers to the nearest value of a codebook; values that nobody takes are left out."""
+    """Round numbers to the nearest value of a codebook; unused values are left out."""
     index = nearest(numbers, codebook)
     used, index = np.unique(index, return_inverse=True)
     return Values(codebook[used], index.astype(np.int64))

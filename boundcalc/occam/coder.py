@@ -1,8 +1,8 @@
-"""Three readings of one code: its length in bits, the bytes, and the symbols back from the bytes.
+"""Three uses of one code: measuring its length in bits, writing it as bytes, and reading the symbols from the bytes.
 
-Every choice is uniform over a number of possibilities that the receiver knows by then, so a codeword of probability p has
-length log2(1/p) and the arithmetic coder needs at most one byte more (Rissanen & Langdon 1979). Python's integers keep the coder
-exact: 64 spare bits lose less than 2^-34 bits a symbol.
+Every choice is uniform over a number of possibilities that the receiver already knows, so a codeword of probability p has
+length log2(1/p), and the arithmetic coder needs at most one byte more (Rissanen & Langdon 1979). Python's integers keep the
+coder exact; its 64 spare bits lose less than 2^-34 bits per symbol.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ TOP, BOTTOM = 96, 64
 
 
 def log2_factorial(n: int) -> float:
-    """Return log2 of n!, within `LGAMMA` of its size."""
+    """Return log2 of n!, with a relative error of at most `LGAMMA`."""
     return math.lgamma(n + 1) / LOG2
 
 
 def log2_multinomial(counts: list[int]) -> float:
-    """Return log2 of the number of sequences with these counts, from above.
+    """Return an upper bound on log2 of the number of sequences with these counts.
 
     Example:
         >>> round(log2_multinomial([2, 1, 1]), 6) == round(math.log2(12), 6)
@@ -38,7 +38,7 @@ def log2_multinomial(counts: list[int]) -> float:
 
 
 def log2_binomial(n: int, k: int) -> float:
-    """Return log2 of n choose k, from above.
+    """Return an upper bound on log2 of n choose k.
 
     Example:
         >>> round(log2_binomial(4, 2), 6)
@@ -48,13 +48,13 @@ def log2_binomial(n: int, k: int) -> float:
 
 
 class Channel(Protocol):
-    """Carries choices from a sender to a receiver; each method returns the choice as the receiver knows it.
+    """Carries choices from a sender to a receiver; each method returns the choice that the receiver obtains.
 
-    A sender gives the value; a receiver gives None.
+    A sender passes the value; a receiver passes None.
     """
 
     def section(self, name: str) -> None:
-        """Say what the choices that follow belong to."""
+        """Name the section to which the following choices belong."""
         ...
 
     def uniform(self, value: int | None, total: int) -> int:
@@ -62,12 +62,12 @@ class Channel(Protocol):
         ...
 
     def sequence(self, symbols: np.ndarray | None, counts: list[int]) -> np.ndarray:
-        """Carry a sequence in which symbol k occurs `counts[k]` times, known to both."""
+        """Carry a sequence in which symbol k occurs `counts[k]` times; both sides know the counts."""
         ...
 
 
 class Meter:
-    """Measures a codeword."""
+    """Measures the length of a codeword."""
 
     def __init__(self) -> None:
         self._terms: dict[str, list[float]] = {}
@@ -75,11 +75,11 @@ class Meter:
 
     @property
     def bits(self) -> dict[str, float]:
-        """The length of each section so far, from above."""
+        """Upper bound on the length of each section so far."""
         return {name: math.fsum(terms) * (1 + LIBM) for name, terms in self._terms.items()}
 
     def section(self, name: str) -> None:
-        """Count what follows under this name."""
+        """Count the following choices under this name."""
         self._section = name
         self._terms.setdefault(name, [])
 
@@ -103,7 +103,7 @@ class Writer:
         self._low, self._range, self._out = 0, 1 << TOP, bytearray()
 
     def section(self, name: str) -> None:
-        """Sections follow one another without a gap."""
+        """Do nothing: sections follow one another without a gap."""
 
     def uniform(self, value: int | None, total: int) -> int:
         """Write an integer in 0..total-1."""
@@ -112,7 +112,7 @@ class Writer:
         return value
 
     def sequence(self, symbols: np.ndarray | None, counts: list[int]) -> np.ndarray:
-        """Write a sequence; each symbol's probability is its share of what is left."""
+        """Write a sequence; each symbol's probability is its share of the remaining symbols."""
         assert symbols is not None
         left, total = list(counts), sum(counts)
         for symbol in symbols.tolist():
@@ -124,7 +124,7 @@ class Writer:
         return symbols
 
     def finish(self) -> bytes:
-        """Return the bytes: the shortest string that leads every reader into the interval."""
+        """Return the shortest bytes from which every reader ends up in the coder's interval, whatever bytes follow."""
         count = 0
         while self._point(count) >= self._low + self._range:
             count += 1
@@ -135,7 +135,7 @@ class Writer:
         return bytes(self._out)
 
     def _point(self, count: int) -> int:
-        """Return the first point of the interval that `count` more bytes name."""
+        """Return the first point of the interval that `count` more bytes can express."""
         unit = 1 << (TOP - 8 * count)
         return -(-self._low // unit) * unit
 
@@ -166,7 +166,7 @@ class Reader:
     """Reads the choices back.
 
     Args:
-        data: what a `Writer` returned.
+        data: bytes returned by a `Writer`.
     """
 
     def __init__(self, data: bytes) -> None:
@@ -175,13 +175,13 @@ class Reader:
         self._offset = int.from_bytes(data[: TOP // 8].ljust(TOP // 8, b"\0"), "big")
 
     def section(self, name: str) -> None:
-        """Sections follow one another without a gap."""
+        """Do nothing: sections follow one another without a gap."""
 
     def uniform(self, value: int | None, total: int) -> int:
         """Read an integer in 0..total-1.
 
         Raises:
-            ValueError: no writer wrote these bytes.
+            ValueError: when no writer can have written these bytes.
         """
         found = self._offset // (self._range // total)
         if found >= total:
@@ -193,7 +193,7 @@ class Reader:
         """Read a sequence.
 
         Raises:
-            ValueError: no writer wrote these bytes.
+            ValueError: when no writer can have written these bytes.
         """
         left, total = list(counts), sum(counts)
         found = np.empty(total, dtype=np.int64)
@@ -226,15 +226,15 @@ class Reader:
 
 
 def subset(channel: Channel, chosen: np.ndarray | None, size: int) -> np.ndarray:
-    """Carry a subset of `size` places: how many, then which.
+    """Carry a subset of `size` places: first its size, then its members.
 
     Args:
-        channel: what carries it.
-        chosen: (size,) bool; None for a receiver.
-        size: number of places, known to both.
+        channel: the channel.
+        chosen: the subset, (size,) bool; None for a receiver.
+        size: number of places, known to both sides.
 
     Returns:
-        (size,) bool.
+        The subset, (size,) bool.
     """
     count = channel.uniform(None if chosen is None else int(chosen.sum()), size + 1)
     symbols = None if chosen is None else chosen.astype(np.int64)
@@ -242,13 +242,13 @@ def subset(channel: Channel, chosen: np.ndarray | None, size: int) -> np.ndarray
 
 
 def composition(channel: Channel, parts: list[int] | None, total: int, number: int) -> list[int]:
-    """Carry `number` non-negative integers that sum to `total`: stars and bars.
+    """Carry `number` non-negative integers that sum to `total`, by stars and bars.
 
     Args:
-        channel: what carries them.
+        channel: the channel.
         parts: the integers; None for a receiver.
-        total: their sum, known to both.
-        number: how many, known to both.
+        total: their sum, known to both sides.
+        number: number of integers, known to both sides.
     """
     bars = None
     if parts is not None:

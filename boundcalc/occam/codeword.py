@@ -1,7 +1,7 @@
-"""What a codeword says: groups of units, masks, codebooks, which value each surviving weight has.
+"""The content of a codeword: groups of units, masks, codebooks, and the value of each surviving weight.
 
-Units of free axes stand in the order of their groups, so a codeword speaks of the network up to the order of its hidden units,
-which does not change the function.
+Units of free axes are listed in the order of their groups, so a codeword describes the network up to the order of its
+hidden units, which does not change the function.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ BIASES = ("none", "raw", "own", "shared")
 
 @dataclass(frozen=True)
 class LayerLayout:
-    """What sender and receiver know of a layer beforehand.
+    """The facts about a layer that sender and receiver know beforehand.
 
     Attributes:
-        name: of the layer.
+        name: name of the layer.
         rows: index of its output axis.
         columns: index of its input axis.
         shape: (output units, input units, kernel entries).
-        biased: whether the architecture has a bias here.
+        biased: whether the layer has a bias.
     """
 
     name: str
@@ -43,11 +43,11 @@ class LayerLayout:
 
 @dataclass(frozen=True)
 class CodeLayout:
-    """What sender and receiver know of the network beforehand.
+    """The facts about the network that sender and receiver know beforehand.
 
     Attributes:
-        axes: sets of units.
-        layers: in order of execution, each module once.
+        axes: axes of the network.
+        layers: layers in order of execution, each module once.
     """
 
     axes: Axes
@@ -56,11 +56,11 @@ class CodeLayout:
 
 @dataclass(frozen=True, eq=False)
 class Values:
-    """Numbers that take few values.
+    """Numbers that take only a few distinct values.
 
     Attributes:
-        codebook: (K,) float16.
-        indices: (s,) int64, which value each number has.
+        codebook: the distinct values, (K,) float16.
+        indices: index of each number's value, (s,) int64.
     """
 
     codebook: np.ndarray
@@ -74,12 +74,12 @@ class Values:
 
 @dataclass(frozen=True, eq=False)
 class BiasWord:
-    """A layer's biases.
+    """The biases of a layer.
 
     Attributes:
         mode: one of `BIASES`.
-        mask: (rows,) bool, which are coded; the others are 0.
-        values: of those coded, in order.
+        mask: which biases are coded, (rows,) bool; the others are 0.
+        values: values of the coded biases, in order.
     """
 
     mode: str
@@ -89,14 +89,14 @@ class BiasWord:
 
 @dataclass(frozen=True, eq=False)
 class LayerWord:
-    """A layer's weights and biases.
+    """The weights and biases of a layer.
 
     Attributes:
-        blockwise: whether the mask is coded block by block; uniformly otherwise.
-        mask: (rows, columns, kernel entries) bool.
-        values: of the surviving weights, in the mask's order.
-        bias: the biases, None where the architecture has none.
-        positions: (kernel entries,) int64, the group of each of a kernel's positions, where the mask is coded block by block; None
+        blockwise: whether the mask is coded block by block instead of uniformly.
+        mask: the mask, (rows, columns, kernel entries) bool.
+        values: values of the surviving weights, in the mask's order.
+        bias: the biases, None if the layer has none.
+        positions: group of each of a kernel's positions, (kernel entries,) int64, if the mask is coded block by block; None
             for one group.
     """
 
@@ -109,13 +109,13 @@ class LayerWord:
 
 @dataclass(frozen=True, eq=False)
 class Codeword:
-    """A quantised network up to the order of its hidden units.
+    """A quantized network, up to the order of its hidden units.
 
     Attributes:
-        relative: whether values are differences from the reference; every axis then keeps its order.
-        groups: for each axis (size,) int64, the group of each unit; in rising order on free axes unless `relative`.
+        relative: whether values are differences from the reference; the order of every axis is then fixed.
+        groups: for each axis the group of each unit, (size,) int64; in increasing order on free axes unless `relative`.
         sizes: for each axis the number of units in each group.
-        layers: one a layer of the plan.
+        layers: one `LayerWord` for each layer of the plan.
     """
 
     relative: bool
@@ -125,10 +125,10 @@ class Codeword:
 
 
 def plan_of(network: Network) -> CodeLayout:
-    """Return what is known before any sample: the architecture.
+    """Return the layout that is known before any sample is drawn: the architecture.
 
     Raises:
-        NotCovered: an operation with parameters of its own, or one that is not understood.
+        NotCovered: when an operation has parameters of its own, or is not understood.
     """
     axes = axes_of(network)
     return CodeLayout(axes, tuple(_layer_plan(axes, layer) for layer in network.stored()))

@@ -1,4 +1,4 @@
-"""The codeword of a network that is quantised already, such as one that `--save-quantised` wrote."""
+"""The codeword of a network that is already quantized, such as one written by `--save-quantised`."""
 
 from __future__ import annotations
 
@@ -14,17 +14,18 @@ from boundcalc.occam.spelling import Quantized, shared, spell
 
 
 def describe(network: Network) -> tuple[CodeLayout, Codeword]:
-    """Spell a network whose numbers are few float16 values, without loss.
+    """Describe a network whose numbers are a few float16 values exactly by a codeword.
 
     Args:
-        network: each layer's weights and nonzero biases take at most 64 values, each of them a float16.
+        network: the network; each layer's weights and nonzero biases take at most 64 values, each of them a float16.
 
     Returns:
-        What `encode` takes. What `decode` and `dequantize` make of it is the network up to the order of its hidden units.
+        The arguments of `encode`; `decode` and `dequantize` turn its result into the same network up to the order of hidden
+        units.
 
     Raises:
-        NotCovered: the network has an operation with parameters that the code does not describe.
-        ValueError: a layer takes more values, or values that float16 does not hold; names it.
+        NotCovered: when the network has an operation with parameters that the code does not describe.
+        ValueError: when a layer has more values, or values that are not float16; the message names it.
     """
     base = flattened(network)
     plan = plan_of(base)

@@ -1,4 +1,4 @@
-"""The binary relative entropy and its inverse, from above."""
+"""The binary relative entropy and an upper bound on its inverse."""
 
 from __future__ import annotations
 
@@ -8,23 +8,24 @@ from boundcalc.norms.rounding import LIBM, up
 
 
 def _divergence(q: float, excess: float) -> tuple[float, float]:
-    """Return kl(q || q + excess) and the sum of the sizes of its two terms, for 0 <= excess < 1 - q."""
+    """Return kl(q || q + excess) and the sum of the absolute values of its two terms, for 0 <= excess < 1 - q."""
     first = -q * math.log1p(excess / q) if q > 0 else 0.0
     second = -(1 - q) * math.log1p(-excess / (1 - q))
     return first + second, abs(first) + abs(second)
 
 
 def kl_inverse(errors: float, m: int, bound: float) -> float:
-    """Return the largest p with kl(errors / m || p) <= bound, from above and to a few units of the last place.
+    """Return an upper bound, accurate to a few units in the last place, on the largest p with kl(errors / m || p) <= bound.
 
-    A half of the interval is left only where the divergence exceeds the bound for certain. Its terms are off by LIBM and 2u. That of
-    the quotient inside log1p by 3u is the term at an excess moved by 3u: for the first term at most 3u of its size, for the second
-    at most 4u of 1 in p, which the last factor covers.
+    The bisection drops the upper half of the interval only if the divergence certainly exceeds the bound. Each of its terms
+    has a relative error of at most LIBM plus 2u. An error of 3u in the quotient inside log1p amounts to evaluating the term
+    at an excess moved by 3u: for the first term at most 3u of its size, for the second at most 4u of 1 in p, which the last
+    factor covers.
 
     Args:
-        errors: samples in error, 0..m; any number where a bound on an error stands for the error.
-        m: samples.
-        bound: nats a sample, >= 0.
+        errors: number of samples in error, 0..m; may be fractional if a bound replaces the error.
+        m: number of samples.
+        bound: nats per sample, >= 0.
 
     Example:
         >>> abs(kl_inverse(0, 100, 0.5) - (1 - math.exp(-0.5))) < 2e-15
@@ -47,15 +48,16 @@ def kl_inverse(errors: float, m: int, bound: float) -> float:
 
 
 def certificate(errors: int, m: int, bits: float, delta: float) -> float:
-    """Return the error that holds with probability 1 - delta for every codeword at once (Chernoff, union over codewords).
+    """Return the bound on the error that holds for all codewords at once with probability 1 - delta (Chernoff, union over
+    codewords).
 
     Args:
-        errors: training samples in error.
-        m: training samples.
-        bits: length of the codeword, log2 of one over its prior probability.
+        errors: number of training samples in error.
+        m: number of training samples.
+        bits: length of the codeword: log2 of the inverse of its prior probability.
         delta: probability of failure.
 
     Returns:
-        The largest err with kl(errors / m || err) <= (bits log 2 + log(1 / delta)) / m, from above.
+        An upper bound on the largest err with kl(errors / m || err) <= (bits log 2 + log(1 / delta)) / m.
     """
     return kl_inverse(errors, m, up((bits * math.log(2.0) - math.log(delta)) / m, 8))

@@ -1,9 +1,11 @@
-"""What a codeword gets back for the order of hidden units, which it says and the function does not need.
+"""The bits refunded to a codeword for the order of hidden units, which it specifies although the function does not depend
+on it.
 
-Permuting the units of one group of a free axis gives codewords of the same length and of the same function. Their shares 2^-bits
-add up, so the function has log2 of their number less to pay. There are prod n_g! permutations; those that leave the codeword as it
-is permute within classes of units that nothing distinguishes, so they are at most prod |class|!. Classes are found by colour
-refinement: units part ways when the multisets of what they read, and of what reads them, do.
+Permuting the units of one group of a free axis gives codewords of the same length that describe the same function. Their
+prior probabilities 2^-bits add up, so the function costs log2 of the number of codewords fewer bits. There are prod n_g!
+permutations; those that leave the codeword unchanged permute only within classes of indistinguishable units, so there are
+at most prod |class|! of them. Classes are found by color refinement: two units are separated when the multisets of what
+they read, or of what reads them, differ.
 """
 
 from __future__ import annotations
@@ -20,7 +22,8 @@ from boundcalc.occam.codeword import CodeLayout, Codeword, LayerWord
 
 
 def order_bits(plan: CodeLayout, word: Codeword) -> float:
-    """Return minus log2 of the number of codewords that say the same in another order of hidden units, from above; 0 or less.
+    """Return an upper bound, at most 0, on minus log2 of the number of codewords that differ from this one only in the
+    order of units.
 
     Args:
         plan: the architecture.
@@ -39,7 +42,7 @@ def order_bits(plan: CodeLayout, word: Codeword) -> float:
 
 
 def _refined(plan: CodeLayout, word: Codeword, free: list[bool]) -> list[list[int]]:
-    """Return a colour of each unit of each axis; units of axes that are not free have colours of their own."""
+    """Return a color for each unit of each axis; on an axis that is not free every unit has its own color."""
     colours = [
         group.tolist() if is_free else list(range(group.size))
         for group, is_free in zip(word.groups, free, strict=True)

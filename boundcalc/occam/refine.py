@@ -1,9 +1,9 @@
-"""Joint quantisation: codebooks, rounding and further pruning trained together, judged by the certificate.
+"""Joint quantization: codebooks, rounding and further pruning are trained together and judged by the certificate.
 
-Numbers are latent reals that are rounded to their codebook in the forward pass; the gradient passes straight through the rounding
-(Bengio, Leonard & Courville 2013) and is summed for the codebook's values (Han, Mao & Dally 2016). After every pass the numbers that
-a diagonal Fisher estimate finds least useful are pruned (Theis, Korshunova, Tejani & Huszar 2018). Nothing here needs to be exact:
-whatever comes out is coded, measured and paid for.
+Numbers are latent reals that are rounded to their codebook in the forward pass. In the backward pass the gradient skips the
+rounding (Bengio, Leonard & Courville 2013), and is summed for the codebook's values (Han, Mao & Dally 2016). After every
+pass the numbers that a diagonal Fisher estimate finds least useful are pruned (Theis, Korshunova, Tejani & Huszar 2018).
+Nothing here needs to be exact: the result is coded, measured and paid for in any case.
 """
 
 from __future__ import annotations
@@ -33,24 +33,24 @@ TRIM = 0.08
 
 
 def errors_of(outputs: torch.Tensor, labels: torch.Tensor) -> int:
-    """Return how many samples have no positive margin; one that is not a number is an error."""
+    """Return the number of samples without a positive margin; a NaN margin counts as an error."""
     return labels.numel() - int((margins_of(outputs, labels) > 0).sum())
 
 
 @dataclass(eq=False)
 class CompactLayer:
-    """One layer while it is trained.
+    """One layer during training.
 
     Attributes:
-        name: of the layer.
-        shape: of its weight.
+        name: name of the layer.
+        shape: shape of its weight.
         weights: number of weights; they come first in the vectors below, biases after them.
-        places: flat place of each weight in the layer's tensor, int64.
+        places: flat index of each weight in the layer's tensor, int64.
         rows: row of each bias, int64.
-        latent: (n,) float32, before rounding.
-        book: (K,) float32.
-        alive: (n,) bool.
-        useful: (n,) float32, sum of squared gradients of the pass.
+        latent: numbers before rounding, (n,) float32.
+        book: the codebook, (K,) float32.
+        alive: which numbers are not pruned, (n,) bool.
+        useful: sum of squared gradients over the pass, (n,) float32.
     """
 
     name: str
@@ -69,7 +69,7 @@ class CompactLayer:
         return found * self.alive
 
     def tensors(self, numbers: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """Return weight and bias made of these numbers."""
+        """Return the weight and bias made from these numbers."""
         weight = numbers.new_zeros(math.prod(self.shape)).index_put((self.places,), numbers[: self.weights])
         if not self.rows.numel():
             return weight.reshape(self.shape), None
@@ -93,18 +93,18 @@ class _Round(torch.autograd.Function):
 
 @dataclass(frozen=True, eq=False)
 class CompactSample:
-    """Training data as the compact network reads it.
+    """Training data in the form that the compact network reads.
 
     Attributes:
-        x: (m, *input shape) float32.
-        y: (m,) int64.
+        x: inputs, (m, *input shape) float32.
+        y: labels, (m,) int64.
     """
 
     x: torch.Tensor
     y: torch.Tensor
 
     def errors(self, network: Network, batch: int = 4096) -> int:
-        """Return how many samples a network of this input errs on, in float32."""
+        """Return the number of samples on which a network with this input errs, in float32."""
         single = single_precision(network)
         return self._count(lambda x: run(single, x), batch)
 
@@ -118,10 +118,10 @@ class CompactTrainer:
     """Trains the numbers of a compact network.
 
     Args:
-        network: compact, weights in float64.
-        sample: its training data; on its device everything is computed.
-        size: values of each codebook.
-        seed: of the order of samples.
+        network: the compact network, with weights in float64.
+        sample: its training data, whose device is used for all computations.
+        size: number of values of each codebook.
+        seed: seed for the order of samples.
     """
 
     def __init__(self, network: Network, sample: CompactSample, size: int, seed: int) -> None:
@@ -137,7 +137,7 @@ class CompactTrainer:
         self._adam = Adam(trained)
 
     def train(self, rates: float | tuple[float, float]) -> None:
-        """Pass once over the sample; the rate moves from the first to the second one given."""
+        """Train for one pass over the sample; the learning rate moves from the first to the second rate given."""
         with torch.enable_grad():
             self._train(rates)
 
@@ -163,13 +163,13 @@ class CompactTrainer:
             self._adam.step(first + (last - first) * step / len(batches))
 
     def cool(self, first: float, last: float, passes: int) -> None:
-        """Pass several times over the sample while the rate falls evenly."""
+        """Train for several passes over the sample while the learning rate falls linearly."""
         for step in range(passes):
             self.train((first + (last - first) * step / passes, first + (last - first) * (step + 1) / passes))
             progress.advance()
 
     def trim(self, share: float) -> None:
-        """Prune this share of the surviving numbers, those whose loss the Fisher estimate finds smallest."""
+        """Prune this share of the surviving numbers: those whose removal costs least by the Fisher estimate."""
         with torch.no_grad():
             losses = {name: layer.useful * layer.rounded().square() for name, layer in self.layers.items()}
             alive = torch.cat([losses[name][layer.alive] for name, layer in self.layers.items()])
@@ -184,7 +184,7 @@ class CompactTrainer:
             self._bury()
 
     def errors(self) -> int:
-        """Return how many training samples the rounded network errs on."""
+        """Return the number of training samples on which the rounded network errs."""
         with torch.no_grad():
             halved = {name: _halved(layer) for name, layer in self.layers.items()}
         return self.sample._count(lambda x: self._outputs(x, halved))
@@ -195,8 +195,8 @@ class CompactTrainer:
         """Return the rounded layers in the coordinates of the whole network.
 
         Args:
-            plan: of the compact network.
-            kept: units of each axis of the whole network that the compact one has.
+            plan: plan of the compact network.
+            kept: for each axis of the whole network, the units that the compact one has.
             whole: plan of the whole network.
         """
         found = []
@@ -215,14 +215,14 @@ class CompactTrainer:
         return found
 
     def snapshot(self) -> dict[str, tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
-        """Return the state of the numbers."""
+        """Return a copy of the numbers' state."""
         return {
             name: (layer.latent.detach().clone(), layer.book.detach().clone(), layer.alive.clone())
             for name, layer in self.layers.items()
         }
 
     def restore(self, state: dict[str, tuple[torch.Tensor, torch.Tensor, torch.Tensor]]) -> None:
-        """Go back to a state."""
+        """Restore a state that `snapshot` returned."""
         with torch.no_grad():
             for name, (latent, book, alive) in state.items():
                 self.layers[name].latent.copy_(latent)
@@ -242,7 +242,7 @@ class CompactTrainer:
         return run(self.network, x, evaluate)
 
     def _bury(self) -> None:
-        """Prune what reads a dead unit or feeds a unit that nobody reads."""
+        """Prune numbers that read a dead unit or feed a unit that nothing reads."""
         for _ in range(self.network.depth):
             before = sum(int(layer.alive.sum()) for layer in self.layers.values())
             _bury_once(self.axes, self.layers)
@@ -284,7 +284,7 @@ def single_precision(network: Network) -> Network:
 
 
 def loss_of(outputs: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-    """Return the mean cross-entropy, of a single output by its sign."""
+    """Return the mean cross-entropy; for a single output, the binary one."""
     if outputs.shape[1] == 1:
         return F.binary_cross_entropy_with_logits(outputs[:, 0], y.to(outputs.dtype))
     return F.cross_entropy(outputs, y)

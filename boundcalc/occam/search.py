@@ -1,8 +1,8 @@
-"""The search for a quantised network with a small certificate (docs/theory/occam.md).
+"""The search for a quantized network with a small certificate (docs/theory/occam.md).
 
-Three stages, each a codeword whose certificate holds: a uniform mask code with k-means of eight values and raw biases; dead units
-removed, masks coded as graphons and codebooks of the best size; everything refined jointly. The union bound is over all codewords, so
-taking the best of any number of them costs nothing.
+There are three stages, each of which gives a codeword with a valid certificate: a uniform mask code with k-means of eight
+values and raw biases; dead units removed, masks coded as graphons and codebooks of the best size; everything refined
+jointly. The union bound is over all codewords, so choosing the best of any number of them costs nothing.
 """
 
 from __future__ import annotations
@@ -56,20 +56,20 @@ BATCH_ENTRIES = 2**22
 
 @dataclass(frozen=True)
 class SearchTask:
-    """What is asked for.
+    """The task of a search.
 
     Attributes:
-        network: weights in float64.
+        network: the network, with weights in float64.
         split: training samples, streamed.
-        m: how many.
+        m: number of training samples.
         delta: probability of failure.
-        reference: weights independent of the sample; empty where unknown.
-        device: where to compute.
-        seed: of the order of samples.
-        passes: over the sample that the joint refinement makes; None for as many as are quick.
-        price: bits paid besides the codeword's, for a normalisation that came from the sample.
-        start: weights from which masks as graphons and the joint refinement start, in the network's flattened form behind a first
-            stage; None for its own.
+        reference: weights that are independent of the sample; empty if unknown.
+        device: device for the computations.
+        seed: seed for the order of samples.
+        passes: number of passes over the sample in the joint refinement; None for as many as are affordable.
+        price: bits paid in addition to the codeword's, for a normalization computed from the sample.
+        start: weights from which the second and third stage start, in the form of the flattened network behind a first
+            stage; None for the network's own.
     """
 
     network: Network
@@ -86,14 +86,14 @@ class SearchTask:
 
 @dataclass(frozen=True, eq=False)
 class CertifiedCodeword:
-    """A codeword and what it certifies.
+    """A codeword and its certificate.
 
     Attributes:
         name: ``"uniform"``, ``"relative"``, ``"graphon"`` or ``"joint"``.
         word: the codeword.
         network: the network it describes.
-        bits: its sections.
-        errors: training samples in error, measured in float64 on that network.
+        bits: number of bits of each section.
+        errors: number of training samples on which that network errs, in float64.
         value: the certified error.
     """
 
@@ -107,13 +107,13 @@ class CertifiedCodeword:
 
 @dataclass(frozen=True, eq=False)
 class OccamSearchResult:
-    """What the search found.
+    """The result of a search.
 
     Attributes:
-        plan: what sender and receiver know beforehand.
-        stages: in order of effort.
-        passes: passes over the sample that the joint refinement made.
-        remark: why a stage was left out, or "".
+        plan: the layout that sender and receiver know beforehand.
+        stages: the codewords found, in order of effort.
+        passes: number of passes over the sample in the joint refinement.
+        remark: the reason why a stage was skipped, or "".
     """
 
     plan: CodeLayout
@@ -128,10 +128,11 @@ class OccamSearchResult:
 
 
 def search(task: SearchTask) -> OccamSearchResult:
-    """Search a codeword with a small certificate.
+    """Search for a codeword with a small certificate.
 
     Raises:
-        NotCovered: the network has an operation with parameters that this code does not describe, or that cannot be run.
+        NotCovered: when the network has an operation with parameters that the code does not describe, or one that cannot be
+            run.
     """
     with one_thread():  # sums round alike whatever the number of threads
         return _search(task)
@@ -272,7 +273,9 @@ def _batches(task: SearchTask, network: Network) -> Iterator[tuple[torch.Tensor,
 
 
 def _load(task: SearchTask, base: Network, compact: Network, kept: torch.Tensor) -> CompactSample:
-    """Read as many samples as have room, into one block of memory: pieces that are put together afterwards take twice as much."""
+    """Read as many samples as fit in `SAMPLE_BYTES` into one block of memory; joining separate pieces afterwards would take
+    twice as much.
+    """
     room = min(task.m, max(1, SAMPLE_BYTES // (4 * compact.inputs)))
     images = torch.empty(room, *compact.nodes[0].shape, dtype=torch.float32)
     labels = torch.empty(room, dtype=torch.int64)
@@ -295,7 +298,9 @@ def _passes(network: Network, task: SearchTask) -> int:
 
 
 def work_of(network: Network) -> int:
-    """Return the multiplications of a forward pass of one sample, a sliding kernel's counted `SLIDING` times."""
+    """Return the number of multiplications in a forward pass of one sample; those of a sliding kernel count `SLIDING`
+    times.
+    """
     return sum(_work(layer) for layer in network.layers())
 
 

@@ -1,4 +1,4 @@
-"""Networks of the same function with less in them: no dead units, no pixels that nobody reads, no constants beside biases."""
+"""Reduced networks that compute the same function: without dead units, unread pixels, or constants that biases can absorb."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from boundcalc.occam.axes import Axes, axes_of
 
 
 def flattened(network: Network) -> Network:
-    """Return the network with a vector as its input where every layer that reads the input reads the whole image.
+    """Return the network with a vector as its input, if every layer that reads the input reads the whole image; else
+    unchanged.
 
-    Its input units are then pixels, each a unit of an axis. Names, function and order of weights stay.
+    The input units are then pixels, each a unit of an axis. Names, function and order of weights are the same.
     """
     readers = [node for node in network.nodes if 0 in node.inputs]
     if not all(isinstance(node, Affine) and reads_all(node) for node in readers):
@@ -53,7 +54,7 @@ def _with_shape(node: Affine, shape: tuple[int, int, int, int], window: Window) 
 def with_weights(
     network: Network, weights: dict[str, torch.Tensor], biases: dict[str, torch.Tensor]
 ) -> Network:
-    """Return the network with other weights and biases, float64, where the layer had them."""
+    """Return the network with other weights and, in the layers that have them, other biases, in float64."""
 
     def changed(node: Node) -> Node:
         if not isinstance(node, Affine):
@@ -66,10 +67,10 @@ def with_weights(
 
 
 def simplified(network: Network) -> Network:
-    """Return the network without weights that cannot matter, the function unchanged up to rounding.
+    """Return the network without weights that cannot matter; its function is unchanged up to rounding.
 
-    Units that no input reaches are constants: where a layer of vectors reads them, they become part of its bias. Units that
-    nobody reads lose their weights and biases.
+    Units that no input reaches are constants: if a layer on vectors reads them, they become part of its bias. The weights
+    and biases of units that nothing reads are set to zero.
     """
     axes = axes_of(network)
     weights = {layer.name: layer.weight.clone() for layer in network.stored()}
@@ -94,7 +95,9 @@ def simplified(network: Network) -> Network:
 def _absorb_constants(
     network: Network, weights: dict[str, torch.Tensor], biases: dict[str, torch.Tensor]
 ) -> None:
-    """Move constants of layers of vectors, joined by a ReLU alone, into the biases of their readers."""
+    """Move constant outputs of layers on vectors, if only a ReLU follows them, into the biases of the layers that read
+    them.
+    """
     consumers = network.consumers()
     for index, node in enumerate(network.nodes):
         if not isinstance(node, Affine) or node.name not in biases or node.shape[1:] != (1, 1):
@@ -124,7 +127,7 @@ def _takes_constants(reader: Node, biases: dict[str, torch.Tensor]) -> bool:
 
 
 def compacted(network: Network) -> tuple[Network, tuple[torch.Tensor, ...]]:
-    """Cut out the units of free axes and of a vector input that no surviving weight touches.
+    """Remove the units of free axes and of a vector input that no surviving weight or bias touches.
 
     Returns:
         The smaller network, and for each axis the indices of the units that were kept, int64.

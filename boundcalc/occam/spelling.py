@@ -1,4 +1,4 @@
-"""From a network to a codeword and back."""
+"""Conversion of a network to a codeword and back."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _NONE = Values(np.zeros(0, dtype=np.float16), np.zeros(0, dtype=np.int64))
 
 @dataclass(frozen=True, eq=False)
 class Quantized:
-    """A layer's numbers after quantisation, in the network's own order.
+    """A layer's numbers after quantization, in the network's own order.
 
     Attributes:
-        mask: (rows, columns, kernel entries) bool.
-        values: of the surviving weights.
-        bias: None where the architecture has none.
+        mask: the mask, (rows, columns, kernel entries) bool.
+        values: values of the surviving weights.
+        bias: the biases; None if the layer has none.
     """
 
     mask: np.ndarray
@@ -34,7 +34,9 @@ class Quantized:
 
 
 def masks_of(plan: CodeLayout, network: Network) -> list[np.ndarray]:
-    """Return which weights are nonzero, (rows, columns, kernel entries) bool for each layer of the plan."""
+    """Return the nonzero positions of each layer's weight, (rows, columns, kernel entries) bool, for the layers of the
+    plan.
+    """
     stored = {layer.name: layer for layer in network.stored()}
     return [(stored[layer.name].weight != 0).reshape(layer.shape).numpy(force=True) for layer in plan.layers]
 
@@ -42,14 +44,14 @@ def masks_of(plan: CodeLayout, network: Network) -> list[np.ndarray]:
 def quantize(
     plan: CodeLayout, network: Network, size: int, bias_mode: str, reference: Reference | None = None
 ) -> list[Quantized]:
-    """Quantise every layer to codebooks of at most `size` values by k-means.
+    """Quantize every layer by k-means to codebooks of at most `size` values.
 
     Args:
         plan: the architecture.
-        network: weights in float64.
-        size: values of a codebook.
+        network: the network, with weights in float64.
+        size: largest number of values of a codebook.
         bias_mode: ``"raw"``, ``"own"`` or ``"shared"``.
-        reference: where given, differences from it are quantised; every weight that is 0 counts as pruned all the same.
+        reference: if given, differences from it are quantized; weights that are 0 still count as pruned.
     """
     stored = {layer.name: layer for layer in network.stored()}
     return [
@@ -90,12 +92,12 @@ def _with_bias(numbers: np.ndarray, offsets: np.ndarray, size: int, mode: str) -
 
 
 def unshared(numbers: np.ndarray, offsets: np.ndarray, size: int) -> tuple[Values, BiasWord]:
-    """Quantise weights and nonzero biases to a codebook each.
+    """Quantize weights and nonzero biases, with a codebook for each.
 
     Args:
-        numbers: (s,) surviving weights.
-        offsets: (rows,) biases.
-        size: values of each codebook.
+        numbers: surviving weights, (s,).
+        offsets: biases, (rows,).
+        size: largest number of values of each codebook.
     """
     coded = offsets != 0
     if not coded.any():
@@ -104,12 +106,12 @@ def unshared(numbers: np.ndarray, offsets: np.ndarray, size: int) -> tuple[Value
 
 
 def shared(numbers: np.ndarray, offsets: np.ndarray, codebook: np.ndarray) -> tuple[Values, BiasWord]:
-    """Round weights and nonzero biases to one codebook.
+    """Round weights and nonzero biases to a common codebook.
 
     Args:
-        numbers: (s,) surviving weights, s >= 1.
-        offsets: (rows,) biases.
-        codebook: (K,) float16 in rising order.
+        numbers: surviving weights, (s,), s >= 1.
+        offsets: biases, (rows,).
+        codebook: the codebook, (K,) float16 in increasing order.
     """
     coded = offsets != 0
     both = assigned(np.concatenate([numbers, offsets[coded]]), codebook)
@@ -120,7 +122,7 @@ def shared(numbers: np.ndarray, offsets: np.ndarray, codebook: np.ndarray) -> tu
 
 
 def starts(plan: LayerLayout, reference: Reference | None) -> tuple[np.ndarray, np.ndarray]:
-    """Return the reference weights (rows, columns, kernel entries) and biases (rows,) of a layer, zeros where unknown."""
+    """Return a layer's reference weights (rows, columns, kernel entries) and biases (rows,), or zeros if they are unknown."""
     weight, bias = np.zeros(plan.shape), np.zeros(plan.shape[0])
     if reference is not None:
         if f"{plan.name}.weight" in reference:
@@ -133,11 +135,11 @@ def starts(plan: LayerLayout, reference: Reference | None) -> tuple[np.ndarray, 
 def spell(
     plan: CodeLayout, layers: list[Quantized], groups: Groups | None, *, relative: bool = False
 ) -> Codeword:
-    """Write a quantised network as a codeword, each mask in the shorter of its two codes.
+    """Write a quantized network as a codeword, with each mask in the shorter of its two codes.
 
     Args:
         plan: the architecture.
-        layers: one a layer of the plan.
+        layers: the quantized layers, one for each layer of the plan.
         groups: partition of every axis; None for uniform mask codes.
         relative: whether the values are differences from the reference.
     """
@@ -213,10 +215,10 @@ def dequantize(
         plan: the architecture.
         word: a codeword of this plan.
         network: any network of this architecture; only its layout is used.
-        reference: needed where the codeword is relative.
+        reference: reference weights, required if the codeword is relative.
 
     Raises:
-        ValueError: the codeword is relative and there is no reference.
+        ValueError: when the codeword is relative and there is no reference.
     """
     if word.relative and reference is None:
         raise ValueError("the codeword holds differences from a reference, and no reference was given")

@@ -1,4 +1,4 @@
-"""A certified network as a state dict that its own architecture loads."""
+"""Convert a certified network to a state dict that its own architecture can load."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ def state_dict(
     """Return a checkpoint's tensors with the weights and biases of the certified network.
 
     Args:
-        stored: the checkpoint's own tensors, reparametrisations undone.
-        network: what was read from it.
-        certified: a network of this architecture, perhaps with hidden units in another order and a vector as its input; numbers
-            that float32 holds.
+        stored: the checkpoint's own tensors, with reparametrizations undone.
+        network: the network read from the checkpoint.
+        certified: a network of this architecture, possibly with hidden units in another order and a vector as its input;
+            its numbers must be float32 values.
 
     Returns:
-        Key -> tensor, shapes as in `stored`, weights and biases float32. Where a BatchNorm was folded into a layer, the
-        BatchNorm is left with the bias alone; one without a scale keeps a factor that is 1 up to the rounding of float32.
+        Key -> tensor, with shapes as in `stored` and weights and biases in float32. A BatchNorm that was folded into a
+        layer only adds the bias; one without a scale keeps a factor that is 1 up to the rounding of float32.
 
     Raises:
-        BoundcalcError: a layer's weight is not stored as `LAYER.weight`, row by row, or the model scales or shifts what goes in or
-            comes out in a way that the file cannot undo.
+        BoundcalcError: when a layer's weight is not stored as `LAYER.weight`, row by row, or the model scales or shifts the
+            layer's inputs or outputs in a way that the file cannot undo.
     """
     state = {key: tensor.clone() for key, tensor in stored.items()}
     shapes = {layer.name: layer for layer in network.stored()}
@@ -70,7 +70,7 @@ def _put_bias(state: dict[str, torch.Tensor], layer: Affine, bias: torch.Tensor)
 
 
 def _put_shift(state: dict[str, torch.Tensor], norm: str, eps: float, shift: torch.Tensor) -> None:
-    """Let a BatchNorm add a shift and do nothing else."""
+    """Make a BatchNorm add a shift and do nothing else."""
     has_scale = f"{norm}.weight" in state
     state[f"{norm}.running_mean"] = -shift
     state[f"{norm}.running_var"] = torch.full_like(shift, VARIANCE if has_scale else 1.0 - eps)

@@ -1,13 +1,14 @@
-"""The code itself: one walk that measures, writes or reads, depending on the channel it is given (docs/theory/occam.md).
+"""The code itself: one traversal that measures, writes or reads, depending on the channel (docs/theory/occam.md).
 
 bits = 1 (reference or not) + groups of each axis + for each layer [mask code, codebook, values, biases], where
 - an axis costs log2 16 for its number of groups K, log2 C(n + K - 1, K - 1) for their sizes and, unless its units may be
   reordered freely, the log2 multinomial of the memberships;
-- a mask costs 1 bit for the choice of code and then log2(n + 1) + log2 C(n, s) once (uniform) or once a block (graphon-coded);
-  blocks are of rows, columns and, where kernels have several positions, groups of these, which cost what those of an axis do;
-- s > 0 values cost log2 64 for K, 16 K for the codebook, log2 C(s + K - 1, K - 1) for the histogram and the log2 multinomial of the
-  sequence, which is at most s times the entropy of the histogram;
-- biases cost 2 bits for the mode, then nothing, 16 each, or as a mask of their own with values.
+- a mask costs 1 bit for the choice of code and then log2(n + 1) + log2 C(n, s) once (uniform) or once a block
+  (graphon-coded); a block is a group of rows by a group of columns and, if kernels have several positions, by a group of
+  positions; groups of positions cost the same as those of an axis;
+- s > 0 values cost log2 64 for K, 16 K for the codebook, log2 C(s + K - 1, K - 1) for the histogram and the log2
+  multinomial of the sequence, which is at most s times the entropy of the histogram;
+- biases cost 2 bits for the mode and then nothing, 16 bits each, or the bits of a mask of their own with values.
 """
 
 from __future__ import annotations
@@ -35,14 +36,16 @@ _EMPTY = Values(np.zeros(0, dtype=np.float16), np.zeros(0, dtype=np.int64))
 
 
 def lengths(plan: CodeLayout, word: Codeword) -> dict[str, float]:
-    """Return the bits of each section of a codeword, from above; their sum is log2 of one over its prior probability."""
+    """Return an upper bound on the bits of each section of a codeword; their sum is log2 of the inverse of its prior
+    probability.
+    """
     meter = Meter()
     _carry(meter, plan, word)
     return meter.bits
 
 
 def encode(plan: CodeLayout, word: Codeword) -> bytes:
-    """Return the codeword as bytes, at most one byte longer than its bits."""
+    """Return the codeword as bytes; they are at most one byte longer than its length in bits."""
     writer = Writer()
     _carry(writer, plan, word)
     return writer.finish()
@@ -52,7 +55,7 @@ def decode(plan: CodeLayout, data: bytes) -> Codeword:
     """Return the codeword that `encode` wrote.
 
     Raises:
-        ValueError: the bytes are no codeword of this plan.
+        ValueError: when the bytes are not a codeword of this plan.
     """
     return _carry(Reader(data), plan, None)
 
@@ -108,7 +111,7 @@ def _layer(
 
 
 def _positions(channel: Channel, entries: int, given: np.ndarray | None, *, known: bool) -> np.ndarray:
-    """Carry the group of each of a kernel's positions; nothing where it has one."""
+    """Carry the group of each of a kernel's positions; nothing is carried if there is only one position."""
     one = np.zeros(entries, dtype=np.int64)
     if entries == 1:
         return one

@@ -1,1 +1,3 @@
-"""First stages of a network that are fixed before any sample: functions without parameters, so that they cost no bits."""
+"""First stages of a network that are fixed before any sample is drawn: functions without parameters, which therefore cost
+no bits.
+"""

@@ -1,4 +1,4 @@
-"""Names of first stages, ``orientations`` or ``orientations-CELLS``; no torch here."""
+"""Names of first stages, ``orientations`` or ``orientations-CELLS``; does not import torch."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def cells_of(name: str) -> int:
     """Return the number of cells along each side of a first stage's grid.
 
     Raises:
-        UsageError: there is no first stage of this name.
+        UsageError: when there is no first stage of this name.
 
     Example:
         >>> cells_of("orientations"), cells_of("orientations-7")

@@ -1,14 +1,14 @@
 """Histograms of gradient orientations: the fixed first stage "orientations".
 
-Every channel of an image is blurred (3 x 3 binomial), its gradient is taken by central differences, and the gradient's
-length is shared among eight directions k pi / 4, the share of each falling with the angle to it:
+Every channel of an image is blurred (3 x 3 binomial), and its gradient is computed by central differences. The gradient's
+length is distributed to eight directions k pi / 4; the share of a direction decreases with the angle to it:
 
     share_k = max(0, cos(angle to k))^8 length,
 
-so that the share at half the angle between two directions is a half. Shares are pooled to a grid of cells by triangular
-weights, their square roots taken, and each image scaled to mean square 1. No number in it comes from data. After Dalal &
-Triggs 2005 (Histograms of oriented gradients for human detection) and, for the square root, Arandjelovic & Zisserman 2012
-(Three things everyone should know to improve object retrieval).
+so that midway between two directions each of them gets about half of the length. The shares are pooled to a grid of cells
+by triangular weights, their square roots are taken, and each image is scaled to mean square 1. No number in it comes from
+data. After Dalal & Triggs 2005 (Histograms of oriented gradients for human detection) and, for the square root,
+Arandjelovic & Zisserman 2012 (Three things everyone should know to improve object retrieval).
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ def orientations(x: Tensor, cells: int) -> Tensor:
     """Return the features of a batch of images.
 
     Args:
-        x: (batch, channels, height, width) of any floating type.
-        cells: of the grid, along each side.
+        x: images, (batch, channels, height, width) of any floating type.
+        cells: number of cells of the grid along each side.
 
     Returns:
-        (batch, 8 channels, cells, cells), of the type of `x`; an image without gradients gives zeros.
+        The features, (batch, 8 channels, cells, cells), of the type of `x`; an image without gradients gives zeros.
 
     Example:
         >>> x = torch.zeros(1, 1, 6, 6)
@@ -63,7 +63,7 @@ def orientations(x: Tensor, cells: int) -> Tensor:
 
 
 def _blurred(x: Tensor) -> Tensor:
-    """Return images (n, h, w) under the weights 1, 2, 1 (over 4) along each axis, borders repeated."""
+    """Return images (n, h, w), averaged with the weights 1, 2, 1 (over 4) along each axis; borders are repeated."""
     tall = torch.cat([x[:, :1], x, x[:, -1:]], 1)
     x = 0.25 * tall[..., :-2, :] + 0.5 * tall[..., 1:-1, :] + 0.25 * tall[..., 2:, :]
     wide = torch.cat([x[..., :1], x, x[..., -1:]], 2)
@@ -71,16 +71,16 @@ def _blurred(x: Tensor) -> Tensor:
 
 
 def _gradient(x: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the central differences to the right and downwards, borders repeated."""
+    """Return the central differences to the right and downwards; borders are repeated."""
     wide = torch.cat([x[..., :1], x, x[..., -1:]], 2)
     tall = torch.cat([x[:, :1], x, x[:, -1:]], 1)
     return 0.5 * (wide[..., 2:] - wide[..., :-2]), 0.5 * (tall[:, 2:] - tall[:, :-2])
 
 
 def triangles(size: int, cells: int) -> Tensor:
-    """Return the weights by which pixels along an axis add to cells, (cells, size) float64.
+    """Return the weights with which the pixels along an axis contribute to cells, (cells, size) float64.
 
-    A cell's weight falls from 1 at its middle to 0 at the middles of its neighbours.
+    A cell's weight falls from 1 at its center to 0 at the centers of its neighbors.
 
     Example:
         >>> triangles(4, 2)

@@ -1,4 +1,4 @@
-"""A first stage as a module of the network: one operation of the captured graph, evaluated in whatever precision it is given."""
+"""A first stage as a module of the network: one operation of the captured graph, evaluated in the precision of its input."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ def _(x: Tensor, cells: int) -> Tensor:
 
 
 class FirstStage(nn.Module):
-    """A fixed function in front of a network; it has no parameters, and no gradient goes through it.
+    """A fixed function in front of a network; it has no parameters, and no gradient passes through it.
 
     Args:
-        name: of a first stage, see `boundcalc.features.names`.
+        name: name of a first stage, see `boundcalc.features.names`.
 
     Raises:
-        UsageError: there is none of this name.
+        UsageError: when there is no first stage of this name.
     """
 
     def __init__(self, name: str) -> None:
@@ -39,14 +39,14 @@ class FirstStage(nn.Module):
 
 
 def shape_after(name: str, shape: tuple[int, ...]) -> tuple[int, int, int]:
-    """Return the shape of a first stage's value for samples of a shape.
+    """Return the shape of a first stage's output for samples of a given shape.
 
     Args:
-        name: of the first stage.
-        shape: (channels, height, width), or (height, width) of one channel.
+        name: name of the first stage.
+        shape: shape of one sample: (channels, height, width), or (height, width) for one channel.
 
     Raises:
-        ValueError: samples are no images.
+        ValueError: when the samples are not images.
     """
     if len(shape) not in {2, 3}:
         raise ValueError(f"first stage {name} takes images, not samples of shape {shape}")
@@ -55,7 +55,7 @@ def shape_after(name: str, shape: tuple[int, ...]) -> tuple[int, int, int]:
 
 
 def staged(name: str, network: nn.Module) -> nn.Module:
-    """Return a network behind a first stage; its tensors' names begin with ``network.``."""
+    """Return a network behind a first stage; the names of the network's tensors begin with ``network.``."""
     module = nn.Sequential()
     module.add_module("first_stage", FirstStage(name))
     module.add_module("network", network)

@@ -86,7 +86,7 @@ def _convolution(draft: Draft, call: Call) -> Value | None:
 
 
 def _around(draft: Draft, source: Value, layer: Affine) -> Affine | None:
-    """Return the layer with the circular padding before it merged into it, or None if there is none or it cannot be merged."""
+    """Return the layer with the circular padding before it merged into it, or None if that is absent or cannot be merged."""
     inner, pads = draft.wrapped.get(source.node, (source, []))
     if not pads or any(layer.window.pads):
         return None

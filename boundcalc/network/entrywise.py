@@ -191,7 +191,7 @@ class _Operand:
 
 
 def _sides(draft: Draft, call: Call) -> list[Value | None]:
-    """Return an operation's two operands, with None in the place of one that does not depend on the input."""
+    """Return the values of an operation's two operands, or None for one that does not depend on the input."""
     found = []
     for name in ("self", "other"):
         argument = call.args.get(name)

@@ -17,7 +17,7 @@ class MaskFamily:
     Attributes:
         name: name of the family in messages.
         leaves: the entries.
-        words: the parts of their names that speak of masks.
+        words: the parts of their names that mention masks.
         named: whether any name says mask; otherwise only their values do.
         inside: whether they are in the state dict.
         given: whether they were given with --mask.

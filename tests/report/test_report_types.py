@@ -8,6 +8,7 @@ import pytest
 import torch
 
 import boundcalc
+from boundcalc.parts import registry
 from boundcalc.report import types as trees
 from boundcalc.report.schema import schema
 
@@ -71,6 +72,7 @@ def test_a_report_is_of_its_types():
     x, y = random.random((60, 12)), random.integers(0, 3, 60)
     tree = boundcalc.analyze(state, data=(x[:40], y[:40], x[40:], y[40:]), passes=0, batch=20).to_dict()
     hints = typing.get_type_hints(trees.ReportTree)
-    for name, value in tree.items():
-        assert fits(value, hints[name]), (name, value)
+    assert set(hints) <= set(tree) <= set(hints) | set(registry)
+    for name, kind in hints.items():
+        assert fits(tree[name], kind), (name, tree[name])
     assert not fits({**tree["data"], "m": "many"}, trees.DataTree)

@@ -1,4 +1,4 @@
-"""Where the certificate of a checkpoint lies; neither torch nor the certificate is read for it."""
+"""Finds the certificate beside a checkpoint, without importing torch and without opening the certificate."""
 
 from __future__ import annotations
 

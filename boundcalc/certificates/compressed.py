@@ -34,7 +34,7 @@ class Decoded:
 
     Attributes:
         network: of which it speaks.
-        errors: of it on the sample.
+        errors: of that network on the sample.
         lines: of the ledger, computed afresh.
         bound: delta -> the bound on its error.
         randomized: estimates the network whose last layer is drawn anew for every prediction; None for a method that draws none.

@@ -98,7 +98,7 @@ def own_architecture(made_by: Mapping[str, Any]) -> bool:
 
 
 def module_of(made_by: Mapping[str, Any], shape: tuple[int, ...]) -> torch.nn.Module:
-    """Make the network of a run; its weights are drawn from random numbers that are put back.
+    """Make the network of a run, with random weights; the state of the global generator is restored.
 
     Args:
         made_by: options of the run, of one of boundcalc's own networks.

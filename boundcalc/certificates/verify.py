@@ -113,7 +113,7 @@ def _wrong_entries(certificate: Certificate, due: tuple[tuple[str, str], ...]) -
 
 
 def wrong_lines(certificate: Certificate, lines: tuple[Item, ...]) -> list[str]:
-    """Return which lines of a certificate's ledger are not those that are due."""
+    """Return which lines of a certificate's ledger differ from those that are due."""
     failures = []
     for number in range(max(len(lines), len(certificate.ledger))):
         due, said = lines[number : number + 1], certificate.ledger[number : number + 1]
@@ -123,7 +123,7 @@ def wrong_lines(certificate: Certificate, lines: tuple[Item, ...]) -> list[str]:
 
 
 def _wrong_words(certificate: Certificate) -> list[str]:
-    """Return what does not hold of the certificate's own entries, the data and the network apart."""
+    """Return which of the certificate's own entries do not hold; the data and the network are checked elsewhere."""
     try:
         lines = ledger(certificate.normalize, certificate.made_by)
         picking = certificate.made_by["plan"]["picking"]

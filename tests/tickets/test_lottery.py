@@ -9,6 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+import boundcalc
 from boundcalc.checkpoint import read
 from boundcalc.checkpoint.open_lth import ticket_at
 from boundcalc.empirical.datasets import open_data
@@ -279,6 +280,21 @@ def test_networks_that_do_not_fit_the_data(data, tmp_path, model):
     many = tuple(type(split)(split.x, split.y + 9) for split in data)
     with pytest.raises(DataError, match="has 3 outputs, the data has labels up to 11"):
         lottery.run(context(plan(arch=None, model=model), many, tmp_path / "none"))
+
+
+@pytest.mark.parametrize(
+    ("arch", "side"), [("lenet300", 28), ("lenet5", 28), ("conv-3-2", 6), ("strided-2", 8)]
+)
+def test_a_ticket_is_read_as_the_network_that_it_names(arch, side, tmp_path):
+    random = np.random.default_rng(0)
+    x, y = random.random((40, side, side)), random.integers(0, 10, 40)
+    arrays = (x[:30], y[:30], x[30:], y[30:])
+    chosen = plan(arch=arch, pruner="random", density=(0.5,), recipe={"epochs": 1})
+    lottery.run(context(chosen, on_device(open_data(arrays), CPU), tmp_path))
+    main = paths.main(tmp_path, 0)
+    told = json.loads((main / paths.TICKET).read_text())
+    measured = boundcalc.analyze(main, data=arrays, only="empirical").to_dict()["empirical"]
+    assert measured["train_error"] == pytest.approx(told["train_error"])
 
 
 @pytest.mark.parametrize(

@@ -36,8 +36,8 @@ class Frame:
         whole: the network behind the first stage, flattened; its weights do not count.
         small: the network of what is kept; its weights do not count.
         kept: for each axis the units that are kept.
-        tree: what is kept, as JSON knows it: a number of hidden units, a list of pixels, or null where all are.
-        bits: of saying it.
+        tree: what is kept, as plain JSON: a number of hidden units, a list of pixels, or null where all are.
+        bits: of the code for what is kept.
     """
 
     stage: FirstStage | None

@@ -55,7 +55,7 @@ class Prior:
         return self.delta * width_of(self.width)
 
     def law(self, size: int) -> Law:
-        """Return the law of so many weights."""
+        """Return the law of `size` weights."""
         return Law(
             np.full(size, self.keep, dtype=np.int64), np.zeros(size, dtype=np.int64),
             np.full(size, self.width, dtype=np.int64),
@@ -172,7 +172,7 @@ def _whole(value: Any) -> int:
 
 
 class Oracle:
-    """Answers to everything that could have been chosen before a draw; random to whoever has not asked.
+    """The draws' randomness: a hash of everything that could have been chosen before a draw, which nobody knows without asking.
 
     Args:
         facts: what was fixed or known before the first layer: architecture, digest of the sample, delta.
@@ -191,7 +191,7 @@ class Oracle:
         return _numbers(self._question(prior, posterior, f"anew {block}"), count * size).reshape(count, size)
 
     def go_on(self, prior: Prior, posterior: Posterior, draw: int) -> None:
-        """Take a draw of this layer as part of what is asked for the next."""
+        """Append a draw of this layer to what is hashed for the next layer."""
         self._past = self._question(prior, posterior, draw).digest(32)
 
     def _question(self, prior: Prior, posterior: Posterior, draw: int | str) -> Any:
@@ -207,7 +207,7 @@ def _numbers(question: Any, count: int) -> NDArray[np.int64]:
 
 
 def within(values: NDArray[np.int64], prior: Prior) -> NDArray[np.int64]:
-    """Return lattice points, those where a prior is 0, in its far tails, moved to 0."""
+    """Return lattice points with those in the far tails of a prior, where its mass is 0, moved to 0."""
     points = prior.law(1).support()[1]
     return np.where((values < points.min()) | (values > points.max()), 0, values)
 

@@ -175,7 +175,7 @@ def _trainable(layer: Affine, mean: Tensor, width: Tensor, keep: Tensor) -> Beli
 
 @dataclass(eq=False)
 class ChainTail:
-    """What is left to draw: nodes from some place of a chain on, and what they read of every sample.
+    """The part of a chain of layers that is still to be drawn, with what it reads of every sample.
 
     Attributes:
         nodes: in order of execution.
@@ -184,7 +184,7 @@ class ChainTail:
         y: (m,) int64.
         beta: of the divergence.
         generator: of the order of samples.
-        progress: told after each pass.
+        progress: called after each pass.
     """
 
     nodes: Sequence[Node]

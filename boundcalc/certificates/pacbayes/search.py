@@ -44,7 +44,7 @@ class DrawTask:
         seed: of the training.
         beta: multiple of the divergence in the training loss.
         common: lines of the ledger that do not depend on the search.
-        progress: told after each pass.
+        progress: called after each pass.
     """
 
     network: Network
@@ -166,7 +166,7 @@ def _shrunk(task: DrawTask, frame: claim.Frame, chain: ChainTail) -> tuple[claim
 
 
 def _judged(task: DrawTask, chain: ChainTail, name: str, numbers: Tensor, bits: float, times: int) -> float:
-    """Return the bound of a draw, later layers completed by numbers that are not used again; a mean of several."""
+    """Return the mean bound of a draw over several trial draws of the later layers, which are not used again."""
     later = math.fsum(
         float(belief.divergence().detach()) for other, belief in chain.beliefs.items() if other != name
     )

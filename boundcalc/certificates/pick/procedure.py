@@ -55,7 +55,7 @@ class Picked:
     wrong: tuple[int, ...]
 
     def until(self, rounds: int) -> Indices:
-        """Return T after so many rounds, in the order in which it was picked."""
+        """Return T after that many rounds, in the order in which it was picked."""
         return np.concatenate([np.zeros(0, dtype=np.int64), *self.rounds[:rounds]])
 
 
@@ -69,14 +69,14 @@ def pick(
 ) -> Picked:
     """Run the rounds.
 
-    Where nothing is set aside the first round picks by the random numbers alone: an untrained network has no opinion worth
-    following.
+    Where nothing is set aside the first round picks by the random numbers alone: the scores of an untrained network say
+    nothing.
 
     Args:
         learner: at its initial network.
         sizes: b_r, how many examples each round adds; fixed before the sample.
         order: the examples' own random numbers, (N,); among equal scores the smallest goes first.
-        after: told the number of rounds done, after each.
+        after: called after each round, with the number of rounds done.
         apart: rows that were set aside for the first network and are never picked; None for none.
         candidates: of the last so many rounds the one of smallest compression is kept, the first of equals. The theorem holds
             for each of them; whoever announces J pays log2 J bits.

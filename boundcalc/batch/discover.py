@@ -9,7 +9,7 @@ from pathlib import Path
 
 from boundcalc.batch.rows import natural
 from boundcalc.checkpoint import foreign, open_lth
-from boundcalc.checkpoint.folders import SUFFIXES
+from boundcalc.checkpoint.folders import SUFFIXES, is_companion
 from boundcalc.checkpoint.masks.folder import is_no_ticket
 from boundcalc.checkpoint.shards import INDEX_SUFFIXES, shard_files
 from boundcalc.errors import CheckpointError
@@ -26,9 +26,10 @@ def discover(given: Sequence[str | Path]) -> tuple[Path, ...]:
     folder ``main`` of its level, whatever other files are there; ``level_pretrain`` and initial weights are references of the
     tickets beside them, and count as tickets only if nothing else is there. An index of shards stands for its shards. Files of
     masks are read with the checkpoints beside them; they are found only where there are no such checkpoints, and reading them
-    then reports what they are. The state of `boundcalc train --resume` is left out. The matches of a pattern are searched as if
-    they were in one folder. A folder that cannot be listed, and a pipe, device or broken link whose name is that of a checkpoint,
-    are found too: reading them reports what is wrong. Only indices of shards are opened.
+    then reports what they are; so are files for resuming a training, such as optimizer.pt. The state of `boundcalc train
+    --resume` is left out. The matches of a pattern are searched as if they were in one folder. A folder that cannot be listed,
+    and a pipe, device or broken link whose name is that of a checkpoint, are found too: reading them reports what is wrong. Only
+    indices of shards are opened.
 
     Args:
         given: files, folders, or patterns with ``*``, ``?``, ``[...]`` and ``**``.
@@ -134,7 +135,9 @@ def _files(files: list[Path]) -> list[Path]:
     stems: dict[Path, set[str]] = {}
     for file in named:
         stems.setdefault(file.parent, set()).add(file.name.partition(".")[0])
-    checkpoints = [file for file in named if not is_no_ticket(file, stems[file.parent])]
+    checkpoints = [
+        file for file in named if not is_no_ticket(file, stems[file.parent]) and not is_companion(file.name)
+    ]
     return checkpoints or named
 
 

@@ -58,7 +58,7 @@ def run(words: list[str]) -> int:
             "--replay trains a picked network again; this certificate holds its network, there is nothing to replay"
         )
     if given.replay and not failures:
-        failures = _replayed(certificate, data)
+        failures = _replayed(certificate, data, given.model)
     print(_told(certificate, outcome, failures, given), end="")  # noqa: T201
     for failure in failures:
         print(f"boundcalc: {given.certificate}: {failure}", file=sys.stderr)  # noqa: T201
@@ -105,14 +105,14 @@ def _network(given: argparse.Namespace, certificate: Certificate, data: Dataset)
     return from_checkpoint(read(place), given.model or known, shape)
 
 
-def _replayed(certificate: Certificate, data: Dataset) -> tuple[str, ...]:
+def _replayed(certificate: Certificate, data: Dataset, model: str | None) -> tuple[str, ...]:
     from boundcalc.network.digest import digest_of_network
     from boundcalc.tickets.hardware import hardware
     from boundcalc.tickets.picked import replay
     from boundcalc.tickets.samples import on_device
 
     where = hardware("cpu")
-    network, picked = replay(certificate, on_device(data, where)[0], where)
+    network, picked = replay(certificate, on_device(data, where)[0], where, model)
     for number, (now, then) in enumerate(zip(picked.rounds, certificate.rounds, strict=True)):
         if tuple(now.tolist()) != then:
             return (f"the replay picks other examples in round {number + 1} of {len(certificate.rounds)}",)

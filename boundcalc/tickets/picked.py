@@ -21,7 +21,7 @@ from boundcalc.certificates.pick.ledger import ledger
 from boundcalc.certificates.pick.procedure import Picked, pick
 from boundcalc.checkpoint import from_state_dict
 from boundcalc.empirical.split import Split
-from boundcalc.errors import CheckpointError
+from boundcalc.errors import CheckpointError, UsageError
 from boundcalc.network.digest import digest_of_network
 from boundcalc.network.load import from_checkpoint
 from boundcalc.network.network import Network
@@ -198,19 +198,23 @@ def network_of(template: nn.Module, trained: Weights, shape: tuple[int, ...]) ->
     return from_checkpoint(from_state_dict(trained, "ticket"), module, shape)
 
 
-def replay(claimed: Certificate, train_samples: Samples, where: Hardware) -> tuple[Network, Picked]:
+def replay(
+    claimed: Certificate, train_samples: Samples, where: Hardware, model: str | None = None
+) -> tuple[Network, Picked]:
     """Train a certified ticket again, with the options in its certificate.
 
     Args:
-        claimed: the certificate as loaded; a model that its options name is imported, which runs its code.
+        claimed: the certificate as loaded; code that its options name is never run.
         train_samples: the training samples, normalized as the certificate says.
         where: device to train on.
+        model: the user's code that makes the network, if it is not one of boundcalc's.
 
     Returns:
         The network and its picks.
 
     Raises:
         CheckpointError: when the options are incomplete.
+        UsageError: when the network is not one of boundcalc's and `model` is None.
     """
     try:
         plan = plan_of_tree(claimed.made_by["plan"])
@@ -218,6 +222,12 @@ def replay(claimed: Certificate, train_samples: Samples, where: Hardware) -> tup
         density = plan.densities()[level]
     except (KeyError, TypeError, ValueError, IndexError) as problem:
         raise CheckpointError("certificate", f"its options are incomplete: {problem}") from None
+    if plan.model is not None:
+        if model is None:
+            raise UsageError(
+                "--replay trains the network of the user's own code again: give --model FILE.py:CALLABLE, which is run"
+            )
+        plan = replace(plan, model=model)
     context = RunContext(plan, seed, Path(), train_samples, None, where)
     with own_random_numbers(context):
         template = networks.build(plan, train_samples.shape, context.classes)

@@ -28,8 +28,8 @@ SETTING: dict[str, Any] = {
     "data": "sample",
     "archs": ["lenet300", "lenet5"],
     "densities": [1.0, 0.2, 0.05],
-    "options": "--pick-augmentation digits --pick-batch 32 --pick-first 250 --pick-growth 1.4 --pick-rounds 5"
-    " --pick-steps 400 --pick-last-steps 2500",
+    "options": "--pick-augmentation digits --pick-batch 32 --pick-first 100 --pick-growth 1.5 --pick-rounds 7"
+    " --pick-candidates 7 --pick-steps 2500 --pick-last-steps 2500",
 }
 TINY: dict[str, Any] = {
     "data": "sample",

@@ -72,6 +72,14 @@ def test_what_is_no_checkpoint_is_left_out(tmp_path):
     assert names(discover([tmp_path / "notes.txt"]), tmp_path) == ["notes.txt"], "it is named"
 
 
+def test_the_state_of_an_optimizer_is_found_only_alone(tmp_path):
+    for name in ("optimizer.pt", "scheduler.pt"):
+        (tmp_path / name).touch()
+    assert discover([tmp_path]) == (tmp_path / "optimizer.pt", tmp_path / "scheduler.pt")
+    (tmp_path / "model.safetensors").touch()
+    assert discover([tmp_path]) == discover([f"{tmp_path}/*"]) == (tmp_path / "model.safetensors",)
+
+
 def test_shards_are_one_checkpoint(tmp_path):
     shards = {"w": "model-00001-of-00002.safetensors", "v": "model-00002-of-00002.safetensors"}
     for shard in shards.values():

@@ -125,6 +125,21 @@ def test_training_on_more_than_the_picks_is_caught_by_the_replay(made: Made, cap
     assert "another network" in err
 
 
+def test_code_that_a_certificate_names_is_never_run(made: Made, capsys: Capture, tmp_path: Path) -> None:
+    ticket = made("--pruner", "random", "--density", "0.5")
+    place, code, trace = ticket / file.NAME, tmp_path / "named.py", tmp_path / "trace"
+    code.write_text(f"open({str(trace)!r}, 'w').close()\ndef make(): pass\n")
+    claimed = file.read_certificate(place)
+    plan = {**claimed.made_by["plan"], "model": f"{code}:make"}
+    place.write_text(replace(claimed, made_by={**claimed.made_by, "plan": plan}).text())
+    data = f"npz:{ticket.parents[3] / 'blobs.npz'}"
+    assert main(["verify", str(place), "--data", data, "--replay"]) == 2
+    assert "give --model FILE.py:CALLABLE, which is run" in capsys.readouterr().err
+    status, tree, err = verified(ticket, capsys, "--replay")
+    assert status == 0 and tree["replayed"], err
+    assert not trace.exists()
+
+
 REFUSED = [
     (["--pruner", "snip", "--density", "0.5"], "looks at examples that are not picked"),
     (["--pruner", "imp", "--levels", "1", "--rewind", "1"], "without --rewind"),

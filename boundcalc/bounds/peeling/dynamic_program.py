@@ -19,7 +19,7 @@ from boundcalc.bounds.peeling.kernels import Choice, Chosen, Kernels, group_size
 from boundcalc.bounds.peeling.norms import NORMS
 from boundcalc.bounds.peeling.predecessors import Predecessors
 from boundcalc.bounds.peeling.rules import Rules, Setting
-from boundcalc.bounds.peeling.state import InputField, PartialWalk, PreActivation
+from boundcalc.bounds.peeling.state import InputField, PartialWalk, PreActivation, Value
 from boundcalc.bounds.peeling.theorem import PeelingResult
 from boundcalc.errors import NotCovered
 from boundcalc.network.coverage import operation_name, place_of, require
@@ -151,12 +151,7 @@ class PeelingProgram:
             yield self._with(ready, index, self._value(ready, node, index))
 
     @staticmethod
-    def _with(
-        state: PartialWalk,
-        index: int,
-        value: NeuronGroups | InputField | PreActivation,
-        score: float | None = None,
-    ) -> PartialWalk:
+    def _with(state: PartialWalk, index: int, value: Value, score: float | None = None) -> PartialWalk:
         return PartialWalk(
             {**state.values, index: value}, state.chosen, state.score if score is None else score
         )
@@ -194,7 +189,7 @@ class PeelingProgram:
             ready = [after for before in ready for after in self._realised(before, source, fixed)]
         return ready
 
-    def _value(self, state: PartialWalk, node: Node, index: int) -> NeuronGroups | InputField | PreActivation:
+    def _value(self, state: PartialWalk, node: Node, index: int) -> Value:
         source = state.values[node.inputs[0]]
         place = place_of(self.network, index)
         if isinstance(node, Affine):

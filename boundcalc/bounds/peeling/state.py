@@ -23,10 +23,13 @@ class PreActivation:
     place: str
 
 
+Value = NeuronGroups | InputField | PreActivation
+
+
 @dataclass(frozen=True, eq=False)
 class PartialWalk:
     """A partial walk: the values still needed and the choices made."""
 
-    values: dict[int, NeuronGroups | InputField | PreActivation]
+    values: dict[int, Value]
     chosen: Chosen | None
     score: float = 0.0

@@ -12,6 +12,7 @@ from torch import nn
 from boundcalc.certificates.pick.learner import SCORED, NetworkLearner
 from boundcalc.certificates.pick.plan import PickPlan
 from boundcalc.certificates.pick.procedure import Indices, Picked, highest, pick
+from boundcalc.certificates.pick.scores import SCORES
 from boundcalc.errors import UsageError
 from boundcalc.tickets.masks import keep_best, ones, surviving, weights
 from boundcalc.tickets.samples import Samples
@@ -41,13 +42,14 @@ def outcome(
     order: np.ndarray,
     kind: type[NetworkLearner] = NetworkLearner,
     density: float | None = None,
+    score: str = "nearest-wrong",
 ):
     """Run the rounds; the rows picked as they are in `order`'s names, and the network's bits."""
     module = network()
-    learner = kind(module, ones(module), samples, PLAN, seed=0, density=density)
+    learner = kind(module, ones(module), samples, replace(PLAN, score=score), seed=0, density=density)
     chosen = pick(learner, PLAN.sizes(), order)
     bits = {key: tensor.clone() for key, tensor in module.state_dict().items()}
-    wrong = np.flatnonzero(learner.scores() > 1)
+    wrong = np.flatnonzero(learner.wrong())
     return order[chosen.until(4)], bits, chosen.until(4), wrong
 
 
@@ -55,19 +57,22 @@ def same(bits: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
     return all(torch.equal(tensor, other[key]) for key, tensor in bits.items())
 
 
-@pytest.mark.parametrize("density", [None, 0.3])
+@pytest.mark.parametrize(
+    ("density", "score"),
+    [(None, "nearest-wrong"), (0.3, "nearest-wrong"), (None, "random-wrong"), (None, "random-then-nearest")],
+)
 @pytest.mark.parametrize("keep", ["all, in another order", "half of the rest", "none of the rest"])
 def test_examples_that_were_not_picked_and_are_right_change_no_pick_and_no_bit(
-    blobs: Samples, keep: str, density: float | None
+    blobs: Samples, keep: str, density: float | None, score: str
 ) -> None:
     order = np.random.default_rng(0).random(blobs.m)
-    names, bits, chosen, wrong = outcome(blobs, order, density=density)
+    names, bits, chosen, wrong = outcome(blobs, order, density=density, score=score)
     generator = np.random.default_rng(1)
     rest = np.setdiff1d(np.arange(blobs.m), np.union1d(chosen, wrong))
     kept = {"all, in another order": rest, "half of the rest": rest[::2], "none of the rest": rest[:0]}[keep]
     rows = generator.permutation(np.concatenate([np.union1d(chosen, wrong), kept]))
     part = Samples(blobs.x[torch.from_numpy(rows)], blobs.y[torch.from_numpy(rows)])
-    names_again, bits_again, _, _ = outcome(part, order[rows], density=density)
+    names_again, bits_again, _, _ = outcome(part, order[rows], density=density, score=score)
     assert np.array_equal(names, names_again)
     assert same(bits, bits_again)
 
@@ -79,6 +84,15 @@ def test_a_planted_peek_is_caught(blobs: Samples) -> None:
     part = Samples(blobs.x[torch.from_numpy(rows)], blobs.y[torch.from_numpy(rows)])
     _, bits_again, _, _ = outcome(part, order[rows], Peeking)
     assert not same(bits, bits_again)
+
+
+def test_random_wrong_picks_a_fair_sample_of_the_wrong_and_the_late_rounds_the_nearest() -> None:
+    outputs = torch.tensor([[2.0, 0.0], [0.0, 1.0], [0.0, 9.0], [0.0, 0.5]])
+    labels = torch.tensor([0, 0, 0, 1])
+    assert SCORES["random-wrong"](outputs, labels).tolist() == [0.0, 1.0, 1.0, 0.0]
+    assert SCORES["nearest-wrong"](outputs, labels).argsort(descending=True).tolist() == [1, 2, 3, 0]
+    plan = replace(PLAN, score="random-then-nearest", rounds=12)
+    assert [plan.score_of(number) for number in (0, 7, 8, 11)] == 2 * ["random-wrong"] + 2 * ["nearest-wrong"]
 
 
 def test_a_score_depends_on_its_example_alone() -> None:

@@ -61,13 +61,14 @@ class NetworkLearner:
             raise UsageError(
                 "--certify pick: BatchNorm mixes the examples of a batch; take a network without it"
             )
-        self.module = module
+        self.module = module.to(memory_format=torch.channels_last)
         self.masks = masks
         self._wrong = np.ones(samples.m, dtype=bool)
         self._samples = samples
         self._plan = plan
         self._seed = seed
         self._density = density
+        self._rounds = 0
         self._apart = np.zeros(0, dtype=np.int64) if apart is None else apart
         stage = getattr(module, "first_stage", None)
         self._stage = stage if isinstance(stage, FirstStage) else None
@@ -79,11 +80,11 @@ class NetworkLearner:
         x = self._samples.x
         if self._stage is None or self._stage(x[:1]).numel() * len(x) > MOST_NUMBERS:
             return None
-        return torch.cat([self._stage(_filled(piece))[: len(piece)] for piece in x.split(SCORED)])
+        return _stored(torch.cat([self._stage(_filled(piece))[: len(piece)] for piece in x.split(SCORED)]))
 
     def scores(self) -> NDArray[np.float64]:
         """Return the score of every example, (N,) float64."""
-        score, found, wrong = SCORES[self._plan.score], [], []
+        score, found, wrong = SCORES[self._plan.score_of(self._rounds)], [], []
         network, inputs = self.module, self._samples.x
         if self._staged is not None:
             network, inputs = self._network, self._staged
@@ -118,6 +119,7 @@ class NetworkLearner:
         """Train on the picked examples and what was set aside; in rounds that may be the last also prune, where a density was
         asked for.
         """
+        self._rounds = round + 1
         last = round >= self._plan.rounds - self._plan.candidates
         steps = self._plan.last_steps if last else self._plan.steps
         self._learn(np.concatenate([picked, self._apart]), steps, round, last=last)
@@ -176,14 +178,19 @@ class NetworkLearner:
 
 def _filled(x: Tensor) -> Tensor:
     """Return a batch of examples, filled up with zeros to `SCORED`."""
-    return x if len(x) == SCORED else torch.cat([x, x.new_zeros(SCORED - len(x), *x.shape[1:])])
+    return x if len(x) == SCORED else _stored(torch.cat([x, x.new_zeros(SCORED - len(x), *x.shape[1:])]))
+
+
+def _stored(x: Tensor) -> Tensor:
+    """Return images with their channels side by side in memory, in which convolutions take half to three quarters of the time."""
+    return x.contiguous(memory_format=torch.channels_last) if x.dim() == 4 else x
 
 
 class Feed:
     """Augmented examples on their way into a network.
 
     Where each example is drawn often, a number of augmented versions of all of them is made once, and what a fixed first stage
-    makes of these, too; else every draw is augmented afresh.
+    makes of these, too, so that each is drawn `DRAWN` times on average; else every draw is augmented afresh.
 
     Args:
         module: the network.
@@ -201,16 +208,16 @@ class Feed:
         stage = getattr(module, "first_stage", None)
         self._stage = stage if isinstance(stage, FirstStage) else None
         self._network = module if self._stage is None else module.get_submodule("network")
-        self._versions = self._made(1 if plan.augmentation == "off" else VERSIONS, steps * plan.batch)
+        least, most = (1, 1) if plan.augmentation == "off" else (LEAST_VERSIONS, MOST_VERSIONS)
+        each = steps * plan.batch // (DRAWN * len(x))
+        room = MOST_NUMBERS // (self._inputs(x[:1]).numel() * len(x))
+        self._count = min(most, each, room)
+        self._versions = None if self._count < least else self._made()
 
-    def _made(self, wanted: int, draws: int) -> Tensor | None:
-        """Return (versions, n, ...) inputs of the network behind the first stage, or None where they do not pay."""
-        count = min(wanted, MOST_NUMBERS // (self._inputs(self._x[:1]).numel() * len(self._x)))
-        if count < min(wanted, LEAST_VERSIONS) or 2 * count * len(self._x) > draws:
-            return None
-        return torch.stack(
-            [torch.cat([self._inputs(piece) for piece in self._x.split(SCORED)]) for _ in range(count)]
-        )
+    def _made(self) -> Tensor:
+        """Return inputs of the network behind the first stage, (versions n, ...), version by version."""
+        pieces = [self._inputs(piece) for _ in range(self._count) for piece in self._x.split(SCORED)]
+        return _stored(torch.cat(pieces))
 
     def _inputs(self, x: Tensor) -> Tensor:
         x = self._augment(x, self._generator)
@@ -223,13 +230,13 @@ class Feed:
             chosen: (b,) rows.
         """
         if self._versions is None:
-            return self._network(self._inputs(self._x[chosen]))
-        versions = torch.randint(len(self._versions), (len(chosen),), generator=self._generator)
-        return self._network(self._versions[versions, chosen])
+            return self._network(_stored(self._inputs(self._x[chosen])))
+        version = torch.randint(self._count, (len(chosen),), generator=self._generator)
+        return self._network(_stored(self._versions[version * len(self._x) + chosen]))
 
 
-VERSIONS, LEAST_VERSIONS = 64, 8
-"""Augmented versions of every example that are made once, and the fewest that will do."""
+MOST_VERSIONS, LEAST_VERSIONS, DRAWN = 256, 8, 8
+"""Augmented versions of every example that are made once, at most and at least, and how often each is drawn on average."""
 MOST_NUMBERS = 2 * 10**8
 """Numbers that they may hold, and that may be kept of what a first stage makes of the whole sample."""
 REWINDS = 4

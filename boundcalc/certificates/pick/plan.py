@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 from boundcalc.tickets.recipe import at_least, one_of, within
 
-SCORE_NAMES = ("nearest-wrong", "highest-loss")
+SCORE_NAMES = ("nearest-wrong", "random-wrong", "random-then-nearest", "highest-loss")
+LATE = 2 / 3
+"""Share of the rounds that pick by random-wrong where the score is random-then-nearest; the rest pick by nearest-wrong."""
 AUGMENTATION_NAMES = ("off", "digits", "garments", "photos")
 
 
@@ -79,6 +81,17 @@ class PickPlan:
         within("--pick-weight-decay", self.weight_decay, 0 <= self.weight_decay < 100, "0 or more")
         one_of("--pick-score", self.score, SCORE_NAMES)
         one_of("--pick-augmentation", self.augmentation, AUGMENTATION_NAMES)
+
+    def score_of(self, round: int) -> str:
+        """Return the name of the score by which a round picks, rounds counted from 0.
+
+        Example:
+            >>> [PickPlan(rounds=3, score="random-then-nearest").score_of(round) for round in range(3)]
+            ['random-wrong', 'random-wrong', 'nearest-wrong']
+        """
+        if self.score != "random-then-nearest":
+            return self.score
+        return "random-wrong" if round < LATE * self.rounds else "nearest-wrong"
 
     def sizes(self) -> tuple[int, ...]:
         """Return b_r, the number of examples that each round adds.

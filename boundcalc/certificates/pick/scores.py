@@ -1,4 +1,4 @@
-"""Scores by which examples are picked, functions of one example's outputs and label."""
+"""Scores by which examples are picked, functions of one example's outputs and label (`PickPlan.score_of`: in which round)."""
 
 from __future__ import annotations
 
@@ -26,6 +26,14 @@ def nearest_wrong(outputs: Tensor, labels: Tensor) -> Tensor:
     return (margins <= 0).double() + 1.0 / (1.0 + margins.abs())
 
 
+def random_wrong(outputs: Tensor, labels: Tensor) -> Tensor:
+    """Score wrong examples above right ones and all of a kind alike, so that the examples' own random numbers choose among them.
+
+    What is picked is then a fair sample of what the network gets wrong; arguments as `nearest_wrong`.
+    """
+    return (margins_of(outputs.double(), labels) <= 0).double()
+
+
 def highest_loss(outputs: Tensor, labels: Tensor) -> Tensor:
     """Score by cross-entropy, as Pick-to-Learn does (Paccagnan, Campi & Garatti 2023); arguments as `nearest_wrong`."""
     return torch.nn.functional.cross_entropy(outputs.double(), labels, reduction="none")
@@ -33,5 +41,6 @@ def highest_loss(outputs: Tensor, labels: Tensor) -> Tensor:
 
 SCORES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "nearest-wrong": nearest_wrong,
+    "random-wrong": random_wrong,
     "highest-loss": highest_loss,
 }

@@ -51,7 +51,7 @@ class PickPlan:
     lr: float = 0.003
     weight_decay: float = 0.02
     half: bool = False
-    score: str = "nearest-wrong"
+    score: str = "random-then-nearest"
     augmentation: str = "off"
     tried: int = 1
 

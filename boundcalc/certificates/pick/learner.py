@@ -22,6 +22,7 @@ from boundcalc.certificates.pick.scores import SCORES
 from boundcalc.empirical.measure import margins_of
 from boundcalc.errors import UsageError
 from boundcalc.features.stage import FirstStage
+from boundcalc.tickets.hardware import Hardware
 from boundcalc.tickets.masks import Masks, apply, keep_best, weights
 from boundcalc.tickets.networks import Weights
 from boundcalc.tickets.samples import Samples
@@ -61,7 +62,7 @@ class NetworkLearner:
             raise UsageError(
                 "--certify pick: BatchNorm mixes the examples of a batch; take a network without it"
             )
-        self.module = module.to(memory_format=torch.channels_last)
+        self.module = Hardware(samples.x.device, channels_last=True).network(module)
         self.masks = masks
         self._wrong = np.ones(samples.m, dtype=bool)
         self._samples = samples

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -26,8 +26,12 @@ from boundcalc.norms.rounding import UNIT
 FINE = 24
 """Frequencies per degree beyond which more are not needed: 1 / cos(pi / 48) = 1.0021 per axis."""
 
-CHUNK = 2**19
-"""Complex entries that are held at once: as much as stays in a cache."""
+Spanned = tuple[np.ndarray, tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]]
+"""Lags (r, 2), and for the real and for the imaginary part of G weights (r, r) and matrices (r, groups n n): G is the sum of
+cos or sin of the lags' angles, times the weights, times the matrices."""
+
+CHUNK = 2**21
+"""Complex entries that are held at once."""
 
 
 @dataclass(frozen=True)
@@ -88,16 +92,21 @@ class Symbol:
     def error(self) -> float:
         """Rounding of any G(f), in the spectral norm and in the trace.
 
-        Entrywise, with T taps and inner dimension k, products and sums cost (T k + T^2 + 2) u and phases 52 u, times
-        sqrt(2) for the two parts, times S S^T, S = sum_t |K_t|; and ||S S^T|| <= tr S S^T = ||S||_F^2.
+        Entrywise, with T taps, inner dimension k, S = sum_t |K_t| and phases that are off by 52 u at most: sums over pairs of
+        taps cost (T k + T^2 + 64) u S S^T. Samples on a grid of P = 2 r - 1 points cost 5 (k + 3 T + 134) u S S^T each, and
+        interpolating them multiplies this by at most sqrt(P) (the squares of the weights sum to 1) and adds
+        (6 r (r + 112) + 2 r sqrt(P)) u S S^T. And ||S S^T|| <= tr S S^T = ||S||_F^2.
         """
-        taps = self.kernel[0, 0, 0].size
+        high, wide = self.kernel.shape[3:]
+        taps, inner, grid = high * wide, self.kernel.shape[2], (2 * high - 1) * (2 * wide - 1)
+        half = (grid + 1) // 2
+        count = taps * (inner + taps) + math.sqrt(grid) * (inner + 2 * taps + 84) + half * (half + 112) + 64
         rows = max(1, CHUNK // self.kernel[0, 0].size)
         size = max(
             sum(np.square(np.abs(group[k : k + rows]).sum((2, 3))).sum() for k in range(0, len(group), rows))
             for group in self.kernel
         )
-        return 8.0 * UNIT * (taps * (self.kernel.shape[2] + taps) + 64) * float(size)
+        return 8.0 * UNIT * count * float(size)
 
     @property
     def factor(self) -> float:
@@ -131,25 +140,28 @@ class Symbol:
                 yield from _own_grams(matrices)
 
     def _by_lags(self) -> Iterator[np.ndarray]:
-        lags, products = self._lag_products()
+        plain = self.height.period == self.width.period == 1
+        lags, parts = self._by_samples() if plain else self._lag_products()
         groups, side = self.kernel.shape[:2]
-        even = (products + products.swapaxes(2, 3)).reshape(len(lags), -1)
-        odd = (products - products.swapaxes(2, 3)).reshape(len(lags), -1)
-        even[0] /= 2
         for angles in self._angles(lags, groups * side * side):
-            grams = np.empty((len(angles), even.shape[1]), dtype=np.complex128)
-            grams.real = np.cos(angles) @ even
-            grams.imag = np.sin(angles) @ odd
+            grams = np.empty((len(angles), groups * side * side), dtype=np.complex128)
+            for part, wave, (weights, known) in zip((grams.real, grams.imag), (np.cos, np.sin), parts, strict=True):
+                np.copyto(part, (wave(angles) @ weights) @ known)
             yield grams.reshape(-1, side, side)
 
-    def _lag_products(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return lags (r, 2), (0, 0) first and one of each pair of opposites, and sum_t K_t K_{t + lag}^T, (r, groups, n, n)."""
+    def _lags(self) -> list[tuple[int, int]]:
+        """Return (0, 0) and one of each pair of opposite lags between taps."""
+        rows, columns = (
+            range(0, taps, axis.period)
+            for taps, axis in zip(self.kernel.shape[3:], (self.height, self.width), strict=True)
+        )
+        turned = sorted({*columns, *(-j for j in columns)})
+        return [(0, j) for j in columns] + [(i, j) for i in rows[1:] for j in turned]
+
+    def _lag_products(self) -> Spanned:
+        """Return the lags, and G as their sum: cosines times P + P^T, sines times P - P^T, P = sum_t K_t K_{t + lag}^T."""
         groups, side, _, high, wide = self.kernel.shape
-        rows = range(0, high, self.height.period)
-        columns = range(0, wide, self.width.period)
-        lags = [(0, j) for j in columns] + [
-            (i, j) for i in rows[1:] for j in sorted({*columns, *(-j for j in columns)})
-        ]
+        lags = self._lags()
         taps = np.ascontiguousarray(self.kernel.transpose(0, 3, 4, 1, 2))
         products = np.empty((len(lags), groups, side, side))
         for place, (i, j) in enumerate(lags):
@@ -160,7 +172,37 @@ class Symbol:
             )
             # a matrix times its own transpose takes half the work
             np.matmul(left, (right if place else left).swapaxes(1, 2), out=products[place])
-        return np.array(lags), products
+        even, odd = products + products.swapaxes(2, 3), products - products.swapaxes(2, 3)
+        even[0] /= 2
+        one = np.eye(len(lags))
+        return np.array(lags), ((one, even.reshape(len(lags), -1)), (one, odd.reshape(len(lags), -1)))
+
+    def _by_samples(self) -> Spanned:
+        """Return the lags, and G as interpolated from as many frequencies: those of a grid of 2 taps - 1 a side.
+
+        G has no lag beyond, so that its values there are enough: fewer products than of all pairs of taps. With K = A + iB
+        the two parts of K K^* are A A^T + B B^T and B A^T - A B^T; X = (A + B)(A - B)^T holds both, X + X^T and X - X^T.
+        """
+        groups, side, inner, high, wide = self.kernel.shape
+        lags = np.array(self._lags())
+        grid = np.array([2 * high - 1, 2 * wide - 1])
+        turns = (lags[:, None] * lags[None] % grid / grid).sum(2) * (2 * math.pi)
+        twice = np.where(lags.any(1), 2.0, 1.0)
+        weights = twice[:, None] * twice / math.prod(grid)
+        at = np.stack(np.nonzero(np.ones((high, wide))), 1)
+        flat = np.ascontiguousarray(self.kernel.reshape(groups, side * inner, -1).transpose(0, 2, 1))
+        real, imaginary = (np.empty((len(lags), groups, side, side)) for _ in range(2))
+        for place, frequency in enumerate(lags):
+            angles = (frequency * at % grid / grid).sum(1) * (2 * math.pi)
+            for group in range(groups):
+                a, b = (
+                    (wave(angles) @ flat[group]).reshape(side, inner) for wave in (np.cos, np.sin)
+                )
+                mixed = (a + b) @ (a - b).T
+                real[place, group] = 2 * (a @ a.T) - (mixed + mixed.T) / 2
+                imaginary[place, group] = (mixed.T - mixed) / 2
+        even, odd = weights * np.cos(turns), weights * np.sin(turns)
+        return lags, ((even, real.reshape(len(lags), -1)), (odd, imaginary.reshape(len(lags), -1)))
 
     def _angles(self, shifts: np.ndarray, entries: int) -> Iterator[np.ndarray]:
         """Yield the angles of shifts (r, 2) at some frequencies at a time, (b, r); `entries` are needed for each."""
@@ -192,9 +234,22 @@ def symbol_of(kernel: np.ndarray, height: Sampling, width: Sampling) -> Symbol:
     if width.period >= wide:
         kernel = kernel.transpose(0, 1, 2, 4, 3).reshape(groups, out, -1, kernel.shape[3], 1)
         width = Sampling(1, 1, 0, 1.0)
-    if height.period == width.period == 1 and kernel.shape[2] < out:
+    phases = height.period * width.period
+    if kernel.shape[2] * phases < out:
+        kernel = _by_phase(_by_phase(kernel, height.period).swapaxes(3, 4), width.period).swapaxes(3, 4)
+        height, width = (replace(axis, period=1) for axis in (height, width))
         kernel = kernel.swapaxes(1, 2)
     return Symbol(np.ascontiguousarray(kernel), height, width)
+
+
+def _by_phase(kernel: np.ndarray, period: int) -> np.ndarray:
+    """Return (g, n, inner * period, height / period, width): taps that differ by a multiple of the period meet in the lags only."""
+    groups, out, inner, high, wide = kernel.shape
+    steps = -(-high // period)
+    padded = np.zeros((groups, out, inner, steps * period, wide))
+    padded[:, :, :, :high] = kernel
+    apart = padded.reshape(groups, out, inner, steps, period, wide).swapaxes(3, 4)
+    return apart.reshape(groups, out, inner * period, steps, wide)
 
 
 def _own_grams(matrices: np.ndarray) -> Iterator[np.ndarray]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import torch
@@ -14,7 +15,8 @@ from boundcalc.empirical.energies import Energies
 from boundcalc.empirical.split import Split
 from boundcalc.errors import NotCovered
 from boundcalc.network.chain import ToeplitzLayer, toeplitz_layers
-from boundcalc.network.coverage import blocker, refuse
+from boundcalc.network.clamps import has_clamps, in_relus
+from boundcalc.network.coverage import blocker, operation_name_by_size, refuse
 from boundcalc.network.network import Network
 from boundcalc.norms.spectral import spectral_norm
 from boundcalc.norms.toeplitz import Rows, rows_of
@@ -94,7 +96,7 @@ class ToeplitzView:
             NotCovered: an operation is not homogeneous; the exception names all of them.
         """
         refuse([
-            blocker(network, place)
+            blocker(network, place, operation_name_by_size(network.nodes[place]))
             for place, step in enumerate(self.steps)
             if isinstance(step, Fixed) and not step.homogeneous
         ])  # fmt: skip
@@ -133,6 +135,14 @@ class BoundInputs:
     margins_in_order: torch.Tensor | None = None
     evidence: Evidence | None = None
     behind: BoundInputs | None = None
+
+    @cached_property
+    def in_relus(self) -> BoundInputs:
+        """Itself with clamps as ReLUs (`boundcalc.network.clamps`) and without spectral norms, where it has clamps."""
+        if not has_clamps(self.network):
+            return self
+        network = in_relus(self.network)
+        return replace(self, network=network, chain=chain_of(network, spectral=False))
 
     def toeplitz(self) -> ToeplitzView:
         """Return the network as a graph of matrices.

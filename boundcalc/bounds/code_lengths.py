@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 
 from boundcalc.network.network import Network
 from boundcalc.norms.rounding import LIBM
@@ -57,6 +58,24 @@ def absent_bits(declared: int, absent: int) -> float:
 
 CONSTANTS = tuple(2.0**k for k in range(-10, 11))
 """The fixed grid of values t for the constant unit that carries biases."""
+
+
+def descend(grid: Sequence[float], start: int, height: Callable[[float], float]) -> float:
+    """Walk downhill along a grid from `start` and return the point where no neighbour is lower.
+
+    Example:
+        >>> descend([1.0, 2.0, 3.0, 4.0], 0, lambda t: (t - 3) ** 2)
+        3.0
+    """
+    heights = {start: height(grid[start])}
+    here = start
+    while True:
+        near = [k for k in (here - 1, here + 1) if 0 <= k < len(grid)]
+        heights |= {k: height(grid[k]) for k in near if k not in heights}
+        lowest = min([here, *near], key=lambda k: heights[k])
+        if heights[lowest] >= heights[here]:
+            return grid[here]
+        here = lowest
 
 
 def constant_bits(biased: bool) -> float:

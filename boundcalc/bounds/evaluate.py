@@ -17,6 +17,7 @@ from boundcalc.errors import NeedsInput, NotCovered
 BY_NORMS = frozenset({"F", "loss", "score"})
 """Kinds of bounds that take the values of a fixed first stage for the sample."""
 FIRST_STAGE = "the first stage is fixed before the sample; its values are what the bound takes for the sample"
+CLAMPS = "clamps such as ReLU6 are ReLUs with fixed biases: min(u, b) = b - relu(b - u)"
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,8 @@ def evaluate(bound: Bound, problem: BoundInputs) -> BoundResult:
     Returns:
         The result; if the bound does not cover the network, or another package's code fails, it carries the reason.
     """
-    own = seen_by(bound, problem)
+    staged = _behind_stage(bound, problem)
+    own = _in_relus(bound, staged)
     try:
         outcome = _computed(bound, own)
         risk = risk_bound(outcome, own)
@@ -69,15 +71,27 @@ def evaluate(bound: Bound, problem: BoundInputs) -> BoundResult:
         return _uncovered(bound, problem, "float64 does not hold a number of its formula for this network")
     said = outcome.remark if isinstance(outcome, AtDelta) else _remark(problem, risk)
     reason = "; ".join(filter(None, (bound.remark, said)))
-    assumptions = (*_assumptions(bound, problem, outcome), *(() if own is problem else (FIRST_STAGE,)))
+    said_too = {FIRST_STAGE: staged is not problem, CLAMPS: own is not staged}
+    assumptions = (
+        *_assumptions(bound, problem, outcome),
+        *(text for text, holds in said_too.items() if holds),
+    )
     return BoundResult(bound, risk, reason, None, outcome, assumptions)
 
 
 def seen_by(bound: Bound, problem: BoundInputs) -> BoundInputs:
-    """Return the problem as input of a bound: for bounds by norms, the part behind a fixed first stage if there is one."""
+    """Return the problem as input of a bound: by norms the part behind a fixed first stage, for kind F with clamps as ReLUs."""
+    return _in_relus(bound, _behind_stage(bound, problem))
+
+
+def _behind_stage(bound: Bound, problem: BoundInputs) -> BoundInputs:
     if problem.behind is None or bound.kind not in BY_NORMS:
         return problem
     return replace(problem.behind, settings=problem.settings)
+
+
+def _in_relus(bound: Bound, problem: BoundInputs) -> BoundInputs:
+    return problem.in_relus if bound.kind == "F" and bound.status == "theorem" else problem
 
 
 def _computed(bound: Bound, problem: BoundInputs) -> Outcome:

@@ -110,7 +110,7 @@ def own_copy(module: torch.nn.Module) -> torch.nn.Module:
         raise CheckpointError(type(module).__name__, f"it cannot be copied: {error}") from error
 
 
-def example(module: torch.nn.Module, shapes: Sequence[tuple[int, ...]]) -> torch.Tensor:
+def example(module: torch.nn.Module, shapes: Sequence[tuple[int, ...]]) -> tuple[torch.Tensor, object]:
     """Return a batch of two samples on which a module runs: real numbers or, if no shape works with these, integer indices.
 
     Args:
@@ -118,7 +118,7 @@ def example(module: torch.nn.Module, shapes: Sequence[tuple[int, ...]]) -> torch
         shapes: possible shapes of one sample, in order of preference.
 
     Returns:
-        Zeros in the first shape that works; in the first shape given if none works.
+        Zeros in the first shape that works, and the module's output; in the first shape given, and None, if none works.
     """
     for kind in (torch.float32, torch.int64):
         for shape in shapes:
@@ -129,12 +129,12 @@ def example(module: torch.nn.Module, shapes: Sequence[tuple[int, ...]]) -> torch
             except Exception:
                 continue
             if not isinstance(output, torch.Tensor) or output.shape[:1] == x.shape[:1]:
-                return x
-    return torch.zeros(2, *shapes[0])
+                return x, output
+    return torch.zeros(2, *shapes[0]), None
 
 
 def export(
-    module: torch.nn.Module, given: torch.Tensor, spec: str
+    module: torch.nn.Module, given: torch.Tensor, spec: str, output: object = None
 ) -> tuple[Program, Mapping[str, torch.Tensor]]:
     """Capture a module's forward pass with torch.export, or with make_fx where that fails.
 
@@ -142,6 +142,7 @@ def export(
         module: a module in evaluation mode.
         given: a batch of samples.
         spec: name of the model in messages.
+        output: of the module on the batch, if it was run before.
 
     Returns:
         The program and its state dict.
@@ -151,8 +152,9 @@ def export(
             neither way.
     """
     try:
-        with torch.no_grad(), quiet():
-            output = module(given)
+        if output is None:
+            with torch.no_grad(), quiet():
+                output = module(given)
     except Exception as error:
         shape = ",".join(map(str, given.shape[1:]))
         problem = f"its forward pass raised {type(error).__name__} on input {shape}: {error}; is --input-shape right?"

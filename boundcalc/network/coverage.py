@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from boundcalc.errors import NotCovered
@@ -75,6 +76,12 @@ def operation_name(node: Node) -> str:
             return "cropping or padding of values"
         case _:
             return type(node).__name__
+
+
+def operation_name_by_size(node: Node) -> str:
+    """Return the word of `operation_name`, with the reason where sizes of weights are multiplied along paths (kind F)."""
+    name = operation_name(node)
+    return f"{name} (not positively homogeneous)" if isinstance(node, Activation) else name
 
 
 def _diagonal_name(node: ChannelAffine) -> str:
@@ -159,26 +166,37 @@ def _said(found: list[Blocker]) -> str:
     return first if len(found) == 1 else f"{first} and {len(found) - 1} more"
 
 
-def require(network: Network, covered: tuple[type, ...] = RELU_NETWORK) -> None:
+Words = Callable[[Node], str]
+
+
+def require(
+    network: Network, covered: tuple[type, ...] = RELU_NETWORK, words: Words = operation_name
+) -> None:
     """Refuse a network that has any operation other than the covered ones.
 
     Args:
         network: the network.
         covered: kinds of nodes; by default those of ReLU networks with pooling, sums and cropping.
+        words: how an operation is called.
 
     Raises:
         NotCovered: when it has; the message names every such operation.
     """
-    refuse(blockers(network, covered))
+    refuse(blockers(network, covered, words))
 
 
-def blockers(network: Network, covered: tuple[type, ...] = RELU_NETWORK) -> list[Blocker]:
+def blockers(
+    network: Network, covered: tuple[type, ...] = RELU_NETWORK, words: Words = operation_name
+) -> list[Blocker]:
     """Return a `Blocker` for every node that is of none of the covered kinds, in execution order.
 
     Args:
         network: the network.
         covered: kinds of nodes.
+        words: how an operation is called.
     """
     return [
-        blocker(network, index) for index, node in enumerate(network.nodes) if not isinstance(node, covered)
+        blocker(network, index, words(node))
+        for index, node in enumerate(network.nodes)
+        if not isinstance(node, covered)
     ]

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from boundcalc.network.coverage import KNOWN, require
+from boundcalc.network.coverage import KNOWN, operation_name_by_size, require
 from boundcalc.network.forward import affine, rearrange
 from boundcalc.network.network import Network
 from boundcalc.network.ops import (
@@ -69,7 +69,7 @@ def log_path_norm(
     Raises:
         NotCovered: an operation that is not positively homogeneous or not known.
     """
-    require(network, tuple(kind for kind in KNOWN if kind is not Activation))
+    require(network, tuple(kind for kind in KNOWN if kind is not Activation), operation_name_by_size)
     return log_absolute_pass(network, inputs=inputs, biases=biases, known=known)
 
 

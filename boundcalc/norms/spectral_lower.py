@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import torch
 
 from boundcalc.network.chain import ToeplitzLayer
 from boundcalc.network.forward import affine
+from boundcalc.network.geometry import Window
 from boundcalc.norms.rounding import UNIT
 
 WORK = 5e8
@@ -52,6 +54,7 @@ def norm_floor(link: ToeplitzLayer) -> float:
     Returns:
         The bound; 0 for a map that is 0 or not finite; NaN for one that is too large to be applied a few times.
     """
+    link = _at_one_position(link)
     if _products(link) > MOST:
         return math.nan
     weight = link.layer.weight
@@ -66,6 +69,15 @@ def norm_floor(link: ToeplitzLayer) -> float:
         return math.nextafter(math.ldexp(quotient, exponent), 0.0) if quotient > 0 else 0.0
     except OverflowError:
         return float(np.finfo(np.float64).max)
+
+
+def _at_one_position(link: ToeplitzLayer) -> ToeplitzLayer:
+    """Return a layer that reads one position alone for one that reads each alone: their norms are the same."""
+    layer, axes = link.layer, (link.layer.window.height, link.layer.window.width)
+    if link.pools or layer.circular or any(axis.kernel > 1 or not bool(axis.taps().any()) for axis in axes):
+        return link
+    window = Window.whole((1, 1))
+    return replace(link, layer=replace(layer, window=window, shape=(layer.shape[0], *window.out)))
 
 
 def _shape(link: ToeplitzLayer) -> tuple[int, int, int]:

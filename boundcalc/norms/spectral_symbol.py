@@ -145,7 +145,9 @@ class Symbol:
         groups, side = self.kernel.shape[:2]
         for angles in self._angles(lags, groups * side * side):
             grams = np.empty((len(angles), groups * side * side), dtype=np.complex128)
-            for part, wave, (weights, known) in zip((grams.real, grams.imag), (np.cos, np.sin), parts, strict=True):
+            for part, wave, (weights, known) in zip(
+                (grams.real, grams.imag), (np.cos, np.sin), parts, strict=True
+            ):
                 np.copyto(part, (wave(angles) @ weights) @ known)
             yield grams.reshape(-1, side, side)
 
@@ -195,9 +197,7 @@ class Symbol:
         for place, frequency in enumerate(lags):
             angles = (frequency * at % grid / grid).sum(1) * (2 * math.pi)
             for group in range(groups):
-                a, b = (
-                    (wave(angles) @ flat[group]).reshape(side, inner) for wave in (np.cos, np.sin)
-                )
+                a, b = ((wave(angles) @ flat[group]).reshape(side, inner) for wave in (np.cos, np.sin))
                 mixed = (a + b) @ (a - b).T
                 real[place, group] = 2 * (a @ a.T) - (mixed + mixed.T) / 2
                 imaginary[place, group] = (mixed.T - mixed) / 2

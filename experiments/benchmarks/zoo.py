@@ -7,6 +7,7 @@ two seconds, are not counted. The peak of memory is that of the report, the modu
 
 from __future__ import annotations
 
+import importlib
 import sys
 import time
 from pathlib import Path
@@ -43,10 +44,16 @@ def zoo() -> Any:
 
 def spent(name: str, make: Any, shape: tuple[int, ...], **options: Any) -> dict[str, float]:
     """Return processor seconds of reading a module and of the rest of a report."""
-    import scipy.linalg  # noqa: F401
-    import torch.export._trace  # noqa: F401
-
     import boundcalc
+
+    for module in (
+        "scipy.linalg",
+        "scipy.sparse",
+        "scipy.special",
+        "torch.export._trace",
+        "torch._inductor.ir",
+    ):
+        importlib.import_module(module)
 
     module = zoo().pruned(make)
     Path("/proc/self/clear_refs").write_text("5")  # the peak of memory is that of what follows

@@ -7,7 +7,7 @@ import math
 
 import torch
 
-from boundcalc.network.ops import Add, Affine, AvgPool, Concat, Input, MaxPool, ReLU
+from boundcalc.network.ops import Add, Affine, AvgPool, ChannelAffine, Concat, Input, LeakyReLU, MaxPool, ReLU
 
 
 def windows(node, channels, size):
@@ -104,20 +104,29 @@ class Graph:
             elif isinstance(node, Concat):
                 join = (lambda v: math.hypot(*map(float, v))) if kind == "fro" else max
                 pair = join([along[i] for i in below]), join([units[i] for i in below])
-            elif isinstance(node, ReLU):
+            elif isinstance(node, ReLU | LeakyReLU):  # slopes of at most 1
                 pair = units[below[0]], units[below[0]]
             else:
-                matrix, pooled = pool_matrix(self.network, node), isinstance(node, MaxPool)
-                if kind == "1inf":
-                    grown = float(matrix.sum(1).max())
-                elif pooled:
-                    grown = math.sqrt(float(matrix.sum(1).max()) * float(matrix.sum(0).max()))
-                else:
-                    grown = float(torch.linalg.matrix_norm(matrix, 2))
-                pair = (units if pooled else along)[below[0]] * grown, units[below[0]] * grown
+                pair = self.fixed(kind, node, along[below[0]], units[below[0]], t)
             along.append(pair[0])
             units.append(pair[1])
         return units[-1]
+
+    def fixed(self, kind, node, along, units, t):
+        """Both sizes after a diagonal layer or a pooling."""
+        if isinstance(node, ChannelAffine):
+            scale, shift = float(node.scale.abs().max()), float(node.shift.abs().max())
+            if kind == "fro":
+                shift = math.sqrt(math.prod(node.shape[1:])) * float(node.shift.norm())
+            return scale * along + shift / t, scale * units + shift / t
+        matrix, pooled = pool_matrix(self.network, node), isinstance(node, MaxPool)
+        if kind == "1inf":
+            grown = float(matrix.sum(1).max())
+        elif pooled:
+            grown = math.sqrt(float(matrix.sum(1).max()) * float(matrix.sum(0).max()))
+        else:
+            grown = float(torch.linalg.matrix_norm(matrix, 2))
+        return (units if pooled else along) * grown, units * grown
 
     def spectral(self):
         """Index of a layer -> ||A^l||_2."""
@@ -126,6 +135,8 @@ class Graph:
     def lipschitz(self, index, node, spectral):
         if isinstance(node, Affine):
             return spectral[index]
+        if isinstance(node, ChannelAffine):
+            return float(node.scale.abs().max())
         if isinstance(node, MaxPool):
             return math.sqrt(float(pool_matrix(self.network, node).sum(0).max()))
         return (
@@ -147,7 +158,10 @@ class Graph:
             elif isinstance(node, Concat):
                 found.append(math.hypot(*(found[i] for i in below)))
             else:
-                shift = math.sqrt(m) * float(self.bias(index).norm()) if isinstance(node, Affine) else 0.0
+                moved = self.bias(index) if isinstance(node, Affine) else torch.zeros(1)
+                if isinstance(node, ChannelAffine):
+                    moved = node.shift.repeat_interleave(math.prod(node.shape[1:]))
+                shift = math.sqrt(m) * float(moved.norm())
                 found.append(self.lipschitz(index, node, spectral) * found[below[0]] + shift)
         return found
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from twins import Sketch
 
 from boundcalc.bounds.peeling import dense_structure, masked_structure
@@ -89,6 +91,25 @@ def projection_skips(seed):
     joined = s.add(s.conv(inner, 4, 3, padding=1, bias=True), s.conv(stem, 4, 1, stride=2))
     at = s.relu(joined)
     s.linear(at, 3, bias=True)
+    return s.network()
+
+
+def inverted_residual(seed):
+    """MobileNetV2's block, with ReLU6 and linear bottlenecks."""
+    s = Sketch((2, 3, 3), seed)
+    stem = s.clamp(s.conv(0, 3, 3, padding=1, bias=True), 0.0, 6.0)
+    bottleneck = s.conv(stem, 2, 1)
+    inner = s.clamp(s.conv(bottleneck, 4, 1), 0.0, 6.0)
+    inner = s.clamp(s.conv(inner, 4, 3, padding=1, groups=4, bias=True), 0.0, 6.0)
+    at = s.add(s.conv(inner, 2, 1), bottleneck)
+    s.linear(s.clamp(s.conv(at, 3, 1), 0.0, 6.0), 3, bias=True)
+    return s.network()
+
+
+def hard_tanh(seed):
+    s = Sketch((4, 1, 1), seed)
+    at = s.clamp(s.linear(0, 5, bias=True), -1.0, 0.5)
+    s.linear(s.clamp(s.linear(at, 4), -math.inf, 2.0), 2)
     return s.network()
 
 

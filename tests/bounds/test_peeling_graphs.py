@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 import torch
 from graph_twins import layer_matrix, pool_matrix
+from peeling_networks import hard_tanh, inverted_residual
 from twins import Sketch, problem_for, sample
 
 from boundcalc.bounds.catalogue import registry
@@ -21,6 +22,7 @@ from boundcalc.bounds.peeling.norms import L1, L2
 from boundcalc.bounds.peeling.rules import Setting, SharpRules
 from boundcalc.bounds.peeling.search import SharpSearch
 from boundcalc.errors import NotCovered
+from boundcalc.network.clamps import in_relus
 from boundcalc.network.forward import run
 from boundcalc.network.geometry import Window
 from boundcalc.network.nodes import ExactPositions
@@ -99,7 +101,17 @@ def branches(seed):
     return s.network()
 
 
-MAKES = (dense_block, pre_activation, averaged_output, averaged_maps, leaky_chain, branches)
+def six_as_relus(seed):
+    return in_relus(inverted_residual(seed))
+
+
+def tanh_as_relus(seed):
+    return in_relus(hard_tanh(seed))
+
+
+MAKES = (
+    dense_block, pre_activation, averaged_output, averaged_maps, leaky_chain, branches, six_as_relus, tanh_as_relus,
+)  # fmt: skip
 
 
 def naive_rho(network):

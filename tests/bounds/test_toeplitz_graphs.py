@@ -13,18 +13,22 @@ from peeling_networks import (
     average_pooled,
     conv_chain,
     grouped,
+    hard_tanh,
     identity_skips,
     input_in_several_places,
+    inverted_residual,
     max_pooled,
     preactivated,
     projection_skips,
     sum_of_sums,
 )
+from test_peeling_graphs import leaky_chain, pre_activation
 from twins import Sketch, mlp, problem_for, sample
 
 from boundcalc.bounds.catalogue import registry
 from boundcalc.bounds.toeplitz.loss import log_capacities
 from boundcalc.bounds.toeplitz.scale import contractions
+from boundcalc.network.clamps import in_relus
 from boundcalc.network.network import Network
 from boundcalc.network.ops import Affine, Concat
 
@@ -46,13 +50,21 @@ def dense_block(seed):
     return s.network()
 
 
+def six_as_relus(seed):
+    return in_relus(inverted_residual(seed))
+
+
+def tanh_as_relus(seed):
+    return in_relus(hard_tanh(seed))
+
+
 GRAPHS = (
     conv_chain, grouped, average_pooled, max_pooled, identity_skips, projection_skips, preactivated, sum_of_sums,
-    input_in_several_places, dense_block,
+    input_in_several_places, dense_block, six_as_relus, tanh_as_relus,
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("make", GRAPHS)
+@pytest.mark.parametrize("make", (*GRAPHS, leaky_chain, pre_activation))
 @pytest.mark.parametrize("name", PRODUCTS)
 def test_sizes_are_those_of_dense_matrices(make, name):
     network = make(1)
@@ -152,8 +164,10 @@ def complexity(name, network, x):
     )
 
 
-@pytest.mark.parametrize("make", [conv_chain, max_pooled, identity_skips, projection_skips, dense_block])
-@pytest.mark.parametrize("name", [*PRODUCTS, "gouk2021_fro", "gouk2021_1inf"])
+@pytest.mark.parametrize(
+    "make", [conv_chain, max_pooled, identity_skips, projection_skips, dense_block, six_as_relus]
+)
+@pytest.mark.parametrize("name", [*PRODUCTS, "gouk2021_fro", "gouk2021_1inf", "path_norm"])
 def test_masking_weights_never_raises_it(make, name):
     """Norms of entries fall when entries become 0; spectral norms need not, so that bounds of kind loss may rise."""
     network = make(0)
@@ -174,7 +188,7 @@ def test_masking_may_raise_a_spectral_norm():
     assert torch.linalg.matrix_norm(masked, 2) > torch.linalg.matrix_norm(whole, 2)
 
 
-@pytest.mark.parametrize("name", [*PRODUCTS, "gouk2021_fro", "gouk2021_1inf"])
+@pytest.mark.parametrize("name", [*PRODUCTS, "gouk2021_fro", "gouk2021_1inf", "path_norm", "peeling"])
 def test_padding_with_zero_channels_changes_nothing(name):
     plain, wide = Sketch((2, 4, 4), 0), Sketch((2, 4, 4), 0)
     first, last = plain._weights((3, 2, 3, 3), False)[0], plain._weights((2, 3, 2, 2), False)[0]
@@ -213,14 +227,15 @@ def test_a_branch_of_weight_zero_gives_the_chain(name):
     assert complexity(name, graph, x) == pytest.approx(complexity(name, chain, x), rel=1e-6)
 
 
-@pytest.mark.parametrize("name", PRODUCTS)
+@pytest.mark.parametrize("name", [*PRODUCTS, "path_norm", "peeling"])
 def test_a_branch_of_weight_zero_gives_the_chains_size(name):
     """Its ReLUs are still counted: the class holds networks whose branch is not 0."""
     graph, chain = with_branch(0.0)
     x = sample(graph, 6)
     own, other = (registry[name].compute(problem_for(network, x)) for network in (graph, chain))
     assert own.log_rho == pytest.approx(other.log_rho, abs=1e-9)
-    assert own.terms["contractions"] == other.terms["contractions"] + 1
+    if name in PRODUCTS:
+        assert own.terms["contractions"] == other.terms["contractions"] + 1
 
 
 @pytest.mark.parametrize("name", [*LOSS, *PRODUCTS])

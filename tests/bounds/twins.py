@@ -11,7 +11,17 @@ from boundcalc.bounds.bound_inputs import BoundInputs, BoundSettings, chain_of
 from boundcalc.empirical.energies import Energies
 from boundcalc.network.geometry import Window
 from boundcalc.network.network import Network
-from boundcalc.network.ops import Add, Affine, AvgPool, ChannelAffine, Input, MaxPool, Rearrange, ReLU
+from boundcalc.network.ops import (
+    Activation,
+    Add,
+    Affine,
+    AvgPool,
+    ChannelAffine,
+    Input,
+    MaxPool,
+    Rearrange,
+    ReLU,
+)
 from boundcalc.network.pooling import average_rows
 
 
@@ -94,6 +104,13 @@ class Sketch:
         shape = self.nodes[source].shape
         scale, shift = torch.randn(2, shape[0], generator=self.random, dtype=torch.float64)
         return self._append(ChannelAffine("bn", (source,), shape, scale, shift))
+
+    def clamp(self, source, low, high):
+        limits = {"min": low, "max": high}
+        given = {name: value for name, value in limits.items() if math.isfinite(value)}
+        return self._append(
+            Activation("clamp", (source,), self.nodes[source].shape, "clamp.default", given, 1.0)
+        )
 
     def widened(self, source, channels):
         """Strided slicing and zero padding of channels, as in a parameter-free shortcut."""

@@ -247,5 +247,5 @@ def test_zero_network():
 def test_what_it_cannot_read_is_named():
     net = mlp((3, 2))
     nodes = (*net.nodes, Activation("act", (1,), (2, 1, 1), "gelu", {}, 1.13))
-    with pytest.raises(NotCovered, match="gelu at act after fc0"):
+    with pytest.raises(NotCovered, match="gelu .not positively homogeneous. at act after fc0"):
         log_path_norm(network(*nodes))

@@ -22,7 +22,7 @@ from boundcalc.bounds.peeling.rules import Rules, Setting
 from boundcalc.bounds.peeling.state import InputField, PartialWalk, PreActivation, Value
 from boundcalc.bounds.peeling.theorem import PeelingResult
 from boundcalc.errors import NotCovered
-from boundcalc.network.coverage import operation_name, place_of, require
+from boundcalc.network.coverage import operation_name, operation_name_by_size, place_of, require
 from boundcalc.network.network import Network
 from boundcalc.network.nodes import NeuronGroups, group_sum
 from boundcalc.network.ops import (
@@ -88,7 +88,7 @@ class PeelingProgram:
         Raises:
             NotCovered: the network holds an operation outside the theorem.
         """
-        require(self.network, self.rules.covered)
+        require(self.network, self.rules.covered, operation_name_by_size)
         states = [PartialWalk({0: InputField()}, None)]
         needed = self._last_uses()
         for index, node in enumerate(self.network.nodes[1:], start=1):

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from boundcalc import progress
 from boundcalc.bounds.bound_inputs import BoundInputs
-from boundcalc.bounds.code_lengths import CONSTANTS
+from boundcalc.bounds.code_lengths import CONSTANTS, descend
 from boundcalc.bounds.margin_networks import is_two_classes, same_margins
 from boundcalc.bounds.path_lengths import has_constant, log_factor, output_reads_rectified
 from boundcalc.bounds.peeling.dynamic_program import PeelingProgram
@@ -54,24 +53,6 @@ def sharp_options(network: Network) -> int:
     layers = list(network.layers())
     sizes = math.prod(len(group_sizes(layer.shape[0])) for layer in layers[:-1])
     return sizes * 2 ** sum(layer.inputs[0] == 0 for layer in layers[:-1]) * 3
-
-
-def descend(grid: Sequence[float], start: int, height: Callable[[float], float]) -> float:
-    """Walk downhill along a grid from `start` and return the point where no neighbour is lower.
-
-    Example:
-        >>> descend([1.0, 2.0, 3.0, 4.0], 0, lambda t: (t - 3) ** 2)
-        3.0
-    """
-    heights = {start: height(grid[start])}
-    here = start
-    while True:
-        near = [k for k in (here - 1, here + 1) if 0 <= k < len(grid)]
-        heights |= {k: height(grid[k]) for k in near if k not in heights}
-        lowest = min([here, *near], key=lambda k: heights[k])
-        if heights[lowest] >= heights[here]:
-            return grid[here]
-        here = lowest
 
 
 def search_published(
@@ -172,7 +153,8 @@ class SharpSearch:
         network = self._problem.network
         first = given.constant if given else 1.0
         by_mean = same_margins(network, "mean")
-        _, walk, _ = self._best(by_mean, first, None if given is None else given.margins.split)
+        start = self._best(by_mean, first, None if given is None else given.margins.split)
+        walk = start[1]
         split, constant = walk.split, first
         few = network.parameters <= DESCENDED
         if has_constant(network) and walk.log_rho > -math.inf and few:
@@ -180,7 +162,7 @@ class SharpSearch:
             constant = descend(
                 CONSTANTS, CONSTANTS.index(first), lambda t: self._best(by_mean, t, fixed, last=True)[0]
             )
-        found = [self._best(by_mean, constant, split)]
+        found = [start if given and constant == first else self._best(by_mean, constant, split)]
         if network.outputs > 1 and not is_two_classes(network):
             by_median = self._best(same_margins(network, "median"), constant, split)
             found.append(by_median)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from boundcalc.bounds.bound_inputs import BoundInputs, ToeplitzView
-from boundcalc.bounds.code_lengths import CONSTANTS, absent_bits, constant_bits
+from boundcalc.bounds.code_lengths import CONSTANTS, absent_bits, constant_bits, descend
 from boundcalc.bounds.outcome import Margins, NormComplexity, Terms
 from boundcalc.bounds.toeplitz.reach import largest, log_norm
 from boundcalc.bounds.toeplitz.scale import (
@@ -228,8 +228,9 @@ def product(
 
     biased = units.factors.log_constant > -math.inf
     constants = CONSTANTS if biased else (1.0,)
-    constant = min(constants, key=lambda t: units.log_complexity(math.log(t)))
-    margin_constant = min(constants, key=lambda t: units.log_margin_estimate(math.log(t)))
+    start = constants.index(1.0)  # both are log-convex in log t
+    constant = descend(constants, start, lambda t: units.log_complexity(math.log(t)))
+    margin_constant = descend(constants, start, lambda t: units.log_margin_estimate(math.log(t)))
     log_t, log_margin_t, norms = math.log(constant), math.log(margin_constant), units.norms
     declared = [step for _, step in chain.blocks() if not never_biased(step)]
     absent = absent_bits(len(declared), sum(step.bias is None for step in declared))

@@ -72,6 +72,8 @@ def spectral_interval(link: ToeplitzLayer) -> SpectralNorm:
     Source:
         Sedghi, Gupta & Long 2019, The singular values of convolutional layers (the circulant operator).
     """
+    import scipy.linalg  # noqa: F401  # only libraries that are loaded already are limited
+
     with threadpool_limits(limits=1, user_api="blas"):
         return layer_norm(link.layer).times(pool_norm(link))
 

@@ -30,8 +30,11 @@ Spanned = tuple[np.ndarray, tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarra
 """Lags (r, 2), and for the real and for the imaginary part of G weights (r, r) and matrices (r, groups n n): G is the sum of
 cos or sin of the lags' angles, times the weights, times the matrices."""
 
-CHUNK = 2**21
-"""Complex entries that are held at once."""
+CHUNK = 2**18
+"""Complex entries that are held at once: as much as stays in a cache."""
+
+MOST = 2**22
+"""Entries of large matrices that are held at once, so that what several frequencies need is read once for all of them."""
 
 
 @dataclass(frozen=True)
@@ -207,7 +210,7 @@ class Symbol:
     def _angles(self, shifts: np.ndarray, entries: int) -> Iterator[np.ndarray]:
         """Yield the angles of shifts (r, 2) at some frequencies at a time, (b, r); `entries` are needed for each."""
         frequencies = _half(self.height.points, self.width.points)
-        step = max(1, CHUNK // entries)
+        step = max(1, CHUNK // entries, min(8, MOST // entries))
         for start in range(0, len(frequencies), step):
             some = frequencies[start : start + step]
             angles = np.zeros((len(some), len(shifts)))

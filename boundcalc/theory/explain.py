@@ -11,6 +11,7 @@ from sympy import Expr
 
 from boundcalc.bounds.bound_inputs import BoundInputs
 from boundcalc.bounds.catalogue import Bound, registry
+from boundcalc.bounds.evaluate import seen_by
 from boundcalc.bounds.outcome import EXCESS
 from boundcalc.bounds.risk import risk_bound
 from boundcalc.errors import NotCovered, UsageError
@@ -176,9 +177,10 @@ def _ledger(bound: Bound, forms: tuple[SymbolicForm, ...]) -> list[Passage]:
 
 
 def _evaluated(bound: Bound, problem: BoundInputs) -> Evaluation | str:
+    seen = seen_by(bound, problem)
     try:
-        outcome = bound.compute(problem)
-        return Evaluation(bound, problem, outcome, risk_bound(outcome, problem))
+        outcome = bound.compute(seen)
+        return Evaluation(bound, seen, outcome, risk_bound(outcome, seen))
     except NotCovered as error:
         return f"not covered: {error}"
     except Exception as error:

@@ -15,6 +15,8 @@ from boundcalc.network.clamps import has_clamps, in_relus, limits
 from boundcalc.network.forward import run
 from boundcalc.network.ops import Activation
 from boundcalc.testing.subject import problem_of
+from boundcalc.theory.explain import explain
+from boundcalc.theory.explain_views import render
 
 
 class Clamp(nn.Module):
@@ -72,3 +74,11 @@ def test_every_theorem_of_kind_f_takes_them_and_says_how(name):
     )
     smooth = evaluate(registry[name], problem_of(network_with(nn.GELU()), x, torch.arange(40).numpy() % 3))
     assert smooth.risk is None and "gelu" in smooth.reason
+
+
+@pytest.mark.parametrize("name", BY_NORMS)
+def test_explain_speaks_of_the_network_in_relus(name):
+    x = torch.rand(40, 4, generator=torch.Generator().manual_seed(0)).numpy()
+    problem = problem_of(network_with(nn.ReLU6()), x, torch.arange(40).numpy() % 3)
+    text = render(explain(registry[name], problem), "text")
+    assert "not covered" not in text and "bound on the error of your network" in text

@@ -39,9 +39,8 @@ def text(results: Tree) -> str:
             [(told, num(summary[kind]["distance"]), f"{summary[kind]['train_error']:.4f}", f"{summary[kind]['test_error']:.4f}")
              for kind, told in KINDS.items()],
         ),
-        f"**Not run.** {setting['seeds'] - summary['seeds']} of {setting['seeds']} seeds of this plan. Beyond it: other"
-        f" networks, data and"
-        " densities, and masks found by search.",
+        f"**Not run.** {missing(setting['seeds'] - summary['seeds'])}Other networks, data and densities, and masks found by"
+        " search.",
         made(results, "chosen_masks"),
         command(
             "python -m experiments.chosen_masks.run --data mnist:FASHION   # goes on where it stopped",
@@ -50,15 +49,20 @@ def text(results: Tree) -> str:
     ]) + "\n"  # fmt: skip
 
 
+def missing(seeds: int) -> str:
+    """Return how many seeds of the plan are left, if any are."""
+    return f"{seeds} seeds of this plan. " if seeds else ""
+
+
 def answer(summary: Tree) -> str:
-    """Return by how much the chosen masks are better."""
-    value, low, high = summary["better"]
+    """Return by how much the chosen masks are worse."""
+    value, high, low = (-each for each in summary["better"])
     says = (
-        "that is no difference" if low <= 0 <= high
-        else f"the chosen masks are {'better' if value > 0 else 'worse'}"
+        "the interval holds 0, so that no difference is shown" if low <= 0 <= high
+        else f"the chosen masks are {'better' if value < 0 else 'worse'}"
     )  # fmt: skip
     return (
-        f"The test error of the chosen masks is smaller by {100 * value:.2f} % [{100 * low:.2f}, {100 * high:.2f}]"
+        f"The mean test error of the chosen masks less that of the others is {100 * value:.2f} % [{100 * low:.2f}, {100 * high:.2f}]"
         f" (95 % bootstrap interval; {summary['seeds']} seeds are resampled, and masks within them): {says}."
     )
 

@@ -81,6 +81,17 @@ def num(value: float | None, digits: int = 3) -> str:
     return "-" if value is None else f"{value:.{digits}g}"
 
 
+def ends(values: Sequence[float], digits: int = 1) -> str:
+    """Return the smallest and the largest of some numbers, or one where both are shown alike.
+
+    Example:
+        >>> ends([2.0, 1.0]), ends([1.01, 1.02])
+        ('1.0 to 2.0', '1.0')
+    """
+    low, high = (f"{value:.{digits}f}" for value in (min(values), max(values)))
+    return low if low == high else f"{low} to {high}"
+
+
 def span(found: Sequence[float] | None) -> str:
     """Return an estimate with its interval, as `x [low, high]`.
 

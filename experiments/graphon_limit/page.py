@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from boundcalc.figures.style import canvas, legend_below, log_axis, look
-from experiments.common.page import command, fine_ticks, grid, made, num, publish, span
+from experiments.common.page import command, ends, fine_ticks, grid, made, num, publish, span
 from experiments.common.record import Tree
 
 if TYPE_CHECKING:
@@ -107,8 +107,8 @@ def convergence(rates: list[Tree]) -> str:
         " with every doubling of the width, for every pruner and density. The fall alone proves little. A histogram"
         " of a fixed number of cells averages over more and more entries as the width grows, so that the noise of"
         " random masks falls like 1 / width by itself: for random pruning, whose limit is constant, the exponents are"
-        f" {_ends(blind['cut_high'])} (cut) and {_ends(blind['l2'])} (L2). Pruners whose limit has some shape are"
-        f" slower, {_ends(others)} (cut). What speaks for limits is that they differ, below. A distance from a finite"
+        f" {ends(blind['cut_high'], 2)} (cut) and {ends(blind['l2'], 2)} (L2). Pruners whose limit has some shape are"
+        f" slower, {ends(others, 2)} (cut). What speaks for limits is that they differ, below. A distance from a finite"
         " network holds that network's own noise, too.\n\n"
         + grid(
             ("hidden layers", "density", "pruner", f"cut distance at width {widths[0]}", f"at {widths[-1]}",
@@ -116,10 +116,6 @@ def convergence(rates: list[Tree]) -> str:
             rows,
         )
     )  # fmt: skip
-
-
-def _ends(values: list[float]) -> str:
-    return f"{min(values):.2f} to {max(values):.2f}"
 
 
 def limits(rows: list[Tree]) -> str:
@@ -150,8 +146,7 @@ def limits(rows: list[Tree]) -> str:
         return "Two seeds at the largest width are needed; they were not run."
     one = max(same) < FACTOR
     return (
-        f"Random and magnitude pruning {'share one limit' if one else 'differ'}: their masks are {min(same):.1f} to"
-        f" {max(same):.1f} times"
+        f"Random and magnitude pruning {'share one limit' if one else 'differ'}: their masks are {ends(same)} times"
         " as far from each other as two seeds of one pruner. The masks of every other two are"
         f" {'apart' if min(apart) > FACTOR else 'not all apart'}: at least {min(apart):.1f} times as far.\n\n"
         + grid(

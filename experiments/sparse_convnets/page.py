@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from boundcalc.bounds import registry
 from boundcalc.figures.style import canvas, legend_below, log_axis, look
-from experiments.common.page import command, data_name, grid, made, num, publish
+from experiments.common.page import command, data_name, ends, grid, made, num, publish
 from experiments.common.record import Tree
 
 if TYPE_CHECKING:
@@ -173,9 +173,7 @@ def sparser(rows: list[Tree]) -> str:
         found = [10 ** (dense - row) for row, dense in both if row is not None and dense is not None]
         if found:
             falls[name] = found
-    told = " and ".join(
-        f"{name} by {min(found):.1f} to {max(found):.1f}" for name, found in falls.items() if found
-    )
+    told = " and ".join(f"{name} by {ends(found)}" for name, found in falls.items() if found)
     return f" Pruning divides {told}." if told else ""
 
 

@@ -24,9 +24,29 @@ def test_taus_of_published_tables(tmp_path):
     features = "".join(f"0.{k},snip,0.9,net,data,{k},9,9,{-k}\n" for k in seeds)
     (layers / "net.csv").write_text(LAYERS + gaps)
     (whole / "unrolled.csv").write_text(WHOLE + features)
-    words = ["-m", "experiments.published_tables.make", str(tmp_path), "--out", str(tmp_path)]
+    metrics = tmp_path / "csv_metric"
+    tables = metrics / "density_0.05" / "data" / "net" / "csv"
+    tables.mkdir(parents=True)
+    scored = "".join(f"{name},layer,{density},,{density},1,,\n" for name, density in (("a", 0.1), ("b", 0.2)))
+    trained = "".join(f"{epoch},0.{accuracy},{epoch},{name}\n" for epoch, name, accuracy in
+                      ((1, "a", 9), (2, "a", 1), (1, "b", 0), (2, "b", 2)))  # fmt: skip
+    (tables / "graph_seed-1.csv").write_text(
+        "prune_type,layer,sparsity,sm,rm,ism,irm,random_factor\n" + scored
+    )
+    (tables / "summary-1.csv").write_text("row,test_acc,epoch,prune_type\n" + trained)
+    words = ["-m", "experiments.published_tables.make", str(tmp_path), str(metrics), "--out", str(tmp_path)]
     subprocess.run([sys.executable, "-W", "error", *words], check=True, cwd=ROOT)
     summary = json.loads((tmp_path / "results.json").read_text())["summary"]
-    found = {row["quantity"]: row["within"][0] for family in summary.values() for row in family["quantities"]}
-    assert found == {"delta_r": 1.0, "edges": 0.0, "sink_nodes": -1.0}
+    found = {
+        f"{name}: {row['quantity']}": row["within"][0]
+        for name, family in summary.items()
+        for row in family["quantities"]
+    }
+    at_initialization = {"delta_r": 1.0, "delta_s_imdb": 0.0, "mean_layer_density": 1.0}
+    assert found == {
+        "bipartite: delta_r": 1.0,
+        **{f"bipartite, Hoang et al.: {name}": tau for name, tau in at_initialization.items()},
+        "multipartite: edges": 0.0,
+        "multipartite: sink_nodes": -1.0,
+    }
     assert summary["bipartite"]["tickets"] == 3 and summary["bipartite"]["densities"] == [0.1]

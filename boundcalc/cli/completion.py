@@ -10,7 +10,7 @@ import argparse
 from collections.abc import Iterable, Iterator
 from importlib import import_module
 
-from boundcalc.certificates.pick.plan import AUGMENTATION_NAMES, SCORE_NAMES
+from boundcalc.certificates.pick.plan import AUGMENTATION_NAMES, FEEDS, SCORE_NAMES
 from boundcalc.cli import commands
 from boundcalc.cli import parser as parsers
 from boundcalc.cli.output import write
@@ -145,6 +145,7 @@ def _choices(action: argparse.Action) -> Iterable[str]:
         "device": DEVICES,
         "pick_score": SCORE_NAMES,
         "pick_augmentation": AUGMENTATION_NAMES,
+        "pick_feed": tuple(FEEDS),
     }
     return known.get(action.dest) or map(str, action.choices or ())
 

@@ -6,7 +6,7 @@ import argparse
 from functools import partial
 from pathlib import Path
 
-from boundcalc.certificates.pick.plan import AUGMENTATION_NAMES, SCORE_NAMES, PickPlan
+from boundcalc.certificates.pick.plan import AUGMENTATION_NAMES, FEEDS, SCORE_NAMES, PickPlan
 from boundcalc.cli.groups import data_options
 from boundcalc.cli.words import Parser, numbers, option
 from boundcalc.errors import UsageError
@@ -153,6 +153,7 @@ def _picking_options(group: argparse._ArgumentGroup) -> None:
         ("half", None, "round the final network to float16, for small files"),
         ("score", "NAME", f"how examples are picked: {', '.join(SCORE_NAMES)}"),
         ("augmentation", "NAME", f"augmentation of what is picked: {', '.join(AUGMENTATION_NAMES)}"),
+        ("feed", "NAME", f"how augmented versions are kept: {', '.join(FEEDS)} (as by earlier versions)"),
         (
             "tried",
             "N",

@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import nn
 
-from boundcalc.certificates.pick.learner import SCORED, NetworkLearner
-from boundcalc.certificates.pick.plan import PickPlan
+from boundcalc.certificates.pick.learner import SCORED, Feed, NetworkLearner
+from boundcalc.certificates.pick.plan import FEEDS, PickPlan
 from boundcalc.certificates.pick.procedure import Indices, Picked, highest, pick
 from boundcalc.certificates.pick.scores import SCORES
 from boundcalc.errors import UsageError
@@ -84,6 +84,17 @@ def test_a_planted_peek_is_caught(blobs: Samples) -> None:
     part = Samples(blobs.x[torch.from_numpy(rows)], blobs.y[torch.from_numpy(rows)])
     _, bits_again, _, _ = outcome(part, order[rows], Peeking)
     assert not same(bits, bits_again)
+
+
+def test_the_feed_says_how_many_versions_of_an_example_there_are(blobs: Samples) -> None:
+    found = {
+        (feed, steps): Feed(network(), blobs.x[:20], replace(PLAN, feed=feed), steps, torch.Generator())
+        for feed in FEEDS
+        for steps in (20, 400, 4000)
+    }
+    counts = {key: feed._count if feed._versions is not None else None for key, feed in found.items()}
+    assert [counts["few", steps] for steps in (20, 400, 4000)] == [8, 64, 64]
+    assert [counts["many", steps] for steps in (20, 400, 4000)] == [None, 40, 256]
 
 
 def test_random_wrong_picks_a_fair_sample_of_the_wrong_and_the_late_rounds_the_nearest() -> None:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from boundcalc.certificates.pick.augmentation import AUGMENTATIONS
-from boundcalc.certificates.pick.plan import PickPlan
+from boundcalc.certificates.pick.plan import FEEDS, PickPlan
 from boundcalc.certificates.pick.procedure import Indices
 from boundcalc.certificates.pick.scores import SCORES
 from boundcalc.empirical.measure import margins_of
@@ -62,7 +62,8 @@ class NetworkLearner:
             raise UsageError(
                 "--certify pick: BatchNorm mixes the examples of a batch; take a network without it"
             )
-        self.module = Hardware(samples.x.device, channels_last=True).network(module)
+        self._hardware = hardware_of(samples.x.device, plan)
+        self.module = self._hardware.network(module)
         self.masks = masks
         self._wrong = np.ones(samples.m, dtype=bool)
         self._samples = samples
@@ -81,7 +82,8 @@ class NetworkLearner:
         x = self._samples.x
         if self._stage is None or self._stage(x[:1]).numel() * len(x) > MOST_NUMBERS:
             return None
-        return _stored(torch.cat([self._stage(_filled(piece))[: len(piece)] for piece in x.split(SCORED)]))
+        found = torch.cat([self._stage(_filled(piece))[: len(piece)] for piece in x.split(SCORED)])
+        return self._hardware.samples(found)
 
     def scores(self) -> NDArray[np.float64]:
         """Return the score of every example, (N,) float64."""
@@ -92,7 +94,7 @@ class NetworkLearner:
         self.module.eval()
         with torch.no_grad():
             for x, y in zip(inputs.split(SCORED), self._samples.y.split(SCORED), strict=True):
-                outputs = network(_filled(x))[: len(x)]
+                outputs = network(self._hardware.samples(_filled(x)))[: len(x)]
                 found.append(score(outputs, y))
                 wrong.append(margins_of(outputs, y) <= 0)
         self._wrong = torch.cat(wrong).numpy(force=True)
@@ -179,19 +181,19 @@ class NetworkLearner:
 
 def _filled(x: Tensor) -> Tensor:
     """Return a batch of examples, filled up with zeros to `SCORED`."""
-    return x if len(x) == SCORED else _stored(torch.cat([x, x.new_zeros(SCORED - len(x), *x.shape[1:])]))
+    return x if len(x) == SCORED else torch.cat([x, x.new_zeros(SCORED - len(x), *x.shape[1:])])
 
 
-def _stored(x: Tensor) -> Tensor:
-    """Return images with their channels side by side in memory, in which convolutions take half to three quarters of the time."""
-    return x.contiguous(memory_format=torch.channels_last) if x.dim() == 4 else x
+def hardware_of(device: torch.device, plan: PickPlan) -> Hardware:
+    """Return where a plan trains and how it stores images there."""
+    return Hardware(device, channels_last=FEEDS[plan.feed][2])
 
 
 class Feed:
     """Augmented examples on their way into a network.
 
     Where each example is drawn often, a number of augmented versions of all of them is made once, and what a fixed first stage
-    makes of these, too, so that each is drawn `DRAWN` times on average; else every draw is augmented afresh.
+    makes of these, too (`FEEDS`); else every draw is augmented afresh.
 
     Args:
         module: the network.
@@ -209,8 +211,10 @@ class Feed:
         stage = getattr(module, "first_stage", None)
         self._stage = stage if isinstance(stage, FirstStage) else None
         self._network = module if self._stage is None else module.get_submodule("network")
-        least, most = (1, 1) if plan.augmentation == "off" else (LEAST_VERSIONS, MOST_VERSIONS)
-        each = steps * plan.batch // (DRAWN * len(x))
+        self._hardware = hardware_of(x.device, plan)
+        most, drawn, _ = FEEDS[plan.feed]
+        least, most = (1, 1) if plan.augmentation == "off" else (LEAST_VERSIONS, most)
+        each = steps * plan.batch // (drawn * len(x))
         room = MOST_NUMBERS // (self._inputs(x[:1]).numel() * len(x))
         self._count = min(most, each, room)
         self._versions = None if self._count < least else self._made()
@@ -218,7 +222,7 @@ class Feed:
     def _made(self) -> Tensor:
         """Return inputs of the network behind the first stage, (versions n, ...), version by version."""
         pieces = [self._inputs(piece) for _ in range(self._count) for piece in self._x.split(SCORED)]
-        return _stored(torch.cat(pieces))
+        return self._hardware.samples(torch.cat(pieces))
 
     def _inputs(self, x: Tensor) -> Tensor:
         x = self._augment(x, self._generator)
@@ -231,13 +235,13 @@ class Feed:
             chosen: (b,) rows.
         """
         if self._versions is None:
-            return self._network(_stored(self._inputs(self._x[chosen])))
+            return self._network(self._hardware.samples(self._inputs(self._x[chosen])))
         version = torch.randint(self._count, (len(chosen),), generator=self._generator)
-        return self._network(_stored(self._versions[version * len(self._x) + chosen]))
+        return self._network(self._hardware.samples(self._versions[version * len(self._x) + chosen]))
 
 
-MOST_VERSIONS, LEAST_VERSIONS, DRAWN = 256, 8, 8
-"""Augmented versions of every example that are made once, at most and at least, and how often each is drawn on average."""
+LEAST_VERSIONS = 8
+"""Augmented versions of every example that are made once, at least."""
 MOST_NUMBERS = 2 * 10**8
 """Numbers that they may hold, and that may be kept of what a first stage makes of the whole sample."""
 REWINDS = 4

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from boundcalc.tickets.recipe import at_least, one_of, within
 
 SCORE_NAMES = ("nearest-wrong", "random-wrong", "random-then-nearest", "highest-loss")
+FEEDS = {"many": (256, 8, True), "few": (64, 2, False)}
+"""Augmented versions of every example that are made once, at most, how often each is drawn on average, at least, and whether an
+image's channels lie side by side in memory, in which convolutions take half to three quarters of the time."""
 LATE = 2 / 3
 """Share of the rounds that pick by random-wrong where the score is random-then-nearest; the rest pick by nearest-wrong."""
 AUGMENTATION_NAMES = ("off", "digits", "garments", "photos")
@@ -32,6 +35,7 @@ class PickPlan:
         half: whether the last network's weights and biases are rounded to float16, for small files.
         score: one of `SCORE_NAMES`.
         augmentation: one of `AUGMENTATION_NAMES`.
+        feed: one of `FEEDS`, how augmented versions are stored; certificates of an earlier code say ``few``.
         tried: how many settings (of these options, the architecture, the seed) were tried on the sample before this one
             was kept, this one included.
 
@@ -53,6 +57,7 @@ class PickPlan:
     half: bool = False
     score: str = "random-then-nearest"
     augmentation: str = "off"
+    feed: str = "many"
     tried: int = 1
 
     def __post_init__(self) -> None:
@@ -80,6 +85,7 @@ class PickPlan:
         within("--pick-lr", self.lr, 0 < self.lr < 100, "a positive number")
         within("--pick-weight-decay", self.weight_decay, 0 <= self.weight_decay < 100, "0 or more")
         one_of("--pick-score", self.score, SCORE_NAMES)
+        one_of("--pick-feed", self.feed, tuple(FEEDS))
         one_of("--pick-augmentation", self.augmentation, AUGMENTATION_NAMES)
 
     def score_of(self, round: int) -> str:

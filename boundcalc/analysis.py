@@ -18,9 +18,9 @@ from boundcalc.checkpoint import from_state_dict, read
 from boundcalc.checkpoint.types import Checkpoint
 from boundcalc.empirical.energies import Energies, declared
 from boundcalc.errors import CheckpointError, UsageError
-from boundcalc.network.bare import with_layer
-from boundcalc.network.fit import in_names_of
-from boundcalc.network.inventory import known_or_weights
+from boundcalc.network.bare import with_layer_name
+from boundcalc.network.fit import strip_prefix_of
+from boundcalc.network.inventory import network_or_inventory
 from boundcalc.network.load import check_independent, from_checkpoint, reference_weights, rewound
 from boundcalc.network.network import Network
 from boundcalc.network.ops import Masked
@@ -91,7 +91,7 @@ def run_analysis(
         UsageError: CUDA was requested, but there is no CUDA device.
     """
     clock = Clock()
-    given, reference = _given(checkpoint, options, clock)
+    given, reference = _part_inputs(checkpoint, options, clock)
     results, skipped = {}, {}
     for name, part in registry.items():
         if not options.wants(name):
@@ -108,7 +108,7 @@ def run_analysis(
         options, checkpoint, given.network, given.dataset, given.measured, given.energies, reference, results, skipped,
         clock.seconds,
     )  # fmt: skip
-    return _looked_over(result, clock)
+    return _with_warnings(result, clock)
 
 
 def _run(part: Part, given: Given) -> Any:
@@ -122,14 +122,14 @@ def _run(part: Part, given: Given) -> Any:
     return part.run(given)
 
 
-def _given(
+def _part_inputs(
     checkpoint: Checkpoint, options: Options, clock: Clock, *, bare: bool = True
 ) -> tuple[Given, Reference | None]:
     """Return the inputs of the parts; with `bare`, weights without an architecture suffice if nothing needs a forward pass."""
     with clock.time("read"):
         dataset = _open_data(options)
         shape = options.input_shape or sample_shape(dataset)
-        place = known_or_weights if bare and not options.needs_a_forward_pass else from_checkpoint
+        place = network_or_inventory if bare and not options.needs_a_forward_pass else from_checkpoint
         network = place(checkpoint, _model(checkpoint, options, shape), shape, options.prefix)
         if dataset is not None:
             _check_shape(network, dataset)
@@ -150,7 +150,7 @@ def _model(
     return described(checkpoint.path, shape)
 
 
-def _looked_over(result: AnalysisResult, clock: Clock) -> AnalysisResult:
+def _with_warnings(result: AnalysisResult, clock: Clock) -> AnalysisResult:
     from boundcalc.sanity import warnings_of
 
     progress.stage("looking for what is wrong")
@@ -171,7 +171,7 @@ def problem_of(checkpoint: Checkpoint, options: Options, *, spectral: bool = Tru
         DataError: the data do not fit.
         UsageError: no sample is given.
     """
-    given, _ = _given(checkpoint, options, Clock(), bare=False)
+    given, _ = _part_inputs(checkpoint, options, Clock(), bare=False)
     if given.energies is None:
         raise UsageError(NO_SAMPLE)
     return problem_in(given, spectral=spectral)
@@ -222,7 +222,9 @@ def _reference(
         start, how = read(checkpoint.reference, max_memory=options.max_memory), "found beside the checkpoint"
     else:
         return None, {}
-    start = in_names_of(with_layer(start), [_key(layer) for layer in network.counted()], options.prefix)
+    start = strip_prefix_of(
+        with_layer_name(start), [_key(layer) for layer in network.counted()], options.prefix
+    )
     weights = reference_weights(network, start)
     if options.needs_a_forward_pass or not rewound(network, start):
         try:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import torch
 
-    from boundcalc.bounds.evaluate import BoundResult, Together
+    from boundcalc.bounds.evaluate import BoundResult, JointBound
     from boundcalc.checkpoint.types import Checkpoint
     from boundcalc.empirical.datasets import Dataset
     from boundcalc.empirical.energies import Energies
@@ -71,13 +71,13 @@ class AnalysisResult:
         return {} if found is None else found.results
 
     @property
-    def together(self) -> Together | None:
+    def together(self) -> JointBound | None:
         """The smallest theorem about the checkpoint's own error when all hold at once; None if no theorem bounds it."""
         found: BoundsFound | None = self.results.get("bounds")
         return None if found is None else found.together
 
     @property
-    def compressions(self) -> Together | None:
+    def compressions(self) -> JointBound | None:
         """The smallest certificate of a compression when all of them hold at once; None if there is none."""
         found: BoundsFound | None = self.results.get("bounds")
         return None if found is None else found.compressions

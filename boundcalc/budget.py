@@ -41,7 +41,8 @@ class Budget:
         Args:
             path: path of the file.
             size: size of the file in bytes; the total size if there are several files.
-            max_memory: gigabytes set by the user; None for the default: `TIMES` the file's size or `LEAST`, whichever is larger.
+            max_memory: gigabytes set by the user; None for the default: `TIMES` times the file's size or
+                `LEAST`, whichever is larger.
             refuse: function that makes the error.
         """
         limit = max(TIMES * size, LEAST) if max_memory is None else max_memory * 1e9

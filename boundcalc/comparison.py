@@ -40,14 +40,14 @@ MASKS_CUT = {
 MOST_BYTES = 2 << 30
 """A data set up to this size, as stored, is held in memory for all networks."""
 
-Given = str | Path | nn.Module
+ComparisonInput = str | Path | nn.Module
 Opened = tuple[Checkpoint, Network]
 Pair = tuple[int, int]
 Tree = dict[str, Any]
 
 
 def compare(
-    *networks: Given,
+    *networks: ComparisonInput,
     model: str | nn.Module | None = None,
     input_shape: tuple[int, ...] | None = None,
     cells: int = 64,
@@ -178,7 +178,7 @@ def side_by_side(
     })  # fmt: skip
 
 
-def _opened(given: Given, options: Options) -> Opened:
+def _opened(given: ComparisonInput, options: Options) -> Opened:
     checkpoint = checkpoint_of(given, options)
     model = given if isinstance(given, nn.Module) else options.model
     shape = options.input_shape or _shape(options)
@@ -204,7 +204,7 @@ def _resident(options: Options) -> Any:
     return resident(open_data(options.data, options.normalize, options.max_memory), MOST_BYTES)
 
 
-def _report(checkpoint: Checkpoint, given: Given, options: Options, data: Any) -> Tree:
+def _report(checkpoint: Checkpoint, given: ComparisonInput, options: Options, data: Any) -> Tree:
     own = options if data is None else replace(options, data=data, normalize=None)
     if isinstance(given, nn.Module):
         own = replace(own, model=given)

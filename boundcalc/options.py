@@ -106,7 +106,7 @@ class Options:
     further: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._settle_data()
+        self._normalize_data()
         self._check_types()
         self._check_sample()
         self._check_numbers()
@@ -141,7 +141,7 @@ class Options:
             known[name].check(value)
         object.__setattr__(self, "further", filled)
 
-    def _settle_data(self) -> None:
+    def _normalize_data(self) -> None:
         """Replace the name of a normalization by its numbers, and make the held-out share part of the data's form.
 
         Raises:

@@ -8,7 +8,7 @@ from contextvars import ContextVar
 from typing import Protocol
 
 
-class Listener(Protocol):
+class ProgressListener(Protocol):
     """The receiver of progress reports."""
 
     def stage(self, text: str) -> None:
@@ -18,12 +18,12 @@ class Listener(Protocol):
         """Receive how many items are done, and their total number if it is known."""
 
 
-_listener: ContextVar[Listener | None] = ContextVar("listener", default=None)
+_listener: ContextVar[ProgressListener | None] = ContextVar("listener", default=None)
 _counter: ContextVar[Callable[[int], None] | None] = ContextVar("counter", default=None)
 
 
 @contextmanager
-def heard_by(listener: Listener) -> Iterator[None]:
+def reporting_to(listener: ProgressListener) -> Iterator[None]:
     """Report the progress of everything computed in the block to a listener."""
     token = _listener.set(listener)
     try:

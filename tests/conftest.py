@@ -93,6 +93,6 @@ class Inline:
 def inline(monkeypatch):
     """Batches of this test run in its own process; returns the tasks that they worked at."""
     monkeypatch.setattr(Inline, "tasks", [])
-    monkeypatch.setattr(runner, "Lanes", Inline)
+    monkeypatch.setattr(runner, "LocalWorkers", Inline)
     monkeypatch.setattr(worker, "limit_threads", lambda threads: None)
     return Inline.tasks

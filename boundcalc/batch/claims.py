@@ -75,7 +75,7 @@ class Failure:
     seconds: float | None = None
 
 
-class Unfit(Exception):
+class UnstorableResult(Exception):
     """A result that a store cannot hold."""
 
 
@@ -96,7 +96,7 @@ class Claims:
         self.settings = settings
         self.run = uuid.uuid4().hex
         now = time.time()
-        with self._changing():
+        with self._transaction():
             self.connection.execute(
                 "INSERT INTO runs VALUES (?, ?, ?, ?, ?)",
                 (self.run, socket.gethostname(), os.getpid(), now, now),
@@ -106,8 +106,10 @@ class Claims:
                 (settings.hash, json.dumps(settings.tree, sort_keys=True)),
             )
         self._stop = threading.Event()
-        self._heart = threading.Thread(target=_beat, args=(path, self.run, self._stop), daemon=True)
-        self._heart.start()
+        self._heartbeat_thread = threading.Thread(
+            target=_heartbeat, args=(path, self.run, self._stop), daemon=True
+        )
+        self._heartbeat_thread.start()
 
     def claim(self, key: Key) -> tuple[ClaimStatus, int]:
         """Claim a checkpoint for this run, unless it needs no work or another run has claimed it.
@@ -118,8 +120,8 @@ class Claims:
         Returns:
             The status of the checkpoint, and the id of its row.
         """
-        with self._changing():
-            self._seen(key)
+        with self._transaction():
+            self._update_path(key)
             row = row_at(self.connection, key.sha256, key.options, __version__)
             if row is None:
                 return ClaimStatus.MINE, self._insert(key)
@@ -139,9 +141,9 @@ class Claims:
             False if another run has taken over the claim; then nothing was written.
 
         Raises:
-            Unfit: SQLite cannot hold the result; nothing was written.
+            UnstorableResult: SQLite cannot hold the result; nothing was written.
         """
-        with self._changing(), _fitting():
+        with self._transaction(), _rejecting_unstorable():
             changed = self.connection.execute(
                 "UPDATE checkpoints SET state = 'done', format = ?, parameters = ?, surviving = ?, density = ?, seconds = ?,"
                 " finished = ? WHERE id = ? AND run = ? AND state = 'claimed'",
@@ -163,7 +165,7 @@ class Claims:
         Returns:
             False if another run has taken over the claim; then nothing was written.
         """
-        with self._changing():
+        with self._transaction():
             changed = self.connection.execute(
                 "UPDATE checkpoints SET state = 'failed', error = ?, refused = ?, seconds = ?, finished = ?"
                 " WHERE id = ? AND run = ? AND state = 'claimed'",
@@ -181,7 +183,7 @@ class Claims:
     def close(self) -> None:
         """Release the unfinished claims and close the connection; claims that cannot be released expire with the heartbeat."""
         self._stop.set()
-        self._heart.join()
+        self._heartbeat_thread.join()
         try:
             with suppress(sqlite3.Error), transaction(self.connection):
                 self.connection.execute(
@@ -192,7 +194,7 @@ class Claims:
             self.connection.close()
 
     @contextmanager
-    def _changing(self) -> Iterator[None]:
+    def _transaction(self) -> Iterator[None]:
         """Run the block as one transaction: everything is committed, or nothing is.
 
         Raises:
@@ -204,7 +206,7 @@ class Claims:
         except sqlite3.Error as error:
             raise UsageError(f"{self.path}: cannot be written: {error}") from error
 
-    def _seen(self, key: Key) -> None:
+    def _update_path(self, key: Key) -> None:
         """Record the current path of a content, and move the results and failures of a moved file to its new path."""
         query = (
             "SELECT path FROM paths WHERE sha256 = ?1 UNION SELECT path FROM checkpoints WHERE sha256 = ?1"
@@ -222,7 +224,7 @@ class Claims:
         self.connection.execute(
             "DELETE FROM checkpoints WHERE (path = ? AND sha256 <> ? OR path IN (SELECT value FROM json_each(?)))"
             " AND settings = ? AND version = ? AND state = 'failed'",
-            (path, key.sha256, json.dumps(_above(path)), self.settings.hash, __version__),
+            (path, key.sha256, json.dumps(_parent_folders(path)), self.settings.hash, __version__),
         )
 
     def _insert(self, key: Key) -> int:
@@ -260,17 +262,17 @@ class Claims:
         return ClaimStatus.BUSY if is_alive(self.connection, holder) else ClaimStatus.MINE
 
 
-def _above(path: str) -> list[str]:
+def _parent_folders(path: str) -> list[str]:
     """Return the folders above a path, its own folder first."""
     return [str(folder) for folder in Path(path).parents]
 
 
 @contextmanager
-def _fitting() -> Iterator[None]:
-    """Raise `Unfit` for a value that SQLite cannot hold, to distinguish it from a store that cannot be written.
+def _rejecting_unstorable() -> Iterator[None]:
+    """Raise `UnstorableResult` for a value that SQLite cannot hold, to distinguish it from a store that cannot be written.
 
     Raises:
-        Unfit: a number or a text does not fit into its column.
+        UnstorableResult: a number or a text does not fit into its column.
     """
     try:
         yield
@@ -281,7 +283,7 @@ def _fitting() -> Iterator[None]:
         OverflowError,
         ValueError,
     ) as problem:
-        raise Unfit(f"its report cannot be stored: {problem}") from problem
+        raise UnstorableResult(f"its report cannot be stored: {problem}") from problem
 
 
 def is_alive(connection: sqlite3.Connection, run: str) -> bool:
@@ -302,7 +304,7 @@ def _has_process(pid: int) -> bool:
     return True
 
 
-def _beat(path: Path, run: str, stop: threading.Event) -> None:
+def _heartbeat(path: Path, run: str, stop: threading.Event) -> None:
     while not stop.wait(BEAT_SECONDS):
         with suppress(sqlite3.Error, UsageError), closing(connect(path)) as connection:
             connection.execute("UPDATE runs SET beat = ? WHERE id = ?", (time.time(), run))

@@ -44,7 +44,7 @@ def discover(given: Sequence[str | Path]) -> tuple[Path, ...]:
     for word in map(str, given):
         place = _absolute(word)
         named = os.path.lexists(place) or not glob.has_magic(word)
-        found.update(dict.fromkeys(_below(word, place) if named else _matching(word)))
+        found.update(dict.fromkeys(_checkpoints_in(word, place) if named else _matching(word)))
     return tuple(found)
 
 
@@ -52,7 +52,7 @@ def _absolute(word: str) -> Path:
     return Path(os.path.abspath(os.path.expanduser(word)))
 
 
-def _below(word: str, place: Path) -> list[Path]:
+def _checkpoints_in(word: str, place: Path) -> list[Path]:
     try:
         os.lstat(place)
     except (OSError, ValueError) as problem:
@@ -73,7 +73,7 @@ def _matching(pattern: str) -> list[Path]:
     among = set(matched)
     topmost = [place for place in matched if among.isdisjoint(place.parents)]
     found = _files([place for place in topmost if not is_folder(place)])
-    for folder in _trained([place for place in topmost if is_folder(place)]):
+    for folder in _without_pretrained([place for place in topmost if is_folder(place)]):
         found += _tickets(folder)
     if not found:
         raise CheckpointError(pattern, f"matches no checkpoint {_NAMES}" if matched else "matches nothing")
@@ -86,7 +86,7 @@ def _tickets(folder: Path) -> Iterator[Path]:
         place = waiting.pop()
         try:
             files, folders = _listed(place)
-            home = _home(place, files)
+            home = _ticket_folder(place, files)
         except (CheckpointError, OSError):
             yield place
             continue
@@ -94,7 +94,7 @@ def _tickets(folder: Path) -> Iterator[Path]:
             yield home
             continue
         yield from _files(files)
-        waiting += reversed(_trained(folders))
+        waiting += reversed(_without_pretrained(folders))
 
 
 def _listed(folder: Path) -> tuple[list[Path], list[Path]]:
@@ -109,7 +109,7 @@ def _listed(folder: Path) -> tuple[list[Path], list[Path]]:
     return sorted(files, key=open_lth.natural), sorted(folders, key=open_lth.natural)
 
 
-def _home(folder: Path, files: list[Path]) -> Path | None:
+def _ticket_folder(folder: Path, files: list[Path]) -> Path | None:
     """Return the ticket's folder if this folder is the ticket's own or its level's, else None."""
     main = folder / "main"
     if folder.name.startswith("level_") and is_folder(main) and open_lth.holds_models(main):
@@ -117,7 +117,7 @@ def _home(folder: Path, files: list[Path]) -> Path | None:
     return folder if open_lth.has_models(files) else None
 
 
-def _trained(folders: list[Path]) -> list[Path]:
+def _without_pretrained(folders: list[Path]) -> list[Path]:
     """Leave out the folder of pretrained weights, or its ``main``, if there is a folder of a trained level."""
     levels = [folder for folder in folders if _level(folder).startswith("level_")]
     trained = [folder for folder in levels if _level(folder) != open_lth.PRETRAIN]

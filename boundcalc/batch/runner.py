@@ -11,11 +11,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from boundcalc.batch.claims import Claims, ClaimStatus, Failure, Unfit
+from boundcalc.batch.claims import Claims, ClaimStatus, Failure, UnstorableResult
 from boundcalc.batch.discover import discover
 from boundcalc.batch.keys import BatchSettings, Key, key_of, settings_of
-from boundcalc.batch.scheduler import Cluster, Lanes, Outcome, Scheduler, cores, outcome
-from boundcalc.batch.worker import Job, told
+from boundcalc.batch.scheduler import Cluster, LocalWorkers, Outcome, Scheduler, cores, outcome
+from boundcalc.batch.worker import Job, failure_line
 from boundcalc.errors import UsageError
 from boundcalc.options import Options
 
@@ -88,10 +88,10 @@ def run(
     claims = Claims(Path(store), settings)
     try:
         place: Scheduler = (
-            Cluster(scheduler) if scheduler is not None else Lanes(min(workers or cores(), len(found)))
+            Cluster(scheduler) if scheduler is not None else LocalWorkers(min(workers or cores(), len(found)))
         )
         try:
-            return _Run(claims, place, settings, watch or (lambda settled, paths: None)).settle(found)
+            return _Run(claims, place, settings, watch or (lambda settled, paths: None)).process(found)
         finally:
             place.close()
     finally:
@@ -110,7 +110,7 @@ class _Run:
         self.copies = 0
         self.paths = 0
 
-    def settle(self, paths: Sequence[Path]) -> Summary:
+    def process(self, paths: Sequence[Path]) -> Summary:
         """Process every path until its row is done or failed."""
         self.paths = len(paths)
         self.found = dict.fromkeys(map(str, paths), 0)
@@ -153,7 +153,7 @@ class _Run:
             self.running[self.scheduler.submit(job)] = key, job
         else:
             self.status[checkpoint] = status
-        self._tell()
+        self._report_progress()
 
     def _collect(self) -> None:
         over, _ = wait(self.running, PAUSE_SECONDS, FIRST_COMPLETED)
@@ -161,7 +161,7 @@ class _Run:
         for future in over:
             key, job = self.running.pop(future)
             self._file(key, job.checkpoint, outcome(job, future))
-        self._tell()
+        self._report_progress()
 
     def _file(self, key: Key, checkpoint: int, found: Outcome) -> None:
         """Store the outcome of a job; if another run took over its claim while this one was asleep, check the checkpoint later."""
@@ -170,8 +170,8 @@ class _Run:
                 filed, how = self.claims.fail(checkpoint, found), "failed"
             else:
                 filed, how = self.claims.finish(checkpoint, found), "done"
-        except Unfit as problem:
-            failure = Failure(told(key.path, problem), refused=False)
+        except UnstorableResult as problem:
+            failure = Failure(failure_line(key.path, problem), refused=False)
             filed, how = self.claims.fail(checkpoint, failure), "failed"
         if filed:
             self.status[checkpoint] = how
@@ -179,7 +179,7 @@ class _Run:
             del self.status[checkpoint]
             self.elsewhere.append(key)
 
-    def _tell(self) -> None:
+    def _report_progress(self) -> None:
         self.watch(len(self.status) + self.copies - len(self.running), self.paths)
 
 

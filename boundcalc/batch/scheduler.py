@@ -16,7 +16,7 @@ from multiprocessing.process import BaseProcess
 from typing import Protocol
 
 from boundcalc.batch.claims import Failure, Result
-from boundcalc.batch.worker import Job, told, work
+from boundcalc.batch.worker import Job, failure_line, work
 from boundcalc.errors import UsageError
 from boundcalc.extras import install
 
@@ -78,7 +78,7 @@ def outcome(job: Job, future: Future[Outcome]) -> Outcome:
         raise
     except BaseException as problem:
         lost = type(problem).__name__ == "KilledWorker"
-        return Failure(KILLED if lost else told(job.path, problem), refused=False)
+        return Failure(KILLED if lost else failure_line(job.path, problem), refused=False)
 
 
 def cores() -> int:
@@ -86,7 +86,7 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-class Lane:
+class WorkerProcess:
     """One worker process, started on demand, that runs one job at a time, so that its death is attributed to the right job."""
 
     def __init__(self) -> None:
@@ -102,9 +102,9 @@ class Lane:
     def submit(self, job: Job) -> Future[Outcome]:
         """Start a job."""
         try:
-            self.running = (self._pool or self._started()).submit(work, job)
+            self.running = (self._pool or self._start_pool()).submit(work, job)
         except BrokenProcessPool:
-            self.running = self._started().submit(work, job)
+            self.running = self._start_pool().submit(work, job)
         return self.running
 
     def close(self) -> None:
@@ -114,16 +114,16 @@ class Lane:
         for process in self._processes:
             process.kill()
 
-    def _started(self) -> ProcessPoolExecutor:
-        self._pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), _settle)
+    def _start_pool(self) -> ProcessPoolExecutor:
+        self._pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), _initialize_worker)
         before = set(multiprocessing.active_children())
-        with _deaf(), _patient():
+        with _interrupts_deferred(), _sleeping_threads():
             self._pool.submit(os.getpid)
         self._processes = set(multiprocessing.active_children()) - before
         return self._pool
 
 
-class Lanes:
+class LocalWorkers:
     """Worker processes of this machine.
 
     Args:
@@ -132,24 +132,24 @@ class Lanes:
 
     def __init__(self, workers: int) -> None:
         self.threads = max(1, cores() // workers)
-        self._lanes = [Lane() for _ in range(workers)]
+        self._workers = [WorkerProcess() for _ in range(workers)]
 
     @property
     def free(self) -> int:
         """The number of idle workers."""
-        return sum(lane.is_free for lane in self._lanes)
+        return sum(worker.is_free for worker in self._workers)
 
     def submit(self, job: Job) -> Future[Outcome]:
         """Start a job on an idle worker."""
-        return next(lane for lane in self._lanes if lane.is_free).submit(job)
+        return next(worker for worker in self._workers if worker.is_free).submit(job)
 
     def check(self) -> None:
         """Do nothing: a worker that died is replaced."""
 
     def close(self) -> None:
         """Kill all workers."""
-        for lane in self._lanes:
-            lane.close()
+        for worker in self._workers:
+            worker.close()
 
 
 class Cluster:
@@ -187,7 +187,7 @@ class Cluster:
         try:
             threads = sum(self._client.nthreads().values())
         except OSError as error:
-            raise self._gone() from error
+            raise self._scheduler_gone() from error
         return max(0, 2 * max(1, threads) - len(self._running))
 
     def submit(self, job: Job) -> Future[Outcome]:
@@ -203,7 +203,7 @@ class Cluster:
             UsageError: the scheduler is gone.
         """
         if self._client.status != "running":
-            raise self._gone()
+            raise self._scheduler_gone()
 
     def close(self) -> None:
         """Cancel the jobs that have not begun, and disconnect from the cluster."""
@@ -213,7 +213,7 @@ class Cluster:
         with suppress(OSError):
             self._client.close(timeout=PATIENCE)
 
-    def _gone(self) -> UsageError:
+    def _scheduler_gone(self) -> UsageError:
         """Return the error that reports a lost scheduler in one line; silence dask.distributed, which would log until the exit."""
         for name in ("client", "utils"):
             logging.getLogger(f"distributed.{name}").setLevel(logging.CRITICAL + 1)
@@ -223,7 +223,7 @@ class Cluster:
 
 
 @contextmanager
-def _patient() -> Iterator[None]:
+def _sleeping_threads() -> Iterator[None]:
     """Let the threads of processes started in the block sleep while they wait: spinning is many times slower on a busy machine."""
     before = os.environ.get(WAITING)
     os.environ.setdefault(WAITING, "PASSIVE")
@@ -235,23 +235,23 @@ def _patient() -> Iterator[None]:
 
 
 @contextmanager
-def _deaf() -> Iterator[None]:
-    """Defer Ctrl-C while a process starts: the child ignores it until `_settle`, this process handles it after the block."""
-    heard: list[int] = []
+def _interrupts_deferred() -> Iterator[None]:
+    """Defer Ctrl-C while a process starts: the child ignores it until `_initialize_worker`; this process handles it afterwards."""
+    received: list[int] = []
     ours = threading.current_thread() is threading.main_thread()
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT,))
-    handler = signal.signal(signal.SIGINT, lambda number, _: heard.append(number)) if ours else None
+    handler = signal.signal(signal.SIGINT, lambda number, _: received.append(number)) if ours else None
     try:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         if handler is not None:
             signal.signal(signal.SIGINT, handler)
-        if heard:
+        if received:
             signal.raise_signal(signal.SIGINT)
 
 
-def _settle() -> None:
+def _initialize_worker() -> None:
     """Ignore Ctrl-C, which the parent handles, and exit when the parent does: a killed parent must not leave a worker behind."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()

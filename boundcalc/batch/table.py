@@ -101,7 +101,7 @@ def export(
         return Export(csv_cells.table(CSV_HEADER, _csv_rows(store, ids, damage), csv_raw), damage)
     if format == "json":
         return Export(_json(store, ids, damage), damage)
-    with _uncollected():
+    with _gc_paused():
         heading, found = f"boundcalc {__version__} batch", sections(store, ids, damage)
         if format == "table" and long_table.is_long(found):
             return Export(long_table.page(heading, found), damage)
@@ -111,7 +111,7 @@ def export(
 
 
 @contextmanager
-def _uncollected() -> Iterator[None]:
+def _gc_paused() -> Iterator[None]:
     """Pause the garbage collector, which takes a third of the time for many rows and finds no cycles."""
     was_on = gc.isenabled()
     gc.disable()
@@ -212,14 +212,14 @@ def _html(store: Store, ids: Sequence[int] | None, damage: tuple[Damage, ...]) -
     try:
         return Export(_page(store, rows, damage), damage)
     except _UNREADABLE:
-        unshown = tuple(one for row in rows if (one := _unshown(store, row)) is not None)
+        unshown = tuple(one for row in rows if (one := _page_damage(store, row)) is not None)
         if not unshown:
             raise
         damage = tuple(sorted({one.id: one for one in (*unshown, *damage)}.values()))
         return Export(_page(store, rows, damage), damage)
 
 
-def _unshown(store: Store, row: StoreRow) -> Damage | None:
+def _page_damage(store: Store, row: StoreRow) -> Damage | None:
     try:
         _page(store, [row], ())
     except _UNREADABLE as problem:
@@ -316,7 +316,7 @@ def _json(store: Store, ids: Sequence[int] | None, damage: Sequence[Damage]) -> 
     return f'{opening}, "checkpoints": [\n{_JOIN.join(items)}\n]}}\n'
 
 
-def _told(row: StoreRow) -> str | None:
+def _error_line(row: StoreRow) -> str | None:
     return None if row.error is None else f"{row.path}: {row.error}"
 
 
@@ -328,7 +328,7 @@ def _item(store: Store, row: StoreRow, damage: Damage | None) -> str:
         "settings": row.settings,
         "version": row.version,
         "state": row.state if damage is None else DAMAGED,
-        "error": _told(row) if damage is None else damage.reason,
+        "error": _error_line(row) if damage is None else damage.reason,
         "seconds": row.seconds,
     }
     report = store.report_text(row.id) if row.state == "done" and damage is None else "null"

@@ -153,7 +153,7 @@ def limit_threads(threads: int) -> None:
     threadpool_limits(threads)
 
 
-def told(path: str, problem: BaseException) -> str:
+def failure_line(path: str, problem: BaseException) -> str:
     """Return a failure as the one line that a store keeps, without the checkpoint's path.
 
     Args:
@@ -171,7 +171,7 @@ def _failure(job: Job, problem: BaseException, seconds: float) -> Failure:
         return Failure(CHANGED, refused=False, seconds=seconds)
     refused = isinstance(problem, CheckpointError | DataError) and job.options.model is None
     final = refused and os.path.exists(job.path) and job.sha256 != by_path(Path(job.path))
-    return Failure(told(job.path, problem), final, seconds)
+    return Failure(failure_line(job.path, problem), final, seconds)
 
 
 def _has_changed(job: Job) -> bool:

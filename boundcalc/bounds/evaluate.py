@@ -192,7 +192,7 @@ def proved(results: Iterable[BoundResult], subject: str) -> list[BoundResult]:
 
 
 @dataclass(frozen=True)
-class Together:
+class JointBound:
     """The best of the theorems about one subject's error when all of them hold at once.
 
     Attributes:
@@ -210,7 +210,7 @@ class Together:
 
 def together(
     results: Iterable[BoundResult], problem: BoundInputs, subject: str = "network"
-) -> Together | None:
+) -> JointBound | None:
     """Evaluate the theorems about one subject's error again such that all hold at once; other subjects are ignored.
 
     Args:
@@ -228,12 +228,12 @@ def together(
     if subject == "compression":
         asked = known
     shared = replace(problem, settings=replace(problem.settings, delta=problem.settings.delta / len(asked)))
-    values = [(_again(result, shared), result.bound.name) for result in known]
+    values = [(_log_value_at(result, shared), result.bound.name) for result in known]
     log_value, name = min(values)
-    return Together(len(asked), name, log_value)
+    return JointBound(len(asked), name, log_value)
 
 
-def _again(result: BoundResult, problem: BoundInputs) -> float:
+def _log_value_at(result: BoundResult, problem: BoundInputs) -> float:
     """Return the log of a bound's value at another delta."""
     outcome = result.outcome
     if outcome is None or isinstance(outcome, Formula):

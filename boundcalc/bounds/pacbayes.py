@@ -18,7 +18,7 @@ from boundcalc.certificates.file import Certificate, digest_of_split
 from boundcalc.certificates.ledger import common_lines
 from boundcalc.certificates.pacbayes import theorem
 from boundcalc.certificates.pacbayes.gibbs import ESTIMATE
-from boundcalc.certificates.pacbayes.search import BETA, DrawTask, search
+from boundcalc.certificates.pacbayes.search import BETA, DrawTask, search_draw
 from boundcalc.certificates.verify import wrong_lines
 from boundcalc.empirical.split import Split
 from boundcalc.errors import NeedsInput, NotCovered
@@ -96,7 +96,7 @@ def _searched(problem: BoundInputs, split: Split) -> Certificate:
         problem.network, split, sha, problem.energies.m, normalize, settings.delta, settings.passes or 0, settings.seed,
         BETA, common,
     )  # fmt: skip
-    found = search(task)
+    found = search_draw(task)
     made_by = {"plan": {"normalize_fixed": settings.normalization.fixed}, "seed": settings.seed}
     return Certificate(
         "pacbayes", "compression", "data-free", split.source.label, sha, problem.energies.m, normalize, settings.delta, 1.0, (),

@@ -66,11 +66,11 @@ def decoded(certificate: Certificate, architecture: Network, split: Split) -> De
     common = common_lines(
         certificate.normalize, bool(made_by["plan"].get("normalize_fixed")), made_by.get("tried", 1)
     )
-    read = _drawn if certificate.method == "pacbayes" else _spelt
+    read = _decode_draw if certificate.method == "pacbayes" else _decode_codeword
     return read(certificate, architecture, split, common)
 
 
-def _drawn(
+def _decode_draw(
     certificate: Certificate, architecture: Network, split: Split, common: tuple[Item, ...]
 ) -> Decoded:
     coded = certificate.coded
@@ -94,7 +94,7 @@ def _drawn(
     )
 
 
-def _spelt(
+def _decode_codeword(
     certificate: Certificate, architecture: Network, split: Split, common: tuple[Item, ...]
 ) -> Decoded:
     stage, rest = without_stage(architecture)

@@ -6,8 +6,8 @@ from importlib.metadata import entry_points
 from importlib.util import find_spec
 from pkgutil import iter_modules
 
-_TOLD_HERE = frozenset({
-    "bitmask", "empty", "galanti", "lightning", "nested", "parametrizations", "plain", "prune", "quantised", "ramanujan",
+_LISTED_HERE = frozenset({
+    "bitmask", "empty", "galanti", "lightning", "nested", "parametrizations", "plain", "prune", "quantized", "ramanujan",
     "spectral_norm", "state", "weight_norm", "wrappers",
 })  # fmt: skip
 """Files of `boundcalc.checkpoint.conventions` that the list below tells of; any other tells of itself."""
@@ -162,16 +162,16 @@ def formats() -> list[tuple[str, str, str, str]]:
         For each convention its short name, what it looks like, how weight and mask are obtained, and the tools whose files
         or layouts were tested.
     """
-    return [*_FORMATS, *_further()]
+    return [*_FORMATS, *_plugin_rows()]
 
 
-def _further() -> list[tuple[str, str, str, str]]:
+def _plugin_rows() -> list[tuple[str, str, str, str]]:
     """Return the conventions that describe themselves; they (and with them torch) are imported only if there are any."""
     spec = find_spec("boundcalc.checkpoint.conventions")
     places = [] if spec is None else spec.submodule_search_locations
     files = {module.name for module in iter_modules(places)}
-    if files <= _TOLD_HERE and not entry_points(group="boundcalc.conventions"):
+    if files <= _LISTED_HERE and not entry_points(group="boundcalc.conventions"):
         return []
     from boundcalc.checkpoint.conventions import registry
 
-    return [(name, *one.told) for name, one in registry.items() if one.told]
+    return [(name, *one.formats_row) for name, one in registry.items() if one.formats_row]

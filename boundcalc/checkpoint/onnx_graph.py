@@ -26,7 +26,7 @@ _SMALL = 4096
 _GRAPHS = (5, 10)
 """`AttributeProto.AttributeType` of graphs: branches and loops."""
 
-_QUANTISED = (
+_QUANTIZED = (
     "ConvInteger",
     "DequantizeLinear",
     "DynamicQuantizeLinear",
@@ -159,7 +159,7 @@ class Translator:
             CheckpointError: when it is quantized, contains another graph, or its shapes cannot be derived.
         """
         what = f"the ONNX operation {node.op_type}" + (f" ({node.name})" if node.name else "")
-        if node.op_type in _QUANTISED:
+        if node.op_type in _QUANTIZED:
             raise self.refuse(
                 f"a quantised ONNX model ({node.op_type}): pass the one before it was quantised"
             )

@@ -13,7 +13,7 @@ import torch
 from boundcalc.archive import open_zip, unpacked_size
 from boundcalc.budget import Budget
 from boundcalc.checkpoint.refusal import explain
-from boundcalc.checkpoint.stand_ins import STAND_INS, made_plain
+from boundcalc.checkpoint.stand_ins import STAND_INS, without_stand_ins
 from boundcalc.errors import CheckpointError
 
 
@@ -38,7 +38,7 @@ def load(source: BinaryIO, path: Path | str, budget: Budget) -> Any:
     with warnings.catch_warnings(), _stand_ins():
         warnings.simplefilter("ignore")
         try:
-            return made_plain(torch.load(source, map_location="cpu", weights_only=True))
+            return without_stand_ins(torch.load(source, map_location="cpu", weights_only=True))
         except Exception as problem:
             raise CheckpointError(path, explain(source, problem)) from None
 

@@ -14,7 +14,7 @@ import torch
 from boundcalc.budget import Budget
 from boundcalc.checkpoint import folders, numpy_file, open_lth, pickled, safetensors_file, shards, validate
 from boundcalc.checkpoint.container import Container, container
-from boundcalc.checkpoint.conventions import bitmask, decode, lightning, nested, plain, quantised, wrappers
+from boundcalc.checkpoint.conventions import bitmask, decode, lightning, nested, plain, quantized, wrappers
 from boundcalc.checkpoint.conventions.state import StateDict, listing
 from boundcalc.checkpoint.masks import apply as masks_applied
 from boundcalc.checkpoint.masks import folder
@@ -83,11 +83,11 @@ def read(
         checkpoint = _read(place, mask, max_memory, mask_from_scores)
         check_unchanged(before)
     if checkpoint.budget is not None:
-        checkpoint.budget.settle(_held(checkpoint))
+        checkpoint.budget.settle(_stored_bytes(checkpoint))
     return checkpoint
 
 
-def _held(checkpoint: Checkpoint) -> int:
+def _stored_bytes(checkpoint: Checkpoint) -> int:
     tensors = (*checkpoint.tensors.values(), *checkpoint.masks.values(), *checkpoint.raw.values())
     storages = {tensor.untyped_storage().data_ptr(): tensor.untyped_storage() for tensor in tensors}
     return sum(storage.nbytes() for storage in storages.values())
@@ -105,7 +105,7 @@ def _read(place: Path, mask: Any, max_memory: float | None, density: float | Non
     state = _note_container(state, opened, ticket)
     if is_folder(place) and ticket is None:
         state = state.noting(f"{opened.files[0].name} in the folder" + (f"; {others}" if others else ""))
-    given, unused = _given(state, ticket, mask, max_memory), ""
+    given, unused = _given_masks(state, ticket, mask, max_memory), ""
     if ticket is None and mask is None:
         given, unused = _beside(opened.files[0], max_memory)
     files = opened.files if ticket is None or not is_folder(place) else ticket.files
@@ -116,7 +116,7 @@ def _read(place: Path, mask: Any, max_memory: float | None, density: float | Non
         checkpoint,
         path=str(place),
         sha256=digest(files),
-        program=_renamed(opened.program, checkpoint.renamed),
+        program=_with_renamed_state(opened.program, checkpoint.renamed),
         reference=ticket.reference if ticket else None,
     )
 
@@ -130,7 +130,7 @@ def _decoded(
     budget: Budget | None,
 ) -> Checkpoint:
     """Return the content of a state dict and of the entries beside it, without path and digest."""
-    quantised.refuse(state)
+    quantized.refuse(state)
     state = lightning.decode(wrappers.strip(validate.usable(replace(state, budget=budget))))
     state, unpacked = bitmask.decode(state)
     raw = state.tensors
@@ -201,7 +201,7 @@ def from_state_dict(
     """
     with only_own_errors(name):
         state = nested.unwrap(_on_cpu(dict(saved)), name).noting("a module in memory")
-        given = _given(state, None, mask, None)
+        given = _given_masks(state, None, mask, None)
         checkpoint = _decoded(state, given, mask_from_scores, ordered=True, budget=None)
         digest = hashlib.sha256()
         for key, tensor in sorted(state.tensors.items()):
@@ -262,7 +262,7 @@ def _note_container(state: StateDict, opened: _Opened, ticket: open_lth.OpenLthT
     return state
 
 
-def _given(
+def _given_masks(
     state: StateDict, ticket: open_lth.OpenLthTicket | None, mask: Any, max_memory: float | None
 ) -> tuple[GivenMasks, ...]:
     """Return the masks that are stored in files of their own or were given in Python.
@@ -272,11 +272,11 @@ def _given(
     """
     found: list[GivenMasks] = []
     if ticket is not None and ticket.mask is not None:
-        found.append(_of_ticket(ticket, ticket.mask, max_memory))
+        found.append(_ticket_masks(ticket, ticket.mask, max_memory))
     if isinstance(mask, str | Path):
         place = Path(mask)
         found.append(
-            _in_file(folder.in_folder(place, open_lth.MASK) if is_folder(place) else place, max_memory)
+            _masks_in_file(folder.in_folder(place, open_lth.MASK) if is_folder(place) else place, max_memory)
         )
     elif mask is not None:
         found.append(GivenMasks("mask=", _on_cpu(mask), "mask="))
@@ -288,8 +288,8 @@ def _given(
     return tuple(found)
 
 
-def _of_ticket(ticket: open_lth.OpenLthTicket, file: Path, max_memory: float | None) -> GivenMasks:
-    given = _in_file(file, max_memory)
+def _ticket_masks(ticket: open_lth.OpenLthTicket, file: Path, max_memory: float | None) -> GivenMasks:
+    given = _masks_in_file(file, max_memory)
     saved = given.saved if isinstance(given.saved, dict) else {}
     masks = {str(key): mask for key, mask in saved.items() if isinstance(mask, torch.Tensor)}
     agreement = open_lth.check_report(ticket, masks)
@@ -297,7 +297,7 @@ def _of_ticket(ticket: open_lth.OpenLthTicket, file: Path, max_memory: float | N
     return replace(given, what=what, format="open_lth")
 
 
-def _in_file(file: Path, max_memory: float | None) -> GivenMasks:
+def _masks_in_file(file: Path, max_memory: float | None) -> GivenMasks:
     with only_own_errors(file):
         before = stamps([file])
         if numpy_file.is_numpy(file):
@@ -314,7 +314,7 @@ def _beside(file: Path, max_memory: float | None) -> tuple[tuple[GivenMasks, ...
     found, others = folder.beside(file)
     if found is not None:
         what = f"{found.path.name} beside it"
-        given = replace(_in_file(found.path, max_memory), what=what, certain=found.certain, beside=True)
+        given = replace(_masks_in_file(found.path, max_memory), what=what, certain=found.certain, beside=True)
         return (given,), ""
     return (
         (),
@@ -322,7 +322,7 @@ def _beside(file: Path, max_memory: float | None) -> tuple[tuple[GivenMasks, ...
     )
 
 
-def _renamed(program: Program | None, renamed: Mapping[str, str]) -> Program | None:
+def _with_renamed_state(program: Program | None, renamed: Mapping[str, str]) -> Program | None:
     if program is None:
         return None
     return replace(

@@ -9,11 +9,11 @@ from typing import BinaryIO
 from zipfile import ZipFile, is_zipfile
 
 from boundcalc.checkpoint.container import RESAVE
-from boundcalc.checkpoint.masks.words import direction, says_mask, speaks_of_masks
+from boundcalc.checkpoint.masks.words import direction, mentions_masks, says_mask
 from boundcalc.checkpoint.pickle_scan import LEGACY_MAGIC, PickleContent, scan
 from boundcalc.checkpoint.stand_ins import STAND_INS
 
-AS_IT_IS = 'torch.save(pickle.load(open(FILE, "rb")), "model.pt")'
+CONVERT_PICKLE = 'torch.save(pickle.load(open(FILE, "rb")), "model.pt")'
 _TENSOR_GLOBALS = (
     "torch._utils._rebuild",
     "torch.storage.",
@@ -38,7 +38,7 @@ def explain(source: BinaryIO, problem: Exception) -> str:
         return f"truncated or damaged ({_first_line(problem)})"
     offending = _offending(source, content)
     if not offending and not _is_zip(source) and LEGACY_MAGIC not in content.integers:
-        return f"a plain pickle (pickle.dump), not a torch.save file; save it with {AS_IT_IS}, masks and weights alike"
+        return f"a plain pickle (pickle.dump), not a torch.save file; save it with {CONVERT_PICKLE}, masks and weights alike"
     special = special_tensors([*offending, *content.names])
     if special is not None and not {"_parameters", "_modules"} <= content.strings:
         return f"{special}{keep_masks(content.strings)}"
@@ -101,10 +101,10 @@ def _offending(source: BinaryIO, content: PickleContent) -> list[str]:
 
 
 def _suspicious(content: PickleContent) -> list[str]:
-    return sorted({name for name in content.names if not _usual(name)})
+    return sorted({name for name in content.names if not _is_allowed_global(name)})
 
 
-def _usual(name: str) -> bool:
+def _is_allowed_global(name: str) -> bool:
     storage = name.startswith("torch.") and name.endswith("Storage")
     return name in _PLAIN_GLOBALS or name in STAND_INS or storage or name.startswith(_TENSOR_GLOBALS)
 
@@ -151,7 +151,7 @@ def keep_masks(strings: Iterable[str]) -> str:
 def _is_key_of_masks(name: str) -> bool:
     if _KEPT_BY_STATE_DICT.fullmatch(name) or "bitmask" in name:
         return False
-    indices = speaks_of_masks(name) and name.lower().endswith(("indices", "indexes", "idx", "positions"))
+    indices = mentions_masks(name) and name.lower().endswith(("indices", "indexes", "idx", "positions"))
     return says_mask(name) or (indices and direction([name]) is not None)
 
 

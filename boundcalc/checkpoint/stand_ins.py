@@ -88,7 +88,7 @@ class _Table(Inert):
         return {}
 
 
-_STANDS_FOR: dict[str, type[Inert]] = {
+_STAND_IN_CLASSES: dict[str, type[Inert]] = {
     "argparse.Namespace": Inert,
     "builtins.dict": _Table,
     "collections.defaultdict": _Table,
@@ -106,35 +106,35 @@ def _stand_in(qualified: str, base: type[Inert]) -> type[Inert]:
     return type(name, (base,), {"__module__": module, "__qualname__": name})
 
 
-STAND_INS = {name: _stand_in(name, base) for name, base in _STANDS_FOR.items()}
+STAND_INS = {name: _stand_in(name, base) for name, base in _STAND_IN_CLASSES.items()}
 """Qualified name in a pickle -> what stands for it."""
 
 
-def made_plain(saved: Any) -> Any:
+def without_stand_ins(saved: Any) -> Any:
     """Return the content of a file with its arrays replaced by tensors.
 
     Args:
         saved: tables, lists and tuples of anything.
     """
-    return _made_plain(saved, {})
+    return _without_stand_ins(saved, {})
 
 
-def _made_plain(saved: Any, done: dict[int, Any]) -> Any:
+def _without_stand_ins(saved: Any, done: dict[int, Any]) -> Any:
     """Convert tables and lists in place, each only once: a file may contain one in several places, or within itself."""
     if isinstance(saved, Array):
         inner, found = saved.objects(), saved.tensor()
         if inner is not None:
-            _made_plain(inner, done)
+            _without_stand_ins(inner, done)
         return saved if found is None else found
     if id(saved) in done:
         return done[id(saved)]
     if isinstance(saved, dict):
         done[id(saved)] = saved
         for key, value in saved.items():
-            saved[key] = _made_plain(value, done)
+            saved[key] = _without_stand_ins(value, done)
     elif isinstance(saved, list):
         done[id(saved)] = saved
-        saved[:] = [_made_plain(value, done) for value in saved]
+        saved[:] = [_without_stand_ins(value, done) for value in saved]
     elif type(saved) is tuple:
-        return tuple(_made_plain(value, done) for value in saved)
+        return tuple(_without_stand_ins(value, done) for value in saved)
     return saved

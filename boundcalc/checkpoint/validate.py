@@ -30,11 +30,11 @@ def usable(state: StateDict) -> StateDict:
     Returns:
         The state with plain, dense tensors without gradients.
     """
-    for key, tensor in (*state.tensors.items(), *state.apart.items()):
+    for key, tensor in (*state.tensors.items(), *state.unapplied_masks.items()):
         _check(state, key, tensor.detach())
     tensors = {key: _plain(state, key, tensor) for key, tensor in state.tensors.items()}
-    apart = {key: _plain(state, key, tensor) for key, tensor in state.apart.items()}
-    return replace(state, tensors=tensors, apart=apart)
+    apart = {key: _plain(state, key, tensor) for key, tensor in state.unapplied_masks.items()}
+    return replace(state, tensors=tensors, unapplied_masks=apart)
 
 
 def network(state: StateDict) -> None:

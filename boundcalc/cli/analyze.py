@@ -68,7 +68,7 @@ def _save(result: AnalysisResult, place: str | None) -> BoundcalcError | None:
     if place is None:
         return None
     try:
-        beside.save_quantised(result, place)
+        beside.save_quantized(result, place)
     except BoundcalcError as problem:
         return problem
     return None

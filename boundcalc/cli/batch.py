@@ -57,7 +57,7 @@ def run(words: list[str]) -> int:
     with opened(given.store) as store:
         missing = 0 if given.only is None else _missing(store, done)
         if not given.quiet:
-            _tell(store, done, missing)
+            _print_summary(store, done, missing)
         damaged = _export(store, given, done.ids)
     return 1 if done.failed or missing or damaged else 0
 
@@ -69,13 +69,13 @@ def _export(store: Store, given: argparse.Namespace, ids: Sequence[int] | None =
         from boundcalc.batch.frame import parquet
 
         damage = damaged(store, ids)
-        _tell_damage(store, damage)
+        _print_damage(store, damage)
         write_bytes(parquet(store, ids), given.output)
         return bool(damage)
     from boundcalc.batch.table import export
 
     found = export(store, given.format, ids, given.csv_raw, style(given.output))
-    _tell_damage(store, found.damage)
+    _print_damage(store, found.damage)
     write(found.text, given.output, laid_out=given.format == "table")
     return bool(found.damage)
 
@@ -90,12 +90,12 @@ def check_apart(output: str | None, store: str | None) -> None:
         raise UsageError(f"-o {output}: is the store; name another file")
 
 
-def _tell_damage(store: Store, damage: Sequence[Damage]) -> None:
+def _print_damage(store: Store, damage: Sequence[Damage]) -> None:
     for one in damage:
         note(f"{store.path}: {short_path(one.path)}: {one.reason}")
 
 
-def _tell(store: Store, done: Summary, missing: int) -> None:
+def _print_summary(store: Store, done: Summary, missing: int) -> None:
     from boundcalc.batch.names import stored
 
     failed = {row.id: row for row in store.rows(done.ids) if row.state == "failed"}

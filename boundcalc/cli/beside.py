@@ -85,7 +85,7 @@ def save(result: AnalysisResult, report: Report, given: argparse.Namespace) -> N
         output.write_bytes(certificate.text().encode(), given.save_certificate)
 
 
-def save_quantised(result: AnalysisResult, place: str) -> None:
+def save_quantized(result: AnalysisResult, place: str) -> None:
     """Write the network to which the description-length certificate applies, as a state dict.
 
     Raises:
@@ -99,11 +99,11 @@ def save_quantised(result: AnalysisResult, place: str) -> None:
     from boundcalc.network import bare
     from boundcalc.occam.state import state_dict
 
-    stored = bare.with_layer(result.checkpoint).tensors
+    stored = bare.with_layer_name(result.checkpoint).tensors
     found = state_dict(stored, result.network, occam.risk.coded.network)
     if not result.checkpoint.ordered:
         found = in_order(found, [layer.name for layer in result.network.layers()]) or found
-    _write({bare.in_file(key, result.checkpoint): tensor for key, tensor in found.items()}, place)
+    _write({bare.key_in_file(key, result.checkpoint): tensor for key, tensor in found.items()}, place)
 
 
 def _draw(report: Report, place: str) -> None:
@@ -120,9 +120,9 @@ def _draw(report: Report, place: str) -> None:
 def _save_plain(result: AnalysisResult, place: str) -> None:
     """Write weights, zero where pruned, and masks, in the order of the layers, which the network may know if the file does not."""
     from boundcalc.checkpoint.plain_state import in_order, plain_state
-    from boundcalc.network.fit import under
+    from boundcalc.network.fit import select_prefix
 
-    own = under(result.checkpoint, result.options.prefix).checkpoint
+    own = select_prefix(result.checkpoint, result.options.prefix).checkpoint
     state = plain_state(own)
     if own.ordered:
         _write(state, place)

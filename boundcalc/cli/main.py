@@ -35,21 +35,21 @@ def main(argv: Sequence[str] | None = None) -> int:
         status = _command(words)(words)
         sys.stdout.flush()
     except BoundcalcError as error:
-        _tell(str(error))
+        _print_error(str(error))
         return error.exit_status
     except BrokenPipeError:
         drop_standard_output()
         return 0
     except KeyboardInterrupt:
-        _tell("interrupted")
+        _print_error("interrupted")
         return 130
     except Exception as error:
-        _tell(_internal(error, words))
+        _print_error(_internal(error, words))
         return 1
     return status
 
 
-def _tell(message: str) -> None:
+def _print_error(message: str) -> None:
     """Print one line on standard error, preceded by the traceback of the current exception if BOUNDCALC_DEBUG is set."""
     if os.environ.get("BOUNDCALC_DEBUG"):
         traceback.print_exc()

@@ -48,7 +48,7 @@ def style(place: str | None, verbose: bool = False) -> Style:
 
     seen = place is None and getattr(sys.stdout, "isatty", bool)() and os.environ.get("TERM") != "dumb"
     width = shutil.get_terminal_size((WIDTH, 24)).columns if place is None else WIDTH
-    return Style(width, verbose, colour=seen and not os.environ.get("NO_COLOR"))
+    return Style(width, verbose, color=seen and not os.environ.get("NO_COLOR"))
 
 
 def write(text: str, place: str | None, *, laid_out: bool = False) -> None:

@@ -7,7 +7,7 @@ import threading
 from contextlib import ExitStack, suppress
 from typing import Any
 
-from boundcalc.progress import heard_by
+from boundcalc.progress import reporting_to
 
 TICK = 0.5
 """Seconds between two refreshings of the line."""
@@ -28,17 +28,17 @@ class Stages:
         self._text = ""
         self._over = threading.Event()
         self._ticker = threading.Thread(target=self._tick, daemon=True)
-        self._heard = ExitStack()
+        self._reporting = ExitStack()
 
     def __enter__(self) -> Stages:
         if self._shown:
-            self._heard.enter_context(heard_by(self))
+            self._reporting.enter_context(reporting_to(self))
             self.stage("reading")
             self._ticker.start()
         return self
 
     def __exit__(self, *details: object) -> None:
-        self._heard.close()
+        self._reporting.close()
         self._over.set()
         if self._shown:
             self._ticker.join()

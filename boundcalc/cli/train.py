@@ -71,7 +71,7 @@ def _trained(plan: RunPlan, given: argparse.Namespace) -> str:
                     classes,
                     progress.certifying,
                 )
-            context = lottery.RunContext(plan, seed, home, train, test, where, progress.tell, examiner)
+            context = lottery.RunContext(plan, seed, home, train, test, where, progress.on_progress, examiner)
             made = (
                 lottery.run(context, given.resume)
                 if plan.picking is None
@@ -114,7 +114,7 @@ class _Bar:
     def __init__(self, plan: RunPlan, seed: int, quiet: bool) -> None:
         self._plan, self._seed = plan, seed
         self._shown = not quiet and sys.stderr is not None and sys.stderr.isatty()
-        self.tell: Progress = self._tell if self._shown else _silent
+        self.on_progress: Progress = self._show_epoch if self._shown else _silent
 
     def __enter__(self) -> _Bar:
         if self._shown:
@@ -139,7 +139,7 @@ class _Bar:
         plan = self._plan
         return plan.picking.rounds if plan.picking is not None else plan.recipe.epochs - plan.start(level)
 
-    def _tell(self, level: int, epoch: int, error: float) -> None:
+    def _show_epoch(self, level: int, epoch: int, error: float) -> None:
         start = 0 if self._plan.picking is not None else self._plan.start(level)
         before = sum(self._length(earlier) for earlier in range(level))
         self._bar.set_postfix_str(f"level {level}, error {error:.4f}", refresh=False)

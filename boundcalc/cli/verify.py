@@ -59,7 +59,7 @@ def run(words: list[str]) -> int:
         )
     if given.replay and not failures:
         failures = _replayed(certificate, data, given.model)
-    print(_told(certificate, outcome, failures, given), end="")  # noqa: T201
+    print(_render(certificate, outcome, failures, given), end="")  # noqa: T201
     for failure in failures:
         print(f"boundcalc: {given.certificate}: {failure}", file=sys.stderr)  # noqa: T201
     return BROKEN if failures else 0
@@ -123,7 +123,7 @@ def _replayed(certificate: Certificate, data: Dataset, model: str | None) -> tup
     return ()
 
 
-def _told(
+def _render(
     certificate: Certificate, outcome: Verified, failures: tuple[str, ...], given: argparse.Namespace
 ) -> str:
     tree: dict[str, Any] = {

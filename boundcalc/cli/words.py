@@ -52,7 +52,7 @@ class Parser(argparse.ArgumentParser):
         self._check_names(words)
         options, rest = self.parse_known_intermixed_args(words)
         if rest and not rest[0].startswith("-"):
-            raise UsageError(self._surplus(rest[0]))
+            raise UsageError(self._second_checkpoint_message(rest[0]))
         if rest:
             raise self._unknown(rest[0])
         return options
@@ -78,7 +78,7 @@ class Parser(argparse.ArgumentParser):
                 action, f"invalid choice {value!r}{near} (choose from {', '.join(choices)})"
             )
 
-    def _surplus(self, word: str) -> str:
+    def _second_checkpoint_message(self, word: str) -> str:
         """Return the message for a second checkpoint."""
         if word in DATA_WORDS or word.partition(":")[0] in {"mnist", "npz"}:
             return f"what is {word}? did you mean --data {word}?"

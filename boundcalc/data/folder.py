@@ -11,7 +11,15 @@ from pathlib import Path
 import numpy as np
 
 from boundcalc.budget import Budget
-from boundcalc.data.images import ENDINGS, Kind, Unlike, Unreadable, decoded, kind_of, pillow
+from boundcalc.data.images import (
+    ENDINGS,
+    ImageKind,
+    MismatchedImage,
+    UnreadableImage,
+    decoded,
+    kind_of,
+    pillow,
+)
 from boundcalc.data.streams import Stream
 from boundcalc.empirical.split import Split
 from boundcalc.errors import DataError, SampleError
@@ -82,9 +90,7 @@ def find_folder(folder: Path, max_memory: float | None = None) -> tuple[Split, S
 
 
 def _classes(home: Path) -> dict[str, int]:
-    names = [
-        path.name for path in entries(home, DataError.at) if is_folder(path) and not _is_passed_over(path)
-    ]
+    names = [path.name for path in entries(home, DataError.at) if is_folder(path) and not _is_ignored(path)]
     if not names:
         raise DataError(
             f"{home}: no folder in it; folder:DIR wants the images of each class in a folder of its own"
@@ -96,7 +102,7 @@ def _split(home: Path, whole: Path, classes: dict[str, int], max_memory: float |
     items: list[ImageFile] = []
     odd: list[Path] = []
     for place in entries(home, DataError.at):
-        if _is_passed_over(place):
+        if _is_ignored(place):
             continue
         if not is_folder(place):
             odd.append(place)
@@ -131,7 +137,7 @@ def _split(home: Path, whole: Path, classes: dict[str, int], max_memory: float |
     return Stream(str(home), kind.shape, len(items), pieces).split()
 
 
-def piece(batch_size: int, kind: Kind) -> int:
+def piece(batch_size: int, kind: ImageKind) -> int:
     """Return how many images are decoded before they are passed on; the larger the images, the fewer.
 
     Args:
@@ -139,7 +145,7 @@ def piece(batch_size: int, kind: Kind) -> int:
         kind: the properties that all images have.
 
     Example:
-        >>> piece(1000, Kind(3, 32, 32)), piece(1000, Kind(3, 1000, 1000)), piece(1000, Kind(3, 8000, 8000))
+        >>> piece(1000, ImageKind(3, 32, 32)), piece(1000, ImageKind(3, 1000, 1000)), piece(1000, ImageKind(3, 8000, 8000))
         (256, 5, 1)
     """
     return max(1, min(batch_size, PIECE, PIECE_ENTRIES // math.prod(kind.shape)))
@@ -155,7 +161,7 @@ def _files(place: Path, whole: Path, odd: list[Path], depth: int = 1) -> Iterato
         raise DataError(f"{place}: folders within folders, more than {DEEPEST} deep")
     inner = []
     for path in entries(place, DataError.at):
-        if _is_passed_over(path):
+        if _is_ignored(path):
             continue
         if path.is_symlink():
             check_inside(path, whole, DataError.at)
@@ -169,17 +175,17 @@ def _files(place: Path, whole: Path, odd: list[Path], depth: int = 1) -> Iterato
         yield from _files(path, whole, odd, depth + 1)
 
 
-def _is_passed_over(path: Path) -> bool:
+def _is_ignored(path: Path) -> bool:
     return path.name.startswith(".") or path.name in NEIGHBOURS
 
 
-def _read(item: ImageFile, like: Kind | None, max_memory: float | None) -> np.ndarray:
+def _read(item: ImageFile, like: ImageKind | None, max_memory: float | None) -> np.ndarray:
     size = look(item.path, DataError.at).size
     try:
         image = decoded(read_bytes(item.path, DataError.at, most=MOST_BYTES), like)
-    except Unreadable as problem:
+    except UnreadableImage as problem:
         raise SampleError(f"{item.path}: {problem}") from None
-    except Unlike as problem:
+    except MismatchedImage as problem:
         raise DataError(f"{item.path}: {problem}; {AS_SEEN}") from None
     Budget.of(item.path, size, max_memory, DataError.at).check(8 * image.size, "the image in float64")
     return image
@@ -188,7 +194,9 @@ def _read(item: ImageFile, like: Kind | None, max_memory: float | None) -> np.nd
 AS_SEEN = "save all images as the network saw them (torchvision's Resize, Grayscale), or give --data FILE.py:CALLABLE"
 
 
-def read_or_count(items: list[ImageFile], place: int, kind: Kind, max_memory: float | None) -> np.ndarray:
+def read_or_count(
+    items: list[ImageFile], place: int, kind: ImageKind, max_memory: float | None
+) -> np.ndarray:
     """Read an image; if it is damaged, count the damaged ones among those that follow.
 
     Args:

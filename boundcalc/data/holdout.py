@@ -29,7 +29,7 @@ def with_holdout(spec: str, share: float, seed: int) -> str:
     return f"{spec}@holdout={share!r},seed={seed}"
 
 
-def told(spec: str) -> tuple[str, float | None, int]:
+def split_holdout(spec: str) -> tuple[str, float | None, int]:
     """Split the text that `with_holdout` returned into the form, the share (None without one) and the seed.
 
     Raises:

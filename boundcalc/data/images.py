@@ -20,19 +20,19 @@ FORMATS = ("PNG", "JPEG", "BMP", "PPM", "TIFF", "WEBP")
 MOST_PIXELS = 1 << 26
 """Of one image."""
 
-GREY, COLOUR = 1, 3
+GRAY, COLOR = 1, 3
 
 
-class Unreadable(Exception):
+class UnreadableImage(Exception):
     """A file is not an image, or is damaged; the text says what is wrong."""
 
 
-class Unlike(Exception):
+class MismatchedImage(Exception):
     """An image is sound, but differs from the first of its data set; the text says how."""
 
 
 @dataclass(frozen=True)
-class Kind:
+class ImageKind:
     """The properties that all images of a data set have in common.
 
     Attributes:
@@ -64,7 +64,7 @@ def pillow() -> ModuleType:
     return Image
 
 
-def decoded(source: bytes | BinaryIO, like: Kind | None = None) -> np.ndarray:
+def decoded(source: bytes | BinaryIO, like: ImageKind | None = None) -> np.ndarray:
     """Read an image.
 
     Gray images (modes 1 and L) have one channel, palettes and colors three; a gray image among color images gets three equal
@@ -79,8 +79,8 @@ def decoded(source: bytes | BinaryIO, like: Kind | None = None) -> np.ndarray:
         (channels, height, width) uint8.
 
     Raises:
-        Unreadable: the file is not an image of 8 bits per channel, or it is damaged.
-        Unlike: the size differs from that of the first image, or the image has colors and the first is gray.
+        UnreadableImage: the file is not an image of 8 bits per channel, or it is damaged.
+        MismatchedImage: the size differs from that of the first image, or the image has colors and the first is gray.
     """
     image_module = pillow()
     file = io.BytesIO(source) if isinstance(source, bytes) else source
@@ -89,42 +89,44 @@ def decoded(source: bytes | BinaryIO, like: Kind | None = None) -> np.ndarray:
         try:
             with image_module.open(file, formats=FORMATS) as image:
                 if image.width * image.height > MOST_PIXELS:
-                    raise Unreadable(f"{image.width} x {image.height} pixels, more than are read")
+                    raise UnreadableImage(f"{image.width} x {image.height} pixels, more than are read")
                 if getattr(image, "n_frames", 1) > 1:
-                    raise Unreadable("several images in one file")
+                    raise UnreadableImage("several images in one file")
                 _check_size(image.width, image.height, like)
                 return _array(image, like)
-        except (Unreadable, Unlike):
+        except (UnreadableImage, MismatchedImage):
             raise
         except Exception as problem:
             said = str(problem).splitlines()[:1] or [type(problem).__name__]
             known = "cannot identify image file" not in said[0]
-            raise Unreadable(
+            raise UnreadableImage(
                 f"damaged or truncated: {said[0]}" if known else "no image, or a damaged one"
             ) from None
 
 
-def _check_size(width: int, height: int, like: Kind | None) -> None:
+def _check_size(width: int, height: int, like: ImageKind | None) -> None:
     if like is not None and (height, width) != (like.height, like.width):
-        raise Unlike(f"{width} x {height} pixels, where the first image has {like.width} x {like.height}")
+        raise MismatchedImage(
+            f"{width} x {height} pixels, where the first image has {like.width} x {like.height}"
+        )
 
 
-def _array(image, like: Kind | None) -> np.ndarray:  # type: ignore[no-untyped-def]
+def _array(image, like: ImageKind | None) -> np.ndarray:  # type: ignore[no-untyped-def]
     if image.mode not in {"1", "L", "P", "RGB", "RGBA", "LA", "PA"}:
-        raise Unreadable(f"an image of mode {image.mode}, not of 8 bits a channel, grey or RGB")
+        raise UnreadableImage(f"an image of mode {image.mode}, not of 8 bits a channel, grey or RGB")
     if image.mode in {"RGBA", "LA", "PA"} or "transparency" in image.info:
         whole = image.convert("RGBA")
         if whole.getextrema()[3][0] < 255:
-            raise Unreadable("an image with transparent parts; save it without")
+            raise UnreadableImage("an image with transparent parts; save it without")
         image = image.convert("L" if image.mode == "LA" else "RGB") if image.mode != "L" else image
     grey = image.mode in {"1", "L"}
-    if like is not None and like.channels == GREY and not grey:
-        raise Unlike("a colour image, where the first one is grey")
-    wanted = "L" if grey and (like is None or like.channels == GREY) else "RGB"
+    if like is not None and like.channels == GRAY and not grey:
+        raise MismatchedImage("a colour image, where the first one is grey")
+    wanted = "L" if grey and (like is None or like.channels == GRAY) else "RGB"
     pixels = np.asarray(image.convert(wanted), dtype=np.uint8)
     return pixels[None] if wanted == "L" else np.ascontiguousarray(pixels.transpose(2, 0, 1))
 
 
-def kind_of(image: np.ndarray) -> Kind:
+def kind_of(image: np.ndarray) -> ImageKind:
     """Return the properties of the first image, which the others must have too."""
-    return Kind(*image.shape)
+    return ImageKind(*image.shape)

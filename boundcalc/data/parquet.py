@@ -14,7 +14,7 @@ import numpy as np
 
 from boundcalc.budget import Budget
 from boundcalc.data.folder import AS_SEEN, REPAIR, count_damaged, piece
-from boundcalc.data.images import Kind, Unlike, Unreadable, decoded, kind_of, pillow
+from boundcalc.data.images import ImageKind, MismatchedImage, UnreadableImage, decoded, kind_of, pillow
 from boundcalc.data.streams import Stream
 from boundcalc.empirical.split import Split
 from boundcalc.errors import DataError, SampleError, only_own_errors
@@ -177,7 +177,7 @@ def _split(paths: list[Path], place: str, max_memory: float | None) -> Split:
     return Stream(label, kind.shape, total, pieces).split()
 
 
-def _damaged(tables: list[ImageTable], start: int, kind: Kind) -> int:
+def _damaged(tables: list[ImageTable], start: int, kind: ImageKind) -> int:
     """Count the damaged images from a row of the first table on."""
     readings = (
         partial(_image, content, table.path, row, kind)
@@ -250,14 +250,14 @@ def _rows(table: ImageTable) -> Iterator[tuple[bytes | None, int | None]]:
                 yield content["bytes"] if isinstance(content, dict) else content, label.as_py()
 
 
-def _image(content: bytes | None, path: Path, row: int, like: Kind | None) -> np.ndarray:
+def _image(content: bytes | None, path: Path, row: int, like: ImageKind | None) -> np.ndarray:
     if content is None:
         raise SampleError(f"{path}: row {row}: no image (its bytes are not in the file)")
     try:
         return decoded(content, like)
-    except Unreadable as problem:
+    except UnreadableImage as problem:
         raise SampleError(f"{path}: row {row}: {problem}") from None
-    except Unlike as problem:
+    except MismatchedImage as problem:
         raise DataError(f"{path}: row {row}: {problem}; {AS_SEEN}") from None
 
 

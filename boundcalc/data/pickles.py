@@ -24,7 +24,7 @@ class NoData(Exception):
 
 
 @dataclass(eq=False)
-class Made:
+class UnbuiltObject:
     """An object that a pickle would make by a call.
 
     Attributes:
@@ -39,7 +39,7 @@ class Made:
 
 
 @dataclass(frozen=True)
-class Name:
+class GlobalName:
     """A class or function to which a pickle refers.
 
     Attributes:
@@ -56,8 +56,8 @@ def read(content: bytes) -> Any:
         content: content of the file.
 
     Returns:
-        Dicts, lists, tuples, numbers, text and bytes (text of Python 2 as bytes); NumPy arrays as arrays; a `Made` for anything
-        else.
+        Dicts, lists, tuples, numbers, text and bytes (text of Python 2 as bytes); NumPy arrays as arrays; an `UnbuiltObject`
+        for anything else.
 
     Raises:
         NoData: the pickle is damaged, or uses opcodes that data files do not use.
@@ -111,7 +111,7 @@ class _Machine:
         elif name in _STEPS:
             _STEPS[name](self)
         elif name == "GLOBAL":
-            self.stack.append(Name(argument))
+            self.stack.append(GlobalName(argument))
         elif name not in {"PROTO", "FRAME"}:
             raise NoData(f"a pickle that uses {name}, which files of data do not")
 
@@ -165,9 +165,9 @@ class _Machine:
             NoData: encoded text is longer than the file.
         """
         function, arguments = self.last(2)
-        name = function.name if isinstance(function, Name) else type(function).__name__
+        name = function.name if isinstance(function, GlobalName) else type(function).__name__
         if name != ENCODE or not isinstance(arguments, tuple) or arguments[1:] != ("latin1",):
-            self.stack.append(Made(name, arguments))
+            self.stack.append(UnbuiltObject(name, arguments))
             return
         self.room -= len(arguments[0])
         if self.room < 0:
@@ -181,14 +181,14 @@ class _Machine:
             NoData: the stack does not hold the result of a call.
         """
         made, state = self.last(2)
-        if not isinstance(made, Made):
+        if not isinstance(made, UnbuiltObject):
             raise NoData("a damaged pickle")
         made.state = state
         self.stack.append(made)
 
     def name(self) -> None:
         """Push a reference to a class or function."""
-        self.stack.append(Name(" ".join(map(str, self.last(2)))))
+        self.stack.append(GlobalName(" ".join(map(str, self.last(2)))))
 
 
 _TEXT_OF_PYTHON_2 = frozenset({"STRING", "BINSTRING", "SHORT_BINSTRING"})
@@ -224,12 +224,20 @@ def _array(value: Any) -> Any:
     Raises:
         NoData: the array is not one of bytes.
     """
-    if not isinstance(value, Made) or value.call not in RECONSTRUCT or not isinstance(value.state, tuple):
+    if (
+        not isinstance(value, UnbuiltObject)
+        or value.call not in RECONSTRUCT
+        or not isinstance(value.state, tuple)
+    ):
         return value
     if len(value.state) != 5:
         raise NoData("an array that is not as NumPy writes it")
     _, shape, dtype, by_columns, content = value.state
-    code = dtype.arguments[0] if isinstance(dtype, Made) and dtype.call == DTYPE and dtype.arguments else ""
+    code = (
+        dtype.arguments[0]
+        if isinstance(dtype, UnbuiltObject) and dtype.call == DTYPE and dtype.arguments
+        else ""
+    )
     code = code.decode("latin-1") if isinstance(code, bytes) else code
     sound = isinstance(content, bytes) and isinstance(shape, tuple) and len(shape) <= MOST_AXES
     sizes = sound and all(type(size) is int and 0 <= size <= len(content) for size in shape)

@@ -16,7 +16,7 @@ import numpy as np
 from boundcalc.data import normalizations
 from boundcalc.data.cifar10 import find_cifar10
 from boundcalc.data.folder import find_folder
-from boundcalc.data.holdout import told
+from boundcalc.data.holdout import split_holdout
 from boundcalc.data.parquet import find_parquet
 from boundcalc.data.streams import held_out
 from boundcalc.empirical import callables, objects
@@ -118,7 +118,9 @@ def open_data(
     """
     step = None if normalize is None else _normalization(normalize)
     name = spec if isinstance(spec, str) else objects.described(spec)
-    data = _matched(_with_test(spec, max_memory) if isinstance(spec, str) else _interpret(spec, name))
+    data = _check_splits_match(
+        _with_test(spec, max_memory) if isinstance(spec, str) else _interpret(spec, name)
+    )
     if step is None:
         return data
     test = None if data.test is None else data.test.normalized(step)
@@ -127,7 +129,7 @@ def open_data(
 
 
 def _with_test(spec: str, max_memory: float | None) -> Dataset:
-    form, share, seed = told(spec)
+    form, share, seed = split_holdout(spec)
     data = _open_form(form, max_memory)
     if share is None:
         return data
@@ -152,7 +154,7 @@ def _open_form(spec: str, max_memory: float | None) -> Dataset:
         return _sample()
     where, _, name = spec.rpartition(":")
     if re.fullmatch(DOTTED, name) and (
-        where.endswith(".py") or (re.fullmatch(DOTTED, where) and not _slip(where))
+        where.endswith(".py") or (re.fullmatch(DOTTED, where) and not _is_misspelled_form(where))
     ):
         return _interpret(callables.call(spec), spec)
     raise DataError(f"{spec!r} is not a form of data; {_nearest(spec)}the forms are {', '.join(FORMS)}")
@@ -165,7 +167,7 @@ _SPLITS: dict[str, Callable[[str, float | None], tuple[Split, Split | None]]] = 
 }
 
 
-def _slip(word: str) -> bool:
+def _is_misspelled_form(word: str) -> bool:
     """Return whether the word before a colon is a misspelled form rather than a module."""
     return bool(difflib.get_close_matches(word.lower(), WORDS)) and importlib.util.find_spec(word) is None
 
@@ -201,7 +203,9 @@ def _from_columns(
     where = where or name
     for key in KEYS:
         partner = key.replace("x_", "y_") if key.startswith("x_") else key.replace("y_", "x_")
-        if key not in columns and ("train" in key or partner in columns or _alike(key, others)):
+        if key not in columns and (
+            "train" in key or partner in columns or _has_variant_spelling(key, others)
+        ):
             there = ", ".join((*columns, *others)) or "nothing"
             raise DataError(f"{where}: no {key}; it holds {there}, and the four arrays are {', '.join(KEYS)}")
     train = split_of_columns(where, columns["x_train"], columns["y_train"])
@@ -209,12 +213,12 @@ def _from_columns(
     return Dataset(name, train, test)
 
 
-def _alike(key: str, others: Iterable[str]) -> bool:
+def _has_variant_spelling(key: str, others: Iterable[str]) -> bool:
     """Return whether another name is a variant spelling of a key, such as `X_test` or `xtest`."""
     return any(re.sub(r"[^a-z]", "", other.lower()) == key.replace("_", "") for other in others)
 
 
-def _matched(data: Dataset) -> Dataset:
+def _check_splits_match(data: Dataset) -> Dataset:
     if data.test is None:
         return data
     train, test = data.train.source, data.test.source
@@ -235,7 +239,7 @@ def _interpret(value: Any, name: str) -> Dataset:
         return value
     if isinstance(value, Mapping):
         if "train" in value and "x_train" not in value:
-            return _two(name, value["train"], value.get("test"))
+            return _dataset_of(name, value["train"], value.get("test"))
         others = tuple(str(key) for key in value if key not in KEYS)
         present = {key: value[key] for key in KEYS if value.get(key) is not None}
         return _from_columns(name, _columns(present, name), others)
@@ -246,7 +250,7 @@ def _interpret(value: Any, name: str) -> Dataset:
             present = {key: array for key, array in zip(KEYS, value, strict=False) if array is not None}
             return _from_columns(name, _columns(present, name))
         if len(value) == 2:
-            return _two(name, *value)
+            return _dataset_of(name, *value)
     found = (
         f"{type(value).__name__} of {len(value)}" if isinstance(value, tuple | list) else type(value).__name__
     )
@@ -256,7 +260,7 @@ def _interpret(value: Any, name: str) -> Dataset:
     )
 
 
-def _two(name: str, train: Any, test: Any) -> Dataset:
+def _dataset_of(name: str, train: Any, test: Any) -> Dataset:
     return Dataset(
         name,
         objects.split_of(train, f"{name}: train"),

@@ -122,7 +122,7 @@ def measure(network: Network, data: Dataset, device: str = "cpu") -> Measured:
             try:
                 train.add(_margins(network, x, labels, device, tally, evaluate))
             except _Overflow as problem:
-                reason = problem.told(data.train, inputs.count - x.shape[0])
+                reason = problem.reason(data.train, inputs.count - x.shape[0])
             except NotCovered as problem:
                 reason = f"the network cannot be run here: {problem}"
     energies = inputs.energies()
@@ -206,7 +206,7 @@ def _tested(network: Network, data: Dataset, device: str, tally: Tally) -> tuple
             found.add(_margins(network, x, y, device, tally))
             count += x.shape[0]
     except _Overflow as problem:
-        return None, problem.told(data.test, count)
+        return None, problem.reason(data.test, count)
     except SampleError as problem:
         return None, str(problem)
     except NotCovered as problem:
@@ -221,7 +221,7 @@ class _Overflow(NotCovered):
         super().__init__("outputs that float64 does not hold", layer)
         self.row = row
 
-    def told(self, split: Split, before: int) -> str:
+    def reason(self, split: Split, before: int) -> str:
         """Return the reason with the sample's row."""
         return f"the network cannot be run on {split.source.x_label}, row {before + self.row}: {self}"
 

@@ -193,7 +193,9 @@ def _of_indexed(dataset: Any, indices: Sequence[int] | None, stack: Stack, label
         raise DataError(f"{label}: no samples")
     source = IndexedSource(label, dataset, chosen, stack)
     few = [chosen[number * (len(chosen) - 1) // LOOKED_AT] for number in range(LOOKED_AT + 1)]
-    x, y = _steady([stack(source.items(dict.fromkeys(few)), label) for _ in range(READINGS)], label)
+    x, y = _check_reproducible(
+        [stack(source.items(dict.fromkeys(few)), label) for _ in range(READINGS)], label
+    )
     check_pair(x, y, source.x_label, source.y_label)
     return Split(x.shape[1:], len(chosen), IndexedSource(label, dataset, chosen, stack, x.shape[1:], x.dtype))
 
@@ -205,11 +207,13 @@ def _of_stream(stream: Iterable[Any], stack: Stack, label: str) -> Split:
             yield stack(piece, label)
 
     first = [stack(list(islice(iter(stream), LOOKED_AT)), label) for _ in range(READINGS)]
-    _steady(first, label)
+    _check_reproducible(first, label)
     return split_of_batches(label, pieces)
 
 
-def _steady(readings: list[tuple[np.ndarray, np.ndarray]], label: str) -> tuple[np.ndarray, np.ndarray]:
+def _check_reproducible(
+    readings: list[tuple[np.ndarray, np.ndarray]], label: str
+) -> tuple[np.ndarray, np.ndarray]:
     """Return the samples, after checking that every reading of them is the same.
 
     Raises:
@@ -234,14 +238,14 @@ def _collated(
         batch = collate(items)
     except Exception as error:
         raise DataError(f"{label}: its collate_fn raised {first_line(error)}") from error
-    x, y = _halves(batch, label, "a batch")
+    x, y = _input_and_label(batch, label, "a batch")
     return as_array(x, f"{label}: x"), as_array(y, f"{label}: y")
 
 
 def _stacked(items: list[Any], label: str) -> tuple[np.ndarray, np.ndarray]:
     if not items:
         raise DataError(f"{label}: no samples")
-    halves = [_halves(item, label, "a sample") for item in items]
+    halves = [_input_and_label(item, label, "a sample") for item in items]
     xs = [_image(x, f"{label}: x") for x, _ in halves]
     shapes = {x.shape for x in xs}
     if len(shapes) > 1:
@@ -251,7 +255,7 @@ def _stacked(items: list[Any], label: str) -> tuple[np.ndarray, np.ndarray]:
     return np.stack(xs), as_array([_label(y) for _, y in halves], f"{label}: y")
 
 
-def _halves(item: Any, label: str, what: str) -> tuple[Any, Any]:
+def _input_and_label(item: Any, label: str, what: str) -> tuple[Any, Any]:
     """Return input and label of a sample or a batch.
 
     Raises:

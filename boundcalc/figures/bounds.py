@@ -56,7 +56,7 @@ def draw(tickets: Sequence[NamedReport]) -> DrawnFigure | None:
     known = [ticket for ticket in tickets if _upper_rows(ticket.tree) or _lower_rows(ticket.tree)]
     if not known:
         return None
-    return _one(known[0]) if len(known) == 1 else _many(known)
+    return _one_report(known[0]) if len(known) == 1 else _many_reports(known)
 
 
 def _upper_rows(tree: Tree) -> list[tuple[str, Tree, float]]:
@@ -113,7 +113,7 @@ def _shade(axes: Any, low: float, high: float, *, along: str) -> None:
     (axes.axvline if along == "x" else axes.axhline)(0.0, color=SOFT, linewidth=0.8, zorder=0)
 
 
-def _one(ticket: NamedReport) -> DrawnFigure:
+def _one_report(ticket: NamedReport) -> DrawnFigure:
     tree, marks = ticket.tree, Marks()
     above, below = _upper_rows(tree), _lower_rows(tree)
     heights = [ROW * len(rows) + 0.55 for rows in (above, below) if rows]
@@ -177,12 +177,12 @@ def _placed(ticket: NamedReport) -> _Placed:
     return _Placed(ticket, math.log10(ticket.density or 1.0), upper, lower)
 
 
-def _many(tickets: Sequence[NamedReport]) -> DrawnFigure | None:
+def _many_reports(tickets: Sequence[NamedReport]) -> DrawnFigure | None:
     marks = Marks(len(tickets))
     groups = [[_placed(ticket) for ticket in group] for group in lotteries(tickets)]
     placed = [one for group in groups for one in group]
     if not placed:
-        return _one(tickets[0])
+        return _one_report(tickets[0])
     names = _chosen(placed)
     lower = list(dict.fromkeys(name for one in placed for name in one.lower))
     if not names and not lower:
@@ -256,13 +256,13 @@ def _lines_below(
             points = [(one, one.lower[name]) for one in group if name in one.lower]
             if not points:
                 continue
-            marker, colour, filled = _look(points[0][1][4])
-            style = {"color": colour, "marker": marker, "linestyle": ("-", "--", ":", "-.")[index % 4]}
+            marker, color, filled = _look(points[0][1][4])
+            style = {"color": color, "marker": marker, "linestyle": ("-", "--", ":", "-.")[index % 4]}
             places = [(one.x, _height(row[1], floor)) for one, row in points]
             handles.setdefault(name, _joined(axes, places, filled=filled, **style))
             for (x, y), (one, row) in zip(places, points, strict=True):
                 label = f"{one.ticket.name}: {name} {row[2]}, density {percent(one.ticket.density)}"
-                draw_mark(axes, x, y, marks(label, row[3]), marker, colour, filled=filled)
+                draw_mark(axes, x, y, marks(label, row[3]), marker, color, filled=filled)
     axes.set_ylim(math.log10(floor) - 0.05, 0.06)
     log_axis(axes.yaxis, math.log10(floor), 0.0, share_of_power)
     return handles

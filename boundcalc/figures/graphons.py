@@ -37,7 +37,7 @@ def draw(tickets: Sequence[NamedReport]) -> DrawnFigure | None:
         )
     shown = _evenly(maps, MOST)
     figure, scale = _figure([(title, layer) for title, _, layer in shown])
-    told = "; ".join(f"{named(title)}: {_told(layer)}" for title, _, layer in shown)
+    told = "; ".join(f"{named(title)}: {_describe_layer(layer)}" for title, _, layer in shown)
     count = f" {len(shown)} of {len(maps)} are drawn." if len(shown) < len(maps) else ""
     caption = f"{what}; blank: no connection; one {scale} scale for all.{count} {told}."
     label = f"Graphons of {', '.join(named(title) for title, _, _ in shown)}."
@@ -67,7 +67,7 @@ def _evenly(maps: list[Any], most: int) -> list[Any]:
     return maps if len(maps) <= most else [maps[round(k * (len(maps) - 1) / (most - 1))] for k in range(most)]
 
 
-def _told(layer: Tree) -> str:
+def _describe_layer(layer: Tree) -> str:
     cut, density = layer.get("cut_from_constant"), layer.get("density")
     words = percent(density) if number(density) else "-"
     known = numbers(cut) and len(cut) == 2

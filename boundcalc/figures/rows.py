@@ -21,10 +21,10 @@ class Dot:
 
     at: float
     marker: str
-    colour: str
+    color: str
     filled: bool
     gid: str
-    lane: float = 0.0
+    offset: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class FigureRow:
     """A row: its name, its text on the right, and its marks."""
 
     name: str
-    says: str
+    value_text: str
     dots: tuple[Dot, ...]
 
 
@@ -44,13 +44,13 @@ def draw_rows(axes: Axes, rows: Sequence[FigureRow]) -> None:
     axes.spines["left"].set_visible(False)
     right = axes.twinx()
     right.set_ylim(axes.get_ylim())
-    right.yaxis.set_ticks(range(len(rows)), [row.says for row in rows])
+    right.yaxis.set_ticks(range(len(rows)), [row.value_text for row in rows])
     right.tick_params(axis="y", length=0, labelcolor=INK)
     right.spines[["left", "right", "top", "bottom"]].set_visible(False)
     for index, row in enumerate(rows):
         axes.axhline(index, color=LINE, linewidth=0.6, zorder=0)
         for dot in row.dots:
             axes.plot(
-                [dot.at], [index + dot.lane], marker=dot.marker, color=dot.colour, gid=dot.gid or None, linestyle="none",
-                markerfacecolor=dot.colour if dot.filled else PAPER, clip_on=False,
+                [dot.at], [index + dot.offset], marker=dot.marker, color=dot.color, gid=dot.gid or None, linestyle="none",
+                markerfacecolor=dot.color if dot.filled else PAPER, clip_on=False,
             )  # fmt: skip

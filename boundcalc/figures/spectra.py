@@ -29,10 +29,10 @@ def draw(tickets: Sequence[NamedReport]) -> DrawnFigure | None:
     figure, (axes,) = canvas(2.6 + 0.15 * (len(shown) > 1) * ((len(shown) + 1) // 2))
     handles = []
     for index, (_, points) in enumerate(shown):
-        colour = (INK, *SERIES)[index % 6] if len(shown) > 1 else SERIES[0]
+        color = (INK, *SERIES)[index % 6] if len(shown) > 1 else SERIES[0]
         style = LINES[index % len(LINES)]
         handles += axes.plot(
-            [x for x, _ in points], [y for _, y in points], color=colour, linestyle=style, linewidth=1.3
+            [x for x, _ in points], [y for _, y in points], color=color, linestyle=style, linewidth=1.3
         )
     right = max(points[-1][0] for _, points in shown)
     low, high = spread(

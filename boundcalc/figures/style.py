@@ -221,13 +221,13 @@ def spread(low: float, high: float, share: float = 0.05, least: float = 0.1) -> 
 
 
 def draw_mark(
-    axes: Axes, x: float, y: float, gid: str, marker: str, colour: str, *, filled: bool = True
+    axes: Axes, x: float, y: float, gid: str, marker: str, color: str, *, filled: bool = True
 ) -> None:
     """Draw one mark on a line that has been drawn; nothing if the mark has no id."""
     if gid:
         axes.plot(
-            [x], [y], marker=marker, color=colour, linestyle="none", gid=gid, markersize=4, clip_on=False,
-            markerfacecolor=colour if filled else PAPER,
+            [x], [y], marker=marker, color=color, linestyle="none", gid=gid, markersize=4, clip_on=False,
+            markerfacecolor=color if filled else PAPER,
         )  # fmt: skip
 
 

@@ -7,19 +7,19 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-OTHER = "another network's weights"
+OTHER_NETWORK = "another network's weights"
 _WHY = {
     "a loss's own tensor": {"criterion", "criterions", "loss", "losses"},
     "a metric's state": {
         "acc", "accuracy", "auc", "auroc", "confmat", "f1", "metric", "metrics", "precision", "recall", "tracker",
     },
-    OTHER: {"ema", "shadow", "swa", "target", "teacher"},
+    OTHER_NETWORK: {"ema", "shadow", "swa", "target", "teacher"},
 }  # fmt: skip
 _NETWORKS = frozenset({
     "actor", "critic", "d", "discriminator", "ema", "g", "generator", "neta", "netb", "netd", "netg", "online", "shadow",
     "student", "swa", "target", "teacher",
 })  # fmt: skip
-COPY = "a copy of the layer's weights or biases"
+WEIGHT_COPY = "a copy of the layer's weights or biases"
 _COPY = re.compile(r"(?:^|_)(?:init|initial|orig|original|prev|previous|rewind|saved|backup|best|old)(?:_|$)")
 _PARAMETERS = ("weight", "weights", "bias", "biases")
 
@@ -38,11 +38,11 @@ def by_name(key: str) -> str | None:
             if words & names:
                 return why
     if modules and _COPY.search(leaf) and leaf.endswith(_PARAMETERS) and leaf not in _PARAMETERS:
-        return COPY
+        return WEIGHT_COPY
     return None
 
 
-def choices(keys: Iterable[str]) -> list[dict[str, str]]:
+def set_aside_choices(keys: Iterable[str]) -> list[dict[str, str]]:
     """Return the sets of tensors that may be set aside by name, with reasons; the likeliest set first, the empty set last.
 
     A loss or a metric is never part of a forward pass; a tensor named like another network's may be.
@@ -51,13 +51,13 @@ def choices(keys: Iterable[str]) -> list[dict[str, str]]:
         keys: keys of a state dict.
 
     Example:
-        >>> [list(one) for one in choices(["target.weight", "loss.weight", "fc.weight"])]
+        >>> [list(one) for one in set_aside_choices(["target.weight", "loss.weight", "fc.weight"])]
         [['loss.weight'], ['target.weight', 'loss.weight'], []]
-        >>> choices(["fc.weight"])
+        >>> set_aside_choices(["fc.weight"])
         [{}]
     """
     every = {key: why for key in keys if (why := by_name(key)) is not None}
-    certain = {key: why for key, why in every.items() if why != OTHER}
+    certain = {key: why for key, why in every.items() if why != OTHER_NETWORK}
     return [one for index, one in enumerate((certain, every, {})) if one not in (certain, every, {})[:index]]
 
 
@@ -65,7 +65,7 @@ def role_of(why: str) -> str:
     """Return the role of a tensor set aside for a reason: ``"unused"`` if its name says that it is in no forward pass, else
     ``"not read"``.
     """
-    return "unused" if why in {*_WHY, COPY} else "not read"
+    return "unused" if why in {*_WHY, WEIGHT_COPY} else "not read"
 
 
 def is_network(prefix: str) -> bool:
@@ -78,12 +78,12 @@ def is_network(prefix: str) -> bool:
     return bool(set(re.split(r"[_.]", prefix.lower())) & _NETWORKS)
 
 
-def parts(keys: Iterable[str]) -> dict[str, list[str]]:
+def group_by_part(keys: Iterable[str]) -> dict[str, list[str]]:
     """Group the keys by the first part, with its dot, after the prefix common to all; keys without such a part are left
     out.
 
     Example:
-        >>> parts(["net.a.w", "net.b.0.w", "net.b.1.w", "net.c"])
+        >>> group_by_part(["net.a.w", "net.b.0.w", "net.b.1.w", "net.c"])
         {'net.a.': ['net.a.w'], 'net.b.': ['net.b.0.w', 'net.b.1.w']}
     """
     every = list(keys)

@@ -13,7 +13,7 @@ LAYER = "weight"
 _OWN = ("weight", "bias")
 
 
-def with_layer(checkpoint: Checkpoint) -> Checkpoint:
+def with_layer_name(checkpoint: Checkpoint) -> Checkpoint:
     """Add a layer name to the keys of a single layer's checkpoint; return any other checkpoint unchanged.
 
     Args:
@@ -26,8 +26,8 @@ def with_layer(checkpoint: Checkpoint) -> Checkpoint:
     return replace(checkpoint, tensors=tensors, masks=masks)
 
 
-def in_file(key: str, checkpoint: Checkpoint) -> str:
-    """Return the name that a key of `with_layer` has in the file.
+def key_in_file(key: str, checkpoint: Checkpoint) -> str:
+    """Return the name that a key of `with_layer_name` has in the file.
 
     Args:
         key: key of a layer's tensor.

@@ -12,7 +12,7 @@ import torch
 from boundcalc.network.network import Network
 from boundcalc.network.ops import Affine, ChannelAffine, LeakyReLU, Node, Unknown
 
-_NAMES = frozenset(
+_SKIPPED_FIELDS = frozenset(
     {"name", "module", "key", "kind", "stored_shape", "support", "declared", "norms", "biases", "weights"}
 )
 """Fields of nodes that do not change what is computed."""
@@ -33,7 +33,7 @@ def digest_of_network(network: Network) -> str:
 
 def wiring(network: Network) -> tuple[str, ...]:
     """Return for each node of a network its operation, its inputs and its settings, without the values of weights."""
-    return tuple(" ".join((type(node).__name__, *_told(node))) for node in network.nodes)
+    return tuple(" ".join((type(node).__name__, *_node_fields(node))) for node in network.nodes)
 
 
 def _learned(network: Network) -> Iterator[torch.Tensor]:
@@ -61,10 +61,10 @@ def _tensors(values: list[Any]) -> Iterator[torch.Tensor]:
             yield from _tensors(value)
 
 
-def _told(node: Node) -> Iterator[str]:
+def _node_fields(node: Node) -> Iterator[str]:
     for field in fields(node):
         value = getattr(node, field.name)
-        if field.name in _NAMES:
+        if field.name in _SKIPPED_FIELDS:
             continue
         if isinstance(value, torch.Tensor):
             learned = isinstance(node, Affine | ChannelAffine | LeakyReLU)

@@ -36,7 +36,7 @@ class Names:
         """Return the file's key for a key of the module."""
         return self.file + key.removeprefix(self.module)
 
-    def in_module(self, key: str) -> str | None:
+    def module_key(self, key: str) -> str | None:
         """Return the module's key for a key of the file, or None if that lacks the prefix."""
         return self.module + key.removeprefix(self.file) if key.startswith(self.file) else None
 
@@ -78,7 +78,7 @@ def load(module: torch.nn.Module, checkpoint: Checkpoint, named: str) -> Fit:
     shared = groups(wanted)
     have = {**checkpoint.raw, **checkpoint.tensors}
     names = _names(checkpoint.path, wanted, shared, have)
-    renamed = {new: tensor for key, tensor in have.items() if (new := names.in_module(key)) is not None}
+    renamed = {new: tensor for key, tensor in have.items() if (new := names.module_key(key)) is not None}
     own = _own(checkpoint, names)
     one = tied.plain(shared, own.tensors)
     own = tied.agreed(own, one)
@@ -94,7 +94,7 @@ def load(module: torch.nn.Module, checkpoint: Checkpoint, named: str) -> Fit:
     outside = [
         (key, f"outside the prefix {names.file}")
         for key in checkpoint.tensors
-        if names.in_module(key) is None
+        if names.module_key(key) is None
     ]
     unwanted = [(names.in_file(key), apart.by_name(key) or "the model has no such tensor") for key in extra]
     cut = (f"the keys of the file begin with {names.file}, which the model's do not",) if names.file else ()
@@ -114,7 +114,7 @@ def _masks_held(
     return held
 
 
-def under(checkpoint: Checkpoint, prefix: str | None) -> Fit:
+def select_prefix(checkpoint: Checkpoint, prefix: str | None) -> Fit:
     """Return the network of a file whose keys begin with a prefix, with the prefix removed.
 
     Args:
@@ -129,14 +129,14 @@ def under(checkpoint: Checkpoint, prefix: str | None) -> Fit:
     names = Names(f"{prefix.rstrip('.')}.", "")
     own = _own(checkpoint, names)
     if not own.tensors:
-        known = listing(first.rstrip(".") for first in apart.parts(checkpoint.tensors) if first)
+        known = listing(first.rstrip(".") for first in apart.group_by_part(checkpoint.tensors) if first)
         has = f"they begin with {known}" if known else f"they are {listing(checkpoint.tensors)}"
         raise CheckpointError(checkpoint.path, f"--prefix {prefix}: none of its keys begins with it; {has}")
     why = f"outside --prefix {prefix}"
-    return Fit(own, names, tuple((key, why) for key in checkpoint.tensors if names.in_module(key) is None))
+    return Fit(own, names, tuple((key, why) for key in checkpoint.tensors if names.module_key(key) is None))
 
 
-def in_file(network: Network, fitted: Fit) -> Network:
+def with_file_keys(network: Network, fitted: Fit) -> Network:
     """Rename the roles and set-aside tensors of a network as in the file, and add the tensors set aside in fitting.
 
     Args:
@@ -152,7 +152,7 @@ def in_file(network: Network, fitted: Fit) -> Network:
     )
 
 
-def in_names_of(checkpoint: Checkpoint, wanted: list[str], prefix: str | None) -> Checkpoint:
+def strip_prefix_of(checkpoint: Checkpoint, wanted: list[str], prefix: str | None) -> Checkpoint:
     """Remove from a checkpoint the prefix before every wanted key; return it unchanged if there is none or several would
     fit.
 
@@ -230,7 +230,7 @@ def _own(checkpoint: Checkpoint, names: Names) -> Checkpoint:
     """Return the part of the checkpoint under a prefix, renamed to the module's keys."""
 
     def renamed(table: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-        return {new: tensor for key, tensor in table.items() if (new := names.in_module(key)) is not None}
+        return {new: tensor for key, tensor in table.items() if (new := names.module_key(key)) is not None}
 
     return replace(
         checkpoint,
@@ -240,13 +240,13 @@ def _own(checkpoint: Checkpoint, names: Names) -> Checkpoint:
         shared=tuple(
             keys
             for group in checkpoint.shared
-            if len(keys := tuple(filter(None, map(names.in_module, group)))) > 1
+            if len(keys := tuple(filter(None, map(names.module_key, group)))) > 1
         ),
         networks=(),
         owners={
-            new: names.in_module(owner) or owner
+            new: names.module_key(owner) or owner
             for key, owner in checkpoint.owners.items()
-            if (new := names.in_module(key)) is not None
+            if (new := names.module_key(key)) is not None
         },
     )
 

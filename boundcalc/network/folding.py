@@ -107,7 +107,7 @@ def scaled(layer: Affine, diagonal: ChannelAffine) -> Affine:
     if layer.bias is None and not diagonal.eps and not bool(shift.any()):
         bias = None
     return replace(
-        _noted(layer, diagonal), weight=layer.weight * scale[:, None, None, None], bias=bias,
+        _folded_with(layer, diagonal), weight=layer.weight * scale[:, None, None, None], bias=bias,
         norms=(*layer.norms, *_norm(diagonal)),
     )  # fmt: skip
 
@@ -116,7 +116,7 @@ def _norm(diagonal: ChannelAffine) -> tuple[tuple[str, float], ...]:
     return ((diagonal.name, diagonal.eps),) if diagonal.eps else ()
 
 
-def _noted(layer: Affine, diagonal: ChannelAffine) -> Affine:
+def _folded_with(layer: Affine, diagonal: ChannelAffine) -> Affine:
     others = () if diagonal.eps else (diagonal.name,)
     return replace(
         layer, folded=True, scales=(*layer.scales, *diagonal.weights), diagonals=(*layer.diagonals, *others)
@@ -171,7 +171,7 @@ def _on_inputs(layer: Affine, diagonal: ChannelAffine) -> Affine:
         added = (layer.weight * by_row(diagonal.shift)).sum((1, 2, 3))
         bias = added if bias is None else bias + added
     return replace(
-        _noted(layer, diagonal), inputs=diagonal.inputs, weight=layer.weight * by_row(diagonal.scale), bias=bias,
+        _folded_with(layer, diagonal), inputs=diagonal.inputs, weight=layer.weight * by_row(diagonal.scale), bias=bias,
         norms_before=(*_norm(diagonal), *layer.norms_before),
     )  # fmt: skip
 

@@ -36,15 +36,15 @@ def infer(given: Checkpoint, input_shape: tuple[int, ...] | None) -> Network:
         CheckpointError: when no chain explains the keys, the shapes do not chain, or there are several readings or
             networks.
     """
-    given = bare.with_layer(given)
+    given = bare.with_layer_name(given)
     given = tied.agreed(given, shared := tied.plain(given.shared, given.tensors))
     _refuse_several(given, list(given.networks))
     networks = _networks(given)
-    if _told_apart(given, networks):
+    if _are_distinct_networks(given, networks):
         _refuse_several(given, networks)
     errors: list[CheckpointError] = []
     try:
-        for why in apart.choices(given.tensors):
+        for why in apart.set_aside_choices(given.tensors):
             try:
                 found = _read(_without(given, why), input_shape, shared)
             except CheckpointError as error:
@@ -92,7 +92,7 @@ def _without(given: Checkpoint, keys: Container[str]) -> Checkpoint:
 def _networks(given: Checkpoint) -> list[str]:
     """Return the prefixes, with their dots, that contain a chain of at least two layers ending with a linear one."""
     found = []
-    for prefix, keys in apart.parts(given.tensors).items():
+    for prefix, keys in apart.group_by_part(given.tensors).items():
         if sum(key.endswith(".weight") for key in keys) < 2:
             continue
         own = replace(given, tensors={key: given.tensors[key] for key in keys})
@@ -105,11 +105,11 @@ def _networks(given: Checkpoint) -> list[str]:
     return found
 
 
-def _told_apart(given: Checkpoint, prefixes: list[str]) -> bool:
+def _are_distinct_networks(given: Checkpoint, prefixes: list[str]) -> bool:
     """Return whether a prefix is a known network name, or prefixes with different base names hold the same tensor names and
     shapes.
     """
-    parts = apart.parts(given.tensors)
+    parts = apart.group_by_part(given.tensors)
     families: dict[object, set[str]] = {}
     for prefix in prefixes:
         table = frozenset((key.removeprefix(prefix), given.tensors[key].shape) for key in parts[prefix])

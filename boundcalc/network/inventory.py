@@ -20,7 +20,7 @@ _KINDS = {2: "linear", 3: "conv1d", 4: "conv2d", 5: "conv3d"}
 _SOURCE = "not known: the weights alone"
 
 
-def known_or_weights(
+def network_or_inventory(
     checkpoint: Checkpoint,
     model: str | torch.nn.Module | None = None,
     input_shape: tuple[int, ...] | None = None,
@@ -57,7 +57,7 @@ def inventory(checkpoint: Checkpoint, reason: str, prefix: str | None = None) ->
     Raises:
         CheckpointError: when no key begins with the prefix, or the weights take too much memory.
     """
-    fitted = fit.under(checkpoint, prefix)
+    fitted = fit.select_prefix(checkpoint, prefix)
     own = fitted.checkpoint
     own.check_memory()
     shared = tied.plain(own.shared, own.tensors)
@@ -69,7 +69,7 @@ def inventory(checkpoint: Checkpoint, reason: str, prefix: str | None = None) ->
     biases = tuple((key, kept[key].numel()) for key in kept if key not in weights and _is_bias(key, weights))
     network = Unknown("network", (0,), (1, 1, 1), UNPLACED, {}, ((1,),), found, biases)
     notes = ("kinds of layers are told from the dimensions of their weights", *tied.notes(shared))
-    return fit.in_file(
+    return fit.with_file_keys(
         Network(
             (Input("input", (), (1, 1, 1)), network),
             _SOURCE,

@@ -11,7 +11,7 @@ from boundcalc.checkpoint.program import Program
 from boundcalc.checkpoint.types import Checkpoint
 from boundcalc.errors import ArchitectureUnknown, CheckpointError, NotCovered, only_own_errors
 from boundcalc.network import fit, tied
-from boundcalc.network.bare import with_layer
+from boundcalc.network.bare import with_layer_name
 from boundcalc.network.forward import run
 from boundcalc.network.infer import infer
 from boundcalc.network.network import Network
@@ -45,11 +45,11 @@ def from_checkpoint(
         if model is None and checkpoint.program is not None:
             checkpoint.check_memory()
             return _from_graph(checkpoint, checkpoint.program, input_shape, prefix)
-        fitted = fit.under(checkpoint, prefix)
+        fitted = fit.select_prefix(checkpoint, prefix)
         own = fitted.checkpoint
         own.check_memory()
         network = infer(own, input_shape) if model is None else _from_model(own, model, input_shape)
-        return fit.in_file(network, fitted)
+        return fit.with_file_keys(network, fitted)
 
 
 def _from_graph(
@@ -94,7 +94,7 @@ def reference_weights(network: Network, reference: Checkpoint) -> dict[str, torc
                     f"{key} is {tuple(tensor.shape)}, the checkpoint's is {layer.stored_shape}",
                 )
             start = tensor.double().reshape(own.shape)
-            if kind == "bias" or not _pruned_alike(start, layer.support):
+            if kind == "bias" or not _is_pruned_reference(start, layer.support):
                 found[key] = start
     return found
 
@@ -115,7 +115,7 @@ def check_independent(
     """
     told = network.counted() if network.unplaced else network.layers()
     keys = [f"{layer.name}.weight" for layer in told]
-    checkpoint = fit.in_names_of(with_layer(checkpoint), keys, prefix)
+    checkpoint = fit.strip_prefix_of(with_layer_name(checkpoint), keys, prefix)
     pairs = [(checkpoint.tensors.get(key), start.tensors.get(key)) for key in keys]
     if keys and all(
         own is not None and other is not None and _same_survivors(own, other) for own, other in pairs
@@ -144,7 +144,7 @@ def _same_survivors(own: torch.Tensor, start: torch.Tensor) -> bool:
     return own.shape == start.shape and torch.equal(start.double() * (own != 0), own.double())
 
 
-def _pruned_alike(start: torch.Tensor, support: torch.Tensor) -> bool:
+def _is_pruned_reference(start: torch.Tensor, support: torch.Tensor) -> bool:
     """Return whether a reference is 0 only at pruned weights, and more often than a dense initialization ever is."""
     zeros = int((start == 0).sum())
     by_chance = 2 + MOST_ZEROS * start.numel()
@@ -180,15 +180,15 @@ def _from_model(
     named = model if isinstance(model, str) else type(model).__name__
     module = capture.make_module(model) if isinstance(model, str) else capture.own_copy(model)
     fitted = fit.load(module, checkpoint, named)
-    shapes = _ways_to_give(input_shape) if input_shape else [_first_width(named, module)]
+    shapes = _input_shapes(input_shape) if input_shape else [_first_width(named, module)]
     example, output = capture.example(module, shapes)
     program, state = capture.export(module, example, named, output)
     network = _built(named, program, fitted.checkpoint, dict(state), f"captured by running {named}")
     _check_against(named, network, module, example)
-    return fit.in_file(network, fitted)
+    return fit.with_file_keys(network, fitted)
 
 
-def _ways_to_give(shape: tuple[int, ...]) -> list[tuple[int, ...]]:
+def _input_shapes(shape: tuple[int, ...]) -> list[tuple[int, ...]]:
     """Return the shapes in which a model may take a sample: unchanged, without the axis of a single channel, or as a
     vector.
     """

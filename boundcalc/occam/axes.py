@@ -43,7 +43,7 @@ class Axes:
     nodes: tuple[int, ...]
 
 
-class _Classes:
+class _UnionFind:
     def __init__(self) -> None:
         self.parent: list[int] = []
         self.size: list[int] = []
@@ -77,7 +77,7 @@ def axes_of(network: Network) -> Axes:
         NotCovered: when an operation has parameters of its own, or is not understood.
     """
     require(network)
-    classes = _Classes()
+    classes = _UnionFind()
     nodes: list[int] = []
     rows: dict[str, int] = {}
     columns: dict[str, int] = {}
@@ -100,7 +100,7 @@ def axes_of(network: Network) -> Axes:
 
 
 def _layer(
-    classes: _Classes, node: Affine, source: int, rows: dict[str, int], columns: dict[str, int]
+    classes: _UnionFind, node: Affine, source: int, rows: dict[str, int], columns: dict[str, int]
 ) -> int:
     own = classes.new(node.shape[0], free=node.groups == 1)
     if node.groups > 1:
@@ -111,7 +111,7 @@ def _layer(
     return own
 
 
-def _numbered(classes: _Classes, nodes: list[int], rows: dict[str, int], columns: dict[str, int]) -> Axes:
+def _numbered(classes: _UnionFind, nodes: list[int], rows: dict[str, int], columns: dict[str, int]) -> Axes:
     roots = sorted({classes.find(i) for i in range(len(classes.parent))})
     place = {root: number for number, root in enumerate(roots)}
 

@@ -32,32 +32,32 @@ def order_bits(plan: CodeLayout, word: Codeword) -> float:
     if word.relative:
         return 0.0
     free = [axis.free for axis in plan.axes.axes]
-    colours = _refined(plan, word, free)
+    colors = _refined(plan, word, free)
     terms = []
     for index in range(len(free)):
         if free[index]:
             terms += [-log2_factorial(size) * (1 - LGAMMA) for size in word.sizes[index]]
-            terms += [log2_factorial(count) * (1 + LGAMMA) for count in Counter(colours[index]).values()]
+            terms += [log2_factorial(count) * (1 + LGAMMA) for count in Counter(colors[index]).values()]
     return min(0.0, math.fsum(terms) + LGAMMA * math.fsum(map(abs, terms)))
 
 
 def _refined(plan: CodeLayout, word: Codeword, free: list[bool]) -> list[list[int]]:
     """Return a color for each unit of each axis; on an axis that is not free every unit has its own color."""
-    colours = [
+    colors = [
         group.tolist() if is_free else list(range(group.size))
         for group, is_free in zip(word.groups, free, strict=True)
     ]
     edges = [_edges(layer.mask, layer.values.numbers) for layer in word.layers]
     biases = [_biases(layer) for layer in word.layers]
     while True:
-        seen: list[list[list[Hashable]]] = [[[colour] for colour in axis] for axis in colours]
+        seen: list[list[list[Hashable]]] = [[[color] for color in axis] for axis in colors]
         for number, (layer, (rows, columns, places, values)) in enumerate(
             zip(plan.layers, edges, strict=True)
         ):
-            row_colours, column_colours = colours[layer.rows], colours[layer.columns]
+            row_colors, column_colors = colors[layer.rows], colors[layer.columns]
             for r, c, place, value in zip(rows, columns, places, values, strict=True):
-                seen[layer.rows][r].append((number, 0, column_colours[c], place, value))
-                seen[layer.columns][c].append((number, 1, row_colours[r], place, value))
+                seen[layer.rows][r].append((number, 0, column_colors[c], place, value))
+                seen[layer.columns][c].append((number, 1, row_colors[r], place, value))
             for r, value in enumerate(biases[number]):
                 seen[layer.rows][r].append((number, 2, 0, 0, value))
         found = []
@@ -65,9 +65,9 @@ def _refined(plan: CodeLayout, word: Codeword, free: list[bool]) -> list[list[in
             known: dict[Hashable, int] = {}
             keys = [(unit[0], tuple(sorted(unit[1:]))) for unit in axis]  # type: ignore[type-var]
             found.append([known.setdefault(key, len(known)) for key in keys])
-        if all(len(set(new)) == len(set(old)) for new, old in zip(found, colours, strict=True)):
+        if all(len(set(new)) == len(set(old)) for new, old in zip(found, colors, strict=True)):
             return found
-        colours = found
+        colors = found
 
 
 def _edges(mask: np.ndarray, numbers: np.ndarray) -> tuple[list[int], list[int], list[int], list[float]]:

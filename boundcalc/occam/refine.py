@@ -181,7 +181,7 @@ class CompactTrainer:
                 kept = layer.alive & (losses[name] > limit)
                 if bool(kept[: layer.weights].any()):
                     layer.alive = kept
-            self._bury()
+            self._prune_dead_units()
 
     def errors(self) -> int:
         """Return the number of training samples on which the rounded network errs."""
@@ -241,11 +241,11 @@ class CompactTrainer:
 
         return run(self.network, x, evaluate)
 
-    def _bury(self) -> None:
+    def _prune_dead_units(self) -> None:
         """Prune numbers that read a dead unit or feed a unit that nothing reads."""
         for _ in range(self.network.depth):
             before = sum(int(layer.alive.sum()) for layer in self.layers.values())
-            _bury_once(self.axes, self.layers)
+            _prune_dead_once(self.axes, self.layers)
             if before == sum(int(layer.alive.sum()) for layer in self.layers.values()):
                 return
 
@@ -313,7 +313,7 @@ def _as_quantized(
     return Quantized(mask, values, bias if biased else None)
 
 
-def _bury_once(axes: Axes, layers: dict[str, CompactLayer]) -> None:
+def _prune_dead_once(axes: Axes, layers: dict[str, CompactLayer]) -> None:
     fed = [torch.zeros(axis.size, dtype=torch.bool) for axis in axes.axes]
     read = [torch.zeros(axis.size, dtype=torch.bool) for axis in axes.axes]
     for name, layer in layers.items():

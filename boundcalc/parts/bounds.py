@@ -15,7 +15,7 @@ from boundcalc.report.subjects import subject_of
 
 if TYPE_CHECKING:
     from boundcalc.bounds.bound_inputs import BoundInputs
-    from boundcalc.bounds.evaluate import BoundResult, Together
+    from boundcalc.bounds.evaluate import BoundResult, JointBound
     from boundcalc.empirical.measure import Measured
     from boundcalc.report.types import BoundTree
 
@@ -33,8 +33,8 @@ class BoundsFound:
     """
 
     results: dict[str, BoundResult]
-    together: Together | None
-    compressions: Together | None = None
+    together: JointBound | None
+    compressions: JointBound | None = None
 
 
 def run(given: Given) -> BoundsFound:

@@ -95,7 +95,11 @@ def bound_sections(tree: Tree) -> tuple[Section, ...]:
     Returns:
         Those of the sections ``bounds``, ``compression``, ``retrained``, ``interpolant`` and ``reference`` that have a row.
     """
-    found = (_network(tree), *(_certificates(tree, subject) for subject in CERTIFIED), _reference(tree))
+    found = (
+        _network(tree),
+        *(_certificates(tree, subject) for subject in CERTIFIED),
+        _reference(tree),
+    )
     return tuple(section for section in found if section is not None)
 
 
@@ -157,7 +161,7 @@ def smallest(tree: Tree) -> tuple[Section, ...]:
 def _best(title: str, slug: str, name: str, bound: Tree) -> Section:
     facts = [
         ("bounds", what_of(bound)),
-        *(_worded(term, value) for term, value in _told(bound.get("terms") or {})),
+        *(_term_row(term, value) for term, value in _without_logs(bound.get("terms") or {})),
         ("source", show(bound.get("source"))),
         *(("assumes", line) for line in bound.get("assumptions") or []),
     ]
@@ -166,11 +170,11 @@ def _best(title: str, slug: str, name: str, bound: Tree) -> Section:
     return Section(title, slug, facts=(("value", value), *terms), detail=True)
 
 
-def _worded(term: str, value: Any) -> tuple[str, str]:
+def _term_row(term: str, value: Any) -> tuple[str, str]:
     """Return a term and its value in words.
 
     Example:
-        >>> _worded("found_by", "uniform"), _worded("log10_path_product", 2.0)
+        >>> _term_row("found_by", "uniform"), _term_row("log10_path_product", 2.0)
         (('found by', 'evenly spaced levels'), ('log10 of path product', '2.00'))
     """
     match term:
@@ -193,7 +197,7 @@ def what_of(bound: Tree) -> str:
     return f"{what} of {OF[subject_of(bound)]}"
 
 
-def _told(terms: Tree) -> list[tuple[str, Any]]:
+def _without_logs(terms: Tree) -> list[tuple[str, Any]]:
     """Leave out the logarithms of terms that are themselves shown."""
     return [
         (term, value)

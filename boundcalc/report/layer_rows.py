@@ -23,7 +23,7 @@ class _Field:
 
     header: str
     cell: Callable[[Tree, Origin], Cell | str]
-    stands: Callable[[list[Tree]], bool] = lambda layers: True
+    is_shown: Callable[[list[Tree]], bool] = lambda layers: True
     means: str = ""
     right: bool = True
 
@@ -90,7 +90,7 @@ def layers(tree: Tree) -> Section | None:
     if not found:
         return None
     origin = of_file(tree)
-    fields = [field for field in FIELDS if field.stands(found)]
+    fields = [field for field in FIELDS if field.is_shown(found)]
     rows = tuple(tuple(field.cell(layer, origin) for field in fields) for layer in found)
     columns = tuple(Column(field.header, field.right) for field in fields)
     notes = " ".join(field.means for field in fields if field.means)
@@ -121,7 +121,7 @@ def pattern(layer: Tree) -> str:
     return text if found["exact"] else f"fits {text}"
 
 
-def glance(tree: Tree) -> tuple[tuple[str, str], ...]:
+def overview(tree: Tree) -> tuple[tuple[str, str], ...]:
     """Return what was read and how sparse it is, one line each."""
     checkpoint, network = tree.get("checkpoint") or {}, tree.get("network") or {}
     if not checkpoint.get("parameters"):

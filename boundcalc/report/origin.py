@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from boundcalc.report.numbers import NULL, plain, show
-from boundcalc.report.subjects import speaks_of
+from boundcalc.report.subjects import bounded_quantity
 from boundcalc.report.text import one_line
 
 SHOWN_STATUS = {
@@ -59,7 +59,7 @@ def of_bound(name: str, bound: Tree) -> Origin:
     """Return the status and source of a bound, with its subject, its assumptions and its reason if it has one."""
     remarks = [show(bound["reason"])] if bound.get("reason") else []
     if bound["status"] != "not_covered":
-        remarks.insert(0, speaks_of(bound))
+        remarks.insert(0, bounded_quantity(bound))
     remarks = [one if one.endswith((".", "?", "!")) else one + "." for one in remarks]
     assumed = tuple(one_line(show(one)) for one in bound.get("assumptions") or [])
     status = SHOWN_STATUS[bound["status"]].lower()

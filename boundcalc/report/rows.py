@@ -196,12 +196,12 @@ def _warnings(tree: Tree) -> Section | None:
 
 
 def _summary(tree: Tree) -> Section | None:
-    facts = told(tree)
+    facts = verdict_facts(tree)
     others = tuple(line for line in tree.get("summary") or () if line not in {words for _, words in facts})
     return Section("Verdict", "summary", facts, notes=others) if facts or others else None
 
 
-def told(tree: Tree) -> tuple[tuple[str, Cell], ...]:
+def verdict_facts(tree: Tree) -> tuple[tuple[str, Cell], ...]:
     """Return the sentences of the verdict by topic, each with the origin of its numbers."""
     sentences = (tree.get("verdict") or {}).get("sentences") or {}
     return tuple(

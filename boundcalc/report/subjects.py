@@ -50,11 +50,11 @@ def named(name: str, bound: Tree) -> str:
     return name if subject == "network" else f"{name} ({subject})"
 
 
-def speaks_of(bound: Tree) -> str:
+def bounded_quantity(bound: Tree) -> str:
     """Return a sentence that says what a number bounds, and for which network.
 
     Example:
-        >>> speaks_of({"kind": "F", "status": "theorem"})
+        >>> bounded_quantity({"kind": "F", "status": "theorem"})
         'Bounds the error of your network.'
     """
     of = OF[subject_of(bound)]

@@ -208,13 +208,13 @@ class Reasons(TypedDict):
     test_set: str | None
 
 
-class Told(TypedDict, total=False):
+class VerdictSentences(TypedDict, total=False):
     """The verdict in sentences, added after everything else."""
 
     sentences: dict[str, str]
 
 
-class VerdictTree(Told):
+class VerdictTree(VerdictSentences):
     """What is proved about the network, about its compression and by the test set, and what looks wrong."""
 
     network: NetworkVerdict | None

@@ -12,7 +12,7 @@ from boundcalc.report.numbers import LEAST_LOG10, lower, percent, plain, upper, 
 from boundcalc.report.subjects import is_excess
 
 if TYPE_CHECKING:
-    from boundcalc.bounds.evaluate import Together
+    from boundcalc.bounds.evaluate import JointBound
     from boundcalc.report.types import CompressionVerdict, NetworkVerdict, TestSetVerdict, VerdictTree
 
 Tree = dict[str, Any]
@@ -22,11 +22,11 @@ NOT_ASKED = "bounds were not asked for (--only)"
 
 def verdict(
     tree: Tree,
-    together: Together | None,
+    together: JointBound | None,
     tested: tuple[int, int] | str,
     warnings: Sequence[str],
     saved: str | None,
-    compressions: Together | None = None,
+    compressions: JointBound | None = None,
 ) -> VerdictTree:
     """Return the report's entry ``verdict``.
 
@@ -57,7 +57,7 @@ def verdict(
     }
 
 
-def _network(tree: Tree, together: Together | None) -> tuple[NetworkVerdict | None, str | None]:
+def _network(tree: Tree, together: JointBound | None) -> tuple[NetworkVerdict | None, str | None]:
     """Return the smallest theorem about the checkpoint's own error, or why there is none."""
     found = proved(tree, "network")
     if not tree["bounds"]:
@@ -82,7 +82,7 @@ def _network(tree: Tree, together: Together | None) -> tuple[NetworkVerdict | No
 
 
 def _compression(
-    tree: Tree, saved: str | None, compressions: Together | None
+    tree: Tree, saved: str | None, compressions: JointBound | None
 ) -> tuple[CompressionVerdict | None, str | None]:
     """Return the smallest certificate of a compression, or why there is none; a choice among several is paid for."""
     if not tree["bounds"]:

@@ -47,19 +47,19 @@ def batchnorm(result: AnalysisResult) -> list[str]:
     node, name, gain, shift = found
     assert result.measured is not None and result.measured.census is not None
     mean, variance = _moments(node, gain, shift, result.measured.census.x[:MOST])
-    if not _off(mean, variance):
+    if not _is_unusual(mean, variance):
         return []
     line = (
         f"the inputs are not what BatchNorm {name} saw in training: half of its channels are off by {mean:.2g} "
         f"standard deviations or more, with {variance:.2g} times the variance"
     )
     for known in candidates_for(result):
-        if not _off(*_moments(node, gain, shift, known(base[:MOST]))):
+        if not _is_unusual(*_moments(node, gain, shift, known(base[:MOST]))):
             return [f"{line}: {known.option} ({known.name}) they agree: try that"]
     return [f"{line}: are these the data and the normalisation (--normalize) of its training?"]
 
 
-def _off(mean: float, variance: float) -> bool:
+def _is_unusual(mean: float, variance: float) -> bool:
     return not (mean <= SHIFTED and 1 / SPREAD <= variance <= SPREAD)
 
 

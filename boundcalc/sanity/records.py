@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from boundcalc.errors import BoundcalcError
 from boundcalc.files import entries, is_folder, read_bytes
-from boundcalc.sanity.sparsity import folder_of, tree_at, whole
+from boundcalc.sanity.sparsity import count_or_none, folder_of, tree_at
 from boundcalc.tickets import paths
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def _of_ticket(file: Path) -> list[Record]:
     for split, key, count in (("training", "train_error", tree.get("samples")), ("test", "test_error", None)):
         value = _share(tree.get(key))
         if value is not None:
-            found.append(Record(file, split, value, whole(count), normalize))
+            found.append(Record(file, split, value, count_or_none(count), normalize))
     return found
 
 
@@ -85,7 +85,7 @@ def _of_logger(file: Path, step: tuple[int, int] | None, last: tuple[int, int] |
         if value is None and (accuracy := _share(at.get(f"{word}_accuracy"))) is not None:
             value = 1 - accuracy
         if value is not None:
-            known.append(Record(file, split, value, whole(at.get(f"{word}_examples"))))
+            known.append(Record(file, split, value, count_or_none(at.get(f"{word}_examples"))))
     return known
 
 

@@ -21,7 +21,7 @@ MOST_BYTES = 2**20
 
 
 @dataclass(frozen=True)
-class Said:
+class ReportedCounts:
     """Numbers of weights stated in a file.
 
     Attributes:
@@ -52,7 +52,7 @@ def sparsity(result: AnalysisResult) -> list[str]:
             "weights that the masks keep",
         ),
     }
-    for said in said_of(result):
+    for said in reported_counts(result):
         found, what = counted.get(said.total, (None, ""))
         if found is not None and found != said.kept:
             return [
@@ -70,10 +70,10 @@ def expected_dense(result: AnalysisResult) -> bool:
     folder = folder_of(result)
     if folder is not None and LEVEL_0 in {folder.name, folder.absolute().parent.name}:
         return True
-    return any(said.kept == said.total for said in said_of(result))
+    return any(said.kept == said.total for said in reported_counts(result))
 
 
-def said_of(result: AnalysisResult) -> list[Said]:
+def reported_counts(result: AnalysisResult) -> list[ReportedCounts]:
     """Return the counts in reports beside the checkpoint; files that are missing, damaged or of another kind are ignored."""
     folder = folder_of(result)
     if folder is None:
@@ -81,9 +81,9 @@ def said_of(result: AnalysisResult) -> list[Said]:
     found = []
     for name, total, kept in ((paths.REPORT, "total", "unpruned"), (paths.TICKET, "parameters", "surviving")):
         tree = tree_at(folder / name)
-        numbers = [whole(tree.get(total)), whole(tree.get(kept))]
+        numbers = [count_or_none(tree.get(total)), count_or_none(tree.get(kept))]
         if numbers[0] and numbers[1] is not None:
-            found.append(Said(folder / name, numbers[0], numbers[1]))
+            found.append(ReportedCounts(folder / name, numbers[0], numbers[1]))
     return found
 
 
@@ -112,7 +112,7 @@ def tree_at(file: Path) -> dict[str, Any]:
     return tree if isinstance(tree, dict) else {}
 
 
-def whole(value: object) -> int | None:
+def count_or_none(value: object) -> int | None:
     """Return a number as an integer if it is whole and >= 0; None for anything else."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 2**53:
         return None

@@ -69,7 +69,7 @@ def check_peeling_paths(problem: BoundInputs, tolerance: float = 1e-9) -> None:
                 assert found == -math.inf, f"peeling, {structure.name}: {found!r} for a network that is 0"
                 continue
             low = iv.log(iv.mpf(true.complexity.a)).a
-            told = _told(walk, true)
+            told = _differences(walk, true)
             assert mpmath.mpf(found) >= mpmath.mpf(low), (
                 f"peeling, {structure.name}: log {found!r} is below {mpmath.nstr(mpmath.mpf(low), 20)}; {told}"
             )
@@ -80,7 +80,7 @@ def check_peeling_paths(problem: BoundInputs, tolerance: float = 1e-9) -> None:
             )
 
 
-def _told(walk: PeelingResult, true: Theorem) -> str:
+def _differences(walk: PeelingResult, true: Theorem) -> str:
     rho = mpmath.nstr(mpmath.mpf(true.rho.mid.a), 12)
     return (
         f"rho {math.exp(walk.log_rho):.12g} and {rho}, pairs {math.exp(walk.log_output_pairs):.6g} and {true.pairs}, "

@@ -113,7 +113,7 @@ class _Search:
         self.uncovered: dict[str, int] = {}
         self.covered = dict.fromkeys(("bound", "ledger"), 0)
         self.exceeded = dict.fromkeys(("bound", "ledger"), 0)
-        self.telling = dict.fromkeys(("bound", "ledger"), 0)
+        self.nonvacuous = dict.fromkeys(("bound", "ledger"), 0)
         self.unbroken = ""
 
     def recall(self) -> None:
@@ -190,7 +190,7 @@ class _Search:
         if found is not None:
             self.covered[form] += 1
             self.exceeded[form] += found.exceeded
-            self.telling[form] += found.telling
+            self.nonvacuous[form] += found.is_nonvacuous
 
     def finished(self, alpha: float) -> Attack:
         """Return the results, with the tightest cases measured again."""
@@ -201,7 +201,7 @@ class _Search:
                 self.covered[form], self.exceeded[form], DELTA,
                 share_lower_limit(self.exceeded[form], self.covered[form], alpha / 2),
                 "its bound on the error" if form == "bound" else "worst codeword of an enumerated class",
-                self.telling[form],
+                self.nonvacuous[form],
             )
             for form in ("bound", "ledger")
             if self.covered[form]

@@ -164,11 +164,11 @@ class Compared:
 
     Attributes:
         exceeded: whether the true error is above the bound.
-        telling: whether the bound is below 1; otherwise no error could exceed it.
+        is_nonvacuous: whether the bound is below 1; otherwise no error could exceed it.
     """
 
     exceeded: bool
-    telling: bool
+    is_nonvacuous: bool
 
 
 def compared(bound: Bound, trained: Trained) -> Compared | None:

@@ -68,7 +68,7 @@ class Coverage:
         delta: allowed share of failures.
         limit: lower confidence limit of the share of failures.
         form: description of what was tested.
-        telling: number of sets on which the bound was below 1, so that it could be exceeded at all.
+        nonvacuous: number of sets on which the bound was below 1, so that it could be exceeded at all.
     """
 
     sets: int
@@ -76,7 +76,7 @@ class Coverage:
     delta: float
     limit: float
     form: str
-    telling: int
+    nonvacuous: int
 
     @property
     def violated(self) -> bool:

@@ -63,7 +63,7 @@ def _attack(attack: Attack) -> Tree:
             {
                 "of": one.form,
                 "sets": one.sets,
-                "below_1": one.telling,
+                "below_1": one.nonvacuous,
                 "failures": one.failures,
                 "delta": one.delta,
                 "lower_limit": one.limit,

@@ -24,8 +24,7 @@ from boundcalc._version import __version__
 from boundcalc.certificates.compressed import decoded, of_drawn, of_word
 from boundcalc.certificates.file import NAME, Certificate, digest_of_split
 from boundcalc.certificates.ledger import common_lines
-from boundcalc.certificates.pacbayes.search import DrawTask, settled
-from boundcalc.certificates.pacbayes.search import search as draw
+from boundcalc.certificates.pacbayes.search import DrawTask, mean_network, search_draw
 from boundcalc.checkpoint import read
 from boundcalc.empirical.split import Split
 from boundcalc.errors import NotCovered
@@ -55,7 +54,7 @@ class Examiner:
         device: device on which occam trains.
         seed: seed for the order of samples.
         classes: number of labels.
-        tell: callback for the progress of the pacbayes search: takes the number of passes done and their total.
+        on_progress: callback for the progress of the pacbayes search: takes the number of passes done and their total.
     """
 
     split: Split
@@ -65,7 +64,7 @@ class Examiner:
     device: str
     seed: int
     classes: int = 10
-    tell: Callable[[int, int], None] = lambda done, passes: None
+    on_progress: Callable[[int, int], None] = lambda done, passes: None
 
 
 def certify(home: Path, level: int, module: nn.Module, examiner: Examiner) -> Mapping[str, Any]:
@@ -94,7 +93,9 @@ def certify(home: Path, level: int, module: nn.Module, examiner: Examiner) -> Ma
         "plan": plan.tree(), "seed": examiner.seed, "level": level, "classes": examiner.classes, "tried": plan.tried,
         "versions": {"boundcalc": __version__, "torch": torch.__version__, "numpy": np.__version__},
     }  # fmt: skip
-    coded, found_by = (_drawn if plan.method == "pacbayes" else _spelt)(network, examiner, sha)
+    coded, found_by = (_draw_certificate if plan.method == "pacbayes" else _codeword_certificate)(
+        network, examiner, sha
+    )
     draft = Certificate(
         plan.method, "compression", "data-free", plan.data, sha, examiner.m, plan.normalize, DELTA, 1.0, (), 0, (), "",
         made_by, coded,
@@ -132,10 +133,10 @@ def certify(home: Path, level: int, module: nn.Module, examiner: Examiner) -> Ma
     return tree
 
 
-def _spelt(network: Network, examiner: Examiner, sha: str) -> tuple[dict[str, Any], str]:
+def _codeword_certificate(network: Network, examiner: Examiner, sha: str) -> tuple[dict[str, Any], str]:
     passes = examiner.plan.certify or 0
     try:  # half of the passes for a start that stands noise on every weight
-        start = settled(_task(network, examiner, sha, passes // 2)) if passes > 1 else None
+        start = mean_network(_task(network, examiner, sha, passes // 2)) if passes > 1 else None
     except NotCovered:
         start = None
     left = passes if start is None else passes - passes // 2
@@ -147,8 +148,8 @@ def _spelt(network: Network, examiner: Examiner, sha: str) -> tuple[dict[str, An
     return of_word(found.plan, found.best.word), found.best.name
 
 
-def _drawn(network: Network, examiner: Examiner, sha: str) -> tuple[dict[str, Any], str]:
-    found = draw(_task(network, examiner, sha, examiner.plan.certify or 1))
+def _draw_certificate(network: Network, examiner: Examiner, sha: str) -> tuple[dict[str, Any], str]:
+    found = search_draw(_task(network, examiner, sha, examiner.plan.certify or 1))
     return of_drawn(found.frame.tree, found.stages), "draw"
 
 
@@ -156,7 +157,7 @@ def _task(network: Network, examiner: Examiner, sha: str, passes: int) -> DrawTa
     plan, done = examiner.plan, itertools.count(1)
     return DrawTask(
         network, examiner.split, sha, examiner.m, plan.normalize, DELTA, passes, examiner.seed, plan.beta,
-        common_lines(plan.normalize, plan.normalize_fixed, plan.tried), lambda: examiner.tell(next(done), passes),
+        common_lines(plan.normalize, plan.normalize_fixed, plan.tried), lambda: examiner.on_progress(next(done), passes),
     )  # fmt: skip
 
 

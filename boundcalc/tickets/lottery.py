@@ -120,12 +120,12 @@ def run(context: RunContext, resume: bool = False) -> list[dict[str, Any]]:
     """
     levels = range(len(context.plan.densities()))
     if not _is_finished(context, levels):
-        if storage.is_begun(context.home) and not resume:
+        if storage.is_started(context.home) and not resume:
             raise UsageError(
                 f"{context.home} holds an unfinished run; add --resume to go on, or name another --out"
             )
         with own_random_numbers(context):
-            _make(context, levels)
+            _run_levels(context, levels)
     storage.drop_state(context.home)
     made = [level for level in levels if storage.is_written(context.home, level)]
     return [storage.read_ticket(context.home, level) for level in made]
@@ -134,10 +134,10 @@ def run(context: RunContext, resume: bool = False) -> list[dict[str, Any]]:
 def _is_finished(context: RunContext, levels: range) -> bool:
     if context.examiner is None:
         return all(storage.is_written(context.home, level) for level in levels)
-    return _stops(context) or all(level in certificates(context.home) for level in levels)
+    return _is_stopped_early(context) or all(level in certificates(context.home) for level in levels)
 
 
-def _stops(context: RunContext) -> bool:
+def _is_stopped_early(context: RunContext) -> bool:
     return context.plan.pruner == "imp" and is_past_best(context.home)
 
 
@@ -150,48 +150,50 @@ def own_random_numbers(context: RunContext) -> Iterator[None]:
         yield
 
 
-def _make(context: RunContext, levels: range) -> None:
+def _run_levels(context: RunContext, levels: range) -> None:
     template = networks.build(context.plan, context.train.shape, context.classes)
     saved = storage.load_state(context.home)
-    state, trainer = _restored(context, template, saved) if saved else _first(context, template)
+    state, trainer = _restored(context, template, saved) if saved else _first_level(context, template)
     if context.plan.pruner != "imp":
         storage.write_initial(context.home, state.initial)
     for level in levels:
         if level < state.level:
             continue
         state = _train(context, template, trainer, state)
-        trained = networks.plain(trainer.module, template.state_dict())
+        trained = networks.plain_tensors(trainer.module, template.state_dict())
         storage.write_level(context.home, _level(context, state, trained), context.plan.tree())
         if context.examiner is not None:
             certify(context.home, level, copy.deepcopy(template), context.examiner)
-            if _stops(context):
+            if _is_stopped_early(context):
                 return
         if level + 1 in levels:
             masks = _masks(context, template, state, trained)
-            state, trainer = _begun(context, template, replace(state, level=level + 1, masks=masks))
+            state, trainer = _start_level(context, template, replace(state, level=level + 1, masks=masks))
 
 
-def _first(context: RunContext, template: nn.Module) -> tuple[TrainingState, Trainer]:
-    initial = networks.plain(template, template.state_dict())
+def _first_level(context: RunContext, template: nn.Module) -> tuple[TrainingState, Trainer]:
+    initial = networks.plain_tensors(template, template.state_dict())
     rewound = None if context.plan.rewind else initial
     state = TrainingState(-1, 0, masking.ones(template), initial, rewound, Curve())
     masks = state.masks if context.plan.pruner == "imp" else _masks(context, template, state, initial)
-    return _begun(context, template, replace(state, level=0, masks=masks))
+    return _start_level(context, template, replace(state, level=0, masks=masks))
 
 
 def _masks(context: RunContext, template: nn.Module, state: TrainingState, trained: Weights) -> Masks:
     if context.plan.pruner == "imp":
         return _smallest_removed(context.plan, {key: trained[key].abs() for key in state.masks}, state.masks)
-    return masks_at_initialisation(context, template, state.initial, state.level + 1)
+    return masks_at_initialization(context, template, state.initial, state.level + 1)
 
 
-def masks_at_initialisation(context: RunContext, template: nn.Module, initial: Weights, level: int) -> Masks:
+def masks_at_initialization(context: RunContext, template: nn.Module, initial: Weights, level: int) -> Masks:
     """Return the masks of a level that a pruner computes from the initial weights."""
     plan = context.plan
     generator = _generator(context.seed, "prune", 0)
     seen = context.train.of_each_class(plan.per_class, generator)
     inputs = pruners.PrunerInputs(seen.x, seen.y, plan.recipe.loss, generator)
-    module = context.hardware.network(networks.start(template, initial, masking.ones(template), False))
+    module = context.hardware.network(
+        networks.masked_module(template, initial, masking.ones(template), False)
+    )
     found = pruners.prune(module, plan.pruner, plan.densities()[level], plan.scope, inputs)
     return {key: mask.cpu() for key, mask in found.items()}
 
@@ -210,13 +212,15 @@ def _smallest_removed(plan: RunPlan, scores: Mapping[str, Tensor], masks: Masks)
     }
 
 
-def _begun(context: RunContext, template: nn.Module, state: TrainingState) -> tuple[TrainingState, Trainer]:
+def _start_level(
+    context: RunContext, template: nn.Module, state: TrainingState
+) -> tuple[TrainingState, Trainer]:
     plan = context.plan
     epoch = plan.start(state.level)
     weights = state.initial if state.level == 0 else state.rewound
     assert weights is not None
     trainer = _trainer(context, template, weights, state.masks)
-    curve = measured(context, trainer.module, Curve(), epoch, trained_on=True)
+    curve = with_measurements(context, trainer.module, Curve(), epoch, trained_on=True)
     state = replace(state, epoch=epoch, curve=curve)
     _save(context, state, trainer)
     return state, trainer
@@ -224,7 +228,7 @@ def _begun(context: RunContext, template: nn.Module, state: TrainingState) -> tu
 
 def _trainer(context: RunContext, template: nn.Module, weights: Weights, masks: Masks) -> Trainer:
     recipe = context.plan.recipe
-    module = networks.start(template, weights, masks, recipe.weight_norm)
+    module = networks.masked_module(template, weights, masks, recipe.weight_norm)
     placed, penalty = context.hardware.network(module), None
     if recipe.regularize:
         from boundcalc.tickets.regularizer import Penalty
@@ -244,10 +248,10 @@ def _train(context: RunContext, template: nn.Module, trainer: Trainer, state: Tr
             )
         curve = state.curve.with_rows((epoch + 1) * context.steps, running_loss=loss, running_error=error)
         last = epoch + 1 == plan.recipe.epochs
-        curve = measured(context, trainer.module, curve, epoch + 1, trained_on=last)
+        curve = with_measurements(context, trainer.module, curve, epoch + 1, trained_on=last)
         rewound = state.rewound
         if rewound is None and epoch + 1 == plan.rewind:
-            rewound = networks.plain(trainer.module, template.state_dict())
+            rewound = networks.plain_tensors(trainer.module, template.state_dict())
         state = replace(state, epoch=epoch + 1, curve=curve, rewound=rewound)
         _save(context, state, trainer)
         test_error = curve.last("test_error")
@@ -255,7 +259,9 @@ def _train(context: RunContext, template: nn.Module, trainer: Trainer, state: Tr
     return state
 
 
-def measured(context: RunContext, module: nn.Module, curve: Curve, epoch: int, trained_on: bool) -> Curve:
+def with_measurements(
+    context: RunContext, module: nn.Module, curve: Curve, epoch: int, trained_on: bool
+) -> Curve:
     """Return the curve, extended by loss and error on the test samples and, if `trained_on`, on the training samples."""
     loss, iteration = context.plan.recipe.loss, epoch * context.steps
     if trained_on:

@@ -32,7 +32,7 @@ def build(plan: RunPlan, shape: tuple[int, ...], classes: int) -> nn.Module:
     Raises:
         DataError: when the network does not take such samples, or has fewer outputs than there are labels.
     """
-    module = _made(plan, shape, classes)
+    module = _new_module(plan, shape, classes)
     name = plan.arch or plan.model
     weights(module)
     try:
@@ -47,7 +47,7 @@ def build(plan: RunPlan, shape: tuple[int, ...], classes: int) -> nn.Module:
     return module
 
 
-def _made(plan: RunPlan, shape: tuple[int, ...], classes: int) -> nn.Module:
+def _new_module(plan: RunPlan, shape: tuple[int, ...], classes: int) -> nn.Module:
     if plan.model is not None:
         from boundcalc.network.capture import make_module
 
@@ -117,7 +117,7 @@ class WeightNorm(nn.Module):
         return torch.linalg.vector_norm(weight, dim=tuple(range(1, weight.dim())), keepdim=True)
 
 
-def start(
+def masked_module(
     template: nn.Module, values: Mapping[str, Tensor], masks: Mapping[str, Tensor], normed: bool
 ) -> nn.Module:
     """Return a network with the given weights, masked, ready to train.
@@ -147,7 +147,7 @@ def trained_tensor(module: nn.Module, key: str) -> nn.Parameter:
     return found
 
 
-def plain(module: nn.Module, keys: Iterable[str]) -> Weights:
+def plain_tensors(module: nn.Module, keys: Iterable[str]) -> Weights:
     """Return copies of a network's tensors on the CPU, by plain keys, with parametrizations evaluated.
 
     Args:

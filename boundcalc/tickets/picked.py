@@ -32,10 +32,10 @@ from boundcalc.tickets.hardware import Hardware
 from boundcalc.tickets.lottery import (
     RunContext,
     TrainingState,
-    masks_at_initialisation,
-    measured,
+    masks_at_initialization,
     own_random_numbers,
     ticket_of,
+    with_measurements,
 )
 from boundcalc.tickets.masks import Masks, ones
 from boundcalc.tickets.networks import Weights
@@ -58,23 +58,23 @@ def run(context: RunContext, split: Split) -> list[dict[str, Any]]:
     """
     with own_random_numbers(context):
         template = networks.build(context.plan, context.train.shape, context.classes)
-    initial = networks.plain(template, template.state_dict())
+    initial = networks.plain_tensors(template, template.state_dict())
     storage.write_initial(context.home, initial)
     levels = range(len(context.plan.densities()))
     for level in levels:
         if not storage.is_written(context.home, level):
-            _make(context, template, initial, level, split)
+            _run_level(context, template, initial, level, split)
     return [storage.read_ticket(context.home, level) for level in levels]
 
 
-def _make(context: RunContext, template: nn.Module, initial: Weights, level: int, split: Split) -> None:
+def _run_level(context: RunContext, template: nn.Module, initial: Weights, level: int, split: Split) -> None:
     state = TrainingState(level, 0, ones(template), initial, None, Curve())
     if context.plan.pruner != "imp":
-        state = replace(state, masks=masks_at_initialisation(context, template, initial, level))
+        state = replace(state, masks=masks_at_initialization(context, template, initial, level))
     trained, masks, picked = train(context, template, initial, state.masks, level)
     found = certificate(context, template, trained, picked, split, level)
-    curve = measured(
-        context, networks.start(template, trained, masks, normed=False), Curve(), 1, trained_on=True
+    curve = with_measurements(
+        context, networks.masked_module(template, trained, masks, normed=False), Curve(), 1, trained_on=True
     )
     state = replace(state, masks=masks, curve=curve)
     ticket = {
@@ -119,7 +119,7 @@ def train(
     assert plan.picking is not None
     density = plan.densities()[level]
     within = density if plan.pruner == "imp" and density < 1 else None
-    module = networks.start(template, initial, masks, normed=False)
+    module = networks.masked_module(template, initial, masks, normed=False)
     order = np.random.default_rng([context.seed, 20]).random(context.train.m)
     apart = set_apart(context.train.m, plan.picking.set_aside, context.seed)
     with one_thread():
@@ -134,7 +134,7 @@ def train(
             apart,
             plan.picking.candidates if rounds is None else 1,
         )
-    return networks.plain(module, template.state_dict()), learner.masks, picked
+    return networks.plain_tensors(module, template.state_dict()), learner.masks, picked
 
 
 def certificate(
@@ -231,11 +231,11 @@ def replay(
     context = RunContext(plan, seed, Path(), train_samples, None, where)
     with own_random_numbers(context):
         template = networks.build(plan, train_samples.shape, context.classes)
-    initial = networks.plain(template, template.state_dict())
+    initial = networks.plain_tensors(template, template.state_dict())
     masks = (
         ones(template)
         if plan.pruner == "imp" or density == 1
-        else masks_at_initialisation(context, template, initial, level)
+        else masks_at_initialization(context, template, initial, level)
     )
     trained, masks, picked = train(context, template, initial, masks, level, len(claimed.rounds))
     return network_of(template, trained, train_samples.shape), picked

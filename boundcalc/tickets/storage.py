@@ -83,7 +83,7 @@ def is_written(home: Path, number: int) -> bool:
     return paths.level(home, number).is_dir()
 
 
-def is_begun(home: Path) -> bool:
+def is_started(home: Path) -> bool:
     """Return whether the folder of a seed contains the result of any epoch."""
     return (home / paths.STATE).is_file() or is_written(home, 0)
 
@@ -99,7 +99,7 @@ def write_level(home: Path, level: Level, options: Mapping[str, Any]) -> None:
     if is_written(home, level.number):
         return
     passing = home / f".level_{level.number}"
-    with _told(home):
+    with _reporting_write_errors(home):
         _fill(passing, level, options)
         os.replace(passing, paths.level(home, level.number))
 
@@ -154,7 +154,7 @@ def read_ticket(home: Path, number: int) -> dict[str, Any]:
 
 def save_state(home: Path, state: Mapping[str, Any]) -> None:
     """Write the state that --resume needs."""
-    with _told(home):
+    with _reporting_write_errors(home):
         home.mkdir(parents=True, exist_ok=True)
         write(home / paths.STATE, lambda place: torch.save(dict(state), place))
 
@@ -199,7 +199,7 @@ def write(target: Path, fill: Callable[[Path], object]) -> None:
 
 
 @contextmanager
-def _told(folder: Path) -> Iterator[None]:
+def _reporting_write_errors(folder: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, RuntimeError) as error:  # torch's zip writer tells a full disk by a RuntimeError

@@ -55,7 +55,9 @@ def main(data: str, epochs: int, normalize: tuple[float, float]) -> int:
         )
         inputs = PrunerInputs(train.x[:1], train.y[:1], recipe.loss, torch.Generator())
         kept = prune(template, "magnitude", 0.5, "global", inputs)
-        trainer = Trainer(networks.start(template, template.state_dict(), kept, False), kept, recipe, where)
+        trainer = Trainer(
+            networks.masked_module(template, template.state_dict(), kept, False), kept, recipe, where
+        )
         times = []
         for number in range(epochs + 1):
             order = torch.Generator().manual_seed(number)

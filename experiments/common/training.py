@@ -10,7 +10,7 @@ from torch import nn
 
 from boundcalc.tickets.architectures import ResNet
 from boundcalc.tickets.masks import Masks, keep_best, ones
-from boundcalc.tickets.networks import Weights, by_name, plain, start
+from boundcalc.tickets.networks import Weights, by_name, masked_module, plain_tensors
 from boundcalc.tickets.pruners import PrunerInputs, prune
 from boundcalc.tickets.recipe import Recipe
 from boundcalc.tickets.samples import Samples
@@ -101,7 +101,7 @@ def fit(
     template: nn.Module, masks: Masks, train: Samples, recipe: Recipe, seed: int, stop: bool = False
 ) -> tuple[Weights, int]:
     """Train a network under masks, and return its weights and the number of epochs."""
-    trainer = Trainer(start(template, template.state_dict(), masks, normed=False), masks, recipe, CPU)
+    trainer = Trainer(masked_module(template, template.state_dict(), masks, normed=False), masks, recipe, CPU)
     done = 0
     for epoch in range(recipe.epochs):
         order = torch.Generator().manual_seed(8_000_003 + 1000 * seed + epoch)
@@ -109,10 +109,10 @@ def fit(
         done = epoch + 1
         if stop and running < NEAR and measure(trainer.module, train, recipe.loss, CPU)[1] == 0:
             break
-    return plain(trainer.module, template.state_dict()), done
+    return plain_tensors(trainer.module, template.state_dict()), done
 
 
 def error_of(template: nn.Module, weights: Weights, samples: Samples) -> float:
     """Return the share of samples that a network gets wrong."""
-    module = start(template, weights, ones(template), normed=False)
+    module = masked_module(template, weights, ones(template), normed=False)
     return measure(module, samples, "cross-entropy", CPU)[1]

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 import boundcalc
-from boundcalc.tickets.networks import by_name, plain, start
+from boundcalc.tickets.networks import by_name, masked_module, plain_tensors
 from boundcalc.tickets.pruners import PrunerInputs, prune
 from boundcalc.tickets.recipe import Recipe
 from boundcalc.tickets.samples import Samples
@@ -71,7 +71,7 @@ def measured(how: Training, network: Network, kept: Path, epoch: int) -> Tree:
     trainer, template = trained(how, network, kept, epoch)
     train, test = sample(data, (how.samples, how.held), seed)
     report = boundcalc.analyze(
-        plain(trainer.module, template.state_dict()),
+        plain_tensors(trainer.module, template.state_dict()),
         data=(train.x.numpy(), train.y.numpy(), test.x.numpy(), test.y.numpy()),
         model=template, only=("bounds", "empirical"), passes=0, device="cpu", mask_origin="independent",
     ).to_dict()  # fmt: skip
@@ -125,7 +125,7 @@ def _trainer(how: Training, template: nn.Module, masks: dict[str, Tensor]) -> Tr
         epochs=how.epochs, lr=how.lr, weight_decay=how.decay, batch_size=how.batch, loss="mse", weight_norm=True,
         schedule="cosine",
     )  # fmt: skip
-    return Trainer(start(template, template.state_dict(), masks, normed=True), masks, recipe, CPU)
+    return Trainer(masked_module(template, template.state_dict(), masks, normed=True), masks, recipe, CPU)
 
 
 def _keep(trainer: Trainer, path: Path) -> None:

@@ -120,7 +120,7 @@ def test_the_whole_search_keeps_its_promise(monkeypatch: pytest.MonkeyPatch) -> 
         split = open_data((draw(1500), draw(10)), None).train
         network = network_of(nn.Sequential(nn.Linear(2, 3), nn.ReLU(), nn.Linear(3, 2)), 2)
         task = searching.DrawTask(network, split, digest_of_split(split), 1500, None, 0.05, 6, seed, 5.0)
-        found = searching.search(task)
+        found = searching.search_draw(task)
         certificate = Certificate(
             "pacbayes", "compression", "data-free", "", task.data_sha256, 1500, None, 0.05, 1.0, (), 0, (), "", {"plan": {}},
             of_drawn(found.frame.tree, found.stages),

@@ -38,7 +38,7 @@ class Inline:
 
 @pytest.fixture(autouse=True)
 def inline(monkeypatch):
-    monkeypatch.setattr(runner, "Lanes", Inline)
+    monkeypatch.setattr(runner, "LocalWorkers", Inline)
     monkeypatch.setattr(worker, "limit_threads", lambda threads: None)
 
 

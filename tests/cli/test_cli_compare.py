@@ -43,7 +43,7 @@ class Inline:
 def levels(tmp_path, monkeypatch):
     """Twelve levels of one lottery, the sparser the higher, in the working directory, and a sample."""
     monkeypatch.setattr(Inline, "tasks", [])
-    monkeypatch.setattr(runner, "Lanes", Inline)
+    monkeypatch.setattr(runner, "LocalWorkers", Inline)
     monkeypatch.setattr(worker, "limit_threads", lambda threads: None)
     generator = torch.Generator().manual_seed(0)
     order = torch.rand(6, 12, generator=generator)

@@ -98,7 +98,7 @@ def here():
     from boundcalc.batch import worker
 
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(runner, "Lanes", _Inline)
+        patched.setattr(runner, "LocalWorkers", _Inline)
         patched.setattr(worker, "limit_threads", lambda threads: None)
         yield
 

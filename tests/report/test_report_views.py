@@ -48,7 +48,7 @@ def test_the_table_is_as_wide_as_the_terminal(tree, width, verbose):
     shown = min(max(width, 60), 200)
     text = styled(tree, Style(width, verbose))
     assert max(map(len, text.splitlines())) <= shown
-    coloured = styled(tree, Style(width, verbose, colour=True))
+    coloured = styled(tree, Style(width, verbose, color=True))
     assert re.sub(r"\x1b\[[0-9]*m", "", coloured) == text
 
 

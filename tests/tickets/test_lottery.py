@@ -119,7 +119,7 @@ def test_tickets_of_pruners_at_initialisation(data, tmp_path, pruner):
         assert surviving == round(density * total) == tickets[level]["surviving"]
         start = torch.load(main / "model_ep0_it0.pth", weights_only=True)
         assert all(torch.equal(start[key], first[key] * mask) for key, mask in checkpoint.masks.items())
-        network = networks.start(template, checkpoint.tensors, checkpoint.masks, False)
+        network = networks.masked_module(template, checkpoint.tensors, checkpoint.masks, False)
         for split, name in zip(data, ("train_error", "test_error"), strict=True):
             assert tickets[level][name] == measure(network, split, "cross-entropy", CPU)[1]
         assert tickets[level]["gap"] == tickets[level]["test_error"] - tickets[level]["train_error"]

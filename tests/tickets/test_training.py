@@ -46,7 +46,7 @@ def order(seed=0):
 def test_masked_training_is_training_of_the_masked_function(samples, masks, optimizer, loss):
     """Zeroing after a step equals torch's own optimiser on the function w -> f(w * mask)."""
     recipe = Recipe(epochs=3, optimizer=optimizer, lr=0.05, weight_decay=0.01, batch_size=16, loss=loss)
-    trainer = Trainer(networks.start(make(), make().state_dict(), masks, False), masks, recipe, CPU)
+    trainer = Trainer(networks.masked_module(make(), make().state_dict(), masks, False), masks, recipe, CPU)
     twin = make()
     parameters = dict(twin.named_parameters())
     settings = {"lr": 0.05, "weight_decay": 0.01}
@@ -87,7 +87,7 @@ def test_running_numbers_are_means_over_samples(samples):
 @pytest.mark.parametrize("recipe", [Recipe(lr=0.1, weight_norm=True), Recipe(lr=0.01, optimizer="adam")])
 def test_a_state_is_all_the_next_epoch_needs(samples, masks, recipe):
     def fresh():
-        module = networks.start(make(), make().state_dict(), masks, recipe.weight_norm)
+        module = networks.masked_module(make(), make().state_dict(), masks, recipe.weight_norm)
         return Trainer(module, masks, recipe, CPU)
 
     one, other = fresh(), fresh()
@@ -102,19 +102,19 @@ def test_a_state_is_all_the_next_epoch_needs(samples, masks, recipe):
 
 def test_weight_norm_keeps_the_function_and_the_mask(samples, masks):
     masks["1.weight"][2] = False  # an output without weights
-    module = networks.start(make(), make().state_dict(), masks, True)
-    bare = networks.start(make(), make().state_dict(), masks, False)
+    module = networks.masked_module(make(), make().state_dict(), masks, True)
+    bare = networks.masked_module(make(), make().state_dict(), masks, False)
     assert torch.allclose(module(samples.x), bare(samples.x), atol=1e-6)
     trainer = Trainer(module, masks, Recipe(lr=0.1, batch_size=10), CPU)
     for epoch in range(3):
         trainer.epoch(epoch, samples, order(epoch))
-    weights = networks.plain(module, make().state_dict())
+    weights = networks.plain_tensors(module, make().state_dict())
     assert list(weights) == list(make().state_dict())
     for key, mask in masks.items():
         assert (weights[key][~mask] == 0).all()
         assert torch.isfinite(weights[key]).all()
         assert not torch.equal(weights[key], bare.state_dict()[key])
-    again = networks.start(make(), weights, masks, False)
+    again = networks.masked_module(make(), weights, masks, False)
     assert torch.allclose(again(samples.x), module(samples.x), atol=1e-6)
 
 
@@ -127,7 +127,7 @@ def test_mixed_precision_and_channels_last_change_only_digits():
     masks = {key: torch.rand(weight.shape) < 0.6 for key, weight in masking.weights(template).items()}
     losses = []
     for place in (CPU, Hardware(torch.device("cpu"), torch.bfloat16, channels_last=True)):
-        module = place.network(networks.start(template, template.state_dict(), masks, False))
+        module = place.network(networks.masked_module(template, template.state_dict(), masks, False))
         trainer = Trainer(module, masks, Recipe(lr=0.05, batch_size=20), place)
         seen = Samples(place.samples(x), y)
         losses.append([trainer.epoch(epoch, seen, order(epoch))[0] for epoch in range(5)])

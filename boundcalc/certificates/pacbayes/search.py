@@ -61,7 +61,7 @@ class DrawTask:
 
 
 @dataclass(frozen=True, eq=False)
-class DrawFound:
+class DrawResult:
     """What was found; `boundcalc.certificates.compressed` computes from it what it claims.
 
     Attributes:
@@ -73,7 +73,7 @@ class DrawFound:
     stages: tuple[SavedLayer, ...]
 
 
-def search(task: DrawTask) -> DrawFound:
+def search_draw(task: DrawTask) -> DrawResult:
     """Train laws and draw a network layer by layer.
 
     Raises:
@@ -85,7 +85,7 @@ def search(task: DrawTask) -> DrawFound:
         return _drawn(task, frame)
 
 
-def settled(task: DrawTask) -> Network:
+def mean_network(task: DrawTask) -> Network:
     """Train laws of all layers and return the network of their means, for a search that codes a network: a number that is more
     often 0 than not is 0.
 
@@ -103,13 +103,13 @@ def settled(task: DrawTask) -> Network:
     return frame.filled([belief.likeliest() for belief in chain.beliefs.values()])[1]
 
 
-def _drawn(task: DrawTask, frame: claim.Frame) -> DrawFound:
+def _drawn(task: DrawTask, frame: claim.Frame) -> DrawResult:
     chain = _chain(task, frame)
     layers = frame.layers
     first = task.passes if len(layers) == 1 else max(1, round(FIRST * task.passes))
     if first > 1:
         chain.train(first // 2)
-        frame, chain = _shrunk(task, frame, chain)
+        frame, chain = _without_dead_units(task, frame, chain)
         layers = frame.layers
     chain.train(first - first // 2)
     oracle = Oracle(claim.facts(frame, task.data_sha256, task.normalize, task.delta))
@@ -127,14 +127,14 @@ def _drawn(task: DrawTask, frame: claim.Frame) -> DrawFound:
             items = claim.layer_items(frame, layer, prior, values, *laws)
             bits = paid + math.fsum(item.bits for item in items)
             numbers = torch.from_numpy(values * prior.delta).float()
-            bound = _judged(task, chain, layer.name, numbers, bits, 1 if last else COMPLETED)
+            bound = _mean_bound(task, chain, layer.name, numbers, bits, 1 if last else COMPLETED)
             found.append((bound, draw, bits, numbers))
         _, draw, paid, numbers = min(found, key=lambda one: one[:2])
         stages.append(SavedLayer(prior, posterior, draw))
         oracle.go_on(prior, posterior, draw)
         if not last:
             chain = chain.after(numbers)
-    return DrawFound(frame, tuple(stages))
+    return DrawResult(frame, tuple(stages))
 
 
 def _chain(task: DrawTask, frame: claim.Frame) -> ChainTail:
@@ -148,7 +148,9 @@ def _chain(task: DrawTask, frame: claim.Frame) -> ChainTail:
     )  # fmt: skip
 
 
-def _shrunk(task: DrawTask, frame: claim.Frame, chain: ChainTail) -> tuple[claim.Frame, ChainTail]:
+def _without_dead_units(
+    task: DrawTask, frame: claim.Frame, chain: ChainTail
+) -> tuple[claim.Frame, ChainTail]:
     """Cut out the units and pixels that the laws have left dead."""
     likeliest = frame.filled([belief.likeliest() for belief in chain.beliefs.values()])[1]
     smaller = replace(claim.frame_of(likeliest), stage=frame.stage)
@@ -165,7 +167,9 @@ def _shrunk(task: DrawTask, frame: claim.Frame, chain: ChainTail) -> tuple[claim
     return smaller, replace(chain, nodes=nodes, beliefs=beliefs, x=x)
 
 
-def _judged(task: DrawTask, chain: ChainTail, name: str, numbers: Tensor, bits: float, times: int) -> float:
+def _mean_bound(
+    task: DrawTask, chain: ChainTail, name: str, numbers: Tensor, bits: float, times: int
+) -> float:
     """Return the mean bound of a draw over several trial draws of the later layers, which are not used again."""
     later = math.fsum(
         float(belief.divergence().detach()) for other, belief in chain.beliefs.items() if other != name

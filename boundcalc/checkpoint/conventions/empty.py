@@ -37,10 +37,10 @@ def is_training_state(key: object, value: object) -> bool:
     """
     if "optim" in str(key).lower() or not isinstance(value, Mapping):
         return "optim" in str(key).lower()
-    return of_training(value) is not None or (bool(value) and _OF_AN_OPTIMIZER.issuperset(value))
+    return describe_training_state(value) is not None or (bool(value) and _OF_AN_OPTIMIZER.issuperset(value))
 
 
-def of_training(saved: Mapping[Any, Any]) -> str | None:
+def describe_training_state(saved: Mapping[Any, Any]) -> str | None:
     """Return a description of the part of a training run's state that a table holds, None if it is not a known one.
 
     Args:
@@ -49,7 +49,7 @@ def of_training(saved: Mapping[Any, Any]) -> str | None:
     return next((what for keys, what in _KNOWN if keys <= saved.keys()), None)
 
 
-def nothing(saved: Mapping[Any, Any]) -> str:
+def describe_without_state_dict(saved: Mapping[Any, Any]) -> str:
     """Describe a table without a state dict and say what to do.
 
     Args:
@@ -58,7 +58,7 @@ def nothing(saved: Mapping[Any, Any]) -> str:
     Returns:
         The text of the error.
     """
-    known = of_training(saved)
+    known = describe_training_state(saved)
     if known is not None:
         return f"{known}, no weights: {_PASS_THE_MODEL}"
     for key, value in saved.items():
@@ -79,7 +79,7 @@ def _part(value: Any) -> str | None:
         return None
     if value and _OF_AN_OPTIMIZER.issuperset(value):
         return "an optimizer's state"
-    return of_training(value)
+    return describe_training_state(value)
 
 
 def _of_list(key: str, values: list[Any]) -> str | None:

@@ -12,7 +12,7 @@ from typing import Any
 from boundcalc.checkpoint.conventions.state import StateDict
 
 
-def recognise(saved: dict[str, Any], taken: str, state: StateDict) -> StateDict:
+def recognize(saved: dict[str, Any], taken: str, state: StateDict) -> StateDict:
     """Note the convention if the file follows it.
 
     Args:

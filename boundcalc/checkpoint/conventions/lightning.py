@@ -13,13 +13,13 @@ import torch
 
 from boundcalc.checkpoint.conventions.state import StateDict
 from boundcalc.checkpoint.conventions.wrappers import cut, leaves_bare_names
-from boundcalc.checkpoint.masks.words import speaks_of_masks
+from boundcalc.checkpoint.masks.words import mentions_masks
 
 NAME = "lightning"
 _MARKS = ("pytorch-lightning_version", "hyper_parameters")
 
 
-def recognise(saved: dict[str, Any], taken: str, state: StateDict) -> StateDict:
+def recognize(saved: dict[str, Any], taken: str, state: StateDict) -> StateDict:
     """Note the convention if the file follows it.
 
     Args:
@@ -58,7 +58,7 @@ def decode(state: StateDict) -> StateDict:
 
 
 def _is_metric(key: str, tensor: torch.Tensor) -> bool:
-    is_mask = any(speaks_of_masks(part) for part in key.split("."))
+    is_mask = any(mentions_masks(part) for part in key.split("."))
     single = tensor.dim() == 0 and not key.endswith(("_g", ".original0", "num_batches_tracked"))
     return single or (not tensor.is_floating_point() and tensor.dim() == 1 and not is_mask)
 

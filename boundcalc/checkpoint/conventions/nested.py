@@ -14,10 +14,14 @@ from typing import Any
 import torch
 
 from boundcalc.checkpoint.conventions import galanti, lightning, ramanujan
-from boundcalc.checkpoint.conventions.empty import is_training_state, nothing, of_training
+from boundcalc.checkpoint.conventions.empty import (
+    describe_training_state,
+    describe_without_state_dict,
+    is_training_state,
+)
 from boundcalc.checkpoint.conventions.state import StateDict, listing
 from boundcalc.checkpoint.conventions.wrappers import leaves_bare_names
-from boundcalc.checkpoint.masks.words import says_mask, speaks_of_masks
+from boundcalc.checkpoint.masks.words import mentions_masks, says_mask
 from boundcalc.checkpoint.stand_ins import Array
 from boundcalc.errors import CheckpointError
 
@@ -63,17 +67,17 @@ def unwrap(saved: Any, path: str) -> StateDict:
             raise CheckpointError(path, _no_table(saved))
         taken = _taken(saved)
         if taken is None and len(homes := _homes(saved)) > 1:
-            return _together(saved, homes, state)
+            return _merged_state_dicts(saved, homes, state)
         if taken is None:
             _check_keys(saved, path)
             return _flat(saved, state)
-        state = _beside(saved, taken, state)
+        state = _chosen_state_dict(saved, taken, state)
         saved = saved[taken]
     raise CheckpointError(path, f"tables within tables, more than {_DEEPEST} deep")
 
 
 def _no_table(saved: Any) -> str:
-    said = nothing({"it": saved}) if isinstance(saved, list | tuple) and saved else ""
+    said = describe_without_state_dict({"it": saved}) if isinstance(saved, list | tuple) and saved else ""
     if "list of" in said:
         return said.replace('["it"]', "")
     return f"holds {_kind(saved)}, not a state dict: a table of named tensors"
@@ -190,7 +194,7 @@ def _homes(saved: dict[Any, Any]) -> list[str]:
     return [key for key in homes if _is_table(saved[key])] or homes
 
 
-def _together(saved: dict[Any, Any], tables: list[str], state: StateDict) -> StateDict:
+def _merged_state_dicts(saved: dict[Any, Any], tables: list[str], state: StateDict) -> StateDict:
     """Merge several state dicts into one, each under its key as a prefix; which one is meant is decided when networks are
     read.
 
@@ -212,7 +216,7 @@ def _is_named(key: Any, value: torch.Tensor) -> bool:
     """Return whether a tensor can belong to a state dict, as opposed to a number or a mask stored beside one."""
     return (
         not isinstance(key, str)
-        or (value.dim() > 0 and not speaks_of_masks(key.partition(".")[0]))
+        or (value.dim() > 0 and not mentions_masks(key.partition(".")[0]))
         or "." in key
     )
 
@@ -220,10 +224,10 @@ def _is_named(key: Any, value: torch.Tensor) -> bool:
 def _is_masks(key: str, table: dict[Any, Any]) -> bool:
     """Return whether a table holds masks: by its name if that says mask, by its values too if it only says pruned or kept."""
     tensors = [item for item in table.values() if isinstance(item, torch.Tensor)]
-    return says_mask(key) or (speaks_of_masks(key) and not any(item.is_floating_point() for item in tensors))
+    return says_mask(key) or (mentions_masks(key) and not any(item.is_floating_point() for item in tensors))
 
 
-def _beside(saved: dict[str, Any], taken: str, state: StateDict) -> StateDict:
+def _chosen_state_dict(saved: dict[str, Any], taken: str, state: StateDict) -> StateDict:
     _refuse_training_state(saved, state)
     others = [
         str(key)
@@ -233,12 +237,12 @@ def _beside(saved: dict[str, Any], taken: str, state: StateDict) -> StateDict:
     choice = f"; {listing(others)} not read" if others else ""
     state = state.noting(f"state dict under the key {taken}{choice}")
     for convention in (galanti, lightning, ramanujan):
-        state = convention.recognise(saved, taken, state)
+        state = convention.recognize(saved, taken, state)
     rest = {key: value for key, value in saved.items() if key != taken}
-    return replace(_aside(state, rest), home=(*state.home, taken))
+    return replace(_set_aside(state, rest), home=(*state.home, taken))
 
 
-def _aside(state: StateDict, rest: dict[Any, Any]) -> StateDict:
+def _set_aside(state: StateDict, rest: dict[Any, Any]) -> StateDict:
     """Set aside entries that are not part of the state dict."""
     beside = tuple(((*state.home, key), value) for key, value in rest.items())
     return replace(state, beside=(*state.beside, *beside), ignored=(*state.ignored, *map(str, rest)))
@@ -255,15 +259,15 @@ def _refuse_training_state(saved: dict[str, Any], state: StateDict) -> None:
 
 def _flat(saved: dict[str, Any], state: StateDict) -> StateDict:
     tensors = {key: value for key, value in saved.items() if isinstance(value, torch.Tensor)}
-    if not tensors or of_training(saved):
-        raise CheckpointError(state.path, nothing(saved))
+    if not tensors or describe_training_state(saved):
+        raise CheckpointError(state.path, describe_without_state_dict(saved))
     for key, value in saved.items():
         if value is not None and key not in tensors and str(key).rpartition(".")[2] in {"weight", "bias"}:
             what = "an array of other things than numbers" if isinstance(value, Array) else _kind(value)
             raise CheckpointError(
                 state.path, f"{key} is {what}, not a tensor: save it as one, with torch.as_tensor"
             )
-    return _aside(
+    return _set_aside(
         replace(state, tensors=tensors, metadata=metadata_of(saved)),
         {key: value for key, value in saved.items() if key not in tensors},
     )

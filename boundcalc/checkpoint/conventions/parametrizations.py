@@ -65,7 +65,7 @@ def _with_biases(state: StateDict) -> StateDict:
         ):
             found[key] = tensor
             continue
-        mask = state.mask_apart(f"{layer}weight")
+        mask = state.unapplied_mask(f"{layer}weight")
         rows = None if mask is None else mask.flatten(1).any(1)
         fits = rows is not None and rows.shape == tensor.shape
         found[f"{layer}bias"] = keep_where(rows, tensor) if rows is not None and fits else tensor
@@ -123,7 +123,7 @@ def _check_no_gap(
     state: StateDict, name: str, rests: dict[str, str], steps: dict[int, dict[str, str]], originals: set[str]
 ) -> None:
     first = 1 if originals == _PAIR else 0
-    if not steps and originals == _PLAIN and state.mask_apart(name) is None:
+    if not steps and originals == _PLAIN and state.unapplied_mask(name) is None:
         raise CheckpointError(
             state.path,
             f"{rests['original']} is all that is left of {name}: its parametrization has no state in "

@@ -14,7 +14,7 @@ NAME = "ramanujan-on-pai"
 LIGHTNING = "pytorch-lightning_version"
 
 
-def recognise(saved: dict[str, Any], taken: str, state: StateDict) -> StateDict:
+def recognize(saved: dict[str, Any], taken: str, state: StateDict) -> StateDict:
     """Note the convention if the file follows it.
 
     Args:

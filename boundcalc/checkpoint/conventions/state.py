@@ -35,7 +35,7 @@ class StateDict:
         path: path of the file, for errors.
         tensors: key -> tensor, in file order.
         masks: key -> bool mask of the tensor of that key, already applied.
-        apart: name -> bool mask in the tensor's shape, not yet applied, for masks stored outside the state dict or under
+        unapplied_masks: name -> bool mask in the tensor's shape, not yet applied, for masks stored outside the state dict or under
             names of their own in it.
         home: keys that lead to the state dict in the file.
         beside: the other entries of the file, each with the keys that lead to it.
@@ -51,7 +51,7 @@ class StateDict:
     path: str
     tensors: Mapping[str, torch.Tensor]
     masks: Mapping[str, torch.Tensor] = field(default_factory=dict)
-    apart: Mapping[str, torch.Tensor] = field(default_factory=dict)
+    unapplied_masks: Mapping[str, torch.Tensor] = field(default_factory=dict)
     home: tuple[Any, ...] = ()
     beside: tuple[tuple[tuple[Any, ...], Any], ...] = ()
     evidence: tuple[str, ...] = ()
@@ -116,7 +116,7 @@ class StateDict:
         masks.update({new: part.mask for new, part in parts.items() if part.mask is not None})
         return replace(self, tensors=tensors, masks=masks)
 
-    def mask_apart(self, key: str) -> torch.Tensor | None:
+    def unapplied_mask(self, key: str) -> torch.Tensor | None:
         """Find the not yet applied mask that is meant for a tensor.
 
         Args:
@@ -125,9 +125,9 @@ class StateDict:
         Returns:
             The mask stored under the tensor's or its layer's name, not yet checked, or None.
         """
-        if key not in self.apart and key.endswith(".weight"):
-            return self.apart.get(key.removesuffix(".weight"))
-        return self.apart.get(key)
+        if key not in self.unapplied_masks and key.endswith(".weight"):
+            return self.unapplied_masks.get(key.removesuffix(".weight"))
+        return self.unapplied_masks.get(key)
 
 
 @dataclass(frozen=True)
@@ -139,14 +139,14 @@ class Convention:
         rank: conventions are undone in increasing rank; one that reads the result of another has the higher rank.
         decode: turns the keys into plain weights and declared masks; returns the state unchanged if it does not use the
             convention.
-        told: texts for `boundcalc formats`: what the convention looks like, how weight and mask are obtained, what it was
+        formats_row: texts for `boundcalc formats`: what the convention looks like, how weight and mask are obtained, what it was
             tested with; empty if `boundcalc.checkpoint.listing` has them.
     """
 
     name: str
     rank: int
     decode: Callable[[StateDict], StateDict]
-    told: tuple[str, str, str] | tuple[()] = ()
+    formats_row: tuple[str, str, str] | tuple[()] = ()
 
 
 def listing(names: Iterable[str], most: int = 4) -> str:

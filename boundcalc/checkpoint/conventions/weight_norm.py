@@ -82,7 +82,7 @@ def _axis(state: StateDict, magnitude: str, direction: str) -> int:
 def _mask(state: StateDict, name: str, magnitude: str, direction: str) -> torch.Tensor | None:
     shape = state.tensors[direction].shape
     masks = [state.masks[key].expand(shape) for key in (magnitude, direction) if key in state.masks]
-    apart = state.mask_apart(name)
+    apart = state.unapplied_mask(name)
     if apart is not None and apart.shape == shape:
         masks.append(as_bool(state, f"the mask of {name}", apart))
     return torch.stack(masks).all(0) if masks else None

@@ -26,7 +26,7 @@ def without(state: StateDict, resolved: Resolved) -> StateDict:
         resolved: its masks.
     """
     tensors = {key: tensor for key, tensor in state.tensors.items() if key not in resolved.owners}
-    return replace(state, tensors=tensors, apart=resolved.masks)
+    return replace(state, tensors=tensors, unapplied_masks=resolved.masks)
 
 
 def apply(state: StateDict, resolved: Resolved) -> StateDict:

@@ -22,10 +22,10 @@ from boundcalc.checkpoint.masks.words import (
     direction,
     is_pure,
     kind_of,
+    mentions_inputs,
+    mentions_masks,
     says_positions,
     says_units,
-    speaks_of_inputs,
-    speaks_of_masks,
     without_words,
 )
 
@@ -137,7 +137,7 @@ class _Reading:
             leaf = missing[0]
             there = listing(self.targets.matrices)
             text = f"belongs to no layer (its shape is {_shape(leaf)}; the weights are {there})"
-            return Problem(leaf.name, text, masklike=self.family.given or not speaks_of_inputs(leaf.parts))
+            return Problem(leaf.name, text, masklike=self.family.given or not mentions_inputs(leaf.parts))
         wrong = self._not_tensors(depth)
         if wrong is not None:
             return wrong
@@ -220,8 +220,8 @@ class _Reading:
                 return None
             keys = keys[cut:]
         plain = _plain(keys)
-        last = [*keys[:-1], without_words(keys[-1])] if keys and speaks_of_masks(keys[-1]) else keys
-        bare = [without_words(key) if speaks_of_masks(key) else key for key in plain]
+        last = [*keys[:-1], without_words(keys[-1])] if keys and mentions_masks(keys[-1]) else keys
+        bare = [without_words(key) if mentions_masks(key) else key for key in plain]
         for parts in (plain, _plain(last), bare):
             name = self.targets.find(".".join(_kind_last([part for part in parts if part])))
             if name is not None:

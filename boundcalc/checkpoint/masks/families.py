@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from boundcalc.checkpoint.masks.leaves import Leaf, spoken
 from boundcalc.checkpoint.masks.scores import SCORES
-from boundcalc.checkpoint.masks.words import is_pure, speaks_of_masks, tokens
+from boundcalc.checkpoint.masks.words import is_pure, mentions_masks, tokens
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +55,7 @@ def gather(leaves: Iterable[Leaf], *, inside: bool = False, given: bool = False)
 
 def words_of(leaf: Leaf) -> tuple[str, ...]:
     """Return the parts of an entry's name that mention masks."""
-    return tuple(part for part in leaf.parts if speaks_of_masks(part))
+    return tuple(part for part in leaf.parts if mentions_masks(part))
 
 
 def _key(leaf: Leaf, inside: bool, given: bool) -> tuple[str, ...]:
@@ -69,14 +69,14 @@ def _key(leaf: Leaf, inside: bool, given: bool) -> tuple[str, ...]:
         start = () if inside else tuple(_unnumbered(part) for part in parts[: container + 1])
         return (*start, *(() if not inside else (_unnumbered(parts[container]),)), *map(_unnumbered, later))
     root = () if inside or len(keys) == 1 else (keys[0],)
-    return (*root, _spelling(leaf))
+    return (*root, _mask_words(leaf))
 
 
-def _spelling(leaf: Leaf) -> str:
+def _mask_words(leaf: Leaf) -> str:
     words = [word for part in leaf.parts[-1:] for word in tokens(part)]
-    if not speaks_of_masks(leaf.parts[-1]):
+    if not mentions_masks(leaf.parts[-1]):
         return ""
-    return "_".join(word for word in words if speaks_of_masks(word) or word in {"non", "mask"}) or "mask"
+    return "_".join(word for word in words if mentions_masks(word) or word in {"non", "mask"}) or "mask"
 
 
 def _unnumbered(part: str) -> str:

@@ -21,7 +21,7 @@ _STEM = re.compile(r"(?P<owner>.*?)[_.\-]?masks?", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
-class Beside:
+class MaskFile:
     """A file of masks beside a checkpoint.
 
     Attributes:
@@ -63,7 +63,7 @@ def _stem(name: str) -> str | None:
     return None if suffix is None or name.startswith(".") else name.removesuffix(suffix)
 
 
-def beside(checkpoint: Path) -> tuple[Beside | None, tuple[str, ...]]:
+def beside(checkpoint: Path) -> tuple[MaskFile | None, tuple[str, ...]]:
     """Find the masks stored beside a checkpoint.
 
     Args:
@@ -76,13 +76,13 @@ def beside(checkpoint: Path) -> tuple[Beside | None, tuple[str, ...]]:
         CheckpointError: when several files of masks are named after it, or several could be for it and it is the only
             checkpoint.
     """
-    home, here = checkpoint.parent, _here(checkpoint.parent)
+    home, here = checkpoint.parent, _folder_listing(checkpoint.parent)
     if not here.masks or is_mask_file(checkpoint):
         return None, ()
     own = _present(home, here.masks.get(checkpoint.name.partition(".")[0], ()))
     free = _present(home, (name for owner in here.free for name in here.masks[owner]))
     if len(own) == 1:
-        return Beside(own[0], True), ()
+        return MaskFile(own[0], True), ()
     alone = here.models <= 1
     if len(own) > 1 or (alone and len(free) > 1):
         names = listing([path.name for path in own or free])
@@ -90,12 +90,12 @@ def beside(checkpoint: Path) -> tuple[Beside | None, tuple[str, ...]]:
             checkpoint, f"{names} lie beside it: say with --mask which of them holds its masks"
         )
     if len(free) == 1 and (alone or not _owner(free[0])):
-        return Beside(free[0], alone), ()
+        return MaskFile(free[0], alone), ()
     return None, tuple(path.name for path in free)
 
 
 @dataclass(frozen=True)
-class _Here:
+class _FolderListing:
     """What the file names in a folder say.
 
     Attributes:
@@ -109,15 +109,15 @@ class _Here:
     models: int
 
 
-def _here(folder: Path) -> _Here:
+def _folder_listing(folder: Path) -> _FolderListing:
     try:
-        return _listed(str(folder), os.stat(folder).st_mtime_ns)
+        return _cached_listing(str(folder), os.stat(folder).st_mtime_ns)
     except OSError:
-        return _Here({}, (), 0)
+        return _FolderListing({}, (), 0)
 
 
 @lru_cache(maxsize=8)
-def _listed(folder: str, changed: int) -> _Here:
+def _cached_listing(folder: str, changed: int) -> _FolderListing:
     """Sort the names in a folder; cached by folder and modification time, so that thousands of checkpoints in it list it
     once.
     """
@@ -128,7 +128,7 @@ def _listed(folder: str, changed: int) -> _Here:
             masks[_owner(path)] = (*masks.get(_owner(path), ()), path.name)
         elif path.name.endswith(_CHECKPOINTS):
             models.append(path.name.partition(".")[0])
-    return _Here(masks, tuple(sorted(masks.keys() - set(models))), len(models))
+    return _FolderListing(masks, tuple(sorted(masks.keys() - set(models))), len(models))
 
 
 def _present(folder: Path, names: Iterable[str]) -> list[Path]:

@@ -17,7 +17,7 @@ from boundcalc.checkpoint.masks.combine import MaskSet, combined
 from boundcalc.checkpoint.masks.families import MaskFamily, gather
 from boundcalc.checkpoint.masks.leaves import Leaf, leaves
 from boundcalc.checkpoint.masks.values import is_binary
-from boundcalc.checkpoint.masks.words import is_pure, speaks_of_masks
+from boundcalc.checkpoint.masks.words import is_pure, mentions_masks
 from boundcalc.checkpoint.types import Entry
 from boundcalc.errors import CheckpointError
 
@@ -81,7 +81,7 @@ def masks_of(given: GivenMasks, read: Callable[[MaskFamily], MaskSet | None]) ->
     found = list(leaves(given.saved, given.path))
     if not any(leaf.tensor is not None for leaf in found):
         raise CheckpointError(given.path, "holds no tensors, so no masks")
-    kept, weights = _masks_and_weights([_made_plain(leaf, given) for leaf in found])
+    kept, weights = _masks_and_weights([_plain_leaf(leaf, given) for leaf in found])
     if given.beside and any(leaf.tensor is not None and leaf.tensor.dim() > 1 for leaf in weights):
         raise HoldsWeights(given.path, "holds weights beside masks, and may be a checkpoint of its own")
     try:
@@ -119,7 +119,7 @@ def is_masks_alone(saved: Any, file: str, named: bool) -> bool:
     return known and bool(matrices) and all(map(is_binary, matrices)) and any(map(_prunes_some, matrices))
 
 
-def _made_plain(leaf: Leaf, given: GivenMasks) -> Leaf:
+def _plain_leaf(leaf: Leaf, given: GivenMasks) -> Leaf:
     if leaf.tensor is None:
         return leaf
     alone = StateDict(given.path, {leaf.name: leaf.tensor}, budget=given.budget)
@@ -133,7 +133,7 @@ def _masks_and_weights(found: list[Leaf]) -> tuple[list[Leaf], list[Leaf]]:
     If some names say mask and others do not, the others are weights, unless one of them consists of zeros and ones.
     """
     tensors = [leaf for leaf in found if leaf.tensor is not None and leaf.tensor.dim() > 0]
-    named = [leaf for leaf in tensors if _says_so(leaf)]
+    named = [leaf for leaf in tensors if _names_masks(leaf)]
     others = [leaf for leaf in tensors if leaf not in named]
     matrices = [leaf.tensor for leaf in others if leaf.tensor is not None and leaf.tensor.dim() > 1]
     if named and not matrices:
@@ -143,9 +143,9 @@ def _masks_and_weights(found: list[Leaf]) -> tuple[list[Leaf], list[Leaf]]:
     return [leaf for leaf in found if leaf not in others], others
 
 
-def _says_so(leaf: Leaf) -> bool:
+def _names_masks(leaf: Leaf) -> bool:
     *before, last = leaf.parts or ("",)
-    return speaks_of_masks(last) or any(is_pure(part) for part in before)
+    return mentions_masks(last) or any(is_pure(part) for part in before)
 
 
 def _prunes_some(value: torch.Tensor) -> bool:

@@ -56,10 +56,12 @@ def spoken(path: Path) -> str:
         >>> spoken(("masks", 0, ("fc1", "weight")))
         'masks.0.fc1.weight'
     """
-    return ".".join(_spoken(key) for one in path for key in (one if isinstance(one, tuple) else (one,)))
+    return ".".join(
+        _printable_key(key) for one in path for key in (one if isinstance(one, tuple) else (one,))
+    )
 
 
-def _spoken(key: Any) -> str:
+def _printable_key(key: Any) -> str:
     text = str(key)
     return text if text.isprintable() and len(text) <= _LONGEST_KEY else ascii(key)[:_LONGEST_KEY]
 

@@ -19,13 +19,15 @@ from boundcalc.checkpoint.masks.families import MaskFamily, gather
 from boundcalc.checkpoint.masks.given import GivenMasks, HoldsWeights, masks_of
 from boundcalc.checkpoint.masks.leaves import Leaf, Path, leaves, spoken
 from boundcalc.checkpoint.masks.orient import Masks, orient
-from boundcalc.checkpoint.masks.scan import Answer
+from boundcalc.checkpoint.masks.scan import NotAMask
 from boundcalc.checkpoint.masks.values import is_binary, ones
-from boundcalc.checkpoint.masks.words import says_mask, speaks_of_masks
+from boundcalc.checkpoint.masks.words import mentions_masks, says_mask
 from boundcalc.checkpoint.types import Entry
 from boundcalc.errors import CheckpointError
 
-WAY_ON = "save it as {name of the weight: tensor}, 1 where a weight is kept, and give that file with --mask"
+MASK_HINT = (
+    "save it as {name of the weight: tensor}, 1 where a weight is kept, and give that file with --mask"
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +77,7 @@ class _Resolver:
     def __init__(self, state: StateDict, density: float | None, ordered: bool, given: bool) -> None:
         self.state = state
         self.ranked = scores.keys(state)
-        self.live = _live(state)
+        self.live = _live_masks(state)
         skipped = {*self.ranked, *self.live}
         self.inside = scan.inside(state, skipped)
         skipped |= {leaf.path[0] for leaf in self.inside}
@@ -89,13 +91,13 @@ class _Resolver:
 
     def resolve(self, given: tuple[GivenMasks, ...]) -> Resolved:
         live = self._live_sets()
-        own = self._popup()
+        own = self._score_masks()
         families = gather(self.inside, inside=True)
         beside, answers = self._beside()
         families += gather(beside)
         self.entries += [Entry(answer.leaf.name, "not read", answer.why) for answer in answers]
         for family in families:
-            own += self._settled(family)
+            own += self._masks_of_family(family)
         sets = [*own, *self._further(given, [*live, *own])]
         self._refuse(any(one.given for one in sets))
         covered = {name for one in sets for name in one.masks}
@@ -119,7 +121,7 @@ class _Resolver:
                 found.append(MaskSet(key, {owner: as_bool(self.state, key, mask)}))
         return found
 
-    def _popup(self) -> list[MaskSet]:
+    def _score_masks(self) -> list[MaskSet]:
         if not self.popup:
             return []
         first = next(iter(self.ranked))
@@ -131,9 +133,9 @@ class _Resolver:
         )
         return [MaskSet("the scores", self.popup)]
 
-    def _beside(self) -> tuple[list[Leaf], list[Answer]]:
+    def _beside(self) -> tuple[list[Leaf], list[NotAMask]]:
         found: list[Leaf] = []
-        answers: list[Answer] = []
+        answers: list[NotAMask] = []
         for path, value in self.state.beside:
             others = list(scan.other_networks(value, path, self.targets))
             self._refuse_pruned_copies(others)
@@ -144,13 +146,15 @@ class _Resolver:
                 elif leaf.tensor is not None:
                     if scan.prunes(leaf) and any(says_mask(part) for part in leaf.parts):
                         self.elsewhere.append(leaf)
-                    answers.append(Answer(leaf, f"of {spoken(home)}, another state dict, which is not read"))
+                    answers.append(
+                        NotAMask(leaf, f"of {spoken(home)}, another state dict, which is not read")
+                    )
         candidates, others_answers = scan.beside(found, self.targets)
         return candidates, answers + others_answers
 
     def _refuse_pruned_copies(self, others: list[Path]) -> None:
         for path in others:
-            if any(speaks_of_masks(part) for key in path for part in str(key).split(".")):
+            if any(mentions_masks(part) for key in path for part in str(key).split(".")):
                 home = spoken(self.state.home) or "the state dict"
                 raise CheckpointError(
                     self.state.path,
@@ -174,11 +178,11 @@ class _Resolver:
 
     def _checked(self, leaf: Leaf) -> Leaf:
         """Return an entry with its tensor checked and made dense if its name says mask; other tensors are only detached."""
-        if leaf.tensor is None or leaf.is_list or not any(speaks_of_masks(part) for part in leaf.parts):
+        if leaf.tensor is None or leaf.is_list or not any(mentions_masks(part) for part in leaf.parts):
             return leaf if leaf.tensor is None else Leaf(leaf.path, leaf.tensor.detach(), leaf.is_list)
         return Leaf(leaf.path, _plain(self.state, leaf))
 
-    def _settled(self, family: MaskFamily) -> list[MaskSet]:
+    def _masks_of_family(self, family: MaskFamily) -> list[MaskSet]:
         """Return the masks of a family; an empty list if it holds none or will be refused later."""
         try:
             one = self._read(family)
@@ -301,7 +305,7 @@ class _Resolver:
 
     def _error(self, problem: Problem, path: str) -> CheckpointError:
         return CheckpointError(
-            path, f"{problem.entry} {problem.text}; {WAY_ON}, or save the file without it if it is no mask"
+            path, f"{problem.entry} {problem.text}; {MASK_HINT}, or save the file without it if it is no mask"
         )
 
 
@@ -317,7 +321,7 @@ def _plain(state: StateDict, leaf: Leaf) -> torch.Tensor:
     return validate.usable(alone).tensors[leaf.name]
 
 
-def _live(state: StateDict) -> dict[str, str]:
+def _live_masks(state: StateDict) -> dict[str, str]:
     """Return the masks of live pruning and of parametrizations, which are applied where these are undone."""
     found: dict[str, str] = {}
     for key in state.tensors:

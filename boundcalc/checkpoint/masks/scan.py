@@ -14,7 +14,7 @@ from boundcalc.checkpoint.masks import targets as found_targets
 from boundcalc.checkpoint.masks.leaves import Leaf, Path
 from boundcalc.checkpoint.masks.targets import Targets
 from boundcalc.checkpoint.masks.values import is_binary
-from boundcalc.checkpoint.masks.words import is_pure, of_inputs, says_mask, speaks_of_masks, tokens
+from boundcalc.checkpoint.masks.words import is_input_mask, is_pure, mentions_masks, says_mask, tokens
 from boundcalc.checkpoint.validate import readable
 
 _OF_A_RUN = frozenset({
@@ -28,7 +28,7 @@ _NO_MASKS = {"_linear_layers_mask": "rigl-torch's list of which layers are linea
 
 
 @dataclass(frozen=True, eq=False)
-class Answer:
+class NotAMask:
     """The answer for one entry that is no mask.
 
     Attributes:
@@ -59,12 +59,12 @@ def inside(state: StateDict, known: Iterable[str]) -> list[Leaf]:
 
 def _is_candidate(leaf: Leaf, weights: Targets) -> bool:
     *layer, last = leaf.parts
-    if any(of_inputs(part) for part in leaf.parts[-1:]):
+    if any(is_input_mask(part) for part in leaf.parts[-1:]):
         return False
     kept_apart = any(is_pure(part) and says_mask(part) for part in layer)
-    if last in _PLACES or last.startswith(("weight_", "bias_")) and not speaks_of_masks(last):
+    if last in _PLACES or last.startswith(("weight_", "bias_")) and not mentions_masks(last):
         return kept_apart and last in {"weight", "bias"} and prunes(leaf)
-    if kept_apart or speaks_of_masks(last):
+    if kept_apart or mentions_masks(last):
         return kept_apart or says_mask(last) or _may_be(leaf)
     tensor = leaf.tensor
     assert tensor is not None
@@ -105,7 +105,7 @@ def prunes(leaf: Leaf) -> bool:
     return tensor is not None and tensor.dim() > 0 and is_binary(tensor) and count_nonzero(tensor) > 0
 
 
-def beside(found: Iterable[Leaf], targets: Targets) -> tuple[list[Leaf], list[Answer]]:
+def beside(found: Iterable[Leaf], targets: Targets) -> tuple[list[Leaf], list[NotAMask]]:
     """Sort the entries stored beside a state dict.
 
     Args:
@@ -116,14 +116,16 @@ def beside(found: Iterable[Leaf], targets: Targets) -> tuple[list[Leaf], list[An
         The entries that may be masks, and the other tensors with the reason why they are none.
     """
     reasons = [(leaf, _no_mask(leaf, targets)) for leaf in found]
-    tables = {leaf.path[:-1] and leaf.path[:1] for leaf, why in reasons if why is None and not _speaks(leaf)}
+    tables = {
+        leaf.path[:-1] and leaf.path[:1] for leaf, why in reasons if why is None and not _mentions_masks(leaf)
+    }
     candidates: list[Leaf] = []
-    answers: list[Answer] = []
+    answers: list[NotAMask] = []
     for leaf, why in reasons:
         if why is None or (leaf.path[:1] in tables and _could_be(leaf)):
             candidates.append(leaf)
-        elif leaf.tensor is not None or _speaks(leaf):
-            answers.append(Answer(leaf, why))
+        elif leaf.tensor is not None or _mentions_masks(leaf):
+            answers.append(NotAMask(leaf, why))
     return candidates, answers
 
 
@@ -133,16 +135,16 @@ def _could_be(leaf: Leaf) -> bool:
     return tensor is not None and tensor.dim() > 0 and readable(tensor) and is_binary(tensor)
 
 
-def _speaks(leaf: Leaf) -> bool:
-    return any(speaks_of_masks(part) for part in leaf.parts)
+def _mentions_masks(leaf: Leaf) -> bool:
+    return any(mentions_masks(part) for part in leaf.parts)
 
 
 def _no_mask(leaf: Leaf, weights: Targets) -> str | None:
     """Return why an entry beside the state dict is no mask, or None if it may be one."""
     if str(leaf.path[-1:] and leaf.path[-1]) in _NO_MASKS:
         return _NO_MASKS[str(leaf.path[-1])]
-    speaks = _speaks(leaf)
-    if any(of_inputs(part) for part in leaf.parts):
+    speaks = _mentions_masks(leaf)
+    if any(is_input_mask(part) for part in leaf.parts):
         return "a mask of inputs, such as of attention"
     tensor = leaf.tensor
     if tensor is None:

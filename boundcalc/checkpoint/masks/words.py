@@ -63,7 +63,7 @@ def tokens(name: str) -> list[str]:
     return joined
 
 
-def speaks_of_masks(name: str) -> bool:
+def mentions_masks(name: str) -> bool:
     """Return whether one part of a name contains mask, prune, sparsity, kept, zero or the like."""
     return _HARMLESS.fullmatch(name) is None and not _STRONG.isdisjoint(tokens(name))
 
@@ -74,13 +74,13 @@ def says_mask(name: str) -> bool:
     return not _MASK.isdisjoint(words) and _OTHERS_MASKS.isdisjoint(words)
 
 
-def of_inputs(name: str) -> bool:
+def is_input_mask(name: str) -> bool:
     """Return whether one part of a name says a mask of inputs, such as an attention mask."""
     words = tokens(name)
     return not _MASK.isdisjoint(words) and not _OTHERS_MASKS.isdisjoint(words)
 
 
-def speaks_of_inputs(names: Iterable[str]) -> bool:
+def mentions_inputs(names: Iterable[str]) -> bool:
     """Return whether a path of names leads to attention or the like, where masks are for inputs and not for weights."""
     return any(not _OTHERS_MASKS.isdisjoint(tokens(name)) for name in names)
 
@@ -92,7 +92,7 @@ def is_pure(name: str) -> bool:
         >>> is_pure("masks_dict"), is_pure("weight_mask"), is_pure("mask_head"), is_pure("fc1")
         (True, True, False, False)
     """
-    return speaks_of_masks(name) and without_words(name) in {"", "weight"}
+    return mentions_masks(name) and without_words(name) in {"", "weight"}
 
 
 def without_words(name: str) -> str:
@@ -147,7 +147,7 @@ def direction(names: Iterable[str]) -> Says | None:
         kept, None if words contradict each other or make the meaning unclear.
     """
     words: list[str] = []
-    parts = [name for name in names if speaks_of_masks(name) or not _UNCLEAR.isdisjoint(tokens(name))]
+    parts = [name for name in names if mentions_masks(name) or not _UNCLEAR.isdisjoint(tokens(name))]
     for place, name in enumerate(parts):
         found = tokens(name)
         if found != ["prune"] or place == len(parts) - 1:

@@ -20,7 +20,7 @@ from boundcalc.report.html_store import FEWEST_RANKED, TOO_FEW
 from boundcalc.report.html_store import blocks as store_blocks
 from boundcalc.report.numbers import percent, plain, show
 from boundcalc.report.origin import STATUS_MEANS, Origin, of_file, of_program
-from boundcalc.report.rows import document, title, told
+from boundcalc.report.rows import document, title, verdict_facts
 from boundcalc.report.text import one_line
 
 Tree = dict[str, Any]
@@ -123,7 +123,7 @@ def _of_verdict(tree: Tree, section: Section) -> Section:
     """Return the verdict with its sentences as facts by topic; any other section is returned unchanged."""
     if section.slug != "summary":
         return section
-    facts = told(tree)
+    facts = verdict_facts(tree)
     rest = tuple(note for note in section.notes if note not in {words for _, words in facts})
     return Section("Verdict", section.slug, facts, notes=rest)
 

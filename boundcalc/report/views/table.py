@@ -9,7 +9,7 @@ from typing import Any
 from tabulate import tabulate
 
 from boundcalc.report.document import Cell, Detail, Grid, Section
-from boundcalc.report.layer_rows import glance
+from boundcalc.report.layer_rows import overview
 from boundcalc.report.origin import UNPROVED
 from boundcalc.report.rows import document, title
 from boundcalc.report.text import narrow
@@ -38,19 +38,19 @@ class Style:
     Attributes:
         width: number of columns, from 60 to 200.
         verbose: whether to include details for experts.
-        colour: whether to use the terminal's color codes.
+        color: whether to use the terminal's color codes.
     """
 
     width: int = WIDTH
     verbose: bool = False
-    colour: bool = False
+    color: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "width", max(NARROWEST, min(self.width, WIDEST)))
 
     def paint(self, text: str, code: str) -> str:
         """Return text in a color, if colors are used."""
-        return f"\x1b[{code}m{text}\x1b[0m" if self.colour and code and text.strip() else text
+        return f"\x1b[{code}m{text}\x1b[0m" if self.color and code and text.strip() else text
 
 
 PLAIN = Style()
@@ -103,7 +103,7 @@ def _first(tree: dict[str, Any], style: Style) -> list[str]:
         for topic, words in sentences.items()
     ]
     codes = {"looks wrong": YELLOW if verdict["warnings"] else ""}
-    return _facts((*glance(tree), *told, *wrong), style, codes)
+    return _facts((*overview(tree), *told, *wrong), style, codes)
 
 
 def _shortened(section: Section) -> Section | None:

@@ -191,7 +191,8 @@ def bytes_needed(maps: Maps, m: int, repeated: bool = False) -> float:
     import os
 
     results = len(maps.output) * m * m * (2 if repeated else 1)
-    buffers = len(os.sched_getaffinity(0)) * ntk_numpy.BUFFERS * max(maps.cells) * ntk_numpy.width_of(maps)
+    rows = ntk_numpy.BUFFERS * max(maps.cells) + max(ntk_numpy.SUMS, maps.inputs)
+    buffers = len(os.sched_getaffinity(0)) * rows * ntk_numpy.width_of(maps)
     matrices = 4 * sum(matrix.size for matrix in (*maps.hidden, maps.output))
     return 8.0 * (results + 4 * m * maps.inputs + 6 * m * sum(maps.cells) + buffers + matrices)
 

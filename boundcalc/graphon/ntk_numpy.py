@@ -1,4 +1,4 @@
-"""The recursion of the graphon NTK in numpy: one input against those after it at a time, cells as rows.
+"""The recursion of the graphon NTK in numpy: a stretch of inputs against a block of those after it at a time, cells as rows.
 
 For inputs i and j let q_i(u) be the square root of S~(x_i, x_i)(u) and rho = S~ / (q_i q_j). All layers carry
 ``A = S~ / q_i`` and ``B = Theta / q_i``, Theta_1 = S~_1; with psi = pi - arccos(rho) = arccos(-rho),
@@ -16,19 +16,24 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import repeat
 from queue import SimpleQueue
 
 import numpy as np
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped,unused-ignore]
 
 from boundcalc.graphon.ntk_maps import Floats, Maps
-from boundcalc.graphon.ntk_products import ScaledMatrix, best_form
+from boundcalc.graphon.ntk_products import Dense, Grouped, Product, ScaledMatrix, best_form
 
-CHUNK = 2**14
-"""Cells times inputs of a block: its buffers stay in a core's cache."""
+CHUNK = 3 * 2**12
+"""Cells times inputs of a block: its buffers and what is known of it stay in a core's cache."""
+
+MATRICES, SUMS = 2**16, 2**11
+"""Entries of a layer's matrices that a stretch of inputs has, and rows of its sums over groups of coordinates, at most (a stretch has
+one input in any case)."""
 
 NEARLY = 1.0 + 16 * np.finfo(float).eps
 """Correlations are multiplied by this before they are cut at +-1: those that are +-1 but for rounding, as of parallel inputs or of
@@ -37,7 +42,7 @@ cells that read one coordinate, become exact; where arccos would turn 1e-16 into
 NARROWEST = 96
 """Fewest inputs of a block: below, calls cost more than work."""
 
-BUFFERS = 6
+BUFFERS = 5
 MIRROR = 256
 """Side of the squares in which the upper triangle is copied to the lower."""
 
@@ -63,8 +68,9 @@ class Block:
         skip = max(0, first - self.start)
         if not skip:
             return self
-        roots, negative = (tuple(a[:, skip:] for a in every) for every in (self.roots, self.negative))
-        return Block(first, self.columns[:, skip:], roots, negative)
+        part = slice(skip, None)
+        roots, negative = (tuple(_copy(a, part) for a in every) for every in (self.roots, self.negative))
+        return Block(first, _copy(self.columns, part), roots, negative)
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,16 +78,20 @@ class SharedBlocks:
     """All that the threads share; nothing in it changes but the result.
 
     Attributes:
-        blocks: the inputs, `width` each.
+        x: (m, d) the inputs.
+        blocks: the same, `width` each.
         width: inputs of a block.
-        forms: M_1 .. M_L.
+        forms: M_1 .. M_L; M_1 reads the sums over groups of coordinates where there are any.
+        groups: sums over the coordinates that are read alike; None where each is read on its own.
         output: (R, K_L) M_out divided by 2 pi.
         result: (R, m, m).
     """
 
+    x: Floats
     blocks: tuple[Block, ...]
     width: int
     forms: tuple[ScaledMatrix, ...]
+    groups: Grouped | None
     output: Floats
     result: Floats
 
@@ -101,20 +111,22 @@ def theta(maps: Maps, x: Floats, threads: int | None = None, forms: Sequence[Sca
     count = threads or len(os.sched_getaffinity(0))
     with threadpool_limits(limits=1, user_api="blas"):
         plan = _plan(maps, x, tuple(forms) or _best_forms(maps, x))
+        groups = 0 if plan.groups is None else len(plan.groups.members)
+        stretch = stretch_of(maps, groups)
+        rows_of_buffers = [max(maps.cells)] * BUFFERS + [stretch * groups]
         buffers: SimpleQueue[list[Floats]] = SimpleQueue()
-        tallest = max(maps.cells)
         for _ in range(count):
-            buffers.put([np.empty(tallest * plan.width) for _ in range(BUFFERS)])
+            buffers.put([np.empty(rows * plan.width) for rows in rows_of_buffers])
 
-        def row(i: int) -> None:
+        def fill(start: int) -> None:
             own = buffers.get()
             try:
-                _row(plan, i, own)
+                _rows(plan, range(start, min(start + stretch, len(x))), own)
             finally:
                 buffers.put(own)
 
         with ThreadPoolExecutor(count) as pool:
-            for _ in pool.map(row, range(len(x))):
+            for _ in pool.map(fill, range(0, len(x), stretch)):
                 pass
     last = diagonals(maps, x)[-1]
     for kernel, matrix in zip(plan.result, maps.output, strict=True):
@@ -126,6 +138,16 @@ def theta(maps: Maps, x: Floats, threads: int | None = None, forms: Sequence[Sca
 def width_of(maps: Maps) -> int:
     """Return the number of inputs of a block."""
     return max(NARROWEST, CHUNK // max(maps.cells))
+
+
+def stretch_of(maps: Maps, groups: int) -> int:
+    """Return how many inputs are taken at once.
+
+    Args:
+        maps: of the chain.
+        groups: of coordinates, 0 for none.
+    """
+    return max(1, min(MATRICES // max(maps.cells) ** 2, SUMS // max(1, groups)))
 
 
 def diagonals(maps: Maps, x: Floats) -> tuple[Floats, ...]:
@@ -150,8 +172,11 @@ def _plan(maps: Maps, x: Floats, forms: tuple[ScaledMatrix, ...]) -> SharedBlock
         for start in range(0, len(x), width)
         for part in [slice(start, start + width)]
     )
+    first, *later = forms
+    groups = first if isinstance(first, Grouped) else None
     result = np.zeros((maps.output.shape[0], len(x), len(x)))
-    return SharedBlocks(blocks, width, forms, maps.output / (2 * math.pi), result)
+    own = (first if groups is None else Dense(groups.matrix), *later)
+    return SharedBlocks(x, blocks, width, own, groups, maps.output / (2 * math.pi), result)
 
 
 def inverse(roots: Floats) -> Floats:
@@ -163,35 +188,51 @@ def _copy(array: Floats, part: slice) -> Floats:
     return np.ascontiguousarray(array[:, part])
 
 
-def _row(plan: SharedBlocks, i: int, buffers: list[Floats]) -> None:
-    """Fill row i of the result, from the diagonal on."""
-    first, *later = plan.blocks[i // plan.width :]
-    own = first.since(i)
-    products = [plan.forms[0].at(inverse(own.roots[0][:, 0]), own.columns[:, 0])]
-    for layer, form in enumerate(plan.forms[1:], start=1):
-        products.append(form.at(inverse(own.roots[layer][:, 0]) / (2 * math.pi), own.roots[layer - 1][:, 0]))
-    output = plan.output * own.roots[-1][:, 0]
+def _rows(plan: SharedBlocks, rows: range, buffers: list[Floats]) -> None:
+    """Fill a stretch of rows of the result, from the diagonal on; what is left of it is not used."""
+    readers = [_reader(plan, i) for i in rows]
+    own, *later = plan.blocks[rows.start // plan.width :]
+    own = own.since(rows.start)
+    *arrays, sums = buffers
     for block in (own, *later):
-        s = t = block.columns
-        for layer, product in enumerate(products):
-            shape = block.roots[layer].shape
-            a, b, *spare = (buffer[: math.prod(shape)].reshape(shape) for buffer in buffers)
-            a = product.times(s, a)
-            b = product.times(t, b) if layer else a
-            s, t = _arc_cosine(a, b, spare, block.negative[layer], block.roots[layer])
-        plan.result[:, i, block.start : block.start + s.shape[1]] = output @ t
+        sources: Iterable[Floats] = repeat(block.columns)
+        if plan.groups is not None:
+            sources = plan.groups.between(plan.x[rows.start : rows.stop], block.columns, sums)
+        end = block.start + block.columns.shape[1]
+        views = [[buffer[: root.size].reshape(root.shape) for buffer in arrays] for root in block.roots]
+        for i, source, (products, output) in zip(rows, sources, readers, strict=False):
+            s = t = source
+            for layer, (product, (for_a, for_b, *spare)) in enumerate(zip(products, views, strict=True)):
+                a = product.times(s, for_a)
+                b = product.times(t, for_b) if layer else a
+                s, t = _arc_cosine(a, b, spare, block.negative[layer], block.roots[layer])
+            plan.result[:, i, block.start : end] = output @ t
+
+
+def _reader(plan: SharedBlocks, i: int) -> tuple[list[Product], Floats]:
+    """Return the matrices of all layers, and of the output, with the scales of input i."""
+    block = plan.blocks[i // plan.width]
+    own = i - block.start
+    roots = [root[:, own] for root in block.roots]
+    lefts = [negative[:, own] / -NEARLY for negative in block.negative]
+    read = plan.x[i] if plan.groups is None else np.ones(plan.groups.matrix.shape[1])
+    products = [plan.forms[0].at(lefts[0], read)]
+    for form, left, right in zip(plan.forms[1:], lefts[1:], roots, strict=False):
+        products.append(form.at(left / (2 * math.pi), right))
+    return products, plan.output * roots[-1]
 
 
 def _arc_cosine(
     a: Floats, b: Floats, spare: list[Floats], negative: Floats, roots: Floats
 ) -> tuple[Floats, Floats]:
-    """Return s and t of the module's formula, 2 pi left out, in two of the spare buffers (there are four).
+    """Return s and t of the module's formula, 2 pi left out, in two of the three spare buffers; a is written over unless it is b.
 
     1 - rho is formed from -rho without rounding where rho is near 1, so that the sine stays accurate there.
     """
-    minus_rho, s, psi, rest = spare
+    s, psi, rest = spare
+    minus_rho = np.empty_like(a) if a is b else a
     np.multiply(a, negative, out=minus_rho)
-    np.clip(minus_rho, -1.0, 1.0, out=minus_rho)
+    minus_rho.clip(-1.0, 1.0, out=minus_rho)
     np.arccos(minus_rho, out=psi)
     np.add(minus_rho, 1.0, out=s)
     np.subtract(1.0, minus_rho, out=rest)

@@ -28,7 +28,7 @@ OPTIONS = Options(samples=60000, input_bound=1.0, only=PARTS)
 DENSITIES = (0.5, 0.2, 0.1, 0.05, 0.02, 0.01)
 WORKERS = (1, 2)
 LEAST_RATIO = 1.7
-MOST_WORK = 0.5
+MOST_WORK = 0.3
 MOST_EXPORT = 5.0
 A_CHECKPOINT = 250
 """Rows of the long table that a report of `PARTS` has, about."""

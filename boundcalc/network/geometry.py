@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 
@@ -34,7 +35,7 @@ class Axis:
         """Number of positions that one window spans."""
         return self.dilation * (self.kernel - 1) + 1
 
-    @property
+    @cached_property
     def out(self) -> int:
         """Number of outputs; at least 1 in any network that runs."""
         room = self.size + self.before + self.after - self.reach
@@ -77,7 +78,7 @@ class Window:
         """Dilations per axis."""
         return self.height.dilation, self.width.dilation
 
-    @property
+    @cached_property
     def out(self) -> tuple[int, int]:
         """Output positions per axis."""
         return self.height.out, self.width.out

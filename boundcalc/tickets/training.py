@@ -72,10 +72,10 @@ class Trainer:
         wrong = torch.zeros((), dtype=torch.int64, device=self.hardware.device)
         for step, rows in enumerate(batches):
             self._set_rate(self.recipe.rate(number + step / len(batches)))
-            y = samples.y[rows]
+            y = samples.y.index_select(0, rows)
             self.optimizer.zero_grad()
             with self.hardware.autocast():
-                logits = module(samples.x[rows])
+                logits = module(samples.x.index_select(0, rows))
                 loss = loss_of(logits.float(), y)
             if self.penalty is not None:
                 loss = loss + self.penalty().float()

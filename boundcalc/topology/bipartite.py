@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TypeVar
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from boundcalc.network.ops import Masked
-from boundcalc.topology.spectra import EPS, Leading, leading_two
+from boundcalc.topology.spectra import EPS, Leading, leading_two, two_values
 
 ENCODINGS = ("unrolled", "rolled")
 FEWEST = 3
@@ -19,6 +20,9 @@ FEWEST = 3
 
 DENSE_SHARE = 0.25
 """Share of edges from which a dense array takes less time, and at most three times the memory, of a sparse one."""
+
+SMALL_WORK = 2**22
+"""Multiplications of a dense Gram matrix up to which it takes less time than a sparse one."""
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -156,9 +160,31 @@ class Bipartite:
         if not weighted and self.edges == left * right > 0:
             sigma1 = float(np.sqrt(self.edges))
             return Leading(sigma1, 0.0, EPS * sigma1, 0.0, "closed form")
+        if self.edges >= DENSE_SHARE * left * right or self._is_small:
+            return leading_two(self._dense(weighted))
         data = self.weights if weighted else np.ones(self.edges)
-        matrix = sparse.csr_array((data, self.ends, self.starts), shape=self.shape)
-        return leading_two(matrix.toarray() if self.edges >= DENSE_SHARE * left * right else matrix)
+        return leading_two(sparse.csr_array((data, self.ends, self.starts), shape=self.shape))
+
+    def two_values(self, weighted: bool = False) -> tuple[float, float]:
+        """Return the numbers of `spectrum` alone, in less time where the graph is small.
+
+        Raises:
+            ValueError: as `spectrum`.
+        """
+        if self._is_small and self.edges < math.prod(self.shape):
+            return two_values(self._dense(weighted))
+        found = self.spectrum(weighted)
+        return found.sigma1, found.sigma2
+
+    @property
+    def _is_small(self) -> bool:
+        return math.prod(self.shape) * min(self.shape) <= SMALL_WORK
+
+    def _dense(self, weighted: bool) -> Floats:
+        matrix = np.zeros(self.shape)
+        rows = np.repeat(np.arange(self.shape[0]), np.diff(self.starts))
+        matrix[rows, self.ends] = self.weights if weighted else 1.0
+        return matrix
 
 
 def build(layout: Layout, positions: Ints, weights: Floats) -> Bipartite:

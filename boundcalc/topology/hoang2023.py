@@ -154,10 +154,11 @@ def _of_subgraphs(
         if part.collapsed:
             continue
         whole = part.edges == core.edges
-        gaps.append(ramanujan_gap(*part.degrees, (sigma if whole else part.spectrum()).sigma2))
-        of_part = weighted if whole else _weighted(part)
-        if of_part is not None:
-            lambdas.append(_gap(of_part))
+        gaps.append(ramanujan_gap(*part.degrees, sigma.sigma2 if whole else part.two_values()[1]))
+        if weighted is not None:
+            lambdas.append(
+                _gap(weighted) if whole else weighted_spectral_gap(*part.two_values(weighted=True))
+            )
     if gaps:
         return gaps, lambdas, {}
     reason = "every regular subgraph is collapsed" if any_degree else "no degree is that of 3 inputs"

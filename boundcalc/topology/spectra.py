@@ -42,6 +42,12 @@ TOLERANCE = 1e-9
 PASSES = 6
 """Lanczos runs before the matrix is decomposed densely: each one that is not the last found a larger value."""
 
+MODERATE = 64
+"""Matrices whose largest entry is between 2^-64 and 2^64 are taken as they are."""
+
+CLOSE = 1e-9
+"""Share of the largest eigenvalue of a Gram matrix below which rounding tells too little of the second one."""
+
 EPS = float(np.finfo(np.float64).eps)
 
 
@@ -100,7 +106,8 @@ def leading_two(matrix: Any, seed: int = 0) -> Leading:
     if largest == 0.0:
         return Leading(0.0, 0.0, 0.0, 0.0, "closed form")
     exponent = int(np.frexp(largest)[1])
-    found = _of_unit_size(_halved(matrix, exponent), seed)
+    exponent = exponent if abs(exponent) > MODERATE else 0
+    found = _of_moderate_size(_halved(matrix, exponent), seed)
     numbers = [
         scaled(value, exponent) for value in (found.sigma1, found.sigma2, found.residual, found.ceiling)
     ]
@@ -108,6 +115,28 @@ def leading_two(matrix: Any, seed: int = 0) -> Leading:
         raise ValueError("float64 does not hold its singular values")
     sigma1, sigma2, residual, ceiling = (value or 0.0 for value in numbers)
     return Leading(sigma1, sigma2, residual, ceiling, found.method)
+
+
+def two_values(dense: Floats) -> tuple[float, float]:
+    """Return the two largest singular values of a dense matrix, as `leading_two`, without what proves them.
+
+    Args:
+        dense: (rows, columns), at least one entry, finite.
+
+    Raises:
+        ValueError: as `leading_two`.
+
+    Example:
+        >>> [round(value, 12) for value in two_values(np.diag([3.0, 4.0]))]
+        [4.0, 3.0]
+    """
+    tall = dense if dense.shape[0] >= dense.shape[1] else dense.T
+    if 1 < tall.shape[1] <= SMALL_SIDE and 2.0**-MODERATE < float(np.abs(dense).max()) < 2.0**MODERATE:
+        squares = np.linalg.eigvalsh(tall.T @ tall)
+        if squares[-2] >= CLOSE * squares[-1]:
+            return float(np.sqrt(squares[-1])), float(np.sqrt(squares[-2]))
+    found = leading_two(dense)
+    return found.sigma1, found.sigma2
 
 
 def _halved(matrix: Any, exponent: int) -> Any:
@@ -122,7 +151,7 @@ def _halved(matrix: Any, exponent: int) -> Any:
         return smaller
 
 
-def _of_unit_size(matrix: Any, seed: int) -> Leading:
+def _of_moderate_size(matrix: Any, seed: int) -> Leading:
     tall = matrix if matrix.shape[0] >= matrix.shape[1] else matrix.T
     side = tall.shape[1]
     if side == 1:
@@ -139,7 +168,7 @@ def _small(tall: Any) -> Leading:
     gram = _gram(tall)
     side = gram.shape[0]
     values, vectors = linalg.eigh(gram, subset_by_index=[side - 2, side - 1], check_finite=False)
-    if values[0] < 1e-9 * values[1]:
+    if values[0] < CLOSE * values[1]:
         return _dense(tall)
     pair = SingularPair.of(tall, vectors.T)
     above = np.sqrt(max(values[0], pair.second**2) + 4 * side * EPS * values[1])

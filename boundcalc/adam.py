@@ -8,7 +8,7 @@ from __future__ import annotations
 from torch import Tensor, no_grad
 
 FIRST, SECOND, SMALL = 0.9, 0.999, 1e-8
-"""Decay of both averages, and what is added to the root of the second."""
+"""Decay rates of the two moving averages, and the constant added to the root of the second one."""
 
 
 class Adam:

@@ -19,7 +19,7 @@ from boundcalc.report.assemble import assemble
 from boundcalc.report.tree import Report
 
 Weights = str | Path | torch.nn.Module | Mapping[str, Any]
-"""What holds a network: a file or folder, a torch module, or a state dict."""
+"""The forms in which a network is given: a file or folder, a torch module, or a state dict."""
 
 
 def analyze(
@@ -163,7 +163,7 @@ def options_from(function: str, given: Mapping[str, Any]) -> Options:
     """
     named = dict(given)
     if "parts" in named:
-        warnings.warn("parts= is called only= now", DeprecationWarning, stacklevel=3)
+        warnings.warn("the keyword parts= was renamed: use only=", DeprecationWarning, stacklevel=3)
         named["only"] = named.pop("parts")
     known = {*(one.name for one in fields(Options)), *(one.name for one in further_options())} - {"further"}
     for name in named:

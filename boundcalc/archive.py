@@ -13,16 +13,16 @@ from boundcalc.errors import CheckpointError
 from boundcalc.files import Refuse
 
 MOST_EXPANSION = 64
-"""How often the archive's own size the members of a checkpoint may take when unpacked."""
+"""Largest ratio of the unpacked size of a checkpoint's members to the archive's own size."""
 
 SMALL = 1 << 20
-"""Bytes that any archive may unpack to."""
+"""Number of bytes to which any archive may unpack, whatever its size."""
 
 OLD_EXPORT = "serialized_exported_program.json"
 """The graph in a torch.export archive of before PyTorch 2.8."""
 
 _ROOT_MARKS = ("/data.pkl", "/archive_format")
-"""The members of which an archive has one, under its root: of torch.save and of torch.export."""
+"""Ends of the member that marks the root of an archive by torch.save or by torch.export."""
 
 
 def open_zip(
@@ -71,7 +71,7 @@ def _bomb(members: list[ZipInfo], size: int, most_expansion: float | None) -> st
     unpacked = sum(member.file_size for member in members)
     overlapping = sum(member.compress_size for member in members) > size
     if overlapping or (most_expansion is not None and unpacked > most_expansion * size + SMALL):
-        return f"zip archive of {size} bytes that would unpack to {unpacked}; refused"
+        return f"refused: a zip archive of {size} bytes that would unpack to {unpacked} bytes"
     return None
 
 

@@ -10,10 +10,10 @@ from boundcalc.errors import BoundcalcError, CheckpointError
 from boundcalc.files import Refuse
 
 LEAST = 2e9
-"""Bytes that any file may take, however small it is."""
+"""Bytes of memory that any file may take, however small it is."""
 
 TIMES = 4
-"""How often its own size a file may take: numbers of 16 bits become numbers of 64."""
+"""Memory that a file may take as a multiple of its size: 16-bit numbers become 64-bit numbers."""
 
 
 @dataclass
@@ -92,6 +92,6 @@ class Budget:
         gigabytes = math.ceil(needed / 1e6) / 1e3
         return self.refuse(
             self.path,
-            f"{what} would take the file above {self.limit / 1e9:.3g} GB of memory; if that is no mistake, raise --max-memory, "
-            f"to {gigabytes:.10g} or more",
+            f"{what} would exceed the limit of {self.limit / 1e9:.3g} GB of memory; if the file is "
+            f"right, raise --max-memory to {gigabytes:.10g} or more",
         )

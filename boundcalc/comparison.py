@@ -36,9 +36,9 @@ MASKS_CUT = {
         "note": "Mean over layers of a proved upper end.",
     }
 }
-"""What is known of the one quantity that no report has."""
+"""Description of the one quantity that is not part of any report."""
 MOST_BYTES = 2 << 30
-"""A data set up to this size, as stored, is held in memory for all networks."""
+"""Largest data set, in bytes as stored, that is held in memory for all networks."""
 
 ComparisonInput = str | Path | nn.Module
 Opened = tuple[Checkpoint, Network]
@@ -137,7 +137,7 @@ def _check_report(path: str | Path, report: Tree) -> None:
         ) from missing
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as problem:
         raise UsageError(
-            f"{path}: its report is of another shape; analyze it again with this version"
+            f"{path}: its report does not have the expected structure; analyze it again with this version"
         ) from problem
 
 
@@ -235,7 +235,7 @@ def _distances(a: Opened, b: Opened, options: Options) -> tuple[LayerDistance, .
     try:
         return distances(a[1], b[1], options.cells, options.seed)
     except ValueError as error:
-        raise CheckpointError(b[0].path, f"cannot be put beside {a[0].path}: {error}") from error
+        raise CheckpointError(b[0].path, f"cannot be compared with {a[0].path}: {error}") from error
 
 
 def _warnings(reports: Sequence[Tree]) -> list[Tree]:

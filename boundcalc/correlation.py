@@ -22,7 +22,7 @@ MOST_RESAMPLED = 2000
 DRAWS = 1000
 LEVEL = 0.95
 FEWEST_DEFINED = 0.9
-"""Of the resamples, the share in which a coefficient must be defined for an interval to be given."""
+"""Share of the resamples in which a coefficient must be defined for an interval to be reported."""
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
@@ -95,12 +95,14 @@ def correlate(
     taus = [_taus(products, weights) for weights in (once, drawn) if weights is not None]
     point, many = taus[0], taus[1] if len(taus) > 1 else None
     plain = _coefficient(
-        point[0, 1], None if many is None else many[0, 1], "one of the two is the same for all tickets"
+        point[0, 1],
+        None if many is None else many[0, 1],
+        "one of the two quantities is the same for all tickets",
     )
     partial = _coefficient(
         _partial(point),
         None if many is None else _partial(many),
-        "the third quantity is constant or decides one of the two",
+        "the third quantity is constant or determines one of the two",
     )
     return Correlation(n, left_out, plain, partial)
 
@@ -150,6 +152,6 @@ def _coefficient(point: Vector, many: Vector | None, undefined: str) -> Coeffici
         return Coefficient(tau, None, f"no interval: more than {MOST_RESAMPLED} tickets")
     defined = many[~np.isnan(many)]
     if len(defined) < FEWEST_DEFINED * len(many):
-        return Coefficient(tau, None, "no interval: too few tickets differ")
+        return Coefficient(tau, None, "no interval: too few tickets have different values")
     low, high = np.quantile(defined.clip(-1, 1), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return Coefficient(tau, (float(low), float(high)))

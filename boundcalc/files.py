@@ -18,10 +18,10 @@ from boundcalc.errors import BoundcalcError, CheckpointError
 from boundcalc.nearest import path_hint
 
 Refuse = Callable[[str | Path, str], BoundcalcError]
-"""Makes the error for a path and what is wrong with it: `CheckpointError`, or `DataError.at`."""
+"""Function from a path and a problem to the error: `CheckpointError`, or `DataError.at`."""
 
 MOST_JSON = 1 << 26
-"""The longest index, report or calibration that is read, in bytes."""
+"""Largest index, report or calibration that is read, in bytes."""
 
 _FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 _HUB_FOLDERS = ("snapshots", "blobs")
@@ -79,7 +79,7 @@ def open_file(path: str | Path, refuse: Refuse = CheckpointError, *, most: int |
     """
     before = look(path, refuse)
     if most is not None and before.size > most:
-        raise refuse(path, f"{before.size} bytes, where at most {most} are read")
+        raise refuse(path, f"too large: {before.size} bytes, and at most {most} are read")
     try:
         handle = os.open(path, _FLAGS)
     except (OSError, ValueError) as problem:
@@ -146,7 +146,7 @@ def read_json(
     try:
         return json.loads(text, **options)
     except RecursionError:
-        raise refuse(path, "not JSON that is read: nested too deep") from None
+        raise refuse(path, "JSON that is nested too deeply") from None
     except (ValueError, OverflowError) as problem:
         raise refuse(path, f"not JSON: {problem}") from None
 
@@ -202,7 +202,7 @@ def check_inside(path: Path, folder: Path, refuse: Refuse = CheckpointError) -> 
     except (OSError, ValueError) as problem:
         raise refuse(path, system_problem(problem)) from None
     if not target.is_relative_to(home) and not target.is_relative_to(_repository(home)):
-        raise refuse(path, f"leads out of the folder {folder}; put the file itself there")
+        raise refuse(path, f"points to a file outside the folder {folder}; put the file itself there")
     return path
 
 

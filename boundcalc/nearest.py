@@ -9,9 +9,10 @@ from itertools import islice
 from pathlib import Path
 
 MOST = 3
-"""Names that are proposed."""
+"""Largest number of proposed names."""
 MOST_ENTRIES = 64
-"""Entries of a folder that are compared with a path that is not there; a larger one costs too much where many are missing."""
+"""Largest number of folder entries that are compared with a missing path; larger folders would take too long if many paths are
+missing."""
 
 
 def nearest(name: str, known: Iterable[str]) -> tuple[str, ...]:

@@ -24,7 +24,7 @@ MASK_ORIGINS = ("data", "independent")
 DEVICES = ("auto", "cpu", "cuda")
 MOST_CELLS = 512
 LEAST_DELTA = 1e-300
-"""Smallest delta: float64 holds every share of it that a bound may be given, to full precision."""
+"""Smallest delta: float64 represents every share of it that a bound may get, at full precision."""
 
 AGAINST = ("first", "previous")
 
@@ -177,7 +177,7 @@ class Options:
 
     def _check_sample(self) -> None:
         if self.samples is None and self.input_bound is not None:
-            raise UsageError("--input-bound needs --samples: the sample size m beside B with |x| <= B")
+            raise UsageError("--input-bound needs --samples M: give the sample size, too")
         if self.samples is not None and self.data is not None:
             raise UsageError("give --data, or --samples and --input-bound, not both")
         if self.samples is not None and self.samples < 1:
@@ -198,7 +198,8 @@ class Options:
             raise UsageError(f"--delta {self.delta}: give a probability between 0 and 1")
         if self.delta < LEAST_DELTA:
             raise UsageError(
-                f"--delta {self.delta}: give at least {LEAST_DELTA}, so that its shares are numbers"
+                f"--delta {self.delta}: give at least {LEAST_DELTA}; shares of a smaller delta are not "
+                "representable in float64"
             )
         if self.margin is not None and not (0 < self.margin < math.inf):
             raise UsageError(f"--margin {self.margin}: give a positive number, or auto")
@@ -217,7 +218,10 @@ class Options:
         if self.target_error is None:
             return
         if self.calibration is None:
-            raise UsageError("--target-error needs --calibration FILE: theory gives no constant")
+            raise UsageError(
+                "--target-error needs --calibration FILE: the theory leaves a constant unknown, which "
+                "the calibration supplies"
+            )
         if not 0 < self.target_error < math.inf:
             raise UsageError(f"--target-error {self.target_error}: give a positive number")
 

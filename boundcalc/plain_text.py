@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 
 MOST = 500
-"""The longest message, in characters."""
+"""Largest length of a message, in characters."""
 
 _HEAD = 340
 _ELLIPSIS = " ... "

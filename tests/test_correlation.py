@@ -97,11 +97,11 @@ def test_what_is_not_defined_is_none_with_its_reason():
     rising = [1.0, 2, 3, 4, 5]
     constant = correlate(rising, [2.0] * 5, rising)
     assert constant.plain.tau is constant.plain.interval is None
-    assert constant.plain.reason == "one of the two is the same for all tickets"
+    assert constant.plain.reason == "one of the two quantities is the same for all tickets"
     decided = correlate(rising, [1.0, 2, 3, 5, 4], rising)
     assert decided.plain.tau == pytest.approx(0.8)
     assert decided.partial.tau is None
-    assert decided.partial.reason == "the third quantity is constant or decides one of the two"
+    assert decided.partial.reason == "the third quantity is constant or determines one of the two"
     no_third = correlate(rising, [1.0, 2, 3, 5, 4], [7.0] * 5)
     assert (no_third.plain.tau, no_third.partial.tau) == (pytest.approx(0.8), None)
 
@@ -112,7 +112,7 @@ def test_no_interval_where_resamples_do_not_define_it():
     found = correlate(x, x, list(map(float, range(12))))
     assert found.plain.tau == 1
     assert found.plain.interval is None
-    assert found.plain.reason == "no interval: too few tickets differ"
+    assert found.plain.reason == "no interval: too few tickets have different values"
 
 
 def test_no_interval_for_very_many_tickets():

@@ -104,7 +104,7 @@ def test_images_are_never_reshaped_into_others(given, shape):
     module = nn.Sequential(
         nn.Conv2d(3, 4, 2), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2)
     ).eval()
-    with pytest.raises(DataError, match="bring the axes into that order"):
+    with pytest.raises(DataError, match="permute the axes to that order"):
         boundcalc.analyze(module, data=arrays(shape, 2), input_shape=given)
 
 
@@ -137,7 +137,7 @@ def test_the_summary_speaks_of_what_was_asked_for(tmp_path):
     state = chain(5, 4, 3)
     summary = boundcalc.analyze(state, only=("samples",), data=arrays((5,), 3)).to_dict()["summary"]
     assert summary == [
-        "Nothing is proved of your network: bounds were not asked for (--only).",
+        "Nothing is proved about your network: bounds were not asked for (--only).",
         "Empirical part skipped (--only).",
     ]
     nothing = {key: torch.zeros_like(weight) for key, weight in state.items()}
@@ -173,13 +173,13 @@ def test_a_full_disk_is_one_line(tmp_path):
 def test_a_second_checkpoint_is_not_an_option(tmp_path, capsys):
     ticket = saved(chain(5, 4, 3), tmp_path)
     assert main([ticket, ticket]) == 2
-    assert "one checkpoint at a time" in capsys.readouterr().err
+    assert "this command takes one checkpoint" in capsys.readouterr().err
 
 
 def test_a_folder_names_what_lies_in_it(tmp_path):
     saved(chain(5, 4, 3), tmp_path, "one.pt")
     saved(chain(5, 4, 3), tmp_path, "two.pth")
-    with pytest.raises(CheckpointError, match=r"pass one: one.pt, two.pth"):
+    with pytest.raises(CheckpointError, match=r"give the path of one: one.pt, two.pth"):
         boundcalc.analyze(tmp_path)
 
 

@@ -130,7 +130,7 @@ COMMANDS = {
     "forget the name of the option": (["ticket.pt", "digits"], 2, [], "did you mean --data digits?"),
     "pass two checkpoints": (["ticket.pt", "sparser.pt"], 2, [], "boundcalc compare"),
     "pass a text file": (["notes.txt"], 3, [], "notes.txt"),
-    "pass a folder of many": (["."], 3, [], "pass one"),
+    "pass a folder of many": (["."], 3, [], "give the path of one"),
     "data of another shape": (["ticket.pt", "--data", "sample"], 3, [], "784"),
     "give the model": (["ticket.pt", "--model", "net.py:Net", "--only", "topology"], 0, ["outputs 3", "captured"], ""),
     "save a page": (["ticket.pt", *DATA, "--only", "bounds,empirical", "--format", "html", "-o", "ticket.html"], 0, [], ""),

@@ -79,7 +79,7 @@ def test_an_unknown_keyword_names_the_nearest(function, state):
 
 
 def test_the_former_name_of_only_is_taken_with_a_warning(state):
-    with pytest.warns(DeprecationWarning, match="parts= is called only= now"):
+    with pytest.warns(DeprecationWarning, match="the keyword parts= was renamed: use only="):
         report = boundcalc.analyze(state, parts=("samples",))
     assert report.to_dict()["topology"] is None
     with pytest.raises(UsageError, match=r"unknown part 'bound'; did you mean bounds\?"):

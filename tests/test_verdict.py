@@ -111,7 +111,7 @@ def test_an_untrained_network_gets_nothing_from_its_compression():
     assert verdict["network"]["reason"].startswith("every bound is 1 or more (smallest: ")
     for format in ("table", "markdown", "latex"):
         text = " ".join(report.to(format, full=True).split())
-        assert "For your network itself every bound is 1 or more" in text
+        assert "For your network itself, every bound is 1 or more" in text
         assert "Your network has error at most" not in text
 
 
@@ -309,8 +309,8 @@ def test_explain_says_of_which_network(capsys):
     from boundcalc.cli.main import main
 
     for name, words in (
-        ("peeling", "speaks of: your network"),
-        ("occam", "speaks of: a compression of your network"),
+        ("peeling", "about: your network"),
+        ("occam", "about: a compression of your network"),
     ):
         assert main(["explain", name]) == 0
         assert words in " ".join(capsys.readouterr().out.split())

@@ -24,7 +24,7 @@ from boundcalc.errors import UsageError
 
 BEAT_SECONDS = 5.0
 SILENT_SECONDS = 60.0
-"""A run that has not shown itself for so long has lost its claims."""
+"""Seconds without a sign of life after which a run loses its claims."""
 
 
 class ClaimStatus(Enum):
@@ -34,7 +34,7 @@ class ClaimStatus(Enum):
     SHARED = "this run has claimed it already"
     BUSY = "another run has claimed it"
     DONE = "done before"
-    FAILED = "failed before, and would again"
+    FAILED = "failed before, and would fail again"
 
 
 @dataclass(frozen=True)

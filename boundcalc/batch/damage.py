@@ -27,7 +27,7 @@ class Damage(NamedTuple):
     @property
     def reason(self) -> str:
         """The message about the checkpoint: the row, what is wrong, and what to do."""
-        return f"row {self.id}: {self.problem}; boundcalc batch with this path analyzes it again"
+        return f"row {self.id}: {self.problem}; run boundcalc batch with this path to analyze it again"
 
 
 def damaged(store: Store, ids: Iterable[int] | None = None) -> tuple[Damage, ...]:

@@ -18,7 +18,7 @@ _LEAST = (
 )
 _MEASURED = f"SELECT DISTINCT checkpoint FROM quantities {_THEOREMS.replace('= ?', 'IN (SELECT value FROM json_each(?))')} {{}}"
 _OF_ERROR = ("terms.margin_error", "terms.samples", "terms.unlabelled")
-"""Terms that only a bound on the error itself has: with margins, by errors on the sample, by disagreements."""
+"""Terms that only bounds on the error itself have: those with margins, with errors on the sample, and with disagreements."""
 _PLAIN = "SELECT checkpoint, value FROM quantities WHERE part = ? AND name = '' AND quantity = ? {}"
 
 

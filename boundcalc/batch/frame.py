@@ -111,9 +111,9 @@ def load_wide(store: str | Path) -> pandas.DataFrame:
 
 
 NUMBERS = frozenset({"value", "density"})
-"""Columns of float64; all others hold text."""
+"""The columns of type float64; all others hold text."""
 ROWS = 1 << 16
-"""Rows of a group, and the most that are held at a time."""
+"""Number of rows per row group, which is also the largest number of rows held at a time."""
 
 
 def parquet(store: Store, ids: Sequence[int] | None = None) -> bytes:

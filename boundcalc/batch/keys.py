@@ -77,7 +77,8 @@ def settings_of(options: Options) -> BatchSettings:
             given[name], str | Path if name in {"mask", "reference", "certificate"} else str
         ):
             raise UsageError(
-                f"batch takes {name} by name, not {type(given[name]).__name__}: its workers open it"
+                f"batch takes {name} as a string, not {type(given[name]).__name__}, because its "
+                "workers open it"
             )
     identities: dict[str, Callable[[str], Any]] = {
         "data": _data,

@@ -8,7 +8,7 @@ from boundcalc.report.document import Grid, Section
 from boundcalc.report.text import narrow
 
 MOST_ROWS = 2000
-"""A grid with more rows is laid out here."""
+"""Number of rows above which a grid is laid out by this module."""
 GUTTER = "  "
 
 

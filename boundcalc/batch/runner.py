@@ -48,7 +48,7 @@ class Summary:
 
 
 Watch = Callable[[int, int], None]
-"""Called with how many paths are settled, and how many there are."""
+"""Called with the number of finished paths and the number of all paths."""
 
 
 def run(

@@ -22,9 +22,9 @@ from boundcalc.extras import install
 
 WAITING = "OMP_WAIT_POLICY"
 ANSWERS_IN = 10.0
-"""Seconds that the scheduler of a cluster may take to answer."""
+"""Seconds to wait for the scheduler of a cluster to answer."""
 PATIENCE = 5.0
-"""Seconds that taking leave of a cluster may take."""
+"""Seconds to wait when the connection to a cluster is closed."""
 KILLED = "its worker process died (killed, or out of memory)"
 
 Outcome = Result | Failure

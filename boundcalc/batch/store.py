@@ -158,10 +158,10 @@ class Store:
         try:
             tree = json.loads(self.report_text(checkpoint))
         except (ValueError, RecursionError) as problem:
-            raise DamagedReport(self.path, checkpoint, f"no JSON ({problem})") from None
+            raise DamagedReport(self.path, checkpoint, f"not JSON ({problem})") from None
         checkpoint_tree = tree.get("checkpoint") if isinstance(tree, dict) else None
         if not isinstance(checkpoint_tree, dict):
-            raise DamagedReport(self.path, checkpoint, "no tree with a checkpoint")
+            raise DamagedReport(self.path, checkpoint, "not a report with a checkpoint")
         return upgraded(tree, SCHEMA) if is_older(tree) else cast("dict[str, Any]", tree)
 
     def report_text(self, checkpoint: int) -> str:
@@ -198,7 +198,7 @@ class Store:
             raise KeyError(f"no settings {hash} in {self.path}")
         tree = json.loads(found[0])
         if not isinstance(tree, dict):
-            raise ValueError(f"settings {hash} in {self.path} are no dict")
+            raise ValueError(f"settings {hash} in {self.path} are not a dict")
         return tree
 
 
@@ -219,7 +219,7 @@ def opened(path: str | Path) -> Iterator[Store]:
     _check_kind(place)
     if not is_file(place):
         raise UsageError(
-            f"{place}: no such store; boundcalc batch PATH... --store {place} makes it{path_hint(place)}"
+            f"{place}: no such store; boundcalc batch PATH... --store {place} creates it{path_hint(place)}"
         )
     with ExitStack() as stack:
         connection = _reading(place, stack)
@@ -295,7 +295,7 @@ def _connected(
             connection.close()
             raise
     except sqlite3.Error as error:
-        raise UsageError(f"{place}: no store of boundcalc batch: {error}") from error
+        raise UsageError(f"{place}: not a store of boundcalc batch: {error}") from error
     return connection
 
 
@@ -352,7 +352,8 @@ def _checked(connection: sqlite3.Connection, place: Path) -> bool:
         raise UsageError(f"{place}: an SQLite file of another program, not a store of boundcalc batch")
     if version != SCHEMA_VERSION:
         raise UsageError(
-            f"{place}: a store of schema {version}; this boundcalc reads and writes schema {SCHEMA_VERSION}"
+            f"{place}: a store of schema {version}, but this version of boundcalc reads and writes "
+            f"schema {SCHEMA_VERSION}; create a new store"
         )
     return True
 

@@ -8,7 +8,7 @@ from boundcalc.batch.store import DamagedReport, Store
 from boundcalc.report.subjects import subject_of
 
 UNKNOWN = ""
-"""The subject of a bound whose reports are all damaged: it has no place in any column."""
+"""The subject of a bound whose reports are all damaged; such a bound appears in no column."""
 
 
 def subject_finder(store: Store) -> Callable[[int, str], str]:

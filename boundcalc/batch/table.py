@@ -42,18 +42,22 @@ COLUMNS = (
     Column("test - training", right=True),
 )
 DAMAGED = "damaged"
-"""The state, in JSON, of a row that is not whole."""
+"""The state of a damaged row in JSON."""
 _JOIN = ",\n"
 _UNREADABLE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
-"""What a report of another shape makes of a page."""
+"""The exceptions that a report of unexpected structure may cause in a page."""
 SHORT = 8
-"""Digits of a settings' hash that are shown."""
+"""Number of digits of a settings' hash that are shown."""
 NOTE = (
-    "your network: the smallest value of a theorem about the checkpoint itself; its compression: the smallest certificate of another"
-    " network, found from it. Each fails with probability delta, not all at once."
+    "'your network' is the smallest value of a theorem about the checkpoint itself; 'its compression' "
+    "is the smallest certificate of another network that was found from the checkpoint. Each value "
+    "fails with probability at most delta; they need not all hold at once."
 )
 EXCESS_COLUMN = Column("bounds")
-EXCESS_NOTE = "bounds: what the value of your network bounds; without data the margin error is not known, so the error is not bounded"
+EXCESS_NOTE = (
+    "'bounds' says what the value under 'your network' bounds; without data the margin error is "
+    "unknown, so the error itself is not bounded"
+)
 
 
 @dataclass(frozen=True)
@@ -159,9 +163,10 @@ def _by_test(store: Store, rows: Sequence[StoreRow], folder: str) -> tuple[str, 
         return ()
     path = next(row.path for row in rows if row.id == best.id)
     return (
-        f"Choosing the best of these {best.tickets} by the test set costs delta / {best.tickets}: the error of"
-        f" {one_line(path.removeprefix(folder).lstrip(os.sep) or path)} is at most {upper(best.chosen)} then (probability"
-        f" {1 - best.delta:g}), and {upper(best.alone)} had it been chosen without it.",
+        f"If the best of these {best.tickets} is chosen by its test error, each gets delta / "
+        f"{best.tickets}: the error of {one_line(path.removeprefix(folder).lstrip(os.sep) or path)} is "
+        f"then at most {upper(best.chosen)} (probability {1 - best.delta:g}); if it was chosen without "
+        f"the test set, at most {upper(best.alone)}.",
     )
 
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from boundcalc.empirical.datasets import Dataset
 
 MOST_BYTES = 2 << 30
-"""A data set up to this size, as stored, is held in memory; a larger one is streamed by every analysis."""
+"""Largest data set, in bytes as stored, that is held in memory; every analysis streams a larger one."""
 CHANGED = "changed while it was read; try again when nothing writes it"
 _ONE_AT_A_TIME = threading.Lock()
 

@@ -30,7 +30,7 @@ from boundcalc.network.ops import (
 )
 
 GRAPH = (*RELU_NETWORK, Concat, ChannelAffine, LeakyReLU)
-"""Kinds of nodes that run here."""
+"""The kinds of nodes that this module can evaluate."""
 
 Kernels = Mapping[int, tuple[torch.Tensor, "torch.Tensor | None"]]
 """Index of a layer's node -> weights (B, out, in / groups, kh, kw) and biases (B, out) or None."""

@@ -15,16 +15,16 @@ from boundcalc.bounds.outcome import Outcome
 KINDS = ("F", "loss", "certificate", "score")
 STATUSES = ("theorem", "published", "refuted", "score")
 SUBJECTS = ("network", "compression", "retrained", "interpolant")
-"""Whose error a bound speaks of: the checkpoint's, as it was read; that of another network found from it; that of one of its
+"""The network whose error a bound is about: the checkpoint's, as it was read; another network found from it; a network of its
 architecture that was trained afresh; a kernel's interpolant."""
 PRIORS = ("none", "data-free", "data-dependent")
-"""What a certificate compares its network with: nothing, a code or distribution fixed before the sample, or one from a part of it."""
+"""The prior of a certificate: none, a code or distribution fixed before the sample, or one computed from a part of the sample."""
 OWN = (
     "peeling", "path_norm", "occam", "pacbayes", "golowich2018", "neyshabur2015", "bartlett2017", "graf2022",
     "ledent2021", "lin2019", "gouk2021", "longsedghi2020", "galanti2023",
     "pick", "holdout", "disagreement",
 )  # fmt: skip
-"""The order in which bounds are told; every other module of the folder that registers one follows."""
+"""The order in which bounds are listed; every other module of the folder that registers one follows."""
 
 
 @dataclass(frozen=True)

@@ -207,7 +207,7 @@ unit_norm = _of_bias(lambda part, bias: (bias.square().sum(1) + TINY).sqrt())
 unit_largest = _of_bias(lambda part, bias: bias.abs().amax(1))
 """The largest entry of a bias."""
 unit_shift = _of_bias(lambda part, bias: bias.abs().sum(1) if part.last else bias.abs().amax(1))
-"""The largest entry of a bias; of the last layer their sum over output units."""
+"""The largest entry of a bias; for the last layer the sum of its entries over output units."""
 
 
 # ---------------------------------------------------------------------------------------- classes

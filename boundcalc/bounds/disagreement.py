@@ -36,9 +36,9 @@ from boundcalc.network.network import Network
 
 ASSUMPTIONS = (
     "sample and unlabelled examples are iid from one distribution",
-    "neither this network nor a certified one was chosen by the unlabelled examples: no early stopping, no choice of a level,"
-    " no distillation and no normalisation by them",
-    "the certified network is its procedure's, which boundcalc verify --replay checks",
+    "neither this network nor a certified one was chosen by the unlabelled examples: they were not "
+    "used for early stopping, for choosing a level, for distillation or for normalisation",
+    "the certified network is the output of its procedure, which boundcalc verify --replay checks",
     "classes are decided in float64, whose rounding is not bounded; a tie counts as a disagreement",
 )
 FIRST = 0.1
@@ -125,7 +125,10 @@ def _through(problem: BoundInputs, prior: str) -> AtDelta:
         "disagreement_bound": agreed,
         "disagreements": best.disagreements,
         "unlabelled": best.examples,
-        "remark": f"promised, and not checked: neither this network nor the certified one saw {own.name} ({own.what})",
+        "remark": (
+            "assumed on your word, and not checked: neither this network nor the certified one saw "
+            f"{own.name} ({own.what})"
+        ),
     }
     return AtDelta(
         value, terms, remark=_remark(own.name, own.what, labelled=own.labelled), any_normalization=True

@@ -15,8 +15,8 @@ from boundcalc.bounds.risk import RiskBound, risk_bound
 from boundcalc.errors import NeedsInput, NotCovered
 
 BY_NORMS = frozenset({"F", "loss", "score"})
-"""Kinds of bounds that take the values of a fixed first stage for the sample."""
-FIRST_STAGE = "the first stage is fixed before the sample; its values are what the bound takes for the sample"
+"""Kinds of bounds for which the outputs of a fixed first stage replace the sample."""
+FIRST_STAGE = "the first stage is fixed before the sample; the bound uses its outputs as the sample"
 CLAMPS = "clamps such as ReLU6 are ReLUs with fixed biases: min(u, b) = b - relu(b - u)"
 
 
@@ -68,7 +68,9 @@ def evaluate(bound: Bound, problem: BoundInputs) -> BoundResult:
             bound, problem, f"{bound.compute.__module__} raised {type(error).__name__}: {error}"
         )
     if math.isnan(risk.log_value) or math.isnan(risk.log_complexity):
-        return _uncovered(bound, problem, "float64 does not hold a number of its formula for this network")
+        return _uncovered(
+            bound, problem, "a number in its formula is not representable in float64 for this network"
+        )
     said = outcome.remark if isinstance(outcome, AtDelta) else _remark(problem, risk)
     reason = "; ".join(filter(None, (bound.remark, said)))
     said_too = {FIRST_STAGE: staged is not problem, CLAMPS: own is not staged}
@@ -106,7 +108,7 @@ def _computed(bound: Bound, problem: BoundInputs) -> Outcome:
         return outcome
     left = problem.settings.delta * 2.0**-price
     if not left:
-        raise NotCovered("digits of a normalisation that leave nothing of delta")
+        raise NotCovered("the price of the normalisation's digits, which uses up all of delta")
     return bound.compute(replace(problem, settings=replace(problem.settings, delta=left)))
 
 
@@ -168,11 +170,15 @@ def _remark(problem: BoundInputs, risk: RiskBound) -> str:
         return (
             ""
             if positive
-            else "no training sample has a positive margin: the margin error is 1 at every margin"
+            else "no training sample has a positive margin, so the margin error is 1 at every margin"
         )
-    chosen = "margin 1 unless --margin is given" if problem.settings.margin is None else "at the margin given"
+    chosen = (
+        "the margin is 1 unless --margin is given"
+        if problem.settings.margin is None
+        else "the margin is the given one"
+    )
     missing = "no data" if problem.split is None else "the network cannot be run on the data"
-    return f"{missing}: bounds err - err_gamma(S), the margin error being unknown; {chosen}"
+    return f"{missing}: the margin error is unknown, so the value bounds err - err_gamma(S); {chosen}"
 
 
 def proved(results: Iterable[BoundResult], subject: str) -> list[BoundResult]:

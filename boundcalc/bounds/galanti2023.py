@@ -56,7 +56,10 @@ register(
         "F",
         "refuted",
         "Released code of Galanti, Xu, Galanti & Poggio 2023, Norm-based Generalization Bounds for Sparse Neural Networks",
-        ("none makes it true in general: it is no bound", "see peeling for the repaired theorem"),
+        (
+            "no assumption makes it true in general, so it is not a bound",
+            "see peeling for the repaired theorem",
+        ),
         compute,
         remark="refuted: the last layer's fan-in and sqrt(C) are missing; kept to reproduce published figures",
         hypotheses=KERNELS,

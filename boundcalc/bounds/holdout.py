@@ -63,8 +63,9 @@ def retrained(problem: BoundInputs) -> AtDelta:
         "surviving": best.network.surviving,
     }  # fmt: skip
     remark = (
-        f"another network, trained afresh on {m - certify:,} of the samples: this checkpoint, its mask and --reference are refused as"
-        f" its reference, for they may have seen the {certify:,} that certify"
+        f"the bound is about another network, trained afresh on {m - certify:,} of the samples; this "
+        "checkpoint, its mask and --reference are not used as its reference, because they may depend "
+        f"on the {certify:,} samples that certify it"
     )
     return AtDelta(value, terms, remark=remark)
 
@@ -91,7 +92,10 @@ for _name, _compute, _subject, _source, _assumptions in (
         test_set.SOURCE,
         (
             _SPLIT,
-            "nothing of the part that certifies entered the training, but for the settings that are paid for",
+            (
+                "nothing from the part that certifies entered the training, except the settings that are "
+                "paid for"
+            ),
             _COUNTED,
         ),
     ),
@@ -102,7 +106,7 @@ for _name, _compute, _subject, _source, _assumptions in (
         test_set.SOURCE,
         (
             _SPLIT,
-            "the architecture was fixed before the sample; nothing else of the checkpoint enters",
+            "the architecture was fixed before the sample; nothing else of the checkpoint is used",
             _COUNTED,
         ),
     ),

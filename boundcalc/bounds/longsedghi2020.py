@@ -47,7 +47,7 @@ def compute(problem: BoundInputs) -> Score:
 register(
     Bound(
         "longsedghi2020", "score", "score", "Long & Sedghi 2020, Theorem 2.1, without its universal constant",
-        ("linear maps, ReLUs, pooling, sums and the like; the theorem speaks of chains",), compute, spectral=True,
-        remark="a score: the theorem's universal constant is not known, so that it says nothing about the error",
+        ("linear maps, ReLUs, pooling, sums and the like; the theorem itself is about chains",), compute, spectral=True,
+        remark="a score: the theorem's universal constant is not known, so it says nothing about the error",
     )
 )  # fmt: skip

@@ -28,7 +28,7 @@ from boundcalc.bounds.code_lengths import log2_weight
 from boundcalc.norms.rounding import LIBM
 
 MOST_DIGITS = 17
-"""Decimal digits that tell every float64 apart."""
+"""Number of decimal digits that distinguish every two float64 numbers."""
 COMMON_DIGITS = 4
 NOT_GIVEN = "inputs are used as they are given, not normalised by the sample"
 
@@ -62,7 +62,7 @@ class Normalization:
         if self.fixed:
             return f"the normalisation {digits} was fixed before the sample (--normalize-fixed)"
         if not paid:
-            return f"the normalisation {digits} did not come from the sample: nothing is paid for it here"
+            return f"the normalisation {digits} did not come from the sample: this bound does not pay for it"
         return f"the normalisation {digits} may come from the sample: its digits are paid for, {self.bits:.1f} bits"
 
 

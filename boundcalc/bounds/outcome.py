@@ -17,7 +17,8 @@ Terms = dict[str, Any]
 
 ERROR = "error"
 EXCESS = "error - margin error"
-"""What a number bounds: the error, or the error less the share of training samples within the margin, where that is not known."""
+"""What a number bounds: the error, or, if the margins are unknown, the error minus the share of training samples within the
+margin."""
 
 
 @dataclass(frozen=True)

@@ -106,7 +106,9 @@ def _searched(problem: BoundInputs, split: Split) -> Certificate:
 
 def _checked(certificate: Certificate, problem: BoundInputs, split: Split) -> Decoded:
     if certificate.normalize != (problem.settings.normalization.numbers or None):
-        raise NotCovered("the drawn network takes inputs under another normalization than --normalize gives")
+        raise NotCovered(
+            "the drawn network expects inputs with another normalization than that of --normalize"
+        )
     if certificate.data_sha256 != digest_of_split(split):
         raise NotCovered("the certificate's training data are not those of --data (samples or labels differ)")
     try:
@@ -115,7 +117,7 @@ def _checked(certificate: Certificate, problem: BoundInputs, split: Split) -> De
         raise NotCovered(f"the certificate of the drawn network cannot be decoded ({error})") from None
     if certificate.network_sha256 and wrong_lines(certificate, found.lines):
         raise NotCovered(
-            "a line of the certificate's ledger is not what its choice costs: see boundcalc verify"
+            "a line of the certificate's ledger does not state the price of its choice: see boundcalc verify"
         )
     return found
 
@@ -127,9 +129,12 @@ register(
         "theorem",
         "disintegrated PAC-Bayes (Rivasplata et al. 2020; Viallard et al. 2024) with draws by a hash, Maurer 2004, Theorem 1",
         (
-            "iid sample; architecture, first stage and grids fixed before it, but for the settings that are paid for",
+            (
+                "iid sample; architecture, first stage and grids fixed before it, except the settings that "
+                "are paid for"
+            ),
             "the hash answers like a random oracle, asked at most 2^64 times for this sample",
-            "it certifies the 0-1 error of one network that was drawn, another one than the checkpoint",
+            "it certifies the 0-1 error of one network that was drawn, which is not the checkpoint",
             "errors are counted in float64; a margin that its rounding may have made positive is an error (a fixed first stage is"
             " the function that is computed)",
         ),

@@ -41,8 +41,14 @@ def outcome(counted: Counted, bits: float, rounds: int) -> AtDelta:
 
 
 ASSUMPTIONS = (
-    "iid sample; procedure, options, architecture and seed fixed before it, but for the settings that are paid for",
-    "the network is the procedure's: trained on the picked examples alone, which boundcalc verify --replay checks",
+    (
+        "iid sample; procedure, options, architecture and seed fixed before it, except the settings that "
+        "are paid for"
+    ),
+    (
+        "the network is the output of the procedure, trained on the picked examples alone, which boundcalc "
+        "verify --replay checks"
+    ),
     "errors outside the picks are counted in float64, whose rounding is not bounded; a tie counts as an error",
 )
 register(

@@ -54,9 +54,9 @@ from boundcalc.rademacher.confidence import confidence, confidence_as_published
 LOG_STEP = math.log(1.01)
 """log(1 + eta) of every grid r_k = (1 + eta)^k; fixed here, before any sample."""
 RAMP = "mean ramp loss"
-"""What ``margin_error`` among the terms is where a bound takes it in place of the share of samples within the margin."""
+"""Name of what ``margin_error`` in the terms holds if a bound uses it in place of the share of samples within the margin."""
 CHEAP = 64
-"""Grid points around 0 whose price is small: tried besides those next to margins of the sample."""
+"""Number of grid points around 0, whose price is small, that are tried in addition to those next to the margins of the sample."""
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 NAME = "certificate.json"
-"""File name beside the checkpoint that is certified."""
+"""Name of the certificate's file beside the checkpoint."""
 
 
 def beside(checkpoint: str | Path) -> Path | None:

@@ -101,10 +101,10 @@ def _decode_codeword(
     base = flattened(rest)
     plan = plan_of(base)
     if certificate.coded["code"] != VERSION:
-        raise ValueError(f"a codeword of version {certificate.coded['code']} of the code, not {VERSION}")
+        raise ValueError(f"its codeword has version {certificate.coded['code']} of the code, not {VERSION}")
     word = decode(plan, base64.b85decode(str(certificate.coded["word"])))
     if encode(plan, word) != base64.b85decode(str(certificate.coded["word"])):
-        raise ValueError("the codeword has bytes that nobody reads")
+        raise ValueError("the codeword has extra bytes at its end")
     network = dequantize(plan, word, base)
     lines = (*common, *word_lines(plan, word))
     errors = behind_stage.errors_of(network, behind_stage.batches(stage, base, split))

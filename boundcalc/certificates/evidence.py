@@ -89,7 +89,7 @@ def gather(
         paths = [own]
     if options.unlabelled is not None and dataset is None:
         raise UsageError(
-            "--unlabelled needs --data: the sample on which the certificate's network is counted"
+            "--unlabelled needs --data: the sample on which the errors of the certified network are counted"
         )
     if options.unlabelled is not None and not paths and dataset is not None:
         paths = shipped(digest_of_split(dataset.train))

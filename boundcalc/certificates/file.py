@@ -18,7 +18,7 @@ from boundcalc.files import read_json
 SCHEMA = "boundcalc.certificate/3"
 METHODS = ("pick", "holdout", "pacbayes", "occam")
 CODED = ("pacbayes", "occam")
-"""Methods whose file holds the network itself, which is another one than the checkpoint's."""
+"""Methods whose certificate contains its network, which is not the checkpoint's."""
 NAME = beside.NAME
 _LARGEST = 1 << 28
 
@@ -127,9 +127,9 @@ def read_certificate(path: Path) -> Certificate:
     tree = read_json(path, _no_certificate, most=_LARGEST)
     if not isinstance(tree, dict) or tree.get("schema") != SCHEMA:
         found = tree.get("schema") if isinstance(tree, dict) else None
-        raise CheckpointError(path, f"no certificate of schema {SCHEMA} (its schema: {ascii(found)[:60]})")
+        raise CheckpointError(path, f"not a certificate of schema {SCHEMA} (its schema: {ascii(found)[:60]})")
     if tree.pop("checksum", None) != _checksum(tree):
-        raise CheckpointError(path, "damaged: its checksum does not fit its content")
+        raise CheckpointError(path, "damaged: its checksum does not match its content")
     try:
         return _parsed(tree)
     except (KeyError, TypeError, ValueError) as problem:
@@ -139,7 +139,7 @@ def read_certificate(path: Path) -> Certificate:
 
 
 def _no_certificate(path: str | Path, problem: str) -> CheckpointError:
-    return CheckpointError(path, f"no certificate: {problem}")
+    return CheckpointError(path, f"not a certificate: {problem}")
 
 
 def _parsed(tree: Mapping[str, Any]) -> Certificate:

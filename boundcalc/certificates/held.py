@@ -46,7 +46,8 @@ class Held:
         if not own_architecture(self.certificate.made_by):
             raise CheckpointError(
                 self.path,
-                "its network is the user's own code; only boundcalc's own networks are carried over",
+                "its network is made by your own code; only certificates of boundcalc's own "
+                "architectures can be transferred",
             )
         module = module_of(self.certificate.made_by, shape)
         network = from_checkpoint(read(self.path.parent), module, shape)
@@ -78,18 +79,20 @@ def _difference(certificate: Certificate, network: Network, model: Any, shape: t
     if network.unplaced:
         return network.unplaced
     if digest_of_network(network) != certificate.network_sha256:
-        return "its weights are not this network's"
+        return "its weights differ from those of this network"
     made_by = certificate.made_by
     if not own_architecture(made_by):
         theirs = (made_by.get("plan") or {}).get("model")
-        return "" if model is not None else f"its architecture is the user's own code: give --model {theirs}"
+        return (
+            "" if model is not None else f"its architecture is made by your own code: give --model {theirs}"
+        )
     try:
         module = module_of(made_by, shape)
         drawn = from_state_dict(module.state_dict(), "the certificate's architecture")
         same = wiring(from_checkpoint(drawn, module, shape)) == wiring(network)
     except BoundcalcError as problem:
-        return f"its architecture cannot be made: {problem}"
-    return "" if same else "its layers are connected in another way than this network's"
+        return f"its architecture cannot be built: {problem}"
+    return "" if same else "its layers are not connected like those of this network"
 
 
 def own_architecture(made_by: Mapping[str, Any]) -> bool:

@@ -39,7 +39,8 @@ def checked(problem: BoundInputs, method: str) -> tuple[Certificate, Counted]:
     if not mine:
         first = found[0]
         raise NotCovered(
-            f"{first.path.name} speaks of another network: {first.differs}; --unlabelled DATA carries it over"
+            f"{first.path.name} is about another network: {first.differs}; --unlabelled DATA transfers "
+            "it to this one"
         )
     certificate = mine[0].certificate
     if certificate.method != method:
@@ -69,17 +70,17 @@ def recounted(
         raise NotCovered(f"the certificate's options are incomplete ({problem})") from None
     if lines != certificate.ledger:
         raise NotCovered(
-            "a line of the certificate's ledger is not what its choice costs: see boundcalc verify"
+            "a line of the certificate's ledger does not state the price of its choice: see boundcalc verify"
         )
     if split is None or margins is None:
         raise NotCovered(
-            "the certificate is this network's and its ledger adds up; that the network makes no more errors than it says"
-            " is not known without the training data: give --data"
+            "the certificate is about this network and its ledger adds up, but without the training "
+            "data the number of errors that it states cannot be checked: give --data"
         )
     if numbers != (certificate.normalize or ()):
         shown = "none" if certificate.normalize is None else ",".join(map(repr, certificate.normalize))
         raise NotCovered(
-            f"the certified network takes inputs under another normalisation: --normalize {shown}"
+            f"the certified network expects inputs with another normalisation: give --normalize {shown}"
         )
     if len(margins) != certificate.m or digest_of_split(split) != certificate.data_sha256:
         raise NotCovered("the certificate's training data are not those of --data (samples or labels differ)")

@@ -28,7 +28,8 @@ from boundcalc.threads import one_thread
 
 BATCH, RATE = 128, 2e-3
 PASSES, WORK = 20, 4e12
-"""Passes over the part, and the multiplications that they may take: both follow from architecture and sample size alone."""
+"""Largest number of passes over the part, and of multiplications that they take; both limits depend only on architecture and
+sample size."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -66,7 +66,8 @@ def verify(certificate: Certificate, network: Network, split: Split) -> Verified
         return Verified((*failures, f"picks: {problem}"), None, None)
     if counted.wrong != certificate.wrong:
         failures.append(
-            f"{counted.wrong} of the examples that were not picked are wrong, not {certificate.wrong}"
+            f"{counted.wrong} of the examples that were not picked are wrong, but the certificate "
+            f"states {certificate.wrong}"
         )
     value = counted.value(certificate.delta, certificate.bits)
     if value > certificate.value:
@@ -84,7 +85,7 @@ def _verify_coded(certificate: Certificate, architecture: Network, split: Split)
         failures.append(f"{split.m} samples, not {certificate.m}")
     failures += _wrong_entries(certificate, (("subject", "compression"), ("prior", "data-free")))
     if certificate.rounds:
-        failures.append("a method that picks nothing has picks")
+        failures.append("it has picks, although its method picks no examples")
     if failures:
         return Verified(tuple(failures), None, None)
     try:
@@ -93,9 +94,11 @@ def _verify_coded(certificate: Certificate, architecture: Network, split: Split)
         return Verified((f"it cannot be decoded: {type(problem).__name__} {problem}",), None, None)
     failures += wrong_lines(certificate, found.lines)
     if digest_of_network(found.network) != certificate.network_sha256:
-        failures.append("the network that it is decoded to is not the one that it names")
+        failures.append("the decoded network is not the one whose checksum the certificate states")
     if found.errors != certificate.wrong:
-        failures.append(f"its network gets {found.errors} examples wrong, not {certificate.wrong}")
+        failures.append(
+            f"its network gets {found.errors} examples wrong, but the certificate states {certificate.wrong}"
+        )
     value = found.bound(certificate.delta)
     if value > certificate.value:
         failures.append(f"the bound is {value:.6g}, above the claimed {certificate.value:.6g}")
@@ -105,7 +108,7 @@ def _verify_coded(certificate: Certificate, architecture: Network, split: Split)
 def _wrong_entries(certificate: Certificate, due: tuple[tuple[str, str], ...]) -> list[str]:
     failures = []
     if not 0 < certificate.delta < 1:
-        failures.append(f"delta {certificate.delta} is no probability between 0 and 1")
+        failures.append(f"delta {certificate.delta} is not a probability between 0 and 1")
     for what, wanted in due:
         if getattr(certificate, what) != wanted:
             failures.append(f"{what} {getattr(certificate, what)}, not {wanted}")
@@ -118,7 +121,7 @@ def wrong_lines(certificate: Certificate, lines: tuple[Item, ...]) -> list[str]:
     for number in range(max(len(lines), len(certificate.ledger))):
         due, said = lines[number : number + 1], certificate.ledger[number : number + 1]
         if due != said:
-            failures.append(f"line {number + 1} of the ledger: {_line(said)}, where {_line(due)} is due")
+            failures.append(f"line {number + 1} of the ledger is {_line(said)}, but should be {_line(due)}")
     return failures
 
 

@@ -25,7 +25,7 @@ def array(tensor: torch.Tensor) -> np.ndarray[Any, Any]:
 
 
 PIECE = 1 << 18
-"""Entries that are looked at in one go, so that no question needs memory of a tensor's size."""
+"""Number of entries that are examined at once, so that no check needs memory of a tensor's size."""
 
 
 def pieces(*tensors: torch.Tensor) -> Iterator[tuple[np.ndarray[Any, Any], ...]]:

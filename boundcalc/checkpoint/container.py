@@ -56,7 +56,7 @@ def container(path: Path) -> Container:
         if test(head):
             return container_of(path, head, size)
     _refuse_bare_pickle(path, size)
-    said = foreign.tensorflow_index(_tail(path, size)) or "not a checkpoint: its bytes are of no known format"
+    said = foreign.tensorflow_index(_tail(path, size)) or "not a checkpoint: its bytes match no known format"
     raise CheckpointError(path, said)
 
 
@@ -128,7 +128,7 @@ def _other_zip(names: list[str], last: set[str]) -> str:
         return "a Keras archive; boundcalc reads PyTorch checkpoints"
     if any("extern_modules" in name for name in names):
         return f"a torch.package archive, which holds code; re-save the weights with {RESAVE}"
-    return "a zip archive, but no checkpoint: no data.pkl in it"
+    return "a zip archive, but not a checkpoint: it contains no data.pkl"
 
 
 def _npz(arrays: set[str]) -> str:
@@ -144,7 +144,7 @@ def _container_of_pickle(path: Path, head: bytes, size: int) -> Container:
     with open_file(path) as file:
         is_tar = is_tarfile(file)
     if is_tar:
-        raise CheckpointError(path, f"a tar archive under a pickle's first bytes; re-save with {RESAVE}")
+        raise CheckpointError(path, f"a tar archive that begins like a pickle; re-save with {RESAVE}")
     return Container.TORCH_LEGACY
 
 

@@ -13,14 +13,14 @@ from boundcalc.errors import CheckpointError
 from boundcalc.files import entries, is_folder
 
 SUFFIXES = (".bin", ".ckpt", ".pt", ".pt2", ".pth", ".pth.tar", ".safetensors")
-"""How the name of a checkpoint ends, where a folder is searched; a file that is named is taken whatever its name."""
+"""Endings of checkpoint files for which a folder is searched; a file given by its own path may have any ending."""
 
 _COMPANION = re.compile(
     r"(?:optim|optimizer|optimizer_states?|scheduler|lr_scheduler|scaler|sampler|rng_state|random_states|training_args|trainer_state)"
     r"(?:[_.\-]\w+)*\.(?:bin|pt|pth)|.*_(?:optim|model)_states\.pt"
 )
 _META = "meta.pt"
-"""What Lightning puts into a folder of torch.distributed.checkpoint: everything but the weights."""
+"""The file that Lightning adds to a folder of torch.distributed.checkpoint; it holds everything except the weights."""
 
 
 def is_companion(name: str) -> bool:
@@ -52,7 +52,7 @@ def model_in(folder: Path) -> tuple[Path, str]:
         raise CheckpointError(folder, foreigner)
     if len(found) > 1:
         names = listing([path.name for path in found], 8)
-        raise CheckpointError(folder, f"a folder of several checkpoints, pass one: {names}")
+        raise CheckpointError(folder, f"a folder of several checkpoints; give the path of one: {names}")
     if not found:
         raise CheckpointError(folder, _nothing(inside, files))
     beside = [path.name for path in files if is_companion(path.name)]
@@ -71,5 +71,5 @@ def _nothing(inside: list[Path], companions: list[Path]) -> str:
     folders = [path.name for path in inside if is_folder(path) and not path.name.startswith(".")]
     if companions:
         return f"a folder without a model in it, but with {listing([path.name for path in companions])}"
-    below = f"; it holds the folders {listing(folders)}: pass the one that is meant" if folders else ""
+    below = f"; it holds the folders {listing(folders)}: give the path of the one to read" if folders else ""
     return f"a folder without a checkpoint in it (names that end in {', '.join(SUFFIXES)}){below}"

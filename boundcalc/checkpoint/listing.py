@@ -10,7 +10,7 @@ _LISTED_HERE = frozenset({
     "bitmask", "empty", "galanti", "lightning", "nested", "parametrizations", "plain", "prune", "quantized", "ramanujan",
     "spectral_norm", "state", "weight_norm", "wrappers",
 })  # fmt: skip
-"""Files of `boundcalc.checkpoint.conventions` that the list below tells of; any other tells of itself."""
+"""Files of `boundcalc.checkpoint.conventions` that the list below describes; any other file has its own description."""
 _FORMATS: tuple[tuple[str, str, str, str], ...] = (
     (
         "prune-live",
@@ -63,7 +63,7 @@ _FORMATS: tuple[tuple[str, str, str, str], ...] = (
     (
         "weight-norm",
         "L.weight_g with L.weight_v (old weight_norm)",
-        "weight = g v / norm(v); pruned v carries its mask over",
+        "weight = g v / norm(v); the mask of a pruned v is the mask of the weight",
         "PyTorch 2.13",
     ),
     (
@@ -81,25 +81,28 @@ _FORMATS: tuple[tuple[str, str, str, str], ...] = (
     (
         "lightning",
         "{state_dict, pytorch-lightning_version, hyper_parameters}",
-        "attribute prefix cut off, metrics set aside; then as inside",
+        "attribute prefix removed, metrics left out; then read by the form of the state dict in it",
         "Lightning 2.6, with metrics and class weights",
     ),
     (
         "nested",
         "state dict under state_dict, model_state_dict, model, net, weights, ...; masks beside it under any key, at any depth",
-        "as inside; masks beside it are multiplied in: tables, lists in layer order, one vector, positions, a table a round",
+        (
+            "read by the form of the state dict; masks beside it are applied: tables, lists in layer "
+            "order, one vector, positions, one table per round"
+        ),
         "rigl-torch 0.5.2; the layouts of Intel Distiller, GraSP, SNIP, PackNet, timm, DeepSpeed, MosaicML Composer, torch_ema",
     ),
     (
         "wrappers",
         "module., _orig_mod., n_averaged before all keys (DataParallel, torch.compile, AveragedModel)",
-        "prefixes cut off; then as inside",
+        "prefixes removed; then read by the form of the keys that remain",
         "PyTorch 2.13 (DataParallel, DistributedDataParallel, compile, FSDP, AveragedModel); Lightning Fabric's layout",
     ),
     (
         "safetensors",
         "one file; in shards with *.safetensors.index.json",
-        "same key rules; keys in no order, but for files that boundcalc wrote",
+        "same key rules; the order of the keys is unknown, except in files that boundcalc wrote",
         "safetensors 0.8; the layout of the Hugging Face hub",
     ),
     (
@@ -123,19 +126,19 @@ _FORMATS: tuple[tuple[str, str, str, str], ...] = (
     (
         "shards",
         "*.bin.index.json or *.safetensors.index.json and the files that it names, all in one folder",
-        "as in one file; keys in no order",
+        "as in one file; the order of the keys is unknown",
         "the layout of the Hugging Face hub",
     ),
     (
         "folder",
         "a folder with one checkpoint, or the index of one, beside small files, optimizers and the like",
-        "as inside; masks in a file beside it are multiplied in",
+        "read by the form of the checkpoint in it; masks in a file beside it are applied",
         "the layouts of the Hugging Face hub, of the Trainer of Transformers and of Accelerate",
     ),
     (
         "compressed-tensors",
         "L.compressed with L.bitmask and L.shape (sparse-bitmask, sparse-24-bitmask)",
-        "weight written out; the bitmask is the mask",
+        "the dense weight; the bitmask is the mask",
         "the layout of compressed-tensors (llm-compressor, vLLM)",
     ),
     (
@@ -149,7 +152,10 @@ _FORMATS: tuple[tuple[str, str, str, str], ...] = (
         "whole modules and other pickled classes, TorchScript, plain pickles, quantised and packed weights, lazy parameters, "
         "torch's 2:4 tensors; folders of torch.distributed.checkpoint, "
         "DeepSpeed, Orbax, TensorFlow, Core ML; HDF5, MessagePack, GGUF",
-        "nothing is executed; the line says what it is and how to save its weights and masks so that they are read",
+        (
+            "refused, and nothing is executed; the message says what the file is and how to save its "
+            "weights and masks in a form that is read"
+        ),
         "PyTorch 2.13 (torch.jit, torch.ao, torch.distributed.checkpoint, torch.sparse); first bytes and names of the others",
     ),
 )

@@ -37,7 +37,8 @@ def masked(
     if not all_finite(tensor) and not every(lambda kept, values: kept | np.isfinite(values), keep, tensor):
         raise CheckpointError(
             state.path,
-            f"{key} is infinite or NaN where its mask is 0, which PyTorch makes NaN; re-save it finite",
+            f"{key} is infinite or NaN where its mask is 0, and PyTorch multiplies that to NaN; save "
+            "it again with finite values there",
         )
     state.take(tensor.numel() * tensor.element_size(), f"{key}, masked,")
     return keep_where(keep, tensor), keep

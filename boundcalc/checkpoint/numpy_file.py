@@ -66,9 +66,9 @@ def _tensor(stream: IO[bytes], path: Path, name: str, budget: Budget) -> torch.T
         read_header = _HEADERS[np.lib.format.read_magic(stream)]
         shape, by_columns, kind = read_header(stream)
     except (ValueError, KeyError, TypeError, OverflowError) as problem:
-        raise CheckpointError(path, f"{name} is no array as NumPy writes it ({problem})") from None
+        raise CheckpointError(path, f"{name} is not an array in NumPy's format ({problem})") from None
     if kind.kind not in "biuf" or kind.itemsize > 8:
-        raise CheckpointError(path, f"{name} holds {kind}, no plain numbers")
+        raise CheckpointError(path, f"{name} holds {kind}, not plain numbers")
     size = math.prod(shape) * kind.itemsize
     budget.take(size, f"{name} of shape {shape}")
     content = stream.read(size)

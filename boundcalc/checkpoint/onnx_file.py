@@ -24,12 +24,12 @@ _TYPES: dict[int, torch.dtype] = {
     1: torch.float32, 2: torch.uint8, 3: torch.int8, 5: torch.int16, 6: torch.int32, 7: torch.int64, 9: torch.bool,
     10: torch.float16, 11: torch.float64, 16: torch.bfloat16,
 }  # fmt: skip
-"""`TensorProto.DataType` of the types that are read."""
+"""`TensorProto.DataType` -> dtype, for the types that are read."""
 
 _FIELDS = {
     torch.float32: "float_data", torch.float64: "double_data", torch.int64: "int64_data",
 }  # fmt: skip
-"""Where numbers lie that are not raw bytes; those of all other types are in ``int32_data``."""
+"""Dtype -> field of the numbers that are not stored as raw bytes; all other types use ``int32_data``."""
 
 _EXTERNAL = 1
 _MOST_NUMBERS = 1 << 40
@@ -128,15 +128,17 @@ class _Tensors:
         name, sizes = proto.name or "a constant", tuple(proto.dims)
         dtype = _TYPES.get(proto.data_type)
         if dtype is None:
-            raise self._error(name, f"numbers of type {proto.data_type} are not read")
+            raise self._error(name, f"numbers of ONNX data type {proto.data_type} are not supported")
         count = math.prod(sizes)
         if min((*sizes, 0)) < 0 or count > _MOST_NUMBERS:
-            raise self._error(name, f"its sizes {list(sizes)[:8]} make no tensor")
+            raise self._error(name, f"its sizes {list(sizes)[:8]} are not those of a tensor")
         self.budget.take(count * dtype.itemsize, name)
         raw = self._raw(proto, name, count * dtype.itemsize)
         if raw is not None:
             if len(raw) != count * dtype.itemsize:
-                raise self._error(name, f"{len(raw)} bytes for {count} numbers of {dtype.itemsize}")
+                raise self._error(
+                    name, f"it holds {len(raw)} bytes for {count} numbers of {dtype.itemsize} bytes"
+                )
             flat = torch.frombuffer(bytearray(raw), dtype=dtype) if count else torch.empty(0, dtype=dtype)
             return flat.reshape(sizes)
         return self._written_out(proto, name, dtype, count).reshape(sizes)
@@ -151,7 +153,7 @@ class _Tensors:
         try:
             offset, length = int(entries.get("offset", 0)), int(entries.get("length", size))
         except ValueError:
-            raise self._error(name, "offset or length of its external data is no number") from None
+            raise self._error(name, "the offset or length of its external data is not a number") from None
         if length != size or offset < 0 or offset + size > look(file).size:
             raise self._error(name, f"{file.name} does not hold its {size} bytes at {offset}")
         with open_file(file) as opened:
@@ -161,7 +163,7 @@ class _Tensors:
     def _written_out(self, proto: Any, name: str, dtype: torch.dtype, count: int) -> torch.Tensor:
         numbers = getattr(proto, _FIELDS.get(dtype, "int32_data"))
         if len(numbers) != count:
-            raise self._error(name, f"{len(numbers)} numbers where its sizes say {count}")
+            raise self._error(name, f"it holds {len(numbers)} numbers, but its sizes need {count}")
         if dtype in {torch.float16, torch.bfloat16}:
             bits = [number & 0xFFFF for number in numbers]
             return torch.tensor(bits, dtype=torch.int32).to(torch.uint16).view(dtype)

@@ -15,13 +15,13 @@ from boundcalc.checkpoint.program import Call, Program, Ref
 from boundcalc.errors import CheckpointError
 
 SAMPLES = 7919
-"""Stands for the number of samples in a batch where the file leaves it open: a prime that no layer's size is likely to be."""
+"""Placeholder for the number of samples in a batch if the file leaves it open: a prime that is unlikely to be the size of a layer."""
 
 MOST = 1 << 28
-"""Entries of one value of one sample at most."""
+"""Largest number of entries of one value for one sample."""
 
 _SMALL = 4096
-"""Entries of a tensor at most that the arithmetic of shapes reads."""
+"""Largest number of entries of a tensor that is evaluated in the arithmetic of shapes."""
 
 _GRAPHS = (5, 10)
 """`AttributeProto.AttributeType` of graphs: branches and loops."""
@@ -145,7 +145,7 @@ class Translator:
 
     def _shaped(self, name: str, shape: tuple[int, ...]) -> None:
         if min((*shape, 0)) < 0 or math.prod(shape[1:]) > MOST:
-            raise self.refuse(f"damaged ONNX model: the value {name} would be of sizes {list(shape)[:8]}")
+            raise self.refuse(f"damaged ONNX model: the value {name} would have shape {list(shape)[:8]}")
         self.shapes[name] = shape
 
     def node(self, node: Any, known: dict[str, Any]) -> None:
@@ -161,15 +161,20 @@ class Translator:
         what = f"the ONNX operation {node.op_type}" + (f" ({node.name})" if node.name else "")
         if node.op_type in _QUANTIZED:
             raise self.refuse(
-                f"a quantised ONNX model ({node.op_type}): pass the one before it was quantised"
+                f"a quantised ONNX model ({node.op_type}): give the model from before quantization"
             )
         if any(attribute.type in _GRAPHS for attribute in node.attribute):
             raise self.refuse(f"{what} holds branches or a loop, which are not read")
         missing = [name for name in node.input if name and name not in self.shapes]
         if missing:
-            raise self.refuse(f"damaged ONNX model: {what} reads {missing[0]}, which nothing before it makes")
+            raise self.refuse(
+                f"damaged ONNX model: {what} reads {missing[0]}, which no earlier node computes"
+            )
         if any(name in self.shapes for name in node.output if name):
-            raise self.refuse(f"damaged ONNX model: {what} makes {node.output[0]}, which is there already")
+            raise self.refuse(
+                f"damaged ONNX model: {what} writes {node.output[0]}, which another node or the input "
+                "already defines"
+            )
         step = OnnxNode(self, node)
         try:
             if arithmetic(step):
@@ -189,7 +194,7 @@ class Translator:
             ZeroDivisionError,
         ) as problem:
             first = str(problem).split("\n", maxsplit=1)[0][:120]
-            raise self.refuse(f"damaged ONNX model: {what} cannot be followed ({first})") from None
+            raise self.refuse(f"damaged ONNX model: {what} cannot be evaluated ({first})") from None
 
     def emit(
         self, op: str, args: dict[str, Any], outputs: tuple[str, ...], shapes: list[tuple[int, ...]]

@@ -32,7 +32,7 @@ def _window(
         or min(pads) < 0
         or not len(strides) == len(dilations) == axes == len(pads) // 2
     ):
-        raise ValueError("its window has sizes that make none")
+        raise ValueError("its window has an invalid size")
     if auto in {"SAME_UPPER", "SAME_LOWER"}:
         totals = [
             max(0, (-(-n // s) - 1) * s + d * (k - 1) + 1 - n)
@@ -88,7 +88,7 @@ def _pool(step: OnnxNode) -> bool:
     args: dict[str, Any] = {"self": step.ref(0), "kernel_size": kernel, "stride": strides}
     if before != after:
         if largest or not counted:
-            raise ValueError("padding that differs from side to side is not read here")
+            raise ValueError("padding that differs between sides is not supported here")
         args["self"], _ = _padded(step, before, after)
         before = [0] * len(kernel)
     args |= {"padding": before, "ceil_mode": ceil}
@@ -219,7 +219,7 @@ def _same(step: OnnxNode) -> bool:
 
 def _viewed(step: OnnxNode, shape: Shape) -> bool:
     if math.prod(shape) != math.prod(step.shape()):
-        raise ValueError(f"{list(shape)} holds another number of entries than {list(step.shape())}")
+        raise ValueError(f"shape {list(shape)} does not have as many entries as {list(step.shape())}")
     return step.emit("view.default", {"self": step.ref(0), "size": list(shape)}, shape)
 
 
@@ -248,7 +248,7 @@ def _concat(step: OnnxNode) -> bool:
     shapes = [step.shape(place) for place in range(len(step.inputs))]
     axis = step.attributes["axis"] % len(shapes[0])
     if any(shape[:axis] + shape[axis + 1 :] != shapes[0][:axis] + shapes[0][axis + 1 :] for shape in shapes):
-        raise ValueError("values of other sizes are joined")
+        raise ValueError("it concatenates values whose shapes do not fit")
     joined = (*shapes[0][:axis], sum(shape[axis] for shape in shapes), *shapes[0][axis + 1 :])
     return step.emit("cat.default", {"tensors": [Ref(name) for name in step.inputs], "dim": axis}, joined)
 
@@ -261,7 +261,7 @@ def _split(step: OnnxNode) -> bool:
         part = -(-shape[axis] // len(step.outputs))
         sizes = [min(part, shape[axis] - part * place) for place in range(len(step.outputs))]
     if sum(sizes) != shape[axis] or len(sizes) != len(step.outputs):
-        raise ValueError("its parts are not the whole")
+        raise ValueError("the sizes of its parts do not add up to the size of its input")
     shapes = [(*shape[:axis], int(size), *shape[axis + 1 :]) for size in sizes]
     return step.emit(
         "split_with_sizes.default",

@@ -184,10 +184,14 @@ def unknown(step: OnnxNode, known: dict[str, Any]) -> None:
     """
     output, node = step.outputs[0], step.node
     if output not in known:
-        raise ValueError("it is not known, and the file does not tell the shape of what it makes")
+        raise ValueError(
+            "this operation is not supported, and the file does not state the shape of its output"
+        )
     dims = [dim.dim_value for dim in known[output].type.tensor_type.shape.dim]
     if not dims or min(dims[1:], default=1) < 1:
-        raise ValueError("it is not known, and the file does not tell the shape of what it makes")
+        raise ValueError(
+            "this operation is not supported, and the file does not state the shape of its output"
+        )
     args = {f"input_{place}": Ref(name) for place, name in enumerate(step.inputs) if name}
     alive = any(name in step.translator.live for name in step.inputs)
     step.emit(node.op_type, args, (step.translator.batch, *dims[1:]) if alive else tuple(dims))

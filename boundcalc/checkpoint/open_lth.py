@@ -68,7 +68,9 @@ def ticket_at(path: Path) -> OpenLthTicket | None:
         if len(tickets) > 1:
             names = ", ".join(str(ticket.relative_to(path)) for ticket in tickets[:12])
             more = f" and {len(tickets) - 12} more" if len(tickets) > 12 else ""
-            raise CheckpointError(path, f"holds {len(tickets)} open_lth tickets, name one: {names}{more}")
+            raise CheckpointError(
+                path, f"holds {len(tickets)} open_lth tickets; give the path of one: {names}{more}"
+            )
         return _ticket(check_inside(_newest(tickets[0]), path), path) if tickets else None
     if _MODEL.fullmatch(path.name) and (is_file(path.parent / MASK) or _is_level(path.absolute().parent)):
         return _ticket(path, path.parent)
@@ -102,7 +104,8 @@ def check_report(ticket: OpenLthTicket, masks: Mapping[str, torch.Tensor]) -> st
     if said != counted:
         raise CheckpointError(
             ticket.report,
-            f"says {said[1]:.0f} of {said[0]:.0f} weights stay, mask.pth keeps {counted[1]} of {counted[0]}",
+            f"reports {said[1]:.0f} of {said[0]:.0f} weights as kept, but mask.pth keeps {counted[1]} "
+            f"of {counted[0]}: give the mask of this level with --mask",
         )
     return f"{_REPORT} agrees: {counted[1]} of {counted[0]} weights unpruned"
 

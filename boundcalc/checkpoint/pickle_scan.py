@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import IO, Any
 
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
-"""The integer that a torch.save file of before 1.6 begins with."""
+"""The integer with which a torch.save file from before PyTorch 1.6 begins."""
 
 _MOST_PICKLES = 3
 _MOST_OPERATIONS = 5_000_000

@@ -33,7 +33,8 @@ def plain_state(checkpoint: Checkpoint) -> dict[str, torch.Tensor]:
             if name in checkpoint.tensors:
                 raise CheckpointError(
                     checkpoint.path,
-                    f"{name} is there already: the mask of {key} cannot be saved under that name",
+                    f"the checkpoint already has a key {name}, so the mask of {key} cannot be saved "
+                    "under that name",
                 )
             found[name] = checkpoint.masks[key].bool().clone().contiguous()
     return found

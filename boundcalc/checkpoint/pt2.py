@@ -102,7 +102,7 @@ def _read(archive: _Archive, path: Path | str, state: _Tensors | None = None) ->
     ) as problem:
         raise CheckpointError(path, f"damaged torch.export archive ({problem})") from None
     except (KeyError, TypeError, AttributeError, IndexError) as problem:
-        raise CheckpointError(path, f"not as torch.export writes it ({problem!r})") from None
+        raise CheckpointError(path, f"not in the form that torch.export writes ({problem!r})") from None
 
 
 def _read_old(
@@ -146,7 +146,7 @@ def _model_name(names: set[str], root: str) -> str:
             "a torch.export archive without a model's graph (compiled only?): save it with torch.export.save"
         )
     if len(models) > 1 and "model" not in models:
-        raise MalformedError(f"holds several models: {', '.join(models)}; save one")
+        raise MalformedError(f"holds several models ({', '.join(models)}); save one of them by itself")
     return "model" if "model" in models else models[0]
 
 
@@ -157,7 +157,9 @@ def _check_byte_order(archive: _Archive, names: set[str], root: str) -> None:
         else "little"
     )
     if order.strip() != sys.byteorder:
-        raise MalformedError(f"written with {order.strip()!r} byte order, which this machine does not have")
+        raise MalformedError(
+            f"written in {order.strip()!r} byte order, which is not the byte order of this machine"
+        )
 
 
 def _complete(graph: Graph, state: _Tensors, constants: _Tensors) -> Program:
@@ -177,7 +179,7 @@ def _json(archive: _Archive, name: str) -> Any:
     try:
         return json.loads(archive.read(name))
     except RecursionError:
-        raise MalformedError(f"{name} is nested too deep") from None
+        raise MalformedError(f"{name} is nested too deeply") from None
     except ValueError:
         raise MalformedError(f"{name} is not JSON") from None
 
@@ -212,7 +214,7 @@ def _payload(
 def _pickled_tensor(archive: _Archive, member: str, key: str, path: Path | str) -> torch.Tensor:
     tensor = load_pickled(BytesIO(archive.read(member)), f"{path} ({key})", archive.budget)
     if not isinstance(tensor, torch.Tensor):
-        raise MalformedError(f"{key} is no tensor")
+        raise MalformedError(f"{key} is not a tensor")
     return tensor.detach()
 
 
@@ -225,7 +227,7 @@ def _raw_tensor(buffer: bytearray, meta: dict[str, Any], key: str) -> torch.Tens
     elements = len(buffer) // dtype.itemsize
     if len(sizes) != len(strides) or min((*sizes, *strides, offset)) < 0:
         raise MalformedError(
-            f"{key} has sizes {sizes}, strides {strides} and offset {offset}, which make no tensor"
+            f"{key} has sizes {sizes}, strides {strides} and offset {offset}, which are no valid tensor"
         )
     if 0 in sizes:
         return torch.empty(sizes, dtype=dtype)
@@ -235,7 +237,7 @@ def _raw_tensor(buffer: bytearray, meta: dict[str, Any], key: str) -> torch.Tens
     last = offset + sum((size - 1) * stride for size, stride in zip(sizes, strides, strict=True))
     if last >= elements or count > elements:
         raise MalformedError(
-            f"{key} of sizes {sizes} needs {max(last + 1, count)} numbers, its bytes hold {elements}"
+            f"{key} of sizes {sizes} needs {max(last + 1, count)} numbers, but its bytes hold {elements}"
         )
     flat = torch.frombuffer(buffer, dtype=dtype, count=elements)
     return torch.as_strided(flat, sizes, strides, offset)

@@ -78,7 +78,7 @@ def parse(model: Any) -> Graph:
         return _graph(module["graph"], module["signature"])
     except (KeyError, TypeError, AttributeError, IndexError) as problem:
         raise MalformedError(
-            f"its graph is not as torch.export writes it ({type(problem).__name__}: {problem})"
+            f"its graph does not have the form that torch.export writes ({type(problem).__name__}: {problem})"
         ) from None
 
 
@@ -147,7 +147,9 @@ def _call(node: Mapping[str, Any]) -> Call:
             outputs=tuple(name for output in node["outputs"] for name in _defined(output)),
         )
     except (KeyError, TypeError, AttributeError, ValueError, IndexError) as problem:
-        raise MalformedError(f"the operation {target} is not as torch.export writes it ({problem})") from None
+        raise MalformedError(
+            f"the operation {target} does not have the form that torch.export writes ({problem})"
+        ) from None
 
 
 def _refuse_training_mode(program: Program) -> None:
@@ -187,9 +189,9 @@ def batch_statistics(layer: str) -> str:
         layer: the layer's name.
     """
     return (
-        f"{layer} is a BatchNorm without running statistics (track_running_stats=False): it uses the batch's statistics in eval "
-        "mode too, so what the network answers depends on the other samples of the batch, and no bound speaks of it; "
-        "train it with track_running_stats=True"
+        f"{layer} is a BatchNorm without running statistics (track_running_stats=False): it uses the "
+        "batch's statistics in eval mode too, so the output for one sample depends on the other "
+        "samples of the batch, which no bound covers; train it with track_running_stats=True"
     )
 
 

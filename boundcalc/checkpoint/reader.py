@@ -99,7 +99,9 @@ def _read(place: Path, mask: Any, max_memory: float | None, density: float | Non
     opened = _open(file, max_memory)
     if is_masks_alone(opened.saved, str(place), folder.is_mask_file(opened.files[0])):
         raise CheckpointError(
-            place, "holds masks and no weights: give it with --mask, beside the checkpoint that it is for"
+            place,
+            "holds masks but no weights: give it with --mask, together with the checkpoint to "
+            "which it belongs",
         )
     state = nested.unwrap(opened.saved, str(ticket.model if ticket else place))
     state = _note_container(state, opened, ticket)
@@ -258,7 +260,9 @@ def _note_container(state: StateDict, opened: _Opened, ticket: open_lth.OpenLthT
         return state.noting(f"a safetensors file; its keys are {order}", "safetensors")
     if opened.container is Container.SHARD_INDEX:
         count = len(opened.files) - 1
-        return state.noting(f"{count} shards, with an index; keys are not in layer order", "safetensors")
+        return state.noting(
+            f"{count} shards, with an index; the order of the keys is not that of the layers", "safetensors"
+        )
     return state
 
 
@@ -283,7 +287,8 @@ def _given_masks(
     if ticket is not None and ticket.needs_mask and not found:
         raise CheckpointError(
             state.path,
-            "no mask.pth beside it, and open_lth's models are not zeroed: give the mask with --mask",
+            "no mask.pth beside it, and open_lth does not set pruned weights to zero: give the mask "
+            "with --mask",
         )
     return tuple(found)
 
@@ -318,7 +323,9 @@ def _beside(file: Path, max_memory: float | None) -> tuple[tuple[GivenMasks, ...
         return (given,), ""
     return (
         (),
-        f"{listing(others)} beside it not used: give the one with its masks with --mask" if others else "",
+        f"{listing(others)} beside it: not used; if one holds its masks, give it with --mask"
+        if others
+        else "",
     )
 
 

@@ -48,8 +48,8 @@ def explain(source: BinaryIO, problem: Exception) -> str:
         return f"{what} that needs {_list(offending)} to be executed; re-save with {RESAVE}{masks}"
     if content.protocol > 2:
         return (
-            f"saved with pickle protocol {content.protocol}, which is not read safely; load it and save it with torch.save "
-            "as it is, without pickle_protocol"
+            f"saved with pickle protocol {content.protocol}, which cannot be read safely; load it and "
+            "save it again with torch.save without the argument pickle_protocol"
         )
     return f"truncated or damaged ({_first_line(problem)})"
 
@@ -125,7 +125,7 @@ _KEPT_BY_STATE_DICT = re.compile(
     r"(?:.*[._])?(?:weight|bias)_mask|mask_(?:type|ratio|rate|fn|scores?)|apply_mask|compute_mask"
 )
 _SECTIONS = {"masks_dict": "compression_sched.masks_dict"}
-"""Where tools keep their masks, which the name alone does not tell."""
+"""Name of a table of masks -> its full path in the file of the tool that writes it."""
 _MOST = 3
 
 
@@ -143,8 +143,8 @@ def keep_masks(strings: Iterable[str]) -> str:
         return ""
     shown = ", ".join(f"`{_SECTIONS.get(name, name)}`" for name in names[:_MOST])
     return (
-        f", and its masks ({shown}), where model.state_dict() does not hold them, with "
-        'torch.save({name of the weight: mask}, "mask.pt") for --mask: without them it is another network'
+        f", and its masks ({shown}), if model.state_dict() does not hold them, with "
+        'torch.save({name of the weight: mask}, "mask.pt") for --mask: without its masks it is another network'
     )
 
 
@@ -172,15 +172,15 @@ _CLASSES: tuple[tuple[tuple[str, ...], str], ...] = (
     ),
     (
         ("torch.distributed.tensor.", "torch.distributed._tensor."),
-        f"tensors in pieces (DTensor), of which this file has one: save them whole, with {_FULL}",
+        f"sharded tensors (DTensor), of which this file holds one shard: save the full tensors, with {_FULL}",
     ),
     (
         ("torch.distributed._shard.", "torch.distributed.fsdp."),
-        f"tensors in pieces (FSDP), of which this file has one: save them whole, with {_FULL}",
+        f"sharded tensors (FSDP), of which this file holds one shard: save the full tensors, with {_FULL}",
     ),
     (
         ("torchao.", "bitsandbytes.", "optimum.quanto.", "quanto.", "hqq.", "torch.ao.quantization."),
-        "quantised weights, which are not read: save the network as it was before, or dequantised, with "
+        "quantized weights, which are not supported: save the network from before quantization, or dequantized, with "
         'torch.save(model.state_dict(), "model.pt")',
     ),
 )

@@ -12,7 +12,7 @@ from boundcalc.errors import CheckpointError
 from boundcalc.files import read_bytes
 
 _ORDER = "boundcalc.order"
-"""The entry of the header's metadata in which boundcalc keeps the order of the keys, which the format does not."""
+"""The entry of the header's metadata in which boundcalc stores the order of the keys, which the format itself does not keep."""
 
 _LENGTH = 8
 

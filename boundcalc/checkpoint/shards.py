@@ -77,7 +77,7 @@ def _beside(index: Path, name: str) -> Path:
         raise CheckpointError(index, f"names a shard outside its own folder: {name!r}")
     if len(name.encode("utf-8", "replace")) > _LONGEST_NAME:
         raise CheckpointError(
-            index, f"names a shard by {len(name)} letters, more than a file's name can have"
+            index, f"names a shard by {len(name)} letters, which is longer than a file name can be"
         )
     return check_inside(index.parent / name, index.parent)
 
@@ -88,5 +88,5 @@ def _weight_map(index: Path) -> dict[str, str]:
     if homes is None:
         raise CheckpointError(index, "not an index of shards: no weight_map in it")
     if not isinstance(homes, dict) or not homes or not all(isinstance(name, str) for name in homes.values()):
-        raise CheckpointError(index, "its weight_map is not a table from tensors to files")
+        raise CheckpointError(index, "its weight_map does not map tensors to files")
     return homes

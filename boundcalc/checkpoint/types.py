@@ -14,7 +14,7 @@ from boundcalc.checkpoint.program import Program
 from boundcalc.checkpoint.shared import Groups
 
 _BYTES = 10
-"""A weight in float64, whether it is 0, and whether its mask keeps it."""
+"""Bytes per weight: its value in float64, whether it is 0, and whether its mask keeps it."""
 
 
 @dataclass(frozen=True)

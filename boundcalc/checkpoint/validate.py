@@ -47,18 +47,21 @@ def network(state: StateDict) -> None:
         CheckpointError: when there are no weight matrices, or a tensor is an integer, infinite or NaN.
     """
     if not state.tensors:
-        raise CheckpointError(state.path, "no weights in it")
+        raise CheckpointError(state.path, "contains no weights")
     for key, tensor in state.tensors.items():
         if not tensor.is_floating_point():
             raise CheckpointError(
-                state.path, f"{key} is {_name(tensor)}: quantised or integer weights are not read"
+                state.path,
+                f"{key} has dtype {_name(tensor)}: quantized or integer weights are not supported; "
+                "save the weights in floating point",
             )
         if not all_finite(tensor):
-            raise CheckpointError(state.path, f"{key} has infinite or NaN entries")
+            raise CheckpointError(state.path, f"{key} has infinite or NaN entries; save finite weights")
     if not any(tensor.dim() > 1 and tensor.numel() for tensor in state.tensors.values()):
         first = next(iter(state.tensors))
         raise CheckpointError(
-            state.path, f"no weight matrices in it: all tensors are one-dimensional or empty ({first}, ...)"
+            state.path,
+            f"contains no weight matrices: all its tensors are one-dimensional or empty ({first}, ...)",
         )
 
 
@@ -94,7 +97,11 @@ def _check(state: StateDict, key: str, tensor: torch.Tensor) -> None:
             f"{tensor.untyped_storage().nbytes()} bytes; save it after .contiguous()",
         )
     if tensor.dtype not in _FLOATS | _COUNTS:
-        raise CheckpointError(state.path, f"{key} is {_name(tensor)}, a type that weights are not read in")
+        raise CheckpointError(
+            state.path,
+            f"{key} has dtype {_name(tensor)}, which is not supported; save the weights in a "
+            "floating-point dtype",
+        )
     what = f"{key}, a sparse tensor of shape {shape} made dense," if sparse else f"{key} of shape {shape}"
     state.take(math.prod(shape) * tensor.element_size(), what)
 
@@ -136,11 +143,17 @@ def _name(tensor: torch.Tensor) -> str:
 _WRONG: tuple[tuple[Callable[[torch.Tensor], bool], str], ...] = (
     (
         lambda tensor: type(tensor) is not torch.Tensor,
-        "a tensor of a special class, not a plain one: save it as one, with its .full_tensor(), .to_dense() or .dequantize()",
+        (
+            "an instance of a tensor subclass, not a plain tensor: convert it with its .full_tensor(), "
+            ".to_dense() or .dequantize() before saving"
+        ),
     ),
-    (lambda tensor: tensor.is_nested, "a nested tensor, not a plain one"),
-    (lambda tensor: tensor.is_meta, "without data (saved from the meta device)"),
-    (lambda tensor: tensor.is_quantized, "quantised; dequantise the network before saving it"),
-    (lambda tensor: tensor.is_complex(), "complex; only real weights are read"),
-    (lambda tensor: _extent(tensor) > sys.maxsize, "of a shape that no array has"),
+    (lambda tensor: tensor.is_nested, "a nested tensor, which is not supported: save plain tensors"),
+    (
+        lambda tensor: tensor.is_meta,
+        "without data (it was saved from the meta device): save the real weights",
+    ),
+    (lambda tensor: tensor.is_quantized, "quantized: dequantize the network before saving it"),
+    (lambda tensor: tensor.is_complex(), "complex: only real weights are supported"),
+    (lambda tensor: _extent(tensor) > sys.maxsize, "of a shape too large for any array"),
 )

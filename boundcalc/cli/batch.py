@@ -41,7 +41,7 @@ def run(words: list[str]) -> int:
     check_apart(given.output, given.store)
 
     if given.format == PARQUET and given.output is None:
-        raise UsageError("--format parquet is no text: give -o FILE.parquet")
+        raise UsageError("--format parquet is binary and cannot be printed: give -o FILE.parquet")
 
     from boundcalc.batch.store import opened
 
@@ -87,7 +87,7 @@ def check_apart(output: str | None, store: str | None) -> None:
         UsageError: the result and the store are the same file.
     """
     if output is not None and store is not None and os.path.realpath(output) == os.path.realpath(store):
-        raise UsageError(f"-o {output}: is the store; name another file")
+        raise UsageError(f"-o {output}: this is the store itself; name another file")
 
 
 def _print_damage(store: Store, damage: Sequence[Damage]) -> None:

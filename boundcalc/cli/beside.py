@@ -37,7 +37,7 @@ def check(given: argparse.Namespace, options: Options) -> None:
     if given.figure is not None:
         _check_ending("--figure", given.figure, FIGURES)
         if not options.wants("graphon"):
-            raise UsageError("--figure draws the part graphon: name it in --only")
+            raise UsageError("--figure draws the part graphon: add graphon to --only")
         output.check(given.figure)
     searched = options.data is not None and options.wants("bounds")
     if given.save_quantised is not None:
@@ -45,12 +45,14 @@ def check(given: argparse.Namespace, options: Options) -> None:
         output.check(given.save_quantised)
         if not searched:
             raise UsageError(
-                "--save-quantised needs the bound occam: give --data, and bounds in --only if you use it"
+                "--save-quantised needs the bound occam: give --data, and add bounds to --only if you "
+                "give --only"
             )
     if given.save_certificate is not None:
         if not (searched and options.passes):
             raise UsageError(
-                "--save-certificate needs a search by pacbayes: give --data and --passes N, and bounds in --only if given"
+                "--save-certificate needs a search by pacbayes: give --data and --passes N, and add "
+                "bounds to --only if you give --only"
             )
         output.check(given.save_certificate)
     if given.save_plain is not None:
@@ -63,7 +65,7 @@ def check(given: argparse.Namespace, options: Options) -> None:
                 and os.path.samefile(read, given.save_plain)
             ):
                 raise UsageError(
-                    f"--save-plain {given.save_plain}: that is {read}, which is read; name another file"
+                    f"--save-plain {given.save_plain}: this is {read}, which the analysis reads; name another file"
                 )
 
 
@@ -152,8 +154,8 @@ def _write(state: Mapping[str, torch.Tensor], place: str, *, ordered: bool = Tru
         return
     if not ordered:
         raise UsageError(
-            f"{place}: would say in which order the layers follow one another, which is not known: "
-            "name a file that ends in .safetensors, or give --model"
+            f"{place}: this format stores the order of the layers, which is not known here: name a "
+            "file that ends in .safetensors, or give --model"
         )
     import torch
 

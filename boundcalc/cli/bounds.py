@@ -8,9 +8,7 @@ from boundcalc.cli.words import Parser
 
 def make_parser() -> Parser:
     """Return the parser of the command."""
-    return listing.make_parser(
-        "bounds", "Every bound that is known, with its status, source and assumptions."
-    )
+    return listing.make_parser("bounds", "List every bound with its status, source and assumptions.")
 
 
 def run(words: list[str]) -> int:

@@ -37,7 +37,7 @@ def run(words: list[str]) -> int:
     check(given.store)
     check_apart(given.output, given.store)
     if given.workers is not None and given.store is None:
-        raise UsageError("--workers needs --store: the batch that they fill")
+        raise UsageError("--workers needs --store: give the store that the workers write to")
     if (
         len(given.checkpoints) < 2
         and not os.path.isdir(given.checkpoints[0])

@@ -26,11 +26,11 @@ from boundcalc.tickets.recipe import LOSSES, OPTIMIZERS, SCHEDULES
 SHELLS = ("bash", "zsh")
 DATA_FORMS = ("sample", "digits", "mnist:", "cifar10:", "folder:", "parquet:", "npz:")
 FORMS_OF_DATA = {"data", "unlabelled"}
-"""Options whose values may be files, too."""
+"""Options whose values may also be files."""
 
 EPILOG = """\
 examples:
-  eval "$(boundcalc completion bash)"      in this shell; put the line into ~/.bashrc for every one
+  eval "$(boundcalc completion bash)"      in this shell; add the line to ~/.bashrc for all shells
   eval "$(boundcalc completion zsh)"       in ~/.zshrc, after compinit
 """
 
@@ -79,7 +79,7 @@ def make_parser() -> Parser:
     """Return the parser of the command."""
     parser = Parser(
         prog="boundcalc completion",
-        description="Print a script by which a shell completes commands, options, choices and files.",
+        description="Print a script that makes a shell complete commands, options, choices and files.",
         epilog=EPILOG,
     )
     parser.add_argument("shell", metavar="SHELL", choices=SHELLS, help=" or ".join(SHELLS))

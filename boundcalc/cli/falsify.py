@@ -20,11 +20,11 @@ EPILOG = """\
 examples:
   boundcalc falsify                                      every bound, 200 trials each
   boundcalc falsify peeling path_norm --trials 1000 --seed 7
-  boundcalc falsify --format json -o found.json          violations with all that is needed to replay them
-  boundcalc falsify --replay found.json                  attacks exactly those again
+  boundcalc falsify --format json -o found.json          violations, with everything needed to replay them
+  boundcalc falsify --replay found.json                  attack the same violations again
 
-exit status: 0 no theorem violated, 4 a theorem violated, 1 a refuted bound not refuted, 2 wrong usage,
-3 unreadable --replay file
+exit status: 0 no theorem violated, 4 a theorem violated, 1 a refuted bound that its counter-example does not
+violate, 2 wrong usage, 3 unreadable --replay file
 """
 
 
@@ -33,8 +33,9 @@ def make_parser() -> Parser:
     made = Parser(
         prog="boundcalc falsify",
         usage="boundcalc falsify [BOUND...] [OPTION...]",
-        description="Searches small networks, masks and samples on which a bound's claim is exceeded: ascent over the\n"
-        "class that the bound speaks of, and training sets on which its bound on the error fails.",
+        description="Search for small networks, masks and samples that violate a bound: gradient ascent over "
+        "the class of\nfunctions that the bound covers, and training sets on which its bound on "
+        "the error fails.",
         epilog=EPILOG,
     )
     made.add_argument("bounds", metavar="BOUND", nargs="*", help="names of bounds (default: all)")

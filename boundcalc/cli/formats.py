@@ -8,7 +8,7 @@ from boundcalc.cli.words import Parser
 
 def make_parser() -> Parser:
     """Return the parser of the command."""
-    return listing.make_parser("formats", "Which checkpoints can be read.")
+    return listing.make_parser("formats", "List the checkpoint formats that can be read.")
 
 
 def run(words: list[str]) -> int:

@@ -14,7 +14,7 @@ from boundcalc.parts import registry
 from boundcalc.report.views import FORMATS
 
 PARQUET = "parquet"
-"""The format of a store that is no text."""
+"""The binary format of a store's export."""
 EXPLAIN_FORMATS = ("text", "markdown", "latex")
 
 
@@ -34,7 +34,8 @@ def _network_options(group: argparse._ArgumentGroup) -> None:
     add = partial(option, group)
     add(
         "--model FILE.py:CALLABLE",
-        "your code that makes the torch module of the weights (or package.module:CALLABLE); it is run",
+        "your function that returns the torch module to which the weights belong (or "
+        "package.module:CALLABLE); your code is run",
     )
     add("--input-shape 1,28,28", "shape of one sample", type=shape)
     add("--reference CHECKPOINT", "the initialization, from which distances are measured")
@@ -46,11 +47,11 @@ def _network_options(group: argparse._ArgumentGroup) -> None:
     )
     add(
         "--mask-origin",
-        "whether the mask depends on the training sample; bounds pay for one that does (data)",
+        "whether the mask depends on the training sample; bounds pay for a mask that does (data)",
         choices=MASK_ORIGINS,
         default="data",
     )
-    add("--prefix NAME", "how the keys of the network begin, in a file that holds several networks")
+    add("--prefix NAME", "prefix of the keys of the network to read, in a file that holds several networks")
 
 
 def _sample_options(group: argparse._ArgumentGroup) -> None:
@@ -81,46 +82,51 @@ def data_options(group: argparse._ActionsContainer) -> None:
     option(
         group,
         "--holdout P",
-        "share of the samples to test on, where the data has no test split; drawn by --seed, and not to be trained on",
+        "share of the samples to hold out as test data if the data has no test split; drawn with "
+        "--seed; the network must not have been trained on them",
         type=float,
     )
 
 
 def _run_options(group: argparse._ArgumentGroup) -> None:
     add = partial(option, group)
-    add("--only PART,...", f"compute these parts alone: {', '.join(registry)}", type=parts)
+    add("--only PART,...", f"compute only these parts: {', '.join(registry)}", type=parts)
     add("--delta", "failure probability of each bound (0.05)", type=float, default=0.05)
     add(
         "--margin auto|NUMBER",
-        "margin fixed before the sample, or found by search (auto)",
+        "a margin that was fixed before the sample, or auto: the margin is found by search (auto)",
         type=margin,
         default=None,
     )
     add(
         "--passes N",
-        "search epochs of the compression (occam; default: up to 20; more give smaller certificates)",
+        "epochs of the search for a compression (occam; default: up to 20; more epochs give smaller "
+        "certificates)",
         type=int,
     )
     add(
         "--quick",
-        "compress by k-means alone, without a search (as --passes 0)",
+        "compress with k-means alone, without a search (same as --passes 0)",
         dest="passes",
         action="store_const",
         const=0,
     )
     add(
         "--certificate FILE,...",
-        "certificate of this network, or of another one with --unlabelled (default: the one beside the checkpoint)",
+        "certificate of this network, or with --unlabelled of another network (default: the "
+        "certificate beside the checkpoint)",
     )
     add(
         "--unlabelled DATA",
-        "examples that no network saw; they carry the certificate of another network over to this one",
+        "unlabelled examples that neither network was trained or selected on; they transfer the "
+        "certificate of another network to this one",
     )
-    add("--device", "device that the network is run on (auto)", choices=DEVICES, default="auto")
+    add("--device", "device on which the network is run (auto)", choices=DEVICES, default="auto")
     add("--seed", "seed of all random numbers (0)", type=int, default=0)
     add(
         "--max-memory GB",
-        "memory for one file (default: 4 times its size, at least 2 GB), and for the graphon NTK (2)",
+        "limit on the memory for one file (default: 4 times its size, at least 2 GB) and for the "
+        "graphon NTK (default: 2)",
         type=float,
     )
 
@@ -133,19 +139,21 @@ def output_options(group: argparse._ActionsContainer, formats: tuple[str, ...] =
     if "csv" in formats:
         add(
             "--csv-raw",
-            "csv without the apostrophe that keeps a spreadsheet from running text that begins with = + - @",
+            "write csv without the apostrophe that stops spreadsheets from running text that begins "
+            "with = + - @ as a formula",
         )
     add("-o --output FILE", "write to this file instead of standard output")
-    add("--quiet", "no progress and no notes on standard error")
+    add("--quiet", "show no progress and no notes on standard error")
 
 
 def picture_options(group: argparse._ArgumentGroup) -> None:
     """Add the options for the files written beside the report."""
     add = partial(option, group)
-    add("--figure FILE.png|pdf|svg", "draw the graphons of all layers into this file")
+    add("--figure FILE.png|pdf|svg", "write a figure of the graphons of all layers to this file")
     add(
         "--save-plain FILE",
-        "write a state dict of the weights, zero where pruned, and the masks (.pt, .pth or .safetensors)",
+        "write a state dict of the weights, with zeros where pruned, and of the masks (.pt, .pth or "
+        ".safetensors)",
     )
     add("--save-quantised FILE", "write the network that occam certifies (.pt, .pth or .safetensors)")
     add(

@@ -24,7 +24,7 @@ def make_parser(command: str, description: str) -> Parser:
         description=description,
         epilog=f"examples:\n  boundcalc {command}\n  boundcalc {command} --format json\n",
     )
-    option(parser, "--format", "of the list (table)", choices=("table", "json"), default="table")
+    option(parser, "--format", "format of the list (table)", choices=("table", "json"), default="table")
     return parser
 
 

@@ -15,7 +15,7 @@ from boundcalc.errors import BoundcalcError, UsageError, first_line, is_allocati
 from boundcalc.plain_text import short_path
 
 DEFAULT = frozenset({"analyze", "analyse", "report", "run", "check"})
-"""Words by which somebody may call the main command, which needs none."""
+"""Words that users may try as the name of the main command, which has none."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -62,8 +62,8 @@ def _internal(error: Exception, words: list[str]) -> str:
     if is_allocation_failure(error):
         return f"{short_path(subject)}: not enough memory for the analysis; try a part of it with --only"
     return (
-        f"{short_path(subject)}: internal error, a bug of boundcalc: {first_line(error)}; "
-        "BOUNDCALC_DEBUG=1 shows where: please report it"
+        f"{short_path(subject)}: internal error, which is a bug of boundcalc: {first_line(error)}; "
+        "please report it with the traceback that BOUNDCALC_DEBUG=1 shows"
     )
 
 
@@ -96,7 +96,10 @@ def _check_command(word: str) -> None:
     ):
         return
     if word in DEFAULT:
-        raise UsageError(f"unknown command {word!r}: a report needs none; boundcalc CHECKPOINT")
+        raise UsageError(
+            f"unknown command {word!r}: a report needs no command, give just the checkpoint: boundcalc "
+            "CHECKPOINT"
+        )
     near = get_close_matches(word.lower(), commands.NAMES, 1)
     if near:
         raise UsageError(f"unknown command {word!r}: did you mean {near[0]}?")

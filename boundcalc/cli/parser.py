@@ -9,14 +9,14 @@ from boundcalc.options import AGAINST
 from boundcalc.report.views import FORMATS
 
 DESCRIPTION = f"""\
-What theory says about a pruned neural network: how sparse it is, what is
-proved of its error, what was measured, what looks wrong.
+Report what theory says about a pruned neural network: how sparse it is, what
+is proved about its error, what was measured, and what looks wrong.
 
 commands:
 {commands.listing()}
 
 examples:
-  boundcalc ticket.pt                       what was read, how sparse it is
+  boundcalc ticket.pt                       what was read, and how sparse it is
   boundcalc ticket.pt --data sample         bounds, and the measured errors
   boundcalc ticket.pt --samples 60000 --input-bound 1     bounds without data
   boundcalc ticket.pt --data sample --format html -o ticket.html
@@ -72,7 +72,8 @@ def make() -> Parser:
     option(
         group,
         "--verbose --full",
-        "show everything: evidence, terms and timings in the table, entries of graphons in csv, every table in latex",
+        "show everything: evidence, terms and timings in the table view, entries of graphons in csv, "
+        "every table in latex",
         dest="full",
     )
     groups.picture_options(parser.add_argument_group("files beside the report"))
@@ -84,25 +85,39 @@ def make_compare() -> Parser:
     parser = Parser(
         prog="boundcalc compare",
         usage="boundcalc compare CHECKPOINT CHECKPOINT... [OPTION...]",
-        description="Networks side by side: every quantity of their reports by lottery and density, and how far their masks are\n"
-        "apart, layer by layer (L2 distance and cut norm of the difference of their graphons; layers are matched by\n"
-        "name, else by order; widths may differ). With --data, Kendall's tau of every quantity with the measured\n"
-        "gap and with accuracy, a bootstrap interval, and the same with density held fixed.",
+        description="Show networks side by side: every quantity of their reports, ordered by lottery and "
+        "density, and how far apart\ntheir masks are, layer by layer (L2 distance and cut norm of "
+        "the difference of their graphons; layers are matched\nby name, or else by order; widths "
+        "may differ). With --data, also Kendall's tau between every quantity and the\nmeasured "
+        "gap, and between it and accuracy, with a bootstrap interval, and the same with density "
+        "held fixed.",
         epilog=COMPARE_EPILOG,
     )
     parser.add_argument(
-        "checkpoints", metavar="CHECKPOINT", nargs="+", help="two or more files, or folders of them"
+        "checkpoints",
+        metavar="CHECKPOINT",
+        nargs="+",
+        help="two or more checkpoint files, or folders of such files",
     )
     group = parser.add_argument_group("comparison")
     option(
         group,
         "--against",
-        "which checkpoint the others are compared with (first)",
+        "the checkpoint with which the others are compared (first)",
         choices=AGAINST,
         default="first",
     )
-    option(group, "--store FILE", "store of boundcalc batch: known reports are taken from it, new ones added")
-    option(group, "--workers N", "processes on this machine, with --store (default: one a core)", type=int)
+    option(
+        group,
+        "--store FILE",
+        "store of boundcalc batch: known reports are read from it, and new reports are added to it",
+    )
+    option(
+        group,
+        "--workers N",
+        "worker processes on this machine, with --store (default: one per core)",
+        type=int,
+    )
     groups.analysis_options(parser)
     groups.output_options(parser.add_argument_group("output"))
     return parser
@@ -113,9 +128,10 @@ def make_batch() -> Parser:
     parser = Parser(
         prog="boundcalc batch",
         usage="boundcalc batch PATH... --store FILE [OPTION...]",
-        description="Analyzes checkpoints, folders and patterns of any size into one SQLite file. What is in it already is\n"
-        "not computed again: a second run, after an interruption or with new files, does only what is new.\n"
-        "Without PATH the store is printed as it is.",
+        description="Analyze any number of checkpoints, given as files, folders and patterns, into one SQLite "
+        "file. Reports that it\nalready holds are not computed again: a second run, after an "
+        "interruption or with new files, analyzes only the\nnew checkpoints. Without PATH, the "
+        "contents of the store are printed.",
         epilog=BATCH_EPILOG,
     )
     parser.add_argument(
@@ -123,8 +139,12 @@ def make_batch() -> Parser:
     )
     group = parser.add_argument_group("store")
     option(group, "--store FILE", "the SQLite file; created if it does not exist", required=True)
-    option(group, "--workers N", "processes on this machine (default: one a core)", type=int)
-    option(group, "--scheduler ADDRESS", "address of a Dask cluster to use instead of this machine")
+    option(group, "--workers N", "worker processes on this machine (default: one per core)", type=int)
+    option(
+        group,
+        "--scheduler ADDRESS",
+        "address of a Dask scheduler whose cluster is used instead of this machine",
+    )
     groups.analysis_options(parser)
     groups.output_options(parser.add_argument_group("output"), (*FORMATS, groups.PARQUET))
     return parser
@@ -135,8 +155,9 @@ def make_explain() -> Parser:
     parser = Parser(
         prog="boundcalc explain",
         usage="boundcalc explain BOUND [CHECKPOINT --data DATA] [OPTION...]",
-        description="What a bound says: formula, assumptions, status, source, why it holds and how it moves; with a\n"
-        "checkpoint and a sample, the formula with its numbers, layer by layer.",
+        description="Show what a bound says: formula, assumptions, status, source, why it holds and how it "
+        "changes with its inputs;\nwith a checkpoint and a sample, also the formula with its "
+        "numbers, layer by layer.",
         epilog=EXPLAIN_EPILOG,
     )
     parser.add_argument("bound", metavar="BOUND", help="name of a bound; see boundcalc bounds")

@@ -37,8 +37,9 @@ def make_parser() -> Parser:
     parser = Parser(
         prog="boundcalc plot",
         usage="boundcalc plot STORE|CHECKPOINT... --what NAME -o FILE.{pdf,svg,png} [OPTION...]",
-        description="Draw a figure, one column of a paper wide, that can be printed in grey. A store of boundcalc batch is drawn as\n"
-        f"it is; of checkpoints the parts that the figure needs are computed first.\n\nfigures:\n{drawn}",
+        description="Draw a figure that is one column of a paper wide and can be printed in gray. From a store "
+        "of boundcalc batch, the\nstored reports are drawn; for checkpoints, the parts that the "
+        f"figure needs are computed first.\n\nfigures:\n{drawn}",
         epilog=EPILOG,
     )
     parser.add_argument("sources", metavar="STORE|CHECKPOINT", nargs="+", help="stores, files or folders")
@@ -75,7 +76,7 @@ def run(words: list[str]) -> int:
     check(given.output)
     sources = [Path(word).expanduser() for word in given.sources]
     if any(os.path.realpath(given.output) == os.path.realpath(source) for source in sources):
-        raise UsageError(f"-o {given.output}: is what is drawn; name another file")
+        raise UsageError(f"-o {given.output}: this is one of the inputs; name another file")
 
     from boundcalc.figures.files import render
     from boundcalc.figures.picture import tickets_of

@@ -10,7 +10,7 @@ from typing import Any
 from boundcalc.progress import reporting_to
 
 TICK = 0.5
-"""Seconds between two refreshings of the line."""
+"""Seconds between two updates of the line."""
 
 
 class Stages:

@@ -38,7 +38,7 @@ def run(words: list[str]) -> int:
     try:
         write(_trained(plan, given), None)
     except KeyboardInterrupt:
-        note(f"interrupted; --resume goes on with {given.out}")
+        note(f"interrupted; add --resume to continue the run in {given.out}")
         return 130
     return 0
 
@@ -195,7 +195,7 @@ def _passes(given: argparse.Namespace) -> int | None:
     if given.certify in PASSES:
         return PASSES[given.certify] if given.passes is None else given.passes
     if given.passes is not None:
-        raise UsageError("--passes belongs to --certify pacbayes or occam")
+        raise UsageError("--passes needs --certify pacbayes or --certify occam")
     return None
 
 

@@ -17,7 +17,7 @@ from boundcalc.tickets.recipe import LOSSES, OPTIMIZERS, RATES, SCHEDULES
 
 METHODS = ("pick", "pacbayes", "occam")
 PASSES = {"occam": 40, "pacbayes": 60}
-"""Of a compression's search where none are given."""
+"""Default number of passes of the search for a compression, by method."""
 
 EPILOG = """\
 examples:
@@ -35,12 +35,13 @@ examples:
                   --pick-augmentation digits --out runs/p
   boundcalc runs/imp/replicate_0/level_12 --data sample      analyze a ticket
 
-After an interruption the same command with --resume goes on from the last epoch. A ticket lies in
-DIR/replicate_SEED/level_N/main, in the layout of open_lth; ticket.json there tells the errors, the
-gap, the losses that show the training speed, and whether the mask may depend on the sample
-(--mask-origin of the analysis). With --certify a certificate, certificate.json, lies in the ticket
-(boundcalc verify checks it): by pick it speaks of the ticket itself, by pacbayes or occam of a
-compression, which is kept in DIR/replicate_SEED/certified.
+After an interruption, the same command with --resume continues from the last epoch. Each ticket is
+the folder DIR/replicate_SEED/level_N/main, in the layout of open_lth. Its ticket.json records the
+training and test errors, their gap, the losses during training, and whether the mask may depend on
+the sample (--mask-origin of the analysis). With --certify, the folder also holds certificate.json,
+which boundcalc verify checks: a certificate by pick bounds the error of the ticket itself; one by
+pacbayes or occam bounds the error of a compression of it, which is saved in
+DIR/replicate_SEED/certified.
 
 exit status: 0 done, 1 training diverged, 2 wrong usage, 3 unreadable or refused data or model
 """
@@ -55,7 +56,9 @@ class _TrainParser(Parser):
         """
         _, rest = self.parse_known_args(words)
         if rest and not rest[0].startswith("-"):
-            raise UsageError(f"what is {rest[0]}? all that train takes are options; see {self.prog} --help")
+            raise UsageError(
+                f"unexpected argument {rest[0]}: train takes options only; see {self.prog} --help"
+            )
         return super().parse_all(words)
 
 
@@ -64,8 +67,8 @@ def make_parser() -> Parser:
     parser = _TrainParser(
         prog="boundcalc train",
         usage="boundcalc train --data DATA --arch NAME --pruner NAME --out DIR [OPTION...]",
-        description="Make lottery tickets: prune a network at initialisation, or by training, pruning\n"
-        "and rewinding, and train what is left.",
+        description="Make lottery tickets: prune a network at initialisation, or by training, pruning\nand "
+        "rewinding, and train the remaining weights.",
         epilog=EPILOG,
     )
     _run_options(parser.add_argument_group("run"))
@@ -80,18 +83,21 @@ def _run_options(group: argparse._ArgumentGroup) -> None:
     add = partial(option, group)
     add("--data DATA", "training and test data, as for boundcalc CHECKPOINT", required=True)
     data_options(group)
-    add("--normalize-fixed", "the numbers of --normalize were fixed before the sample (--certify)")
+    add(
+        "--normalize-fixed",
+        "the numbers of --normalize were fixed before the sample, so a certificate does not pay for them",
+    )
     add("--arch NAME", f"network: {', '.join(ARCHITECTURES)} (such as conv-4-50)")
     add(
         "--first-stage NAME",
-        f"a fixed function in front of --arch, without parameters: {', '.join(FIRST_STAGES)}",
+        f"fixed function without parameters, applied to the input before --arch: {', '.join(FIRST_STAGES)}",
     )
     add(
         "--model FILE.py:CALLABLE|package.module:CALLABLE",
         "your code that makes the network, instead of --arch; it is run",
     )
     add("--out DIR", "folder of the run", required=True, type=Path)
-    add("--seed S,...", "seeds, a run for each (0)", type=_seeds, default=(0,))
+    add("--seed S,...", "seeds; each gives a run of its own (0)", type=_seeds, default=(0,))
     add("--resume", "continue an interrupted run after its last epoch")
     add("--device NAME", f"device: {', '.join(DEVICES)} (auto)", default="auto")
     add("--quiet", "no progress on standard error")
@@ -112,24 +118,33 @@ def _certificate_options(group: argparse._ArgumentGroup) -> None:
     add = partial(option, group)
     add(
         "--certify pick|pacbayes|occam",
-        "pick: train each ticket on examples that it picks, which bounds its own error; pacbayes, occam: search a\n"
-        "compression of each level after training (a network drawn near it, a codeword), imp stops two levels after the best",
+        "pick: train each ticket only on examples that the procedure picks, which gives a bound on the "
+        "ticket's own error;\npacbayes, occam: after training, search for a compression of each level "
+        "(a network drawn near the trained one, or\na codeword) and bound its error; imp stops two "
+        "levels after the best certificate",
         type=_method,
     )
     told = ", ".join(f"{number} for {name}" for name, number in PASSES.items())
-    add("--passes N", f"epochs of that search ({told})", type=int)
+    add("--passes N", f"epochs of the search of pacbayes or occam ({told})", type=int)
     add("--beta B", f"weight of the bits in the search of pacbayes ({BETA:g})", type=float, default=BETA)
-    add("--tried N", "settings of such a search tried on this sample: paid for (1)", type=int, default=1)
+    add(
+        "--tried N",
+        "number of settings of that search tried on this sample, this one included; the bound pays for "
+        "the choice (1)",
+        type=int,
+        default=1,
+    )
     add(
         "--set-aside P",
-        "share of the sample that the first network of pick is trained on; the rest certifies it (0). With\n"
-        "--pick-rounds 0 nothing is picked, which gives the hold-out bound",
+        "share of the sample on which the first network of pick is trained; the rest is used to "
+        "certify it (0). With\n--pick-rounds 0 no example is picked, and the certificate is the "
+        "hold-out bound",
         type=float,
         default=0.0,
     )
     add(
         "--set-aside-steps N",
-        f"steps of that training ({PickPlan.set_aside_steps})",
+        f"training steps of that first network ({PickPlan.set_aside_steps})",
         type=int,
         default=PickPlan.set_aside_steps,
     )
@@ -143,16 +158,19 @@ def _picking_options(group: argparse._ArgumentGroup) -> None:
         (
             "candidates",
             "J",
-            "rounds at the end of which the best is kept: log2 J bits; each trains as the last one does",
+            (
+                "number of last rounds of which the best is kept, at a price of log2 J bits; each trains "
+                "as long as the last one"
+            ),
         ),
-        ("steps", "N", "training steps of each of the other rounds"),
+        ("steps", "N", "training steps of each round that cannot be the last"),
         ("last_steps", "N", "training steps of a round that may be the last"),
         ("batch", "B", "picked examples in a training step"),
-        ("lr", "RATE", "largest learning rate of AdamW, whatever --lr says"),
+        ("lr", "RATE", "largest learning rate of AdamW; --lr does not apply"),
         ("weight_decay", "D", "weight decay of AdamW"),
         ("half", None, "round the final network to float16, for small files"),
         ("score", "NAME", f"how examples are picked: {', '.join(SCORE_NAMES)}"),
-        ("augmentation", "NAME", f"augmentation of what is picked: {', '.join(AUGMENTATION_NAMES)}"),
+        ("augmentation", "NAME", f"augmentation of the picked examples: {', '.join(AUGMENTATION_NAMES)}"),
         ("feed", "NAME", f"how augmented versions are kept: {', '.join(FEEDS)} (as by earlier versions)"),
         (
             "tried",
@@ -211,7 +229,7 @@ def _training_options(group: argparse._ArgumentGroup) -> None:
 def _seeds(text: str) -> tuple[int, ...]:
     seeds = _integers(text)
     if min(seeds) < 0 or len(set(seeds)) < len(seeds):
-        raise argparse.ArgumentTypeError(f"{text!r}: seeds are different and not negative")
+        raise argparse.ArgumentTypeError(f"{text!r}: give different seeds, none of them negative")
     return seeds
 
 

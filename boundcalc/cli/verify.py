@@ -22,9 +22,10 @@ examples:
   boundcalc verify runs/p/replicate_0/level_0/main/certificate.json --data mnist:DIR
   boundcalc verify certificate.json --data mnist:DIR --replay     train again, compare picks and network
 
-Without --replay it is checked that the network makes no more errors outside the picks than is said, and that
-the bound follows from their number; that the network was trained on the picks alone is what --replay checks.
-A certificate by pacbayes or occam holds its network: it is decoded and drawn again from the file alone.
+For a certificate by pick, two things are checked without --replay: the network makes no more errors on the
+examples outside the picks than the certificate states, and the bound follows from that number. Only --replay
+checks that the network was trained on the picked examples alone. A certificate by pacbayes or occam contains
+its network, which is decoded or drawn again from the file alone.
 
 exit status: 0 the certificate holds, 2 wrong usage, 3 unreadable certificate, network or data,
 4 the value or the ledger does not hold
@@ -55,7 +56,8 @@ def run(words: list[str]) -> int:
     failures = outcome.failures
     if given.replay and certificate.method in file.CODED:
         raise UsageError(
-            "--replay trains a picked network again; this certificate holds its network, there is nothing to replay"
+            "--replay retrains the network of a certificate by pick; this certificate contains its "
+            "network, so leave out --replay"
         )
     if given.replay and not failures:
         failures = _replayed(certificate, data, given.model)
@@ -70,12 +72,23 @@ def make_parser() -> Parser:
     parser = Parser(
         prog="boundcalc verify",
         usage="boundcalc verify CERTIFICATE --data DATA [OPTION...]",
-        description="Decode a certificate and compute its value afresh from the data and the network, without any search.",
+        description="Read a certificate and recompute its bound from the data and the network, without any "
+        "search.",
         epilog=EPILOG,
     )
     parser.add_argument("certificate", metavar="CERTIFICATE", type=Path, help="certificate.json of a ticket")
-    option(parser, "--data DATA", "the data of the training, as for boundcalc CHECKPOINT", required=True)
-    option(parser, "--checkpoint FILE", "the network (default: the folder of the certificate)", type=Path)
+    option(
+        parser,
+        "--data DATA",
+        "the data of the training, in the forms that boundcalc CHECKPOINT takes",
+        required=True,
+    )
+    option(
+        parser,
+        "--checkpoint FILE",
+        "checkpoint of the certified network (default: the folder of the certificate)",
+        type=Path,
+    )
     option(
         parser,
         "--model FILE.py:CALLABLE",
@@ -118,7 +131,10 @@ def _replayed(certificate: Certificate, data: Dataset, model: str | None) -> tup
             return (f"the replay picks other examples in round {number + 1} of {len(certificate.rounds)}",)
     if digest_of_network(network) != certificate.network_sha256:
         return (
-            "the replay picks the same examples and ends with another network: another machine or version of torch?",
+            (
+                "the replay picks the same examples but ends with other weights: was the network trained "
+                "on another machine or with another version of torch?"
+            ),
         )
     return ()
 

@@ -14,7 +14,7 @@ from boundcalc.parts import registry
 
 NARROWEST, WIDEST = 60, 200
 DATA_WORDS = ("sample", "digits")
-"""Data that are named by a word alone."""
+"""Data sets that are named by a single word."""
 
 
 def terminal_width() -> int:
@@ -81,8 +81,11 @@ class Parser(argparse.ArgumentParser):
     def _second_checkpoint_message(self, word: str) -> str:
         """Return the message for a second checkpoint."""
         if word in DATA_WORDS or word.partition(":")[0] in {"mnist", "npz"}:
-            return f"what is {word}? did you mean --data {word}?"
-        return f"one checkpoint at a time, not also {word}: boundcalc compare puts several side by side; see {self.prog} --help"
+            return f"unexpected argument {word}: did you mean --data {word}?"
+        return (
+            f"unexpected argument {word}: this command takes one checkpoint; boundcalc compare takes "
+            f"several; see {self.prog} --help"
+        )
 
     def _unknown(self, word: str) -> UsageError:
         name = word.partition("=")[0]

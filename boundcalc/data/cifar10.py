@@ -46,7 +46,7 @@ def find_cifar10(folder: Path, max_memory: float | None = None) -> tuple[Split, 
     """
     if not is_folder(folder):
         raise DataError(
-            f"{folder}: no such folder; cifar10:DIR wants the folder of the batches{path_hint(folder)}"
+            f"{folder}: no such folder; cifar10:DIR takes the folder of the batches{path_hint(folder)}"
         )
     homes = [
         (folder / below, ending)
@@ -66,7 +66,7 @@ def find_cifar10(folder: Path, max_memory: float | None = None) -> tuple[Split, 
     home, ending = homes[0]
     missing = [name + ending for name in (*BATCHES, TEST) if not is_file(home / f"{name}{ending}")]
     if missing:
-        raise DataError(f"{home / missing[0]}: missing; cifar10:DIR wants all six batches")
+        raise DataError(f"{home / missing[0]}: missing; cifar10:DIR needs all six batches")
     train = _split([home / f"{name}{ending}" for name in BATCHES], f"{home}: {BATCHES[0]} to 5", max_memory)
     return train, _split([home / f"{TEST}{ending}"], f"{home}: {TEST}", max_memory)
 
@@ -86,7 +86,9 @@ def _records(path: Path) -> int:
     size = look(path, DataError.at).size
     if size % RECORD:
         raise DataError.at(
-            path, f"{size} bytes, no multiple of the {RECORD} of a label and an image; copy the file again"
+            path,
+            f"its {size} bytes are not a multiple of {RECORD}, the size of a label and an image; "
+            "copy the file again",
         )
     return size // RECORD
 
@@ -111,7 +113,7 @@ def _batch(path: Path, max_memory: float | None) -> Pairs:
     try:
         saved = pickles.read(read_bytes(path, DataError.at, most=MOST))
     except pickles.NoData as problem:
-        raise DataError.at(path, f"{problem}; no batch of CIFAR-10: download it again") from None
+        raise DataError.at(path, f"{problem}; this is not a batch of CIFAR-10: download it again") from None
     table = {}
     if isinstance(saved, dict):
         table = {
@@ -119,7 +121,9 @@ def _batch(path: Path, max_memory: float | None) -> Pairs:
         }
     data, labels = table.get("data"), table.get("labels")
     if not isinstance(data, np.ndarray) or data.shape[1:] != (PIXELS,):
-        raise DataError.at(path, f"no `data` of {PIXELS} bytes an image; no batch of CIFAR-10")
+        raise DataError.at(
+            path, f"it has no `data` of {PIXELS} bytes per image, so it is not a batch of CIFAR-10"
+        )
     if (
         not isinstance(labels, list)
         or len(labels) != len(data)
@@ -128,7 +132,7 @@ def _batch(path: Path, max_memory: float | None) -> Pairs:
         what = (
             "`labels`" if "fine_labels" not in table else "`labels` (those of CIFAR-100 are another data set)"
         )
-        raise DataError.at(path, f"no list of {len(data)} {what}; no batch of CIFAR-10")
+        raise DataError.at(path, f"it has no list of {len(data)} {what}, so it is not a batch of CIFAR-10")
     if any(not 0 <= label < CLASSES for label in labels):
         labels = [label if 0 <= label < CLASSES else CLASSES for label in labels]
     return data.reshape(-1, *SHAPE), _labels(path, np.array(labels, dtype=np.int64))
@@ -138,7 +142,7 @@ def _labels(path: Path, labels: np.ndarray) -> np.ndarray:
     if labels.size and int(labels.max()) >= CLASSES:
         row = int(np.argmax(labels >= CLASSES))
         raise DataError.at(
-            path, f"the label of image {row} is none of 0 to 9; no batch of CIFAR-10, or damaged"
+            path, f"the label of image {row} is not in 0 to 9; the file is damaged or not a batch of CIFAR-10"
         )
     return labels
 

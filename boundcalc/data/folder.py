@@ -28,17 +28,17 @@ from boundcalc.nearest import path_hint
 
 TRAIN, TESTS = "train", ("test", "val")
 MOST_BYTES = 1 << 28
-"""Of one image file."""
+"""Largest size of one image file, in bytes."""
 
 DEEPEST = 8
 NEIGHBOURS = frozenset({"Thumbs.db", "desktop.ini"})
-"""Files that systems put beside images; those whose names begin with a dot are passed over, too."""
+"""Files that operating systems add to folders of images; they are skipped, like files whose names begin with a dot."""
 
 PIECE = 256
-"""Most images that are decoded before they are passed on."""
+"""Largest number of images that are decoded at once."""
 
 PIECE_ENTRIES = 1 << 24
-"""Most numbers in them, where they are more than one."""
+"""Largest number of entries in those images, unless a single image has more."""
 
 
 @dataclass(frozen=True)
@@ -72,14 +72,16 @@ def find_folder(folder: Path, max_memory: float | None = None) -> tuple[Split, S
     """
     if not is_folder(folder):
         raise DataError(
-            f"{folder}: no such folder; folder:DIR wants a folder of images by class{path_hint(folder)}"
+            f"{folder}: no such folder; folder:DIR takes a folder with one subfolder of images per "
+            f"class{path_hint(folder)}"
         )
     pillow()
     if not is_folder(folder / TRAIN):
         alone = next((name for name in TESTS if is_folder(folder / name)), None)
         if alone is not None:
             raise DataError(
-                f"{folder}: holds {alone} and no {TRAIN}; folder:DIR wants both, or classes alone"
+                f"{folder}: holds {alone} but no {TRAIN}; folder:DIR takes a folder with both splits, "
+                "or a folder of classes"
             )
         classes = _classes(folder)
         return _split(folder, folder, classes, max_memory), None
@@ -93,7 +95,7 @@ def _classes(home: Path) -> dict[str, int]:
     names = [path.name for path in entries(home, DataError.at) if is_folder(path) and not _is_ignored(path)]
     if not names:
         raise DataError(
-            f"{home}: no folder in it; folder:DIR wants the images of each class in a folder of its own"
+            f"{home}: no folder in it; folder:DIR takes a folder with one subfolder of images per class"
         )
     return {name: number for number, name in enumerate(sorted(names))}
 
@@ -120,7 +122,8 @@ def _split(home: Path, whole: Path, classes: dict[str, int], max_memory: float |
                 )
     if odd:
         raise DataError(
-            f"{odd[0]}: no image ({', '.join(ENDINGS)}){_counted(len(odd), 'file')}; move such files away"
+            f"{odd[0]}: no image ({', '.join(ENDINGS)}){_counted(len(odd), 'file')}; remove such files "
+            "from the folder"
         )
     first = _read(items[0], None, max_memory) if items else None
     if first is None:
@@ -158,7 +161,7 @@ def _files(place: Path, whole: Path, odd: list[Path], depth: int = 1) -> Iterato
         DataError: folders are nested too deeply, or a link leads out of the data set.
     """
     if depth > DEEPEST:
-        raise DataError(f"{place}: folders within folders, more than {DEEPEST} deep")
+        raise DataError(f"{place}: folders are nested more than {DEEPEST} deep")
     inner = []
     for path in entries(place, DataError.at):
         if _is_ignored(path):
@@ -191,7 +194,10 @@ def _read(item: ImageFile, like: ImageKind | None, max_memory: float | None) -> 
     return image
 
 
-AS_SEEN = "save all images as the network saw them (torchvision's Resize, Grayscale), or give --data FILE.py:CALLABLE"
+AS_SEEN = (
+    "save all images as the network saw them (for example with torchvision's Resize and Grayscale), or "
+    "give --data FILE.py:CALLABLE"
+)
 
 
 def read_or_count(
@@ -216,7 +222,7 @@ def read_or_count(
         raise SampleError(f"{problem}{_counted(more + 1, 'image')} of {len(items)}; {REPAIR}") from None
 
 
-REPAIR = "repair or remove them: none is left out in silence"
+REPAIR = "repair or remove these files: a file that cannot be read is never skipped silently"
 
 
 def count_damaged(readings: Iterable[Callable[[], object]]) -> int:

@@ -14,11 +14,11 @@ from boundcalc.errors import DataError
 from boundcalc.extras import install
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".ppm", ".pgm", ".tif", ".tiff", ".webp")
-"""Of the files that are images, as torchvision's ImageFolder has them."""
+"""Endings of image files, as in torchvision's ImageFolder."""
 
 FORMATS = ("PNG", "JPEG", "BMP", "PPM", "TIFF", "WEBP")
 MOST_PIXELS = 1 << 26
-"""Of one image."""
+"""Largest number of pixels of one image."""
 
 GRAY, COLOR = 1, 3
 

@@ -24,10 +24,10 @@ from boundcalc.nearest import path_hint
 
 ENDING = ".parquet"
 IMAGES, LABELS = ("image", "img"), ("label", "labels")
-"""What the columns are called."""
+"""Possible names of the columns of images and of labels."""
 
 TRAIN, TESTS = "train", ("test", "validation", "valid", "val")
-"""What the files of a split begin with; the first of the tests that is there is used."""
+"""First words of the names of a split's files; of the test splits, the first one that exists is used."""
 
 _SHARD = re.compile(r"(?P<name>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})(?:-[0-9a-f]+)?")
 _SPLIT = re.compile(r"(?P<split>[a-z]+)(?:[-_.]|$)")
@@ -96,7 +96,7 @@ def _paths(place: str) -> list[Path]:
     if is_file(path) or "," not in place:
         if not is_file(path):
             raise DataError(
-                f"{path}: no such file or folder; parquet:FILE wants Parquet files{path_hint(path)}"
+                f"{path}: no such file or folder; parquet:FILE takes Parquet files{path_hint(path)}"
             )
         return [path]
     return [Path(one.strip()).expanduser() for one in place.split(",")]
@@ -120,7 +120,8 @@ def _by_split(paths: list[Path], place: str) -> dict[str, list[Path]]:
     odd = found.pop("", [])
     if odd and (found or len(odd) > 1):
         raise DataError(
-            f"{odd[0]}: its name does not tell its split: call the files train-*{ENDING} and test-*{ENDING}, or give one file"
+            f"{odd[0]}: the name of this file does not say to which split it belongs: name the files "
+            f"train-*{ENDING} and test-*{ENDING}, or give one file"
         )
     if odd:
         return {TRAIN: odd}
@@ -129,7 +130,7 @@ def _by_split(paths: list[Path], place: str) -> dict[str, list[Path]]:
     if TRAIN not in found:
         if len(found) == 1:
             return {TRAIN: next(iter(found.values()))}
-        raise DataError(f"{place}: no train-*{ENDING}; it holds {', '.join(found)}")
+        raise DataError(f"{place}: no train-*{ENDING} in this folder; its splits are {', '.join(found)}")
     return found
 
 

@@ -79,7 +79,7 @@ def read(content: bytes) -> Any:
         raise
     except Exception as problem:
         raise NoData(f"a damaged pickle ({type(problem).__name__})") from None
-    raise NoData("a pickle without an end")
+    raise NoData("a pickle that ends too early")
 
 
 class _Machine:
@@ -113,7 +113,7 @@ class _Machine:
         elif name == "GLOBAL":
             self.stack.append(GlobalName(argument))
         elif name not in {"PROTO", "FRAME"}:
-            raise NoData(f"a pickle that uses {name}, which files of data do not")
+            raise NoData(f"a pickle that uses {name}, which a data file never needs")
 
     def marked(self) -> list[Any]:
         """Pop the values above the last mark."""
@@ -242,5 +242,5 @@ def _array(value: Any) -> Any:
     sound = isinstance(content, bytes) and isinstance(shape, tuple) and len(shape) <= MOST_AXES
     sizes = sound and all(type(size) is int and 0 <= size <= len(content) for size in shape)
     if code != "u1" or not sizes or len(content) != math.prod(shape):
-        raise NoData("an array that is not one of bytes, as NumPy writes it")
+        raise NoData("an array whose entries are not bytes")
     return np.frombuffer(content, np.uint8).reshape(shape, order="F" if by_columns else "C")

@@ -124,7 +124,10 @@ def held_out(split: Split, share: float, seed: int) -> tuple[Split, Split]:
         DataError: the number of samples is not known, or one of the splits would be empty.
     """
     if split.m is None:
-        raise DataError(f"{split.source.label}: --holdout: how many samples there are is not known")
+        raise DataError(
+            f"{split.source.label}: --holdout needs a known number of samples, and this data does not "
+            "state one"
+        )
     count = round(share * split.m)
     if not 0 < count < split.m:
         raise DataError(

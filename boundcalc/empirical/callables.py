@@ -40,7 +40,7 @@ def call(spec: str) -> Any:
 
 def _run_file(path: Path) -> ModuleType:
     if not path.is_file():
-        raise DataError(f"{path}: no such file; FILE.py:CALLABLE wants a Python file{path_hint(path)}")
+        raise DataError(f"{path}: no such file; FILE.py:CALLABLE takes a Python file{path_hint(path)}")
     name = f"_boundcalc_data_{path.stem}"
     description = importlib.util.spec_from_file_location(name, path)
     if description is None or description.loader is None:

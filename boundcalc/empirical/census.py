@@ -11,16 +11,16 @@ import torch
 from boundcalc.network.network import Network
 
 MOST_CLASSES = 1024
-"""Classes up to which every pair of label and prediction is counted."""
+"""Largest number of classes for which every pair of label and prediction is counted."""
 
 MOST_SAMPLES = 2048
-"""Samples that are kept."""
+"""Largest number of samples that are kept."""
 
 MOST_ENTRIES = 2**22
-"""Numbers in the samples that are kept: 32 MiB."""
+"""Largest number of entries in the kept samples: 32 MiB."""
 
 LEAST_SAMPLES = 16
-"""Samples that are kept however large they are."""
+"""Number of samples that are kept however large they are."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,7 +15,7 @@ from boundcalc.budget import Budget
 from boundcalc.errors import DataError
 
 UNREADABLE = (OSError, EOFError, zlib.error, BadZipFile, RuntimeError, NotImplementedError)
-"""What reading a damaged, encrypted or oddly compressed file raises (gzip's BadGzipFile is an OSError)."""
+"""Exceptions raised by reading a damaged, encrypted or unusually compressed file (gzip's BadGzipFile is an OSError)."""
 
 
 class DataArray(Protocol):

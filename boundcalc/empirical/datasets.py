@@ -38,7 +38,7 @@ WORDS = {
     "sample": "sample",
 }
 FORMS = (*WORDS.values(), "package.module:CALLABLE", "FILE.py:CALLABLE")
-"""What ``--data`` takes."""
+"""The forms of data that ``--data`` takes."""
 
 DOTTED = r"[^\W\d]\w*(\.[^\W\d]\w*)*"
 SAMPLE_FILE = "mnist_sample.npz"

@@ -12,9 +12,9 @@ from boundcalc.errors import UsageError
 from boundcalc.norms.rounding import LEAST, UNIT, up, up_all
 
 MOST_SAMPLES = 10**300
-"""More than any sample: beyond, float64 would not hold their number."""
+"""Largest number of samples, more than any sample has; a larger number would not fit a float64."""
 CHUNK = 2**22
-"""Entries of Gram matrices whose eigenvalues are computed at once."""
+"""Number of entries of the Gram matrices whose eigenvalues are computed at once."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,16 +128,16 @@ def declared(samples: int, bound: float, shape: tuple[int, int, int]) -> Energie
         raise UsageError(f"--input-bound {bound}: give a positive number")
     energy = up(samples * up(max(bound * bound, LEAST), 1), 1)
     if not math.isfinite(energy * math.prod(shape)):
-        raise UsageError(f"--input-bound {bound}: the squares of such inputs are more than float64 holds")
+        raise UsageError(f"--input-bound {bound}: the squares of such inputs overflow float64")
     return Energies(samples, torch.full(shape, energy, dtype=torch.float64), bound, declared=True)
 
 
 MOST_INPUTS = 1024
-"""Inputs up to which the Gram matrix is summed."""
+"""Largest number of inputs for which the Gram matrix is summed."""
 MOST_SUMS = 2**24
-"""Numbers that sums of squares by label may take."""
+"""Largest number of entries of the sums of squares by label."""
 LEAST_TRACE = 1e-280
-"""Sum of squares below which rounding is no small share of them any more."""
+"""Sum of squares below which rounding is no longer a small share of it."""
 
 
 class SecondMoments:

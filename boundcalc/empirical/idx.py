@@ -103,7 +103,7 @@ def find_mnist(folder: Path, max_memory: float | None = None) -> dict[str, DataA
     """
     if not is_folder(folder):
         raise DataError(
-            f"{folder}: no such folder; mnist:DIR wants the folder of the four IDX files{path_hint(folder)}"
+            f"{folder}: no such folder; mnist:DIR takes the folder of the four IDX files{path_hint(folder)}"
         )
     homes = [folder / below for below in FOLDERS if _named(folder / below, "train-images", 3)]
     if len(homes) > 1:
@@ -122,7 +122,7 @@ def _find(folder: Path, stem: str, dimensions: int) -> Path:
     if there:
         return there[0]
     raise DataError(
-        f"{folder}: {stem}-idx{dimensions}-ubyte(.gz) is missing; mnist:DIR wants the four IDX files"
+        f"{folder}: {stem}-idx{dimensions}-ubyte(.gz) is missing; mnist:DIR needs the four IDX files"
     )
 
 

@@ -22,7 +22,7 @@ from boundcalc.norms.pass_error import pass_error
 
 QUANTILES = (0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9)
 BATCH_ENTRIES = 2**22
-"""Numbers in the largest value of a batch."""
+"""Largest number of entries in any intermediate value of a batch."""
 
 Batch = tuple[torch.Tensor, torch.Tensor]
 
@@ -127,9 +127,7 @@ def measure(network: Network, data: Dataset, device: str = "cpu") -> Measured:
                 reason = f"the network cannot be run here: {problem}"
     energies = inputs.energies()
     if energies is None:
-        raise DataError(
-            f"{data.name}: the squares of its samples are more than float64 holds: scale them down"
-        )
+        raise DataError(f"{data.name}: the squares of its samples overflow float64: scale the samples down")
     census = tally.census(run=not reason)
     tests = Tally(network)
     tested, test_reason = _tested(network, data, device, tests)
@@ -179,8 +177,8 @@ def check_shape(network: Network, split: Split, name: str) -> None:
         and min(len(split.shape), len(network.input_shape)) > 1
     ):
         raise DataError(
-            f"{name}: a sample has shape {tuple(split.shape)}, the network takes {network.input_shape}: bring the axes "
-            "into that order, channels first"
+            f"{name}: a sample has shape {tuple(split.shape)}, the network takes "
+            f"{network.input_shape}: permute the axes to that order, channels first"
         )
     if math.prod(split.shape) != network.inputs:
         raise DataError(
@@ -218,7 +216,7 @@ class _Overflow(NotCovered):
     """The outputs for one sample of a batch exceed the range of float64."""
 
     def __init__(self, layer: str, row: int) -> None:
-        super().__init__("outputs that float64 does not hold", layer)
+        super().__init__("an output overflows float64", layer)
         self.row = row
 
     def reason(self, split: Split, before: int) -> str:

@@ -84,7 +84,7 @@ def find_npz(path: Path, max_memory: float | None = None) -> tuple[dict[str, Dat
         return {key: _map_npy(files[key]) for key in KEYS if key in files}, _others(files)
     if not os.path.lexists(path):
         raise DataError(
-            f"{path}: no such file; npz:FILE wants an .npz file or a folder of .npy files{path_hint(path)}"
+            f"{path}: no such file; npz:FILE takes an .npz file or a folder of .npy files{path_hint(path)}"
         )
     budget = Budget.of(path, look(path, DataError.at).size, max_memory, DataError.at)
     with only_own_errors(path, DataError.at), _archive(path) as archive:

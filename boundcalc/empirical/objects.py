@@ -24,16 +24,16 @@ from boundcalc.errors import DataError, first_line
 
 X_KEYS = ("image", "img", "pixel_values", "x", "input", "inputs", "data", "features")
 Y_KEYS = ("label", "labels", "fine_label", "y", "target", "targets")
-"""Under which a sample that is a mapping keeps its input and its label."""
+"""Keys of the label in a sample that is a mapping; `X_KEYS` are those of the input."""
 
 WHOLE = frozenset({"SequentialSampler", "RandomSampler", "WeightedRandomSampler", "DistributedSampler"})
-"""Samplers that draw from all of the data set."""
+"""Samplers that draw from the whole data set."""
 
 LOOKED_AT, READINGS = 8, 3
-"""Samples that are read more than once, and how often, to find out whether they are drawn at random."""
+"""Number of samples that are read repeatedly, and number of readings, to detect samples drawn at random."""
 
 PIECE = 256
-"""Samples that a stream is cut to."""
+"""Number of samples in a piece of a stream."""
 
 
 def described(value: Any) -> str:
@@ -124,7 +124,8 @@ def _of_loader(loader: Any, label: str) -> Split:
         return _of_indexed(loader.dataset, sorted(int(index) for index in sampler.indices), make, label)
     if name not in WHOLE:
         raise DataError(
-            f"{label}: which samples {name} leaves out cannot be told: give the Dataset, or the Subset, that the network saw"
+            f"{label}: boundcalc cannot determine which samples {name} draws: give the Dataset, or the "
+            "Subset, on which the network was trained"
         )
     return _of_indexed(loader.dataset, None, make, label)
 

@@ -15,7 +15,7 @@ from boundcalc.empirical.columns import DataArray
 from boundcalc.errors import DataError, SampleError
 
 Normalization = tuple[tuple[float, ...], tuple[float, ...]]
-"""Means and standard deviations: one of each, or one a channel."""
+"""Means and standard deviations: one of each, or one of each per channel."""
 
 Batch = tuple[NDArray[np.float64], NDArray[np.int64]]
 
@@ -109,7 +109,8 @@ class Split:
         if channels > 1 and (not self.shape or self.shape[0] != channels):
             raise DataError(
                 f"{self.source.x_label}: --normalize gives {channels} channels, but a sample has shape "
-                f"{self.shape}; give MEAN,STD or as many of each as the first axis has entries"
+                f"{self.shape}; give MEAN,STD, or one mean and one standard deviation for each entry "
+                "of the first axis"
             )
         return replace(self, steps=(*self.steps, step))
 
@@ -313,7 +314,7 @@ def check_pair(x: DataArray | np.ndarray, y: DataArray | np.ndarray, x_label: st
         hint = (
             ("give y.ravel()" if y.shape[-1] == 1 else "one-hot labels: give their argmax over the last axis")
             if len(y.shape) == 2
-            else "give one a sample"
+            else "give one label per sample"
         )
         raise DataError(f"{y_label}: shape {tuple(y.shape)}, not (m,); {hint}")
     if x.shape[0] != y.shape[0]:

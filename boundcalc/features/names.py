@@ -8,9 +8,9 @@ from boundcalc.errors import UsageError
 
 FIRST_STAGES = ("orientations", "orientations-CELLS")
 OPERATION = "torch.ops.boundcalc.orientations.default"
-"""Its operation's name in a captured program."""
+"""Name of the first stage's operation in a captured program."""
 CELLS, MOST = 14, 64
-"""Of the grid, along each side: where the name does not say, and at most."""
+"""Number of cells along each side of the grid: the default, and the largest."""
 
 
 def cells_of(name: str) -> int:

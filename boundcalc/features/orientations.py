@@ -20,7 +20,7 @@ from torch import Tensor
 
 DIRECTIONS = 8
 _SQUARINGS = 3
-"""Of a cosine: its eighth power."""
+"""Number of times that a cosine is squared, which gives its eighth power."""
 
 
 def orientations(x: Tensor, cells: int) -> Tensor:

@@ -39,15 +39,15 @@ from boundcalc.report.values import number
 
 ERRORS = (("train_error", "training error"), ("test_error", "test error"))
 LEAST = 1e-4
-"""The smallest error that the axis of many tickets goes down to."""
+"""The lower end of the error axis for many tickets."""
 LowerRow = tuple[str, float, str, Origin, str]
-"""Name, value, text, origin and look of what lies between 0 and 1."""
+"""Name, value, text, origin and look of a number between 0 and 1."""
 MOST_LINES = 8
-"""Bounds of your network that are drawn against density; the others are in the table."""
-CAPTION = "Shaded: 1 or more, which says nothing. Hollow: not a proved bound."
+"""Largest number of bounds of your network that are drawn against density; the others are only in the table."""
+CAPTION = "Shaded: values of 1 or more, which say nothing about the error. Hollow marks: not proved bounds."
 APART = (
-    "Below: certificates and measured errors, each of the network that its name says; a compression is another network,"
-    " found from yours."
+    "Lower axis: certificates and measured errors, each of the network that its label names; a "
+    "compression is another network, found from yours."
 )
 
 
@@ -87,7 +87,7 @@ def _lower_rows(tree: Tree) -> list[LowerRow]:
         origin = Origin(
             "theorem",
             str(test.get("source") or "boundcalc"),
-            "Of your network, if nothing was chosen by the test set.",
+            "For your network, if nothing about it was chosen with the test set.",
         )
         rows.append(("test-set bound", test["value"], upper(test["value"]), origin, "test"))
     measured = tree.get("empirical") or {}
@@ -144,7 +144,7 @@ def _one_report(ticket: NamedReport) -> DrawnFigure:
         for name, bound in (tree.get("bounds") or {}).items()
         if bound["status"] == "not_covered" and not bound.get("needs")
     ]
-    told = f" Without a value: {', '.join(missing)}." if missing else ""
+    told = f" Bounds without a value: {', '.join(missing)}." if missing else ""
     return DrawnFigure(
         figure,
         label,
@@ -202,7 +202,10 @@ def _many_reports(tickets: Sequence[NamedReport]) -> DrawnFigure | None:
         axes[-1].set_title("certificates and measured errors")
     legend_of_two(figure, above, below)
     left_out = sum(ticket.density is None for ticket in tickets)
-    caption = f"{CAPTION} Levels of one lottery are joined, the sparser to the right. {APART} An error of 0 stands at the lower edge."
+    caption = (
+        f"{CAPTION} Levels of one lottery are joined by a line, the sparser ones to the right. {APART} "
+        "An error of 0 is drawn at the lower edge."
+    )
     caption += f" {left_out} of {len(tickets)} tickets have no density." if left_out else ""
     label = (
         f"{len(names)} bounds, {len(lower)} certificates and errors of {len(placed)} tickets against density."

@@ -22,10 +22,11 @@ if TYPE_CHECKING:
     from boundcalc.empirical.split import Split
 
 ACROSS, DOWN = 16, 4
-"""Images of each kind: columns and rows."""
+"""Columns and rows of the images of each kind."""
 CAPTION = (
-    "Examples of the training sample, each under its label: the first and the last that were picked, and those that the ticket"
-    " gets wrong although it was not trained on them. All others are right and were never needed."
+    "Examples of the training sample, each under its label: the first and the last that were picked, "
+    "and those that the ticket gets wrong although it was not trained on them. All other examples that "
+    "it was not trained on are classified correctly."
 )
 
 
@@ -45,11 +46,11 @@ def draw(tickets: Sequence[NamedReport]) -> DrawnFigure | None:
 
     ticket, certificate = found[0]
     if not ticket.data:
-        raise UsageError("--what examples: give --data DATA, the sample that the certificate speaks of")
+        raise UsageError("--what examples: give --data DATA, the sample of the certificate")
     dataset = open_data(ticket.data, certificate.normalize)
     split = dataset.train
     if len(split.shape) not in {2, 3}:
-        raise DataError(f"{ticket.data}: samples of shape {split.shape} are no images")
+        raise DataError(f"{ticket.data}: samples of shape {split.shape} are not images")
     most, picked = ACROSS * DOWN, certificate.picked
     wrong = wrong_rows(ticket, certificate, dataset)
     kinds = {
@@ -98,7 +99,7 @@ def wrong_rows(ticket: NamedReport, certificate: Certificate, dataset: Dataset) 
     from boundcalc.certificates.pick import claim
 
     if digest_of_split(dataset.train) != certificate.data_sha256:
-        raise DataError(f"{ticket.data}: not the sample that the certificate of {ticket.name} speaks of")
+        raise DataError(f"{ticket.data}: not the sample of the certificate of {ticket.name}")
     place, shape = Path(ticket.folder) / NAME, sample_shape(dataset)
     assert shape is not None
     margins = claim.margins_in_order(Held(place, certificate, "").network(shape), dataset.train)

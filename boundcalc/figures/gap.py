@@ -15,7 +15,7 @@ from boundcalc.report.values import number
 LINES = (
     ("train_error", "training error"),
     ("test_error", "test error"),
-    ("gap", "gap (test less training)"),
+    ("gap", "gap (test - training)"),
 )
 
 
@@ -45,7 +45,7 @@ def draw(tickets: Sequence[NamedReport]) -> DrawnFigure | None:
     density_axis(axes, [one.density for one in known if one.density is not None])
     legend_below(figure, list(handles.values()), list(handles), 1)
     label = f"Training error, test error and gap of {len(known)} tickets against density."
-    caption = "Levels of one lottery are joined, the sparser to the right."
+    caption = "Levels of one lottery are joined by a line, the sparser ones to the right."
     return DrawnFigure(figure, label, caption, of_measurement(known[0].tree), marks.told)
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 ACROSS = 3
 MOST = 12
 LOG_BELOW = 0.2
-"""Where a map's mean is below, the scale is logarithmic: on a linear one a sparse mask is white."""
+"""Mean of a map below which the scale is logarithmic, because a sparse mask is white on a linear scale."""
 COLOURS = "Greys"
 
 
@@ -29,17 +29,18 @@ def draw(tickets: Sequence[NamedReport]) -> DrawnFigure | None:
         return None
     if len(known) == 1:
         maps = [(show(layer.get("name")), known[0], layer) for layer in _layers(known[0].tree)]
-        what = "Densities of the cells, units sorted by degree"
+        what = "Densities of the cells, with units sorted by degree"
     else:
         maps = [(ticket.name, ticket, _largest(ticket.tree)) for ticket in known]
         what = (
-            "The layer with the most weights of each ticket, densities of its cells, units sorted by degree"
+            "Densities of the cells of the layer with the most weights of each ticket, with units "
+            "sorted by degree"
         )
     shown = _evenly(maps, MOST)
     figure, scale = _figure([(title, layer) for title, _, layer in shown])
     told = "; ".join(f"{named(title)}: {_describe_layer(layer)}" for title, _, layer in shown)
     count = f" {len(shown)} of {len(maps)} are drawn." if len(shown) < len(maps) else ""
-    caption = f"{what}; blank: no connection; one {scale} scale for all.{count} {told}."
+    caption = f"{what}; blank cells have no connection; all maps share one {scale} scale.{count} {told}."
     label = f"Graphons of {', '.join(named(title) for title, _, _ in shown)}."
     return DrawnFigure(figure, label, caption, of_cut(known[0].tree["graphon"]), {})
 

@@ -74,13 +74,13 @@ def _one(ticket: NamedReport) -> DrawnFigure:
     draw_rows(axes, rows)
     axes.set_xlabel("density")
     empty, more = len(_layers(ticket)) - len(layers), len(layers) - len(shown)
-    told = f" Dashed: the whole network, {percent(ticket.density)}." if whole is not None else ""
-    told += f" {empty} layers have none left." if empty else ""
+    told = f" Dashed line: the whole network, {percent(ticket.density)}." if whole is not None else ""
+    told += f" {empty} layers have no surviving weights." if empty else ""
     told += f" {more} more layers are in the table." if more else ""
     return DrawnFigure(
         figure,
         f"Density of {len(rows)} layers.",
-        f"Share of the weights that survives.{told}",
+        f"Share of the weights that survive.{told}",
         origin,
         marks.told,
     )

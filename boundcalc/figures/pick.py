@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 
 MOST = 6
 CAPTION = (
-    "Lines: the share of the sample that was picked after each round. Hollow: picked and wrong together; from that of the last round"
-    " follows the bound on the error of the ticket itself (cross). Certificates of earlier versions record the last round alone."
+    "Lines: the share of the sample that has been picked after each round. Hollow marks: picked and "
+    "wrong examples together; the bound on the error of the ticket itself (cross) follows from their "
+    "number after the last round. Certificates of earlier versions record the last round alone."
 )
 
 

@@ -15,7 +15,7 @@ from boundcalc.report.quantity import UNITS
 ACROSS = 2
 HEIGHT = 1.5
 ELSEWHERE = "empirical."
-"""Quantities that a figure of their own shows."""
+"""Prefix of the quantities that have a figure of their own."""
 DECADE = 1.0
 
 
@@ -71,7 +71,10 @@ def draw(tickets: Sequence[NamedReport]) -> DrawnFigure | None:
             place.locator_params(axis="y", nbins=4)
         place.set_title(counts[key][0].label)
         density_axis(place, densities, labelled=index >= len(keys) - ACROSS, apart=0.3)
-    caption = "A mark a ticket; levels of one lottery are joined, the sparser to the right; each quantity has an axis of its own."
+    caption = (
+        "Each mark is a ticket; levels of one lottery are joined by a line, the sparser ones to the "
+        "right; each quantity has its own axis."
+    )
     label = f"{len(keys)} quantities of {len(densities)} tickets against density."
     return DrawnFigure(figure, label, caption, of_file(tickets[0].tree), marks.told)
 

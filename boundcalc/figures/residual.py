@@ -34,7 +34,7 @@ def draw(tickets: Sequence[NamedReport]) -> DrawnFigure | None:
         style, part = look(index), ticket.tree["gntk"]
         handles += axes.plot([x for x, _ in points], [y for _, y in points], **style)
         for x, y in points:
-            label = f"{ticket.name}: after {10**x:g} steps {plain(y)} of the residual is left"
+            label = f"{ticket.name}: after {10**x:g} steps, {plain(y)} of the residual remains"
             axes.plot(
                 [x],
                 [y],

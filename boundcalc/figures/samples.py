@@ -24,7 +24,7 @@ from boundcalc.report.numbers import percent, plain, show
 from boundcalc.report.origin import Origin
 from boundcalc.report.values import log10, number
 
-ON_THE_LINE = "On the dashed line it needs as few as its density says."
+ON_THE_LINE = "On the dashed line, N / N dense equals the density."
 
 
 def _part(ticket: NamedReport) -> Any:
@@ -70,7 +70,10 @@ def _layers(ticket: NamedReport) -> DrawnFigure:
         log_axis(axis, low, high, share_of_power)
     axes.set(xlim=(low, high), ylim=(low, high), xlabel="density", ylabel="N / N dense")
     label = f"Samples needed against density of {len(points) - 1} layers and the network."
-    caption = f"Samples that a layer (circle) and the network (square) need, relative to the same unpruned. {ON_THE_LINE}"
+    caption = (
+        "Number of samples that each layer (circle) and the network (square) need, relative to their "
+        f"unpruned versions. {ON_THE_LINE}"
+    )
     return DrawnFigure(figure, label, caption, origin(part, "ratio"), marks.told)
 
 
@@ -88,7 +91,7 @@ def _tickets(tickets: Sequence[NamedReport]) -> DrawnFigure:
     axes.set_ylabel("N / N dense")
     density_axis(axes, [one.density for one in tickets if one.density is not None])
     label = f"Samples needed against density of {len(tickets)} tickets."
-    caption = f"Samples that a network needs, relative to itself unpruned. {ON_THE_LINE}"
+    caption = f"Number of samples that each network needs, relative to its unpruned version. {ON_THE_LINE}"
     return DrawnFigure(figure, label, caption, origin(_part(tickets[0]), "ratio"), marks.told)
 
 

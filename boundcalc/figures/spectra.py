@@ -63,7 +63,7 @@ def _caption(shown: Sequence[tuple[NamedReport, Any]], known: int) -> str:
     eigenvalues = part["eigenvalues"]
     zero = sum(value <= 0 for value in eigenvalues)
     decay = f" Fitted decay: index to the power -{plain(part['alpha'])}." if number(part.get("alpha")) else ""
-    left_out = f" {zero} are not positive and not drawn." if zero else ""
+    left_out = f" {zero} eigenvalues are not positive and are not drawn." if zero else ""
     return f"{len(eigenvalues)} eigenvalues, largest first.{decay}{left_out}"
 
 

@@ -17,17 +17,17 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 WIDTH = 4.6
-"""Inches; one column of a paper is 3.3 to 3.5, where letters of 8.5 points are printed with 6.3."""
+"""Width in inches; one column of a paper is 3.3 to 3.5 inches wide, so letters of 8.5 points are printed at 6.3 points."""
 INK, SOFT, LINE, SHADE, PAPER = "#16202b", "#52606e", "#d5dbe1", "#f6e7e5", "#ffffff"
 SERIES = ("#0b57a4", "#a62a6d", "#00707c", "#7a4b1e", "#55606c")
-"""Colours of series; those beside each other differ in shape and line, too."""
+"""Colors of the series; neighboring series also differ in marker and line style."""
 PROVED, PUBLISHED, REFUTED, SCORE = "#0b6e4f", "#8a5a00", "#b3261e", "#6b3fa0"
 VARIABLES = {
     INK: "--ink", SOFT: "--soft", LINE: "--line", SHADE: "--shaded", PAPER: "--card",
     **dict(zip(SERIES, ("--first", "--second", "--third", "--fifth", "--fourth"), strict=True)),
     PROVED: "--proved", PUBLISHED: "--published", REFUTED: "--refuted", SCORE: "--score",
 }  # fmt: skip
-"""Colour of a figure -> the page's variable that stands in its place, light and dark."""
+"""Color of a figure -> the page's variable that replaces it in light and dark mode."""
 MARKERS = ("o", "s", "D", "^", "v", "P", "X", "<", ">", "p", "h", "d")
 LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)))
 STATUS_LOOKS: dict[str, tuple[str, str, bool]] = {
@@ -36,7 +36,7 @@ STATUS_LOOKS: dict[str, tuple[str, str, bool]] = {
     "refuted": ("X", REFUTED, False),
     "score": ("^", SCORE, False),
 }
-"""Status -> marker, colour, and whether it is filled: what is not proved is hollow."""
+"""Status -> marker, color, and whether the marker is filled; it is hollow if the bound is not proved."""
 RC: Any = {
     "svg.hashsalt": "boundcalc",
     "svg.fonttype": "none",
@@ -80,7 +80,7 @@ RC: Any = {
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 LONGEST_NAME = 30
 MOST_TICKETS = 40
-"""Tickets up to which every mark of a figure tells where it comes from; a page of thousands of such marks would be slow."""
+"""Largest number of tickets for which every mark of a figure shows its origin; a page with thousands of such marks would be slow."""
 
 
 @contextmanager

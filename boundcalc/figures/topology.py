@@ -27,8 +27,11 @@ from boundcalc.report.values import number
 
 LABELS = {field.key: field.header for field in FIELDS}
 LANE = 0.17
-"""Rows that the marks of two scores stand apart, so that none hides another."""
-CAPTION = "A score less its mean over random masks of the same density, in their standard deviations; 0 is a random mask."
+"""Distance, in rows, between the marks of two scores, so that none hides another."""
+CAPTION = (
+    "A score minus its mean over random masks of the same density, in units of their standard "
+    "deviation; 0 is the mean of random masks."
+)
 
 
 def _part(ticket: NamedReport) -> Any:

@@ -32,7 +32,7 @@ RESTARTS = 48
 """Random starts of the local search."""
 
 ROUNDS = 400
-"""Most steps of the low-rank iteration."""
+"""Largest number of steps of the low-rank iteration."""
 
 STALLED = 1e-7
 """Relative gain over ten steps below which the low-rank iteration stops."""

@@ -30,7 +30,7 @@ SHARE = 0.1
 """Share of the entries that is held out."""
 
 STRENGTHS = 2.0 ** np.arange(-2, 21)
-"""Numbers of entries that the prior may be worth."""
+"""Possible strengths of the prior, in numbers of entries."""
 
 
 @dataclass(frozen=True)

@@ -43,7 +43,7 @@ HOELDER = math.pi / math.sqrt(2.0)
 """|arccos a - arccos b| <= HOELDER sqrt(|a - b|) on [-1, 1]."""
 
 INVERSE_STEPS, SHIFTS = 24, 10
-"""Of inverse iteration, and shifts tried after it, each 0.8 of the one before."""
+"""Number of steps of inverse iteration, and of the shifts tried after it, each 0.8 of the one before."""
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ from boundcalc.graphon.ntk_maps import Floats, Maps, from_graphons, merged
 from boundcalc.network.network import Network
 
 MEMORY = 2e9
-"""Bytes of arrays that the part may hold at once, if nothing else is said."""
+"""Default limit, in bytes, on the arrays that the part holds at once."""
 
 
 def gntk(

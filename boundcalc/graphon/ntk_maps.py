@@ -42,7 +42,7 @@ class Maps:
         for before, after in zip(every, every[1:], strict=False):
             if before.shape[0] != after.shape[1]:
                 raise ValueError(
-                    f"a layer reads {after.shape[1]} cells, the one before has {before.shape[0]}"
+                    f"a layer reads {after.shape[1]} cells, but the layer before it has {before.shape[0]}"
                 )
         for matrix in every:
             if not (np.isfinite(matrix).all() and (matrix >= 0).all()):

@@ -16,7 +16,7 @@ from scipy import sparse
 from boundcalc.graphon.ntk_maps import Floats, Ints
 
 SPARSE_COST = 5.0
-"""Time of a multiplication in a sparse product, in those of a dense one."""
+"""Time of a multiplication in a sparse product, relative to one in a dense product."""
 
 OFTEN_ZERO = 0.7
 """Share of nonzero coordinates below which those that are zero are skipped."""

@@ -15,7 +15,7 @@ TIMES = (0.0, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0)
 """Steps at which the residual is reported."""
 
 FAST = 1e300
-"""What stands for larger products of learning rate and eigenvalue."""
+"""Value that replaces larger products of learning rate and eigenvalue."""
 
 TOP = 5
 

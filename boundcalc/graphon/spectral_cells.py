@@ -23,19 +23,19 @@ Singles = NDArray[np.float32]
 Reals = NDArray[np.float32] | Floats
 
 MOST = 8
-"""Singular vectors that are looked at."""
+"""Number of singular vectors that are considered."""
 
 ABOVE_NOISE = 1.05
-"""How far above the noise level a singular value has to stand."""
+"""Factor by which a singular value must exceed the noise level."""
 
 SMALL = 128
 """Side up to which all singular values are computed."""
 
 BLOCK = 16
-"""Vectors that subspace iteration moves at once."""
+"""Number of vectors in the subspace iteration."""
 
 TURNS = 12
-"""How often they are moved."""
+"""Number of steps of the subspace iteration."""
 
 
 def spectral_cells(residual: Singles, degrees: tuple[Floats, Floats], cells: int) -> tuple[Ints, Ints] | None:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from boundcalc.checkpoint.types import Checkpoint
 
 LAYER = "weight"
-"""What such a layer is called: its key without ``.weight``, as for any other."""
+"""Name of such a layer: its key without ``.weight``, as for any other layer."""
 
 _OWN = ("weight", "bias")
 

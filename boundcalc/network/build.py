@@ -96,7 +96,7 @@ class Builder(Draft):
             self.values[call.outputs[0]] = value
         elif packet in {"_local_scalar_dense", "item", "is_nonzero"}:
             self.notes.append(
-                f"branches that depend on values ({packet}) are fixed to those that the traced example took"
+                f"branches that depend on values ({packet}) are fixed to those taken for the traced example"
             )
         elif not packet.startswith(("_assert", "sym_")):
             self._unknown(call, packet)
@@ -144,7 +144,7 @@ class Builder(Draft):
             for name, argument in call.args.items()
         }
         if not call.outputs:
-            raise ValueError(f"the operation {call.op} returns nothing that could be read")
+            raise ValueError(f"the operation {call.op} returns no tensor")
         module = self.module_of(call)
         name = f"{packet} ({module})" if module else packet
         for output in call.outputs:

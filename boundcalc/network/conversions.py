@@ -25,7 +25,7 @@ def _pair(value: object, default: object = None) -> tuple[int, int]:
     if isinstance(value, int):
         return value, value
     if not isinstance(value, list | tuple) or not value:
-        raise ValueError(f"an operation has {value!r} in the place of one or two sizes")
+        raise ValueError(f"an operation has {value!r} where one or two sizes are expected")
     return (int(value[0]), int(value[-1]))
 
 

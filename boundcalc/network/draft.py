@@ -53,7 +53,7 @@ def _ref(argument: object) -> Ref:
         ValueError: when it is something else, which happens only in a graph that no exporter wrote.
     """
     if not isinstance(argument, Ref):
-        raise ValueError(f"an operation has {argument!r} in the place of a tensor")
+        raise ValueError(f"an operation has {argument!r} where a tensor is expected")
     return argument
 
 

@@ -97,7 +97,11 @@ def load(module: torch.nn.Module, checkpoint: Checkpoint, named: str) -> Fit:
         if names.module_key(key) is None
     ]
     unwanted = [(names.in_file(key), apart.by_name(key) or "the model has no such tensor") for key in extra]
-    cut = (f"the keys of the file begin with {names.file}, which the model's do not",) if names.file else ()
+    cut = (
+        (f"the keys of the file begin with {names.file}, and those of the model do not",)
+        if names.file
+        else ()
+    )
     return Fit(kept, names, (*unwanted, *outside), (*cut, *tied.notes(one)))
 
 

@@ -19,7 +19,8 @@ from boundcalc.network.orders import OrderSearch, family_of, follows
 READINGS = tuple(
     (stride, padding, pool) for stride in (1, 2, 3, 4) for padding in (0, 1, 2) for pool in (1, 2)
 )
-"""What is tried for an unknown convolution chain: one stride and padding for all, 2x2 pooling after each or none."""
+"""The readings that are tried for an unknown chain of convolutions: one stride and padding for all, and 2x2 pooling after each
+or none."""
 
 
 def infer(given: Checkpoint, input_shape: tuple[int, ...] | None) -> Network:
@@ -146,7 +147,9 @@ def _layer_names(given: Checkpoint) -> list[str]:
         if key.endswith("running_mean"):
             layer = key.rpartition(".")[0]
             raise ArchitectureUnknown(
-                given.path, f"{layer} is a BatchNorm, whose place in the network no shape tells: give --model"
+                given.path,
+                f"{layer} is a BatchNorm, whose position in the network does not follow from "
+                "shapes: give --model",
             )
     unexplained = sorted(set(given.tensors) - explained)
     if unexplained:
@@ -213,15 +216,18 @@ def _broken(given: Checkpoint, names: list[str]) -> str:
     for a, b in zip(names, names[1:], strict=False):
         if not _follows(given, a, b):
             shapes = [tuple(given.tensors[f"{name}.weight"].shape) for name in (a, b)]
-            return f"{b}.weight {shapes[1]} cannot follow {a}.weight {shapes[0]}, nor is there another order: give --model"
+            return (
+                f"{b}.weight {shapes[1]} cannot follow {a}.weight {shapes[0]}, and no other order of "
+                "the layers fits: give --model"
+            )
     return "the layers do not form a chain: give --model"
 
 
 _MOST = 2
-"""Orders that are looked for: with a second one the file can be read in two ways."""
+"""Number of orders that are searched for: a second one means that the file can be read in two ways."""
 
 _MOST_OF_TWINS = 128
-"""The same where one layer has several names: orders that only exchange these are one."""
+"""The same limit if one layer has several names; orders that only exchange these names count as one."""
 
 
 def _vector_shape(
@@ -247,7 +253,7 @@ def _image_shape(
     shape = input_shape if len(input_shape) == 3 else (1, *input_shape) if len(input_shape) == 2 else None
     if shape is None or shape[0] % channels:
         raise CheckpointError(
-            given.path, f"its first layer takes {channels} channels, not input {input_shape}"
+            given.path, f"its first layer takes {channels} channels, which does not fit input {input_shape}"
         )
     return shape
 
@@ -278,7 +284,8 @@ def _windows(
 ) -> tuple[list[Window], str]:
     if len(shapes[-1]) != 2:
         raise ArchitectureUnknown(
-            given.path, f"{chain[-1]} is a convolution and the last layer: give --model"
+            given.path,
+            f"the last layer {chain[-1]} is a convolution, so the architecture is unknown: give --model",
         )
     if shapes[0][1] != input_shape[0]:
         raise ArchitectureUnknown(given.path, f"{chain[0]} may be grouped: give --model")
@@ -292,7 +299,7 @@ def _windows(
     last = [window for window, tensor in zip(windows, shapes, strict=True) if len(tensor) == 4][-1]
     if last.out == (1, 1) and size != (1, 1):
         problem = (
-            f"either stride {stride}, padding {padding} or a global pooling leaves one position: give --model"
+            f"stride {stride}, padding {padding} and a global pooling both lead to one position: give --model"
         )
         raise ArchitectureUnknown(given.path, problem)
     return (

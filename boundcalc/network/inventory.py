@@ -15,7 +15,7 @@ from boundcalc.network.network import Network
 from boundcalc.network.ops import UNPLACED, Input, Unknown, Weight
 
 _KINDS = {2: "linear", 3: "conv1d", 4: "conv2d", 5: "conv3d"}
-"""What a weight of so many dimensions usually belongs to."""
+"""Number of dimensions of a weight -> the kind of layer to which such a weight usually belongs."""
 
 _SOURCE = "not known: the weights alone"
 

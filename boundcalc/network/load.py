@@ -17,7 +17,7 @@ from boundcalc.network.infer import infer
 from boundcalc.network.network import Network
 
 MOST_ZEROS = 1e-4
-"""Share of a random initialisation that is 0 at most: float32 draws give about 1e-7."""
+"""Largest share of zeros in a random initialisation; float32 draws give about 1e-7."""
 
 
 def from_checkpoint(
@@ -41,7 +41,7 @@ def from_checkpoint(
     Raises:
         CheckpointError: when the architecture does not fit, or is not understood; the message names the key or layer.
     """
-    with only_own_errors(checkpoint.path, what="its network cannot be made out"):
+    with only_own_errors(checkpoint.path, what="its network cannot be read"):
         if model is None and checkpoint.program is not None:
             checkpoint.check_memory()
             return _from_graph(checkpoint, checkpoint.program, input_shape, prefix)
@@ -57,7 +57,8 @@ def _from_graph(
 ) -> Network:
     if prefix:
         raise CheckpointError(
-            checkpoint.path, f"--prefix {prefix}: it holds the graph of one network: leave it out"
+            checkpoint.path,
+            f"--prefix {prefix}: the file holds the graph of a single network: leave --prefix out",
         )
     shared = tied.plain(checkpoint.shared, checkpoint.tensors)
     own = tied.agreed(checkpoint, shared)
@@ -122,7 +123,7 @@ def check_independent(
     ):
         raise CheckpointError(
             start.path,
-            "has the checkpoint's own weights; a reference is the initialisation, which did not see the sample",
+            "has the checkpoint's own weights; give the initialization, which does not depend on the sample",
         )
 
 
@@ -169,7 +170,11 @@ def _built(
 
 def _check_input(path: str, network: Network, input_shape: tuple[int, ...] | None) -> None:
     if input_shape is not None and math.prod(input_shape) != network.inputs:
-        raise CheckpointError(path, f"its graph takes input {network.input_shape}, not {input_shape}")
+        raise CheckpointError(
+            path,
+            f"its graph takes inputs of shape {network.input_shape}, not {input_shape}: leave "
+            "--input-shape out",
+        )
 
 
 def _from_model(
@@ -200,7 +205,7 @@ _OTHER_INPUTS = (
     torch.nn.modules.conv._ConvNd, torch.nn.Bilinear, torch.nn.Embedding, torch.nn.EmbeddingBag, torch.nn.MultiheadAttention,
     torch.nn.RNNBase, torch.nn.modules.rnn.RNNCellBase,
 )  # fmt: skip
-"""Layers whose input no width tells."""
+"""Layers for which the size of the input does not follow from the width."""
 
 
 def _first_width(named: str, module: torch.nn.Module) -> tuple[int, ...]:

@@ -13,10 +13,10 @@ from boundcalc.network.ops import Concat, Rearrange
 from boundcalc.network.weights import references
 
 _SAMPLES = 2
-"""Samples on which an operation is watched: what it does must be the same to each of them."""
+"""Number of samples on which an operation is traced; it must do the same to each of them."""
 
 _MOST = 1 << 28
-"""Entries of a value at most."""
+"""Largest number of entries of a value."""
 
 Change = Callable[[Draft, Call, torch.Tensor], torch.Tensor | list[torch.Tensor] | None]
 

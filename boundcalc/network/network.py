@@ -73,7 +73,7 @@ class Network:
 
     def __post_init__(self) -> None:
         if not self.nodes or not isinstance(self.nodes[0], Input):
-            raise ValueError("a network starts with its input")
+            raise ValueError("the first node of a network must be its input")
         for index, node in enumerate(self.nodes):
             if any(source >= index for source in node.inputs):
                 raise ValueError(f"{node.name} reads a value that is computed later")

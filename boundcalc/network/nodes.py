@@ -118,7 +118,7 @@ class ExactPositions:
         return cls.total(ones, kernel, layer)
 
     read, read_max = total, largest
-    """As `total` and `largest`, of the network's input."""
+    """`total` and `largest` applied to the network's input."""
 
     @staticmethod
     def window_sum(values: torch.Tensor, window: Window) -> torch.Tensor:

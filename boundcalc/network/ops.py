@@ -291,7 +291,7 @@ class Weight(Pruned):
 
 
 KERNELS = frozenset({"conv1d", "conv3d"})
-"""Kinds of `Weight` whose mask is that of a kernel, which topology, samples and graphons take as a `conv2d`'s."""
+"""Kinds of `Weight` whose mask is that of a kernel; topology, samples and graphons treat it like the mask of a `conv2d`."""
 
 UNPLACED = "an unknown architecture"
 """The operation that stands for a whole network whose architecture is not known."""
@@ -300,7 +300,7 @@ Masked = Affine | Weight
 """A layer with a mask, whether bounds cover it or not."""
 
 _AXES = 4
-"""Of a weight as masks are taken: outputs, inputs, height, width."""
+"""Number of axes of a weight in the form used for masks: outputs, inputs, height, width."""
 
 _ENTRYWISE = frozenset({"add", "cat", "copy", "div", "lerp", "mul", "prelu", "rsub", "stack", "sub", "where"})
 """Operations whose weights act on single entries; they are no layer of a network's depth."""
@@ -367,5 +367,5 @@ class Slot:
     index: int
 
 
-UNREADABLE = "a tensor that is computed in a way that is not understood"
+UNREADABLE = "a tensor whose computation is not understood"
 """Stands for such a tensor among the arguments of an `Unknown` operation."""

@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 MOST_STEPS = 20_000
-"""Partial orders that are looked at, besides a few a layer, before the search is given up."""
+"""Number of partial orders, in addition to a few per layer, after which the search is given up."""
 
 STEPS_A_LAYER = 4
 

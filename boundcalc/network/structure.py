@@ -11,9 +11,9 @@ import torch
 from boundcalc.network.ops import Affine, Masked
 
 GROUPS = (2, 4, 8, 16, 32)
-"""M of the N:M patterns that are looked for."""
+"""The values of M in the N:M patterns that are searched for."""
 FEW = 64
-"""Lines that are looked at first."""
+"""Number of lines that are checked first."""
 
 
 @dataclass(frozen=True)

@@ -61,7 +61,7 @@ def agreed(checkpoint: Checkpoint, shared: Groups) -> Checkpoint:
                 tensors[key] = torch.where(masks[key], tensors[key], torch.zeros_like(tensors[key]))
             if not torch.equal(tensors[present[0]], tensors[key]):
                 problem = f"{present[0]} and {key} are one tensor in the network, but have different values in the file"
-                raise CheckpointError(checkpoint.path, f"{problem}: keep the one that the network uses")
+                raise CheckpointError(checkpoint.path, f"{problem}: keep the key that the network uses")
         for key in keys if present else ():
             tensors.setdefault(key, tensors[present[0]])
             if masked:

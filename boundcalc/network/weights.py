@@ -31,7 +31,7 @@ MOVES = frozenset({
     "_to_copy", "alias", "clone", "contiguous", "detach", "lift_fresh_copy", "permute", "reshape", "select",
     "squeeze", "t", "to", "transpose", "unsqueeze", "view",
 })  # fmt: skip
-"""Those of them that only put entries elsewhere."""
+"""The operations among them that only move entries."""
 
 
 def plain_key(key: str) -> str:

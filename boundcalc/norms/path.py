@@ -31,11 +31,11 @@ from boundcalc.network.ops import (
 from boundcalc.norms.rounding import LEAST, LOG2, log_error, logsumexp
 
 _BLOCK = 2**22
-"""Weights of a layer that are scaled at once."""
+"""Number of weights of a layer that are scaled at once."""
 MODERATE = 300
 """Powers of two up to which numbers may lie apart for layers to be computed without scaling their weights."""
 _NOTHING = -(2.0**40)
-"""The exponent of a channel that is zero everywhere."""
+"""Exponent that stands for a channel that is zero everywhere."""
 
 
 @dataclass(frozen=True, eq=False)

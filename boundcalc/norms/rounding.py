@@ -43,13 +43,14 @@ NORMAL = sys.float_info.min
 """Smallest normal float64, 2^-1022; below, products are off by an absolute error."""
 
 NORMAL_EXPONENT = sys.float_info.min_exp - 1
-"""Its exponent: to this far powers of two and their inverses are float64."""
+"""Exponent of that number: down to it, powers of two and their inverses are float64 numbers."""
 
 LEAST = math.ulp(0.0)
-"""Smallest positive float64, 2^-1074: what a bound that is smaller is rounded up to."""
+"""Smallest positive float64, 2^-1074, to which a smaller bound is rounded up."""
 
 SMALLEST_SQUARE = 1e-150
-"""To this positive squares are raised where sizes of at most 1 are multiplied: a product of two of them is still normal."""
+"""Value to which smaller positive squares are raised if sizes of at most 1 are multiplied, so that a product of two of them is
+still normal."""
 
 LOG2 = math.log(2.0)
 

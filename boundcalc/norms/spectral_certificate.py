@@ -29,7 +29,7 @@ TOGETHER = 128
 """Small matrices that are factorised in one call."""
 
 STEPS = 400
-"""Steps of a Lanczos iteration at most."""
+"""Largest number of steps of a Lanczos iteration."""
 
 CHECKED = 8
 """Steps of a Lanczos iteration between two looks at its estimate."""

@@ -30,13 +30,13 @@ BASIS = 10
 """Vectors of a Lanczos iteration before it starts again from its best one."""
 
 RESTARTS = 6
-"""Lanczos iterations at most."""
+"""Largest number of Lanczos iterations."""
 
 SETTLED = 1e-6
 """Relative gain of a restart below which the vector is settled."""
 
 FLOOR = 1e-290
-"""More than underflow can cost the norm of a product whose factors are at most of size 1."""
+"""Upper bound on the loss by underflow in the norm of a product whose factors are at most of size 1."""
 
 Apply = Callable[[torch.Tensor], torch.Tensor]
 Backward = Callable[[torch.Tensor], tuple[torch.Tensor, ...]]

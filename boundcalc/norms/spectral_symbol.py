@@ -24,7 +24,7 @@ from boundcalc.network.geometry import Axis
 from boundcalc.norms.rounding import UNIT
 
 FINE = 24
-"""Frequencies per degree beyond which more are not needed: 1 / cos(pi / 48) = 1.0021 per axis."""
+"""Number of frequencies per degree that is enough: 1 / cos(pi / 48) = 1.0021 per axis."""
 
 Spanned = tuple[np.ndarray, tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]]
 """Lags (r, 2), and for the real and for the imaginary part of G weights (r, r) and matrices (r, groups n n): G is the sum of

@@ -20,7 +20,7 @@ from boundcalc.network.ops import AvgPool
 from boundcalc.norms.rounding import UpperSize, exponent_of, slack, times_power
 
 BLOCK = 2**22
-"""Weights that are squared at once."""
+"""Number of weights that are squared at once."""
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ FREE_GROUPS = (2, 3, 4, 6, 8)
 FIXED_GROUPS = (1, 2, 3, 5)
 """Numbers of groups tried on axes whose units may and may not be reordered; each within 1..`MAX_GROUPS`."""
 POSITION_GROUPS = 4
-"""Most groups of a kernel's positions that are tried."""
+"""Largest number of groups of a kernel's positions that is tried."""
 ROUNDS = 12
 _LOG2 = float(np.log(2.0))
 assert max(*FREE_GROUPS, *FIXED_GROUPS) <= MAX_GROUPS

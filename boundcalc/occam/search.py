@@ -34,23 +34,25 @@ from boundcalc.threads import one_thread
 SIZES = (2, 3, 4, 6, 8, 16)
 """Codebook sizes tried by k-means."""
 JOINT_SIZES, MANY = (4, 3), 200
-"""Codebook sizes of the joint refinement: the first one, or all of them with a share of the passes each, from so many passes on."""
+"""Codebook sizes of the joint refinement: only the first one with fewer than `MANY` passes, else all of them, with an equal
+share of the passes each."""
 HOPELESS = 8.0
-"""Nats a sample of the plain code above which nothing further is tried: the certificate is above 0.999."""
+"""Length of the plain code, in nats per sample, above which no further code is tried: the certificate would be above 0.999."""
 MOST_PASSES, LEAST_PASSES = 20, 3
-"""Passes of the joint refinement where their number is not given: at most so many, and none where fewer are affordable."""
+"""Largest default number of passes of the joint refinement, and the smallest: if fewer are affordable, there are none."""
 AFRESH = 5
-"""Of so many partitions that are only refined one is searched from the start."""
+"""One in this many partitions is searched from the start; the others are only refined."""
 SETTLE, CYCLE, ROUNDS = 0.25, 2, 50
-"""Share of them that only settles the result; of the others fewest between two rounds of pruning, and rounds from which on
-more passes are spent on each instead."""
+"""Share of the passes that only settle the result without pruning; smallest number of the other passes between two rounds of
+pruning; and number of rounds above which more passes are spent on each round instead."""
 WORK, SLIDING = 6e11, 8
-"""Multiplications that the joint refinement spends at most, a sliding kernel's counted eightfold for being slower: the number of
-passes follows from the network and the sample size alone."""
+"""Largest number of multiplications of the joint refinement, where those of a sliding kernel count eightfold because they are
+slower; the number of passes depends only on the network and the sample size."""
 TRIAL_WORK, TRIAL_SAMPLES = 3e10, 500
-"""Multiplications for which a codebook size is tried, and the fewest samples on which it is: all of them where that is cheap."""
+"""Number of multiplications for trying a codebook size, and the smallest number of samples for it; all samples are used if
+that is cheap."""
 SAMPLE_BYTES = 2**29
-"""Of training data that the search holds in memory; what it finds is measured on all of it."""
+"""Bytes of training data that the search holds in memory; its result is measured on all the data."""
 BATCH_ENTRIES = 2**22
 
 
@@ -147,11 +149,11 @@ def _search(task: SearchTask) -> OccamSearchResult:
         words["relative"] = spell(plan, changes, None, relative=True)
     shortest = min(_bits(plan, word) for word in words.values())
     if not task.passes and shortest * math.log(2) > HOPELESS * task.m:
-        remark = "the plain code already needs more than 8 nats a sample, so nothing shorter was searched"
+        remark = "the plain code needs more than 8 nats per sample, so no shorter code was searched for"
         return OccamSearchResult(plan, _measured(task, plan, base, words), 0, remark)
     passes = _search_further(task, plan, base, words)
     remark = (
-        "" if passes or task.passes == 0 else "a pass over the sample costs too much for joint refinement"
+        "" if passes or task.passes == 0 else "a pass over the sample takes too long for joint refinement"
     )
     return OccamSearchResult(plan, _measured(task, plan, base, words), passes, remark)
 

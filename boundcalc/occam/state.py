@@ -11,7 +11,8 @@ from boundcalc.network.network import Network
 from boundcalc.network.ops import Affine
 
 VARIANCE, SCALE = 2.0**60, 2.0**30
-"""eps is lost beside this variance and the scale is its root, so that a BatchNorm only adds its shift, in any precision."""
+"""A variance beside which eps is lost in rounding, and its root as the scale, so that a BatchNorm only adds its shift, in any
+precision."""
 
 
 def state_dict(
@@ -38,11 +39,13 @@ def state_dict(
     for layer in certified.stored():
         own = shapes[layer.name]
         if not _is_stored_by_rows(stored, own):
-            raise BoundcalcError(f"{layer.name}: its weight is not stored as {layer.name}.weight, row by row")
+            raise BoundcalcError(
+                f"{layer.name}: its weight is not stored in the key {layer.name}.weight, row by row"
+            )
         if own.diagonals or (own.norms_before and not own.norms and f"{layer.name}.bias" not in stored):
             what = ", ".join([*own.diagonals, *(name for name, _ in own.norms_before)])
             raise BoundcalcError(
-                f"{layer.name}: its file has no place for a network that does without {what}"
+                f"{layer.name}: its checkpoint cannot store the compressed network, which has no {what}"
             )
         state[f"{layer.name}.weight"] = layer.weight.float().reshape(own.stored_shape).contiguous()
         if layer.bias is not None:

@@ -31,7 +31,7 @@ from boundcalc.occam.codeword import (
 )
 
 VERSION = 2
-"""Of the code; version 1 had no groups of a kernel's positions."""
+"""Version of the code; version 1 had no groups of a kernel's positions."""
 _EMPTY = Values(np.zeros(0, dtype=np.float16), np.zeros(0, dtype=np.int64))
 
 

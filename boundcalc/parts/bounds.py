@@ -207,14 +207,14 @@ def _check_shares(given: Any) -> None:
 
 
 PART = Part(
-    "bounds", 10, "bounds", "generalization bounds, each with its status and the network that it speaks of",
+    "bounds", 10, "bounds", "generalization bounds, each with its status and the network that it is about",
     run, to_dict, sections, 5, quantities,
     needs_order=True, absent=dict,
     options=(
         Option(
             "prior_fraction",
-            "train a network of this architecture afresh on this share of the sample, whose error the rest then bounds; the best of"
-            " several shares is paid for",
+            "train a network of this architecture afresh on this share of the sample and bound its "
+            "error with the rest; choosing the best of several shares is paid for",
             _shares, None, "P,...", check=_check_shares,
         ),
     ),

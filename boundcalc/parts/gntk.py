@@ -21,12 +21,17 @@ if TYPE_CHECKING:
 
 Tree = dict[str, Any]
 
-NOTE = "The kernel of the infinitely wide network with these masks, weights and biases left out."
+NOTE = (
+    "The kernel is that of the infinitely wide network with these masks; it does not depend on the "
+    "weights and biases."
+)
 EXTENSION = (
-    " Convolutions enter by the share of kernel entries between two channels: an extension beyond the source."
+    " A convolution enters through the share of kernel entries that survive between two channels, "
+    "which extends the source."
 )
 OF_INTERPOLANT = (
-    "error of the infinitely wide network's minimum-norm interpolant of the batch, not of the checkpoint"
+    "error of the infinitely wide network's minimum-norm interpolant of the batch, not the error of "
+    "the checkpoint"
 )
 AT_SHARES = ", at the batch's class shares"
 SOURCE = "Pham, Ta, Jacobs, Burkholz & Tran-Thanh 2025"
@@ -34,21 +39,24 @@ SOURCE = "Pham, Ta, Jacobs, Burkholz & Tran-Thanh 2025"
 
 COMPARED = ("alpha", "effective_rank", "gap", "top5_energy", "condition", "kernel_bound")
 MEANS = {
-    "cells": "a side of the graphon of a hidden layer's mask",
-    "m": "inputs of the batch",
+    "cells": "cells on each side of the graphon of a hidden layer's mask",
+    "m": "number of inputs in the batch",
     "alpha": "decay of the kernel's eigenvalues: lambda_k falls about like k^-alpha",
-    "effective_rank": "trace of the kernel over its largest eigenvalue",
-    "gap": "largest over second eigenvalue of the kernel",
+    "effective_rank": "trace of the kernel divided by its largest eigenvalue",
+    "gap": "largest eigenvalue of the kernel divided by the second",
     "top5_energy": "share of the kernel's trace in its five largest eigenvalues",
-    "condition": "largest over smallest eigenvalue of the kernel",
-    "kernel_bound": "bound on the error of the kernel's minimum-norm interpolant, another function than the checkpoint",
+    "condition": "largest eigenvalue of the kernel divided by the smallest",
+    "kernel_bound": (
+        "bound on the error of the kernel's minimum-norm interpolant, which is another function than "
+        "the checkpoint"
+    ),
 }
-"""What is told first, and its definition; the rest is for experts."""
+"""The numbers that are shown first, with their definitions; the others are details."""
 LABELS = {
     key: Term(label, MEANS[key], "gntk")
     for key, label in (("alpha", "NTK decay alpha"), ("effective_rank", "NTK effective rank"))
 }
-"""Names for readers of those that the page on many tickets shows."""
+"""Names of the numbers that the page on many tickets shows."""
 SYMBOLS = "Symbols: docs/theory/gntk.md."
 APART = frozenset({"bound", "residual", "note", "source", "extension"})
 

@@ -19,16 +19,19 @@ if TYPE_CHECKING:
 Tree = dict[str, Any]
 
 NOTE = (
-    "Cut norm and L2 norm are of the step graphon less the constant graphon of the same density; the interval of the cut"
-    " norm is proved. Cells of a few entries scatter around a constant by chance, and L2 counts that; the bits a held-out"
-    " entry takes, with the cells and at the density alone, do not."
+    "The cut norm and the L2 norm are those of the step graphon minus the constant graphon of the same "
+    "density; the interval of the cut norm is proved. Densities of cells with few entries scatter "
+    "around a constant by chance; the L2 norm includes that scatter, but the bits per held-out entry, "
+    "coded with the cells or with the density alone, do not."
 )
 ROLLED = (
-    " Convolutions are rolled: two channels are joined by the share of their kernel that survives; a linear layer after"
-    " them reads channels."
+    " Convolutions are rolled: the connection between two channels is the share of their kernel that "
+    "survives, and a linear layer after a convolution reads channels."
 )
 SYMBOLS = "Symbols: docs/theory/pham2025.md."
-GROUPED = " Between groups of channels nothing survives, so that the density is of all pairs of channels."
+GROUPED = (
+    " Different groups of channels are not connected, and the density counts the pairs between groups, too."
+)
 SOURCE = "Pham, Ta, Jacobs, Burkholz & Tran-Thanh 2025; Chan & Airoldi 2014"
 
 
@@ -95,7 +98,7 @@ def _chain(found: MaskGraphons) -> ChainTree:
     from boundcalc.graphon.refine import from_constant
 
     if found.chain is None:
-        return {"l2_from_constant": None, "reason": f"every layer is ordered by itself: {found.reason}"}
+        return {"l2_from_constant": None, "reason": f"each layer is ordered separately: {found.reason}"}
     return {"l2_from_constant": [from_constant(one).l2 for one in found.chain.graphons], "reason": None}
 
 
@@ -113,15 +116,18 @@ def _computed(part: Tree) -> Origin:
 
 
 def _held_out_bits(part: Tree) -> Origin:
-    return of_source("measured", part, "Bits that an entry takes which the cells were not made from.")
+    return of_source("measured", part, "Bits for an entry that was held out when the cells were made.")
 
 
 def _term(text: str, means: str) -> Term:
     return Term(text, means, "pham2025")
 
 
-CUT = "largest |integral over a set of rows and a set of columns| of the mask's step graphon less the constant one of its density"
-L2 = "L2 norm of the mask's step graphon less the constant one of its density"
+CUT = (
+    "largest |integral over a set of rows and a set of columns| of the mask's step graphon minus the "
+    "constant graphon of the same density"
+)
+L2 = "L2 norm of the mask's step graphon minus the constant graphon of the same density"
 FIELDS = (
     Field("density", "density", percent, _exact),
     Field(
@@ -131,15 +137,15 @@ FIELDS = (
 )
 FURTHER = (
     Field(
-        _term("cells by", "how rows and columns were put into cells: by degree, or by singular vectors"),
+        _term("cells by", "how rows and columns were grouped into cells: by degree, or by singular vectors"),
         "estimate", show, _computed,
     ),
     Field(
-        _term("bits", "that a held-out entry of the mask takes, coded by its cell's density"),
+        _term("bits", "bits per held-out entry of the mask, coded with the density of its cell"),
         "held_out", lambda found: _bits(found, "sorted", "spectral"), _held_out_bits,
     ),
     Field(
-        _term("at density", "bits that a held-out entry takes, coded by the layer's density"),
+        _term("at density", "bits per held-out entry of the mask, coded with the density of the layer"),
         "held_out", lambda found: _bits(found, "constant"), _held_out_bits,
     ),
 )  # fmt: skip
@@ -177,7 +183,10 @@ def quantities(tree: Tree) -> tuple[Quantity, ...]:
     of_mean = of_source("computed", part, "Mean over layers of a proved upper end.")
     return (
         Quantity(
-            "graphon.cut_from_constant", _term("graphon cut norm, mean", f"over layers: {CUT}"), cut, of_mean
+            "graphon.cut_from_constant",
+            _term("graphon cut norm, mean", f"mean over layers: {CUT}"),
+            cut,
+            of_mean,
         ),
         Quantity(
             "graphon.l2_from_constant",

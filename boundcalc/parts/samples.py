@@ -125,22 +125,25 @@ def _field(header: str, key: str, means: str, of: str = "") -> Field:
 
 
 R_TILDE = (
-    "effective number of weights of a neuron: the squared sum over pairs j, k of neurons of (1 + d_jk) sqrt(r_j + r_k),"
-    " over 8 K^4; r_j counts a neuron's weights, d_jk is 1 where two neurons share an input, else 0"
+    "effective number of weights of a neuron: the square of the sum over pairs j, k of neurons of (1 + "
+    "d_jk) sqrt(r_j + r_k), divided by 8 K^4; r_j is the number of weights of neuron j, and d_jk is 1 "
+    "if the two neurons share an input, else 0"
 )
 RADIUS = (
-    "sqrt(r~ / r~ dense): by how much the radius of the convex region around the solution falls short of its limit,"
-    " over the dense layer's"
+    "sqrt(r~ / r~ dense): the amount by which the radius of the convex region around the solution "
+    "falls short of its limit, divided by the same amount for the dense layer"
 )
 SURVIVING = Term("surviving hidden", "surviving weights of all layers but the last", "zhang2021")
 RATIO = Term(
     "N / N dense",
-    "samples needed, over those of the dense network: the share of weights outside the last layer that survive",
+    "number of samples needed, divided by that of the dense network: the share of weights outside the "
+    "last layer that survive",
     "zhang2021",
 )
 NEEDED = Term(
     "N",
-    "samples from which on the theory lets the pruned network be found, up to a constant to be calibrated",
+    "number of samples that are enough to find the pruned network according to the theory, up to a "
+    "constant that must be calibrated",
     "zhang2021",
 )
 FIELDS = (
@@ -148,18 +151,21 @@ FIELDS = (
     _field("r~", "r_tilde", R_TILDE),
     _field("r~ dense", "r_tilde_dense", "r~ of the layer with all its weights"),
     _field("alive", "surviving", "weights of the layer that survive"),
-    _field("ratio", "ratio", "r~ / r~ dense: samples needed, over those of the dense layer"),
+    _field("ratio", "ratio", "r~ / r~ dense: number of samples needed, divided by that of the dense layer"),
     _field("radius loss", "radius_loss_ratio", RADIUS),
 )
 FURTHER = (
     _field(
-        "kappa", "kappa", "largest over smallest singular value of the weights of the K neurons", "log_kappa"
+        "kappa",
+        "kappa",
+        "largest singular value of the weights of the K neurons divided by the smallest",
+        "log_kappa",
     ),
     _field("log Gamma", "log_gamma", "log of the product over the K singular values of sigma_i / sigma_K"),
     _field(
         "state",
         "state",
-        "whether kappa is finite: where the weights' rank is below K it is not, and there is no N",
+        "whether kappa is finite: if the rank of the weights is below K, it is not, and N is undefined",
     ),
 )
 
@@ -213,11 +219,11 @@ def quantities(tree: Tree) -> tuple[Quantity, ...]:
 
 
 PART = Part(
-    "samples", 20, "sample complexity", "how many samples the pruned network needs against the dense one",
+    "samples", 20, "sample complexity", "number of samples that the pruned network needs, compared with the dense one",
     run, to_dict, sections, 60, quantities,
     options=(
         Option("calibration", "the constant of the sample complexity, e.g. data/calibration.json", metavar="FILE"),
-        Option("target_error", "accuracy for which the number of samples N is wanted; needs --calibration", float, metavar="EPS"),
+        Option("target_error", "accuracy for which the number of samples N is computed; needs --calibration", float, metavar="EPS"),
     ),
     needs_order=True,
 )  # fmt: skip

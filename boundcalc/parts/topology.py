@@ -20,14 +20,15 @@ if TYPE_CHECKING:
 Tree = dict[str, Any]
 
 NOTE = (
-    "Scores of this kind predict accuracy no better than density does (Cunegatti et al. 2024). What a mask adds to its density is"
-    " z: its score less the mean of random masks with as many weights, in their standard deviations."
+    "Scores of this kind predict accuracy no better than density does (Cunegatti et al. 2024). What a "
+    "mask adds to its density is measured by z: its score minus the mean score of random masks with as "
+    "many weights, in units of their standard deviation."
 )
-ROUGH = " With {draws} draws one random mask in ten has |z| > {limit:.1f}."
-FOLDED = " lambda is of weights with BatchNorm folded in: {names}."
+ROUGH = " With {draws} draws, one random mask in ten has |z| > {limit:.1f}."
+FOLDED = " lambda is computed from weights with BatchNorm folded in: {names}."
 ROLLED = (
-    " Rolled: an input and an output channel are joined once, where any kernel entry survives; lambda weighs the edge"
-    " by the sum of absolute entries."
+    " Convolutions are rolled: an input channel and an output channel share one edge if any entry of "
+    "their kernel survives, and lambda weights the edge by the sum of the absolute entries."
 )
 SOURCE = "Hoang, Kundu, Liu & Wang 2023"
 
@@ -129,16 +130,17 @@ def _computed(part: Tree) -> Origin:
 
 def of_z(part: Tree) -> Origin:
     """Return the origin of a z-score."""
-    return Origin("measured", f"against {plain(part.get('draws'))} random masks a layer", note_of(part))
+    return Origin("measured", f"against {plain(part.get('draws'))} random masks per layer", note_of(part))
 
 
 GAP = (
-    "Ramanujan gap: sqrt(d_l - 1) + sqrt(d_r - 1) - sigma2, with the mean degrees d_l and d_r of the mask's bipartite graph; a"
-    " graph is called Ramanujan where it is 0 or more"
+    "Ramanujan gap: sqrt(d_l - 1) + sqrt(d_r - 1) - sigma2, with the mean degrees d_l and d_r of the "
+    "mask's bipartite graph; a graph is called Ramanujan if the gap is 0 or more"
 )
 RANDOM = (
-    "normalized random coefficient: ((sigma2^2 / 4 + 1) sqrt(n_l n_r) - |2 E - d_l n_l n_r / n_out|) / (n_in n_out), with E edges"
-    " and n_l, n_r vertices that have one; at most 0 for a graph like a random one"
+    "normalized random coefficient: ((sigma2^2 / 4 + 1) sqrt(n_l n_r) - |2 E - d_l n_l n_r / n_out|) / "
+    "(n_in n_out), with E edges and n_l, n_r vertices that have an edge; at most 0 for a graph like a "
+    "random one"
 )
 
 
@@ -149,20 +151,26 @@ def _term(text: str, means: str) -> Term:
 FIELDS = (
     Field(_term("Dr", GAP), "delta_r", show, _score),
     Field(
-        _term("Dr imdb", "mean of Dr over subgraphs: one for each degree, of the inputs that have it"),
+        _term("Dr imdb", "mean of Dr over subgraphs: one for each degree, made of the inputs of that degree"),
         "delta_r_imdb", show, _score,
     ),
     Field(
-        _term("lambda", "weighted spectral gap: the largest singular value of |weights| less the second"),
+        _term("lambda", "weighted spectral gap: the largest singular value of |weights| minus the second"),
         "lambda", show, _score,
     ),
     Field(_term("imsg", "mean of lambda over the subgraphs of Dr imdb"), "lambda_imsg", show, _score),
     Field(_term("narc", RANDOM), "narc", show, _score),
     Field(_term("sigma1", "largest singular value of the mask"), "sigma1", show, _computed),
     Field(_term("sigma2", "second singular value of the mask"), "sigma2", show, _computed),
-    Field(_term("collapsed", "a mean degree is below 3: no scores as a whole"), "collapsed", show, _computed),
+    Field(
+        _term("collapsed", "whether a mean degree is below 3, so that the whole layer has no scores"),
+        "collapsed", show, _computed,
+    ),
 )  # fmt: skip
-Z = _term("z", "the score less its mean over random masks with as many weights, in their standard deviations")
+Z = _term(
+    "z",
+    "the score minus its mean over random masks with as many weights, in units of their standard deviation",
+)
 MEAN_Z = {
     field.key: _term(f"z of {field.header}, mean", f"mean over layers of z: {Z.means}")
     for field in FIELDS
@@ -176,7 +184,7 @@ FACTS = (
 FURTHER_FACTS = (
     ("distance from", "distance_from", _computed),
     ("encoding", "encoding", _computed),
-    ("random masks a layer", "draws", _computed),
+    ("random masks per layer", "draws", _computed),
 )
 
 

@@ -43,7 +43,7 @@ _FINE = 5
 """Halvings of the search step for lambda or s; any value gives a bound."""
 _ENTRIES = 2**20
 _REMEMBERED = 4096
-"""Distinct energies up to which a result is remembered: a search of peelings asks for most of them again and again."""
+"""Largest number of distinct energies for which a result is cached: a search over peelings asks for most of them repeatedly."""
 
 
 def log_root_second_moment(log_energies: Array, log_factor: float, spectrum: Array | None = None) -> float:

@@ -203,9 +203,9 @@ def _part(part: Part, result: AnalysisResult) -> Mapping[str, Any] | None:
 _ROLES = {
     "bias": ("bias", "as stored"),
     "normalisation": ("buffer", "scale or shift of a normalisation"),
-    "buffer": ("buffer", "no parameter of the model"),
+    "buffer": ("buffer", "not a parameter of the model"),
 }
-"""Roles of tensors that the reader, which knows names and shapes only, takes for weights."""
+"""Roles of tensors that the reader, which uses only names and shapes, classifies as weights."""
 
 
 def _tensors(checkpoint: Checkpoint, network: Network) -> list[TensorEntry]:

@@ -21,7 +21,7 @@ COLUMNS = (
     Column(
         Term(
             "complexity R",
-            "Rademacher complexity of the networks that the bound is about, on this sample",
+            "Rademacher complexity, on this sample, of the class of networks that the bound covers",
             "risk",
         ),
         right=True,
@@ -30,13 +30,17 @@ COLUMNS = (
     Column(""),
     Column(
         Term(
-            "margin", "gamma: how far the right class must lead for a sample not to count as an error", "risk"
+            "margin",
+            "gamma: the lead that the output of the right class needs for a sample not to count as an error",
+            "risk",
         ),
         right=True,
     ),
     Column(
         Term(
-            "ratio", "complexity over the smallest Toeplitz-norm complexity, at the same margin", "toeplitz"
+            "ratio",
+            "complexity divided by the smallest Toeplitz-norm complexity, at the same margin",
+            "toeplitz",
         ),
         right=True,
     ),
@@ -47,7 +51,8 @@ CERTIFICATE_COLUMNS = (
     Column(
         Term(
             "prior",
-            "what of the code was fixed before the sample: all of it, or all but a part that was set aside",
+            "what the code may depend on: nothing but choices made before the sample, or also the part "
+            "of the sample that was set aside",
             "occam",
         )
     ),
@@ -55,25 +60,25 @@ CERTIFICATE_COLUMNS = (
     Column(""),
     Column("training error", right=True),
     Column("weights", right=True),
-    Column(Term("bits", "length of the code of mask, weights and biases", "occam"), right=True),
+    Column(Term("bits", "length, in bits, of the code of mask, weights and biases", "occam"), right=True),
 )
 NOT_COVERED, BIAS = "not covered: ", "bias at "
-"""How a reason begins."""
+"""Prefixes of reasons."""
 OPERATION = re.compile(r"\w+ at ")
-"""How a reason begins that names an operation and its layer."""
+"""Prefix of a reason that names an operation and its layer."""
 CERTIFIED = {
     "compression": "Its compression: certificates",
     "retrained": "A network trained afresh: certificates",
     "interpolant": "A kernel's interpolant: certificates",
 }
-"""Subjects of certificates that are not the checkpoint's network -> title of their section."""
+"""Subject of certificates about another network than the checkpoint's -> title of its section."""
 SEARCHES = {
     "uniform": "evenly spaced levels",
     "relative": "evenly spaced levels of what changed since the reference",
     "graphon": "levels by k-means, the mask by groups of units",
     "joint": "levels trained together with weights and masks",
 }
-"""Stage of the search for a compression -> how it writes the weights."""
+"""Stage of the search for a compression -> its code for the weights."""
 SLUGS = {
     "network": "bounds",
     "compression": "compression",
@@ -212,14 +217,20 @@ def _network(tree: Tree) -> Section | None:
         return None
     rows = tuple(_row(name, bound) for name, bound in named)
     what = "error - margin error" if all(is_excess(bound) for _, bound in named) else "the error"
-    notes = ["Bounds are rounded up; vacuous: 1 or more, which says nothing."]
+    notes = ["Bounds are rounded up. A vacuous bound is 1 or more and says nothing about the error."]
     notes.append(f"Each theorem holds on its own with probability at least 1 - {given(tree.get('delta'))}.")
     if any(is_excess(bound) for _, bound in named):
-        notes.append("Margins are not known: a value bounds the error less the margin error, not the error.")
+        notes.append(
+            "The margins are unknown: a value that depends on them bounds the error minus the margin "
+            "error, not the error."
+        )
     notes += _at_once(tree)
     notes += _explained(named)
     if (tree.get("network") or {}).get("inferred"):
-        notes.append("The architecture is inferred: every line speaks of the network as assumed above.")
+        notes.append(
+            "The architecture was inferred: every line is about the network with the assumptions "
+            "listed in this report."
+        )
     return Section(f"Your network: bounds on {what}", "bounds", grid=Grid(COLUMNS, rows), notes=tuple(notes))
 
 
@@ -230,8 +241,9 @@ def _at_once(tree: Tree) -> list[str]:
     count, value = found["statements"], found.get("all_at_once")
     shown = "1 or more" if value is None else f"{upper(value)} ({found.get('all_at_once_bound')})"
     return [
-        f"With all bounds holding at once: {shown}; each of the {count} theorems about your network that were asked for,"
-        f" covered or not, has {given(tree.get('delta'))} / {count}."
+        f"With all bounds holding at once: {shown}. Each of the {count} requested theorems about your "
+        f"network, covered or not, then fails with probability at most {given(tree.get('delta'))} / "
+        f"{count}."
     ]
 
 
@@ -241,8 +253,8 @@ def _certificates(tree: Tree, subject: str) -> Section | None:
         return None
     rows = tuple(_certificate_row(name, bound) for name, bound in named)
     notes = (
-        f"The error of {OF[subject]}; its training error is its own, too.",
-        f"Holds on its own with probability at least 1 - {given(tree.get('delta'))}.",
+        f"These are bounds on the error of {OF[subject]}. The training error is that of the same network.",
+        f"Each certificate holds on its own with probability at least 1 - {given(tree.get('delta'))}.",
     )
     return Section(CERTIFIED[subject], SLUGS[subject], grid=Grid(CERTIFICATE_COLUMNS, rows), notes=notes)
 
@@ -269,9 +281,9 @@ def _reference(tree: Tree) -> Section | None:
     present = {bound["status"] for _, bound in named}
     unproved = [line for status, line in UNPROVED.items() if status in present]
     excess = [name for name, bound in named if is_excess(bound) and bound["status"] != "score"]
-    notes = [" ".join(["( ) is not a proved bound.", *unproved]), *_explained(named)]
+    notes = [" ".join(["Values in ( ) are not proved bounds.", *unproved]), *_explained(named)]
     if excess:
-        notes.append(f"Of the error less the margin error: {', '.join(excess)}.")
+        notes.append(f"Values about the error minus the margin error: {', '.join(excess)}.")
     return Section("For reference: not proved", "reference", grid=Grid(COLUMNS, rows), notes=tuple(notes))
 
 
@@ -279,14 +291,17 @@ def _explained(named: list[Named]) -> list[str]:
     losses = [name for name, bound in named if bound.get("kind") == "loss"]
     lines = []
     if losses:
-        lines.append(f"complexity R is that of the loss class, margin inside, for {', '.join(losses)}.")
+        lines.append(
+            f"complexity R is that of the loss class, which includes the margin, for {', '.join(losses)}."
+        )
     if any(bound.get("ratio") is not None for _, bound in named):
         best = next(
             (name for name, bound in named if bound.get("log10_ratio") == 0 and bound["kind"] == "F"), ""
         )
-        half = " (that of a loss class: times margin / 2)" if losses else ""
+        half = " (for a loss class: times margin / 2)" if losses else ""
         lines.append(
-            f"ratio: complexity{half} / best Toeplitz-norm complexity{best and f' ({best})'}, at the same margin."
+            f"ratio: complexity{half} divided by the best Toeplitz-norm "
+            f"complexity{best and f' ({best})'}, at the same margin."
         )
     return lines
 

@@ -10,12 +10,14 @@ from boundcalc.report.document import Term
 from boundcalc.report.subjects import subject_of
 
 POLICY = (
-    "What a ticket lacks is null and never filled in. A bound enters by log10 of its value, a score by log10 of its number; a bound"
-    " of the compression is of another network, found from the ticket, while gap and accuracy are the ticket's own; a"
-    " z-score is the mean over the layers that have one; the cut norm is the mean over layers of its proved upper end. Kendall's"
-    " tau-b is over the tickets that have the quantity, the target and the density; the interval is a percentile bootstrap over"
-    " tickets, 1,000 draws, 95 %. The partial coefficient is Kendall's of 1942, which conditional independence does not make 0"
-    " in general. Levels of one lottery are no independent draws, so intervals are too narrow there."
+    "A quantity that a ticket lacks is null and is never imputed. A bound enters as log10 of its "
+    "value, a score as log10 of its number. A bound of the compression is about another network, found "
+    "from the ticket, while gap and accuracy are those of the ticket itself. A z-score is the mean "
+    "over the layers that have one; the cut norm is the mean over layers of its proved upper end. "
+    "Kendall's tau-b is computed over the tickets that have the quantity, the target and the density; "
+    "its interval is a percentile bootstrap over tickets (1,000 draws, 95 %). The partial coefficient "
+    "is Kendall's (1942); conditional independence does not imply that it is 0 in general. Levels of "
+    "one lottery are not independent draws, so their intervals are too narrow."
 )
 
 Tree = dict[str, Any]

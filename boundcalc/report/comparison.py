@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 SCHEMA = "boundcalc.compare/1"
 CSV_HEADER = ("checkpoint", "other", "layer", "other_layer", "quantity", "value")
 NOTE = (
-    "Units are sorted by degree in both; the cut norm of the difference of the two step graphons is an interval that is"
-    " proved, and bounds their cut distance from above."
+    "Units are sorted by degree in both networks. The cut norm of the difference of the two step "
+    "graphons is given as a proved interval, and it bounds their cut distance from above."
 )
 
 LARGEST_LOG10 = 300.0

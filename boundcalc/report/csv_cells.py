@@ -15,9 +15,10 @@ from collections.abc import Iterable, Sequence
 from boundcalc.report.text import one_line
 
 STARTS = "=+-@\t\r\n＝＋－＠"
-"""How a formula begins: for Excel, LibreOffice and Google's sheets, the wide forms where the language is Chinese or Japanese."""
+"""First characters of a formula in Excel, LibreOffice and Google Sheets; the wide forms are
+used in Chinese and Japanese."""
 NUMBERS = "value"
-"""The column whose numbers are left as they are, negative ones too."""
+"""The column whose numbers are not changed, not even negative ones."""
 
 _FORMULA = re.compile(f"'*[{re.escape(STARTS)}]")
 _GUARDED = re.compile(f"''*[{re.escape(STARTS)}]")

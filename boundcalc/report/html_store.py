@@ -23,12 +23,12 @@ Tree = dict[str, Any]
 
 MOST_REASONS = 3
 FEWEST_RANKED = 8
-"""Tickets below which no rank correlation is shown: its interval would be as wide as its range."""
-TOO_FEW = f"Rank correlations are shown from {FEWEST_RANKED} tickets on."
+"""Smallest number of tickets for which rank correlations are shown; with fewer, the interval would be as wide as the range."""
+TOO_FEW = f"Rank correlations are shown for {FEWEST_RANKED} or more tickets."
 FIRST = ("bounds", "gap")
-"""Pictures that stand first, over all others."""
+"""The pictures that are shown first."""
 PROVED = (("your network: smallest theorem", "network"), ("its compression: certificate", "compression"))
-"""Header of a column of the tickets, and the subject that it is about."""
+"""Header of a column in the table of tickets -> the subject that the column is about."""
 
 
 def blocks(
@@ -150,8 +150,14 @@ def _bounds(tickets: Sequence[NamedReport]) -> PageBlock:
         for index, ticket in enumerate(tickets, 1)
     )
     notes = (
-        "Bounds are rounded up. Shaded: vacuous, 1 or more. ( ): not a proved bound. no value: pointing at it tells why.",
-        "(compression): of the error of another network, which was found from the ticket; the others are of the ticket itself.",
+        (
+            "Bounds are rounded up. Shaded values are vacuous (1 or more). Values in ( ) are not proved "
+            "bounds. Point at 'no value' to see the reason."
+        ),
+        (
+            "A column marked (compression) bounds the error of another network, which was found from the "
+            "ticket; unmarked columns are about the ticket itself."
+        ),
         *_excess(tickets),
     )
     tables = (PageTable("Bounds", heads, rows),) if shown else ()
@@ -168,7 +174,10 @@ def _excess(tickets: Sequence[NamedReport]) -> tuple[str, ...]:
     """Return a note on the number of tickets whose margins are unknown, so that no value bounds their error."""
     theorems = ([bound for _, bound in proved(ticket.tree, "network")] for ticket in tickets)
     count = sum(any(map(is_excess, bounds)) for bounds in theorems)
-    told = f"Of {count} of {len(tickets)} tickets values bound the error less the margin error, not the error: pointing at one tells."
+    told = (
+        f"For {count} of {len(tickets)} tickets, values bound the error minus the margin error, not "
+        "the error: point at a value to see what it bounds."
+    )
     return (told,) if count else ()
 
 
@@ -187,4 +196,4 @@ def _reasons(found: dict[str, list[Tree]], shown: Sequence[str]) -> tuple[tuple[
 def _why(bounds: Sequence[Tree]) -> str:
     reasons = dict.fromkeys(one_line(show(bound.get("reason") or bound["status"])) for bound in bounds)
     more = f"; and {len(reasons) - MOST_REASONS} other reasons" if len(reasons) > MOST_REASONS else ""
-    return f"no value of any ticket: {'; '.join([*reasons][:MOST_REASONS])}{more}"
+    return f"no value for any ticket: {'; '.join([*reasons][:MOST_REASONS])}{more}"

@@ -14,7 +14,7 @@ from boundcalc.report.origin import Origin, of_file
 Tree = dict[str, Any]
 
 FEW = 4
-"""Layers up to which each is named in one line."""
+"""Largest number of layers that are all named in one line."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ FIELDS = (
         "kept",
         _count("kept"),
         lambda layers: any(layer.get("kept") not in {None, layer.get("surviving")} for layer in layers),
-        "kept: by the mask, zero or not.",
+        "kept: weights that the mask keeps, zero or not.",
     ),
     _Field("survive", _count("surviving")),
     _Field("density", _share("density")),
@@ -79,7 +79,7 @@ FIELDS = (
         "at start",
         _share("at_reference"),
         lambda layers: any(layer.get("at_reference") is not None for layer in layers),
-        "at start: survivors that equal the reference's weights, all of them after rewinding.",
+        "at start: surviving weights that equal the reference's weights; after rewinding, all of them do.",
     ),
 )
 

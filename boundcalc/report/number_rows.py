@@ -12,9 +12,9 @@ VERDICTS = {"network": "network", "compression": "compression", "test_set": "net
 PROVED = ("value", "all_at_once")
 NULLABLE = ("complexity", "value", "log10_value")
 GRAPHON_ARRAYS = frozenset({"histogram", "row_weights", "column_weights", "row_degrees", "column_degrees"})
-"""Arrays of a layer's graphon: thousands of numbers a network."""
+"""Arrays of a layer's graphon, which hold thousands of numbers per network."""
 KERNEL_BOUND = ("kernel_bound", "bound")
-"""Entries of the graphon NTK that speak of its interpolant."""
+"""Entries of the graphon NTK that are about its interpolant."""
 
 Tree = dict[str, Any]
 

@@ -15,17 +15,17 @@ from typing import Any
 NULL = "-"
 LARGEST_SPELLED = 10_000
 LARGEST_PLAIN = 10_000_000
-"""From here on a power of ten is shown."""
+"""Smallest number that is shown as a power of ten."""
 ROUGH = 2
-"""Digits of a number between the two."""
+"""Number of digits of a number between the two limits."""
 SMALLEST_PLAIN = Decimal("0.0001")
 LEAST_LOG10 = -300.0
-"""Logarithm below which a number that is known by it alone is a power of ten."""
+"""Logarithm below which a number that is known only by its logarithm is shown as a power of ten."""
 LARGEST_COUNT = 10**15
 LONGEST_LIST = 12
 _WORKING = Context(prec=40)
 _ABOVE = _WORKING.add(1, Decimal("1e-37"))
-"""Raises a rounded power above the true one."""
+"""Added to a rounded power so that it is above the true one."""
 
 
 def upper(value: float | None, digits: int = 3, log10: float | None = None) -> str:

@@ -14,8 +14,8 @@ from boundcalc.report.subjects import ERROR, EXCESS, is_excess, subject_of
 Tree = dict[str, Any]
 
 SCHEMA = "boundcalc.report/1"
-UNTOLD = "the report was made by boundcalc {}, whose reports have no verdict: analyze the checkpoint again"
-UNPAID = "the normalisation {} was fixed before the sample: boundcalc {} paid nothing for it"
+UNTOLD = "the report was made by boundcalc {}, whose reports contain no verdict: analyze the checkpoint again"
+UNPAID = "the normalisation {} was fixed before the sample (boundcalc {} did not pay for it)"
 
 
 def is_older(tree: Mapping[str, Any]) -> bool:
@@ -38,7 +38,7 @@ def upgraded(tree: Mapping[str, Any], schema: str) -> Tree:
     options, bounds, summary = tree.get("options"), tree.get("bounds"), tree.get("summary")
     normalize = options.get("normalize") if isinstance(options, Mapping) else None
     why = UNTOLD.format(version)
-    sentence = f"Nothing is said of your network or its compression: {why}."
+    sentence = f"Nothing is stated about your network or its compression: {why}."
     lines = (
         [line for line in summary or [] if not str(line).startswith("Proved")]
         if isinstance(summary, list | tuple)

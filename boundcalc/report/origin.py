@@ -17,9 +17,9 @@ SHOWN_STATUS = {
     "not_covered": "not covered",
 }
 UNPROVED = {
-    "refuted": "REFUTED: a counter-example breaks the formula.",
-    "published": "PUBLISHED: the formula as its source has it, not derived again here.",
-    "score": "SCORE: a number that orders networks, without a statement about the error.",
+    "refuted": "REFUTED: a counter-example violates the formula.",
+    "published": "PUBLISHED: the formula as stated in its source, not proved again here.",
+    "score": "SCORE: a number for ranking networks, which states nothing about the error.",
 }
 
 
@@ -33,14 +33,14 @@ def _sentence(legend: str) -> str:
 
 
 STATUS_MEANS = {
-    "theorem": "Proved; rounded up.",
+    "theorem": "Proved, and rounded up.",
     "published": _sentence(UNPROVED["published"]),
     "refuted": _sentence(UNPROVED["refuted"]),
     "score": _sentence(UNPROVED["score"]),
-    "not covered": "The bound says nothing about this network; the reason stands beside it.",
-    "exact": "Counted in the file, or follows from it by arithmetic alone.",
-    "measured": "Measured on a sample or by random draws; no statement beyond them.",
-    "computed": "Computed in floating point; no statement about the error.",
+    "not covered": "The bound does not cover this network, for the reason given.",
+    "exact": "Counted in the file, or computed from such counts by arithmetic alone.",
+    "measured": "Measured on a sample or on random draws; it states nothing beyond them.",
+    "computed": "Computed in floating point; it states nothing about the error.",
     "given": "Chosen by the user, or a default.",
 }
 
@@ -73,7 +73,9 @@ def of_term(name: str, bound: Tree) -> Origin:
     if found.status != "theorem":
         return found
     return Origin(
-        "computed", found.source, f"On the way to {one_line(name)}; not itself a bound on the error."
+        "computed",
+        found.source,
+        f"An intermediate number of {one_line(name)}, not itself a bound on the error.",
     )
 
 

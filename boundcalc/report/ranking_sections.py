@@ -12,7 +12,7 @@ from boundcalc.report.origin import Origin
 from boundcalc.report.quantity import name_of, quantity_cell
 
 ACROSS = 6
-"""Quantities beside each other in one grid of a view for a terminal or for paper."""
+"""Largest number of quantities side by side in one grid of a view for a terminal or for paper."""
 TITLES = {"gap": "Rank correlation with the measured gap", "accuracy": "Rank correlation with test accuracy"}
 
 Tree = dict[str, Any]

@@ -10,12 +10,15 @@ ERROR = "error"
 EXCESS = "error - margin error"
 OF = {
     "network": "your network",
-    "compression": "a compression of your network: another network, found from it",
-    "retrained": "a network of this architecture that was trained afresh on a part of the sample, not of your network",
-    "interpolant": "a kernel's interpolant, not of your network",
+    "compression": "a compression of your network (another network, found from it)",
+    "retrained": (
+        "a network of this architecture that was trained afresh on a part of the sample (not your network)"
+    ),
+    "interpolant": "a kernel's interpolant (not your network)",
 }
 GROUPS = ("network", "compression", "retrained", "interpolant", "reference", "not_covered")
-"""The order of bounds: what is proved of each subject, what is not proved, what says nothing here."""
+"""The groups of bounds in the order of a report: theorems about each subject, bounds that are not proved, bounds
+that do not cover the network."""
 
 
 def subject_of(bound: Tree) -> str:
@@ -61,5 +64,5 @@ def bounded_quantity(bound: Tree) -> str:
     if bound["status"] == "score":
         return f"Of {of}."
     verb = "Bounds" if bound["status"] == "theorem" else "Claimed of"
-    what = "the error less the margin error" if is_excess(bound) else "the error"
+    what = "the error minus the margin error" if is_excess(bound) else "the error"
     return f"{verb} {what} of {of}."

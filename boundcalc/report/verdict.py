@@ -106,7 +106,7 @@ def _compression(
         "surviving": terms.get("surviving"),
         "saved": saved,
         "delta": tree["delta"],
-        "reason": None if below else "its certificate is 1",
+        "reason": None if below else "the smallest certificate is 1, which says nothing about the error",
     }, None
 
 
@@ -159,14 +159,15 @@ def _of_network(tree: Tree) -> str:
     found = tree["verdict"]["network"]
     if found is None:
         return (
-            _of_excess(tree) or f"Nothing is proved of your network: {tree['verdict']['reasons']['network']}."
+            _of_excess(tree)
+            or f"Nothing is proved about your network: {tree['verdict']['reasons']['network']}."
         )
     if found["value"] is None:
-        return f"For your network itself {found['reason']}."
+        return f"For your network itself, {found['reason']}."
     alone, sure = f"{upper_percent(found['value'])} by {found['bound']}", f"probability {_sure(tree)}"
     many = f"with all {found['statements']} bounds holding at once"
     if found["all_at_once"] is None:
-        return f"Your network has error at most {alone} alone ({sure}); {many}: nothing below 100 %."
+        return f"Your network has error at most {alone} alone ({sure}); {many}, no bound is below 100 %."
     return f"Your network has error at most {upper_percent(found['all_at_once'])} {many} ({sure}); at most {alone} alone."
 
 
@@ -179,8 +180,8 @@ def _of_excess(tree: Tree) -> str:
     why = _unmeasured(tree)
     if bound["vacuous"]:
         return (
-            f"Nothing is proved of your network's error ({why}); for error - margin error every bound is 1 or more (smallest:"
-            f" {name}, {_size(bound)})."
+            f"Nothing is proved about your network's error ({why}); for error - margin error, every "
+            f"bound is 1 or more (smallest: {name}, {_size(bound)})."
         )
     return (
         f"Your network: error - margin error at most {_size(bound)} by {name} alone (probability {_sure(tree)}); its error is not"
@@ -194,8 +195,8 @@ def _of_compression(tree: Tree) -> str:
         return ""
     what = f"{plain(found['surviving'])} weights, training error {percent(found['train_error'])}"
     if found["value"] is None:
-        return f"Nothing is proved of a compressed version ({what}): {found['reason']}."
-    saved = f" It is in {found['saved']}." if found["saved"] else ""
+        return f"Nothing is proved about a compressed version ({what}): {found['reason']}."
+    saved = f" It is saved in {found['saved']}." if found["saved"] else ""
     value = upper_percent(found["value"])
     return f"A compressed version ({what}) has error at most {value} ({found['bound']}, probability {_sure(tree)}).{saved}"
 
@@ -205,8 +206,9 @@ def _by_test(tree: Tree) -> str:
     if found is None:
         return ""
     return (
-        f"By the test set ({plain(found['errors'])} errors of {plain(found['m'])}) your network's error is at most"
-        f" {upper_percent(found['value'])} (probability {_sure(tree)}), if nothing was chosen by it."
+        f"By the test set ({plain(found['errors'])} errors of {plain(found['m'])}), your network's "
+        f"error is at most {upper_percent(found['value'])} (probability {_sure(tree)}), if nothing "
+        "about the network was chosen with the test set."
     )
 
 
@@ -216,14 +218,14 @@ def _sparse(tree: Tree) -> str:
         return ""
     ratio, log10 = bound["ratio"], bound["log10_ratio"]
     if ratio is None and log10 is None:
-        return "The sparse bound has no positive Toeplitz-norm complexity to be compared with."
+        return "There is no positive Toeplitz-norm complexity with which the sparse bound could be compared."
     if log10 is None:
         return "The complexity of the sparse bound is 0."
     if log10 >= 0:
         return "Using the mask does not make the complexity smaller than the best Toeplitz-norm one."
     times = lower(10**-log10, 2) if log10 > LEAST_LOG10 else f"10^{math.floor(-log10 * 10) / 10:.1f}"
     masked = bound["terms"].get("structure") == "masked" and tree["checkpoint"]["density"] < 1
-    how = "Using the mask" if masked else "Following which unit feeds which"
+    how = "Using the mask" if masked else "Following the connections between units"
     still = (
         f"the bound is still vacuous ({_size(bound)})" if bound["vacuous"] else f"the bound is {_size(bound)}"
     )

@@ -22,7 +22,7 @@ from boundcalc.samples.verdict import LogN, Question, Verdict, judge
 from boundcalc.samples.zhang2021 import log_samples, r_tilde, r_tilde_dense
 
 DELTA = 0.05
-"""Largest failure probability that q is chosen for."""
+"""Largest failure probability for which q is chosen."""
 
 LARGEST_LOG = 700.0
 """Natural logs above this overflow a double."""

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 LEAST = 20
 MOST = 256
-"""Samples that are looked at."""
+"""Number of samples that are checked."""
 
 SHIFTED = 1.0
 """Standard deviations by which half of the channels must be shifted; augmentation and a moving average's lag make less than 0.3."""

@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from boundcalc.network.network import Network
 
 WORK = 6e9
-"""Multiplications that re-measuring may always take: a second or two of one core."""
+"""Number of multiplications that measuring again may always take: one or two seconds on one core."""
 
 SHARE = 0.1
-"""Share of the samples' own pass that it may take where that is more."""
+"""Share of the cost of the pass over all samples that it may take if that is more."""
 
 FEWEST = 64
-"""Samples below which an error tells nothing."""
+"""Number of samples below which an error says nothing."""
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,10 @@ if TYPE_CHECKING:
     from boundcalc.empirical.census import Census
 
 LEAST = 20
-"""Samples from which on one class only is a surprise: with two balanced classes it happens once in 500,000."""
+"""Number of samples from which on a single class is suspicious: with two balanced classes it happens once in 500,000."""
 
 SHOWN = 8
-"""Outputs that are named."""
+"""Largest number of outputs that are named."""
 
 
 def one_class(result: AnalysisResult) -> list[str]:

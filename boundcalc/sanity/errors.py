@@ -21,16 +21,17 @@ if TYPE_CHECKING:
     from boundcalc.empirical.census import Census
 
 LEAST = 100
-"""Samples from which on an error is judged."""
+"""Number of samples from which on an error is judged."""
 
 DEVIATIONS = 4.0
-"""Standard deviations that noise is granted: once in 16,000 honest splits on one side."""
+"""Number of standard deviations attributed to noise, which one in 16,000 honest splits exceeds on one side."""
 
 LEAST_EACH = 10
-"""Samples a label, on average, from which on renamed classes are looked for: the best of C! renamings fits fewer by chance."""
+"""Average number of samples per label from which on renamed classes are searched for; the best of C! renamings fits fewer
+samples by chance."""
 
 SMALL_EXCESS = 0.05
-"""Agreement beyond that of chance which is still called chance, at most; less (1 / C) for many classes.
+"""Largest agreement beyond that of chance which still counts as chance; less (1 / C) for many classes.
 
 Predictions of an untrained network depend on the class a little: with C classes its agreement spreads by up
 to 1 / C around p_e.

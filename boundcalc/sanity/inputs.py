@@ -23,22 +23,23 @@ if TYPE_CHECKING:
     from boundcalc.analysis_result import AnalysisResult
 
 LEAST = 20
-"""Samples from which on their mean and deviation are judged."""
+"""Number of samples from which on their mean and deviation are judged."""
 
 LARGE = 8.0
-"""An input above this is no image in [0, 1]: normalised by the smallest deviation in use, 0.2, one reaches 5."""
+"""An input above this is not an image in [0, 1]: normalized with the smallest deviation in use, 0.2, such an image reaches 5."""
 
 TINY = 2 / 255
 """Inputs that never exceed this were divided by 255 once too often."""
 
 FACTOR = 5.0
-"""How far a given deviation may be from that of the data: 0.5 is common for data of 0.2 to 0.35."""
+"""Largest ratio of a given deviation to that of the data: 0.5 is common for data of deviation 0.2 to 0.35."""
 
 NEAR = 0.06
-"""How far from a common normalisation, relatively, one in units of 0 to 255 is still taken for it: 33,78 for 0.1307,0.3081."""
+"""Largest relative distance at which a normalization in units of 0 to 255 is identified with a common one: 33,78 with
+0.1307,0.3081."""
 
 STANDARD = 0.1
-"""How far from 0 and 1 the mean and deviation of data are that were normalised by their own."""
+"""Largest distance from 0 and 1 of the mean and deviation of data that count as normalized by their own."""
 
 PIXEL = 255.0
 

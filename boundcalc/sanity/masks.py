@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from boundcalc.analysis_result import AnalysisResult
 
 FEW = 0.001
-"""Share of pruned weights that are not zero up to which they are taken for accidents of the last training step."""
+"""Largest share of nonzero pruned weights that is explained by the last training step."""
 
 MOST = 0.9
-"""Share of pruned weights that are not zero from which on the file stores them on purpose, as live pruning does."""
+"""Smallest share of nonzero pruned weights that a file stores on purpose, as live pruning does."""
 
 MANY_ZEROS = 0.1
-"""Share of kept weights that are exactly zero from which on it is told: training leaves hardly any weight at exactly 0."""
+"""Smallest share of exactly zero kept weights that is reported: training leaves hardly any weight at exactly 0."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +55,10 @@ def nothing_pruned(result: AnalysisResult) -> list[str]:
         else "mask="
     )
     return [
-        f"{where}: the masks keep all {count} weights: they prune nothing; is it the mask of another level?"
+        (
+            f"{where}: the masks keep all {count} weights, so they prune nothing: are they the masks of "
+            "another level?"
+        )
     ]
 
 

@@ -27,16 +27,16 @@ if TYPE_CHECKING:
     from boundcalc.analysis_result import AnalysisResult
 
 ROUNDING = 0.005
-"""How far the same errors on the same samples may lie apart: float32 against float64, another batch size."""
+"""Largest difference between errors on the same samples that comes from float32 against float64 or another batch size."""
 
 OTHER_SAMPLES = 0.02
-"""How far errors on other samples of the same kind may lie apart beyond noise."""
+"""Largest difference, beyond noise, between errors on different samples of the same kind."""
 
 DEVIATIONS = 4.0
-"""Standard deviations that noise is granted."""
+"""Number of standard deviations attributed to noise."""
 
 FAR_BETTER = 0.6
-"""Share of the errors that another normalisation may leave to be called better: the right one leaves a half or less."""
+"""Largest share of the errors that a better normalisation may leave: the right one leaves a half or less."""
 
 
 def normalization(result: AnalysisResult) -> list[str]:

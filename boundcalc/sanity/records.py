@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from boundcalc.analysis_result import AnalysisResult
 
 MOST_BYTES = 2**24
-"""The longest logger that is read: 300,000 evaluations."""
+"""Largest logger file that is read, in bytes: 300,000 evaluations."""
 
 MOST_LINE = 200
 

@@ -11,10 +11,10 @@ import math
 import torch
 
 DEVIATIONS = 4.0
-"""Standard deviations from which on a difference is no noise."""
+"""Number of standard deviations from which on a difference is not noise."""
 
 LEAST = 10
-"""Errors saved, at least."""
+"""Smallest number of errors that must be saved."""
 
 
 def much_worse(first: torch.Tensor, second: torch.Tensor) -> bool:

@@ -17,7 +17,7 @@ LEVEL_0 = "level_0"
 """The level of a lottery before anything is pruned."""
 
 MOST_BYTES = 2**20
-"""The longest report that is read."""
+"""Largest report that is read, in bytes."""
 
 
 @dataclass(frozen=True)
@@ -57,8 +57,8 @@ def sparsity(result: AnalysisResult) -> list[str]:
         if found is not None and found != said.kept:
             return [
                 f"{said.file}: says that {said.kept} of {said.total} weights stay "
-                f"({said.kept / said.total:.3g}), but {found} {what} were read"
-                f" ({found / said.total:.3g}): is the mask the one of this checkpoint (--mask FILE)?"
+                f"({said.kept / said.total:.3g}), but {found} {what} were read "
+                f"({found / said.total:.3g}): is this the mask of this checkpoint (--mask FILE)?"
             ]
     return []
 

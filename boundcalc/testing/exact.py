@@ -99,7 +99,7 @@ INPUTS: dict[str, Callable[[Evaluation], dict[Expr, Interval]]] = {
     "neyshabur2015_1inf": _products(row_norms),
     "path_norm": _path,
 }
-"""Bound -> its norms measured anew."""
+"""Bound -> its norms, computed again."""
 
 
 def _sum_of_roots(squares: Sequence[Fraction]) -> Interval:
@@ -153,7 +153,7 @@ DISTANCES: dict[str, Callable[[Evaluation, int], Interval]] = {
     "graf2022_params": _graf,
     "ledent2021": _ledent,
 }
-"""Bound -> the distance of a layer measured anew; the norm of a pooling before it is taken as recorded."""
+"""Bound -> the distance of a layer, computed again; the norm of a pooling before it is taken from the record."""
 
 
 def distances(evaluation: Evaluation) -> dict[str, Interval]:

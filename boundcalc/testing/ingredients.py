@@ -33,7 +33,7 @@ from boundcalc.theory.symbolic_interval import log_middle
 
 STEP = math.log(1.5)
 SEARCHED = 1e-3
-"""What the coarse search for lambda and s may leave above the minimum."""
+"""Amount by which the result of the coarse search for lambda and s may exceed the minimum."""
 ROUNDED = 1e-9
 LEAST = 1e-6
 SINGLE = ("golowich2018_1inf", "neyshabur2015_1inf", "gouk2021_1inf")
@@ -67,7 +67,7 @@ def check_ingredients(evaluation: Evaluation, filled: Filled) -> None:
 
 
 Compared = tuple[str, float, float, float]
-"""What is compared, its recorded and its true logarithm, and how far the first may lie above."""
+"""Name of a number, its recorded and its true logarithm, and by how much the recorded one may be larger."""
 
 
 def _sizes(evaluation: Evaluation) -> Iterator[Compared]:

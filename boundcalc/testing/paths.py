@@ -18,7 +18,7 @@ from boundcalc.network.ops import Affine
 from boundcalc.theory.symbolic_interval import Interval, exact, precision
 
 ROOT = 1e-4
-"""What rounding log N = 0 upwards may add to a logarithm, through the root of 2 log N."""
+"""Amount that rounding log N = 0 up may add to a logarithm, through the root of 2 log N."""
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from boundcalc.theory.symbolic_interval import Interval, log_middle, precision
 from boundcalc.theory.symbolic_ledger import value_interval
 
 LARGEST_LOG = 709.0
-"""Logarithms whose exponential is a double: reports print that, and text a rounding of it upwards."""
+"""Largest logarithm whose exponential is a double; reports store that number, and their text prints it rounded up."""
 
 
 def evaluated(bound: Bound, problem: BoundInputs) -> Evaluation:

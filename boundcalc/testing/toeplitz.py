@@ -16,7 +16,7 @@ from boundcalc.norms.path import log_path_norm
 from boundcalc.norms.toeplitz import rows_of
 
 LARGEST = 4_000_000
-"""Entries of a matrix that is written out."""
+"""Largest number of entries of a matrix that is written out."""
 
 
 def matrix_of(link: ToeplitzLayer, weight: torch.Tensor | None = None) -> torch.Tensor:

@@ -23,21 +23,23 @@ from boundcalc.theory.symbolic_interval import log_middle
 from boundcalc.theory.symbolic_ledger import MEANINGS, shown_value
 
 PROVED = {
-    "theorem": "theorem: proved, and attacked by falsify",
-    "published": "published: taken from its source, not derived again here",
-    "refuted": "refuted: a counter-example is known; no bound",
-    "score": "score: orders networks, says nothing about the error",
+    "theorem": "theorem: proved, and tested by boundcalc falsify",
+    "published": "published: taken from its source, not proved again here",
+    "refuted": "refuted: a counter-example is known, so it is not a bound",
+    "score": "score: ranks networks, and says nothing about the error",
 }
 OF_ERROR = {
     "published": "bound on the error of {} as published",
-    "refuted": "claimed bound on the error of {} (refuted: it is none)",
+    "refuted": "claimed bound on the error of {} (refuted: it is not a bound)",
 }
-"""What the value of a bound is called that is not proved here."""
+"""Name of the value of a bound that is not proved here, by status."""
 OF = {
     "network": "your network, as it was read",
-    "compression": "a compression of your network: another network, found from it",
-    "retrained": "a network of this architecture that was trained afresh on a part of the sample, not your network",
-    "interpolant": "a kernel's interpolant, not your network",
+    "compression": "a compression of your network (another network, found from it)",
+    "retrained": (
+        "a network of this architecture that was trained afresh on a part of the sample (not your network)"
+    ),
+    "interpolant": "a kernel's interpolant (not your network)",
 }
 SHORT = {
     "network": "your network",
@@ -45,10 +47,13 @@ SHORT = {
     "retrained": "the network trained afresh",
     "interpolant": "the interpolant",
 }
-NORMALIZATION = "digits of --normalize are paid for in bits, unless --normalize-fixed says that they did not come from the sample"
+NORMALIZATION = (
+    "digits of --normalize are paid for in bits, unless --normalize-fixed states that they did not "
+    "come from the sample"
+)
 SHOWN_BY = {"derivative": "sign of the derivative", "grid": "numbers on a grid"}
 DIGITS = 6
-NO_FORM = "no symbolic form: the bound was registered by another package, which gives its formula"
+NO_FORM = "no symbolic form: the bound was registered by another package, which documents its formula"
 
 
 @dataclass(frozen=True)
@@ -135,7 +140,7 @@ def _identity(bound: Bound, problem: BoundInputs | None) -> list[Passage]:
     remark = (bound.remark,) if bound.remark else ()
     return [
         Lines((
-            f"kind: {bound.kind}", f"status: {PROVED[bound.status]}", f"speaks of: {OF[bound.subject]}",
+            f"kind: {bound.kind}", f"status: {PROVED[bound.status]}", f"about: {OF[bound.subject]}",
             *prior, f"source: {bound.source}", *remark,
         )),
         Heading("Assumptions"),
@@ -275,7 +280,7 @@ def _result(evaluation: Evaluation) -> tuple[tuple[str, str], ...]:
     if risk.log_value < math.inf:
         rows.append((_of_error(evaluation), upper(risk.log_value)))
     if risk.log_value >= 0 and risk.log_value < math.inf:
-        rows.append(("vacuous", "yes: it says nothing at 1 or above"))
+        rows.append(("vacuous", "yes: a bound of 1 or more says nothing"))
     return tuple(rows)
 
 

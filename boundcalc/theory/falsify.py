@@ -31,10 +31,10 @@ from boundcalc.theory.falsify_known import COUNTER_EXAMPLES
 from boundcalc.theory.falsify_margins import margin_target
 
 LEVEL = 1e-3
-"""Probability that a run reports a violation of any true bound, at most; half for complexities, half for errors."""
+"""Largest probability that a run reports a violation of any true bound; half of it for complexities, half for errors."""
 SCREEN_DRAWS = 6
 SUSPECT = 0.9
-"""Share of the claim from which a trial is tested."""
+"""Share of the claim from which on a trial is tested."""
 CHUNK, MOST_DRAWS = 32, 1024
 HOPELESS = -4.0
 """Log of the capital at which a test is given up."""
@@ -42,10 +42,10 @@ ENUMERATED = 5
 """Numbers of signs up to which all sign vectors are used and nothing is random."""
 REMEASURED, REMEASURE_DRAWS = 3, 64
 ENOUGH = 3
-"""Violations of one bound after which it is tested no further."""
+"""Number of violations of a bound after which it is not tested any further."""
 THOROUGH = Effort(steps=40)
 SCREEN, TEST = "screen", "test"
-RECALLED = "not asked for: its stored counter-example alone was tried, as on every run"
+RECALLED = "not requested: only its stored counter-example was tried, as in every run"
 
 Progress = Callable[[Iterable[int]], Iterable[int]]
 
@@ -207,7 +207,7 @@ class _Search:
             if self.covered[form]
         )  # fmt: skip
         reason = (
-            "" if self.bound.hypotheses else "declares no class; its bound on the error alone was attacked"
+            "" if self.bound.hypotheses else "declares no class, so only its bound on the error was attacked"
         )
         return Attack(
             self.bound,

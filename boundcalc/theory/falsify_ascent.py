@@ -26,12 +26,12 @@ from boundcalc.theory.falsify_draw import Case
 
 RESTARTS = 4
 SMALLEST = 1e-12
-"""Claims below this are taken as 0."""
+"""Claims below this count as 0."""
 RATE = 0.1
 
 Leaves = dict[int, list[torch.Tensor]]
 Values = Callable[[Leaves, torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
-"""Leaves and signs -> what is attained and what is ascended, each (count,)."""
+"""Leaves and signs -> the attained values and the objective of the ascent, each (count,)."""
 
 
 @dataclass(frozen=True)

@@ -317,7 +317,7 @@ def _diagonal(draft: Drafter, at: int, rng: random.Random, channels: int) -> int
 
 
 GRAPHS: tuple[Family, ...] = (dense_block, pre_activation, averaged, leaky, branched)
-"""Drawn in every fourth trial."""
+"""The families of which one is drawn in every fourth trial."""
 
 FAMILIES: tuple[Family, ...] = (perceptron, convolutional, pooled, residual, residual_image)
 

@@ -10,7 +10,7 @@ from boundcalc.errors import BoundcalcError
 from boundcalc.theory.falsify_draw import Case
 
 ROUNDING = 1e-9
-"""Relative excess that float64 could explain."""
+"""Largest relative excess that rounding in float64 can explain."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -47,7 +47,9 @@ def replay(path: str, bounds: Mapping[str, Bound] = registry) -> Falsification:
     for place, record in enumerate(records_of(path)):
         bound = bounds.get(str(record["bound"]))
         if bound is None:
-            raise DataError(f"{path}: violation {place} is of {record['bound']}, which is no bound here")
+            raise DataError(
+                f"{path}: violation {place} is of {record['bound']}, which is not a registered bound"
+            )
         try:
             found = _again(bound, record)
             again, seed = again + 1, int(record["seed"])
@@ -57,7 +59,7 @@ def replay(path: str, bounds: Mapping[str, Bound] = registry) -> Falsification:
                 f"{path}: violation {place} is damaged: {type(error).__name__} {error}"
             ) from error
         except NotCovered as error:
-            raise DataError(f"{path}: violation {place}: not covered any more: {error}") from error
+            raise DataError(f"{path}: violation {place} is no longer covered: {error}") from error
     return Falsification(tuple(attacks.values()), again, seed)
 
 

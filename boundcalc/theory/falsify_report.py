@@ -17,11 +17,13 @@ from boundcalc.theory.falsify_found import Attack, Attained, Falsification
 SCHEMA = "boundcalc.falsify/1"
 CSV_HEADER = ("bound", "status", "kind", "quantity", "value")
 METHOD = (
-    "Claimed / attained: the complexity that a bound claims over what networks of its class attain, a lower bound of"
-    " it, on the tightest case found and on fresh signs; 1 is nearly violated.",
-    "A violation: the lower confidence limit of what is attained (a test by betting, which uses only that attained values"
-    " are >= 0; exact where all signs are used) is above the claim. Errors: the share of training sets on which an"
-    " adversarially chosen network's true error exceeds the bound, its Clopper-Pearson lower limit above delta.",
+    "Claimed / attained: the complexity that a bound claims, divided by what networks of its class "
+    "attain, which is a lower bound of the true complexity; for the tightest case found, evaluated on "
+    "fresh signs. At 1 a bound is nearly violated.",
+    "A complexity is violated if the lower confidence limit of the attained value is above the claim "
+    "(by a betting test, which assumes only that attained values are >= 0; exact if all signs are "
+    "used). A bound on the error is violated if an adversarially chosen network's true error exceeds "
+    "it on a share of training sets whose Clopper-Pearson lower limit is above delta.",
     f"A run reports any violation of a true theorem with probability at most {LEVEL:g} (Bonferroni over bounds and"
     " trials).",
 )
@@ -168,8 +170,8 @@ def _power(found: Tree) -> tuple[str, ...]:
         elif counts:
             hollow.append(name)
     told = (
-        ("Bounds on the error that were below 1, and could be exceeded: ", some),
-        ("Never below 1, so that coverage says nothing of: ", hollow),
+        ("Bounds on the error that were below 1 and so could be exceeded: ", some),
+        ("Bounds that were never below 1, so coverage says nothing about them: ", hollow),
     )
     return tuple(words + ", ".join(names) for words, names in told if names)
 

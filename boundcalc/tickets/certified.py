@@ -39,7 +39,7 @@ from boundcalc.tickets.plan import RunPlan
 
 DELTA = 0.05
 PATIENCE = 2
-"""Levels in a row that may bring nothing smaller."""
+"""Number of consecutive levels without a smaller certificate after which pruning stops."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -122,7 +122,7 @@ def run(context: RunContext, resume: bool = False) -> list[dict[str, Any]]:
     if not _is_finished(context, levels):
         if storage.is_started(context.home) and not resume:
             raise UsageError(
-                f"{context.home} holds an unfinished run; add --resume to go on, or name another --out"
+                f"{context.home} holds an unfinished run; add --resume to continue it, or give another --out"
             )
         with own_random_numbers(context):
             _run_levels(context, levels)

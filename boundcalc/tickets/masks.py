@@ -33,7 +33,7 @@ def weights(module: nn.Module) -> dict[str, nn.Parameter]:
         key = f"{layer_name}.weight" if layer_name else "weight"
         weight = layer._parameters.get("weight")
         if weight is None:
-            raise CheckpointError(name, f"{key} is computed from other tensors: take the parametrisation off")
+            raise CheckpointError(name, f"{key} is computed from other tensors: remove the parametrization")
         if any(weight is other for other in found.values()):
             raise CheckpointError(name, f"{key} is shared with another layer, which is not supported")
         found[key] = weight

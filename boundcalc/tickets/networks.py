@@ -43,7 +43,7 @@ def build(plan: RunPlan, shape: tuple[int, ...], classes: int) -> nn.Module:
     if not isinstance(logits, Tensor) or logits.dim() != 2 or len(logits) != 2:
         raise DataError(f"{name}: two samples of shape {shape} do not give two rows of logits")
     if logits.shape[1] < classes:
-        raise DataError(f"{name} has {logits.shape[1]} outputs, the data has labels up to {classes - 1}")
+        raise DataError(f"{name} has {logits.shape[1]} outputs, but the data has labels up to {classes - 1}")
     return module
 
 
@@ -81,7 +81,7 @@ def by_name(
     numbers = numbers_in(arch)
     if numbers is None:
         if arch not in ARCHITECTURES or arch in FAMILIES:
-            raise DataError(f"{arch}: none of boundcalc's networks; give --model")
+            raise DataError(f"{arch} is not one of boundcalc's architectures; give --model")
         module: nn.Module = getattr(architectures, arch)()
         return module
     if len(shape) != 3 or shape[1] != shape[2]:

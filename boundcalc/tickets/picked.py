@@ -225,7 +225,7 @@ def replay(
     if plan.model is not None:
         if model is None:
             raise UsageError(
-                "--replay trains the network of the user's own code again: give --model FILE.py:CALLABLE, which is run"
+                "--replay retrains a network of your own code: give --model FILE.py:CALLABLE, which is run"
             )
         plan = replace(plan, model=model)
     context = RunContext(plan, seed, Path(), train_samples, None, where)

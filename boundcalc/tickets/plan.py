@@ -28,16 +28,16 @@ ARCHITECTURES = (
     "shallow-W",
 )
 FAMILIES = {"strided-W": r"strided-(\d+)", "shallow-W": r"shallow-(\d+)", "conv-L-H": r"conv-(\d+)-(\d+)"}
-"""Architectures whose names hold numbers, and the form of those names."""
+"""Architectures whose names contain numbers -> the pattern of those names."""
 ALIASES = {"vgg": "vgg16"}
 COMPRESSIONS = ("pacbayes", "occam")
 BETA = 8.0
-"""Of pacbayes where none is given: cross-entropy needs a multiple of what the bound itself weighs the divergence by."""
+"""Default weight of the divergence in pacbayes: cross-entropy needs a multiple of its weight in the bound."""
 AT_INITIALISATION = tuple(registry)
 PRUNERS = (*AT_INITIALISATION, "imp")
 SCOPES = ("global", "layerwise")
 BLIND = tuple(name for name, pruner in registry.items() if pruner.blind)
-"""Pruners that look at the initial weights at most, never at a sample."""
+"""Pruners that use at most the initial weights, and no sample."""
 
 
 @dataclass(frozen=True)
@@ -91,13 +91,15 @@ class RunPlan:
 
     def __post_init__(self) -> None:
         if (self.arch is None) == (self.model is None):
-            raise UsageError("give --arch NAME or --model FILE.py:CALLABLE, one of them")
+            raise UsageError("give either --arch NAME or --model FILE.py:CALLABLE")
         if self.arch is not None and numbers_in(self.arch) is None:
             named = [name for name in ARCHITECTURES if name not in FAMILIES]
             one_of("--arch", self.arch, (*named, "strided-16", "conv-4-50"))
         if self.first_stage is not None:
             if self.model is not None:
-                raise UsageError("--first-stage goes with --arch; of --model it is a part, if it has one")
+                raise UsageError(
+                    "--first-stage needs --arch; a network of --model contains its own first stage"
+                )
             cells_of(self.first_stage)
         one_of("--pruner", self.pruner, PRUNERS)
         one_of("--scope", self.scope, SCOPES)
@@ -120,15 +122,16 @@ class RunPlan:
     def _check_levels(self) -> None:
         if self.pruner == "imp" and self.density is not None and self.picking is None:
             raise UsageError(
-                "--pruner imp takes --levels N: level N keeps (1 - prune fraction)^N of the weights"
+                "--pruner imp takes --levels N instead of --density: level N keeps (1 - prune "
+                "fraction)^N of the weights"
             )
         if (self.levels is None) == (self.density is None):
-            kinds = "--levels N" if self.pruner == "imp" else "--density P,... or --levels N, one of them"
+            kinds = "--levels N" if self.pruner == "imp" else "either --density P,... or --levels N"
             raise UsageError(f"--pruner {self.pruner}: give {kinds}")
         if self.levels is not None:
             at_least("--levels", self.levels, 0)
         for density in self.density or ():
-            within("--density", density, 0 < density <= 1, "a number above 0, up to 1")
+            within("--density", density, 0 < density <= 1, "a number above 0 and at most 1")
 
     def _check_rewind(self) -> None:
         if self.rewind and self.pruner != "imp":
@@ -143,11 +146,11 @@ class RunPlan:
             return
         if self.pruner not in {*BLIND, "imp"}:
             raise UsageError(
-                f"--certify pick --pruner {self.pruner}: its mask looks at examples that are not picked; "
-                f"choose from {', '.join((*BLIND, 'imp'))}"
+                f"--certify pick --pruner {self.pruner}: its mask would depend on examples that are "
+                f"not picked; choose from {', '.join((*BLIND, 'imp'))}"
             )
         if self.certify is not None or self.rewind or self.recipe.weight_norm:
-            raise UsageError("--certify pick goes without --rewind, --weight-norm and the passes of occam")
+            raise UsageError("--certify pick cannot be combined with --rewind, --weight-norm or --passes")
 
     def densities(self) -> tuple[float, ...]:
         """Return the target density of each level.

@@ -14,7 +14,7 @@ SCHEDULES = ("constant", "cosine", "step")
 LOSSES = ("cross-entropy", "mse")
 REGULARIZERS = ("peeling",)
 RATES = {"sgd": 0.1, "adam": 0.0012}
-"""Learning rate of each optimiser where none is given."""
+"""Default learning rate of each optimizer."""
 
 
 @dataclass(frozen=True)
@@ -63,26 +63,27 @@ class Recipe:
             one_of("--regularise", self.regularize, REGULARIZERS)
             if self.weight_norm or not self.weight_decay:
                 raise UsageError(
-                    "--regularise peeling takes its strength from --weight-decay D, and goes without --weight-norm"
+                    "--regularise peeling needs --weight-decay D, its strength, and cannot be combined "
+                    "with --weight-norm"
                 )
         at_least("--epochs", self.epochs, 1)
         at_least("--batch-size", self.batch_size, 1)
         within("--lr", self.lr, 0 < self.lr < math.inf, "a positive number")
-        within("--momentum", self.momentum, 0 <= self.momentum < 1, "a number from 0 to below 1")
+        within("--momentum", self.momentum, 0 <= self.momentum < 1, "a number of at least 0 and below 1")
         within("--weight-decay", self.weight_decay, 0 <= self.weight_decay < math.inf, "0 or more")
-        within("--gamma", self.gamma, 0 < self.gamma <= 1, "a number above 0, up to 1")
+        within("--gamma", self.gamma, 0 < self.gamma <= 1, "a number above 0 and at most 1")
         self._check_milestones()
 
     def _check_milestones(self) -> None:
         text = ",".join(map(str, self.milestones))
         if (self.schedule == "step") != bool(self.milestones):
             raise UsageError(
-                "--schedule step and --milestones E,... (epochs) are given together or not at all"
+                "give --schedule step and --milestones E,... (epochs) together, or neither of them"
             )
         if list(self.milestones) != sorted(set(self.milestones)) or min(self.milestones, default=1) < 1:
-            raise UsageError(f"--milestones {text}: give rising epochs from 1")
+            raise UsageError(f"--milestones {text}: give increasing epochs, the first at least 1")
         if self.milestones and self.milestones[-1] >= self.epochs:
-            raise UsageError(f"--milestones {text}: the last is not below --epochs {self.epochs}")
+            raise UsageError(f"--milestones {text}: the last milestone must be below --epochs {self.epochs}")
 
     def rate(self, epoch: float) -> float:
         """Return the learning rate at a point of the training.

@@ -19,7 +19,7 @@ from boundcalc.network.network import Network
 from boundcalc.network.ops import Affine
 
 MOST_ENTRIES = 2**25
-"""Entries that a layer may have as a matrix of all its inputs and outputs."""
+"""Largest number of entries of a layer as a matrix of all its inputs and outputs."""
 
 
 class Penalty:
@@ -79,7 +79,7 @@ def _graph(module: nn.Module, shape: tuple[int, ...]) -> Network:
         raise UsageError(f"{why}: {error}") from error
     network = behind_first_stage(network) or network
     if any(layer.folded for layer in network.layers()):
-        raise UsageError(f"{why}, no BatchNorm: leave it out of the network")
+        raise UsageError(f"{why}, and no BatchNorm: remove it from the network")
     for node in network.nodes:
         if isinstance(node, Affine):
             before = network.nodes[node.inputs[0]].shape

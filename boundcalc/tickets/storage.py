@@ -63,14 +63,14 @@ def claim(run: Path, plan: RunPlan) -> None:
         differing = [key for key in (*tree, *theirs) if tree.get(key) != theirs.get(key)]
         if differing:
             raise UsageError(
-                f"{run} holds a run with another {_difference(theirs, tree, differing[0])}; name another --out"
+                f"{run} holds a run with another {_difference(theirs, tree, differing[0])}; give another --out"
             )
         return
     try:
         run.mkdir(parents=True, exist_ok=True)
         if any(run.iterdir()):
             raise UsageError(
-                f"{run} is not empty and holds no run ({paths.RUN} is missing); name another --out"
+                f"{run} is not empty and does not hold a run ({paths.RUN} is missing); give another --out"
             )
         text = json.dumps({"schema": SCHEMA, "options": tree}, indent=1) + "\n"
         write(file, lambda place: place.write_text(text, encoding="utf-8"))
@@ -172,7 +172,9 @@ def load_state(home: Path) -> dict[str, Any] | None:
         with open_file(file) as source:
             state: dict[str, Any] = torch.load(source, map_location="cpu", weights_only=True)
     except Exception as error:
-        raise CheckpointError(file, "is no state of a run that boundcalc train wrote") from error
+        raise CheckpointError(
+            file, "is not the training state of a run of boundcalc train; give another --out"
+        ) from error
     return state
 
 
@@ -214,7 +216,9 @@ def _run_options(file: Path) -> dict[str, Any]:
         if tree["schema"] != SCHEMA or not isinstance(options, dict):
             raise ValueError
     except (CheckpointError, ValueError, KeyError, TypeError) as error:
-        raise CheckpointError(file, "is no description of a run that boundcalc train wrote") from error
+        raise CheckpointError(
+            file, "is not the description of a run of boundcalc train; give another --out"
+        ) from error
     return options
 
 

@@ -15,7 +15,7 @@ from boundcalc.tickets.recipe import Recipe
 from boundcalc.tickets.samples import Samples
 
 MEASURED = 2000
-"""Samples of a batch when nothing is trained."""
+"""Number of samples in a batch when the network is only evaluated."""
 
 
 class Trainer:

@@ -16,10 +16,10 @@ from boundcalc.topology.spectra import EPS, Leading, leading_two, two_values
 
 ENCODINGS = ("unrolled", "rolled")
 FEWEST = 3
-"""Left vertices that a degree needs for a subgraph of its own, and the mean degree below which a graph is collapsed."""
+"""Smallest number of left vertices with which a degree has its own subgraph, and the mean degree below which a graph is collapsed."""
 
 DENSE_SHARE = 0.25
-"""Share of edges from which a dense array takes less time, and at most three times the memory, of a sparse one."""
+"""Share of edges from which on a dense array takes less time than a sparse one, and at most three times its memory."""
 
 SMALL_WORK = 2**22
 """Multiplications of a dense Gram matrix up to which it takes less time than a sparse one."""

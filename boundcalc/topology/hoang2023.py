@@ -17,7 +17,7 @@ from boundcalc.topology.bipartite import Bipartite
 from boundcalc.topology.spectra import Leading
 
 SCORES = ("delta_r", "delta_r_imdb", "lambda_", "lambda_imsg", "narc")
-"""The fields of `Scores` that a random mask is compared in; the first four make the coordinate."""
+"""The fields of `Scores` in which random masks are compared; the first four form the coordinate."""
 
 
 def ramanujan_gap(d_l: float, d_r: float, sigma_2: float) -> float:
@@ -121,7 +121,11 @@ def score(graph: Bipartite) -> Scores:
     gaps, lambdas, reasons = _of_subgraphs(core, sigma, weighted)
     if weighted is None:
         finite = bool(np.isfinite(core.weights).all())
-        why = "float64 does not hold the weights' singular values" if finite else "a weight is not finite"
+        why = (
+            "the singular values of the weights are not representable in float64"
+            if finite
+            else "a weight is not finite"
+        )
         reasons |= dict.fromkeys(("lambda_", "lambda_imsg"), why)
     whole: dict[str, float | None] = {}
     if core.collapsed:
@@ -161,7 +165,7 @@ def _of_subgraphs(
             )
     if gaps:
         return gaps, lambdas, {}
-    reason = "every regular subgraph is collapsed" if any_degree else "no degree is that of 3 inputs"
+    reason = "every regular subgraph is collapsed" if any_degree else "no degree is shared by 3 inputs"
     return gaps, lambdas, dict.fromkeys(("delta_r_imdb", "lambda_imsg"), reason)
 
 

@@ -25,16 +25,17 @@ Floats = NDArray[np.float64]
 Apply = Callable[[Floats], Floats]
 
 SMALL_SIDE = 128
-"""Up to this smaller side the Gram matrix is decomposed whole."""
+"""Largest smaller side of a matrix for which the whole Gram matrix is decomposed."""
 
 GRAM_SIDE = 1024
-"""Up to this smaller side the Gram matrix is formed (8 MB): the Cholesky proof needs it, and Lanczos runs faster on it."""
+"""Largest smaller side of a matrix for which the Gram matrix is formed (8 MB): the Cholesky proof needs it, and Lanczos runs
+faster on it."""
 
 DENSE_ENTRIES, DENSE_SHARE = 2**22, 0.03
-"""Matrices of at most so many entries (32 MB), of which more than this share are not 0, are multiplied as dense ones."""
+"""Matrices with at most this many entries (32 MB), of which more than this share are not 0, are multiplied as dense ones."""
 
 STEPS = 1000
-"""Lanczos steps at most; random masks need about 70."""
+"""Largest number of Lanczos steps; random masks need about 70."""
 
 TOLERANCE = 1e-9
 """Residual, relative to the largest singular value, at which Lanczos stops."""
@@ -112,7 +113,7 @@ def leading_two(matrix: Any, seed: int = 0) -> Leading:
         scaled(value, exponent) for value in (found.sigma1, found.sigma2, found.residual, found.ceiling)
     ]
     if numbers[0] is None:
-        raise ValueError("float64 does not hold its singular values")
+        raise ValueError("its singular values are not representable in float64")
     sigma1, sigma2, residual, ceiling = (value or 0.0 for value in numbers)
     return Leading(sigma1, sigma2, residual, ceiling, found.method)
 

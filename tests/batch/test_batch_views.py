@@ -103,7 +103,7 @@ def test_the_line_of_a_checkpoint_has_the_smallest_theorem_about_it(filled, fold
             assert line.ratio == tree["samples"]["ratio"]
             assert figures(store, [row.id]) == {row.id: line}
         text = " ".join(render(store, "table").split())
-    assert "error - margin error" in text and "the error is not bounded" in text
+    assert "error - margin error" in text and "the error itself is not bounded" in text
 
 
 def test_settings_are_told_apart_where_there_are_several(filled, analyze, folder):
@@ -223,4 +223,4 @@ def test_choosing_the_best_by_the_test_set_is_paid(analyze, folder, tmp_path, in
     assert tests[found.id]["errors"] == errors
     assert found.tickets == len(rows) == 3
     assert found.alone == error_bound(errors, 50, 0.05) < found.chosen == error_bound(errors, 50, 0.05 / 3)
-    assert "Choosing the best of these 3 by the test set costs delta / 3" in text
+    assert "If the best of these 3 is chosen by its test error, each gets delta / 3" in text

@@ -75,14 +75,14 @@ def test_one_row_a_key(tmp_path):
 @pytest.mark.parametrize(
     ("make", "problem"),
     [
-        (lambda path: None, "no such store; boundcalc batch PATH... --store .* makes it"),
+        (lambda path: None, "no such store; boundcalc batch PATH... --store .* creates it"),
         (lambda path: path.touch(), "an empty file, not a store of boundcalc batch"),
         (
             lambda path: path.write_text("no database, but long enough for one's header" * 9),
             "file is not a database",
         ),
         (lambda path: foreign(path, "CREATE TABLE t (x)"), "an SQLite file of another program"),
-        (later, "a store of schema 2; this boundcalc reads and writes schema 1"),
+        (later, "a store of schema 2, but this version of boundcalc reads and writes schema 1"),
     ],
 )
 def test_reading_what_is_no_store_says_what_it_is_and_changes_nothing(tmp_path, make, problem):

@@ -83,10 +83,10 @@ REPORTS = {
     "a text": (set_blob(lambda found: "text"), "its report is damaged: "),
     "a number": (set_blob(lambda found: 3), "its report is damaged: "),
     "no UTF-8": (set_blob(lambda found: zlib.compress(b"\xff\xfe")), "its report is damaged: 'utf-8' codec can't decode"),
-    "no JSON": (set_blob(lambda found: zlib.compress(b"{\"checkpoint\": ")), "its report is damaged: no JSON"),
-    "too deep": (set_blob(lambda found: zlib.compress(b"[" * 10**6)), "its report is damaged: no JSON (maximum recursion"),
-    "a list": (set_blob(lambda found: zlib.compress(b"[1]")), "its report is damaged: no tree with a checkpoint"),
-    "no checkpoint": (edited(lambda tree: tree.pop("checkpoint")), "its report is damaged: no tree with a checkpoint"),
+    "no JSON": (set_blob(lambda found: zlib.compress(b"{\"checkpoint\": ")), "its report is damaged: not JSON"),
+    "too deep": (set_blob(lambda found: zlib.compress(b"[" * 10**6)), "its report is damaged: not JSON (maximum recursion"),
+    "a list": (set_blob(lambda found: zlib.compress(b"[1]")), "its report is damaged: not a report with a checkpoint"),
+    "no checkpoint": (edited(lambda tree: tree.pop("checkpoint")), "its report is damaged: not a report with a checkpoint"),
     "gone": (lambda store: change(store, "DELETE FROM reports WHERE checkpoint = 2"), "its report is missing"),
 }  # fmt: skip
 
@@ -99,7 +99,7 @@ def test_a_damaged_report_is_one_line_beside_the_rest(filled, folder, analyze, c
         assert main(["batch", "--store", str(filled), "--format", format]) == 1
         out, err = capsys.readouterr()
         assert err.startswith(f"boundcalc: {filled}: {folder / 't1.pt'}: row 2: {problem}")
-        assert err.endswith("; boundcalc batch with this path analyzes it again\n")
+        assert err.endswith("; run boundcalc batch with this path to analyze it again\n")
         assert err.count("\n") == 1
         for number in range(3):
             assert f"t{number}.pt" in out
@@ -119,7 +119,7 @@ def test_json_and_csv_have_what_is_whole(filled, folder):
             found.report(2)
     states = {Path(one["path"]).name: (one["state"], one["report"] is None) for one in tree["checkpoints"]}
     assert states == {"t0.pt": ("done", False), "t1.pt": ("damaged", True), "t2.pt": ("done", False)}
-    assert [line[1] for line in lines if line[7].endswith("analyzes it again")] == ["failed"]
+    assert [line[1] for line in lines if line[7].endswith("to analyze it again")] == ["failed"]
     assert {line[0] for line in lines[1:] if line[1] == "bounds"} == {
         str(folder / f"t{i}.pt") for i in range(3)
     }
@@ -196,7 +196,7 @@ def test_a_comparison_of_reports_that_lack_fields_is_one_line(filled, folder):
         UsageError, match="t1.pt: its report lacks 'density'; analyze it again with this version"
     ):
         compare_reports(paths, reports, options)
-    with pytest.raises(UsageError, match="t0.pt: its report is of another shape"):
+    with pytest.raises(UsageError, match="t0.pt: its report does not have the expected structure"):
         compare_reports(paths, [{"checkpoint": 3}, reports[1]], options)
 
 
@@ -222,9 +222,9 @@ def test_compare_makes_a_damaged_report_again(filled, folder, capsys, inline, mo
         (lambda path: path.mkdir(), "is a folder"),
         (os.mkfifo, "is a device, pipe or socket, not a store"),
         (lambda path: path.symlink_to("/dev/zero"), "is a device, pipe or socket, not a store"),
-        (lambda path: path.symlink_to(path.name), "no such store|cannot be|no store"),
-        (lambda path: path.write_bytes(bytes(range(256)) * 40), "no store of boundcalc batch: file is not a database"),
-        (lambda path: path.write_bytes(b"SQLite format 3\0" + b"\xff" * 4000), "no store of boundcalc batch"),
+        (lambda path: path.symlink_to(path.name), "no such store|cannot be|not a store"),
+        (lambda path: path.write_bytes(bytes(range(256)) * 40), "not a store of boundcalc batch: file is not a database"),
+        (lambda path: path.write_bytes(b"SQLite format 3\0" + b"\xff" * 4000), "not a store of boundcalc batch"),
     ],
 )  # fmt: skip
 def test_what_is_no_store_is_told_at_once(tmp_path, folder, capsys, make, problem):

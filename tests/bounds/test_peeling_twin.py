@@ -239,7 +239,7 @@ REFUSED = {
     "residual sum on the outputs": _skip_to_output,
     "residual sum without ReLU": lambda s: s.linear(_skip_to_output(s), 2),
     "ReLU after average pooling": lambda s: s.linear(s.relu(s.avg(s.linear(0, 3), 1)), 2),
-    "an output that is no layer's": lambda s: s.relu(s.linear(0, 3)),
+    "an output that is not a layer's": lambda s: s.relu(s.linear(0, 3)),
     "ReLU of the input": lambda s: s.linear(s.relu(0), 3),
     "AvgPool of the input": lambda s: s.linear(s.avg(0, 1), 3),
     "residual sum of a value that is not a ReLU's": _linear_skip,

@@ -218,7 +218,7 @@ def test_margins_that_are_all_negative_give_no_bound_below_one():
         assert risk[name].risk.terms["margin_error"] == 1.0
         assert (
             risk[name].reason
-            == "no training sample has a positive margin: the margin error is 1 at every margin"
+            == "no training sample has a positive margin, so the margin error is 1 at every margin"
         )
 
 

@@ -90,7 +90,7 @@ NONE = [
 def test_what_is_no_certificate_is_refused_in_one_line(tmp_path: Path, text: str) -> None:
     place = tmp_path / "certificate.json"
     place.write_text(text, encoding="utf-8")
-    with pytest.raises(CheckpointError, match="no certificate") as caught:
+    with pytest.raises(CheckpointError, match="not a certificate") as caught:
         file.read_certificate(place)
     assert "\n" not in str(caught.value)
 

@@ -148,12 +148,12 @@ def test_another_draw_is_another_network(
     changed.write_text(coded(whole, layers=layers).text())
     status, _, err = verified(changed, data, capsys)
     assert status == 4
-    assert "not the one that it names" in err
+    assert "not the one whose checksum the certificate states" in err
 
 
 def test_there_is_nothing_to_replay(certificate: Path, data: Path, capsys: Capture) -> None:
     assert main(["verify", str(certificate), "--data", f"npz:{data}", "--replay"]) == 2
-    assert "nothing to replay" in capsys.readouterr().err
+    assert "leave out --replay" in capsys.readouterr().err
 
 
 def test_the_row_of_pick_does_not_take_it(certificate: Path, data: Path, capsys: Capture) -> None:

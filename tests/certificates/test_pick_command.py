@@ -141,8 +141,8 @@ def test_code_that_a_certificate_names_is_never_run(made: Made, capsys: Capture,
 
 
 REFUSED = [
-    (["--pruner", "snip", "--density", "0.5"], "looks at examples that are not picked"),
-    (["--pruner", "imp", "--levels", "1", "--rewind", "1"], "without --rewind"),
+    (["--pruner", "snip", "--density", "0.5"], "would depend on examples that are not picked"),
+    (["--pruner", "imp", "--levels", "1", "--rewind", "1"], "cannot be combined with --rewind"),
     (["--pruner", "random", "--density", "0.5", "--pick-rounds", "0"], "--pick-rounds 0"),
     (["--pruner", "random", "--density", "0.5", "--pick-candidates", "11"], "--pick-candidates 11"),
     (

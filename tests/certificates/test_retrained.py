@@ -102,7 +102,7 @@ def test_its_row_speaks_of_another_network_and_the_best_of_several_shares_is_pai
     assert terms["choice_bits"] == 1.0 and terms["samples"] == 1200 - round(terms["fraction"] * 1200)
     assert row["value"] == pytest.approx(error_bound(terms["errors"], terms["samples"], 0.05, 1.0), rel=1e-9)
     assert row["value"] < 0.4
-    assert "refused as its reference" in row["reason"]
+    assert "not used as its reference" in row["reason"]
     for entry in ("network", "compression"):
         assert tree["verdict"][entry]["bound"] != "holdout_retrained"
     one = boundcalc.analyze(module(), prior_fraction=0.5, **given).to_dict()["bounds"]["holdout_retrained"]

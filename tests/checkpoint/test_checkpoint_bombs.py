@@ -55,7 +55,7 @@ def test_one_storage_under_many_names(tmp_path):
     storage = torch.ones(1 << 18)
     path = saved(tmp_path / "bomb.pt", {f"a{i}.weight": storage.view(512, 512) for i in range(3000)})
     assert path.stat().st_size < 2_000_000
-    assert "would take the file above 2 GB" in refusal(path)
+    assert "would exceed the limit of 2 GB" in refusal(path)
     few = saved(tmp_path / "few.pt", {f"a{i}.weight": storage.view(512, 512) for i in range(3)})
     assert len(read(few).tensors) == 3
 
@@ -268,8 +268,8 @@ def test_the_rule():
     budget = Budget("f", 10, DataError.at)
     budget.take(4, "a")
     budget.check(6, "b")
-    with pytest.raises(DataError, match=r"f: b would take .*raise --max-memory, to 0\.001 or more"):
+    with pytest.raises(DataError, match=r"f: b would exceed .*raise --max-memory to 0\.001 or more"):
         budget.check(7, "b")
     budget.take(6, "c")
-    with pytest.raises(DataError, match="f: d would take"):
+    with pytest.raises(DataError, match="f: d would exceed"):
         budget.take(1, "d")

@@ -188,12 +188,12 @@ def test_bitmasks_of_half_sparse_rows_of_four(tmp_path):
 def test_bitmasks_that_contradict_themselves(tmp_path):
     content = compressed(state())
     for key, wrong, words in (
-        ("fc1.shape", torch.tensor([8, 20]), "not one bit an entry"),
-        ("fc1.shape", torch.tensor([1 << 40, 1 << 40]), "not one bit an entry"),
+        ("fc1.shape", torch.tensor([8, 20]), "not one bit per entry"),
+        ("fc1.shape", torch.tensor([1 << 40, 1 << 40]), "not one bit per entry"),
         ("fc1.shape", torch.tensor([8, -12]), r"\(8, -12\)"),
         ("fc1.bitmask", content["fc1.bitmask"] * 0, "0 ones, where"),
         ("fc1.compressed", content["fc1.compressed"][1:], "ones, where"),
-        ("fc1.bitmask", content["fc1.bitmask"].int(), "not one bit an entry"),
+        ("fc1.bitmask", content["fc1.bitmask"].int(), "not one bit per entry"),
     ):
         message = refusal(saved(tmp_path, content | {key: wrong}))
         assert re.search(words, message) and key.partition(".")[0] in message

@@ -122,7 +122,7 @@ def test_rows_or_columns_of_a_square(tmp_path):
         saved(tmp_path, {"state_dict": state, "mask": {"a": row, "b": torch.tensor([0, 1, 1])}})
     )
     assert checkpoint.masks["a.weight"].sum(1).tolist() == [4, 0, 0, 4]
-    assert any("as its neighbours" in sentence for sentence in checkpoint.evidence)
+    assert any("like the other entries beside it" in sentence for sentence in checkpoint.evidence)
 
 
 REFUSED = {
@@ -138,22 +138,22 @@ REFUSED = {
     "zeros by name": (lambda: beside("zero_mask", masks()), ("zero_mask", "kept or pruned")),
     "frozen": (lambda: beside("frozen_mask", masks()), ("frozen_mask", "kept or pruned")),
     "packed bits": (lambda: beside("mask", {k: torch.from_numpy(np.packbits(m.bool().numpy())) for k, m in masks().items()}),
-                    ("mask.fc1", "eight bits")),
+                    ("mask.fc1", "eight mask bits")),
     "packed vector": (
-        lambda: beside("mask", torch.from_numpy(np.packbits(mask_files.flat().bool().numpy()))), ("mask", "eight bits")),
+        lambda: beside("mask", torch.from_numpy(np.packbits(mask_files.flat().bool().numpy()))), ("mask", "eight mask bits")),
     "contradicting": (lambda: beside("mask", masks(), masks={k: 1 - m for k, m in masks().items()}), ("mask", "masks", "different")),
     "a vector too short": (lambda: beside("mask", mask_files.flat()[:-1]), ("mask", "519")),
     "a list too short for its shapes": (lambda: beside("mask", [masks()["fc2"], masks()["fc1"]]), ("mask", "2 masks")),
     "rounds without numbers": (
         lambda: beside("masks", {"best": rounds()[1], "first": rounds()[0]}), ("masks", "best", "first")),
-    "rounds that grow": (lambda: beside("masks", rounds()[::-1]), ("masks", "none is the last")),
+    "rounds that grow": (lambda: beside("masks", rounds()[::-1]), ("masks", "none of which is the last")),
     "positions beyond": (lambda: beside("kept_indices", {"fc1": torch.tensor([1, 320])}), ("kept_indices.fc1", "outside")),
     "positions twice": (lambda: beside("kept_indices", {"fc1": torch.tensor([1, 99, 1])}), ("kept_indices.fc1", "twice")),
     "positions of rows or weights": (lambda: beside("kept_indices", {"fc1": torch.tensor([0, 3])}), ("kept_indices.fc1", "rows")),
     "positions that say nothing": (
         lambda: beside("mask_indices", {"fc1": torch.tensor([0, 300])}), ("mask_indices.fc1", "kept or pruned")),
     "kept and all zero": (
-        lambda: {"state_dict": zeroed(), "kept": {k: 1 - m for k, m in masks().items()}}, ("kept", "all weights there are 0")),
+        lambda: {"state_dict": zeroed(), "kept": {k: 1 - m for k, m in masks().items()}}, ("kept", "that it marks are 0")),
     "inside, soft": (lambda: inside("mask") | {"fc2.mask": torch.rand(10, 16)}, ("fc2.mask", "0 and 1")),
     "inside, without a tensor": (lambda: dense() | {"fc7.weight_mask": torch.ones(3, 3)}, ("fc7.weight_mask", "no layer")),
     "inside, nothing tells": (lambda: inside("indicator", torch.bool), ("fc1.indicator", "kept or pruned")),
@@ -171,7 +171,7 @@ REFUSED = {
 def test_refused(tmp_path, name):
     build, words = REFUSED[name]
     message = refusal(tmp_path, build(), *words)
-    assert "--mask" in message or "save the one" in message
+    assert "--mask" in message or "save the intended one" in message
 
 
 @pytest.mark.parametrize("name", [name for name in REFUSED if name != "a pruned copy"])
@@ -217,7 +217,7 @@ def test_copies_of_the_network_are_set_aside_with_their_masks(tmp_path):
 def test_masks_of_a_copy_are_not_lost_with_it(tmp_path):
     copy = dense(2) | {f"{layer}.weight_mask": mask for layer, mask in masks().items()}
     message = refusal(
-        tmp_path, {"state_dict": dense(), "ema": copy}, "ema.fc1.weight_mask", "save the one that is meant"
+        tmp_path, {"state_dict": dense(), "ema": copy}, "ema.fc1.weight_mask", "save the intended one"
     )
     assert "--mask" in message
     elsewhere = tmp_path / "elsewhere"
@@ -323,7 +323,7 @@ def test_sorted_keys_give_no_order(tmp_path):
     from safetensors.torch import save_file
 
     save_file(dense(), tmp_path / "model.safetensors")
-    with pytest.raises(CheckpointError, match="in no order"):
+    with pytest.raises(CheckpointError, match="order of the keys of this file is unknown"):
         read(tmp_path / "model.safetensors", mask=mask_files.flat())
     assert kept(read(tmp_path / "model.safetensors", mask=list(masks().values()))) == RIGHT
 

@@ -46,7 +46,7 @@ def test_other_kinds_of_files(tmp_path):
 def test_masks_that_fit_nothing_are_named(tmp_path):
     save(tmp_path, model=dense(), mask={"fc9": masks()["fc1"]})
     with pytest.raises(
-        CheckpointError, match=r"mask\.pt: the mask fc9 belongs to no layer.*it lies beside .*--mask"
+        CheckpointError, match=r"mask\.pt: the mask fc9 belongs to no layer.*it is in the folder of .*--mask"
     ):
         read(tmp_path)
     elsewhere = tmp_path / "elsewhere"
@@ -99,7 +99,7 @@ def test_a_checkpoint_that_is_called_like_masks(tmp_path):
 )
 def test_masks_alone_are_no_checkpoint(tmp_path, content):
     save(tmp_path, mask=content())
-    with pytest.raises(CheckpointError, match=r"mask\.pt: holds masks and no weights: give it with --mask"):
+    with pytest.raises(CheckpointError, match=r"mask\.pt: holds masks but no weights: give it with --mask"):
         read(tmp_path / "mask.pt")
     assert [path.name for path in discover([tmp_path])] == ["mask.pt"], "so that it is told, not left out"
 

@@ -246,25 +246,25 @@ def flattened(node):
 
 
 HOSTILE = {
-    "outside": (external("../secret"), "leads out of the folder"),
-    "absolute": (external("/etc/passwd"), "leads out of the folder"),
+    "outside": (external("../secret"), "points to a file outside the folder"),
+    "absolute": (external("/etc/passwd"), "points to a file outside the folder"),
     "offset": (external("net.onnx", offset="999999999999"), "does not hold its 120 bytes"),
     "offset that is none": (external("net.onnx", offset="x"), "no number"),
     "no location": (external(""), "no location"),
-    "huge sizes": (changed(lambda m: m.graph.initializer[0].dims.extend([2**31, 2**20])), "make no tensor"),
+    "huge sizes": (changed(lambda m: m.graph.initializer[0].dims.extend([2**31, 2**20])), "are not those of a tensor"),
     "sizes too large": (changed(lambda m: m.graph.initializer[0].dims.extend([2**30])), "--max-memory"),
-    "negative sizes": (changed(lambda m: m.graph.initializer[0].dims.insert(0, -3)), "make no tensor"),
+    "negative sizes": (changed(lambda m: m.graph.initializer[0].dims.insert(0, -3)), "are not those of a tensor"),
     "short": (changed(lambda m: m.graph.initializer[0].dims.insert(0, 2)), "120 bytes for 60 numbers"),
     "unknown type": (changed(lambda m: setattr(m.graph.initializer[0], "data_type", 8)), "type 8"),
     "undefined": (changed(lambda m: m.graph.node[0].input.__setitem__(0, "nothing")), "reads nothing"),
-    "twice": (changed(lambda m: m.graph.node[1].output.__setitem__(0, "a")), "is there already"),
+    "twice": (changed(lambda m: m.graph.node[1].output.__setitem__(0, "a")), "already defines"),
     "two inputs": (changed(lambda m: m.graph.input.append(m.graph.input[0])), "2 inputs and 1 outputs"),
     "no nodes": (changed(lambda m: m.graph.ClearField("node")), "without a graph"),
     "constant": (changed(lambda m: setattr(m.graph.output[0], "name", "w1")), "does not depend"),
     "quantised": (changed(lambda m: setattr(m.graph.node[2], "op_type", "QLinearConv")), "quantised"),
     "other shapes": (changed(lambda m: m.graph.input[0].type.tensor_type.shape.dim[1].__setattr__("dim_value", 7)), "do not fit"),
-    "own operation": (changed(lambda m: setattr(m.graph.node[2], "domain", "mine")), "does not tell the shape"),
-    "samples mixed": (changed(lambda m: flattened(m.graph.node[2])), "mixes the samples|cannot be followed"),
+    "own operation": (changed(lambda m: setattr(m.graph.node[2], "domain", "mine")), "does not state the shape"),
+    "samples mixed": (changed(lambda m: flattened(m.graph.node[2])), "mixes the samples|cannot be evaluated"),
 }  # fmt: skip
 
 

@@ -156,8 +156,8 @@ def test_usage(capsys, levels):
             (*two[:1], "--store", "s"),
             "compare needs at least two checkpoints; see boundcalc compare --help",
         ),
-        (2, (*two, "--workers", "2"), "--workers needs --store: the batch that they fill"),
-        (2, (*two, "--store", "s", "-o", "s"), "-o s: is the store; name another file"),
+        (2, (*two, "--workers", "2"), "--workers needs --store: give the store that the workers write to"),
+        (2, (*two, "--store", "s", "-o", "s"), "-o s: this is the store itself; name another file"),
         (3, (*two, "none.pt"), "none.pt: no such file or folder"),
         (3, (*two, "broken.pt"), "broken.pt: a text file, not a checkpoint"),
         (
@@ -191,7 +191,7 @@ def test_networks_of_other_architectures_are_ranked_without_a_distance(capsys, l
     assert [one["checkpoints"] for one in tree["pairs"]] == [[0, 2], [0, 3]]
     assert [one["checkpoints"] for one in tree["unmatched"]] == [[0, 1]]
     assert captured.err == f"boundcalc: {tree['unmatched'][0]['reason']}\n"
-    assert "deep.pt: cannot be put beside" in captured.err
+    assert "deep.pt: cannot be compared with" in captured.err
     cut = {one["checkpoint"]: one["quantities"]["masks.cut"] for one in tree["tickets"]}
     assert cut[0] is cut[1] is None
     assert cut[2] < cut[3]

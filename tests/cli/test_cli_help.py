@@ -65,10 +65,10 @@ def test_options_take_the_width_of_the_terminal(capsys, monkeypatch, columns):
     ("words", "told"),
     [
         (("comapre", "a.pt", "b.pt"), "unknown command 'comapre': did you mean compare?"),
-        (("analyze", "a.pt"), "a report needs none; boundcalc CHECKPOINT"),
+        (("analyze", "a.pt"), "a report needs no command, give just the checkpoint: boundcalc CHECKPOINT"),
         ((), "give a CHECKPOINT or a command"),
         (("a.pt", "sample"), "did you mean --data sample?"),
-        (("a.pt", "b.pt"), "boundcalc compare puts several side by side"),
+        (("a.pt", "b.pt"), "boundcalc compare takes several"),
         (("a.pt", "--format", "jsno"), "did you mean json?"),
         (("a.pt", "--only", "graphn"), "did you mean graphon?"),
         (("a.pt", "--refrence", "b.pt"), "did you mean --reference?"),

@@ -123,7 +123,8 @@ def test_the_debug_variable_shows_the_traceback(capsys, place, monkeypatch):
     [
         (
             AssertionError("x\ny"),
-            "ok.pt: internal error, a bug of boundcalc: AssertionError: x; BOUNDCALC_DEBUG=1 shows where",
+            "ok.pt: internal error, which is a bug of boundcalc: AssertionError: x; please report it with the "
+            "traceback that BOUNDCALC_DEBUG=1 shows",
         ),
         (RecursionError("deep"), "RecursionError: deep"),
         (MemoryError(), "ok.pt: not enough memory for the analysis"),
@@ -155,10 +156,10 @@ def test_a_message_of_any_length_is_cut(capsys, place, monkeypatch):
 
 def test_memory_is_one_option_for_files_and_kernels(capsys, place):
     status, message = refused(capsys, "ok.pt", *SAMPLE, "--max-memory", "1e-7")
-    assert status == 3 and "would take the file above 1e-07 GB" in message
+    assert status == 3 and "would exceed the limit of 1e-07 GB" in message
     np.savez("data.npz", x_train=np.zeros((50, 4)), y_train=np.zeros(50, int))
     status, message = refused(capsys, "ok.pt", "--data", "npz:data.npz", "--max-memory", "1e-6")
-    assert status == 3 and "data.npz: a batch of samples of 4 numbers would take" in message
+    assert status == 3 and "data.npz: a batch of samples of 4 numbers would exceed" in message
     assert main(["ok.pt", *SAMPLE, "--max-memory", "1e-6", "--quiet"]) == 0
 
 

@@ -116,12 +116,14 @@ def test_what_is_read_is_never_overwritten(tmp_path, capsys):
     words = (tmp_path / "m.pt", "--mask", tmp_path / "given.pt", "--reference", tmp_path / "start.pt")
     contents = {path: path.read_bytes() for path in tmp_path.iterdir()}
     for name in ("m.pt", "link.pt", "given.pt", "start.pt"):
-        assert "which is read; name another file" in refused(capsys, *words, "--save-plain", tmp_path / name)
+        assert "which the analysis reads; name another file" in refused(
+            capsys, *words, "--save-plain", tmp_path / name
+        )
     folder = tmp_path / "folder"
     folder.mkdir()
     torch.save(state, folder / "pytorch_model.pt")
     line = refused(capsys, folder, "--save-plain", folder / "pytorch_model.pt")
-    assert "which is read" in line
+    assert "which the analysis reads" in line
     assert all(path.read_bytes() == content for path, content in contents.items())
 
 

@@ -100,7 +100,7 @@ def test_no_data(capsys, ticket, tmp_path):
 
 def test_no_bounds(capsys, ticket, arrays, tmp_path):
     words = [ticket, "--data", arrays, "--only", "topology", "--save-quantised", str(tmp_path / "out.pt")]
-    assert "bounds in --only" in refused(capsys, 2, *words).err
+    assert "add bounds to --only" in refused(capsys, 2, *words).err
 
 
 def test_no_such_folder(capsys, ticket, arrays, tmp_path):

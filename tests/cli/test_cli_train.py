@@ -71,8 +71,12 @@ def test_help_without_torch():
         (["--pruner", "synflw", "--density", "0.1"], 2, "did you mean synflow"),
         (["--pruner", "imp", "--levls", "2"], 2, "did you mean --levels"),
         (["--pruner", "imp", "--levels", "two"], 2, "--levels"),
-        (["--pruner", "imp", "--levels", "1", "again"], 2, "what is again?"),
-        (["--pruner", "imp", "--levels", "1", "--seed", "1,1"], 2, "seeds are different"),
+        (
+            ["--pruner", "imp", "--levels", "1", "again"],
+            2,
+            "unexpected argument again: train takes options only",
+        ),
+        (["--pruner", "imp", "--levels", "1", "--seed", "1,1"], 2, "give different seeds"),
         (["--pruner", "imp", "--levels", "1", "--optimizer", "sdg"], 2, "did you mean sgd"),
         (["--pruner", "imp", "--levels", "1", "--device", "gpu"], 2, "--device gpu"),
         (["--pruner", "imp", "--levels", "1", "--arch", "lenet300"], 3, "lenet300 does not take samples"),
@@ -166,7 +170,7 @@ def test_interrupt_leaves_a_run_that_can_go_on(capsys, tmp_path, monkeypatch):
 
     monkeypatch.setattr(Trainer, "epoch", interrupted)
     said = refused(capsys, 130, *words)
-    assert said == f"boundcalc: interrupted; --resume goes on with {tmp_path / 'run'}\n"
+    assert said == f"boundcalc: interrupted; add --resume to continue the run in {tmp_path / 'run'}\n"
     assert "add --resume" in refused(capsys, 2, *words)
     assert run(capsys, *words, "--resume")[0] == 0
     assert done == [0, 1, 0, 0, 1]

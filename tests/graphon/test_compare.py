@@ -94,7 +94,7 @@ def test_matching():
 def test_other_numbers_of_layers_are_one_line_and_status_3(tmp_path, capsys):
     status, out, err = run(capsys, TEN, saved(tmp_path, "deep.pt", (9, 8, 7, 6, 5), 0.5))
     assert (status, out, err.count("\n")) == (3, "", 1)
-    assert "deep.pt: cannot be put beside" in err and "3 layers (fc1, fc2, fc3) do not match 4" in err
+    assert "deep.pt: cannot be compared with" in err and "3 layers (fc1, fc2, fc3) do not match 4" in err
 
 
 @pytest.mark.parametrize(

@@ -91,14 +91,14 @@ def test_permuting_units_changes_neither_densities_of_small_graphs_nor_profiles(
 def test_a_residual_network_is_ordered_layer_by_layer_and_says_so():
     part = tree(analyze(linear_chain(np.eye(4) > 0, skip=True)))
     assert part["chain"]["l2_from_constant"] is None
-    assert part["chain"]["reason"] == "every layer is ordered by itself: residual sum at add after fc1"
+    assert part["chain"]["reason"] == "each layer is ordered separately: residual sum at add after fc1"
     assert tree(analyze(linear_chain(np.eye(4) > 0)))["chain"]["reason"] is None
 
 
 def test_groups_and_kernels_are_told():
     conv = layer(random_weight(2, (6, 2, 3, 3), 0.5), groups=2, name="conv")
     note = tree(analyze(network(conv)))["note"]
-    assert "rolled" in note and "Between groups" in note
+    assert "rolled" in note and "Different groups" in note
     assert "rolled" not in tree(analyze(linear_chain(np.eye(3) > 0)))["note"]
 
 
@@ -178,7 +178,7 @@ def test_a_resnet_has_a_graphon_a_layer():
                 module.weight *= torch.rand_like(module.weight) < 0.2
     report = boundcalc.analyze(model, only=("graphon",), input_shape=(3, 32, 32)).to_dict()
     part = report["graphon"]
-    assert "ordered by itself" in part["chain"]["reason"] and "rolled" in part["note"]
+    assert "ordered separately" in part["chain"]["reason"] and "rolled" in part["note"]
     assert len(part["layers"]) == len(report["network"]["layers"])
     assert all(0.1 < one["density"] < 0.3 for one in part["layers"][:-1])
     assert part["layers"][0]["shape"] == [16, 3]

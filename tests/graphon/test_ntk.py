@@ -240,7 +240,7 @@ def test_what_does_not_fit_is_refused_in_one_line():
     for subject in ("ticket.pt", torch.nn.Linear(20, 2)):
         with pytest.raises(UsageError, match=r"boundcalc\.load reads a checkpoint"):
             gntk(subject, x)
-    with pytest.raises(ValueError, match="reads 3 cells, the one before has 2"):
+    with pytest.raises(ValueError, match="reads 3 cells, but the layer before it has 2"):
         Maps((np.ones((2, 4)), np.ones((2, 3))), np.ones((1, 2)))
 
 

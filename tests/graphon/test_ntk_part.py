@@ -322,7 +322,7 @@ def test_the_part_in_the_report():
     assert (part["m"], part["cells"], len(part["eigenvalues"])) == (60, 64, 60)
     assert part["kernel_bound"] > 1
     assert part["bound"]["vacuous"]
-    assert "not of the checkpoint" in part["bound"]["of"]
+    assert "not the error of the checkpoint" in part["bound"]["of"]
     assert part["residual"]["share"][0] == pytest.approx(1)
     assert part["residual"]["share"] == sorted(part["residual"]["share"], reverse=True)
     assert part["kernels"] == 3

@@ -47,7 +47,7 @@ def test_the_one_prefix_that_fits_the_model_is_used_and_said(tmp_path):
     path = saved(tmp_path, state_of(Plain(), "student.") | Plain(7).state_dict(prefix="teacher."))
     found = network(path, Plain())
     assert counts(found) == COUNT
-    assert "the keys of the file begin with student., which the model's do not" in found.assumptions
+    assert "the keys of the file begin with student., and those of the model do not" in found.assumptions
 
 
 @pytest.mark.parametrize(

@@ -242,4 +242,6 @@ def test_a_grouped_first_layer_is_refused():
 
 
 def test_a_convolution_at_the_end_is_refused():
-    assert "is a convolution and the last layer" in refusal(state_of(nn.Conv2d(1, 2, 3)), (1, 8, 8))
+    assert "is a convolution, so the architecture is unknown" in refusal(
+        state_of(nn.Conv2d(1, 2, 3)), (1, 8, 8)
+    )

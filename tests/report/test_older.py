@@ -44,9 +44,10 @@ def test_subjects_are_filled_in_and_the_verdict_is_empty_with_its_reason(older):
     }  # fmt: skip
     assert report.verdict["network"] is None
     assert (
-        "whose reports have no verdict: analyze the checkpoint again" in report.verdict["reasons"]["network"]
+        "whose reports contain no verdict: analyze the checkpoint again"
+        in report.verdict["reasons"]["network"]
     )
-    assert any("paid nothing for it" in line for line in tree["bounds"]["peeling"]["assumptions"])
+    assert any("did not pay for it" in line for line in tree["bounds"]["peeling"]["assumptions"])
     assert older["schema"] == "boundcalc.report/1", "the tree that was given is not changed"
     assert Report.from_dict(tree) == report
 
@@ -57,7 +58,7 @@ def test_no_view_repeats_its_minimum_over_two_networks(older, format):
     assert "Proved: error" not in text
     if format not in {"csv", "json"}:
         assert (
-            "Nothing is said of your network or its compression" in " ".join(text.split())
+            "Nothing is stated about your network or its compression" in " ".join(text.split())
             or format == "latex"
         )
 

@@ -131,7 +131,7 @@ def test_what_is_drawn_of_one_ticket():
     places = [float(use_of(marks[label][0]).attributes["x"]) for label in list(marks)[1:]]
     left, half, tenth = places[1], places[0] - places[1], places[2] - places[1]
     assert half == pytest.approx(5 * tenth) and left < places[2] < places[0], "one linear axis from 0 to 1"
-    assert "Shaded: 1 or more" in found.one("figcaption").text
+    assert "Shaded: values of 1 or more" in found.one("figcaption").text
     assert any(node.attributes.get("fill") == "var(--shaded)" for node in found.all("path"))
 
 

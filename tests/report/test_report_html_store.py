@@ -39,7 +39,7 @@ def test_correlations_of_few_tickets_are_not_shown(tickets):
     assert "correlation-gap" in check(store_page(tickets[:8], "runs", [extra])).ids()
     few = check(store_page(tickets[:7], "runs", [extra]))
     assert "correlation-gap" not in few.ids()
-    assert "from 8 tickets on. Here are 7." in few.ids()["correlations"].text
+    assert "for 8 or more tickets. This page has 7." in few.ids()["correlations"].text
 
 
 def test_a_reason_is_said_once_for_all_bounds_that_have_it(tickets):
@@ -104,7 +104,7 @@ def test_a_bound_without_any_value_says_why(tickets):
         }
     block = check(store_page(tickets, "runs")).ids()["bounds"]
     (why,) = [node for node in block if node.name == "dd" and "bias at fc1" in node.text]
-    assert why.text == "no value of any ticket: not covered: bias at fc1"
+    assert why.text == "no value for any ticket: not covered: bias at fc1"
     assert "lin2019" not in [node.text for node in block if node.name == "th"]
 
 

@@ -134,7 +134,7 @@ def test_a_legend_explains_the_parentheses(format, status):
     tree = {"schema": SCHEMA, "bounds": {"a": {"status": status, "value": 0.25, "log10_value": -0.6}}}
     text = Report(tree).to(format, full=True)
     assert "(0.250)" in text
-    assert "( ) is not a proved bound." in text
+    assert "Values in ( ) are not proved bounds." in text
     assert f"{status.upper()}:" in text
     assert "Smallest bound" not in text
 

@@ -41,7 +41,7 @@ def dense(state):
 def test_masks_that_prune_nothing(masked, state):
     (line,) = masked(state, {key: torch.ones_like(mask) for key, mask in support(state).items()})[:1]
     assert "mask.pt" in line
-    assert "keep all 266200 weights: they prune nothing" in line
+    assert "keep all 266200 weights, so they prune nothing" in line
 
 
 @pytest.mark.parametrize("level", ["level_0", "level_2"])

@@ -81,7 +81,7 @@ def test_the_numbers_are_those_of_the_evaluation():
 def test_what_is_refuted_or_only_published_says_so():
     assert "Counter-example" in render(explain(registry["galanti2023"]), "text")
     for name in ("ledent2021", "lin2019"):
-        assert "not derived again here" in render(explain(registry[name]), "text")
+        assert "not proved again here" in render(explain(registry[name]), "text")
 
 
 def test_what_is_not_proved_is_not_called_a_bound():
@@ -89,7 +89,7 @@ def test_what_is_not_proved_is_not_called_a_bound():
     named = {
         "peeling": r"\nbound on the error of your network  ",
         "ledent2021": r"\nbound on the error of your network as published  ",
-        "galanti2023": r"\nclaimed bound on err - err_gamma\(S\) of your network \(refuted: it is none\)  ",
+        "galanti2023": r"\nclaimed bound on err - err_gamma\(S\) of your network \(refuted: it is not a bound\)  ",
     }
     for name, words in named.items():
         assert re.search(words, render(explain(registry[name], subject), "text")), name

@@ -136,7 +136,7 @@ def test_refuted_bounds_that_were_not_asked_for_are_refuted_too():
     assert attack.bound.name == "galanti2023" and attack.violations[0].trial == -1
     told = tree(found)
     assert told["bounds"]["galanti2023"]["violations"] == 1 and told["violations"][0]["trial"] == -1
-    assert "as on every run" in render(found, "table").replace("\n", " ")
+    assert "as in every run" in render(found, "table").replace("\n", " ")
     assert falsify([registry["galanti2023"]], 1).recalled == ()
 
 
@@ -210,7 +210,7 @@ def test_a_bound_on_the_error_that_is_the_training_error_is_caught():
     attack = falsify([mine], 25).attacks[0]
     assert attack.violated and not attack.violations
     assert attack.coverage[0].limit > attack.coverage[0].delta
-    assert attack.reason == "declares no class; its bound on the error alone was attacked"
+    assert attack.reason == "declares no class, so only its bound on the error was attacked"
 
 
 def test_on_easy_worlds_bounds_by_norms_are_below_1():
@@ -230,8 +230,8 @@ def test_the_report_says_where_coverage_tells_nothing():
     )
     found = Falsification(attacks, 12, 0)
     text = " ".join(render(found, "table").split())
-    assert "below 1, and could be exceeded: peeling 3 of 12, occam 12 of 12" in text
-    assert "Never below 1, so that coverage says nothing of: path_norm" in text
+    assert "below 1 and so could be exceeded: peeling 3 of 12, occam 12 of 12" in text
+    assert "Bounds that were never below 1, so coverage says nothing about them: path_norm" in text
     assert tree(found)["bounds"]["peeling"]["coverage"][0]["below_1"] == 3
 
 
@@ -320,7 +320,7 @@ def test_one_record_and_a_failed_error_bound_are_replayed(tmp_path):
         ("{", "not JSON"),
         ("[1]", "holds no violations"),
         ('{"violations": 3}', "holds no violations"),
-        ('{"bound": "nobody"}', "violation 0 is of nobody, which is no bound here"),
+        ('{"bound": "nobody"}', "violation 0 is of nobody, which is not a registered bound"),
         ('{"bound": "peeling"}', "violation 0 is damaged: KeyError 'attack'"),
         ('{"bound": "peeling", "attack": "complexity", "trial": 1, "seed": 0, "case": {}}', "is damaged: KeyError"),
         ('{"bound": "peeling", "attack": "complexity", "trial": -1}', "is damaged: KeyError 'peeling'"),

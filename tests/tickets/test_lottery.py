@@ -246,7 +246,7 @@ def test_a_folder_belongs_to_one_run(tmp_path):
             storage.claim(tmp_path / "run", other)
     (tmp_path / "own").mkdir()
     (tmp_path / "own" / "thesis.tex").write_text("x")
-    with pytest.raises(UsageError, match="is not empty and holds no run"):
+    with pytest.raises(UsageError, match="is not empty and does not hold a run"):
         storage.claim(tmp_path / "own", plan())
     assert [path.name for path in (tmp_path / "own").iterdir()] == ["thesis.tex"]
     (tmp_path / "run" / "run.json").write_text(json.dumps({"schema": "other"}))
@@ -264,7 +264,7 @@ def test_changed_model_file_is_another_run(tmp_path, model):
 
 def test_damaged_state_is_told(data, tmp_path):
     tmp_path.joinpath("state.pth").write_bytes(b"no")
-    with pytest.raises(CheckpointError, match="state.pth: is no state"):
+    with pytest.raises(CheckpointError, match="state.pth: is not the training state"):
         lottery.run(context(plan(), data, tmp_path), resume=True)
 
 
@@ -278,7 +278,7 @@ def test_networks_that_do_not_fit_the_data(data, tmp_path, model):
             lottery.run(context(made, data, tmp_path / "none"))
     assert not (tmp_path / "none").exists()
     many = tuple(type(split)(split.x, split.y + 9) for split in data)
-    with pytest.raises(DataError, match="has 3 outputs, the data has labels up to 11"):
+    with pytest.raises(DataError, match="has 3 outputs, but the data has labels up to 11"):
         lottery.run(context(plan(arch=None, model=model), many, tmp_path / "none"))
 
 

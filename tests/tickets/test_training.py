@@ -157,8 +157,8 @@ def test_schedules():
         ({"weight_decay": -1.0}, "--weight-decay -1"),
         ({"schedule": "step"}, "--milestones E,..."),
         ({"milestones": (3,)}, "--schedule step"),
-        ({"schedule": "step", "milestones": (5, 3)}, "rising"),
-        ({"schedule": "step", "milestones": (10,)}, "not below --epochs 10"),
+        ({"schedule": "step", "milestones": (5, 3)}, "increasing"),
+        ({"schedule": "step", "milestones": (10,)}, "must be below --epochs 10"),
         ({"loss": "nll"}, "--loss nll"),
     ],
 )

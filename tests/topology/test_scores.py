@@ -140,7 +140,7 @@ def test_a_single_surviving_weight():
     assert (scores.sigma.sigma1, scores.sigma.sigma2) == (1.0, 0.0)
     assert (scores.weighted.sigma1, scores.weighted.sigma2) == (3.0, 0.0)
     assert scores.reasons["delta_r"] == "collapsed: mean degrees 1 and 1, one below 3"
-    assert scores.reasons["delta_r_imdb"] == "no degree is that of 3 inputs"
+    assert scores.reasons["delta_r_imdb"] == "no degree is shared by 3 inputs"
 
 
 @pytest.mark.parametrize("shape", [(1, 9), (9, 1), (1, 1)])

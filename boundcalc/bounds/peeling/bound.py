@@ -201,8 +201,14 @@ PEELING = register(
         assumptions=(
             "iid sample; the architecture is fixed before the sample",
             "ReLU (or no) activations; BatchNorm in evaluation mode, folded",
-            "a mask that saw the sample is paid for in bits; --mask-origin independent says that it did not",
-            "split, norms and t are chosen from a grid that was fixed before, and paid for",
+            (
+                "a mask that depends on the sample is paid for in bits; --mask-origin independent states "
+                "that it does not"
+            ),
+            (
+                "split, norms and t are chosen from a grid that was fixed before the sample, and the "
+                "choice is paid for"
+            ),
         ),
         compute=compute,
         hypotheses=PEELED,

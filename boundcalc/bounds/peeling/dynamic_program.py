@@ -42,11 +42,11 @@ from boundcalc.norms.rounding import squared as squares_of
 
 BEAM = 12
 FEW = 3
-"""Walks that are kept where a layer is made block by block."""
+"""Number of walks that are kept if a layer is processed block by block."""
 SHARED = 4
-"""Sources whose connections are remembered: both norms of a choice have the same."""
+"""Number of sources whose connections are cached: both norms of a choice have the same connections."""
 KEPT = 64
-"""Biases and influences by node size that are remembered."""
+"""Number of biases and influences, by node size, that are cached."""
 
 
 class PeelingProgram:
@@ -346,7 +346,7 @@ class PeelingProgram:
         value = state.values[len(self.network.nodes) - 1]
         if not isinstance(value, PreActivation):
             place = place_of(self.network, len(self.network.nodes) - 1)
-            raise NotCovered("an output that is no layer's", place)
+            raise NotCovered("an output that is not a layer's", place)
         if value.skips:
             raise NotCovered("residual sum on the outputs", value.place)
         for choice in self.rules.last(value, fixed):

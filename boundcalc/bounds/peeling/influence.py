@@ -10,7 +10,8 @@ from boundcalc.network.ops import Affine, Node
 from boundcalc.norms.rounding import exponent_of, unit_sized
 
 PLAIN = 300
-"""Layers whose largest weight has a larger exponent of two, up or down, are brought to size 1: the guide cannot compare them."""
+"""Layers whose largest weight has a binary exponent of larger absolute value are rescaled to size 1, so that the guide can
+compare them."""
 
 
 def influences(network: Network) -> list[torch.Tensor]:

@@ -26,10 +26,10 @@ from boundcalc.rademacher.second_moment import Array, log_root_second_moment
 
 MOST_CLASSES = 64
 MOST_SETS = 2**21
-"""Classes, and sets times classes, up to which energies are taken class by class."""
+"""Largest number of classes, and of sets times classes, for which energies are computed class by class."""
 
 MOST_WORK = 2**31
-"""Multiplications up to which the singular values of the sample on each set are computed."""
+"""Largest number of multiplications for computing the singular values of the sample on each set."""
 
 _Measure = Callable[[torch.Tensor], torch.Tensor]
 _Members = Callable[[], list[torch.Tensor]]

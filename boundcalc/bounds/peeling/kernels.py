@@ -77,11 +77,11 @@ def group_sizes(channels: int) -> list[int]:
 
 
 LARGE = 2**20
-"""Weights of a layer from which on its nodes are made block by block and not kept."""
+"""Number of weights from which on the nodes of a layer are computed block by block and not kept."""
 BLOCK = 2**21
-"""Weights of a block."""
+"""Number of weights in a block."""
 SMALL = 2**22
-"""Numbers that a layer's weights between nodes may be to be kept though the layer is large."""
+"""Largest number of weights between nodes that are kept although the layer is large."""
 
 
 class Kernels:

@@ -79,7 +79,7 @@ class _Scaling:
             self.found.append(self._value(index, node))
         last = self.found[-1]
         if not isinstance(last, _Sum):
-            raise NotCovered("an output that is no layer's", place_of(self.network, len(self.found) - 1))
+            raise NotCovered("an output that is not a layer's", place_of(self.network, len(self.found) - 1))
         chosen = self.split[self.network.nodes[last.layers[0][0]].name]
         return _scale(self._sizes(last, self.network.nodes[-1], chosen).sum(1), chosen.norm)
 

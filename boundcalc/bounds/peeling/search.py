@@ -22,13 +22,14 @@ from boundcalc.network.nodes import ExactPositions, GeneralPosition, Positions
 from boundcalc.norms.rounding import log_product
 
 EXACT_WORK = 3e7
-"""Connections (weights times positions) up to which every position of an image is walked."""
+"""Largest number of connections (weights times positions) for which every position of an image is walked."""
 SEARCHED_APART = 2**22
-"""Weights up to which the published form has a search of its own; beyond, it takes the split found for the sharper one."""
+"""Largest number of weights for which the published form has its own search; above it, the split found for the sharper form is
+used."""
 
 
 DESCENDED = 2**22
-"""Weights up to which t is searched; beyond, it is 1. The whole grid is paid for in any case."""
+"""Largest number of weights for which t is searched; above it, t is 1. The whole grid is paid for in both cases."""
 
 
 def positions_for(network: Network) -> Positions:

@@ -25,16 +25,16 @@ Shares = Callable[[Mapping[str, float], Mapping[str, int]], dict[str, float]]
 """log Ct_l at gamma = 1 and W_l -> log a_l."""
 
 TRIVIAL = 0.5
-"""No class of functions into [0, 1] has a larger complexity; a formula's value above it says how far away a useful bound is."""
+"""The largest complexity of a class of functions into [0, 1]; a larger value of a formula shows how far it is from a useful bound."""
 
 STEPS = 12
-"""Resolutions a factor of 10."""
+"""Number of resolutions per factor of 10."""
 
 MOST_STEPS = 40 * STEPS
-"""Resolutions that are tried below the one at which nothing needs to be covered."""
+"""Number of resolutions tried below the one at which no covering is needed."""
 
 LARGE = 14.0
-"""Log of r / eps from which a layer's multisets are counted by what bounds their number."""
+"""Log of r / eps above which the number of a layer's multisets is replaced by an upper bound."""
 
 
 def by_distance(capacities: Mapping[str, float], atoms: Mapping[str, int]) -> dict[str, float]:

@@ -203,7 +203,7 @@ def joint_rows(chain: ToeplitzView) -> Joint:
 
 
 MODERATE = 300.0
-"""Logs of sizes up to which weights and biases are added up unit by unit."""
+"""Largest log of a size for which weights and biases are added up unit by unit."""
 
 
 def product(

@@ -23,7 +23,7 @@ PRIOR_WIDTHS = tuple(range(8, 24))
 PRIOR_KEEPS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 176, 224)
 FORMAT = "boundcalc.pacbayes/1"
 _TOP = 1 << 16
-"""Of the centre of a posterior, either side."""
+"""Largest absolute value of the center of a posterior."""
 
 
 @dataclass(frozen=True)

@@ -49,7 +49,7 @@ from boundcalc.occam.kl import kl_inverse
 from boundcalc.occam.skeleton import reads_all, with_weights
 
 ANSWERS, NUMBERS = 2**16, 2**28
-"""Predictions that an estimate makes, and numbers that it draws for them, unless one pass over the sample takes more."""
+"""Number of predictions of an estimate, and number of draws for them, unless one pass over the sample needs more."""
 ESTIMATE = 0.1
 """Share of delta for the estimate of the training error."""
 

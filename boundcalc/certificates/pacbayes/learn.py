@@ -34,12 +34,12 @@ from boundcalc.occam.refine import errors_of, loss_of
 BATCH = 250
 RATE = 0.01
 WARM = 0.25
-"""Share of the steps over which the divergence's weight rises to its own."""
+"""Share of the steps over which the weight of the divergence rises to its full value."""
 LEAST = 1e-12
 KEPT, DROPPED = 0.9, 0.05
-"""Probabilities at the start: of a weight that is not 0 in the network that is started from, and of one that is."""
+"""Initial probabilities of being kept: of a weight that is not 0 in the initial network, and of a weight that is 0 there."""
 SPREAD = 0.15
-"""Deviation at the start, as a share of the root mean square of the layer's weights."""
+"""Initial standard deviation, as a share of the root mean square of the layer's weights."""
 
 
 @dataclass(eq=False)

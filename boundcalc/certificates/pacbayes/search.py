@@ -22,11 +22,11 @@ from boundcalc.threads import one_thread
 FIRST = 0.6
 """Share of the passes that train all layers at once, before the first draw."""
 DRAWS, LAST_DRAWS = 12, 150
-"""Draws of a layer that are ranked, and of the last layer."""
+"""Number of draws that are ranked for a layer, and for the last layer."""
 BETA = 8.0
-"""Of the divergence where none is given: cross-entropy needs a multiple of what the bound itself weighs it by."""
+"""Default weight of the divergence: cross-entropy needs a multiple of its weight in the bound."""
 COMPLETED = 2
-"""Completions by which a draw of a layer that is not the last is judged."""
+"""Number of completions with which a draw of a layer before the last is evaluated."""
 
 
 @dataclass(frozen=True, eq=False)

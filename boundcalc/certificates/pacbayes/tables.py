@@ -18,12 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 KEEPS = 256
-"""Parts of the share that is not at 0."""
+"""Number of parts into which the share outside 0 is divided."""
 SLAB = 1 << 40
 TOTAL = KEEPS * SLAB
 """The sum of a table: masses are whole multiples of 1 / TOTAL."""
 PHASES = 16
-"""Centres between two points of the lattice."""
+"""Number of centers between two points of the lattice."""
 WIDTHS = 32
 _BITS = 64
 _LN2 = 12_786_308_645_202_655_659

@@ -28,7 +28,7 @@ from boundcalc.tickets.networks import Weights
 from boundcalc.tickets.samples import Samples
 
 SCORED = 500
-"""Examples of a batch when scores are computed; the last batch is filled up with zeros."""
+"""Number of examples in a batch when scores are computed; the last batch is padded with zeros."""
 
 
 class NetworkLearner:
@@ -60,7 +60,8 @@ class NetworkLearner:
     ) -> None:
         if any(isinstance(part, nn.modules.batchnorm._BatchNorm) for part in module.modules()):
             raise UsageError(
-                "--certify pick: BatchNorm mixes the examples of a batch; take a network without it"
+                "--certify pick does not support BatchNorm, which mixes the examples of a batch; "
+                "choose a network without it"
             )
         self._hardware = hardware_of(samples.x.device, plan)
         self.module = self._hardware.network(module)
@@ -241,11 +242,11 @@ class Feed:
 
 
 LEAST_VERSIONS = 8
-"""Augmented versions of every example that are made once, at least."""
+"""Smallest number of augmented versions of every example that are made in advance."""
 MOST_NUMBERS = 2 * 10**8
-"""Numbers that they may hold, and that may be kept of what a first stage makes of the whole sample."""
+"""Largest number of entries of these versions, and of the outputs of a first stage on the whole sample, that are kept."""
 REWINDS = 4
-"""Prunings within the last training, each followed by a return to the weights at its beginning."""
+"""Number of prunings within the last training; after each, the weights return to those at the beginning of that training."""
 
 
 def _generator(seed: int, round: int, number: int) -> torch.Generator:

@@ -64,7 +64,9 @@ def _part(state: StateDict, layer: str) -> DecodedTensor:
     shape = _shape(state, layer)
     rows = (*shape[:-1], (shape[-1] + 7) // 8)
     if bits.dtype is not torch.uint8 or bits.numel() != math.prod(rows):
-        raise _wrong(state, layer, f"{_BITS} is {tuple(bits.shape)}, not one bit an entry of {shape}")
+        raise _wrong(
+            state, layer, f"{_BITS} has shape {tuple(bits.shape)}, which is not one bit per entry of {shape}"
+        )
     state.take(math.prod(shape) * (values.element_size() + 1), f"{name} of shape {shape}")
     packed = bits.numpy().reshape(rows)
     flags = np.unpackbits(packed, axis=-1, bitorder="little")

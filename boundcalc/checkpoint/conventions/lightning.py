@@ -52,7 +52,8 @@ def decode(state: StateDict) -> StateDict:
     state = replace(state, tensors=kept, ignored=(*state.ignored, *metrics))
     while (prefix := _attribute(state)) is not None:
         state = cut(state, prefix).noting(
-            f"the prefix {prefix} is common to all keys: the attribute of the LightningModule"
+            f"the prefix {prefix} is common to all keys: it is the attribute of the LightningModule "
+            "that holds the network"
         )
     return state
 

@@ -203,7 +203,8 @@ def _merged_state_dicts(saved: dict[Any, Any], tables: list[str], state: StateDi
     """
     if not all(_is_table(saved[key]) for key in tables):
         raise CheckpointError(
-            state.path, f"several state dicts, none of a usual name: {listing(tables)}; save one of them"
+            state.path,
+            f"several state dicts, none under a usual name: {listing(tables)}; save one of them by itself",
         )
     tensors = {f"{key}.{name}": value for key in tables for name, value in saved[key].items()}
     rest = {key: value for key, value in saved.items() if key not in tables}
@@ -263,9 +264,9 @@ def _flat(saved: dict[str, Any], state: StateDict) -> StateDict:
         raise CheckpointError(state.path, describe_without_state_dict(saved))
     for key, value in saved.items():
         if value is not None and key not in tensors and str(key).rpartition(".")[2] in {"weight", "bias"}:
-            what = "an array of other things than numbers" if isinstance(value, Array) else _kind(value)
+            what = "an array whose entries are not numbers" if isinstance(value, Array) else _kind(value)
             raise CheckpointError(
-                state.path, f"{key} is {what}, not a tensor: save it as one, with torch.as_tensor"
+                state.path, f"{key} is {what}, not a tensor: convert it with torch.as_tensor before saving"
             )
     return _set_aside(
         replace(state, tensors=tensors, metadata=metadata_of(saved)),

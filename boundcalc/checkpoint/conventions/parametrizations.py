@@ -72,9 +72,7 @@ def _with_biases(state: StateDict) -> StateDict:
         moved.append(key)
     if not moved:
         return state
-    sentence = (
-        f"{listing(moved)}: biases as torch.ao's structured pruning keeps them, 0 where a row is pruned"
-    )
+    sentence = f"{listing(moved)}: biases that torch.ao's structured pruning stores, 0 where a row is pruned"
     return replace(state, tensors=found).noting(sentence)
 
 
@@ -126,7 +124,7 @@ def _check_no_gap(
     if not steps and originals == _PLAIN and state.unapplied_mask(name) is None:
         raise CheckpointError(
             state.path,
-            f"{rests['original']} is all that is left of {name}: its parametrization has no state in "
+            f"{rests['original']} is the only tensor of {name}: its parametrization has no state in "
             "the file (torch.ao.pruning keeps its mask out of it); give the mask with --mask, or save after "
             'torch.nn.utils.parametrize.remove_parametrizations(layer, "weight")',
         )

@@ -36,7 +36,7 @@ def decode(state: StateDict) -> StateDict:
     ]
     if left_over:
         raise CheckpointError(
-            state.path, f"{listing(left_over)}: part of a reparametrisation whose other parts are missing"
+            state.path, f"{listing(left_over)}: part of a reparametrization whose other tensors are missing"
         )
     counters = [key for key, tensor in state.tensors.items() if _is_counter(key, tensor)]
     kept = {key: tensor for key, tensor in state.tensors.items() if key not in counters}

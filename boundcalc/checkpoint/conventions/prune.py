@@ -41,7 +41,8 @@ def _part(state: StateDict, name: str) -> DecodedTensor:
     if f"{name}_u" in state.tensors:
         raise CheckpointError(
             state.path,
-            f"{name} has _orig, _mask and _u: pruned and spectrally normalised in an unknown order",
+            f"{name} has _orig, _mask and _u: it was pruned and spectrally normalized, in an order "
+            "that the file does not record",
         )
     tensor, keep = masked(state, of[0], *(state.tensors[key] for key in of))
     return DecodedTensor(tensor, of, keep)

@@ -39,8 +39,8 @@ def refuse(state: StateDict) -> None:
                 others = "".join(f" beside {layer}{part}" for part in parts[1:])
                 raise CheckpointError(
                     state.path,
-                    f"{key}{others}: weights quantised and packed ({tool}), which are not read; save the network as it was "
-                    'before, or dequantised, with torch.save(model.state_dict(), "model.pt")',
+                    f"{key}{others}: quantized and packed weights ({tool}) are not supported; save the network from "
+                    'before quantization, or dequantized, with torch.save(model.state_dict(), "model.pt")',
                 )
 
 

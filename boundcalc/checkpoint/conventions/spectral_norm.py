@@ -58,7 +58,7 @@ def normed(state: StateDict, name: str, weight: torch.Tensor, u_key: str, v_key:
     u, v = state.tensors[u_key], state.tensors[v_key]
     if not (u.dtype == v.dtype == weight.dtype and weight.is_floating_point()):
         raise CheckpointError(
-            state.path, f"{u_key}, {v_key} and {name} are of different types: no spectral norm"
+            state.path, f"{u_key}, {v_key} and {name} have different dtypes, so they are no spectral norm"
         )
     matrices = [matrix for axis in range(weight.dim()) if _fits(matrix := _matrix(weight, axis), u, v)]
     if not matrices:

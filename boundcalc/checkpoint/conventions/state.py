@@ -104,7 +104,9 @@ class StateDict:
         for new in parts:
             if new in self.tensors and owner.get(new) != new:
                 raise CheckpointError(
-                    self.path, f"{new} is there beside the keys it would be made of: {listing(parts[new].of)}"
+                    self.path,
+                    f"{new} is in the file, and so are the keys from which it would be computed: "
+                    f"{listing(parts[new].of)}",
                 )
         tensors: dict[str, torch.Tensor] = {}
         for key, tensor in self.tensors.items():

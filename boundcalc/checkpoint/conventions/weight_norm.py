@@ -67,7 +67,7 @@ def _axis(state: StateDict, magnitude: str, direction: str) -> int:
     g, v = state.tensors[magnitude], state.tensors[direction]
     if not (g.is_floating_point() and g.dtype == v.dtype):
         raise CheckpointError(
-            state.path, f"{magnitude} is {g.dtype} and {direction} {v.dtype}: no weight norm"
+            state.path, f"{magnitude} is {g.dtype} but {direction} is {v.dtype}, so they are no weight norm"
         )
     if g.dim() == 0:
         return -1

@@ -70,7 +70,9 @@ def _strip_once(state: StateDict) -> StateDict:
         state = replace(state, tensors=rest, ignored=(*state.ignored, _AVERAGE))
         return state.noting("n_averaged: an AveragedModel; its averages are the weights")
     if keys and all(key.startswith(_PARALLEL) for key in keys) and not leaves_bare_names(keys, _PARALLEL):
-        return cut(state, _PARALLEL).noting("the prefix module. is common to all keys: DataParallel or alike")
+        return cut(state, _PARALLEL).noting(
+            "the prefix module. is common to all keys: saved from DataParallel or a similar wrapper"
+        )
     return _strip_inner(state)
 
 
@@ -84,7 +86,7 @@ def _strip_inner(state: StateDict) -> StateDict:
     found = _INNER.search(changed[0])
     mark = found.group() if found else ""
     return _rename(state, shorter.__getitem__).noting(
-        f"the prefix {mark} of a wrapper (torch.compile, FSDP, Fabric or alike)"
+        f"the prefix {mark} of a wrapper (torch.compile, FSDP, Fabric or a similar one)"
     )
 
 

@@ -134,7 +134,7 @@ def _lost(state: StateDict, named: set[str]) -> tuple[Entry, ...]:
     """Return the keys that were removed with a wrapper or as a metric before the search for masks."""
     lost = [key for key in state.renamed if state.renamed[key] in state.ignored or key in state.ignored]
     keys = [spoken((*state.home, key)) for key in lost]
-    return tuple(Entry(key, "buffer", "no part of the network") for key in keys if key not in named)
+    return tuple(Entry(key, "buffer", "not part of the network") for key in keys if key not in named)
 
 
 def _role(key: str, state: StateDict, resolved: Resolved) -> tuple[str, str]:
@@ -145,10 +145,12 @@ def _role(key: str, state: StateDict, resolved: Resolved) -> tuple[str, str]:
     if key in state.masks or key in state.tensors:
         return _of_network(key, last, state)
     if last.endswith(("_mask", "mask")):
-        return "mask", "undone with its tensor"
+        return "mask", "part of a reparametrization, which was undone"
     if key in state.ignored:
         return "buffer", "a counter or a buffer of whole numbers"
-    return ("bias" if last.startswith(("bias", "_bias")) else "weight"), "part of a reparametrisation, undone"
+    return (
+        "bias" if last.startswith(("bias", "_bias")) else "weight"
+    ), "part of a reparametrization, which was undone"
 
 
 def _of_network(key: str, last: str, state: StateDict) -> tuple[str, str]:

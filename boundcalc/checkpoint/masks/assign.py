@@ -78,9 +78,7 @@ def assign(family: MaskFamily, targets: Targets) -> dict[Path, Fits]:
         return ordered
     numbers = any(isinstance(key, int) for leaf in family.leaves for key in leaf.path)
     if numbers and isinstance(ordered, dict) and not _same(named, ordered):
-        raise Problem(
-            family.name, "is numbered, and its numbers may be names of layers or places in their order"
-        )
+        raise Problem(family.name, "is numbered, and the numbers can be names of layers or their positions")
     return named
 
 
@@ -179,7 +177,7 @@ class _Reading:
                 place: f"{names[place].removesuffix('.weight')}.bias" for place in places if place in names
             }
             if any(place not in biases or biases[place] not in self.targets.tensors for place in present):
-                raise Misfit("has masks of biases for layers that have none")
+                raise Misfit("has masks of biases for layers without biases")
             return [(biases[place], leaf) for place, leaf in present.items()]
         empty = self.positions is not False
         sequence = [members[place] if empty or place in present else None for place in places]
@@ -246,7 +244,9 @@ class _Reading:
                 return Problem(leaf.name, f"is a {type(leaf.value).__name__}, not a tensor")
             if leaf.tensor is not None and self.targets.tensors[name].dim() > 0:
                 return Problem(
-                    leaf.name, f"has shape (), its weight {name} {tuple(self.targets.tensors[name].shape)}"
+                    leaf.name,
+                    f"has shape (), but its weight {name} has shape "
+                    f"{tuple(self.targets.tensors[name].shape)}",
                 )
         return None
 
@@ -279,7 +279,7 @@ class _Reading:
             shared = [how for how in unsure.ways if how in ways]
             if len(ways) != 1 or len(shared) != 1:
                 raise Problem(_spoken(leaf, name), str(unsure)) from None
-            how = f"{shared[0]}, as its neighbours"
+            how = f"{shared[0]}, like the other entries beside it"
             found[name] = Fitted(unsure.ways[shared[0]].contiguous(), how, entry=str(leaf.path[0]))
         self._check_positions(pairs, found)
         return found
@@ -305,7 +305,9 @@ class _Reading:
             assert value is not None
             if value.dim() != 1 or (value.numel() and int(value.max()) >= rows):
                 return
-        raise Problem(lists[0][1].name, "holds positions that may be of single weights or of whole rows")
+        raise Problem(
+            lists[0][1].name, "holds positions that can be those of single weights or of whole rows"
+        )
 
 
 def _is_masklike(leaf: Leaf, family: MaskFamily) -> bool:

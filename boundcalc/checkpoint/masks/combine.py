@@ -63,7 +63,9 @@ def last_round(name: str, rounds: Mapping[Path, Masks]) -> tuple[Path, str]:
             not every(lambda new, old: old | ~new, later[key], earlier[key]) for key in later
         ):
             raise Problem(
-                name, f"holds several sets of masks ({listing(names)}) of which none is the last of a pruning"
+                name,
+                f"holds several sets of masks ({listing(names)}), none of which is the last round "
+                "of a pruning",
             )
     return last, f"the last of {len(names)} rounds, {spoken(last)}"
 

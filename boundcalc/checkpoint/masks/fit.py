@@ -71,7 +71,7 @@ def fit(value: torch.Tensor, shape: Shape, *, positions: bool | None, units: boo
             return Fitted(_at(value, shape, units), "its positions", positions=True)
         if positions or _may_be_positions(value, shape, units):
             way_on = f"save zeros and ones in the shape of its weight, {shape}, in a type of floating point or bool"
-            raise Misfit(f"of shape {given} may be zeros and ones or positions: {way_on}")
+            raise Misfit(f"of shape {given} can be read as zeros and ones or as positions: {way_on}")
     if not is_binary(value):
         raise Misfit(_not_binary(value, shape))
     where = ones(value)
@@ -79,7 +79,7 @@ def fit(value: torch.Tensor, shape: Shape, *, positions: bool | None, units: boo
         return Fitted(where)
     readings = _readings(where, shape)
     if not readings:
-        raise Misfit(f"has shape {given}, its weight {shape}")
+        raise Misfit(f"has shape {given}, but its weight has shape {shape}")
     if len(readings) > 1:
         text = f"has shape {given}, which may be {' or '.join(readings)} of a weight of shape {shape}: save it in the weight's shape"
         raise Ambiguous(text, readings)
@@ -99,7 +99,7 @@ def _may_be_positions(value: torch.Tensor, shape: Shape, units: bool) -> bool:
 
 def _not_binary(value: torch.Tensor, shape: Shape) -> str:
     if looks_packed(value, [math.prod(shape)]):
-        return "holds eight bits a byte in an unknown order: unpack it to zeros and ones"
+        return "holds eight mask bits per byte in an unknown bit order: unpack it to zeros and ones"
     return "has values other than 0 and 1"
 
 

@@ -14,7 +14,7 @@ from boundcalc.errors import CheckpointError
 from boundcalc.files import entries, is_file
 
 SUFFIXES = (".bin", ".ckpt", ".npy", ".npz", ".pkl", ".pt", ".pth", ".pth.tar", ".safetensors")
-"""How the name of a file of masks may end."""
+"""Possible endings of a file of masks."""
 
 _CHECKPOINTS = (".bin", ".ckpt", ".pt", ".pt2", ".pth", ".pth.tar", ".safetensors")
 _STEM = re.compile(r"(?P<owner>.*?)[_.\-]?masks?", re.IGNORECASE)
@@ -87,7 +87,7 @@ def beside(checkpoint: Path) -> tuple[MaskFile | None, tuple[str, ...]]:
     if len(own) > 1 or (alone and len(free) > 1):
         names = listing([path.name for path in own or free])
         raise CheckpointError(
-            checkpoint, f"{names} lie beside it: say with --mask which of them holds its masks"
+            checkpoint, f"{names} are in the same folder: say with --mask which of them holds its masks"
         )
     if len(free) == 1 and (alone or not _owner(free[0])):
         return MaskFile(free[0], alone), ()

@@ -83,7 +83,7 @@ def masks_of(given: GivenMasks, read: Callable[[MaskFamily], MaskSet | None]) ->
         raise CheckpointError(given.path, "holds no tensors, so no masks")
     kept, weights = _masks_and_weights([_plain_leaf(leaf, given) for leaf in found])
     if given.beside and any(leaf.tensor is not None and leaf.tensor.dim() > 1 for leaf in weights):
-        raise HoldsWeights(given.path, "holds weights beside masks, and may be a checkpoint of its own")
+        raise HoldsWeights(given.path, "holds weights besides masks, and may be another checkpoint")
     try:
         sets = [one for family in gather(kept, given=True) if (one := read(family)) is not None]
         if not sets:
@@ -99,7 +99,7 @@ def masks_of(given: GivenMasks, read: Callable[[MaskFamily], MaskSet | None]) ->
         for leaf in kept
         if leaf.tensor is not None
     ]
-    others = [Entry(f"{given.path}: {leaf.name}", "not read", "weights beside masks") for leaf in weights]
+    others = [Entry(f"{given.path}: {leaf.name}", "not read", "weights besides masks") for leaf in weights]
     sentence = f"weights multiplied by the masks of {given.what}, of {listing(masks)}{note}"
     return FoundMasks(MaskSet(given.what, masks, given=not given.beside), sentence, (*applied, *others))
 

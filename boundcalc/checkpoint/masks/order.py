@@ -76,7 +76,8 @@ def _by_shape_alone(given: Sequence[torch.Tensor | None], targets: Targets) -> l
     if all(len(names) == 1 for names in found) and len({names[0] for names in found}) == len(found):
         return [names[0] for names in found]
     raise Misfit(
-        "has no names, and the keys of this file are in no order: save each mask under its weight's name"
+        "has no names, and the order of the keys of this file is unknown: save each mask under its "
+        "weight's name"
     )
 
 
@@ -120,7 +121,7 @@ def in_one(value: torch.Tensor, targets: Targets) -> dict[str, Fitted]:
     if not is_binary(value):
         packed = looks_packed(value, [targets.total])
         raise Misfit(
-            "holds eight bits a byte in an unknown order: unpack it to zeros and ones"
+            "holds eight mask bits per byte in an unknown bit order: unpack it to zeros and ones"
             if packed
             else "has values other than 0 and 1"
         )
@@ -136,7 +137,7 @@ def in_one(value: torch.Tensor, targets: Targets) -> dict[str, Fitted]:
     if names is None:
         return _stacked(where, targets)
     if not targets.ordered and len(names) > 1:
-        raise Misfit("is one vector over all weights, and the keys of this file are in no order")
+        raise Misfit("is one vector over all weights, but the order of the keys of this file is unknown")
     found: dict[str, Fitted] = {}
     start = 0
     for name in names:
@@ -156,5 +157,6 @@ def _stacked(where: torch.Tensor, targets: Targets) -> dict[str, Fitted]:
     if len(names) == where.shape[0] and alike and targets.ordered and names:
         return {name: Fitted(where[place], "its place in a stack") for place, name in enumerate(names)}
     raise Misfit(
-        f"of shape {tuple(where.shape)} names no weight, and {len(names)} weight matrices have {whole} entries"
+        f"of shape {tuple(where.shape)} does not fit: it names no weight, and the {len(names)} weight "
+        f"matrices have {whole} entries together"
     )

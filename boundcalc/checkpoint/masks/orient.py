@@ -41,18 +41,22 @@ def orient(family: MaskFamily, fits: Fits, targets: Targets) -> tuple[Masks, str
         return _kept(fits), "all ones: it prunes nothing"
     if under_ones == 0 and under_zeros > 0:
         if says is Says.KEPT:
-            raise Problem(family.name, "says what is kept, and all weights there are 0 while others are not")
-        return _inverted(fits, targets), "1 means pruned in it: all weights under its ones are 0"
+            raise Problem(
+                family.name,
+                "should mark kept weights by its name, but all weights that it marks are 0 and others "
+                "are not",
+            )
+        return _inverted(fits, targets), "1 means pruned: all weights that it marks by 1 are 0"
     if under_zeros == 0 and under_ones > 0 and not (positions and says is Says.PRUNED):
         return _kept(fits), ""
     if positions and says in {Says.KEPT, Says.PRUNED}:
         return (
             (_kept(fits), "")
             if says is Says.KEPT
-            else (_inverted(fits, targets), "positions that are pruned")
+            else (_inverted(fits, targets), "positions of pruned weights")
         )
     if positions or not family.named or says in {None, Says.PRUNED}:
-        raise Problem(family.name, "does not tell whether 1 means kept or pruned")
+        raise Problem(family.name, "does not say whether 1 means kept or pruned")
     return _kept(fits), ""
 
 

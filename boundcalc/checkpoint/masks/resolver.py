@@ -158,7 +158,8 @@ class _Resolver:
                 home = spoken(self.state.home) or "the state dict"
                 raise CheckpointError(
                     self.state.path,
-                    f"holds {home} and {spoken(path)}, whose name says that it is pruned: save the one that is meant by itself",
+                    f"holds {home} and {spoken(path)}, whose name says that it is pruned: save the "
+                    "intended one by itself",
                 )
 
     def _refuse_masks_of_copies(self) -> None:
@@ -173,7 +174,7 @@ class _Resolver:
             text = f"{self.elsewhere[0].name} is a mask in another state dict, and {home} has none"
             raise CheckpointError(
                 self.state.path,
-                f"{text}: save the one that is meant by itself, or give its masks with --mask",
+                f"{text}: save the intended one by itself, or give its masks with --mask",
             )
 
     def _checked(self, leaf: Leaf) -> Leaf:
@@ -278,7 +279,8 @@ class _Resolver:
     def _does_not_fit(self, given: GivenMasks, text: str) -> None:
         if given.certain:
             way_on = (
-                f"it lies beside {self.state.path}: say with --mask which masks are right, or move it away"
+                f"it is in the folder of {self.state.path}: say with --mask which masks are right, or "
+                "move it to another folder"
             )
             raise CheckpointError(given.path, f"{text}; {way_on}")
         self.sentences.append((f"{given.what} is not used: {text}", ""))

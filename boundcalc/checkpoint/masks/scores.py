@@ -16,7 +16,7 @@ from boundcalc.errors import CheckpointError
 
 NAME = "edge-popup"
 SCORES = ("scores", "popup_scores", "weight_scores", "bias_scores")
-"""What scores are called beside their weights; made of zeros and ones they are the mask of a subnetwork that was fixed."""
+"""Names of scores beside their weights; scores of zeros and ones are the mask of a fixed subnetwork."""
 
 
 def keys(state: StateDict) -> dict[str, str]:
@@ -56,18 +56,21 @@ def masks(state: StateDict, density: float | None) -> dict[str, torch.Tensor]:
     if ranked and density is None:
         raise CheckpointError(
             state.path,
-            f"{listing(ranked)}: scores of edge-popup, of which the largest share of each layer is kept; "
-            "say which share with --mask-from-scores DENSITY, or give masks with --mask",
+            f"{listing(ranked)}: scores of edge-popup, by which each layer keeps the weights with the "
+            "largest scores; give the kept share with --mask-from-scores DENSITY, or give masks with "
+            "--mask",
         )
     if density is not None and not ranked:
-        raise CheckpointError(state.path, "--mask-from-scores, and no scores beside its weights")
+        raise CheckpointError(
+            state.path, "--mask-from-scores was given, but the file has no scores beside its weights"
+        )
     return {} if density is None else {owner: _largest(state, key, density) for key, owner in ranked.items()}
 
 
 def _largest(state: StateDict, key: str, density: float) -> torch.Tensor:
     scores = torch.from_numpy(abs(array(state.tensors[key])))
     if bool(torch.isnan(scores).any()):
-        raise CheckpointError(state.path, f"{key} holds NaN, which have no order")
+        raise CheckpointError(state.path, f"{key} holds NaN, so its scores cannot be ranked")
     keep = torch.ones(scores.numel(), dtype=torch.bool)
     order = scores.flatten().sort(stable=True).indices
     keep[order[: int((1 - density) * scores.numel())]] = False

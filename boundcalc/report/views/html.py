@@ -38,7 +38,7 @@ FIRST = (
     "best-compression",
     "empirical",
 )
-"""Slugs of the sections that stand first; the others follow in the document's order."""
+"""Slugs of the sections that come first; the others follow in the document's order."""
 LAST = ("run",)
 
 
@@ -112,7 +112,10 @@ def _enough(sections: Sequence[Section], tickets: int) -> list[Section]:
     if not ranked or tickets >= FEWEST_RANKED:
         return list(sections)
     rest = [section for section in sections if section not in ranked]
-    return [*rest, Section("Rank correlations", "correlations", notes=(f"{TOO_FEW} Here are {tickets}.",))]
+    return [
+        *rest,
+        Section("Rank correlations", "correlations", notes=(f"{TOO_FEW} This page has {tickets}.",)),
+    ]
 
 
 def _place(slug: str) -> int:

@@ -15,7 +15,7 @@ POWER = re.compile(r"(?<![\w.])(10\^-?[0-9]+(?:\.[0-9]+)?)(?![\w^])")
 NUMBER = re.compile(r"(\(?)(-?[0-9.]+)(?:e([+-]?[0-9]+))?(\)?)")
 LONGEST_WORD = 40
 BOUNDS = ("bounds", "compression", "retrained", "interpolant")
-"""Slugs of the sections that are what a paper shows."""
+"""Slugs of the sections that a paper would show."""
 STEP = 16
 DASHES = re.compile("-(?=-)")
 SPECIAL = {

@@ -11,7 +11,7 @@ from boundcalc.report.text import one_line
 
 SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~&$@])")
 LINK = re.compile(r"(?i)(?<=:)(//)|(?<=www)(\.)")
-"""Where GitHub makes a link of bare text: an address, or the name of a host."""
+"""Bare text that GitHub turns into a link: an address, or the name of a host."""
 LIST_START = re.compile(r"^((?:[0-9]{1,9}(?=[.)](?:\s|$)))?)([-+=.)])")
 
 

@@ -19,14 +19,14 @@ NARROWEST, WIDEST = 60, 200
 GUTTER = 2
 LONGEST_LABEL = 24
 SHORT_TOPICS = {"sparse against Toeplitz": "mask", "its compression": "compression"}
-"""Topic of the verdict -> its label where a screen has 24 lines."""
+"""Topic of the verdict -> its label on a screen of 24 lines."""
 FINE = "nothing found"
 LONGEST_WORD = 24
-"""Columns of text are narrowed to words of this length before a grid is split."""
+"""Word length to which columns of text are narrowed before a grid is split."""
 MORE = "More: --verbose (evidence, terms of the bounds, timings); boundcalc explain BOUND; --format html."
 
 VALUE = "value"
-"""Header of the bounds' values, whose cells hold logarithms."""
+"""Header of the column of the bounds' values, whose sort keys are logarithms."""
 
 BOLD, DIM, GREEN, YELLOW = "1", "2", "32", "33"
 

@@ -92,7 +92,7 @@ FORMS = (
             wbar: "largest u[l]",
         },
         (
-            "Published: Theorem 11 of the source; not derived again here.",
+            "Published: Theorem 11 of the source; not proved again here.",
             "It covers each layer in the maximum norm over patches, so that a filter counts once wherever it slides.",
         ),
         fill,

@@ -68,7 +68,10 @@ FORMS = (
             w[l]: "number of weights of layer l's kernel, pruned ones included",
             q[l]: "width of layer l's input over its stride; 1 for a layer with one output position",
         },
-        ("Published: Lemma 18 of the source, by covering the kernels' Euclidean balls; not derived again here.",),
+        ((
+            "Published: Lemma 18 of the source, by covering the kernels' Euclidean balls; not proved "
+            "again here."
+            ),),
         fill,
         promises=(FALLS_IN_M, FALLS_IN_MARGIN, grows(X), grows(D[l]), Promise(s[l], "grows", "grid")),
     ),

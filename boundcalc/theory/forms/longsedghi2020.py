@@ -41,8 +41,8 @@ FORMS = (
             D[l]: "spectral norm of layer l's Toeplitz matrix minus the reference's, from above",
         },
         (
-            "Published with a universal constant that is not known: an order of networks, not a bound.",
-            "The source covers the network's parameters in the spectral norm; not derived again here.",
+            "Published with a universal constant that is not known: it ranks networks and is not a bound.",
+            "The source covers the network's parameters in the spectral norm; not proved again here.",
         ),
         fill, promises=(
             Promise(m, "falls", "grid"), grows(W, "grid"), grows(D[l], "grid"), Promise(delta, "falls", "grid"),

@@ -1,6 +1,6 @@
 """Attacks on every bound, as `boundcalc falsify` makes them, with their page for the documentation.
 
-    python experiments/attacks/run.py                        200 trials a bound
+    python experiments/attacks/run.py                        60 trials a bound, some minutes
     python experiments/attacks/run.py --trials 1 -o /tmp path_norm
 
 results.json, beside this file or in another folder, can be attacked again by `boundcalc falsify --replay`; results.md is a page of
@@ -27,7 +27,7 @@ def main(argv: list[str] | None = None) -> None:
     """
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("bounds", nargs="*", default=list(registry))
-    parser.add_argument("--trials", type=int, default=200)
+    parser.add_argument("--trials", type=int, default=60)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("-o", "--output", type=Path, default=Path(__file__).parent)
     given = parser.parse_args(argv)

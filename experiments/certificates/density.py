@@ -111,7 +111,7 @@ def draw(rows: list[dict[str, Any]], target: Path) -> None:
             axes.minorticks_off()
             axes.invert_xaxis()
         panels[-1].set_xlabel("density of the network")
-        legend_below(figure, handles, [f"{pruner} (hollow: by r~)" for pruner in PRUNERS], 3)
+        legend_below(figure, handles, list(PRUNERS), 3)
         figure.savefig(target, metadata={"Date": None})
 
 

@@ -58,7 +58,7 @@ def _against_density(results: Tree, density: str) -> tuple[str, ...]:
     return (
         "## Picked + wrong against density",
         "![Picked and wrong examples against the density of the network](../_static/density.svg)",
-        "Written by `experiments/certificates/density.py`. Solid: picked + wrong, the examples that a ticket needed. Hollow:"
+        "Written by `experiments/certificates/density.py`. Filled: picked + wrong, the examples that a ticket needed. Hollow:"
         " those of the dense network times $\\tilde r / \\tilde r_\\mathrm{dense}$, which is what"
         " [Zhang et al. 2021](../theory/zhang2021.md) say"
         f" that pruning saves. {results['density']}",

@@ -144,7 +144,7 @@ def _part_inputs(
 def _model(
     checkpoint: Checkpoint, options: Options, shape: tuple[int, ...] | None
 ) -> str | torch.nn.Module | None:
-    """Return the given architecture; without one, that of ticket.json if shapes do not determine it."""
+    """Return the given architecture; without one, that which ticket.json names, if there is such a file."""
     if options.model is not None or shape is None or checkpoint.program is not None:
         return options.model
     return described(checkpoint.path, shape)

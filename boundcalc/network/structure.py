@@ -71,14 +71,16 @@ def structure(layer: Masked) -> MaskStructure:
     dead = ~rows.any(1)
     bias = layer.bias if isinstance(layer, Affine) else None
     silent = dead if bias is None else dead & (bias <= 0)
-    columns = layer.support.transpose(0, 1).flatten(1)
+    linear = layer.kind == "linear"  # a matrix in the file, although it may read an image whole
+    support, mask = (part.flatten(1) if linear else part for part in (layer.support, layer.mask))
+    columns = support.transpose(0, 1).flatten(1)
     return MaskStructure(
         len(rows),
         _places(dead),
         _places(silent),
         len(columns),
         _places(~columns.any(1)),
-        pattern_of(layer.mask),
+        pattern_of(mask),
     )
 
 

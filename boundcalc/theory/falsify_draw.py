@@ -302,6 +302,15 @@ def leaky(rng: random.Random) -> Blueprint:
     return draft.blueprint()
 
 
+def clamped(rng: random.Random) -> Blueprint:
+    """Draw linear layers with clamps between them, written as ReLUs, with or without a residual sum (a small block of ReLU6)."""
+    draft, width = Drafter((rng.choice((1, 2, 4)), 1, 1)), rng.choice((1, 3))
+    stem = _clamp(draft, draft.linear(0, width, bias=rng.random() < 0.5), width, rng)
+    at = draft.linear(_clamp(draft, draft.linear(stem, width), width, rng), width)
+    draft.linear(draft.add(at, stem) if rng.random() < 0.5 else at, rng.choice((1, 2)))
+    return draft.blueprint()
+
+
 def branched(rng: random.Random) -> Blueprint:
     """Draw a network with two concatenated branches, one of them a max pooling."""
     draft = Drafter((1, 3, 3))
@@ -316,7 +325,14 @@ def _diagonal(draft: Drafter, at: int, rng: random.Random, channels: int) -> int
     return draft.diagonal(at, [rng.gauss(0.0, 1.0) for _ in range(channels)], shifts)
 
 
-GRAPHS: tuple[Family, ...] = (dense_block, pre_activation, averaged, leaky, branched)
+def _clamp(draft: Drafter, at: int, channels: int, rng: random.Random) -> int:
+    high = rng.choice((0.1, 1.0, 6.0))
+    for scale, shift in ((-1.0, high), (-1.0, high)):
+        at = draft.diagonal(draft.relu(at), [scale] * channels, [shift] * channels)
+    return at
+
+
+GRAPHS: tuple[Family, ...] = (dense_block, pre_activation, averaged, leaky, branched, clamped)
 """The families of which one is drawn in every fourth trial."""
 
 FAMILIES: tuple[Family, ...] = (perceptron, convolutional, pooled, residual, residual_image)

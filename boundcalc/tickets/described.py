@@ -1,4 +1,4 @@
-"""The architecture that the ticket.json beside a checkpoint names, for networks that shapes alone do not determine."""
+"""The architecture that the ticket.json beside a checkpoint names; shapes alone do not always determine it."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _CLASSES = 10
 
 
 def described(checkpoint: str, shape: tuple[int, ...]) -> torch.nn.Module | None:
-    """Return the network of a ticket that boundcalc train wrote, if its strides or its first stage cannot be inferred.
+    """Return the network of a ticket that boundcalc train wrote, as its ticket.json names it.
 
     Args:
         checkpoint: path of a file, of a ticket's folder, or of its level's folder.
         shape: shape of one sample, an image with its channels.
 
     Returns:
-        The network, or None if there is no usable ticket.json, or inference is sufficient.
+        The network, or None if there is no usable ticket.json that names one of boundcalc's own networks.
     """
     place = Path(checkpoint)
     for folder in (place, place / "main") if place.is_dir() else (place.parent,):

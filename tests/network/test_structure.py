@@ -79,6 +79,16 @@ def test_dead_after_batchnorm():
     assert structure(last).dead == ()
 
 
+@pytest.mark.parametrize("input_shape", [None, (1, 2, 4), (2, 2, 2)])
+def test_inputs_of_a_linear_layer_are_those_of_its_matrix(input_shape):
+    """Whether they are known to be an image or not."""
+    weight = torch.zeros(4, 8)
+    weight[:, [0, 1, 4, 5]] = 1.0
+    read = boundcalc.load({"0.weight": weight, "2.weight": torch.ones(3, 4)}, input_shape=input_shape)
+    found = structure(next(layer for layer in read.counted() if layer.name == "0"))
+    assert (found.inputs, found.unread, str(found.pattern)) == (8, (2, 3, 6, 7), "2:4")
+
+
 def test_survivors_at_the_start():
     weight = torch.tensor([[1.0, 0.0], [3.0, 4.0]])
     start = torch.tensor([[1.0, 2.0], [3.0, 5.0]])

@@ -60,6 +60,9 @@ def test_the_class_has_the_number_that_the_bound_computes(bound):
         number = float(bound.hypotheses.log_number(Architecture(network).own(), outcome.terms))
         overlapping = any(step["op"] == "avg" and step.get("stride") == 1 for step in case.blueprint.steps)
         room = 0.5 if overlapping and "1inf" in bound.name else 1e-7
+        if outcome.log_rho == -math.inf:  # the network is 0, and the class's own number has a floor
+            assert number < -30
+            continue
         assert outcome.log_rho - room <= number <= outcome.log_rho + 1e-7
         compared += 1
     assert compared > 10 or bound.name == "galanti2023"

@@ -45,7 +45,8 @@ class MaskStructure:
         dead: indices of the outputs whose weights are all 0 after BatchNorm folding: for every input their value is the
             bias.
         silent: indices of the dead outputs whose bias is at most 0, so that a ReLU after them gives 0.
-        inputs: number of input units, or of input channels of one group.
+        inputs: number of input units, or of input channels of one group; of a linear layer that reads the positions of a
+            convolution, the channels.
         unread: indices of the inputs that no surviving weight reads, in any group.
         pattern: the N:M pattern that the kept weights follow, or None.
     """
@@ -71,8 +72,8 @@ def structure(layer: Masked) -> MaskStructure:
     dead = ~rows.any(1)
     bias = layer.bias if isinstance(layer, Affine) else None
     silent = dead if bias is None else dead & (bias <= 0)
-    linear = layer.kind == "linear"  # a matrix in the file, although it may read an image whole
-    support, mask = (part.flatten(1) if linear else part for part in (layer.support, layer.mask))
+    whole = isinstance(layer, Affine) and layer.kind == "linear" and layer.inputs == (0,)  # of pixels, not of channels
+    support, mask = (part.flatten(1) if whole else part for part in (layer.support, layer.mask))
     columns = support.transpose(0, 1).flatten(1)
     return MaskStructure(
         len(rows),

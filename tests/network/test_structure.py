@@ -80,7 +80,7 @@ def test_dead_after_batchnorm():
 
 
 @pytest.mark.parametrize("input_shape", [None, (1, 2, 4), (2, 2, 2)])
-def test_inputs_of_a_linear_layer_are_those_of_its_matrix(input_shape):
+def test_inputs_of_a_first_linear_layer_are_those_of_its_matrix(input_shape):
     """Whether they are known to be an image or not."""
     weight = torch.zeros(4, 8)
     weight[:, [0, 1, 4, 5]] = 1.0

@@ -184,7 +184,7 @@ def test_nothing_is_begun_for_what_is_wrong_from_the_start(analyze, folder, stor
         analyze(folder, reference=str(tmp_path / "nothing.pt"))
     with pytest.raises(DataError, match="none.npz: no such file"):
         analyze(folder, data=f"npz:{tmp_path / 'none.npz'}")
-    with pytest.raises(UsageError, match="batch takes data by name, not list"):
+    with pytest.raises(UsageError, match="batch takes data as a string, not list"):
         analyze(folder, data=[1, 2])
     with pytest.raises(UsageError, match="--workers 0: give at least 1"):
         runner.run([folder], store, workers=0)

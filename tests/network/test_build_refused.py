@@ -115,7 +115,7 @@ def test_two_inputs_in_a_file_are_refused(tmp_path):
 def test_a_file_for_another_input_shape_is_refused(tmp_path):
     make, shape = modules.MODULES["depthwise"]
     exported(modules.ready(make, shape), shape, tmp_path)
-    with pytest.raises(CheckpointError, match=r"takes input \(2, 7, 6\), not \(2, 9, 9\)"):
+    with pytest.raises(CheckpointError, match=r"takes inputs of shape \(2, 7, 6\), not \(2, 9, 9\)"):
         from_checkpoint(read(tmp_path / "net.pt2"), None, (2, 9, 9))
 
 

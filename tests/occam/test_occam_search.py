@@ -394,5 +394,5 @@ def test_outputs_that_overflow_are_told_and_never_count_as_right():
     x, y = torch.rand(20, 6, generator=generator).numpy(), torch.tensor([0, 1, 2, 0] * 5).numpy()
     report = boundcalc.analyze(state, data=(x, y), only=("bounds", "empirical"), passes=0).to_dict()
     assert report["empirical"] is None
-    assert any("float64 does not hold" in item["reason"] for item in report["skipped"])
+    assert any("overflows float64" in item["reason"] for item in report["skipped"])
     assert report["bounds"]["occam"]["status"] == "not_covered"

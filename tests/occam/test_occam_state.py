@@ -44,7 +44,7 @@ STORED = tuple(name for name in COVERED if name not in RIGHT)
 @pytest.mark.parametrize("name", RIGHT)
 def test_matrices_stored_the_other_way_round_are_refused(name):
     module, network = ready(name)
-    with pytest.raises(BoundcalcError, match=r"not stored as w\.weight"):
+    with pytest.raises(BoundcalcError, match=r"not stored in the key w\.weight"):
         state_dict(checkpoint(module).tensors, network, certified_of(network))
 
 
@@ -57,7 +57,7 @@ def test_a_linear_layer_used_from_the_right_is_refused():
         lambda: modules.Does(_from_the_right, inner=nn.Linear(5, 5, bias=False), out=nn.Linear(5, 3)), (5,)
     )
     network = captured(module, (5,))
-    with pytest.raises(BoundcalcError, match=r"not stored as inner\.weight"):
+    with pytest.raises(BoundcalcError, match=r"not stored in the key inner\.weight"):
         state_dict(checkpoint(module).tensors, network, certified_of(network))
 
 

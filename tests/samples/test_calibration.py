@@ -93,7 +93,7 @@ def test_values_that_do_not_fit(path, change, message):
         (b'{"c": -Infinity}', "not JSON: -Infinity"),
         (b'{"c": 1e999}', "not JSON: 1e999 does not fit a double"),
         (b'{"c": 1' + b"0" * 400 + b"}", "does not fit a double"),
-        (b"[" * 200_000, "not JSON"),
+        (b"[" * 200_000, "nested too deeply"),
         (b"\xff\xfe{", "not a text file in UTF-8"),
     ],
     ids=str,

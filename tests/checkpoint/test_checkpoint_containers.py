@@ -75,7 +75,7 @@ def without_weights():
         "empty": ({}, "holds no tensors"),
         "object array": (
             state() | {"fc1.weight": np.array([[None]])},
-            "fc1.weight is an array of other things",
+            "fc1.weight is an array whose entries are not numbers",
         ),
         "list of numbers": (state() | {"fc1.weight": [[1.0, 2.0]]}, "fc1.weight is a list, not a tensor"),
     }

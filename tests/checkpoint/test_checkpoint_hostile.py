@@ -171,7 +171,7 @@ SMALL = {
     "onnx": (b"\x08\x08\x12\x07pytorch\x1a\x032.1:\x80\x01" + bytes(40), "ONNX"),
     "gzip": (gzip.compress(b"x" * 50), "gzip"),
     "zip head": (b"PK\x03\x04" + bytes(40), "truncated or damaged zip"),
-    "zip end": (b"PK\x05\x06" + bytes(18), "no checkpoint"),
+    "zip end": (b"PK\x05\x06" + bytes(18), "not a checkpoint"),
     "huge header": (struct.pack("<Q", 1 << 60) + b'{"a":{}}', "header of"),
     "header past end": (struct.pack("<Q", 100) + b'{"a":{}}', "truncated"),
     "header no json": (struct.pack("<Q", 8) + b'{"a":{}!', "damaged safetensors"),
@@ -206,7 +206,7 @@ def test_absurd_safetensors_headers(tmp_path, name):
 def test_zips_that_are_no_checkpoint(tmp_path):
     np.savez(tmp_path / "data.npz", x=np.ones(3))
     assert "--data npz:FILE" in refusal(tmp_path / "data.npz")
-    for member, word in (("model.weights.h5", "Keras"), ("notes.txt", "no checkpoint")):
+    for member, word in (("model.weights.h5", "Keras"), ("notes.txt", "not a checkpoint")):
         with ZipFile(tmp_path / "model.zip", "w") as archive:
             archive.writestr(member, "x")
         assert word in refusal(tmp_path / "model.zip")

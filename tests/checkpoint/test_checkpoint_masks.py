@@ -60,7 +60,7 @@ def test_a_mask_without_a_tensor(tmp_path):
 
 def test_both_orig_and_plain(tmp_path):
     content = {"fc1.weight": WEIGHT, "fc1.weight_orig": WEIGHT, "fc1.weight_mask": MASK}
-    assert "fc1.weight is there beside" in refusal(tmp_path, content)
+    assert "fc1.weight is in the file, and so are the keys" in refusal(tmp_path, content)
 
 
 def test_structured_pruning_and_biases(tmp_path):

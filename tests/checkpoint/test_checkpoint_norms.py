@@ -180,4 +180,4 @@ def test_halves_that_do_not_fit(tmp_path):
         {"a.weight_g": torch.ones(5, 1), "a.weight_v": torch.ones(5, 7), "a.weight": torch.ones(5, 7)},
         tmp_path / "m.pt",
     )
-    assert "a.weight is there beside" in refusal(tmp_path / "m.pt")
+    assert "a.weight is in the file, and so are the keys" in refusal(tmp_path / "m.pt")

@@ -28,7 +28,7 @@ WRONG = {
     "integer": (lambda: torch.ones(2, 2, dtype=torch.int8), "int8"),
     "bool": (lambda: torch.ones(2, 2, dtype=torch.bool), "bool"),
     "float8": (lambda: torch.ones(2, 2).to(torch.float8_e4m3fn), "float8"),
-    "quantised": (lambda: torch.quantize_per_tensor(torch.ones(2, 2), 0.1, 0, torch.qint8), "quantised"),
+    "quantised": (lambda: torch.quantize_per_tensor(torch.ones(2, 2), 0.1, 0, torch.qint8), "quantized"),
     "expanded": (lambda: torch.ones(1).expand(1000, 1000), "expanded"),
     "expanded much": (lambda: torch.ones(1).expand(1 << 20, 1 << 20), "expanded"),
     "csr": (lambda: torch.eye(3).to_sparse_csr(), "sparse_csr"),

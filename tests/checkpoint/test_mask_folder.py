@@ -57,7 +57,7 @@ def test_masks_that_fit_nothing_are_named(tmp_path):
 
 def test_several_files_of_masks_are_named(tmp_path):
     save(tmp_path, model=dense(), mask=masks(), other_mask=masks())
-    with pytest.raises(CheckpointError, match=r"mask\.pt, other_mask\.pt lie beside it: say with --mask"):
+    with pytest.raises(CheckpointError, match=r"mask\.pt, other_mask\.pt are in the same folder: say with --mask"):
         read(tmp_path)
     assert kept(read(tmp_path / "model.pt", mask=tmp_path / "mask.pt")) == RIGHT
 
@@ -76,7 +76,7 @@ def test_of_several_checkpoints_one_mask(tmp_path):
     (tmp_path / "mask.pt").rename(tmp_path / "foreign_mask.pt")
     checkpoint = read(tmp_path / "epoch1.pt")
     assert not checkpoint.masks
-    assert any("foreign_mask.pt beside it not used" in sentence for sentence in checkpoint.evidence)
+    assert any("foreign_mask.pt beside it: not used" in sentence for sentence in checkpoint.evidence)
 
 
 def test_masks_that_contradict_those_of_the_file(tmp_path):

@@ -249,7 +249,7 @@ HOSTILE = {
     "outside": (external("../secret"), "points to a file outside the folder"),
     "absolute": (external("/etc/passwd"), "points to a file outside the folder"),
     "offset": (external("net.onnx", offset="999999999999"), "does not hold its 120 bytes"),
-    "offset that is none": (external("net.onnx", offset="x"), "no number"),
+    "offset that is none": (external("net.onnx", offset="x"), "not a number"),
     "no location": (external(""), "no location"),
     "huge sizes": (changed(lambda m: m.graph.initializer[0].dims.extend([2**31, 2**20])), "are not those of a tensor"),
     "sizes too large": (changed(lambda m: m.graph.initializer[0].dims.extend([2**30])), "--max-memory"),

@@ -206,7 +206,7 @@ def test_folders_that_are_none(tmp_path):
     assert "a class without an image" in refused(f"folder:{tmp_path}")
     shutil.rmtree(tmp_path / "cat")
     save_folder(tmp_path / "test", 3)
-    assert "holds test and no train" in refused(f"folder:{tmp_path}")
+    assert "holds test but no train" in refused(f"folder:{tmp_path}")
     save_folder(tmp_path / "train", 3)
     (tmp_path / "test" / "owl").rename(tmp_path / "test" / "fox")
     assert "a class that train does not have" in refused(f"folder:{tmp_path}")

@@ -145,7 +145,7 @@ class Every(torch.utils.data.Sampler):
 @pytest.mark.parametrize(
     ("data", "told"),
     [
-        (DataLoader(HELD, sampler=Every()), "Every leaves out cannot be told: give the Dataset"),
+        (DataLoader(HELD, sampler=Every()), "which samples Every draws: give the Dataset"),
         (
             Numbered(lambda x, y: (x + np.random.default_rng().random(), y)),
             "not the same when it is read again",

@@ -72,7 +72,8 @@ def structure(layer: Masked) -> MaskStructure:
     dead = ~rows.any(1)
     bias = layer.bias if isinstance(layer, Affine) else None
     silent = dead if bias is None else dead & (bias <= 0)
-    whole = isinstance(layer, Affine) and layer.kind == "linear" and layer.inputs == (0,)  # of pixels, not of channels
+    # a linear layer that reads the network's input reads pixels, not channels
+    whole = isinstance(layer, Affine) and layer.kind == "linear" and layer.inputs == (0,)
     support, mask = (part.flatten(1) if whole else part for part in (layer.support, layer.mask))
     columns = support.transpose(0, 1).flatten(1)
     return MaskStructure(

@@ -57,7 +57,9 @@ def test_masks_that_fit_nothing_are_named(tmp_path):
 
 def test_several_files_of_masks_are_named(tmp_path):
     save(tmp_path, model=dense(), mask=masks(), other_mask=masks())
-    with pytest.raises(CheckpointError, match=r"mask\.pt, other_mask\.pt are in the same folder: say with --mask"):
+    with pytest.raises(
+        CheckpointError, match=r"mask\.pt, other_mask\.pt are in the same folder: say with --mask"
+    ):
         read(tmp_path)
     assert kept(read(tmp_path / "model.pt", mask=tmp_path / "mask.pt")) == RIGHT
 

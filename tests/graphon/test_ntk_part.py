@@ -365,9 +365,8 @@ def test_what_could_not_run_says_why(tickets):
 def test_little_memory_leaves_out_the_outputs_kernels():
     x, y = data(400, 12, 40)
     shapes = ((8, 12), (6, 8), (40, 6))
-    part = analyze(
-        masked(shapes), data=(x, y), only=["gntk"], input_shape=(12,), max_memory=0.08
-    ).to_dict()["gntk"]
+    report = analyze(masked(shapes), data=(x, y), only=["gntk"], input_shape=(12,), max_memory=0.08)
+    part = report.to_dict()["gntk"]
     assert part["kernel_bound"] is None
     assert "kernels of all outputs do not fit" in part["bound"]["reason"]
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from boundcalc.threads import one_thread
 from boundcalc.tickets.hardware import Hardware
 from boundcalc.tickets.losses import LOSSES
 from boundcalc.tickets.networks import trained_tensor
@@ -46,6 +48,9 @@ class Trainer:
         self.hardware = hardware
         self.optimizer = _optimizer(module, recipe)
         self.scaler = hardware.scaler()
+        # threads that wait for each other make small matrix products slower; convolutions gain by them
+        convolves = any(parameter.dim() > 2 for parameter in module.parameters())
+        self._threads = nullcontext if convolves else one_thread
         pruned = [key for key, mask in masks.items() if not bool(mask.all())]
         self._weights = [trained_tensor(module, key).data for key in pruned]
         self._masks = [
@@ -64,6 +69,10 @@ class Trainer:
         Returns:
             Mean loss and share of errors over the epoch, with each batch measured before its step.
         """
+        with self._threads():
+            return self._epoch(number, samples, order)
+
+    def _epoch(self, number: int, samples: Samples, order: torch.Generator) -> tuple[float, float]:
         module, loss_of = self.module.train(), LOSSES[self.recipe.loss]
         batches = (
             torch.randperm(samples.m, generator=order).to(self.hardware.device).split(self.recipe.batch_size)

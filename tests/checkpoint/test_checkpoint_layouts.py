@@ -118,7 +118,7 @@ def quantised():
 @pytest.mark.filterwarnings("ignore")
 def test_quantised_weights(tmp_path):
     for content in quantised().values():
-        assert "quantised" in refusal(saved(tmp_path, content))
+        assert "quantized" in refusal(saved(tmp_path, content))
 
 
 def test_a_scale_beside_a_weight_of_floats_is_a_parameter(tmp_path):

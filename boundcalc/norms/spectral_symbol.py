@@ -143,7 +143,8 @@ class Symbol:
                 yield from _own_grams(matrices)
 
     def _by_lags(self) -> Iterator[np.ndarray]:
-        plain = self.height.period == self.width.period == 1
+        # with a single tap there is one product, that of the kernel with itself
+        plain = self.height.period == self.width.period == 1 < math.prod(self.kernel.shape[3:])
         lags, parts = self._by_samples() if plain else self._lag_products()
         groups, side = self.kernel.shape[:2]
         for angles in self._angles(lags, groups * side * side):

@@ -11,6 +11,7 @@ from boundcalc.bounds.peeling.dynamic_program import PeelingProgram
 from boundcalc.bounds.peeling.kernels import Choice, Kernels
 from boundcalc.bounds.peeling.norms import NORMS
 from boundcalc.bounds.peeling.rules import PublishedRules, Setting
+from boundcalc.network.clamps import in_relus
 from boundcalc.network.nodes import ExactPositions
 
 
@@ -181,3 +182,11 @@ def uniform(network, size, norms=("l2",)):
     """One node size (0 for all channels) for every layer, norms in turn."""
     layers = list(network.layers())
     return {layer.name: (size or layer.shape[0], norms[i % len(norms)]) for i, layer in enumerate(layers)}
+
+
+def six_as_relus(seed):
+    return in_relus(inverted_residual(seed))
+
+
+def tanh_as_relus(seed):
+    return in_relus(hard_tanh(seed))

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 import torch
 from graph_twins import layer_matrix, pool_matrix
-from peeling_networks import hard_tanh, inverted_residual
+from peeling_networks import six_as_relus, tanh_as_relus
 from twins import Sketch, problem_for, sample
 
 from boundcalc.bounds.catalogue import registry
@@ -22,7 +22,6 @@ from boundcalc.bounds.peeling.norms import L1, L2
 from boundcalc.bounds.peeling.rules import Setting, SharpRules
 from boundcalc.bounds.peeling.search import SharpSearch
 from boundcalc.errors import NotCovered
-from boundcalc.network.clamps import in_relus
 from boundcalc.network.forward import run
 from boundcalc.network.geometry import Window
 from boundcalc.network.nodes import ExactPositions
@@ -99,14 +98,6 @@ def branches(seed):
     parts = [s.relu(s.conv(at, 2, 1)), s.relu(s.conv(at, 2, 3, padding=1)), s.max(at, 3, 1, 1)]
     s.linear(concat(s, *parts), 2)
     return s.network()
-
-
-def six_as_relus(seed):
-    return in_relus(inverted_residual(seed))
-
-
-def tanh_as_relus(seed):
-    return in_relus(hard_tanh(seed))
 
 
 MAKES = (

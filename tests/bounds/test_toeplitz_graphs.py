@@ -13,14 +13,14 @@ from peeling_networks import (
     average_pooled,
     conv_chain,
     grouped,
-    hard_tanh,
     identity_skips,
     input_in_several_places,
-    inverted_residual,
     max_pooled,
     preactivated,
     projection_skips,
+    six_as_relus,
     sum_of_sums,
+    tanh_as_relus,
 )
 from test_peeling_graphs import leaky_chain, pre_activation
 from twins import Sketch, mlp, problem_for, sample
@@ -28,7 +28,6 @@ from twins import Sketch, mlp, problem_for, sample
 from boundcalc.bounds.catalogue import registry
 from boundcalc.bounds.toeplitz.loss import log_capacities
 from boundcalc.bounds.toeplitz.scale import contractions
-from boundcalc.network.clamps import in_relus
 from boundcalc.network.network import Network
 from boundcalc.network.ops import Affine, Concat
 
@@ -48,14 +47,6 @@ def dense_block(seed):
     second = s.relu(s.conv(cat(0, first), 2, 3, padding=1))
     s.linear(cat(first, second), 3)
     return s.network()
-
-
-def six_as_relus(seed):
-    return in_relus(inverted_residual(seed))
-
-
-def tanh_as_relus(seed):
-    return in_relus(hard_tanh(seed))
 
 
 GRAPHS = (

@@ -1,18 +1,19 @@
 """Spectrally normalized margin bound of Bartlett, Foster & Telgarsky 2017, on any graph of layers (docs/theory/bartlett2017.md).
 
-As published, for chains: with Ct_l = (4/gamma) (||X|| / sqrt m) (prod_k s_k) ||A^l - A^l_0||_{2,1} / s_l and Wbar the largest
-number of entries of a matrix,
+As published, for chains (`capacities` and `log_as_published`): with Wbar the largest number of entries of a matrix,
 
+    Ct_l = (4/gamma) (||X|| / sqrt m) (prod_k s_k) ||A^l - A^l_0||_{2,1} / s_l
     R <= 4/m + (12 log m / sqrt m) sqrt(log(2 Wbar)) (sum_l Ct_l^{2/3})^{3/2}
 
-bounds the Rademacher complexity of the ramp-loss class; biases enter through a constant unit of value t. Here, on any graph, the
-same covers of each layer's matrix are used, without Maurey's ceiling, with a sqrt2-Lipschitz margin, and with few levels of
-chaining:
+bounds the Rademacher complexity of the ramp-loss class; biases enter through a constant unit of value t. Here, on any graph
+(`compute`), the same covers of each layer's matrix are used, without Maurey's ceiling, with a sqrt2-Lipschitz margin, and with few
+levels of chaining:
 
     Ct_l = (sqrt2/gamma) G_l (||A^l - A^l_0||_{2,1} r_l / sqrt m + sqrt(O_l) ||b_l - b_l0||_1)
 
-where r_l and G_l are defined in `boundcalc.bounds.toeplitz.reach`, and the rest in `boundcalc.bounds.toeplitz.covering`. Spectral
-norms, distances and norms of biases were chosen by training, so each is rounded up to its own grid. The reference is the
+where r_l and G_l are defined in `boundcalc.bounds.toeplitz.reach`, and the covers in `boundcalc.bounds.toeplitz.covering`. In a
+chain without biases r_l = ||X|| prod_{k<l} s_k and G_l = prod_{k>l} s_k, so this Ct_l is the published one with sqrt2 for 4.
+Spectral norms, distances and norms of biases were chosen by training, so each is rounded up to its own grid. The reference is the
 initialization if it is known, otherwise zero.
 """
 
@@ -28,7 +29,6 @@ from boundcalc.bounds.code_lengths import CONSTANTS, constant_bits
 from boundcalc.bounds.distances import (
     REFERENCE,
     SPECTRAL,
-    capacities,
     log_rms,
     names_of,
     start_of,
@@ -45,18 +45,33 @@ from boundcalc.norms.spectral_lower import norm_floor
 from boundcalc.norms.toeplitz import rows_of
 
 
+def capacities(names: Sequence[str], numbers: Mapping[str, float], log_scale: float) -> list[float]:
+    """Return log Ct_l = log((4/gamma) (||X|| / sqrt m) D_l prod_{k != l} s_k) of each layer, rounded up; -inf where it is 0.
+
+    Args:
+        names: names of the layers.
+        numbers: log s_l as ``"spectral.NAME"`` and log D_l, of the layer's distance from its reference, as ``"distance.NAME"``.
+        log_scale: log((4/gamma) ||X|| / sqrt m).
+    """
+    log_s = [numbers[f"spectral.{name}"] for name in names]
+    return [
+        log_product([log_scale, numbers[f"distance.{name}"], *log_s[:i], *log_s[i + 1 :]])
+        for i, name in enumerate(names)
+    ]
+
+
 def log_as_published(log_capacities: Sequence[float], entries: int, m: int) -> float:
     """Return log(4/m + (12 log m / sqrt m) sqrt(log(2 Wbar)) (sum_l Ct_l^{2/3})^{3/2}), rounded up.
 
     Args:
-        log_capacities: log Ct_l of each layer.
+        log_capacities: log Ct_l of each layer, as `capacities` returns them.
         entries: largest number Wbar of entries of a matrix.
         m: number of samples.
     """
     log_log_m = math.log(math.log(m)) if m > 1 else -math.inf
-    width = 0.5 * math.log(math.log(2 * entries))
-    total = 1.5 * logsumexp([2 / 3 * value for value in log_capacities])
-    cover = log_product([math.log(12), log_log_m, -0.5 * math.log(m), width, total])
+    root_log_2_wbar = 0.5 * math.log(math.log(2 * entries))
+    total = 1.5 * logsumexp([2 / 3 * log_ct for log_ct in log_capacities])
+    cover = log_product([math.log(12), log_log_m, -0.5 * math.log(m), root_log_2_wbar, total])
     return logsumexp([log_product([math.log(4), -math.log(m)]), cover])
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 
 import torch
 
@@ -76,18 +76,3 @@ def log_rms(problem: BoundInputs, added: float = 0.0) -> float:
     energies = problem.energies
     per_sample = (energies.frobenius_squared + added) / energies.m
     return 0.5 * log_up(per_sample, 1)
-
-
-def capacities(names: Sequence[str], numbers: Mapping[str, float], log_scale: float) -> list[float]:
-    """Return log Ct_l = log(scale dist_l prod_{k != l} s_k) of each layer, rounded up; -inf if the scale or the distance is 0.
-
-    Args:
-        names: names of the layers.
-        numbers: logs of the numbers ``"spectral.NAME"`` and ``"distance.NAME"``.
-        log_scale: log of the factor in front, e.g. (4/gamma) ||X|| / sqrt m.
-    """
-    norms = [numbers[f"spectral.{name}"] for name in names]
-    return [
-        log_product([log_scale, numbers[f"distance.{name}"], *norms[:place], *norms[place + 1 :]])
-        for place, name in enumerate(names)
-    ]

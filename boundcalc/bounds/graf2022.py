@@ -26,13 +26,13 @@ import math
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
+from boundcalc.bounds.bartlett2017 import capacities
 from boundcalc.bounds.bound_inputs import BoundInputs, ToeplitzView
 from boundcalc.bounds.catalogue import Bound, register
 from boundcalc.bounds.classes import SPECTRAL_TAPS
 from boundcalc.bounds.distances import (
     REFERENCE,
     SPECTRAL,
-    capacities,
     log_kernel_norm,
     log_rms,
     names_of,

@@ -9,6 +9,10 @@ layers, and masks that converge to graphons Wg^l. Its tangent kernel converges t
     G_L(u) = s Sdot_L(u),     G_l(u) = s Sdot_l(u) sum_u' w_u' Wg^{l+1}(u', u) G_{l+1}(u')
     Theta(x, x') = s sum_v w_v S_L(v) + sum_l sum_u w_u G_l(u) S~_l(u)
 
+Every S~, S, Sdot and G is one number for each pair (x, x') of inputs; d is the number of inputs of the network, w_v the measure of
+cell v. k0 and k1 are the two arc-cosine expectations below. With a pruned output layer, Wg^{L+1}(c, .) of output c multiplies S_L
+in the last line and Sdot_L in G_L.
+
 This file is the readable form of the recursion. It stores all layers of all pairs, K m^2 numbers each; `boundcalc.gntk` computes the
 same kernel in blocks (`boundcalc.graphon.ntk_numpy`), and tests check that the two are equal.
 """
@@ -80,21 +84,21 @@ def theta(
         >>> theta([np.ones((1, 2))], [np.ones(1)], np.eye(2)).round(4).tolist()
         [[0.5, 0.0796], [0.0796, 0.5]]
     """
-    s, depth = sigma_w2, len(graphons)
-    last = np.ones(len(weights[-1])) if output is None else output
-    covariances = [s / x.shape[1] * np.einsum("uj,ij,kj->uik", graphons[0], x, x)]
-    moments, slopes = [], []
-    for index in range(depth):
-        moment, slope = relu_moments(covariances[index])
-        moments.append(moment)
-        slopes.append(slope)
-        if index + 1 < depth:
-            covariances.append(s * np.einsum("uv,v,vik->uik", graphons[index + 1], weights[index], moment))
-    gradient = s * last[:, None, None] * slopes[-1]
-    kernel: Floats = s * np.einsum("v,v,vik->ik", weights[-1], last, moments[-1])
-    for index in reversed(range(depth)):
-        kernel = kernel + np.einsum("u,uik,uik->ik", weights[index], gradient, covariances[index])
-        if index:
-            back = np.einsum("t,tu,tik->uik", weights[index], graphons[index], gradient)
-            gradient = s * slopes[index - 1] * back
+    # Python counts layers from 0: Wg[0] is Wg^1, w[0] belongs to hidden layer 1, S_tilde[0] is S~_1
+    s, d, L, Wg, w = sigma_w2, x.shape[1], len(graphons), graphons, weights
+    last = np.ones(len(w[-1])) if output is None else output
+    S_tilde = [s / d * np.einsum("uj,ij,kj->uik", Wg[0], x, x)]
+    S, S_dot = [], []
+    for layer in range(L):
+        moment, slope = relu_moments(S_tilde[layer])
+        S.append(moment)
+        S_dot.append(slope)
+        if layer + 1 < L:
+            S_tilde.append(s * np.einsum("uv,v,vik->uik", Wg[layer + 1], w[layer], S[layer]))
+    G = s * last[:, None, None] * S_dot[-1]
+    kernel: Floats = s * np.einsum("v,v,vik->ik", w[-1], last, S[-1])
+    for layer in reversed(range(L)):
+        kernel = kernel + np.einsum("u,uik,uik->ik", w[layer], G, S_tilde[layer])
+        if layer:
+            G = s * S_dot[layer - 1] * np.einsum("t,tu,tik->uik", w[layer], Wg[layer], G)
     return kernel

@@ -1,5 +1,8 @@
 """Scores of a mask as a bipartite graph (docs/theory/hoang2023.md): first the formulas, then `score`, which applies them.
 
+A graph has E edges, n_l and n_r vertices left and right without isolated ones, mean degrees d_l = E / n_l and d_r = E / n_r, and
+sigma_1 >= sigma_2 are the leading singular values of its biadjacency matrix. It is collapsed if a mean degree is below 3.
+
 Sources: Hoang, Kundu, Liu & Wang 2023, Don't just prune by magnitude! Your mask topology is a secret weapon; Hoang, Liu,
 Marculescu & Wang 2023, Revisiting pruning at initialization through the lens of Ramanujan graph, ICLR.
 """
@@ -52,8 +55,7 @@ def random_coefficient(n: tuple[int, int], full: tuple[int, int], edges: int, si
 
     Returns:
         ``((sigma_2^2/4 + 1) sqrt(n_l n_r) - |2E - d_l n_l n_r / n_out|) / (n_in n_out)`` with d_l = E / n_l. The
-        factor in 2E follows
-        the authors' code, whose adjacency matrix holds each edge twice.
+        factor in 2E follows the authors' code, whose adjacency matrix holds each edge twice.
     """
     (n_l, n_r), (n_in, n_out) = n, full
     d_l = edges / n_l
@@ -149,7 +151,11 @@ def score(graph: Bipartite) -> Scores:
 def _of_subgraphs(
     core: Bipartite, sigma: Leading, weighted: Leading | None
 ) -> tuple[list[float], list[float], dict[str, str]]:
-    """Return the gaps and weighted gaps of the subgraphs that are not collapsed, and the reasons if there are none."""
+    """Return the gaps and weighted gaps of the subgraphs that are not collapsed, and the reasons if there are none.
+
+    There is one subgraph for each left degree d > 0 that at least 3 left vertices have: it consists of these vertices and the right
+    vertices that they reach. The means of the gaps are delta_r_imdb and lambda_imsg.
+    """
     gaps: list[float] = []
     lambdas: list[float] = []
     any_degree = False

@@ -233,7 +233,7 @@ MUTATIONS = (
     Mutation("2 / gamma for 4 / gamma", "bounds.bartlett2017:_published", after(half_margin), BARTLETT_AS_PUBLISHED),
     Mutation("log W for log 2W", "bounds.bartlett2017:log_as_published", given(lambda sizes, entries, m: (sizes, entries / 2, m)),
              BARTLETT_AS_PUBLISHED),
-    Mutation("the layer's own spectral norm not divided out", "bounds.distances:capacities", after(own_norm_left_in),
+    Mutation("the layer's own spectral norm not divided out", "bounds.bartlett2017:capacities", after(own_norm_left_in),
              BARTLETT_AS_PUBLISHED),
     Mutation("H_m for H_(m-1)", "bounds.graf2022:log_by_norms", during("harmonic", given(lambda n: (n + 1,))),
              graf_as_published("norms")),

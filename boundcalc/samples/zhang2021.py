@@ -30,7 +30,7 @@ Words = NDArray[np.uint64]
 
 WORD = 64
 INPUTS_AT_ONCE = 64
-"""Rows that are united before looking whether all neurons are in."""
+"""Number of rows that are united between two checks whether the union holds every neuron."""
 
 
 def r_tilde(support: Mask) -> float | None:
@@ -44,8 +44,7 @@ def r_tilde(support: Mask) -> float | None:
 
     Returns:
         A number between min r_j / 4 and max r_j; None if no weight survives. It never falls when weights are added to
-        live neurons,
-        but it may fall when a dead neuron gets its first weight, because K grows.
+        live neurons, but it may fall when a dead neuron gets its first weight, because K grows.
 
     Source:
         Zhang, Wang, Liu, Chen & Xiong 2021; docs/theory/zhang2021.md.

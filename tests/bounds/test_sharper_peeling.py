@@ -21,7 +21,7 @@ from boundcalc.bounds.peeling.dynamic_program import PeelingProgram
 from boundcalc.bounds.peeling.kernels import Choice, Kernels
 from boundcalc.bounds.peeling.norms import L1, L2
 from boundcalc.bounds.peeling.rules import Setting, SharpRules
-from boundcalc.bounds.peeling.theorem import output_norm
+from boundcalc.bounds.peeling.theorem import output_norm, rho_of_chain
 from boundcalc.network.nodes import ExactPositions
 from boundcalc.network.ops import Affine, ReLU
 
@@ -66,6 +66,14 @@ def naive_scale(network, sizes):
             ]
         groups = nodes
     return sum(scale)
+
+
+def test_rho_of_a_chain_is_that_of_the_walk():
+    network = mlp((6, 8, 5, 3), 1, 0.6)
+    *hidden, last = [layer.weight[:, :, 0, 0].numpy() for layer in network.layers()]
+    assert rho_of_chain(hidden, last) == pytest.approx(
+        math.exp(walk(network, sample(network), (1, 1)).log_rho)
+    )
 
 
 @pytest.mark.parametrize("sizes", [(1, 1), (2, 3), (8, 5)])

@@ -1,23 +1,29 @@
-"""The peeling theorem, twice: with the constants of its source, and sharper.
+"""The peeling theorem (docs/theory/peeling.md), twice: with the constants of its source, and sharper.
 
-Nodes, scales. Every layer's neurons are split into nodes. s_p = 1 for inputs; a node's scale s_j measures its incoming
-weights W_jp times the scales s_p of its predecessors, by `boundcalc.bounds.peeling.norms`: l2 over predecessors or l1. rho
-is the scale of the output.
+Nodes and scales. The neurons of every layer are split into nodes. s_p = 1 for inputs. The scale s_j of a node j measures its
+incoming weights W_jp from its predecessors p, times the scales of these: (sum_p (s_p ||W_jp||_F)^2)^(1/2) in the norm l2, or
+sum_p s_p ||W_jp||_F in the norm l1. rho is the scale of the output, measured from the last layer's weights V. `rho_of_chain` is
+the recursion for a chain of linear layers; `boundcalc.bounds.peeling.dynamic_program` computes it on any graph.
 
-As published (Golowich, Rakhlin & Shamir 2018, Lemma 1, on the node graph of Galanti, Xu, Galanti & Poggio 2023), with N paths from a
-class to a first layer's node and B^2 = max over paths of A_L prod |pred| E (A_L connected pairs of class and node, E energy of
-the inputs that the first node reads; |pred| is 1 with l1):
+As published (Golowich, Rakhlin & Shamir 2018, Lemma 1, on the node graph of Galanti, Xu, Galanti & Poggio 2023), for L layers and N
+paths from a class to a node of a first layer (`log_published_unit`):
 
-    R_S(F_rho) <= (rho B / m) (1 + sqrt(2 ((L - 1) log 2 + log N))),      L = 1: (rho / m) sqrt(C sum_i ||x_i||^2).
+    R_S(F_rho) <= (rho B / m) (1 + sqrt(2 ((L - 1) log 2 + log N))),      L = 1: (rho / m) sqrt(C sum_i ||x_i||^2),
+    B^2 = max over paths of A_L prod |pred| E,
 
-Sharper. Hidden nodes are measured by l1 (never worse: sum_p s_p ||W_p|| <= sqrt|pred| (sum (s_p ||W_p||)^2)^(1/2), and
-|pred| leaves B). A peeling step holds for the supremum over a union of classes, so hidden nodes and paths are not counted;
-what is left are the sets of inputs S of the first layers' nodes (`input_sets`), with Z = sup over sets and unit-class
-members of |sum_i xi_i u(x_i)|:
+where A_L is the number of connected pairs of a class and a node of the last hidden layer, |pred| the number of predecessors of a
+node on the path (1 with the norm l1), and E = sum_i ||x_i on S||^2 for the inputs S that the first node of the path reads.
 
-    E Z^2 <= z^2 by `boundcalc.rademacher.second_moment`, K = log(3/2) a ReLU or maximum of two (`boundcalc.rademacher.relu_cost`),
+Sharper. Hidden nodes are measured by l1, which is never worse: sum_p s_p ||W_p|| <= sqrt|pred| (sum_p (s_p ||W_p||)^2)^(1/2), and
+|pred| leaves B. A peeling step holds for the supremum over a union of classes, so hidden nodes and paths are not counted. What is
+left are the sets of inputs S of the first layers' nodes (`input_sets`). Let Z = sup over the sets and over unit-class members u of
+|sum_i xi_i u(x_i)|, K = log(3/2) for each ReLU or maximum of two on a path (`boundcalc.rademacher.relu_cost`), and
 
-and the output is measured by one of three norms (`boundcalc.rademacher.margin` has R_S of outputs and margins for each):
+    z      an upper bound of (E Z^2)^(1/2), by `boundcalc.rademacher.second_moment`,
+    z_top  the same with one step less in K,
+    w      an upper bound of sup_u (sum_i u(x_i)^2)^(1/2).
+
+The output is measured by one of three norms (`boundcalc.rademacher.margin` has R_S of outputs and margins for each):
 
     "l1 over units"   rho = sum_p s_p ||V_.p||_2       R_S(F_rho) <= (rho/m) min(sqrt(C) z, sqrt(pi/2) (sqrt(C) w + z_top))
     "l1"              rho = sum_cp s_p |V_cp|          R_S(F_rho) <= (rho/m) z with log C added to K
@@ -27,10 +33,12 @@ and the output is measured by one of three norms (`boundcalc.rademacher.margin` 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from boundcalc.bounds.peeling.input_sets import InputSetFamily, MomentSample, without_outermost
 from boundcalc.norms.rounding import log_product
@@ -42,6 +50,25 @@ from boundcalc.rademacher.margin import (
 
 if TYPE_CHECKING:
     from boundcalc.bounds.peeling.kernels import Choice
+
+
+def rho_of_chain(W: Sequence[NDArray[np.float64]], V: NDArray[np.float64]) -> float:
+    """Return rho = sum_p s_p ||V_.p||_2 of x -> V relu(W^{L-1} ... relu(W^1 x)), every unit a node.
+
+    s_j = ||W^1_j||_2 for the units that read the input, and s_j = sum_p s_p |W^l_jp| for all others: the norm "l1 over units".
+
+    Args:
+        W: matrices of the hidden layers, (units, units of the layer below) each.
+        V: matrix of the last layer, (classes, units).
+
+    Example:
+        >>> rho_of_chain([np.array([[3.0, 4.0], [0.0, 1.0]])], np.array([[1.0, -2.0]]))
+        7.0
+    """
+    s = np.linalg.norm(W[0], axis=1)
+    for W_l in W[1:]:
+        s = np.abs(W_l) @ s
+    return float(s @ np.linalg.norm(V, axis=0))
 
 
 def log_published_unit(

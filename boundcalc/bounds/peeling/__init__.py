@@ -1,4 +1,4 @@
-"""Peeling over a partition of the neurons into nodes: the theorem, its dynamic programme, the search over splits, the bound."""
+"""Peeling over a partition of the neurons into nodes: the theorem, its dynamic program, the search over splits, the bound."""
 
 from boundcalc.bounds.peeling.bound import PEELING, compute, dense_structure, masked_structure, price
 from boundcalc.bounds.peeling.search import SharpSearch, positions_for, search_published

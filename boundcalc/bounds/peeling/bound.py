@@ -1,8 +1,8 @@
-"""Sparse bound by peeling over a partition of the neurons into nodes: what it computes and what it pays for.
+"""The sparse bound by peeling over a partition of the neurons into nodes: its value, and the bits paid for its choices.
 
 `theorem` has the statement, `dynamic_program` the walk over the node graph, `search` the choice of nodes, norms and the constant that
-carries biases. All of these are chosen after seeing the sample from a grid fixed before, and paid for in bits, as is a mask that saw
-it.
+carries biases. These are chosen after the sample was seen, from a grid that was fixed before, and the choice is paid for in bits. So
+is a mask that depends on the sample.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from boundcalc.norms.rounding import log_product, shown, shown_log10
 
 
 def dense_structure() -> KernelStructure:
-    """Every connection that the architecture has."""
+    """Return the structure of every connection that the architecture has."""
     return KernelStructure(
         "dense",
         lambda layer: layer.support.new_ones(()).expand(layer.support.shape),
@@ -47,11 +47,11 @@ def dense_structure() -> KernelStructure:
 
 
 def masked_structure(mask_origin: str) -> KernelStructure:
-    """The connections that survive.
+    """Return the structure of the surviving connections.
 
     Args:
-        mask_origin: with ``"data"`` the nonzero weights and biases, which are paid for; with ``"independent"`` the declared
-            mask where there is one, and every bias.
+        mask_origin: ``"data"``: the nonzero weights and biases, which are paid for; ``"independent"``: the declared mask, or the
+            nonzero weights of a layer without one, and every bias.
     """
     if mask_origin == "data":
         return KernelStructure(
@@ -67,7 +67,7 @@ def _declared(layer: Affine) -> torch.Tensor:
 
 
 def price(problem: BoundInputs, structure: KernelStructure, *, published: bool = False) -> Terms:
-    """Return what the choices cost, in bits: structure, split, constant, mask."""
+    """Return the price of each choice in bits: structure, split, constant, mask."""
     masked_by_data = structure.name == "masked" and problem.settings.mask_origin == "data"
     biased = has_constant(problem.network)
     options = (
@@ -88,7 +88,7 @@ def _finite(value: float) -> float | None:
 def sharp_outcome(
     problem: BoundInputs, structure: KernelStructure, found: PeelingSearchResult
 ) -> NormComplexity:
-    """Return the sharper theorem for one structure with everything it chose."""
+    """Return the complexity of the sharper theorem for one structure, with all its choices."""
     code_lengths = price(problem, structure)
     outputs, margins = found.outputs, found.margins
     classes, z = problem.network.outputs, found.sharp_outputs
@@ -121,7 +121,7 @@ def sharp_outcome(
 def published_outcome(
     problem: BoundInputs, structure: KernelStructure, walk: PeelingResult, constant: float
 ) -> NormComplexity:
-    """Return the published theorem for one structure with everything it chose."""
+    """Return the complexity of the published theorem for one structure, with all its choices."""
     code_lengths = price(problem, structure, published=True)
     terms: Terms = {
         "structure": structure.name,
@@ -143,7 +143,7 @@ def compute(problem: BoundInputs) -> NormComplexity:
     """Return the better of the masked and the dense structure; the choice costs 1 bit.
 
     Raises:
-        NotCovered: an operation outside the theorem, with its layer.
+        NotCovered: the theorem does not cover an operation; the message names its layer.
     """
     from boundcalc.bounds.risk import risk_bound
 
@@ -176,7 +176,7 @@ def _published(
     kernels: list[Kernels],
     found: list[PeelingSearchResult],
 ) -> tuple[NormComplexity | None, str]:
-    """Return the better structure of the published form, or why it does not cover the network."""
+    """Return the published form for the better structure, or the reason why it does not cover the network."""
     from boundcalc.bounds.risk import risk_bound
 
     outcomes = []

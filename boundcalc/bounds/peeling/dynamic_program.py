@@ -1,7 +1,7 @@
-"""One walk over the node graph: scales, fan-ins, energies and path counts of the nodes, splits searched by a beam.
+"""One walk over the node graph computes scales, fan-ins, energies and path counts of the nodes; a beam search chooses splits.
 
-Logarithms and powers of two keep products over layers in range. What a walk may choose, and which walks are promising, say its rules
-(`boundcalc.bounds.peeling.theorem`).
+Logarithms and powers of two keep products over layers within range. The rules of a walk (`boundcalc.bounds.peeling.rules`) determine
+what it may choose and which walks look promising.
 """
 
 from __future__ import annotations
@@ -50,13 +50,13 @@ KEPT = 64
 
 
 class PeelingProgram:
-    """Walks one network with one value t of the constant unit.
+    """Walks over one network with one value t of the constant unit.
 
     Args:
         network: the network.
         setting: structure, positions and energies.
         kernels: grouped kernels, shared by the walks of a search.
-        constant: t.
+        constant: value t of the constant unit.
         rules: what a walk may choose, and which walks are promising.
     """
 
@@ -76,17 +76,17 @@ class PeelingProgram:
 
     @cached_property
     def influences(self) -> list[torch.Tensor]:
-        """How much each channel of each node matters for the output."""
+        """Influence of each channel of each node of the network on the output."""
         return influences(self.network)
 
     def walks(self, fixed: dict[str, Choice] | None = None) -> list[PeelingResult]:
-        """Return the most promising walks, each with every norm of the output that the rules have.
+        """Return the most promising walks, each with every norm of the output that the rules allow.
 
         Args:
             fixed: node sizes and norms to use instead of searching.
 
         Raises:
-            NotCovered: the network holds an operation outside the theorem.
+            NotCovered: the theorem does not cover an operation of the network.
         """
         require(self.network, self.rules.covered, operation_name_by_size)
         states = [PartialWalk({0: InputField()}, None)]
@@ -99,10 +99,10 @@ class PeelingProgram:
         """Return the walk with the smallest published bound.
 
         Args:
-            fixed: as in `walks`.
+            fixed: node sizes and norms to use instead of searching.
 
         Raises:
-            NotCovered: as `walks`.
+            NotCovered: the theorem does not cover an operation of the network.
         """
         return min(self.walks(fixed), key=lambda walk: walk.log_complexity(self.setting.energies.m))
 
@@ -291,7 +291,7 @@ class PeelingProgram:
         )
 
     def _connected_nodes(self, layer: Affine, source: NeuronGroups, group: int) -> tuple[torch.Tensor, ...]:
-        """Return fan-in, largest log energy and log of the number of paths, which no norm changes."""
+        """Return fan-in, largest log energy and log of the number of paths; they do not depend on the norm."""
         if not self.rules.counts_paths:
             fan_in = self.kernels.fan_in(layer, group, source)
             living = torch.zeros_like(fan_in).masked_fill(fan_in == 0, -math.inf)
@@ -379,11 +379,11 @@ class PeelingProgram:
         )
 
     def _work(self, outputs: int) -> tuple[int, int, float]:
-        """Return how many numbers are summed on the way to an output, in how many steps, and how large logarithms become.
+        """Return the number of terms summed on the way to an output, the number of steps, and the largest logarithm.
 
-        A scale's relative error grows by the sum over its predecessors and their rows, and by a few operations a node; so does that
-        of a path count. Logarithms of energies begin between -745 and 710 + log m; those and logarithms of path counts grow by at
-        most the log of a layer's connections a step.
+        The relative error of a scale, or of a path count, grows with the sum over its predecessors and their rows, and by a few
+        operations per node. Logarithms of energies are at first between -745 and 710 + log m. They and the logarithms of path counts
+        grow in each step by at most the log of the number of a layer's connections.
         """
         layers = list(self.network.layers())
         summed = outputs + sum(layer.weight[0].numel() + layer.weight.shape[0] + 8 for layer in layers)

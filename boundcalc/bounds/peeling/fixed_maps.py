@@ -17,7 +17,7 @@ from boundcalc.norms.rounding import squared, unit_sized
 
 
 def averaged(source: NeuronGroups, node: AvgPool, positions: Positions) -> NeuronGroups:
-    """Return the nodes of an average: s = sum_p |a_p| s_p, no fan-in, as many paths as terms."""
+    """Return the nodes of an average: s = sum_p |a_p| s_p; fan-in costs nothing, and paths are multiplied by the number of terms."""
     reads = (node.rows_h != 0).double(), (node.rows_w != 0).double()
     scale = positions.averaged(source.squares.sqrt(), node.rows_h.abs(), node.rows_w.abs())
     relative, top = relative_paths(source)
@@ -30,7 +30,7 @@ def averaged(source: NeuronGroups, node: AvgPool, positions: Positions) -> Neuro
 
 
 def pooled(source: NeuronGroups, node: MaxPool, positions: Positions) -> NeuronGroups:
-    """Return the nodes of a maximum over k values: s = sum_p s_p, k times the paths, a factor (3/2)^ceil(log2 k)."""
+    """Return the nodes of a maximum over k values: s = sum_p s_p, k times as many paths, and the factor (3/2)^ceil(log2 k)."""
     relative, top = relative_paths(source)
     size = math.prod(node.window.kernel)
     return replace(
@@ -49,13 +49,13 @@ def rearranged(
 
     Args:
         source: nodes of one channel.
-        node: where each entry comes from.
-        before: the node that it reads.
-        positions: exact or general.
-        place: for the message.
+        node: operation that says where each entry comes from.
+        before: network node that it reads.
+        positions: exact positions or one general position.
+        place: name of the operation for the message.
 
     Raises:
-        NotCovered: nodes of several channels.
+        NotCovered: the nodes have several channels.
     """
     if source.group != 1:
         raise NotCovered("cropping or padding of nodes of several channels", place)
@@ -77,11 +77,11 @@ def joined(parts: Sequence[object], place: str) -> NeuronGroups:
     """Return the nodes of a concatenation: the nodes of all parts.
 
     Args:
-        parts: values.
-        place: for the message.
+        parts: values that are concatenated.
+        place: name of the operation for the message.
 
     Raises:
-        NotCovered: one of them is the input, or has nodes of several channels.
+        NotCovered: a part is the input, or has nodes of several channels.
     """
     fields = [part for part in parts if isinstance(part, NeuronGroups)]
     if len(fields) < len(parts):
@@ -105,17 +105,17 @@ def joined(parts: Sequence[object], place: str) -> NeuronGroups:
 def scaled(
     source: NeuronGroups, node: ChannelAffine, constant: float, energy: float, place: str
 ) -> NeuronGroups:
-    """Return the nodes of a diagonal layer: s = |a_c| s_p + |b_c| / t, the constant one more predecessor where b_c is not 0.
+    """Return the nodes of a diagonal layer: s = |a_c| s_p + |b_c| / t; the constant is one more predecessor if b_c is not 0.
 
     Args:
         source: nodes of one channel.
-        node: a and b.
-        constant: t.
-        energy: m t^2.
-        place: for the message.
+        node: diagonal layer with factors a and shifts b.
+        constant: value t of the constant unit.
+        energy: energy m t^2 of the constant unit.
+        place: name of the layer for the message.
 
     Raises:
-        NotCovered: nodes of several channels.
+        NotCovered: the nodes have several channels.
     """
     if source.group != 1:
         raise NotCovered("a diagonal layer of nodes of several channels", place)
@@ -135,7 +135,7 @@ def scaled(
 
 
 def relative_paths(field: NeuronGroups) -> tuple[torch.Tensor, float]:
-    """Return path counts over the largest one, never 0 where a node lives, and the log of the largest."""
+    """Return path counts divided by the largest one, above 0 for every live node, and the log of the largest."""
     top = float(field.log_paths.max())
     if top == -math.inf:
         return torch.zeros_like(field.log_paths), 0.0

@@ -1,4 +1,4 @@
-"""How much each channel matters for the output: the guide of the search for a split. It steers, and proves nothing."""
+"""Influence of each channel on the output. It guides the search for a split; no bound depends on its correctness."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ compare them."""
 def influences(network: Network) -> list[torch.Tensor]:
     """Return for every node of the network the l1 size of the paths from each of its channels to the output.
 
-    Positions are left out of account, and the largest influence of the network's last value is 1.
+    Positions are ignored, and the largest influence at the network's last value is 1.
 
     Returns:
-        One (channels,) float64 a node.
+        One tensor (channels,) float64 for each node.
     """
     found = [torch.zeros(node.shape[0], dtype=torch.float64) for node in network.nodes]
     found[-1] += 1.0

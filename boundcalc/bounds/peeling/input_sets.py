@@ -1,8 +1,8 @@
 """The sets of inputs that a peeling ends in: which inputs a node of a first layer reads, and their energies.
 
-Three families cover the same class: the distinct sets of the nodes, one set a position (all channels of the layer together),
-and one set of all inputs that are read. Fewer and larger sets are a bound for more and smaller ones, so the smallest value
-is taken, at no price.
+Three families cover the same class: the distinct sets of the nodes, one set per position (for all channels of the layer), and one
+set of all inputs that are read. Each family gives a valid bound for the class, so the smallest value is taken without paying for the
+choice.
 """
 
 from __future__ import annotations
@@ -37,15 +37,15 @@ _Members = Callable[[], list[torch.Tensor]]
 
 @dataclass(frozen=True, eq=False)
 class InputSetFamily:
-    """Sets of inputs.
+    """A family of sets of inputs that covers the class.
 
     Attributes:
         name: ``"nodes"``, ``"positions"`` or ``"all inputs"``.
-        measure: sums of squares of the coordinates -> energies of the sets, the constant left out.
-        constant: (sets,) whether the constant belongs to a set.
-        terms: inputs that a set has at most.
-        members: makes the indices of each set's inputs, (s,) int64; one that is read twice is there twice. None where sets are
-            single coordinates, whose energies say all.
+        measure: sums of squares of the coordinates -> energies of the sets, without the constant.
+        constant: whether each set contains the constant, (sets,).
+        terms: largest number of inputs of a set.
+        members: returns the indices of each set's inputs, (s,) int64; an input that is read twice occurs twice. None if the sets
+            are single coordinates, for which the energies suffice.
     """
 
     name: str
@@ -56,7 +56,7 @@ class InputSetFamily:
     _spectra: dict[Gram, Array] = field(default_factory=dict)
 
     def log_energies(self, coordinate: torch.Tensor, constant_energy: float) -> Array:
-        """Return the logs of the sets' energies, from above, -inf for none."""
+        """Return upper bounds of the logs of the sets' energies; -inf for a set without energy."""
         energies = self.measure(coordinate) + self.constant * constant_energy
         logs = np.full(energies.numel(), -math.inf)
         values = energies.double().numpy()
@@ -65,7 +65,7 @@ class InputSetFamily:
         return logs
 
     def spectra(self, gram: Gram | None) -> Array | None:
-        """Return squared singular values of the sample on each set, rising, (sets, r), from above; None where they take too much."""
+        """Return upper bounds of the sample's squared singular values on each set, ascending, (sets, r); None if too many."""
         if (
             gram is None
             or self.members is None
@@ -86,7 +86,7 @@ def families(network: Network, structure: KernelStructure, split: dict[str, Choi
     Args:
         network: the network.
         structure: which connections exist.
-        split: layer -> node size and norm; ``"l2"`` takes a node's inputs together, ``"l1"`` each by itself.
+        split: layer -> node size and norm; with ``"l2"`` the inputs of a node form one set, with ``"l1"`` each input is a set.
     """
     readers = [node for node in network.layers() if node.inputs[0] == 0]
     biased = _constant_enters(network, structure)
@@ -167,7 +167,7 @@ def _of_layer(layer: Affine, structure: KernelStructure, choice: Choice, *, apar
 
 
 def _read(layer: Affine, links: torch.Tensor) -> torch.Tensor:
-    """Return which inputs an unpruned weight of the layer reads."""
+    """Return a mask of the inputs that the layer reads through an existing connection."""
     kernel = ungrouped(links.double(), layer.groups).sum(0, keepdim=True)
     window = layer.window
     shape = (kernel.shape[1], window.height.size, window.width.size)
@@ -180,11 +180,11 @@ def _read(layer: Affine, links: torch.Tensor) -> torch.Tensor:
 
 @dataclass(frozen=True, eq=False)
 class MomentSample:
-    """What a moment takes of the sample.
+    """The quantities of the sample that determine moments.
 
     Attributes:
-        energies: of the sample.
-        constant: t, the value of the constant unit.
+        energies: energies of the sample.
+        constant: value t of the constant unit.
     """
 
     energies: Energies
@@ -193,12 +193,12 @@ class MomentSample:
     def moments(
         self, family: InputSetFamily, log_factor: float, *, inner: float, log_weights: Array | None = None
     ) -> Moments:
-        """Return the moments of a family, K = `log_factor`.
+        """Return the moments of one class for a family of sets.
 
         Args:
             family: sets of inputs.
-            log_factor: K.
-            inner: K without the outermost step where that is free, else K.
+            log_factor: exponent K.
+            inner: K without the outermost step if that step is free, otherwise K.
             log_weights: logs of the weights n_c of the classes in `own` and `others`; None for weights 1.
         """
         e = self.energies
@@ -210,7 +210,7 @@ class MomentSample:
         return Moments(whole, top, own, others, self._width(family, logs))
 
     def summed(self, family: InputSetFamily, log_factor: float, classes: int) -> Moments:
-        """Return the moments of the largest of all classes' sums, for the norm "l1"."""
+        """Return the moments of the largest sum over all classes, for the norm "l1"."""
         e = self.energies
         logs = family.log_energies(e.coordinate, e.m * self.constant**2)
         spectrum = self._spectrum(family, logs)
@@ -222,7 +222,7 @@ class MomentSample:
         return Moments(whole, whole, own, others)
 
     def _class_energies(self, family: InputSetFamily, classes: int) -> tuple[list[Array], list[Array]] | None:
-        """Return for every class the logs of the sets' energies over its samples, and over all others."""
+        """Return, for every class, the logs of the sets' energies on its samples, and on all other samples; None if not available."""
         e = self.energies
         if e.classes is None or e.counts is None or classes != len(e.counts):
             return None
@@ -239,7 +239,7 @@ class MomentSample:
     def _by_class(
         self, family: InputSetFamily, log_factor: float, whole: float, log_weights: Array | None
     ) -> tuple[float, float]:
-        """Return z_own and z_others; energies of declared samples are in proportion to the number of samples."""
+        """Return the logs of z_own and z_others. For a declared sample, energies are proportional to the number of samples."""
         e = self.energies
         if e.declared:
             return (
@@ -264,10 +264,10 @@ class MomentSample:
         return own, others
 
     def _spectrum(self, family: InputSetFamily, logs: Array) -> Array | None:
-        """Return the squared singular values of the sample on each set over the largest energy, from above; None where not known.
+        """Return upper bounds of the sample's squared singular values on each set, divided by the largest energy; None if unknown.
 
-        The constant's column adds its energy to the largest: sums of the largest values only grow (Ky Fan), so does the product of
-        form B, which is Schur-convex.
+        The energy of the constant's column is added to the largest value. This only increases the sums of the largest values (Ky
+        Fan), and so the product of form B, which is Schur-convex.
         """
         e, top = self.energies, float(logs.max())
         found = family.spectra(e.gram)
@@ -282,7 +282,7 @@ class MomentSample:
         return np.asarray(np.exp(logs_of_values) * (1 + 2.0**-40))
 
     def _width(self, family: InputSetFamily, logs: Array) -> float:
-        """Return log w: a unit reads one set, so that it is the largest singular value of the sample on one of them."""
+        """Return log w. A unit reads one set, so w is at most the largest singular value of the sample on any set."""
         e = self.energies
         width = 0.5 * float(logs.max())
         if width == -math.inf:
@@ -303,5 +303,5 @@ class MomentSample:
 
 
 def without_outermost(log_factor: float) -> float:
-    """Return K less one step, at least 0."""
+    """Return K minus the cost of one step, at least 0."""
     return max(0.0, log_factor - LOG_STEP * (1 - 2.0**-50))

@@ -1,4 +1,4 @@
-"""Who may feed whom, and the weights between nodes of any size."""
+"""The connections and weights between nodes of any size."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from boundcalc.norms.rounding import exponent_of, squared, times_power
 
 @dataclass(frozen=True)
 class KernelStructure:
-    """Who may feed whom.
+    """The connections that count as existing.
 
     Attributes:
         name: ``"masked"`` or ``"dense"``.
-        connections: layer -> (out, in / groups, kh, kw) bool.
-        biases: layer -> (out,) bool, which outputs the constant feeds; None for a layer without bias.
+        connections: layer -> its existing connections, (out, in / groups, kh, kw) bool.
+        biases: layer -> outputs that the constant feeds, (out,) bool; None for a layer without bias.
     """
 
     name: str
@@ -31,11 +31,11 @@ class KernelStructure:
 
 @dataclass(frozen=True)
 class Choice:
-    """What is chosen for the nodes of one layer.
+    """The choice for the nodes of one layer.
 
     Attributes:
-        group: channels in a node.
-        norm: how a node measures its incoming weights.
+        group: number of channels in a node.
+        norm: norm by which a node measures its incoming weights.
     """
 
     group: int
@@ -44,12 +44,12 @@ class Choice:
 
 @dataclass(frozen=True, eq=False)
 class Chosen:
-    """The choices of a walk as a linked list, the last one first: walks that differ only in late choices share the early ones.
+    """The choices of a walk as a linked list, the last one first; walks that differ only in late choices share the early ones.
 
     Attributes:
-        layers: those that one node reads together.
-        choice: for their nodes.
-        before: what was chosen before, None at the first.
+        layers: layers whose outputs are added up in one node.
+        choice: choice for the nodes of these layers.
+        before: earlier choices; None for the first choice.
     """
 
     layers: tuple[Affine, ...]
@@ -87,13 +87,13 @@ SMALL = 2**22
 class Kernels:
     """Weights and connections of each layer, grouped into nodes; all groupings of a layer are made once for a search.
 
-    The weights of a layer are brought to size 1 by a power of two, so that no product of scales and weights leaves the range of
-    float64; `exponent` tells which.
+    The weights of a layer are scaled to size 1 by a power of two (`exponent`), so that no product of scales and weights leaves the
+    range of float64.
 
     Args:
         structure: which connections exist.
-        positions: exact or general.
-        alike: kernels of another structure of the same network at the same positions, whose weights are taken.
+        positions: exact positions or one general position.
+        alike: kernels of another structure of the same network at the same positions, whose weights are reused.
     """
 
     def __init__(
@@ -115,11 +115,11 @@ class Kernels:
 
     @staticmethod
     def large(layer: Affine) -> bool:
-        """Return whether the nodes of a layer are made block by block."""
+        """Return whether the nodes of a layer are computed block by block."""
         return layer.groups == 1 and layer.weight.numel() > LARGE
 
     def weights(self, layer: Affine, group: int, below: int, norm: NodeNorm) -> Iterator[torch.Tensor]:
-        """Yield weights as the norm sums them for consecutive nodes, in as many blocks as memory asks for."""
+        """Yield the weights of consecutive nodes in the form that the norm sums, in blocks if the layer is large."""
         key = layer, group, below, norm.name
         if key not in self._weights:
             if self.large(layer) and self._entries(layer, group, below) > SMALL:
@@ -132,7 +132,7 @@ class Kernels:
         yield self._weights[key]
 
     def links(self, layer: Affine, group: int, below: int) -> Iterator[torch.Tensor]:
-        """Yield connections for consecutive nodes, in as many blocks as memory asks for."""
+        """Yield the connections of consecutive nodes, in blocks if the layer is large."""
         if not self.large(layer):
             if (layer, group, below) not in self._links:
                 self._group_links(layer, group, below)
@@ -143,14 +143,14 @@ class Kernels:
             yield kernel((group_sum(count, below, 1) > 0).double())
 
     def taps_of_all(self, layer: Affine) -> int:
-        """Return how many taps every node of a layer reads of every node below; 0 where they differ, or the layer is not large."""
+        """Return the taps that each node of a large layer reads of each node below; 0 if they differ or the layer is small."""
         exact = self._positions.name == "exact"
         if self._structure.name != "dense" or not self.large(layer) or (exact and layer.window.out != (1, 1)):
             return 0
         return 1 if exact else math.prod(layer.window.kernel)
 
     def fan_in(self, layer: Affine, group: int, source: NeuronGroups) -> torch.Tensor:
-        """Return how many living nodes feed each node of a layer, remembered for the last pattern of living ones."""
+        """Return the number of live nodes that feed each node of a layer; the result for the last pattern of live nodes is cached."""
         taps = self.taps_of_all(layer)
         if taps:
             return (source.alive.double().sum() * taps).expand(-(-layer.shape[0] // group), 1, 1)
@@ -174,13 +174,13 @@ class Kernels:
             yield kernel(norm.weights(group_sum(squares, below, 1)))
 
     def _entries(self, layer: Affine, group: int, below: int) -> int:
-        """Return how many numbers the weights between nodes are."""
+        """Return the number of weights between nodes."""
         out, width, high, wide = layer.weight.shape
         taps = high * wide if self._positions.name == "exact" else 1
         return -(-out // group) * -(-width // below) * taps
 
     def from_inputs(self, layer: Affine, group: int, norm: NodeNorm) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return (weights as the norm sums them, connections), (nodes, channels below, kernel height, kernel width)."""
+        """Return the weights as the norm sums them, and connections, each (nodes, channels below, kernel height, width)."""
         if (layer, group) not in self._first:
             pyramids = [_pyramid(part, 0, group) for part in self._units(layer)]
             self._first |= {
@@ -198,7 +198,7 @@ class Kernels:
         return ungrouped(squared(times_power(layer.weight, -self.exponent(layer))), layer.groups)
 
     def _group_weights(self, layer: Affine, group: int, below: int, norm: NodeNorm) -> None:
-        """Make the weights between nodes of these sizes; where one is above 1, all that the same sums lead to."""
+        """Compute and store the weights between nodes of these sizes and, if a size is above 1, those of all sizes on the way."""
         kernel = self._positions.kernel
         if group == below == 1:
             unit = times_power(layer.weight, -self.exponent(layer))
@@ -211,7 +211,7 @@ class Kernels:
                     self._weights[layer, size, size_below, each.name] = kernel(each.weights(block))
 
     def _group_links(self, layer: Affine, group: int, below: int) -> None:
-        """Make the connections between nodes of these sizes, as `_group_weights`."""
+        """Compute and store the connections between nodes of these sizes, as `_group_weights` does for weights."""
         kernel, links = self._positions.kernel, self._structure.connections(layer).double()
         if group == below == 1:
             self._links[layer, 1, 1] = ungrouped(kernel(links), layer.groups)
@@ -222,12 +222,12 @@ class Kernels:
 
 
 def _rows(layer: Affine) -> int:
-    """Return the rows of a block of a large layer."""
+    """Return the number of rows in a block of a large layer."""
     return max(1, BLOCK // layer.weight[0].numel())
 
 
 def _by_rows(layer: Affine, group: int, part: Callable[[slice], torch.Tensor]) -> Iterator[torch.Tensor]:
-    """Yield sums over groups of consecutive rows of a large layer, never more than a block at once; `part` makes a block."""
+    """Yield sums over groups of consecutive rows of a large layer, at most one block at once; `part` returns rows of the layer."""
     out, rows = layer.weight.shape[0], _rows(layer)
     if group <= rows:
         step = rows - rows % group

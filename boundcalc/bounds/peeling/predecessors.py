@@ -1,4 +1,4 @@
-"""What the predecessors of a node add up to: the step of the peeling walk before a node's own fan-in is counted."""
+"""Sums over the predecessors of a node: the step of the peeling walk before the node's own fan-in is counted."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from boundcalc.norms.rounding import exponent_of, kept_positive, times_power
 
 @dataclass(frozen=True, eq=False)
 class Predecessors:
-    """The predecessors of every node of a value, each tensor (nodes, height, width) float64.
+    """The predecessors of every node of a value; each tensor is (nodes, height, width) float64.
 
     Attributes:
-        norm: how incoming weights are measured.
-        exponent: of the power of two taken out of the scales.
-        sizes: sums of weights and scales in that norm.
+        norm: norm by which incoming weights are measured.
+        exponent: exponent of the power of two that was taken out of the scales.
+        sizes: sums over predecessors of weights times scales, in that norm.
         fan_in: number of predecessors.
-        log_energy: largest log of path product and energy among them; -inf without any.
+        log_energy: largest log of path product times energy among them; -inf without predecessors.
         log_paths: log of the number of paths through them.
-        log_factor: log of the factor for ReLUs and poolings below.
-        joint: whether they are one restricted input, whose energy already adds up.
+        log_factor: log of the factor of the ReLUs and poolings below.
+        joint: whether they are one restricted input, whose energy is already the sum over its entries.
     """
 
     norm: NodeNorm
@@ -38,7 +38,7 @@ class Predecessors:
 
     @classmethod
     def of(cls, skip: NeuronGroups, norm: NodeNorm) -> Predecessors:
-        """A field that is added as it is: one more predecessor, its scale kept."""
+        """Return the nodes of a skipped value as one more predecessor each, with unchanged scales."""
         sizes = norm.scales(skip.squares)
         return cls(
             norm, skip.exponent, sizes, skip.alive.double(), skip.log_energy, skip.log_paths, skip.log_factor
@@ -46,7 +46,7 @@ class Predecessors:
 
     @classmethod
     def joined(cls, feeds: list[Predecessors]) -> Predecessors:
-        """All predecessors of a sum."""
+        """Return all predecessors of a sum."""
         if len(feeds) == 1:
             return feeds[0]
         norm, exponent = feeds[0].norm, max(feed.exponent for feed in feeds)
@@ -66,10 +66,10 @@ class Predecessors:
         """Add the constant unit as one more predecessor.
 
         Args:
-            squared: sum of squared biases over t^2, one a node, biases being brought to size 1.
-            biases_exponent: of the power of two taken out of them.
-            fed: 1 where the constant feeds the node, else 0.
-            energy: m t^2.
+            squared: sum of squared biases of each node divided by t^2, where biases are scaled to size 1.
+            biases_exponent: exponent of the power of two that was taken out of the biases.
+            fed: 1 if the constant feeds the node, otherwise 0.
+            energy: energy m t^2 of the constant unit.
         """
         exponent = max(self.exponent, biases_exponent)
         biases = replace(self, sizes=self.norm.weights(squared), exponent=biases_exponent)
@@ -93,22 +93,22 @@ class Predecessors:
         )
 
     def at(self, exponent: int) -> torch.Tensor:
-        """Return the sums when 2^exponent, at least their own, is taken out of the scales; none vanishes."""
+        """Return the sums if 2^exponent (at least their own) is taken out of the scales; no positive sum becomes 0."""
         moved = times_power(self.sizes, self.norm.rescaled(self.exponent - exponent))
         return kept_positive(moved, self.sizes)
 
     def squares(self) -> tuple[torch.Tensor, int]:
-        """Return squared scales of the nodes and their exponent, brought to size 1 so that deep networks do not overflow."""
+        """Return the squared scales of the nodes, scaled to size 1 so that deep networks do not overflow, and their exponent."""
         squares = self.norm.squared(self.sizes)
         half = -(-exponent_of(squares) // 2)
         return kept_positive(times_power(squares, -2 * half), squares), self.exponent + half
 
     def energy(self) -> torch.Tensor:
-        """Return the largest log of path product and energy with the nodes' own fan-in."""
+        """Return the largest log of path product times energy, with the nodes' own fan-in."""
         return self.log_energy if self.joint else self.log_energy + self.norm.log_fan_in(self.fan_in)
 
     def repeated(self, times: int) -> Predecessors:
-        """The same output at `times` positions."""
+        """Return the predecessors of the same output at `times` positions."""
         return replace(
             self,
             sizes=self.sizes * times,

@@ -1,4 +1,4 @@
-"""What a walk over the node graph may choose, as published and for the sharper theorem, and which walks look promising."""
+"""Rules of a walk over the node graph, as published and sharper: allowed choices, and an estimate of their promise."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from boundcalc.norms.rounding import LOG2
 
 @dataclass(frozen=True)
 class Setting:
-    """What all walks of a search share.
+    """Data shared by all walks of a search.
 
     Attributes:
         structure: which connections exist.
         positions: exact positions or one general position.
-        energies: of the sample.
+        energies: energies of the sample.
     """
 
     structure: KernelStructure
@@ -35,13 +35,13 @@ class Setting:
 
 
 class Rules(Protocol):
-    """What a walk may choose, and which walks are promising.
+    """The choices that a walk may make, and an estimate of how promising they are.
 
     Attributes:
         signed_pools: whether a maximum may be taken over values of any sign.
-        covered: kinds of nodes; with any but ReLU networks' there may also be sums of values of either sign, and ReLUs of those.
-        counts_paths: whether paths and the energies at their ends enter the theorem; else they only steer.
-        of_copies: norm of a sum of copies alone.
+        covered: kinds of network nodes that the theorem covers.
+        counts_paths: whether paths and the energies at their ends enter the theorem; otherwise they only guide the search.
+        of_copies: norm of a sum whose terms are all skipped values.
     """
 
     signed_pools: bool
@@ -50,19 +50,19 @@ class Rules(Protocol):
     of_copies: NodeNorm
 
     def norms(self, value: PreActivation) -> Sequence[NodeNorm]:
-        """Return the norms that the nodes of a hidden value may take."""
+        """Return the norms allowed for the nodes of a hidden value."""
         ...
 
     def sizes(self, value: PreActivation, sizes: list[int]) -> list[int]:
-        """Return those of the possible node sizes of a hidden value that are worth trying."""
+        """Return the node sizes of a hidden value that are worth trying, out of the given ones."""
         ...
 
     def last(self, value: PreActivation, fixed: dict[str, Choice] | None) -> list[Choice]:
-        """Return how the output may be measured."""
+        """Return the allowed choices for the output."""
         ...
 
     def promise(self, field: NeuronGroups, reach: torch.Tensor, energies: Energies) -> float:
-        """Return the log of a guess of the bound that a walk leads to: it steers, and proves nothing."""
+        """Return the log of an estimate of the bound that a walk leads to; it only guides the search."""
         ...
 
 
@@ -83,31 +83,31 @@ class PublishedRules:
     of_copies: NodeNorm = L2()
 
     def norms(self, value: PreActivation) -> Sequence[NodeNorm]:
-        """Both."""
+        """Return both norms."""
         return NORMS
 
     def sizes(self, value: PreActivation, sizes: list[int]) -> list[int]:
-        """All of them."""
+        """Return all sizes."""
         return sizes
 
     def last(self, value: PreActivation, fixed: dict[str, Choice] | None) -> list[Choice]:
-        """One node a class."""
+        """Return one node per class, with the fixed norm or with each norm."""
         if fixed is not None:
             return [Choice(1, fixed[value.layers[0][0].name].norm)]
         return [Choice(1, norm) for norm in NORMS]
 
     def promise(self, field: NeuronGroups, reach: torch.Tensor, energies: Energies) -> float:
-        """The formula with the l1 size of the paths that are left."""
+        """Return the published formula with the l1 size of the remaining paths."""
         paths = float(field.log_paths.flatten().logsumexp(0))
         spread = math.sqrt(max(0.0, 2 * (field.log_factor + paths)))
         return _size(field, reach) + 0.5 * float(field.log_energy.max()) + math.log1p(spread)
 
 
 class SharpRules:
-    """The sharper theorem: l1 hidden nodes; l2 where a node reads inputs alone, and at the output.
+    """The sharper theorem: hidden nodes are measured by l1; nodes that read only inputs, and the output, also by l2.
 
     Args:
-        log_factor: K.
+        log_factor: exponent K.
     """
 
     signed_pools = True
@@ -119,15 +119,15 @@ class SharpRules:
         self._log_factor = log_factor
 
     def norms(self, value: PreActivation) -> Sequence[NodeNorm]:
-        """L1, and l2 for a node that one layer feeds from the input."""
+        """Return l1, and also l2 for a node that one layer feeds from the input."""
         return (L2(), L1()) if reads_input_alone(value) else (L1(),)
 
     def sizes(self, value: PreActivation, sizes: list[int]) -> list[int]:
-        """One channel a node where nothing reads the input: by Minkowski and Cauchy-Schwarz no larger node has smaller scales."""
+        """Return all sizes for a value that reads the input, else 1: no larger node has smaller scales (docs/theory/peeling.md)."""
         return sizes if any(isinstance(source, InputField) for _, source in value.layers) else [1]
 
     def last(self, value: PreActivation, fixed: dict[str, Choice] | None) -> list[Choice]:
-        """Over units l2, over classes and units l1 or l2."""
+        """Return l2 over classes and l1 over units, and l1 or l2 over both."""
         layer = value.layers[0][0]
         if fixed is not None:
             return [fixed[layer.name]]
@@ -140,7 +140,7 @@ class SharpRules:
         return found
 
     def promise(self, field: NeuronGroups, reach: torch.Tensor, energies: Energies) -> float:
-        """The l1 size of the paths that are left, times z of as many sets as the energy of the sample holds."""
+        """Return the l1 size of the remaining paths times z, for as many sets as fit into the energy of the sample."""
         energy = float(field.log_energy.max())
         if energy == -math.inf:
             return -math.inf
@@ -150,5 +150,5 @@ class SharpRules:
 
 
 def reads_input_alone(value: PreActivation) -> bool:
-    """Return whether one layer, reading the input, is all that a value is made of."""
+    """Return whether a value is the output of one layer that reads the input, and nothing else."""
     return len(value.layers) == 1 and not value.skips and isinstance(value.layers[0][1], InputField)

@@ -31,7 +31,7 @@ TINY = 1e-28
 
 @dataclass(frozen=True)
 class _Split:
-    """How one layer's outputs are grouped and measured."""
+    """The node size and the norm of one layer."""
 
     group: int
     norm: str
@@ -39,7 +39,7 @@ class _Split:
 
 @dataclass(frozen=True, eq=False)
 class _Nodes:
-    """Scales of the nodes of a value, (B, nodes, height, width), and the channels in a node."""
+    """Scales of the nodes of a value, (B, nodes, height, width), and the number of channels in a node."""
 
     scales: torch.Tensor
     group: int
@@ -47,14 +47,14 @@ class _Nodes:
 
 @dataclass(frozen=True, eq=False)
 class _Sum:
-    """A value before its ReLU: layers by the index of their node, each with the nodes it reads, and nodes added as they are."""
+    """A value before its ReLU: the indices of its layers, each with the nodes that it reads, and skipped values that are added."""
 
     layers: tuple[tuple[int, _Nodes], ...]
     skips: tuple[_Nodes, ...]
 
 
 def _blocks(squares: torch.Tensor, node: Node, group: int, axis: int) -> torch.Tensor:
-    """Sum squared matrix entries over the units of every node along one axis."""
+    """Return squared matrix entries summed over the units of every node along one axis."""
     channels, height, width = node.shape
     apart = squares.unflatten(axis, (channels, height * width))
     return group_sum(apart, group, axis).flatten(axis, axis + 1)
@@ -67,7 +67,7 @@ def peeling_scales(candidates: Candidates, terms: Terms) -> torch.Tensor:
 
 
 class _Scaling:
-    """Walks the graph once and keeps the scales of every value's nodes."""
+    """Walks over the graph once and stores the scales of the nodes of every value."""
 
     def __init__(self, candidates: Candidates, split: dict[str, _Split], constant: float) -> None:
         self.candidates, self.split, self.constant = candidates, split, constant
@@ -121,7 +121,7 @@ class _Scaling:
         return _Split(groups[0] if groups else own.group, own.norm)
 
     def _sizes(self, value: _Sum, node: Node, chosen: _Split) -> torch.Tensor:
-        """Return what each node's predecessors add up to, (B, nodes)."""
+        """Return the sums over the predecessors of each node, (B, nodes)."""
         total = torch.zeros(1, 1, dtype=torch.float64)
         for skip in value.skips:
             total = total + _measured(skip.scales.flatten(1).square(), chosen.norm)

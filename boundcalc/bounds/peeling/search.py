@@ -1,4 +1,4 @@
-"""The search for node sizes, norms and the constant t; whatever it finds is in a grid that was fixed before and paid for."""
+"""The search for node sizes, norms and the constant t, in a grid that was fixed before the sample and is paid for."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ DESCENDED = 2**22
 
 
 def positions_for(network: Network) -> Positions:
-    """Return exact positions for small images, one general position for large ones."""
+    """Return exact positions if the network has few connections, otherwise one general position."""
     work = sum(
         layer.weight.numel() * layer.groups * math.prod(layer.window.out) for layer in network.layers()
     )
@@ -41,7 +41,7 @@ def positions_for(network: Network) -> Positions:
 
 
 def split_options(network: Network) -> int:
-    """Return the size of the grid as published: node sizes of all layers but the last, norms of all layers."""
+    """Return the size of the grid of the published form: node sizes of all layers but the last, norms of all layers."""
     layers = list(network.layers())
     return math.prod(len(group_sizes(layer.shape[0])) for layer in layers[:-1]) * len(NORMS) ** len(layers)
 
@@ -49,7 +49,7 @@ def split_options(network: Network) -> int:
 def sharp_options(network: Network) -> int:
     """Return the size of the grid of the sharper theorem.
 
-    Node sizes of all layers but the last, two norms of those that read the input, three of the output.
+    It has the node sizes of all layers but the last, two norms for each of those that read the input, and three norms of the output.
     """
     layers = list(network.layers())
     sizes = math.prod(len(group_sizes(layer.shape[0])) for layer in layers[:-1])
@@ -71,7 +71,7 @@ def search_published(
         given: split and t to take instead of searching.
 
     Raises:
-        NotCovered: an operation outside the theorem.
+        NotCovered: the theorem does not cover an operation.
     """
     network, positions, m = problem.network, positions_for(problem.network), problem.energies.m
     setting, rules = Setting(structure, positions, problem.energies), PublishedRules()
@@ -94,12 +94,12 @@ class PeelingSearchResult:
     """The sharper theorem for what a search found.
 
     Attributes:
-        outputs: walk of the network itself.
-        margins: walk of the network with the same margins, by which the search chose.
-        sharp_outputs: theorem for the former.
-        sharp_margins: theorem for the latter.
-        constant: t.
-        log_factor: K.
+        outputs: walk over the network itself.
+        margins: walk over a network with the same margins, by whose complexity the search chose.
+        sharp_outputs: theorem evaluated for `outputs`.
+        sharp_margins: theorem evaluated for `margins`.
+        constant: value t of the constant unit.
+        log_factor: exponent K.
     """
 
     outputs: PeelingResult
@@ -143,13 +143,13 @@ class SharpSearch:
         self._families: dict[tuple[tuple[str, int, str], ...], list[InputSetFamily]] = {}
 
     def run(self, given: PeelingSearchResult | None = None) -> PeelingSearchResult:
-        """Return the best that was found.
+        """Return the best result of the search.
 
         Args:
-            given: what was found for another structure, whose split is taken instead of searching.
+            given: result for another structure, whose split is used instead of searching.
 
         Raises:
-            NotCovered: an operation outside the theorem.
+            NotCovered: the theorem does not cover an operation.
         """
         network = self._problem.network
         first = given.constant if given else 1.0
@@ -203,8 +203,8 @@ class SharpSearch:
 
 
 class _FreeOutput(SharpRules):
-    """A fixed split whose output is measured in every way."""
+    """Rules for a fixed split with every norm of the output."""
 
     def last(self, value: PreActivation, fixed: dict[str, Choice] | None) -> list[Choice]:
-        """As without a fixed split."""
+        """Return the choices that are allowed without a fixed split."""
         return super().last(value, None)

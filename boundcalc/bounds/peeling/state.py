@@ -1,4 +1,4 @@
-"""What a walk over the node graph holds on its way: values that are still needed, and the choices made."""
+"""The state of a walk over the node graph: the values that are still needed, and the choices made so far."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from boundcalc.network.ops import Affine
 
 @dataclass(frozen=True, eq=False)
 class InputField:
-    """The raw input: not a node, restricted anew by every node that reads it."""
+    """The raw input. It is not a node; each node that reads it has its own set of inputs."""
 
 
 @dataclass(frozen=True, eq=False)
 class PreActivation:
-    """A value before its ReLU: layers applied to fields, plus fields added as they are."""
+    """A value before its ReLU: the outputs of layers, plus skipped values that are added to them."""
 
     layers: tuple[tuple[Affine, NeuronGroups | InputField], ...]
     skips: tuple[NeuronGroups, ...]
@@ -28,7 +28,7 @@ Value = NeuronGroups | InputField | PreActivation
 
 @dataclass(frozen=True, eq=False)
 class PartialWalk:
-    """A partial walk: the values still needed and the choices made."""
+    """A partial walk: the values that are still needed and the choices made so far."""
 
     values: dict[int, Value]
     chosen: Chosen | None

@@ -77,8 +77,8 @@ def log_published_unit(
     """Return log R_S at rho = 1 as published.
 
     Args:
-        log_b: log B; -inf where no input has energy.
-        log_factor: (L - 1) log 2 and the poolings' share.
+        log_b: log B; -inf if no input has energy.
+        log_factor: (L - 1) log 2 plus the logs of the poolings' factors.
         log_paths: log N.
         m: number of samples.
         single_layer: whether there is no hidden layer.
@@ -91,17 +91,17 @@ def log_published_unit(
 
 @dataclass(frozen=True)
 class PeelingResult:
-    """The ingredients of the theorem for one split, all from above, natural logs.
+    """The quantities of the theorem for one split, as natural logs of upper bounds.
 
     Attributes:
-        log_rho: scale of the output.
+        log_rho: log of the scale rho of the output.
         log_output_pairs: log A_L.
         log_energy: largest log of prod |pred| * E over paths, without A_L.
         log_paths: log N.
-        log_factor: (L - 1) log 2 and the poolings' share.
+        log_factor: (L - 1) log 2 plus the logs of the poolings' factors.
         split: layer -> node size and norm.
-        single_layer: whether there is no hidden layer, where the theorem has its own form.
-        fan_ins: n_c, predecessors of each class in the norm "l2".
+        single_layer: whether there is no hidden layer; the theorem then has its own form.
+        fan_ins: number n_c of predecessors of each class, for the norm "l2".
     """
 
     log_rho: float
@@ -115,12 +115,12 @@ class PeelingResult:
 
     @property
     def last(self) -> Choice:
-        """How the output is measured."""
+        """Choice for the last layer, which determines the norm of the output."""
         return list(self.split.values())[-1]
 
     @property
     def log_b(self) -> float:
-        """Log B."""
+        """Logarithm of B."""
         return 0.5 * (self.log_output_pairs + self.log_energy)
 
     def log_unit(self, m: int) -> float:
@@ -136,16 +136,16 @@ class PeelingResult:
 
 @dataclass(frozen=True)
 class Sharp:
-    """The sharper theorem for one way of measuring the output, natural logs, from above.
+    """The sharper theorem for one norm of the output, as natural logs of upper bounds.
 
     Attributes:
         log_outputs: log R_S(F) at rho = 1.
         log_margins: log R_S of the margins at rho = 1.
-        family: which family of input sets gave the margins' bound.
-        log_z: log z, of the family that gave the outputs' bound.
+        family: name of the family of input sets that gave the margins' bound.
+        log_z: log z of the family that gave the outputs' bound.
         log_top: log z_top of that family.
-        log_width: log w of that family; inf where it is not used.
-        pairs: sum_c n_c for the norm "l2", else 1.
+        log_width: log w of that family; inf if it is not used.
+        pairs: sum_c n_c for the norm "l2", otherwise 1.
     """
 
     log_outputs: float
@@ -158,7 +158,7 @@ class Sharp:
 
 
 def output_norm(last: Choice, classes: int) -> str:
-    """Return the name of the norm of the output for the choice of the last layer's nodes."""
+    """Return the name of the norm of the output that follows from the choice for the last layer."""
     if last.norm.name == "l2":
         return "l2"
     return "l1" if last.group == 1 and classes > 1 else "l1 over units"
@@ -176,12 +176,13 @@ def sharp(
     """Evaluate the sharper theorem for a walk.
 
     Args:
-        walk: with l1 hidden nodes.
-        families: of input sets; each covers the class.
+        walk: walk whose hidden nodes are measured by l1.
+        families: families of input sets, each of which covers the class.
         sample: energies and the constant unit.
-        log_factor: K.
-        classes: C.
-        top_free: whether every path passes a ReLU or maximum, so that the outermost step is free without an absolute value.
+        log_factor: exponent K.
+        classes: number C of classes.
+        top_free: whether every path passes a ReLU or maximum, so that the outermost step is free in a supremum without an absolute
+            value.
     """
     found = [_of_family(walk, family, sample, log_factor, classes, top_free) for family in families]
     margins = min(found, key=lambda each: each.log_margins)

@@ -1,8 +1,8 @@
-"""From how far each layer's change reaches to the complexity of the loss class: covers of the layers, then few levels of chaining.
+"""Bound the complexity of the loss class by covers of the layers and a few levels of chaining.
 
-Layer l's outputs on the sample lie, up to a fixed shift, in R_l times the hull of 2 W_l atoms of Frobenius norm at most 1, and
-its change moves the loss by at most Ct_l / R_l times as much (root mean square). Covers of the layers to the share a_l of eps,
-sum of a_l at most 1, are one cover of the loss class (docs/theory/toeplitz.md, theorem 3):
+Layer l's outputs on the sample lie, up to a fixed shift, in R_l times the hull of 2 W_l atoms of Frobenius norm at most 1. A change
+of these outputs changes the loss by at most Ct_l / R_l times as much (root mean square). Cover layer l to the share a_l of eps,
+where the a_l sum to at most 1; together these covers are a cover of the loss class (docs/theory/toeplitz.md, theorem 3):
 
     log N(eps) <= sum_l log C(2 W_l + k_l - 1, k_l),   k_l = ceil((Ct_l / (a_l eps) - 1)^2), 0 where Ct_l <= a_l eps.
 """
@@ -38,7 +38,7 @@ LARGE = 14.0
 
 
 def by_distance(capacities: Mapping[str, float], atoms: Mapping[str, int]) -> dict[str, float]:
-    """Return shares in proportion to (Ct_l^2 log 2 W_l)^{1/3}: least for log N <= sum_l (Ct_l / (a_l eps))^2 log 2 W_l."""
+    """Return shares in proportion to (Ct_l^2 log 2 W_l)^{1/3}; they minimize sum_l (Ct_l / (a_l eps))^2 log 2 W_l >= log N."""
     return _parts_of({
         name: log_product([2 / 3 * value, math.log(math.log(2 * atoms[name])) / 3])
         for name, value in capacities.items()
@@ -46,7 +46,7 @@ def by_distance(capacities: Mapping[str, float], atoms: Mapping[str, int]) -> di
 
 
 def by_weights(capacities: Mapping[str, float], atoms: Mapping[str, int]) -> dict[str, float]:
-    """Return shares in proportion to W_l of layers that can move the output: least for log N <= sum_l 2 W_l log(Ct_l / (a_l eps))."""
+    """Return shares in proportion to W_l of the layers that affect the output; they minimize sum_l 2 W_l log(Ct_l / (a_l eps))."""
     return _parts_of({
         name: math.log(atoms[name]) if value > -math.inf else -math.inf for name, value in capacities.items()
     })  # fmt: skip
@@ -62,7 +62,7 @@ def log_multisets(log_ratio: float, atoms: int) -> float:
 
     Args:
         log_ratio: log of r / eps.
-        atoms: n >= 2, negatives counted.
+        atoms: number n >= 2 of atoms, negatives included.
 
     Example:
         >>> log_multisets(-1.0, 10), round(log_multisets(math.log(1.9), 10), 4)
@@ -79,11 +79,11 @@ def log_multisets(log_ratio: float, atoms: int) -> float:
 
 @dataclass(frozen=True, eq=False)
 class Covers:
-    """Covers of a loss class, at margin 1, by their resolution.
+    """Sizes of covers of a loss class at margin 1, for each resolution.
 
     Attributes:
-        log_ratios: log of Ct_l / a_l at margin 1, of layers that can move the output.
-        atoms: W_l, weights and biases.
+        log_ratios: layer -> log of Ct_l / a_l at margin 1, for the layers that affect the output.
+        atoms: layer -> W_l, its number of weights and biases.
         m: number of samples.
     """
 
@@ -94,7 +94,7 @@ class Covers:
 
     @classmethod
     def of(cls, capacities: Mapping[str, float], atoms: Mapping[str, int], shares: Shares, m: int) -> Covers:
-        """Return the covers for given log Ct_l at margin 1 and a rule that shares eps out."""
+        """Return the covers for given log Ct_l at margin 1, where `shares` divides eps among the layers."""
         parts = shares(capacities, atoms)
         ratios = {
             name: log_product([value, -parts[name]])
@@ -116,8 +116,9 @@ class Covers:
     def log_complexity(self, log_gamma: float) -> float:
         """Return the log of a bound of R of the ramp-loss class at a margin, from above; -inf for a class of one function.
 
-        Where chaining gives less than 1/2 that is it; else one level at the best eps, which says how rich the class is. Never above
-        2^(3/4) sqrt(q / gamma), one level with log N(eps) <= q^2 m / eps^2.
+        If chaining gives less than 1/2, the bound is that of chaining; otherwise it is that of one level at the best eps, which
+        shows how rich the class is. It is never above 2^(3/4) sqrt(q / gamma), the bound of one level with
+        log N(eps) <= q^2 m / eps^2.
         """
         if not self.log_ratios:
             return -math.inf
@@ -128,7 +129,7 @@ class Covers:
         return min(plain, self._one_level(log_gamma))
 
     def chained(self, log_gamma: float) -> Chained | None:
-        """Return the best chain of resolutions below 1; None where all are hopeless."""
+        """Return the best chain of resolutions below 1; None if the covers are so large that no chain gives a bound below 1."""
         first = math.ceil(-log_gamma * STEPS / math.log(10))
         log_largest = -first * math.log(10) / STEPS - log_gamma
         if self.log_size(first) > 2 * self.m and self.log_size(first + 1) > 2 * self.m:
@@ -143,8 +144,8 @@ class Covers:
     def _one_level(self, log_gamma: float) -> float:
         """Return log min over eps of eps + sqrt(log N(eps) / (2 m)), from above.
 
-        The first term falls with the step and the second rises: the least sum is near where they meet, and where one of them alone
-        is more than a sum that was met there is none.
+        With the step, the first term falls and the second rises, so the smallest sum is near the step where they are equal. The
+        search in a direction ends as soon as one term alone exceeds the smallest sum so far.
         """
 
         def terms(step: int) -> tuple[float, float]:
@@ -166,7 +167,7 @@ class Covers:
 
     @cached_property
     def _log_q(self) -> float:
-        """Log of q at margin 1, sqrt(m) q = (sum_l (Ct_l / a_l)^2 log 2 W_l)^(1/2)."""
+        """Log of q at margin 1, where sqrt(m) q = (sum_l (Ct_l / a_l)^2 log 2 W_l)^(1/2)."""
         parts = [
             log_product([2 * ratio, math.log(math.log(2 * self.atoms[name]))])
             for name, ratio in self.log_ratios.items()

@@ -1,8 +1,8 @@
-"""What the bounds of kind loss share: numbers of the layers, and how far a change of each layer reaches (docs/theory/toeplitz.md).
+"""Code shared by the bounds of kind loss: the norms of the layers, and the effect of each on the loss (docs/theory/toeplitz.md).
 
-Layer l reads a value of Frobenius norm at most r_l over the sample, a change of its output moves the network's by at most G_l
-times as much, and a margin of width gamma by sqrt(2) / gamma. With D_l the distance of its matrix from the reference in the norm
-of the bound, and b_l - b_l0 that of its bias,
+Layer l reads a value of Frobenius norm at most r_l over the sample. A change of its output changes the network's output by at most
+G_l times as much, and the loss at margin gamma by sqrt(2) / gamma times that. Let D_l be the distance of its matrix from the
+reference in the norm of the bound, and b_l - b_l0 the difference of its bias from the reference. Then
 
     Ct_l = (sqrt(2) / gamma) G_l (D_l r_l / sqrt m + sqrt(O_l) ||b_l - b_l0||_1).
 """
@@ -36,12 +36,12 @@ Distance = Callable[[BoundInputs, ToeplitzView, LayerStep], float]
 
 
 def bias_start(problem: BoundInputs, step: Block) -> torch.Tensor | None:
-    """Return the reference of a layer's bias; None for zero."""
+    """Return the reference of a layer's bias; None if the reference is zero."""
     return problem.reference.get(f"{step.name}.bias")
 
 
 def bias_moved(problem: BoundInputs, step: Block) -> torch.Tensor | None:
-    """Return b - b_0, (channels,); None where neither is there."""
+    """Return b - b_0, (channels,); None if the layer has no bias and the reference is zero."""
     start, bias = bias_start(problem, step), step.bias
     if bias is None:
         return None if start is None or not bool((start != 0).any()) else -start
@@ -49,12 +49,14 @@ def bias_moved(problem: BoundInputs, step: Block) -> torch.Tensor | None:
 
 
 def measured(problem: BoundInputs, distance: Distance) -> dict[str, float]:
-    """Return the logs of all numbers that training chose: ``"spectral.LAYER"``, ``"distance.LAYER"``; of a bias ``"bias.LAYER"``, its
-    Euclidean norm, and ``"shift.LAYER"``, the l1 norm of what it moved.
+    """Return the logs of all numbers that training determined.
+
+    They are ``"spectral.LAYER"`` and ``"distance.LAYER"`` and, for a bias, ``"bias.LAYER"``, its Euclidean norm, and
+    ``"shift.LAYER"``, the l1 norm of its difference from the reference.
 
     Args:
         problem: network and reference.
-        distance: of the matrix of a layer.
+        distance: function that returns the log of the distance of a layer's matrix from its reference.
     """
     chain = problem.toeplitz()
     numbers: dict[str, float] = {}
@@ -79,14 +81,14 @@ def measured(problem: BoundInputs, distance: Distance) -> dict[str, float]:
 
 @dataclass(frozen=True)
 class Reach:
-    """Logs of r_l / sqrt m and of G_l."""
+    """Logs of r_l / sqrt m (`radius`) and of G_l (`gain`)."""
 
     radius: float
     gain: float
 
 
 def log_layers(problem: BoundInputs, numbers: Numbers) -> dict[str, Reach]:
-    """Return log(r_l / sqrt m) and log G_l of everything with weights, from above."""
+    """Return upper bounds of log(r_l / sqrt m) and log G_l for every step with weights."""
     chain, m = problem.toeplitz(), problem.energies.m
     log_data = 0.5 * log_up(problem.energies.frobenius_squared, 1)
     radii = log_radii(chain.steps, chain.names, numbers, log_data, m)
@@ -99,7 +101,7 @@ def log_layers(problem: BoundInputs, numbers: Numbers) -> dict[str, Reach]:
 
 
 def log_capacities(problem: BoundInputs, numbers: Numbers) -> dict[str, float]:
-    """Return log Ct_l at gamma = 1 for every layer that training chose, from above; -inf where it cannot move the output."""
+    """Return an upper bound of log Ct_l at gamma = 1 for every trained layer; -inf for a layer that does not affect the output."""
     reaches = log_layers(problem, numbers)
     found = {}
     for name, step in problem.toeplitz().blocks():
@@ -111,7 +113,7 @@ def log_capacities(problem: BoundInputs, numbers: Numbers) -> dict[str, float]:
 
 
 def entries(step: Block) -> int:
-    """Return the number of a layer's weights and biases, pruned ones counted."""
+    """Return the number of a layer's weights and biases, pruned ones included."""
     own = step.link.layer.parameters if isinstance(step, LayerStep) else step.scale.numel()
     return own + biases(step)
 
@@ -130,15 +132,15 @@ def evaluate(
     published: LossComplexity | None,
     **terms: Any,
 ) -> LossComplexity:
-    """Return the outcome of a bound by covers of the layers.
+    """Return the complexity that follows from covers of the layers.
 
     Args:
         problem: network and sample.
-        numbers: as `measured`.
+        numbers: norms and distances, as `measured` returns them.
         atoms: layer -> W_l.
-        shares: how the resolution is shared among the layers.
-        published: the bound as its source has it; None where it does not cover the network.
-        terms: more ingredients for the report.
+        shares: rule that divides the resolution among the layers.
+        published: the bound as its source states it; None if it does not cover the network.
+        terms: further entries for the report.
     """
     m, last = problem.energies.m, Latest()
 
@@ -160,21 +162,21 @@ def evaluate(
 
 
 class Latest:
-    """Keeps what was computed for the last numbers: the ledger asks at one set of numbers for many margins."""
+    """Cache of one result, for the last numbers: the ledger evaluates many margins for the same numbers."""
 
     def __init__(self) -> None:
         self._numbers: Numbers | None = None
         self._found: Any = None
 
     def of(self, numbers: Numbers, make: Callable[[], Any]) -> Any:
-        """Return what belongs to these numbers, made where they are not the last ones."""
+        """Return the result for these numbers; call `make` unless they are the last ones."""
         if self._numbers is not numbers:
             self._numbers, self._found = numbers, make()
         return self._found
 
 
 def by_name(names: Sequence[str], numbers: Numbers, kind: str) -> dict[str, float | None]:
-    """Return layer -> number of one kind, for the report."""
+    """Return layer -> the number of this kind, for the report."""
     return {name: shown(numbers[f"{kind}.{name}"]) for name in names if f"{kind}.{name}" in numbers}
 
 

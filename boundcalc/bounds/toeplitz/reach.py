@@ -1,13 +1,13 @@
-"""How far values and changes reach in the Euclidean norm, for all networks whose layers have at most given norms.
+"""Bounds of values and Lipschitz constants in the Euclidean norm, for all networks whose layers have at most the given norms.
 
 With s_l the spectral norm of layer l, b_l its bias repeated over its O_l positions and q_v the Lipschitz constant of a fixed
-operation, the values V over the sample (Frobenius norm) and the Lipschitz constants G_v from a value to the output obey
+operation, the Frobenius norm R of a value over the sample and the Lipschitz constant G from a value to the output satisfy
 
     R(x) = ||X||,   R(A_l u + b_l) <= s_l R(u) + sqrt(O_l m) ||b_l||_2,   R(q u) <= q R(u),
     R(u + v) <= R(u) + R(v),   R([u, v])^2 <= R(u)^2 + R(v)^2;
     G(output) = 1,   G(u) <= sum over the readers v of u of Lip(u to v) G(v).
 
-Where values are put side by side, Lipschitz constants are computed from each layer forwards instead, since there squares add up
+In networks with concatenations, Lipschitz constants are instead computed forwards from each layer, since squares add up there
 (docs/theory/toeplitz.md, proposition 1).
 """
 
@@ -61,8 +61,8 @@ def log_radii(
     """Return log R for every step.
 
     Args:
-        steps: of the network.
-        names: of the steps; "" for those without weights.
+        steps: the steps of the network.
+        names: name of each step; "" for a step without weights.
         numbers: logs of spectral norms and of ||b_l||_2.
         log_data: log ||X||_F.
         m: number of samples.
@@ -84,7 +84,7 @@ def log_radii(
 
 
 def log_shift(step: ToeplitzStep, name: str, numbers: Numbers, m: int) -> float:
-    """Return the log of sqrt(O m) ||b||_2, the bias over all positions and samples; -inf without one."""
+    """Return the log of sqrt(O m) ||b||_2, the norm of the bias over all positions and samples; -inf without a bias."""
     if not isinstance(step, Block) or step.bias is None:
         return -math.inf
     own = numbers.get(f"bias.{name}")
@@ -104,8 +104,8 @@ def log_gains(steps: Sequence[ToeplitzStep], names: Sequence[str], numbers: Numb
     """Return log G for every step with a name: the Lipschitz constant from its value to the output; -inf for the others.
 
     Args:
-        steps: of the network.
-        names: of the steps.
+        steps: the steps of the network.
+        names: name of each step.
         numbers: logs of spectral norms.
     """
     named = [place for place, name in enumerate(names) if name]
@@ -129,7 +129,7 @@ def _backwards(steps: Sequence[ToeplitzStep], names: Sequence[str], numbers: Num
 
 
 def _log_gain_of(start: int, steps: Sequence[ToeplitzStep], names: Sequence[str], numbers: Numbers) -> float:
-    """Return the log of the Lipschitz constant from one step's value to the output, step by step forwards."""
+    """Return the log of the Lipschitz constant from one step's value to the output, computed forwards step by step."""
     gains = [-math.inf] * len(steps)
     gains[start] = 0.0
     for place in range(start + 1, len(steps)):

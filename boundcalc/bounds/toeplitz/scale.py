@@ -1,14 +1,15 @@
-"""How large single units are against unit classes, and how many contractions lie below them (kind F).
+"""Sizes of single units relative to unit classes, and the cost of the contractions below them (kind F).
 
 Every value of the network is written through *atoms*: unit functions of the input (a . x with ||a||_2 <= 1, or a coordinate of x), a
-constant t, and ReLUs and maxima of convex, sign-symmetric combinations of atoms. A value has two sizes against them:
+constant t, and ReLUs and maxima of convex, sign-symmetric combinations of atoms. A value v has two sizes relative to atoms:
 
     along   the smallest c such that a . v is in c times the hull of atoms for every a with ||a|| <= 1,
-    units   a bound of the norm of the vector of its units' own scales,
+    units   a bound of the norm of the vector of its units' own scales.
 
-with ||a||_2 and the Euclidean norm of the vector in the form *fro*, ||a||_1 and its largest entry in the form *1inf*, where
-both are one number. A layer gives units = ||A|| along + ||b|| / t in its form's norm, a sum adds both, a maximum over k entries
-of which each is in o windows multiplies them by sqrt(k o) (fro) or k (1inf). The proof is in docs/theory/toeplitz.md, proposition 2.
+The form *fro* has ||a||_2 and the Euclidean norm of the vector; the form *1inf* has ||a||_1 and the largest entry, and both sizes
+are then the same number. A layer has units = ||A|| along + ||b|| / t in the norm of its form; a sum adds both sizes; a maximum over
+k entries, each of which is in o windows, multiplies them by sqrt(k o) (fro) or k (1inf). The proof is in docs/theory/toeplitz.md,
+proposition 2.
 """
 
 from __future__ import annotations
@@ -45,13 +46,13 @@ class LogSizes:
 
 @dataclass(frozen=True)
 class ToeplitzNorm:
-    """One of the two norms.
+    """One of the two forms of the norms.
 
     Attributes:
         name: ``"fro"`` or ``"1inf"``.
-        spread: log of the units' size of the raw input, whose size along unit vectors is 1.
-        grown: log of the factor of a fixed operation.
-        joined: log size of values side by side.
+        spread: number of inputs -> log of `units` of the raw input, whose `along` is 1.
+        grown: fixed operation -> log of the factor by which it multiplies `units`.
+        joined: log sizes of values -> log size of their concatenation.
     """
 
     name: str
@@ -85,13 +86,13 @@ def log_sizes(
     """Return the sizes of every step.
 
     Args:
-        steps: of the network.
-        names: of the steps; "" for those without weights.
+        steps: the steps of the network.
+        names: name of each step; "" for a step without weights.
         norms: logs of the norms of matrices and biases.
-        form: the norm.
+        form: form of the norms.
         inputs: number of input units.
         log_t: log of the constant that carries biases.
-        joint: gives the size of a layer; None for ||A|| along + ||b|| / t.
+        joint: function that returns the log size of a layer; None for ||A|| along + ||b|| / t.
     """
     found: list[LogSizes] = []
     for step, name in zip(steps, names, strict=True):
@@ -138,12 +139,12 @@ def _shifted(log_value: float, name: str, norms: Norms, log_t: float) -> float:
 
 @dataclass(frozen=True)
 class Contractions:
-    """What the contractions between the output and the atoms at the bottom multiply an expectation by.
+    """Factors by which the contractions between the output and the atoms at the bottom multiply an expectation.
 
     Attributes:
         log_inputs: log of the factor of the raw input, summed over the heights at which it leaves the recursion.
-        log_constant: log of the factor of the constant that carries biases; -inf where no layer has one.
-        levels: ReLUs and levels of maxima on the longest path.
+        log_constant: log of the factor of the constant that carries biases; -inf if no layer has a bias.
+        levels: number of ReLUs and levels of maxima on the longest path.
     """
 
     log_inputs: float
@@ -154,15 +155,15 @@ class Contractions:
 def contractions(steps: Sequence[ToeplitzStep], place: int = -1) -> Contractions:
     """Return the factors for one value of the network, by default its output.
 
-    Two ways of counting hold for one class, and the smaller factors are taken:
+    There are two valid ways of counting, and the smaller factors are used:
 
     - path by path: a union of two sets of functions costs the sum of their factors;
-    - level by level, where all contractions are ReLUs and maxima of values >= 0: values >= 0 wait until those deeper than they
-      are have come down to them, max(h, 0) being h, so that the longest path alone counts.
+    - level by level, if all contractions are ReLUs and maxima of values >= 0: a value h >= 0 equals max(h, 0), so it can be kept
+      unchanged until deeper values have been reduced to its level, and only the longest path counts.
 
     Args:
-        steps: of the network.
-        place: number of the step.
+        steps: the steps of the network.
+        place: index of the step.
     """
     counted = steps[: place % len(steps) + 1]
     by_paths = _by_paths(counted)
@@ -175,7 +176,7 @@ def contractions(steps: Sequence[ToeplitzStep], place: int = -1) -> Contractions
 
 
 def _needed(steps: Sequence[ToeplitzStep]) -> list[ToeplitzStep]:
-    """Return the steps that the last one is computed from, itself included."""
+    """Return the last step and all steps that it depends on."""
     wanted = {len(steps) - 1}
     for place in range(len(steps) - 1, -1, -1):
         if place in wanted:
@@ -212,7 +213,7 @@ def _levels(step: ToeplitzStep) -> int:
 
 
 def _by_levels(steps: Sequence[ToeplitzStep]) -> Contractions:
-    """Count the longest path, and at which heights the raw input and the constant leave the recursion."""
+    """Count level by level: the longest path, and the heights at which the raw input and the constant leave the recursion."""
     levels = [0] * len(steps)
     raw = [isinstance(step, InputStep) for step in steps]
     shifted = [False] * len(steps)

@@ -1,7 +1,7 @@
-"""What each operation of a network does to norms, in the order of execution.
+"""The effect of each operation of a network on norms, in the order of execution.
 
-A step reads steps before it. Layers with weights are `LayerStep` (a matrix, with the average poolings before it multiplied in) and
-`Diagonal` (one factor a channel); everything else is fixed before the sample.
+A step reads earlier steps. Steps with weights are `LayerStep` (a matrix, with the average poolings before it multiplied in),
+`Diagonal` (one factor per channel) and `Slopes` (a trained leaky ReLU); all others are fixed before the sample.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class ToeplitzStep:
     """One value of the network.
 
     Attributes:
-        inputs: numbers of the steps that it reads, each before it.
+        inputs: indices of the steps that it reads, all smaller than its own.
         signed: whether its entries may be negative.
     """
 
@@ -65,7 +65,7 @@ class LayerStep(ToeplitzStep):
     """A linear or convolution layer, ``A v + b``.
 
     Attributes:
-        place: its number among the layers of the network.
+        place: index of the layer among the layers of the network.
         link: the layer and the average poolings that are multiplied into A.
     """
 
@@ -79,7 +79,7 @@ class LayerStep(ToeplitzStep):
 
     @property
     def bias(self) -> torch.Tensor | None:
-        """(channels,) float64; None without one, also where all entries are 0."""
+        """Bias, (channels,) float64; None if there is none or all entries are 0."""
         return _nonzero(self.link.layer.bias)
 
     @property
@@ -93,11 +93,11 @@ class Diagonal(ToeplitzStep):
     """``scale * v + shift`` in every channel.
 
     Attributes:
-        name: of the module.
-        scale: (channels,) float64.
-        shift: (channels,) float64; None where it is 0.
-        positions: of an image.
-        trained: whether the sample may have had a say in it.
+        name: name of the module.
+        scale: factor of each channel, (channels,) float64.
+        shift: shift of each channel, (channels,) float64; None if all are 0.
+        positions: number of positions of the image.
+        trained: whether scale and shift may depend on the sample.
     """
 
     name: str
@@ -120,11 +120,11 @@ class Fixed(ToeplitzStep):
         log_l2: log of its Lipschitz constant in the Euclidean norm.
         log_units: log of the factor by which the Euclidean norm of single units' scales grows.
         log_row: log of the factor by which the largest scale of a unit grows.
-        levels: how many contractions it takes, one after another; 0 for a linear map.
+        levels: number of contractions that it takes one after another; 0 for a linear map.
         log_cost: log of the product of their factors.
-        window: entries of which a maximum is taken; 1 for any other operation.
+        window: number of entries of which a maximum is taken; 1 for any other operation.
         patient: whether values >= 0 pass its contractions unchanged (ReLU, maxima of values >= 0).
-        homogeneous: whether it is positively homogeneous and fixed, as bounds of kind F need it.
+        homogeneous: whether it is positively homogeneous and fixed, which bounds of kind F require.
     """
 
     log_l2: float = 0.0
@@ -145,11 +145,11 @@ def _no_slopes() -> torch.Tensor:
 
 @dataclass(frozen=True, eq=False)
 class Slopes(Fixed):
-    """A leaky ReLU whose slopes below 0 were trained.
+    """A leaky ReLU whose negative slopes were trained.
 
     Attributes:
-        name: of the module.
-        scale: slopes, (channels,) float64.
+        name: name of the module.
+        scale: slope of each channel for negative values, (channels,) float64.
     """
 
     name: str = ""
@@ -166,14 +166,14 @@ class SumStep(ToeplitzStep):
 
 @dataclass(frozen=True, eq=False)
 class Stack(ToeplitzStep):
-    """Its inputs one after another along the channels."""
+    """The concatenation of its inputs along the channels."""
 
 
 Block = LayerStep | Diagonal | Slopes
 
 
 def never_biased(step: Block) -> bool:
-    """Return whether a layer has no bias before any training; a bias that is there and 0 is a choice, and is paid for."""
+    """Return whether the architecture gives the layer no bias; a bias that exists and is 0 is a choice, which is paid for."""
     if isinstance(step, LayerStep):
         return step.link.layer.bias is None
     return isinstance(step, Slopes) or not step.trained
@@ -183,7 +183,7 @@ def steps_of(network: Network) -> tuple[ToeplitzStep, ...]:
     """Return one step for every node.
 
     Raises:
-        NotCovered: naming every operation that has none.
+        NotCovered: some operations have no step; the message names all of them.
     """
     require(network, KNOWN)
     steps: list[ToeplitzStep] = []
@@ -198,7 +198,7 @@ def steps_of(network: Network) -> tuple[ToeplitzStep, ...]:
 
 
 def _layer(network: Network, node: Affine, place: int) -> LayerStep:
-    """Return a layer that reads the value before the average poolings in front of it, unless it is circular."""
+    """Return the step of a layer; it reads the value before the average poolings in front of it, unless the layer is circular."""
     pools: list[AvgPool] = []
     (source,) = node.inputs
     while not node.circular and isinstance(before := network.nodes[source], AvgPool):
@@ -248,7 +248,7 @@ def _average(node: AvgPool, signed: bool) -> Fixed:
 
 
 def _maximum(node: MaxPool, signed: bool, rectified: bool) -> Fixed:
-    """Return the step of a max pooling; after a ReLU the two together are one maximum with 0 among its values."""
+    """Return the step of a max pooling; a ReLU before it and the pooling together are one maximum over its window and 0."""
     axes = node.window.height, node.window.width
     taken = math.prod(int(axis.taps().sum(1).max()) for axis in axes)
     overlap = math.prod(_readers(axis) for axis in axes)
@@ -263,7 +263,7 @@ def _maximum(node: MaxPool, signed: bool, rectified: bool) -> Fixed:
 
 
 def _readers(axis: Axis) -> int:
-    """Return the largest number of windows that hold one position."""
+    """Return the largest number of windows that contain the same position."""
     return int(axis.positions()[axis.taps()].bincount().max())
 
 
@@ -279,7 +279,7 @@ def _leaky(node: LeakyReLU) -> Fixed:
 
 
 def _leaky_cost(slope: float) -> float:
-    """Return the log of the factor of a leaky ReLU over its largest slope: |1 + a| / 2 for the linear part, |1 - a| for the other."""
+    """Return the log of the cost of a leaky ReLU of slope a, divided by its largest slope: |1 + a| / 2 (linear part) plus |1 - a|."""
     if slope >= 0:
         return leaky_log_cost(min(1.0, slope), max(1.0, slope))
     return log_up((abs(1 + slope) / 2 + 1 - slope) / max(1.0, -slope), 4)

@@ -1,7 +1,7 @@
-"""What the bounds of kind F share: norms of the layers, rho of a network, and the largest sum of signs at the bottom.
+"""Code shared by the bounds of kind F: norms of the layers, rho of a network, and the largest sum of signs at the bottom.
 
-R_S(F) <= rho (E sup ...) / m with rho the size of the outputs against unit classes (`boundcalc.bounds.toeplitz.scale`); its one
-number is positively homogeneous. The constant t that carries biases is taken from a fixed grid.
+R_S(F) <= rho (E sup ...) / m, where rho is the size of the outputs relative to unit classes (`boundcalc.bounds.toeplitz.scale`) and
+positively homogeneous in the weights. The constant t that carries biases is taken from a fixed grid.
 """
 
 from __future__ import annotations
@@ -57,12 +57,12 @@ BIAS = "biases through a constant unit whose value t is taken from a fixed grid 
 
 
 def log_matrix_norm(rows: Rows, form: ToeplitzNorm) -> float:
-    """Return the log of ||A||_F or ||A||_{1,inf}, from above."""
+    """Return an upper bound of the log of ||A||_F (fro) or ||A||_{1,inf} (1inf)."""
     return 0.5 * rows.frobenius_squared().log if form is FRO else rows.l1_inf().log
 
 
 def log_bias_norm(step: Block, form: ToeplitzNorm) -> float:
-    """Return the log of the Euclidean norm of a bias over all positions, or of its largest entry, from above; -inf without one."""
+    """Return an upper bound of the log of a bias's norm: Euclidean over all positions, or its largest entry; -inf without a bias."""
     if step.bias is None:
         return -math.inf
     if form is FRO:
@@ -71,7 +71,7 @@ def log_bias_norm(step: Block, form: ToeplitzNorm) -> float:
 
 
 def norms_of(chain: ToeplitzView, form: ToeplitzNorm) -> dict[str, float]:
-    """Return ``"norm.LAYER"`` and, of layers with one, ``"bias.LAYER"`` -> log."""
+    """Return the logs of the norms: ``"norm.LAYER"`` and, for layers with a bias, ``"bias.LAYER"``."""
     found = {}
     for name, step in chain.blocks():
         own = log_matrix_norm(chain.rows[step.place], form) if isinstance(step, LayerStep) else largest(step)
@@ -83,13 +83,13 @@ def norms_of(chain: ToeplitzView, form: ToeplitzNorm) -> dict[str, float]:
 
 @dataclass(frozen=True, eq=False)
 class Bottom:
-    """The sample, or a part of it, as the last step of a peeling sees it.
+    """The sets of inputs at the bottom of a network, with their energies on the sample or on a part of it.
 
     Attributes:
         log_energies: logs of the energies of the sets: of the whole input (fro) or of each coordinate (1inf).
-        log_constant: log of m t^2, the energy of the constant; -inf where no layer below has a bias.
-        factors: of the contractions above.
-        spectrum: squared singular values of the sample, from above (fro); None where they are not known.
+        log_constant: log of m t^2, the energy of the constant; -inf if no layer has a bias.
+        factors: factors of the contractions above.
+        spectrum: upper bounds of the squared singular values of the sample (fro); None if they are not known.
     """
 
     log_energies: np.ndarray
@@ -117,7 +117,7 @@ class Bottom:
 
     @property
     def log_width(self) -> float:
-        """Log of the largest root of a sum of squares that a unit function attains on the sample."""
+        """Log of the largest value of (sum_i u(x_i)^2)^(1/2) over unit functions u."""
         known = (
             float(self.log_energies.max()) if self.spectrum is None else log_up(float(self.spectrum.max()), 1)
         )
@@ -127,15 +127,15 @@ class Bottom:
         """Return log (E Z^2)^(1/2), Z the largest sum of signs over unit classes: contractions inside cosh (Golowich et al. 2018).
 
         Args:
-            fewer: ReLUs that cost nothing.
-            classes: outputs, each with its own signs, of which Z is the largest.
+            fewer: number of ReLUs that cost nothing.
+            classes: number of outputs, each with its own signs, over which Z is the maximum.
         """
         sets = np.append(self.log_energies, self.log_constant)
         factor = max(0.0, self.log_factor - fewer * math.log(1.5)) + math.log(classes)
         return log_root_second_moment(sets, factor, self._relative_spectrum())
 
     def _relative_spectrum(self) -> np.ndarray | None:
-        """Return the squared singular values of both sets over the larger of their energies, (sets, r)."""
+        """Return the squared singular values of the input and of the constant, divided by the larger energy, (sets, r)."""
         if self.spectrum is None:
             return None
         top = max(float(self.log_energies[0]), self.log_constant)
@@ -149,10 +149,10 @@ class Bottom:
         return np.stack(rows) if np.isfinite(rows[0]).all() else None
 
     def outside(self, fewer: int = 0) -> float:
-        """Return log (E Z^2)^(1/2) (one set) or log E Z: contractions one by one outside (Neyshabur et al. 2015).
+        """Return log (E Z^2)^(1/2) (one set) or log E Z, each contraction taken outside the expectation (Neyshabur et al. 2015).
 
         Args:
-            fewer: ReLUs that cost nothing.
+            fewer: number of ReLUs that cost nothing.
         """
         spared = -fewer * math.log(1.5) if self.log_factor > 0 else 0.0
         if self.log_energies.size == 1:
@@ -164,7 +164,7 @@ class Bottom:
 
 
 def _logs(energies: torch.Tensor) -> np.ndarray:
-    """Return logs of energies, from above; of those that are not 0, at least one. Many are raised to few different values."""
+    """Return upper bounds of the logs of the nonzero energies, or -inf alone; many of them are rounded up to a few values."""
     flat = energies.flatten().numpy()
     alive = flat[flat > 0]
     if not alive.size:
@@ -182,7 +182,7 @@ Mean = Callable[[Bottom, int], float]
 
 
 def joint_rows(chain: ToeplitzView) -> Joint:
-    """Return the size of a layer in the form 1inf with the weights and the bias of each unit taken together."""
+    """Return the function that computes a layer's size in the form 1inf from the weights and the bias of each unit together."""
     layers = {name: step for name, step in chain.blocks() if isinstance(step, LayerStep)}
 
     def size(name: str, log_along: float, log_t: float) -> float:
@@ -209,19 +209,19 @@ MODERATE = 300.0
 def product(
     problem: BoundInputs, form: ToeplitzNorm, mean: Mean, published: NormComplexity | None
 ) -> NormComplexity:
-    """Return a bound by the size of the outputs, with the best t of the grid; margins have a t of their own.
+    """Return the complexity at the best t of the grid; the margins have a t of their own.
 
-    With the form fro the outputs' own sizes are combined by Cauchy-Schwarz, with 1inf they are added up; margins are bounded apart
-    (`boundcalc.bounds.toeplitz.margins`).
+    In the form fro, the sizes of the outputs are combined by the Cauchy-Schwarz inequality; in the form 1inf they are added up.
+    Margins have bounds of their own (`boundcalc.rademacher.margin`).
 
     Args:
         problem: network and sample.
-        form: the norm.
-        mean: bounds the largest sum of signs.
-        published: the bound as its source has it; None where it does not cover the network.
+        form: form of the norms.
+        mean: function that bounds the largest sum of signs.
+        published: the bound as its source states it; None if it does not cover the network.
 
     Raises:
-        NotCovered: an operation that no step of `boundcalc.bounds.toeplitz` stands for.
+        NotCovered: an operation has no step in `boundcalc.bounds.toeplitz`.
     """
     chain = problem.toeplitz().homogeneous(problem.network)
     units = Units(problem, form, mean)
@@ -261,8 +261,8 @@ class Units:
 
     Args:
         problem: network and sample.
-        form: the norm.
-        mean: bounds the largest sum of signs.
+        form: form of the norms.
+        mean: function that bounds the largest sum of signs.
     """
 
     def __init__(self, problem: BoundInputs, form: ToeplitzNorm, mean: Mean) -> None:
@@ -279,7 +279,7 @@ class Units:
         return self._sizes(self.chain, self.norms, log_t)
 
     def log_margin_size(self, log_t: float) -> float:
-        """Return log rho of the outputs less what they have in common, or of their difference where there are two."""
+        """Return log rho of the outputs minus their common part, or of their difference if there are two."""
         own = self.log_size(log_t)
         if self.classes == 2:
             own = log_product([own, 0.5 * LOG2 if self.form is FRO else LOG2])
@@ -297,7 +297,7 @@ class Units:
         return self._known[key]
 
     def _centred(self) -> ToeplitzView | None:
-        """Return the network with other outputs and the same margins: a single difference of two, rows less their mean or median."""
+        """Return a network with the same margins: the difference of two outputs, or rows minus their mean or median."""
         last = self.chain.steps[-1]
         if not isinstance(last, LayerStep) or self.classes == 1 or last.positions != 1:
             return None
@@ -314,7 +314,7 @@ class Units:
         return replace(self.chain, steps=steps, rows=rows, links=(*self.chain.links[:-1], link))
 
     def _middle(self, rows: torch.Tensor) -> torch.Tensor:
-        """Return what the outputs have in common: the mean of their rows for l2 norms, the median for l1 norms."""
+        """Return the common part of the outputs: the mean of their rows for l2 norms, the median for l1 norms."""
         return rows.mean(0) if self.form is FRO else rows.median(0).values
 
     # ------------------------------------------------------------------------------------ sums of signs
@@ -323,11 +323,11 @@ class Units:
         return self.mean(Bottom.of(energies, self.form, log_t, self.factors), fewer)
 
     def log_margin_estimate(self, log_t: float) -> float:
-        """Return what t is chosen by for margins: size times the largest sum of signs of one output."""
+        """Return the quantity by which t is chosen for margins: the size times the largest sum of signs of one output."""
         return log_product([self.log_margin_size(log_t), self._moment(self.problem.energies, log_t)])
 
     def log_complexity(self, log_t: float) -> float:
-        """Return log of R_S(F): at every t, and so at the best one, no more for weights of smaller size."""
+        """Return log R_S(F). For every t, and so for the best t, it does not grow if weights become smaller."""
         return log_product([self.log_size(log_t), self.log_unit(log_t)])
 
     def log_sum(self, log_t: float) -> float:
@@ -365,7 +365,7 @@ class Units:
         return Moments(self.mean(bottom, 0), self.mean(bottom, int(simple)), width=bottom.log_width)
 
     def _by_class(self, log_t: float) -> tuple[list[float], list[float]]:
-        """Return the moments over the samples of each class, and over all but each; infinite where labels are not known."""
+        """Return the moments over the samples of each class, and over all other samples; infinite if labels are not known."""
         energies = self.problem.energies
         if energies.classes is None or energies.counts is None or self.classes == 1:
             return [math.inf], [math.inf]

@@ -1,1 +1,1 @@
-"""Norms of layers as linear maps on their actual input size, never from below."""
+"""Norms of layers as linear maps on their actual input size, rounded up."""

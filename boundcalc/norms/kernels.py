@@ -1,6 +1,6 @@
-"""Norms of a layer's kernel, from above: each weight counts once, wherever the kernel slides.
+"""Upper bounds of norms of a layer's kernel: each weight counts once, whatever the number of positions of the kernel.
 
-Weights are brought to size 1 by a power of two before they are squared, so that nothing vanishes or overflows on the way.
+Weights are scaled to size 1 by a power of two before they are squared, so that no square underflows or overflows.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ def frobenius(weight: torch.Tensor) -> UpperSize:
 
 
 def repeats(layer: Affine) -> float:
-    """Return the norm of the map from a channel to what one tap of the kernel reads: above 1 only where padding wraps around.
+    """Return the norm of the map from a channel to the values that one tap reads; it is above 1 only with circular padding.
 
-    Circular padding beyond the kernel's width computes an output several times; the norm is the square root of how often.
+    Circular padding beyond the kernel's width computes an output several times; the norm is the square root of this number.
     """
     if not layer.circular:
         return 1.0
@@ -51,9 +51,9 @@ def repeats(layer: Affine) -> float:
 
 
 def pooling(link: ToeplitzLayer) -> float:
-    """Return an upper bound of the spectral norm of the average poolings before a layer; 1 without any.
+    """Return an upper bound of the spectral norm of the average poolings before a layer; 1 if there are none.
 
-    ||P||_2 <= sqrt(largest row sum times largest column sum), axis by axis: exact where windows do not overlap.
+    ||P||_2 <= sqrt(largest row sum times largest column sum), axis by axis; this is exact if windows do not overlap.
     """
     norm = 1.0
     for axis in ("rows_h", "rows_w"):

@@ -1,4 +1,4 @@
-"""How far the float64 pass through a network can be off."""
+"""Bound of the rounding error of a float64 pass through a network."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ FLOOR = 2.0**-1000
 
 
 def pass_error(network: Network, largest: float) -> float:
-    """Return by how much outputs computed in float64, all together, can differ from the network's own.
+    """Return a bound of the sum, over all outputs, of the errors of a pass in float64.
 
-    An inner product of n terms is off by gamma_n times the sum of the sizes of its terms (Higham 2002, section 3.1); what is off
-    below passes on through the absolute weights, and ReLU and the maximum do not enlarge it. Layer by layer, with n operations on a
-    path from input to output, all outputs together are off by at most gamma_n times the l1 path norm times max(1, max |x|), a
-    maximum over a window adding its window up.
+    The error of an inner product of n terms is at most gamma_n times the sum of the absolute values of its terms (Higham 2002,
+    section 3.1). Errors of earlier layers propagate through the absolute weights; ReLU and the maximum do not enlarge them. So with
+    n operations on a path from input to output, the errors of all outputs sum to at most gamma_n times the l1 path norm times
+    max(1, max |x|), where the path norm of a maximum is the sum over its window.
 
     Args:
-        network: as it is run.
+        network: the network that is evaluated.
         largest: max |x|.
 
     Returns:
-        The bound; infinite for an operation that the path norm does not know.
+        The bound; infinite if the path norm does not cover an operation.
     """
     operations = sum(_operations(node) for node in network.nodes) + 8
     try:

@@ -1,6 +1,6 @@
 """The l1 path norm: one forward pass with absolute weights on the all-ones input.
 
-Every channel carries its own power of two, so that no product over layers overflows or vanishes: multiplying by it is exact.
+Every channel has its own power of two, so that no product over layers overflows or underflows; multiplying by it is exact.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ class ScaledFloat:
     """A non-negative value ``x * 2**exponent``.
 
     Attributes:
-        x: (channels, height, width) float64.
-        exponent: (channels,) float64 integers.
+        x: mantissas, (channels, height, width) float64.
+        exponent: exponent of each channel, (channels,) float64 integers.
     """
 
     x: torch.Tensor
@@ -58,16 +58,16 @@ Known = dict[int, tuple[Node, tuple[ScaledFloat, ...], ScaledFloat]]
 def log_path_norm(
     network: Network, *, inputs: bool = True, biases: bool = True, known: Known | None = None
 ) -> float:
-    """Return log ||Phi||_1, from above: max pooling adds its window up, since every entry starts a path.
+    """Return an upper bound of log ||Phi||_1. A max pooling counts as the sum over its window, since every entry is on a path.
 
     Args:
         network: the network.
         inputs: whether paths that start at an input count.
         biases: whether paths that start at a bias count.
-        known: as in `log_absolute_pass`.
+        known: values of an earlier pass, as in `log_absolute_pass`.
 
     Raises:
-        NotCovered: an operation that is not positively homogeneous or not known.
+        NotCovered: an operation is not positively homogeneous or not known.
     """
     require(network, tuple(kind for kind in KNOWN if kind is not Activation), operation_name_by_size)
     return log_absolute_pass(network, inputs=inputs, biases=biases, known=known)
@@ -76,19 +76,20 @@ def log_path_norm(
 def log_absolute_pass(
     network: Network, *, inputs: bool = True, biases: bool = True, known: Known | None = None
 ) -> float:
-    """Return the log of the sum of the outputs where every weight and bias is absolute and every input is 1, from above.
+    """Return an upper bound of the log of the sum of the outputs, with absolute weights and biases and every input 1.
 
-    Activations count with their Lipschitz constants, so that it bounds the l1 size of what a change of 1 in every input and of
-    the size of every bias, relatively, makes of the outputs.
+    Activations count with their Lipschitz constants. So the sum bounds the l1 norm of the change of the outputs if every input
+    changes by 1 and every bias by its own absolute value.
 
     Args:
-        network: of any operations but unknown ones.
-        inputs: whether what starts at an input counts.
-        biases: whether what starts at a bias or shift counts.
-        known: values of an earlier pass of the same kind, taken where a node and all before it are the same; is added to.
+        network: network of known operations.
+        inputs: whether paths that start at an input count.
+        biases: whether paths that start at a bias or shift count.
+        known: values of an earlier pass of the same kind. They are reused for a node if it and all nodes before it are the same;
+            new values are added.
 
     Raises:
-        NotCovered: an operation that is not known.
+        NotCovered: an operation is not known.
     """
     require(network, KNOWN)
     known = {} if known is None else known
@@ -160,7 +161,7 @@ def _sum(first: ScaledFloat, second: ScaledFloat) -> ScaledFloat:
 
 
 def _times_power(x: torch.Tensor, exponent: torch.Tensor) -> torch.Tensor:
-    """Return x * 2**exponent for non-negative x; what would vanish becomes the smallest float64."""
+    """Return x * 2**exponent for non-negative x; a positive value that would underflow becomes the smallest float64."""
     mantissa, own = np.frexp(x.numpy())
     total = np.clip(own + exponent.numpy(), -1100, 1100).astype(np.int32)
     scaled = np.ldexp(mantissa, total)
@@ -201,7 +202,7 @@ def _affine(node: Affine, value: ScaledFloat, *, biases: bool) -> ScaledFloat:
 
 
 def _at_one_scale(value: ScaledFloat) -> ScaledFloat | None:
-    """Return a value with one exponent, (1,), for all channels; None where they are too far apart for that to be exact."""
+    """Return a value with one exponent, (1,), for all channels; None if the exponents are too far apart for this to be exact."""
     alive = value.exponent != _NOTHING
     if not bool(alive.any()):
         return None
@@ -213,7 +214,7 @@ def _at_one_scale(value: ScaledFloat) -> ScaledFloat | None:
 
 
 def _moderate(x: torch.Tensor) -> bool:
-    """Whether products with such non-negative numbers, and sums of them, neither vanish nor overflow."""
+    """Return whether products with such non-negative numbers, and sums of them, neither underflow nor overflow."""
     largest, least = float(x.amax()), float(x.where(x > 0, 1.0).amin())
     return largest <= 2.0**MODERATE and least >= 2.0**-MODERATE
 

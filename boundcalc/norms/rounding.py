@@ -1,20 +1,20 @@
-"""The one rounding policy: how far below a true number its float64 can lie, and by how much it is raised.
+"""The rounding policy: by how much a float64 result can be below the true number, and by how much it is raised.
 
-Model. u = 2^-53. A sum, product, quotient or square root of float64 numbers (IEEE 754, round to nearest, fused or not) is off by a
-factor within 1 +- u, and a product or quotient below 2^-1022 by at most 2^-1075 instead (gradual underflow); sums are exact
-there. So after n operations
+Model. u = 2^-53. A sum, product, quotient or square root of float64 numbers (IEEE 754, round to nearest, fused or not) has a
+relative error of at most u. Below 2^-1022, a product or quotient instead has an absolute error of at most 2^-1075 (gradual
+underflow), and sums are exact. So after n operations
 
     |computed - true| <= gamma_n true + n 2^-1075,    gamma_n = n u / (1 - n u),
 
-for non-negative numbers and in whatever order a sum is taken (Higham 2002, Accuracy and Stability of Numerical Algorithms, Lemma
-3.1 and section 4.2). Of exp, log, log1p, log2, pow and the like a relative error of 4 units in the last place, LIBM = 8u, is
-assumed: glibc states at most 1 for them, SLEEF (torch) 1 and SVML (numpy) 4. Of Python's lgamma at whole
-numbers LGAMMA = 16u is assumed.
+for non-negative numbers and any order of summation (Higham 2002, Accuracy and Stability of Numerical Algorithms, Lemma 3.1 and
+section 4.2). For exp, log, log1p, log2, pow and similar functions a relative error of 4 units in the last place, LIBM = 8u, is
+assumed: glibc states at most 1 for them, SLEEF (torch) 1 and SVML (numpy) 4. For Python's lgamma at whole numbers LGAMMA = 16u is
+assumed.
 
-Rule. What becomes part of an upper bound is raised once, where it was computed, by a function of this module that is given the
-number of operations: `up` for numbers, `log_up` and `log_product` for logarithms, `exp_up` on the way back. Each raises by about
-twice what the model needs, so that its own rounding and a caller's last few operations are covered too. No other slack is added
-anywhere. Numbers that may leave the range of float64 are kept as logarithms or as an `UpperSize`, a mantissa and a power of two.
+Rule. A number that enters an upper bound is raised once, where it is computed, by a function of this module that gets the number of
+operations: `up` for numbers, `log_up` and `log_product` for logarithms, `exp_up` for exponentials of logarithms. Each raises by about
+twice the error of the model, which also covers its own rounding and the last few operations of the caller. No other slack is added
+anywhere. Numbers that may leave the range of float64 are stored as logarithms or as an `UpperSize`, a mantissa and a power of two.
 """
 
 from __future__ import annotations
@@ -57,11 +57,11 @@ LOG2 = math.log(2.0)
 
 @dataclass(frozen=True)
 class UpperSize:
-    """A non-negative number from above, ``mantissa * 2**exponent``: of any size that a network can have.
+    """An upper bound ``mantissa * 2**exponent`` of a non-negative number, which may exceed the range of float64.
 
     Attributes:
-        mantissa: >= 0; infinite where the number is not known.
-        exponent: of two.
+        mantissa: number >= 0; infinite if the number is not known.
+        exponent: exponent of the power of two.
     """
 
     mantissa: float
@@ -69,7 +69,7 @@ class UpperSize:
 
     @property
     def value(self) -> float:
-        """The number as a float64, from above: infinite where it overflows, never 0 where it is not."""
+        """The number as a float64, rounded up: infinite if it overflows, and 0 only if the number is 0."""
         if self.mantissa == 0.0 or not math.isfinite(self.mantissa):
             return self.mantissa
         try:
@@ -81,7 +81,7 @@ class UpperSize:
 
     @property
     def log(self) -> float:
-        """Its natural logarithm, from above; -inf for 0."""
+        """Natural logarithm of the number, rounded up; -inf for 0."""
         return log_product([log_up(self.mantissa, 1), self.exponent * LOG2])
 
 
@@ -93,7 +93,7 @@ def gamma(operations: int) -> float:
 def slack(terms: int) -> float:
     """Return a relative error that a sum of `terms` non-negative float64 products cannot exceed.
 
-    A product and terms - 1 sums, and 8 operations of the caller: gamma_(terms + 8), doubled, which covers 1 / (1 - gamma) and the
+    It is 2 gamma_(terms + 8): one product, terms - 1 sums, and 8 operations of the caller, doubled to cover 1 / (1 - gamma) and the
     rounding of the raised number itself.
 
     Example:
@@ -106,8 +106,8 @@ def slack(terms: int) -> float:
 def up(value: float, terms: int) -> float:
     """Return `value` raised by the rounding of a sum of `terms` non-negative products; 0 stays 0.
 
-    Near and below 2^-1022 it rises by slack(terms) 2^-1021 = (terms + 8) 2^-1073: the n products lose n 2^-1075, the sums' relative
-    errors less than gamma_n 2^-1022, and the last rounding 2^-1075.
+    Near and below 2^-1022 the value is raised by slack(terms) 2^-1021 = (terms + 8) 2^-1073: the errors are n 2^-1075 for the n
+    products, less than gamma_n 2^-1022 for the sums, and 2^-1075 for the last rounding.
 
     Args:
         value: a non-negative float64 result, 0 only where the true number is 0.
@@ -126,9 +126,9 @@ def up_all(values: torch.Tensor, terms: int) -> torch.Tensor:
 
 
 def log_up(value: float, terms: int) -> float:
-    """Return an upper bound of the logarithm of a non-negative sum; -inf for 0, inf for a sum that overflowed or is NaN.
+    """Return an upper bound of the logarithm of a non-negative sum; -inf for 0, inf if the sum overflowed or is NaN.
 
-    The logarithm's own error is at most LIBM times its size; LIBM more covers an exponential that is taken of it.
+    The error of the logarithm itself is at most LIBM times its size; a further LIBM covers an exponential that is taken of it.
     """
     if math.isnan(value):
         return math.inf
@@ -139,16 +139,17 @@ def log_up(value: float, terms: int) -> float:
 
 
 def log_product(logs: Iterable[float]) -> float:
-    """Return the logarithm of a product, from above, given the factors' logarithms.
+    """Return an upper bound of the logarithm of a product, given the factors' logarithms.
 
-    fsum rounds once. Each logarithm may be from above, or within LIBM (1 + its size) of the true one, such as the log of a number
-    that a few operations made: these errors add up to LIBM (n + sum of sizes), and as much is added for an exponential of the result.
+    fsum rounds once. Each logarithm may be rounded up, or be within LIBM (1 + its size) of the true one, such as the log of the
+    result of a few operations. These errors sum to at most LIBM (n + sum of sizes), and as much again is added for an exponential of
+    the result.
 
     Args:
-        logs: of the factors; one over a factor has its logarithm with the other sign.
+        logs: logarithms of the factors; for a quotient, the negative logarithm of the divisor.
 
     Returns:
-        -inf where a factor is 0; inf where one is not known.
+        The bound; -inf if a factor is 0, otherwise inf if a factor is not known.
 
     Example:
         >>> log_product([math.log(2), math.log(3)]) >= math.log(6), log_product([math.inf, -math.inf])
@@ -163,10 +164,10 @@ def log_product(logs: Iterable[float]) -> float:
 
 
 def logsumexp(values: Sequence[float]) -> float:
-    """Return log(sum(exp(values))) from above; -inf for no values or only -inf, inf for an infinite one.
+    """Return an upper bound of log(sum(exp(values))); -inf if there are no values or all are -inf, inf if one is inf.
 
-    Beside the largest, top, a term exp(-d) is off by LIBM and by the rounding of d, u d exp(-d) < u; the log of the sum, of at most
-    log n, by LIBM log n, and adding top rounds once more.
+    Relative to the largest value, top, a term exp(-d) has an error of LIBM and that of the rounding of d, u d exp(-d) < u. The log of
+    the sum is at most log n and has an error of LIBM log n, and adding top rounds once more.
 
     Example:
         >>> logsumexp([0.0, 0.0]) >= math.log(2)
@@ -180,21 +181,21 @@ def logsumexp(values: Sequence[float]) -> float:
 
 
 def log_error(roundings: int, steps: int, largest: float) -> float:
-    """Return the error of a logarithm that a walk of several steps built up.
+    """Return a bound of the error of a logarithm that was accumulated in several steps.
 
     Args:
-        roundings: operations on non-negative numbers whose logarithm entered.
-        steps: additions of, and logarithms among, numbers of at most `largest` in size.
-        largest: see there.
+        roundings: number of operations on non-negative numbers whose logarithms entered.
+        steps: number of additions and logarithms whose results are at most `largest` in absolute value.
+        largest: bound of these results.
 
     Returns:
-        slack(roundings) for the numbers, and for each step a rounding and LIBM of `largest`.
+        slack(roundings) for the numbers, and for each step a rounding and an error of LIBM times `largest`.
     """
     return slack(roundings) + 2 * LIBM * (steps + 4) * (1 + largest)
 
 
 def exp_up(log_value: float) -> float:
-    """Return the exponential of a logarithm, from above: at least the smallest positive float64, inf where it overflows.
+    """Return an upper bound of the exponential of a logarithm: at least the smallest positive float64, 0 for -inf, inf on overflow.
 
     Example:
         >>> exp_up(-1000.0) == LEAST, exp_up(-math.inf), exp_up(1000.0)
@@ -209,15 +210,15 @@ def exp_up(log_value: float) -> float:
 
 
 def shown(log_value: float) -> float | None:
-    """Return `exp_up` for a report, None where it overflows a float64 or is not known."""
+    """Return `exp_up` for a report; None if it overflows a float64 or is not known."""
     value = exp_up(log_value)
     return value if math.isfinite(value) else None
 
 
 def log10_up(log_value: float) -> float:
-    """Return the logarithm to base 10, from above, of a number with this natural logarithm.
+    """Return an upper bound of the logarithm to base 10 of a number with this natural logarithm.
 
-    Infinite logarithms stay. 1 / log 10 and the product round by 3u together.
+    Infinite logarithms are returned unchanged. 1 / log 10 and the product together have a relative error of 3u.
     """
     if math.isinf(log_value):
         return log_value
@@ -225,12 +226,12 @@ def log10_up(log_value: float) -> float:
 
 
 def shown_log10(log_value: float) -> float | None:
-    """Return `log10_up` for a report, None for 0 and where it is not known."""
+    """Return `log10_up` for a report; None for 0 and for a number that is not known."""
     return log10_up(log_value) if math.isfinite(log_value) else None
 
 
 def scaled(value: float, exponent: int) -> float | None:
-    """Return ``value * 2**exponent`` to nearest, for numbers that are no bounds; None where float64 does not hold it.
+    """Return ``value * 2**exponent`` rounded to nearest, for numbers that are not bounds; None if float64 cannot hold it.
 
     Example:
         >>> scaled(3.0, 2), scaled(3.0, 2000), scaled(3.0, -2000), scaled(0.0, 2000)
@@ -244,7 +245,7 @@ def scaled(value: float, exponent: int) -> float | None:
 
 
 def mean(values: Sequence[float]) -> float:
-    """Return the mean of finite numbers, at least one; no sum of them overflows.
+    """Return the mean of one or more finite numbers, without overflow of their sum.
 
     Example:
         >>> mean([1.0, 3.0]), mean([1.5e308, 1.5e308])
@@ -255,13 +256,13 @@ def mean(values: Sequence[float]) -> float:
 
 
 def exponent_of(tensor: torch.Tensor) -> int:
-    """Return e with 2^(e - 1) <= largest |entry| < 2^e; 0 where all are 0 or one is not finite."""
+    """Return e with 2^(e - 1) <= largest |entry| < 2^e; 0 if all entries are 0 or one is not finite."""
     largest = max(abs(float(end)) for end in tensor.aminmax()) if tensor.numel() else 0.0
     return math.frexp(largest)[1] if math.isfinite(largest) else 0
 
 
 def times_power(tensor: torch.Tensor, exponent: int) -> torch.Tensor:
-    """Return ``tensor * 2**exponent``: exact, but where an entry falls below 2^-1022."""
+    """Return ``tensor * 2**exponent``, which is exact except for entries that fall below 2^-1022."""
     if exponent == 0:
         return tensor
     if abs(exponent) <= -NORMAL_EXPONENT:
@@ -273,27 +274,27 @@ def times_power(tensor: torch.Tensor, exponent: int) -> torch.Tensor:
 
 
 def unit_sized(tensor: torch.Tensor) -> tuple[torch.Tensor, int]:
-    """Return a tensor whose largest entry lies in [1/2, 1), and the exponent of the power of two that was taken out.
+    """Return the tensor scaled so that its largest entry is in [1/2, 1), and the exponent of the power of two that was taken out.
 
-    What falls below 2^-1022 loses at most 2^-1075 an entry beside a largest one of at least 1/2: in norms over all entries far less
-    than one rounding, even where its square vanishes.
+    An entry that falls below 2^-1022 changes by at most 2^-1075, while the largest entry is at least 1/2. In a norm over all entries
+    this is far less than one rounding, even if the square of the entry underflows.
     """
     exponent = exponent_of(tensor)
     return times_power(tensor, -exponent), exponent
 
 
 def kept_positive(values: torch.Tensor, origin: torch.Tensor) -> torch.Tensor:
-    """Return non-negative values raised to `SMALLEST_SQUARE` where what they came from is not 0, so that none vanishes.
+    """Return non-negative values, raised to at least `SMALLEST_SQUARE` where `origin` is not 0, so that no positive value underflows.
 
-    For values of at most 1 that are multiplied with others later, entry by entry.
+    It is meant for values of at most 1 that are later multiplied with others, entry by entry.
 
     Args:
-        values: computed from `origin`, perhaps with underflow.
-        origin: of the same shape; 0 where the exact values are.
+        values: values computed from `origin`, perhaps with underflow.
+        origin: tensor of the same shape that is 0 exactly where the exact values are 0.
     """
     return values.clamp(min=SMALLEST_SQUARE) * (origin != 0)
 
 
 def squared(values: torch.Tensor) -> torch.Tensor:
-    """Return squares, from above where they would vanish."""
+    """Return squares; a square that would underflow is rounded up."""
     return kept_positive(values.square(), values)

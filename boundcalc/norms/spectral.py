@@ -1,7 +1,7 @@
-"""Spectral norms of layers, certified from above, with a lower bound of the majorant behind them.
+"""Certified upper bounds of spectral norms of layers, with a lower bound of the majorant that they use.
 
-A layer with one output position is its own matrix. Any other convolution is a submatrix of a circulant one, whose norm is the
-largest singular value of its symbol over the frequencies (:mod:`boundcalc.norms.spectral_symbol`): the circulant majorant.
+A layer with one output position is the matrix of its weights. Any other convolution is a submatrix of a circulant one, whose norm
+is the largest singular value of its symbol over the frequencies (:mod:`boundcalc.norms.spectral_symbol`): the circulant majorant.
 A certificate is needed at every frequency (:mod:`boundcalc.norms.spectral_certificate`).
 """
 
@@ -24,12 +24,12 @@ from boundcalc.norms.toeplitz import pool_rows
 
 @dataclass(frozen=True)
 class SpectralNorm:
-    """What is known of a spectral norm.
+    """Upper and lower bounds of a spectral norm.
 
     Attributes:
-        upper: the layer's norm is at most this; infinite where a weight is not finite or the norm overflows.
-        lower: the norm of the majorant that was used is at least this. The layer's own norm may be smaller: a circulant
-            operator on the enlarged image stands for it, and ||A|| ||P|| for a layer A after an average pooling P.
+        upper: upper bound of the layer's norm; infinite if a weight is not finite or the norm overflows.
+        lower: lower bound of the norm of the majorant. The layer's own norm may be smaller, because the majorant is a circulant
+            operator on the enlarged image, or ||A|| ||P|| for a layer A after an average pooling P.
     """
 
     upper: float
@@ -54,12 +54,12 @@ SLACK = 1.005
 
 
 def spectral_norm(link: ToeplitzLayer) -> float:
-    """Return an upper bound of ||A^l||_2 for a link of the chain: that of :func:`spectral_interval`."""
+    """Return the upper bound of :func:`spectral_interval` for ||A^l||_2."""
     return spectral_interval(link).upper
 
 
 def spectral_interval(link: ToeplitzLayer) -> SpectralNorm:
-    """Return ||A^l||_2 for a link of the chain: an upper bound, and a lower bound of the majorant behind it.
+    """Return an upper bound of ||A^l||_2 for a link of the chain, and a lower bound of the majorant that it uses.
 
     Pooling enters as a factor, ||A P|| <= ||A|| ||P||.
 
@@ -79,7 +79,7 @@ def spectral_interval(link: ToeplitzLayer) -> SpectralNorm:
 
 
 def pool_norm(link: ToeplitzLayer) -> SpectralNorm:
-    """Return the spectral norm of the average poolings before a layer; 1 without any."""
+    """Return the spectral norm of the average poolings before a layer; 1 if there are none."""
     norm = ONE
     for axis in ("rows_h", "rows_w"):
         rows = pool_rows(link.pools, axis)
@@ -89,12 +89,12 @@ def pool_norm(link: ToeplitzLayer) -> SpectralNorm:
 
 
 def matrix_norm(matrix: torch.Tensor) -> SpectralNorm:
-    """Enclose the largest singular value of one matrix (rows, columns) float64."""
+    """Return an interval that contains the largest singular value of one matrix (rows, columns) float64."""
     return _measured(matrix.numpy()[None, :, :, None, None], SINGLE, SINGLE)[0]
 
 
 def layer_norm(layer: Affine) -> SpectralNorm:
-    """Enclose the norm of a layer without its poolings."""
+    """Return an interval that contains the norm of a layer's majorant, without its poolings."""
     out, width, high, wide = layer.weight.shape
     kernel = layer.weight.numpy().reshape(layer.groups, out // layer.groups, width, high, wide)
     if layer.window.out == (1, 1) and not layer.circular:
@@ -116,7 +116,7 @@ def _samplings(layer: Affine, strides: tuple[int, int]) -> tuple[Sampling, Sampl
 
 
 def _measured(kernel: np.ndarray, height: Sampling, width: Sampling) -> tuple[SpectralNorm, Peak]:
-    """Enclose the largest singular value of a symbol, kernel (groups, out, in, height, width), at any scale."""
+    """Return an interval that contains the largest singular value of the symbol of a kernel (groups, out, in, height, width)."""
     largest = max(float(kernel.max(initial=0.0)), -float(kernel.min(initial=0.0)))
     if not math.isfinite(largest):
         return SpectralNorm(math.inf, 0.0), NONE
@@ -135,7 +135,7 @@ def _measured(kernel: np.ndarray, height: Sampling, width: Sampling) -> tuple[Sp
 
 
 def _scaled(value: float, exponent: int, towards: float) -> float:
-    """Return value * 2^exponent rounded towards infinity or 0."""
+    """Return value * 2^exponent, rounded up or towards 0."""
     try:
         return math.nextafter(math.ldexp(value, exponent), towards)
     except OverflowError:
@@ -143,7 +143,7 @@ def _scaled(value: float, exponent: int, towards: float) -> float:
 
 
 def _part(kernel: np.ndarray, peak: Peak, everywhere: tuple[Sampling, Sampling]) -> float:
-    """Return a lower bound of the unstrided majorant: its norm seen by the strided one's strongest combination of outputs."""
+    """Return a lower bound of the unstrided majorant's norm from the combination of outputs that is largest for the strided one."""
     groups, out = kernel.shape[:2]
     if len(peak.vector) != out or peak.member < 0:
         return 0.0
@@ -153,7 +153,7 @@ def _part(kernel: np.ndarray, peak: Peak, everywhere: tuple[Sampling, Sampling])
 
 
 def _repetition(layer: Affine) -> SpectralNorm:
-    """Return the square root of how often a circular layer computes the same output: padding may exceed the kernel."""
+    """Return the square root of the number of times that a circular layer computes the same output."""
     if not layer.circular:
         return ONE
     axes = layer.window.height, layer.window.width

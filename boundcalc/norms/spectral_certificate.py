@@ -1,10 +1,10 @@
-"""Largest eigenvalues of Gram matrices, certified from above and from below.
+"""Certified upper and lower bounds of the largest eigenvalues of Gram matrices.
 
-An estimate by Lanczos iteration is never trusted. From above: a number tau counts only when the trace is at most tau or
-when a Cholesky factorisation of tau - G exists in floating point, which proves that no eigenvalue of G exceeds tau by more
-than 16 u n (n + 2) tau (Demmel 1989; Rump 2006: the residual of a factorisation that ran to its end is at most
+An estimate by Lanczos iteration is only a guess. A number tau counts as an upper bound only if the trace is at most tau, or if
+a Cholesky factorization of tau - G succeeds in floating point, which proves that no eigenvalue of G exceeds tau by more
+than 16 u n (n + 2) tau (Demmel 1989; Rump 2006: the residual of a factorization that succeeded is at most
 (n + 1) u / (1 - 2 (n + 1) u) times the trace of tau - G, here at most n tau; complex products cost at most 2 sqrt(2) times
-more, and forming tau - G one u). From below: the Rayleigh quotient of an explicit vector, less its own rounding.
+more, and forming tau - G one u). The lower bound is the Rayleigh quotient of an explicit vector, minus its own rounding error.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ CHECKED = 8
 
 @dataclass(frozen=True, eq=False)
 class Peak:
-    """The largest eigenvalue of many Hermitian matrices.
+    """Bounds of the largest eigenvalue of a set of Hermitian matrices.
 
     Attributes:
-        upper: no eigenvalue is larger.
-        lower: some eigenvalue is at least this, >= 0.
-        member: which matrix, in the order they came, reaches `lower`; -1 where all are 0.
-        vector: a unit vector (n,) whose Rayleigh quotient does; empty where all are 0.
+        upper: number that no eigenvalue of any of the matrices exceeds.
+        lower: number >= 0 that the largest eigenvalue is not below.
+        member: index of the matrix whose eigenvalue is at least `lower`; -1 if all matrices are 0.
+        vector: unit vector (n,) whose Rayleigh quotient is at least `lower`; empty if all matrices are 0.
     """
 
     upper: float
@@ -53,14 +53,14 @@ class Peak:
 
 
 def certified_peak(batches: Iterable[np.ndarray], error: float) -> Peak:
-    """Enclose the largest eigenvalue of positive semidefinite matrices that are known up to rounding.
+    """Return an interval that contains the largest eigenvalue of positive semidefinite matrices that are known up to rounding.
 
     Args:
         batches: arrays (b, n, n), float64 or complex128, finite, of which only the upper triangles are read.
-        error: the spectral norm of what any of them is off, at most; and the same for its trace.
+        error: bound of the spectral norm of each matrix's error, and of the error of its trace.
 
     Returns:
-        An interval of relative width `MARGIN` and rounding, or 0.2 % where eigenvalues crowd at the top.
+        An interval of relative width `MARGIN` plus rounding, or of 0.2 % if many eigenvalues are close to the largest.
 
     Source:
         Rump 2006, Verification of positive definiteness, Theorem 2.3; Demmel 1989, On floating point errors in Cholesky.
@@ -91,7 +91,7 @@ def certified_peak(batches: Iterable[np.ndarray], error: float) -> Peak:
 
 
 def _raised(gram: np.ndarray, bound: float, trace: float) -> tuple[float, float, np.ndarray]:
-    """Return a number that no eigenvalue exceeds, a Rayleigh quotient and its vector."""
+    """Return a number that no eigenvalue exceeds, and the largest Rayleigh quotient found with its vector."""
     value, vector = 0.0, np.empty(0)
     for gain, distance in ATTEMPTS:
         value, vector = top_pair(gram, gain)
@@ -102,7 +102,7 @@ def _raised(gram: np.ndarray, bound: float, trace: float) -> tuple[float, float,
 
 
 def _exceeds_none(grams: np.ndarray, bound: float) -> bool:
-    """Whether factorisations of bound - gram, (b, n, n), all ran to their ends."""
+    """Return whether the factorizations of all bound - gram, (b, n, n), succeeded."""
     shifted = -grams.swapaxes(1, 2)
     places = np.arange(grams.shape[1])
     shifted[:, places, places] += bound
@@ -114,7 +114,7 @@ def _exceeds_none(grams: np.ndarray, bound: float) -> bool:
 
 
 def _exceeds_no_eigenvalue(gram: np.ndarray, bound: float) -> bool:
-    """Whether a Cholesky factorisation of bound - gram ran to its end with positive pivots, none of them NaN."""
+    """Return whether a Cholesky factorization of bound - gram succeeded with positive pivots, none of them NaN."""
     from scipy.linalg import lapack
 
     shifted = -gram
@@ -128,8 +128,8 @@ def top_pair(gram: np.ndarray, gain: float) -> tuple[float, np.ndarray]:
     """Return the Rayleigh quotient and unit vector that Lanczos iteration finds for a Hermitian (n, n) matrix.
 
     Args:
-        gram: of which only the upper triangle is read.
-        gain: the iteration ends when `CHECKED` steps raise the quotient by less than this, relatively.
+        gram: matrix of which only the upper triangle is read.
+        gain: the iteration ends when `CHECKED` steps raise the quotient by less than this relative amount.
     """
     from scipy.linalg import blas
 

@@ -1,9 +1,9 @@
-"""Lower bounds of layers' spectral norms: a Rayleigh quotient of the map itself, rounded down.
+"""Lower bounds of layers' spectral norms by a Rayleigh quotient of the map itself, rounded down.
 
-For any vector x other than 0, ||A|| >= ||A x|| / ||x||. The vector is found by Lanczos iteration on A^T A,
-restarted from its best vector; however it was found, only the quotient counts. The map is the layer's own:
-zero padding, stride, dilation, groups, circular padding, and the average poolings before it. Nothing is
-enlarged to a circulant operator, whose norm may be larger.
+For any vector x other than 0, ||A|| >= ||A x|| / ||x||. The vector is found by Lanczos iteration on A^T A, restarted from its
+best vector; the bound does not depend on how it was found. The map is that of the layer itself, with zero padding, stride,
+dilation, groups, circular padding, and the average poolings before it. It is not enlarged to a circulant operator, whose norm may
+be larger.
 """
 
 from __future__ import annotations
@@ -45,14 +45,14 @@ Backward = Callable[[torch.Tensor], tuple[torch.Tensor, ...]]
 def norm_floor(link: ToeplitzLayer) -> float:
     """Return a lower bound of ||A^l||_2 for a link of the chain.
 
-    The quotient is computed in float64 with each entry of A x off by at most g |A| |x|, g = 2 (n + 8) u for
-    the n products behind it (Higham 2002, Lemma 3.1), which is subtracted.
+    The quotient is computed in float64. The error of each entry of A x is at most g |A| |x| with g = 2 (n + 8) u for its n products
+    (Higham 2002, Lemma 3.1), and it is subtracted.
 
     Args:
         link: a layer and the average poolings before it.
 
     Returns:
-        The bound; 0 for a map that is 0 or not finite; NaN for one that is too large to be applied a few times.
+        The bound; 0 if the map is 0 or not finite; NaN if it is so large that applying it a few times overflows.
     """
     link = _at_one_position(link)
     if _products(link) > MOST:
@@ -72,7 +72,7 @@ def norm_floor(link: ToeplitzLayer) -> float:
 
 
 def _at_one_position(link: ToeplitzLayer) -> ToeplitzLayer:
-    """Return a layer that reads one position alone for one that reads each alone: their norms are the same."""
+    """Return, for a 1x1 convolution, the same layer at a single position: the norms are equal."""
     layer, axes = link.layer, (link.layer.window.height, link.layer.window.width)
     if link.pools or layer.circular or any(axis.kernel > 1 or not bool(axis.taps().any()) for axis in axes):
         return link
@@ -124,7 +124,7 @@ def _quotient(link: ToeplitzLayer, weight: torch.Tensor, x: torch.Tensor) -> flo
 
 
 def _found(forward: Apply, shape: tuple[int, int, int], steps: int) -> torch.Tensor:
-    """Return a vector that the map stretches nearly as much as any."""
+    """Return a vector x for which ||A x|| / ||x|| is nearly the norm of the map."""
     start = torch.from_numpy(np.random.default_rng(0).standard_normal(shape))
     start = start / torch.linalg.vector_norm(start)
     point = start.clone().requires_grad_()

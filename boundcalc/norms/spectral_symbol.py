@@ -1,8 +1,8 @@
 """Convolutions as circulant operators: which frequencies matter, and the Gram matrix of the symbol at each.
 
 A zero-padded convolution on n positions is a submatrix of a circulant one on N >= n + min(padding, reach - 1) positions per
-axis: padded taps then fall outside the image and outputs stay apart. Stride s keeps the rows at multiples of s, and where
-s divides N those rows are again circulant: only lags between taps that s divides enter their Gram matrix
+axis: padded taps then fall outside the image and outputs stay apart. Stride s keeps the rows at multiples of s. If s
+divides N, these rows are circulant again: only lags between taps that s divides enter their Gram matrix
 
     G(g) = sum over pairs of taps t, t' with s | d (t' - t) of K_t K_t'^T exp(2 pi i g d (t' - t) / N),    d the dilation.
 
@@ -39,13 +39,13 @@ MOST = 2**22
 
 @dataclass(frozen=True)
 class Sampling:
-    """The frequencies at which one axis of the symbol is looked at.
+    """The frequencies at which the symbol is evaluated along one axis.
 
     Attributes:
         points: number of frequencies.
-        period: only lags between taps that it divides enter the Gram matrix.
-        turn: multiples of 1 / `points` of a turn that the first frequency makes per `period`.
-        factor: the norm is at most this times the largest value at these frequencies; 1 where they are all there are.
+        period: number that divides every lag between taps that enters the Gram matrix.
+        turn: phase of the first frequency per `period`, in units of 1 / `points` of a full turn.
+        factor: the norm is at most this times the largest value at these frequencies; 1 if they are all frequencies.
     """
 
     points: int
@@ -59,8 +59,8 @@ def sampling(axis: Axis, circular: bool, stride: int) -> Sampling:
 
     Args:
         axis: input size, taps, padding and dilation.
-        circular: whether padding wraps around: then the grid is the image itself.
-        stride: of the rows that are kept; 1 gives the convolution at every position.
+        circular: whether padding wraps around, so that the grid is the image itself.
+        stride: stride of the rows that are kept; 1 gives the convolution at every position.
 
     Source:
         M. Riesz 1914, Eine trigonometrische Interpolationsformel (the lemma); Ehlich & Zeller 1964.
@@ -79,7 +79,7 @@ def sampling(axis: Axis, circular: bool, stride: int) -> Sampling:
 
 @dataclass(frozen=True, eq=False)
 class Symbol:
-    """A kernel whose Gram matrices G(f), f over half the frequencies, have the squared norm as largest eigenvalue.
+    """A kernel and its frequencies; the squared norm is the largest eigenvalue of its Gram matrices G(f) at half of them.
 
     Attributes:
         kernel: (groups, n, inner, kernel height, kernel width) float64; axes without lags are folded into `inner`.
@@ -93,12 +93,12 @@ class Symbol:
 
     @property
     def error(self) -> float:
-        """Rounding of any G(f), in the spectral norm and in the trace.
+        """Bound of the rounding error of any G(f), in the spectral norm and in the trace.
 
-        Entrywise, with T taps, inner dimension k, S = sum_t |K_t| and phases that are off by 52 u at most: sums over pairs of
-        taps cost (T k + T^2 + 64) u S S^T. Samples on a grid of P = 2 r - 1 points cost 5 (k + 3 T + 134) u S S^T each, and
-        interpolating them multiplies this by at most sqrt(P) (the squares of the weights sum to 1) and adds
-        (6 r (r + 112) + 2 r sqrt(P)) u S S^T. And ||S S^T|| <= tr S S^T = ||S||_F^2.
+        Entrywise, with T taps, inner dimension k, S = sum_t |K_t| and phase errors of at most 52 u: the error of sums over pairs of
+        taps is (T k + T^2 + 64) u S S^T. The error of samples on a grid of P = 2 r - 1 points is 5 (k + 3 T + 134) u S S^T each;
+        interpolation multiplies it by at most sqrt(P) (the squares of the weights sum to 1) and adds
+        (6 r (r + 112) + 2 r sqrt(P)) u S S^T. Finally ||S S^T|| <= tr S S^T = ||S||_F^2.
         """
         high, wide = self.kernel.shape[3:]
         taps, inner, grid = high * wide, self.kernel.shape[2], (2 * high - 1) * (2 * wide - 1)
@@ -113,11 +113,11 @@ class Symbol:
 
     @property
     def factor(self) -> float:
-        """The norm is at most this times the largest singular value at the frequencies."""
+        """Number such that the norm is at most this times the largest singular value at the frequencies."""
         return self.height.factor * self.width.factor * (1 + 4 * UNIT)
 
     def batches(self) -> Iterator[np.ndarray]:
-        """Yield G at the frequencies, (b, n, n) float64 or complex128, of which only upper triangles are meant."""
+        """Yield G at the frequencies, (b, n, n) float64 or complex128; only the upper triangles are valid."""
         if self.kernel.shape[3:] == (1, 1):
             yield from _own_grams(self.kernel[..., 0, 0])
         elif self.height.period == self.width.period == 1 and self._few():
@@ -184,10 +184,10 @@ class Symbol:
         return np.array(lags), ((one, even.reshape(len(lags), -1)), (one, odd.reshape(len(lags), -1)))
 
     def _by_samples(self) -> Spanned:
-        """Return the lags, and G as interpolated from as many frequencies: those of a grid of 2 taps - 1 a side.
+        """Return the lags, and G as interpolated from its values on a grid of 2 taps - 1 frequencies per side.
 
-        G has no lag beyond, so that its values there are enough: fewer products than of all pairs of taps. With K = A + iB
-        the two parts of K K^* are A A^T + B B^T and B A^T - A B^T; X = (A + B)(A - B)^T holds both, X + X^T and X - X^T.
+        G has no larger lags, so these values determine it, with fewer products than all pairs of taps need. With K = A + iB, the
+        real and imaginary parts of K K^* are A A^T + B B^T and B A^T - A B^T; both follow from X = (A + B)(A - B)^T and X^T.
         """
         groups, side, inner, high, wide = self.kernel.shape
         lags = np.array(self._lags())
@@ -209,7 +209,7 @@ class Symbol:
         return lags, ((even, real.reshape(len(lags), -1)), (odd, imaginary.reshape(len(lags), -1)))
 
     def _angles(self, shifts: np.ndarray, entries: int) -> Iterator[np.ndarray]:
-        """Yield the angles of shifts (r, 2) at some frequencies at a time, (b, r); `entries` are needed for each."""
+        """Yield the angles of shifts (r, 2) for a few frequencies at a time, (b, r); each frequency needs `entries` numbers."""
         frequencies = _half(self.height.points, self.width.points)
         step = max(1, CHUNK // entries, min(8, MOST // entries))
         for start in range(0, len(frequencies), step):
@@ -224,7 +224,7 @@ class Symbol:
 def symbol_of(kernel: np.ndarray, height: Sampling, width: Sampling) -> Symbol:
     """Return the symbol with the smallest Gram matrices.
 
-    An axis without lags has all its taps in the inner dimension; where no lag is left out the transposed kernel serves as well.
+    An axis without lags has all its taps in the inner dimension. If no lag is left out, the transposed kernel has the same norm.
 
     Args:
         kernel: (groups, out / groups, in / groups, height, width) float64, finite.
@@ -247,7 +247,7 @@ def symbol_of(kernel: np.ndarray, height: Sampling, width: Sampling) -> Symbol:
 
 
 def _by_phase(kernel: np.ndarray, period: int) -> np.ndarray:
-    """Return (g, n, inner * period, height / period, width): taps that differ by a multiple of the period meet in the lags only."""
+    """Return (g, n, inner * period, height / period, width): the phase of a tap modulo the period joins the inner dimension."""
     groups, out, inner, high, wide = kernel.shape
     steps = -(-high // period)
     padded = np.zeros((groups, out, inner, steps * period, wide))
@@ -257,7 +257,7 @@ def _by_phase(kernel: np.ndarray, period: int) -> np.ndarray:
 
 
 def _own_grams(matrices: np.ndarray) -> Iterator[np.ndarray]:
-    """Yield M M^*, conjugated, of each of (b, n, inner); only the upper triangle is filled."""
+    """Yield the conjugate of M M^* for each matrix of (b, n, inner); only the upper triangle is filled."""
     from scipy.linalg import blas
 
     times = blas.zherk if np.iscomplexobj(matrices) else blas.dsyrk
@@ -266,7 +266,7 @@ def _own_grams(matrices: np.ndarray) -> Iterator[np.ndarray]:
 
 
 def _half(high: int, wide: int) -> np.ndarray:
-    """Return one of each pair of opposite frequencies, (f, 2), 0 first and the others in a fixed random order."""
+    """Return one of each pair of opposite frequencies, (f, 2): first 0, then the others in a fixed random order."""
     rows, columns = np.indices((high, wide // 2 + 1)).reshape(2, -1)
     keep = (2 * columns % wide != 0) | (rows <= high // 2)
     found = np.stack([rows[keep], columns[keep]], axis=1)

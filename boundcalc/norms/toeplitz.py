@@ -1,9 +1,9 @@
-"""Row norms of a layer's Toeplitz matrix in closed form: the matrix itself is never built.
+"""Row norms of a layer's Toeplitz matrix in closed form, without building the matrix.
 
-Rows (one per output channel and position) differ only by which taps fall inside the image, so it is enough to look at each
-pattern of taps once and count how many positions share it. Stride, dilation, groups and zero padding are exact. Average
-pooling before the layer is multiplied in: exact for the l2 norms, and for l1 norms too unless pooling windows overlap,
-where the l1 norm is an upper bound.
+Rows (one per output channel and position) differ only by which taps fall inside the image, so the norms are computed once for each
+pattern of taps, with the number of positions that share it. Stride, dilation, groups and zero padding are exact. Average pooling
+before the layer is multiplied in: the l2 norms are exact, and so are the l1 norms unless pooling windows overlap, in which case they
+are upper bounds.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ BLOCK = 2**22
 
 @dataclass(frozen=True)
 class Rows:
-    """Norms of all rows of A^l, one entry for each channel and pattern of taps; A^l is brought to size 1 by a power of two.
+    """Norms of all rows of A^l, one entry for each channel and pattern of taps; A^l is scaled to size 1 by a power of two.
 
     Attributes:
-        squares: squared l2 norms of the rows of A^l 2^-exponent, (out, patterns) float64, from above.
-        absolute: their l1 norms, (out, patterns) float64, from above.
-        counts: positions that share a pattern, (patterns,) float64.
-        exponent: of the power of two that was taken out.
+        squares: upper bounds of the squared l2 norms of the rows of A^l 2^-exponent, (out, patterns) float64.
+        absolute: upper bounds of their l1 norms, (out, patterns) float64.
+        counts: number of positions that share each pattern, (patterns,) float64.
+        exponent: exponent of the power of two that was taken out.
     """
 
     squares: torch.Tensor
@@ -45,12 +45,12 @@ class Rows:
         return int(self.counts.sum())
 
     def frobenius_squared(self) -> UpperSize:
-        """Return ||A||_F^2, from above."""
+        """Return an upper bound of ||A||_F^2."""
         total = float((self.squares.sum(0) * self.counts).sum())
         return UpperSize(total * (1 + slack(self.squares.numel())), 2 * self.exponent)
 
     def l1_inf(self, column: torch.Tensor | None = None) -> UpperSize:
-        """Return the largest row l1 norm, from above.
+        """Return an upper bound of the largest row l1 norm.
 
         Args:
             column: (out,) one more entry of the rows of each channel; None for 0.
@@ -62,16 +62,16 @@ class Rows:
         return UpperSize(float(rows.max()) * (1 + slack(2)), shared)
 
     def l1_sum(self) -> UpperSize:
-        """Return the sum of row l1 norms, from above."""
+        """Return an upper bound of the sum of row l1 norms."""
         total = float((self.absolute.sum(0) * self.counts).sum())
         return UpperSize(total * (1 + slack(self.absolute.numel())), self.exponent)
 
     def l2_inf(self) -> UpperSize:
-        """Return the largest row l2 norm, from above."""
+        """Return an upper bound of the largest row l2 norm."""
         return UpperSize(math.sqrt(float(self.squares.max())) * (1 + slack(2)), self.exponent)
 
     def two_one(self, column: torch.Tensor | None = None) -> UpperSize:
-        """Return the sum of row l2 norms, from above; `column` as in `l1_inf`."""
+        """Return an upper bound of the sum of row l2 norms; `column` as in `l1_inf`."""
         shared = self._shared(column)
         squares = times_power(self.squares, 2 * (self.exponent - shared))
         if column is not None:
@@ -81,7 +81,7 @@ class Rows:
         )
 
     def _shared(self, column: torch.Tensor | None) -> int:
-        """Return the exponent at which both the matrix and another column are at most about 1."""
+        """Return the exponent of two that scales both the matrix and another column to at most about 1."""
         if column is None or not bool((column != 0).any()):
             return self.exponent
         if not bool((self.absolute != 0).any()):
@@ -94,9 +94,9 @@ class _Taps:
     """Distinct patterns along one axis.
 
     Attributes:
-        gram: (patterns, kernel, kernel) inner products of the input rows that the taps read.
-        absolute: (patterns, kernel) l1 norms of these input rows.
-        counts: (patterns,) outputs that share the pattern.
+        gram: inner products of the input rows that the taps read, (patterns, kernel, kernel).
+        absolute: l1 norms of these input rows, (patterns, kernel).
+        counts: number of outputs that share each pattern, (patterns,).
     """
 
     gram: torch.Tensor
@@ -122,7 +122,7 @@ def _axis_taps(axis: Axis, rows: torch.Tensor | None, circular: bool) -> _Taps:
 
 
 def pool_rows(pools: tuple[AvgPool, ...], axis: str) -> torch.Tensor | None:
-    """Return the matrix of all average poolings along one axis (``"rows_h"`` or ``"rows_w"``), or None without any."""
+    """Return the matrix of all average poolings along one axis (``"rows_h"`` or ``"rows_w"``); None if there are none."""
     product: torch.Tensor | None = None
     for pool in pools:
         rows: torch.Tensor = getattr(pool, axis)
@@ -148,15 +148,14 @@ def _squares(weight: torch.Tensor, high: _Taps, wide: _Taps) -> torch.Tensor:
 def rows_of(link: ToeplitzLayer, weight: torch.Tensor) -> Rows:
     """Return the row norms of a link of the chain with a given kernel.
 
-    Taps that no output reads are left out before the kernel is brought to size 1, so that the largest entry of what is left does
-    enter a row.
+    Taps that no output reads are removed before the kernel is scaled to size 1, so that its largest entry is part of a row.
 
     Args:
-        link: geometry and the poolings before the layer.
+        link: layer, whose geometry is used, and the poolings before it.
         weight: (out, in / groups, kernel height, kernel width) float64, e.g. the layer's own or a difference of two.
 
     Raises:
-        NotCovered: circular padding whose taps wrap onto each other.
+        NotCovered: with circular padding, taps wrap onto each other.
     """
     layer = link.layer
     axes = layer.window.height, layer.window.width

@@ -65,7 +65,7 @@ class InputSetFamily:
         return logs
 
     def spectra(self, gram: Gram | None) -> Array | None:
-        """Return upper bounds of the sample's squared singular values on each set, ascending, (sets, r); None if too many."""
+        """Return upper bounds of the sample's squared singular values on each set, ascending, (sets, r); None if too costly."""
         if (
             gram is None
             or self.members is None

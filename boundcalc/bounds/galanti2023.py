@@ -4,9 +4,9 @@
     Q = (1 + sqrt(2 (L log(2 max_l k_l^2) + log C))) sqrt(max_pixel sum_i x_i[pixel]^2) prod_l k_l,   rho_F = prod_l ||W^l||_F.
 
 The formula lacks the fan-in of the last linear layer and sqrt(C), so that attained complexities exceed it. `peeling` is the repaired
-theorem; this file is kept to reproduce published figures. Linear layers count as kernels of width 1; biases are
-ignored. The value is
-what their theorem adds to the margin error at margin 1, so it is a claim about the error minus this margin error.
+theorem; this file is kept to reproduce published figures. Linear layers count as kernels of width 1; biases are ignored.
+The value is what their theorem adds to the margin error at margin 1, so it is a claim about the error minus this margin
+error.
 """
 
 from __future__ import annotations

@@ -13,9 +13,8 @@ The code writes numbers as decimals x = +- 0.d_1 ... d_n * 10^k, all with the sa
 
 The weights w sum to 1 over all integers, the 10^n strings of digits have weight 10^-n each, and every part can be read before the
 next one begins. So the code is a prefix code, and its weights sum to at most 1 (Kraft). A number has several codewords, because 0.10
-has more digits than 0.1; the one with the fewest digits is counted. Two numbers of four digits below 1 cost 26.6 bits
-for their digits
-and 6.8 bits for everything else.
+has more digits than 0.1; the one with the fewest digits is counted. Two numbers of four digits below 1 cost 26.6 bits for
+their digits and 6.8 bits for everything else.
 """
 
 from __future__ import annotations

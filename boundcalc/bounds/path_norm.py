@@ -1,9 +1,8 @@
 """Bound by the l1 path norm of the network.
 
 ||Phi||_1 is one forward pass with absolute weights on the all-ones input, with outputs and pooling windows summed; a bias starts a
-path from a constant input of value t with weight |b| / t. The unit class is the l1 hull of the single paths, so that
-l1 peeling leaves
-the coordinates. With K from `boundcalc.bounds.path_lengths.log_factor` and z over the C coordinates (and the
+path from a constant input of value t with weight |b| / t. The unit class is the l1 hull of the single paths, so that l1
+peeling leaves the coordinates. With K from `boundcalc.bounds.path_lengths.log_factor` and z over the C coordinates (and the
 constant) of all classes:
 
     R_S(F) <= ||Phi||_1 z / m,    R_S(margins) <= ||Phi||_1 min( z_own + sqrt(pi/2) z,  sqrt(pi) z ) / m

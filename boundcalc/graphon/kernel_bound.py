@@ -10,7 +10,7 @@ on all of S, so that with the ramp loss of margin 1 and the point B_k of the gri
 
       err <= 4 B_k sqrt(sum_c tr Theta_c) / m + 2 sqrt(log(1 / (delta w(k) 2^-bits)) / (2 m));
 
-with a single output and labels +-1 the 4 is a 2. If the mask depends on the data, its bits are paid for, and so is a normalization
+with a single output and labels +-1, the factor 4 is 2. If the mask depends on the data, its bits are paid for, and so is a normalization
 that came from the data: the union bound runs over both, and the kernel is a function of the mask alone. Samples drawn class by
 class are independent given their labels; the statement is then about the error at the class shares of S, conditional on the labels.
 

@@ -17,9 +17,8 @@ def maps_of(network: Network, cells: int = 64, sigma_w2: float = 1.0) -> Maps:
     """Return the matrices of a network, with the first layer exact and the later hidden layers as step graphons.
 
     The cells of the first layer are its units, and those of the output layer are the outputs; the layers between use the graphons of
-    the ordered chain, with at most `cells` cells per side. A convolution enters by the share of kernel entries that
-    survive between two
-    channels.
+    the ordered chain, with at most `cells` cells per side. A convolution enters by the share of kernel entries that survive
+    between two channels.
 
     Args:
         network: a chain of layers with a ReLU between consecutive layers.

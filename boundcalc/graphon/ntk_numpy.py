@@ -1,4 +1,4 @@
-"""The recursion of the graphon NTK in numpy: a stretch of inputs against a block of those after it at a time, cells as rows.
+"""The recursion of the graphon NTK in numpy: pairs a few inputs with a block of later inputs at a time, with cells as rows.
 
 For inputs i and j let q_i(u) be the square root of S~(x_i, x_i)(u) and rho = S~ / (q_i q_j). All layers carry
 ``A = S~ / q_i`` and ``B = Theta / q_i``, Theta_1 = S~_1; with psi = pi - arccos(rho) = arccos(-rho),
@@ -75,16 +75,16 @@ class Block:
 
 @dataclass(frozen=True, eq=False)
 class SharedBlocks:
-    """All that the threads share; nothing in it changes but the result.
+    """Data shared by all threads; only `result` is written to.
 
     Attributes:
-        x: (m, d) the inputs.
-        blocks: the same, `width` each.
-        width: inputs of a block.
-        forms: M_1 .. M_L; M_1 reads the sums over groups of coordinates where there are any.
-        groups: sums over the coordinates that are read alike; None where each is read on its own.
-        output: (R, K_L) M_out divided by 2 pi.
-        result: (R, m, m).
+        x: inputs, (m, d).
+        blocks: the inputs in blocks of `width`.
+        width: number of inputs of a block.
+        forms: matrices M_1 .. M_L; M_1 reads the sums over groups of coordinates if there are groups.
+        groups: sums over the coordinates whose columns of M_1 are equal; None if every coordinate is read on its own.
+        output: M_out divided by 2 pi, (R, K_L).
+        result: kernels, (R, m, m).
     """
 
     x: Floats
@@ -141,11 +141,11 @@ def width_of(maps: Maps) -> int:
 
 
 def stretch_of(maps: Maps, groups: int) -> int:
-    """Return how many inputs are taken at once.
+    """Return the number of inputs that are processed together.
 
     Args:
-        maps: of the chain.
-        groups: of coordinates, 0 for none.
+        maps: maps of the chain.
+        groups: number of groups of coordinates, 0 for none.
     """
     return max(1, min(MATRICES // max(maps.cells) ** 2, SUMS // max(1, groups)))
 
@@ -189,7 +189,7 @@ def _copy(array: Floats, part: slice) -> Floats:
 
 
 def _rows(plan: SharedBlocks, rows: range, buffers: list[Floats]) -> None:
-    """Fill a stretch of rows of the result, from the diagonal on; what is left of it is not used."""
+    """Fill consecutive rows of the result, from the diagonal on; entries left of the diagonal are not used."""
     readers = [_reader(plan, i) for i in rows]
     own, *later = plan.blocks[rows.start // plan.width :]
     own = own.since(rows.start)
@@ -225,9 +225,9 @@ def _reader(plan: SharedBlocks, i: int) -> tuple[list[Product], Floats]:
 def _arc_cosine(
     a: Floats, b: Floats, spare: list[Floats], negative: Floats, roots: Floats
 ) -> tuple[Floats, Floats]:
-    """Return s and t of the module's formula, 2 pi left out, in two of the three spare buffers; a is written over unless it is b.
+    """Return s and t of the module's formula, without 1 / (2 pi), in two of the three spare buffers; a is overwritten unless it is b.
 
-    1 - rho is formed from -rho without rounding where rho is near 1, so that the sine stays accurate there.
+    1 - rho is computed from -rho without rounding if rho is near 1, so that the sine stays accurate there.
     """
     s, psi, rest = spare
     minus_rho = np.empty_like(a) if a is b else a

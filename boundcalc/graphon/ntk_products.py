@@ -45,7 +45,7 @@ class Dense:
     matrix: Floats
 
     def at(self, left: Floats, right: Floats) -> Product:
-        """Scale rows and columns, leaving out columns of scale 0 where they are many."""
+        """Scale rows and columns; columns of scale 0 are left out if there are many."""
         if np.count_nonzero(right) > OFTEN_ZERO * len(right):
             return _DenseProduct(left[:, None] * self.matrix * right, None)
         used = np.flatnonzero(right)
@@ -108,7 +108,7 @@ class Grouped:
 
     @cached_property
     def members(self) -> tuple[slice | Ints, ...]:
-        """The columns of each group, a slice where they are consecutive."""
+        """The columns of each group, as a slice if they are consecutive."""
         whole = self.sums.matrix
         found = np.split(whole.indices, whole.indptr[1:-1])
         return tuple(
@@ -120,9 +120,9 @@ class Grouped:
         """Return the sums of products of inputs over each group, (r, H, n).
 
         Args:
-            rows: (r, K) inputs.
-            columns: (K, n) others, transposed.
-            out: at least r H n numbers that are written over.
+            rows: inputs, (r, K).
+            columns: other inputs, transposed, (K, n).
+            out: buffer of at least r H n numbers, which is overwritten.
         """
         shape = len(rows), len(self.members), columns.shape[1]
         found = out[: math.prod(shape)].reshape(shape)

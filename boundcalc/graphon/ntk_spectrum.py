@@ -25,7 +25,7 @@ class Spectrum:
     """Eigenvalues and numbers derived from them.
 
     Attributes:
-        eigenvalues: eigenvalues in descending order, (m,); those below rounding are as computed, 0 if negative.
+        eigenvalues: eigenvalues in descending order, (m,); those below rounding are unchanged, but 0 if negative.
         alpha: exponent in lambda_k ~ k^-alpha, by least squares in logarithms over eigenvalues above rounding; None
             if fewer than two.
         effective_rank: trace / lambda_1; None for a kernel that is 0.

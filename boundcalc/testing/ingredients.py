@@ -1,10 +1,9 @@
 """Recompute the intermediate numbers of an evaluation from weights, energies and the choices that the evaluation made.
 
-A symbolic form is filled with recorded numbers, so that a wrong one would be wrong on both sides of the comparison.
-Here the size
-of the network is measured on explicit matrices (`boundcalc.bounds.classes`), and the second moments of
-`boundcalc.rademacher.second_moment` are minimized over lambda and s directly from their formulas, over sets of inputs that are
-enumerated node by node.
+A symbolic form is filled with recorded numbers, so that a wrong one would be wrong on both sides of the comparison. Here
+the size of the network is measured on explicit matrices (`boundcalc.bounds.classes`), and the second moments of
+`boundcalc.rademacher.second_moment` are minimized over lambda and s directly from their formulas, over sets of inputs that
+are enumerated node by node.
 """
 
 from __future__ import annotations

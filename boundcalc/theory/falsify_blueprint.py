@@ -34,11 +34,9 @@ class Blueprint:
     Attributes:
         shape: input shape, (channels, height, width).
         steps: ``{"op": "conv" | "linear" | "relu" | "leaky" | "diagonal" | "avg" | "max" | "add" | "concat", "of": [indices of
-            values], ...}``. Value 0 is the input; step k produces value k + 1. Further keys: of a conv out, kernel,
-            stride, padding,
-            groups, bias; of a linear layer out, bias; of a pooling kernel, stride; of a leaky ReLU slope; of a
-            diagonal layer scale
-            and shift, lists of numbers.
+            values], ...}``. Value 0 is the input; step k produces value k + 1. Further keys: of a conv out, kernel, stride,
+            padding, groups, bias; of a linear layer out, bias; of a pooling kernel, stride; of a leaky ReLU slope; of a
+            diagonal layer scale and shift, lists of numbers.
     """
 
     shape: tuple[int, int, int]

@@ -190,11 +190,9 @@ class Bipartite:
 def build(layout: Layout, positions: Ints, weights: Floats) -> Bipartite:
     """Return the graph of a mask.
 
-    In the rolled encoding, an input channel and an output are joined if any kernel entry between them survives, and
-    the edge weight
-    is the sum of the absolute values of the entries. The graph has no multiple edges, because the Ramanujan bound
-    ``sqrt(d_l - 1) +
-    sqrt(d_r - 1)`` holds for simple graphs; absolute values are summed so that no edge cancels.
+    In the rolled encoding, an input channel and an output are joined if any kernel entry between them survives, and the
+    edge weight is the sum of the absolute values of the entries. The graph has no multiple edges, because the Ramanujan
+    bound ``sqrt(d_l - 1) + sqrt(d_r - 1)`` holds for simple graphs; absolute values are summed so that no edge cancels.
 
     Args:
         layout: layout of the layer.

@@ -59,9 +59,8 @@ class Topology:
         layers: results of the layers in execution order.
         coordinate: means of (delta_r, delta_r_imdb, lambda, lambda_imsg), each over the layers that have the score;
             None if none has it.
-        distance: l2 distance of the coordinate from that of the dense network, each entry averaged over the layers
-            that have it in
-            both; entries without such a layer are left out. None if no entry is left.
+        distance: l2 distance of the coordinate from that of the dense network, each entry averaged over the layers that
+            have it in both; entries without such a layer are left out. None if no entry is left.
         distance_from: what the distance is measured from, and the entries included.
         encoding: ``"unrolled"`` or ``"rolled"``.
         draws: number of random masks per layer.

@@ -1,10 +1,9 @@
 """The two largest singular values of a sparse matrix, with a residual, and with a check that no other singular value is larger.
 
-Lanczos iteration with full reorthogonalization (Golub & Kahan 1965; Parlett 1998) works on the smaller side from a
-seeded random
-start. Its residual proves that a singular value is close to each number found, but not that these are the largest: from one
-start, Lanczos finds only one copy of a repeated singular value, and the mask of a disconnected graph has repeated ones.
-Therefore either a Cholesky factorization of ``tau^2 I - (A^T A - V S^2 V^T)`` proves that all others are at most tau
+Lanczos iteration with full reorthogonalization (Golub & Kahan 1965; Parlett 1998) works on the smaller side from a seeded
+random start. Its residual proves that a singular value is close to each number found, but not that these are the largest:
+from one start, Lanczos finds only one copy of a repeated singular value, and the mask of a disconnected graph has repeated
+ones. Therefore either a Cholesky factorization of ``tau^2 I - (A^T A - V S^2 V^T)`` proves that all others are at most tau
 (Sylvester's law of inertia, up to the rounding of the factorization), or a second run from another start, orthogonal to the
 vectors found, must find nothing larger. Small matrices are decomposed densely.
 """
@@ -59,9 +58,8 @@ class Leading:
     Attributes:
         sigma1: largest singular value.
         sigma2: second largest singular value; 0 for a matrix of rank 1.
-        residual: largest of ``||A v - s u||`` and ``||A^T u - s v||`` over the two, in the units of the matrix: each
-            number is within
-            this distance of a singular value.
+        residual: largest of ``||A v - s u||`` and ``||A^T u - s v||`` over the two, in the units of the matrix: each number
+            is within this distance of a singular value.
         ceiling: upper bound of all other singular values; at least `sigma2`, and equal to it up to rounding.
         method: `"dense"`, `"closed form"`, `"lanczos, proved"` (Cholesky) or `"lanczos, checked"` (a second run).
     """
@@ -85,9 +83,8 @@ def leading_two(matrix: Any, seed: int = 0) -> Leading:
         seed: seed of the random starts.
 
     Returns:
-        The values, with the accuracy given by `Leading.residual` and `Leading.ceiling`. A second value below
-        rounding, ``max(rows,
-        columns) eps sigma_1``, is set to 0.
+        The values, with the accuracy given by `Leading.residual` and `Leading.ceiling`. A second value below rounding,
+        ``max(rows, columns) eps sigma_1``, is set to 0.
 
     Raises:
         ValueError: there are no rows or no columns, an entry is not finite, or the values overflow.

@@ -10,9 +10,10 @@ on all of S, so that with the ramp loss of margin 1 and the point B_k of the gri
 
       err <= 4 B_k sqrt(sum_c tr Theta_c) / m + 2 sqrt(log(1 / (delta w(k) 2^-bits)) / (2 m));
 
-with a single output and labels +-1, the factor 4 is 2. If the mask depends on the data, its bits are paid for, and so is a normalization
-that came from the data: the union bound runs over both, and the kernel is a function of the mask alone. Samples drawn class by
-class are independent given their labels; the statement is then about the error at the class shares of S, conditional on the labels.
+with a single output and labels +-1, the factor 4 is 2. If the mask depends on the data, its bits are paid for, and so is a
+normalization that came from the data: the union bound runs over both, and the kernel is a function of the mask alone. Samples drawn
+class by class are independent given their labels; the statement is then about the error at the class shares of S, conditional on the
+labels.
 
 B is replaced by an upper bound. The kernel's entries have a rounding error E with |E_ij| <= eta sqrt(Theta_ii Theta_jj), so
 that ||E||_2 <= eta tr Theta. A Cholesky factorization of the shifted matrix proves ``lambda_min(Theta) >= low`` (Rump 2006),

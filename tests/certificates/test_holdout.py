@@ -62,6 +62,50 @@ def test_the_promise_is_kept_and_a_peek_breaks_it() -> None:
     assert sum(run(rng, peeks=True) for _ in range(100)) > 90
 
 
+class Neighbour:
+    """A nearest neighbour that knows what was set aside and what it picked, as a learner; wrong examples score 1."""
+
+    def __init__(self, x: np.ndarray, y: np.ndarray, apart: np.ndarray) -> None:
+        self.x, self.y, self.known, self.apart = x, y, apart, apart
+
+    def learn(self, picked: np.ndarray, round: int) -> None:
+        self.known = np.concatenate([self.apart, picked])
+
+    def predict(self, at: np.ndarray) -> np.ndarray:
+        return nearest(self.x[self.known], self.y[self.known], at)
+
+    def wrong(self) -> np.ndarray:
+        return self.predict(self.x) != self.y
+
+    def scores(self) -> np.ndarray:
+        return self.wrong().astype(float)
+
+    def state(self) -> np.ndarray:
+        return self.known
+
+    def restore(self, state: np.ndarray) -> None:
+        self.known = state
+
+
+def run_after(rng: np.random.Generator, *, counted: bool) -> bool:
+    """Whether the bound of picks after a first network is below the true error; `counted`: with the errors outside the picks."""
+    x, fresh = rng.random(400), rng.random(4_000)
+    y, truth = ((at > 0.5).astype(np.int64) ^ (rng.random(len(at)) < 0.2) for at in (x, fresh))
+    apart = set_apart(400, 0.5, int(rng.integers(10**6)))
+    learner = Neighbour(x, y, apart)
+    chosen = pick(learner, (3, 2), rng.random(400), apart=apart).until(2)
+    wrong = learner.wrong()
+    wrong[np.concatenate([apart, chosen])] = False
+    error = float((learner.predict(fresh) != truth).mean())
+    return Counted(len(chosen), int(wrong.sum()) if counted else 0, 200).value(DELTA, 0.0) < error
+
+
+def test_picks_after_a_first_network_keep_the_promise() -> None:
+    rng = np.random.default_rng(5)
+    assert sum(run_after(rng, counted=True) for _ in range(300)) <= DELTA * 300
+    assert sum(run_after(rng, counted=False) for _ in range(50)) > 45
+
+
 def test_without_a_pick_it_is_the_exact_tail() -> None:
     assert Counted(0, 7, 300).value(0.05, 3.0) == test_set.error_bound(7, 300, 0.05 / 8) > 7 / 300
     assert Counted(0, 7, 300).value(0.05, 0.0) < Counted(1, 7, 300).value(0.05, 0.0)

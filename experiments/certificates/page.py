@@ -42,6 +42,7 @@ def page(results: Tree, density: str) -> str:
         ),
         "The examples without labels are the 10,000 test images; that the network was made without them is an assumption that"
         " the row of the report names. Where labels are known the test-set bound is smaller.",
+        results["floor"],
         *dict.fromkeys(f"{run['network']}:\n\n```text\n{run['command']}\n```" for run in results["disagreement"]),
         "## Beside published certificates",
         _grid(

@@ -19,7 +19,7 @@ from boundcalc.bounds.peeling.kernels import Choice, Chosen, Kernels, group_size
 from boundcalc.bounds.peeling.norms import NORMS
 from boundcalc.bounds.peeling.predecessors import Predecessors
 from boundcalc.bounds.peeling.rules import Rules, Setting
-from boundcalc.bounds.peeling.state import InputField, PartialWalk, PreActivation, Value
+from boundcalc.bounds.peeling.state import InputField, PartialWalk, PreActivation, Value, most_promising
 from boundcalc.bounds.peeling.theorem import PeelingResult
 from boundcalc.errors import NotCovered
 from boundcalc.network.coverage import operation_name, operation_name_by_size, place_of, require
@@ -40,9 +40,9 @@ from boundcalc.network.ops import (
 from boundcalc.norms.rounding import LOG2, log_error, log_product, log_up, slack, unit_sized
 from boundcalc.norms.rounding import squared as squares_of
 
-BEAM = 12
-FEW = 3
-"""Number of walks that are kept if a layer is processed block by block."""
+BEAM = 2
+FEW = 1
+"""The beam if a layer is processed block by block."""
 SHARED = 4
 """Number of sources whose connections are cached: both norms of a choice have the same connections."""
 KEPT = 64
@@ -128,7 +128,7 @@ class PeelingProgram:
         if not reached:
             assert refused is not None
             raise refused
-        return sorted(reached, key=lambda state: state.score)[: self._beam]
+        return most_promising(reached, self._beam)
 
     def _successors(
         self, state: PartialWalk, index: int, node: Node, fixed: dict[str, Choice] | None
@@ -142,19 +142,13 @@ class PeelingProgram:
         if isinstance(node, Concat):
             for ready in self._all_realised(state, node, fixed):
                 parts = [ready.values[i] for i in node.inputs]
-                yield self._with(ready, index, joined(parts, place_of(self.network, index)))
+                yield ready.with_value(index, joined(parts, place_of(self.network, index)))
             return
         if isinstance(node, Add):
-            yield self._with(state, index, self._added(state, node, index))
+            yield state.with_value(index, self._added(state, node, index))
             return
         for ready in self._realised(state, node.inputs[0], fixed):
-            yield self._with(ready, index, self._value(ready, node, index))
-
-    @staticmethod
-    def _with(state: PartialWalk, index: int, value: Value, score: float | None = None) -> PartialWalk:
-        return PartialWalk(
-            {**state.values, index: value}, state.chosen, state.score if score is None else score
-        )
+            yield ready.with_value(index, self._value(ready, node, index))
 
     def _added(self, state: PartialWalk, node: Add, index: int) -> PreActivation:
         parts = [state.values[i] for i in node.inputs]
@@ -228,7 +222,7 @@ class PeelingProgram:
             apart = value.group == 1 and not self.rules.counts_paths
             if not value.rectified and not apart:
                 raise NotCovered("ReLU after average pooling", place_of(self.network, target))
-            yield self._with(state, target, replace(value, rectified=rectified or value.rectified))
+            yield state.with_value(target, replace(value, rectified=rectified or value.rectified))
             return
         if not rectified and value.skips and self.rules.counts_paths:
             raise NotCovered("residual sum without ReLU", value.place)
@@ -315,6 +309,12 @@ class PeelingProgram:
         return tuple(torch.cat([each[k] for each in found]) for k in range(3))
 
     def _from_input(self, layer: Affine, choice: Choice) -> Predecessors:
+        key = layer, choice.group, choice.norm.name, self.rules.counts_paths
+        if key not in self.setting.inputs:
+            self.setting.inputs[key] = self._read_input(layer, choice)
+        return self.setting.inputs[key]
+
+    def _read_input(self, layer: Affine, choice: Choice) -> Predecessors:
         norm, positions, energies = choice.norm, self.setting.positions, self.setting.energies.coordinate
         weights, links = self.kernels.from_inputs(layer, choice.group, norm)
         degree, sizes = positions.taps(links, layer), positions.taps(weights, layer)

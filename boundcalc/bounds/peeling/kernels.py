@@ -56,6 +56,13 @@ class Chosen:
     choice: Choice
     before: Chosen | None
 
+    def ends(self) -> tuple[str, str]:
+        """Return the names of the norms that were chosen first and last."""
+        link = self
+        while link.before is not None:
+            link = link.before
+        return link.choice.norm.name, self.choice.norm.name
+
     def split(self) -> dict[str, Choice]:
         """Return layer -> choice, in the order of the walk."""
         chain: list[Chosen] = []

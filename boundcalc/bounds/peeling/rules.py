@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import torch
 
 from boundcalc.bounds.peeling.kernels import Choice, KernelStructure
 from boundcalc.bounds.peeling.norms import L1, L2, NORMS, NodeNorm
+from boundcalc.bounds.peeling.predecessors import Predecessors
 from boundcalc.bounds.peeling.state import InputField, PreActivation
 from boundcalc.empirical.energies import Energies
 from boundcalc.network.coverage import RELU_NETWORK
 from boundcalc.network.nodes import NeuronGroups, Positions
-from boundcalc.network.ops import ChannelAffine, Concat, LeakyReLU
+from boundcalc.network.ops import Affine, ChannelAffine, Concat, LeakyReLU
 from boundcalc.norms.rounding import LOG2
 
 
@@ -27,11 +28,14 @@ class Setting:
         structure: which connections exist.
         positions: exact positions or one general position.
         energies: energies of the sample.
+        inputs: what the inputs add up to at the nodes of a layer, by layer, node size, norm and whether paths count: no constant t
+            changes it.
     """
 
     structure: KernelStructure
     positions: Positions
     energies: Energies
+    inputs: dict[tuple[Affine, int, str, bool], Predecessors] = field(default_factory=dict)
 
 
 class Rules(Protocol):

@@ -86,6 +86,8 @@ def search_published(
         return best, 1.0
     split = best.split
     constant = descend(CONSTANTS, CONSTANTS.index(1.0), lambda t: walk(t, split).log_complexity(m))
+    if constant == 1.0:
+        return best, constant
     return min((walk(constant), walk(constant, split)), key=lambda found: found.log_complexity(m)), constant
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from boundcalc.bounds.peeling.kernels import Chosen
 from boundcalc.network.nodes import NeuronGroups
@@ -33,3 +33,20 @@ class PartialWalk:
     values: dict[int, Value]
     chosen: Chosen | None
     score: float = 0.0
+
+    def with_value(self, index: int, value: Value) -> PartialWalk:
+        """Return the walk with one more value."""
+        return replace(self, values={**self.values, index: value})
+
+
+def most_promising(walks: list[PartialWalk], beam: int) -> list[PartialWalk]:
+    """Return the walks of lowest score, `beam` for each pair of norms of the first and of the last nodes, the lowest first.
+
+    Scores compare walks of the same norms well and others badly.
+    """
+    kept: dict[tuple[str, ...], list[PartialWalk]] = {}
+    for walk in sorted(walks, key=lambda walk: walk.score):
+        same = kept.setdefault(walk.chosen.ends() if walk.chosen else (), [])
+        if len(same) < beam:
+            same.append(walk)
+    return sorted((walk for same in kept.values() for walk in same), key=lambda walk: walk.score)

@@ -25,6 +25,7 @@ from boundcalc.occam.axes import Axes, axes_of
 from boundcalc.occam.codebooks import codebook_of, halves
 from boundcalc.occam.codeword import CodeLayout
 from boundcalc.occam.spelling import Quantized, shared, unshared
+from boundcalc.occam.thin import THIN, ThinLinear, ThinPattern
 
 BATCH = 500
 RATE = 3e-3
@@ -51,6 +52,7 @@ class CompactLayer:
         book: the codebook, (K,) float32.
         alive: which numbers are not pruned, (n,) bool.
         useful: sum of squared gradients over the pass, (n,) float32.
+        pattern: where the weights stand in a linear layer that is thin; None for any other layer.
     """
 
     name: str
@@ -62,11 +64,21 @@ class CompactLayer:
     book: torch.Tensor
     alive: torch.Tensor
     useful: torch.Tensor
+    pattern: ThinPattern | None = None
 
     def rounded(self) -> torch.Tensor:
         """Return the numbers after rounding and pruning, (n,) with straight-through gradients."""
         found: torch.Tensor = _Round.apply(self.latent, self.book)  # type: ignore[no-untyped-call,unused-ignore]
         return found * self.alive
+
+    def applied(self, node: Affine, x: torch.Tensor, numbers: torch.Tensor) -> torch.Tensor:
+        """Return the layer's output with these numbers, (batch, out, height, width)."""
+        if self.pattern is None:
+            return affine(node, x, *self.tensors(numbers))
+        found: torch.Tensor = ThinLinear.apply(x.flatten(1), numbers[: self.weights], self.pattern)  # type: ignore[no-untyped-call,unused-ignore]
+        if self.rows.numel():
+            found = found + numbers.new_zeros(self.shape[0]).index_put((self.rows,), numbers[self.weights :])
+        return found[:, :, None, None]
 
     def tensors(self, numbers: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
         """Return the weight and bias made from these numbers."""
@@ -231,13 +243,10 @@ class CompactTrainer:
         self._adam.forget()
 
     def _outputs(self, x: torch.Tensor, numbers: dict[str, torch.Tensor]) -> torch.Tensor:
-        made = {name: layer.tensors(numbers[name]) for name, layer in self.layers.items()}
-
         def evaluate(node: Node, values: list[torch.Tensor]) -> torch.Tensor:
-            if not isinstance(node, Affine):
+            if not isinstance(node, Affine) or node.name not in self.layers:
                 return evaluate_node(node, values)
-            weight, bias = made.get(node.name, (node.weight.to(x.device), node.bias))
-            return affine(node, values[0], weight, bias)
+            return self.layers[node.name].applied(node, values[0], numbers[node.name])
 
         return run(self.network, x, evaluate)
 
@@ -256,6 +265,8 @@ def _start(layer: Affine, size: int, device: torch.device) -> CompactLayer:
     offsets = torch.zeros(0, dtype=torch.float64) if layer.bias is None else layer.bias[rows]
     numbers = torch.cat([layer.weight.flatten()[places], offsets])
     book = torch.from_numpy(codebook_of(numbers.numpy(force=True), size).astype(np.float32))
+    thin = layer.window.out == layer.window.kernel == (1, 1) and places.numel() <= THIN * layer.weight.numel()
+    pattern = ThinPattern.of(places, (layer.weight.shape[0], layer.weight.shape[1]))
     return CompactLayer(
         layer.name,
         layer.weight.shape,
@@ -266,6 +277,7 @@ def _start(layer: Affine, size: int, device: torch.device) -> CompactLayer:
         book.to(device).requires_grad_(),
         torch.ones(numbers.numel(), dtype=torch.bool, device=device),
         torch.zeros(numbers.numel(), device=device),
+        pattern if thin and device.type == "cpu" else None,
     )
 
 

@@ -38,7 +38,7 @@ JOINT_SIZES, MANY = (4, 3), 200
 share of the passes each."""
 HOPELESS = 8.0
 """Length of the plain code, in nats per sample, above which no further code is tried: the certificate would be above 0.999."""
-MOST_PASSES, LEAST_PASSES = 20, 3
+MOST_PASSES, LEAST_PASSES = 24, 3
 """Largest default number of passes of the joint refinement, and the smallest: if fewer are affordable, there are none."""
 AFRESH = 5
 """One in this many partitions is searched from the start; the others are only refined."""

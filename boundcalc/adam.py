@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from torch import Tensor, no_grad
 
-FIRST, SECOND, SMALL = 0.9, 0.999, 1e-8
+BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-8
 """Decay rates of the two moving averages, and the constant added to the root of the second one."""
 
 
@@ -42,8 +42,8 @@ class Adam:
         zeros = tensor.new_zeros(tensor.shape)
         count, first, second = self._averages.get(index, (0, zeros, zeros.clone()))
         count += 1
-        first.lerp_(gradient, 1 - FIRST)
-        second.mul_(SECOND).addcmul_(gradient, gradient, value=1 - SECOND)
-        size = (second.sqrt() / (1 - SECOND**count) ** 0.5).add_(SMALL)
-        tensor.addcdiv_(first, size, value=-(rate / (1 - FIRST**count)))
+        first.lerp_(gradient, 1 - BETA_1)
+        second.mul_(BETA_2).addcmul_(gradient, gradient, value=1 - BETA_2)
+        size = (second.sqrt() / (1 - BETA_2**count) ** 0.5).add_(EPSILON)
+        tensor.addcdiv_(first, size, value=-(rate / (1 - BETA_1**count)))
         self._averages[index] = count, first, second

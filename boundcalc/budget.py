@@ -9,10 +9,10 @@ from pathlib import Path
 from boundcalc.errors import BoundcalcError, CheckpointError
 from boundcalc.files import Refuse
 
-LEAST = 2e9
+LEAST_BYTES = 2e9
 """Bytes of memory that any file may take, however small it is."""
 
-TIMES = 4
+MEMORY_FACTOR = 4
 """Memory that a file may take as a multiple of its size: 16-bit numbers become 64-bit numbers."""
 
 
@@ -41,11 +41,11 @@ class Budget:
         Args:
             path: path of the file.
             size: size of the file in bytes; the total size if there are several files.
-            max_memory: gigabytes set by the user; None for the default: `TIMES` times the file's size or
-                `LEAST`, whichever is larger.
+            max_memory: gigabytes set by the user; None for the default: `MEMORY_FACTOR` times the file's size or
+                `LEAST_BYTES`, whichever is larger.
             refuse: function that makes the error.
         """
-        limit = max(TIMES * size, LEAST) if max_memory is None else max_memory * 1e9
+        limit = max(MEMORY_FACTOR * size, LEAST_BYTES) if max_memory is None else max_memory * 1e9
         return cls(path, limit, refuse)
 
     def take(self, size: int, what: str) -> None:

@@ -18,7 +18,7 @@ from boundcalc.errors import CheckpointError, UsageError
 from boundcalc.graphon.compare import LayerDistance, distances
 from boundcalc.network.load import from_checkpoint
 from boundcalc.network.network import Network
-from boundcalc.options import AGAINST, Options
+from boundcalc.options import COMPARE_AGAINST, Options
 from boundcalc.ranking import correlations, tickets
 from boundcalc.report.assemble import assemble
 from boundcalc.report.comparable import POLICY, described, statuses, subjects
@@ -118,8 +118,8 @@ def check(count: int, against: str) -> None:
     """
     if count < 2:
         raise UsageError("compare needs at least two checkpoints; see boundcalc compare --help")
-    if against not in AGAINST:
-        raise UsageError(f"--against {against}: choose from {', '.join(AGAINST)}")
+    if against not in COMPARE_AGAINST:
+        raise UsageError(f"--against {against}: choose from {', '.join(COMPARE_AGAINST)}")
 
 
 def _check_report(path: str | Path, report: Tree) -> None:

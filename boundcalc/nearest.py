@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from itertools import islice
 from pathlib import Path
 
-MOST = 3
+MOST_NAMES = 3
 """Largest number of proposed names."""
 MOST_ENTRIES = 64
 """Largest number of folder entries that are compared with a missing path; larger folders would take too long if many paths are
@@ -16,7 +16,7 @@ missing."""
 
 
 def nearest(name: str, known: Iterable[str]) -> tuple[str, ...]:
-    """Return at most `MOST` known names that are nearest to an unknown one, ignoring case.
+    """Return at most `MOST_NAMES` known names that are nearest to an unknown one, ignoring case.
 
     Names that start with it are preferred, then the one with nearly the same spelling, then names with a similar spelling.
 
@@ -31,9 +31,9 @@ def nearest(name: str, known: Iterable[str]) -> tuple[str, ...]:
     typed, every = name.lower(), list(known)
     begins = [one for one in every if typed and one.startswith(typed)]
     alike = difflib.get_close_matches(typed, every, 1, 0.8) or difflib.get_close_matches(
-        typed, every, MOST, 0.5
+        typed, every, MOST_NAMES, 0.5
     )
-    return tuple(dict.fromkeys(begins or alike))[:MOST]
+    return tuple(dict.fromkeys(begins or alike))[:MOST_NAMES]
 
 
 def hint(name: str, known: Iterable[str], otherwise: str = "", before: str = "; ") -> str:

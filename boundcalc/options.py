@@ -26,7 +26,7 @@ MOST_CELLS = 512
 LEAST_DELTA = 1e-300
 """Smallest delta: float64 represents every share of it that a bound may get, at full precision."""
 
-AGAINST = ("first", "previous")
+COMPARE_AGAINST = ("first", "previous")
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 
-MOST = 500
+LONGEST_MESSAGE = 500
 """Largest length of a message, in characters."""
 
 _HEAD = 340
@@ -53,7 +53,7 @@ def one_line(text: str) -> str:
 
 
 def message(text: str) -> str:
-    r"""Shorten a message to one visible line of at most `MOST` characters.
+    r"""Shorten a message to one visible line of at most `LONGEST_MESSAGE` characters.
 
     Args:
         text: the message, which starts with its subject and ends with what to do.
@@ -66,9 +66,9 @@ def message(text: str) -> str:
         'net.pt: truncated re-save it'
     """
     line = one_line(text)
-    if len(line) <= MOST:
+    if len(line) <= LONGEST_MESSAGE:
         return line
-    return line[:_HEAD] + _ELLIPSIS + line[_HEAD + len(_ELLIPSIS) - MOST :]
+    return line[:_HEAD] + _ELLIPSIS + line[_HEAD + len(_ELLIPSIS) - LONGEST_MESSAGE :]
 
 
 def short_path(path: object, most: int = 310) -> str:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from boundcalc.errors import CheckpointError, DataError
-from boundcalc.plain_text import MOST, message, one_line, short_path, visible
+from boundcalc.plain_text import LONGEST_MESSAGE, message, one_line, short_path, visible
 
 HOSTILE = {
     "\x1b[31mred\x1b]0;title\x07": r"\x1b[31mred\x1b]0;title\x07",
@@ -51,13 +51,13 @@ def test_nothing_but_letters_marks_and_spaces_is_left(text):
 @given(st.text(max_size=3000), st.text(max_size=3000))
 def test_messages_are_one_line_and_short(path, problem):
     for error in (CheckpointError(path, problem), DataError.at(path, problem)):
-        assert len(str(error)) <= MOST
+        assert len(str(error)) <= LONGEST_MESSAGE
         assert str(error) == one_line(str(error))
 
 
 def test_the_middle_of_a_long_message_goes():
     text = message("net.pt: " + "layer, " * 500 + "re-save it")
-    assert len(text) == MOST
+    assert len(text) == LONGEST_MESSAGE
     assert text.startswith("net.pt: layer") and text.endswith("layer, re-save it") and " ... " in text
 
 

@@ -22,8 +22,8 @@ from boundcalc.batch.rows import StoredNumber, StoreRow
 from boundcalc.batch.store import DamagedReport, Store, connect, insert_quantities, row_at, transaction
 from boundcalc.errors import UsageError
 
-BEAT_SECONDS = 5.0
-SILENT_SECONDS = 60.0
+HEARTBEAT_SECONDS = 5.0
+LEASE_SECONDS = 60.0
 """Seconds without a sign of life after which a run loses its claims."""
 
 
@@ -289,7 +289,7 @@ def _rejecting_unstorable() -> Iterator[None]:
 def is_alive(connection: sqlite3.Connection, run: str) -> bool:
     """Return whether a run is alive: its heartbeat is recent and, if it runs on this machine, its process exists."""
     found = connection.execute("SELECT host, pid, beat FROM runs WHERE id = ?", (run,)).fetchone()
-    if found is None or time.time() - found[2] > SILENT_SECONDS:
+    if found is None or time.time() - found[2] > LEASE_SECONDS:
         return False
     return found[0] != socket.gethostname() or _has_process(found[1])
 
@@ -305,6 +305,6 @@ def _has_process(pid: int) -> bool:
 
 
 def _heartbeat(path: Path, run: str, stop: threading.Event) -> None:
-    while not stop.wait(BEAT_SECONDS):
+    while not stop.wait(HEARTBEAT_SECONDS):
         with suppress(sqlite3.Error, UsageError), closing(connect(path)) as connection:
             connection.execute("UPDATE runs SET beat = ? WHERE id = ?", (time.time(), run))

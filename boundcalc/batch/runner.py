@@ -183,7 +183,7 @@ class _Run:
         self.watch(len(self.status) + self.copies - len(self.running), self.paths)
 
 
-FOLDERED = ("mnist:", "npz:")
+PATH_PREFIXES = ("mnist:", "npz:")
 
 
 def absolute(options: Options) -> Options:
@@ -210,7 +210,7 @@ def absolute(options: Options) -> Options:
 
 
 def _data(form: Any) -> Any:
-    for prefix in FOLDERED:
+    for prefix in PATH_PREFIXES:
         if isinstance(form, str) and form.startswith(prefix):
             return prefix + _absolute(form.removeprefix(prefix))
     return _code(form)

@@ -20,12 +20,12 @@ from boundcalc.batch.worker import Job, failure_line, work
 from boundcalc.errors import UsageError
 from boundcalc.extras import install
 
-WAITING = "OMP_WAIT_POLICY"
-ANSWERS_IN = 10.0
+OMP_WAIT_POLICY = "OMP_WAIT_POLICY"
+CONNECT_SECONDS = 10.0
 """Seconds to wait for the scheduler of a cluster to answer."""
-PATIENCE = 5.0
+CLOSE_SECONDS = 5.0
 """Seconds to wait when the connection to a cluster is closed."""
-KILLED = "its worker process died (killed, or out of memory)"
+WORKER_DIED = "its worker process died (killed, or out of memory)"
 
 Outcome = Result | Failure
 
@@ -73,12 +73,12 @@ def outcome(job: Job, future: Future[Outcome]) -> Outcome:
     try:
         return future.result()
     except (BrokenProcessPool, CancelledError):
-        return Failure(KILLED, refused=False)
+        return Failure(WORKER_DIED, refused=False)
     except KeyboardInterrupt:
         raise
     except BaseException as problem:
         lost = type(problem).__name__ == "KilledWorker"
-        return Failure(KILLED if lost else failure_line(job.path, problem), refused=False)
+        return Failure(WORKER_DIED if lost else failure_line(job.path, problem), refused=False)
 
 
 def cores() -> int:
@@ -173,7 +173,7 @@ class Cluster:
         self._address = address
         try:
             parse_host_port(address.rpartition("://")[2])
-            self._client = Client(address, timeout=ANSWERS_IN, set_as_default=False)
+            self._client = Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
         except (OSError, ValueError) as error:
             raise UsageError(f"--scheduler {address}: no Dask scheduler answers there") from error
         self._executor = self._client.get_executor(pure=False)
@@ -211,7 +211,7 @@ class Cluster:
             for future in self._running:
                 future.cancel()
         with suppress(OSError):
-            self._client.close(timeout=PATIENCE)
+            self._client.close(timeout=CLOSE_SECONDS)
 
     def _scheduler_gone(self) -> UsageError:
         """Return the error that reports a lost scheduler in one line; silence dask.distributed, which would log until the exit."""
@@ -225,13 +225,13 @@ class Cluster:
 @contextmanager
 def _sleeping_threads() -> Iterator[None]:
     """Let the threads of processes started in the block sleep while they wait: spinning is many times slower on a busy machine."""
-    before = os.environ.get(WAITING)
-    os.environ.setdefault(WAITING, "PASSIVE")
+    before = os.environ.get(OMP_WAIT_POLICY)
+    os.environ.setdefault(OMP_WAIT_POLICY, "PASSIVE")
     try:
         yield
     finally:
         if before is None:
-            del os.environ[WAITING]
+            del os.environ[OMP_WAIT_POLICY]
 
 
 @contextmanager

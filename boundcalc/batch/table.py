@@ -41,12 +41,12 @@ COLUMNS = (
     Column("test error", right=True),
     Column("test - training", right=True),
 )
-DAMAGED = "damaged"
+DAMAGED_STATE = "damaged"
 """The state of a damaged row in JSON."""
 _JOIN = ",\n"
 _UNREADABLE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 """The exceptions that a report of unexpected structure may cause in a page."""
-SHORT = 8
+SHOWN_HASH_DIGITS = 8
 """Number of digits of a settings' hash that are shown."""
 NOTE = (
     "'your network' is the smallest value of a theorem about the checkpoint itself; 'its compression' "
@@ -141,7 +141,7 @@ def sections(
         (
             *_line(row, found := known.get(row.id, none), folder),
             *([_bounded(found)] if excess else []),
-            *([row.settings[:SHORT]] if apart else []),
+            *([row.settings[:SHOWN_HASH_DIGITS]] if apart else []),
         )
         for row in done
     )
@@ -194,7 +194,10 @@ def _differences(store: Store, rows: Sequence[StoreRow]) -> tuple[tuple[str, str
     names = list(dict.fromkeys(name for tree in trees for name in tree))
     names = [name for name in names if any(tree.get(name) != trees[0].get(name) for tree in trees)]
     return tuple(
-        (f"settings {hash[:SHORT]}", ", ".join(f"{name} {_shown(tree.get(name))}" for name in names))
+        (
+            f"settings {hash[:SHOWN_HASH_DIGITS]}",
+            ", ".join(f"{name} {_shown(tree.get(name))}" for name in names),
+        )
         for hash, tree in zip(hashes, trees, strict=True)
     )
 
@@ -315,7 +318,7 @@ def _json(store: Store, ids: Sequence[int] | None, damage: Sequence[Damage]) -> 
     problems = {one.id: one for one in damage}
     items = [_item(store, row, problems.pop(row.id, None)) for row in rows]
     items += [
-        json.dumps({"path": one.path, "state": DAMAGED, "error": one.reason, "report": None})
+        json.dumps({"path": one.path, "state": DAMAGED_STATE, "error": one.reason, "report": None})
         for one in problems.values()
     ]
     return f'{opening}, "checkpoints": [\n{_JOIN.join(items)}\n]}}\n'
@@ -332,7 +335,7 @@ def _item(store: Store, row: StoreRow, damage: Damage | None) -> str:
         "sha256": row.sha256,
         "settings": row.settings,
         "version": row.version,
-        "state": row.state if damage is None else DAMAGED,
+        "state": row.state if damage is None else DAMAGED_STATE,
         "error": _error_line(row) if damage is None else damage.reason,
         "seconds": row.seconds,
     }

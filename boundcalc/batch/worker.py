@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 MOST_BYTES = 2 << 30
 """Largest data set, in bytes as stored, that is held in memory; every analysis streams a larger one."""
-CHANGED = "changed while it was read; try again when nothing writes it"
+FILE_CHANGED = "changed while it was read; try again when nothing writes it"
 _ONE_AT_A_TIME = threading.Lock()
 
 
@@ -92,7 +92,7 @@ def _analyzed(job: Job, start: float) -> Result | Failure:
         )
     checkpoint = checkpoint_of(job.path, options)
     if checkpoint.sha256 != job.sha256 or _has_changed(job):
-        return Failure(CHANGED, refused=False)
+        return Failure(FILE_CHANGED, refused=False)
     result = run_analysis(checkpoint, options)
     tree = assemble(replace(result, options=job.options)).to_dict()
     tree["checkpoint"]["path"] = stored(job.path)
@@ -168,7 +168,7 @@ def failure_line(path: str, problem: BaseException) -> str:
 def _failure(job: Job, problem: BaseException, seconds: float) -> Failure:
     """Return the failure to store; it is final if the content itself is at fault and no code of the user was involved."""
     if os.path.lexists(job.path) and _has_changed(job):
-        return Failure(CHANGED, refused=False, seconds=seconds)
+        return Failure(FILE_CHANGED, refused=False, seconds=seconds)
     refused = isinstance(problem, CheckpointError | DataError) and job.options.model is None
     final = refused and os.path.exists(job.path) and job.sha256 != by_path(Path(job.path))
     return Failure(failure_line(job.path, problem), final, seconds)

@@ -19,7 +19,7 @@ SUBJECTS = ("network", "compression", "retrained", "interpolant")
 architecture that was trained afresh; a kernel's interpolant."""
 PRIORS = ("none", "data-free", "data-dependent")
 """The prior of a certificate: none, a code or distribution fixed before the sample, or one computed from a part of the sample."""
-OWN = (
+BOUND_MODULES = (
     "peeling", "path_norm", "occam", "pacbayes", "golowich2018", "neyshabur2015", "bartlett2017", "graf2022",
     "ledent2021", "lin2019", "gouk2021", "longsedghi2020", "galanti2023",
     "pick", "holdout", "disagreement",
@@ -102,7 +102,7 @@ class BoundRegistry(Mapping[str, Bound]):
             return
         self._loaded = True
         folder = import_module("boundcalc.bounds").__path__
-        for module in dict.fromkeys((*OWN, *(one.name for one in iter_modules(folder)))):
+        for module in dict.fromkeys((*BOUND_MODULES, *(one.name for one in iter_modules(folder)))):
             import_module(f"boundcalc.bounds.{module}")
         for entry in entry_points(group="boundcalc.bounds"):
             found = entry.load()

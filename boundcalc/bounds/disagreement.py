@@ -41,7 +41,7 @@ ASSUMPTIONS = (
     "the certified network is the output of its procedure, which boundcalc verify --replay checks",
     "classes are decided in float64, whose rounding is not bounded; a tie counts as a disagreement",
 )
-FIRST = 0.1
+CERTIFICATE_SHARE = 0.1
 """Share of delta for the certificate of h; the rest is for the disagreement."""
 
 
@@ -75,8 +75,10 @@ class CertifiedPair:
 
     def parts(self, delta: float, candidates: int) -> tuple[float, float]:
         """Return the bounds on err(h) and on P(f != h), with the arguments of `value`."""
-        certified = self.counted.value(FIRST * delta / candidates, self.bits)
-        agreed = test_set.error_bound(self.disagreements, self.examples, (1 - FIRST) * delta / candidates)
+        certified = self.counted.value(CERTIFICATE_SHARE * delta / candidates, self.bits)
+        agreed = test_set.error_bound(
+            self.disagreements, self.examples, (1 - CERTIFICATE_SHARE) * delta / candidates
+        )
         return certified, agreed
 
 

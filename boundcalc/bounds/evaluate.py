@@ -81,7 +81,7 @@ def evaluate(bound: Bound, problem: BoundInputs) -> BoundResult:
     return BoundResult(bound, risk, reason, None, outcome, assumptions)
 
 
-def seen_by(bound: Bound, problem: BoundInputs) -> BoundInputs:
+def inputs_of(bound: Bound, problem: BoundInputs) -> BoundInputs:
     """Return the problem as input of a bound: by norms the part behind a fixed first stage, for kind F with clamps as ReLUs."""
     return _in_relus(bound, _behind_stage(bound, problem))
 
@@ -245,4 +245,4 @@ def _log_value_at(result: BoundResult, problem: BoundInputs) -> float:
     if outcome is None or isinstance(outcome, Formula):
         again = evaluate(result.bound, problem).risk
         return math.inf if again is None else again.log_value
-    return risk_bound(outcome, seen_by(result.bound, problem)).log_value
+    return risk_bound(outcome, inputs_of(result.bound, problem)).log_value

@@ -55,7 +55,7 @@ LOG_STEP = math.log(1.01)
 """log(1 + eta) of every grid r_k = (1 + eta)^k; fixed here, before any sample."""
 RAMP = "mean ramp loss"
 """Name of what ``margin_error`` in the terms holds if a bound uses it in place of the share of samples within the margin."""
-CHEAP = 64
+CHEAP_GRID_POINTS = 64
 """Number of grid points around 0, whose price is small, that are tried in addition to those next to the margins of the sample."""
 
 
@@ -283,7 +283,7 @@ def _of_class(outcome: ClassComplexity, problem: BoundInputs, paid: Confidence) 
 
 def _cheap_points(problem: BoundInputs) -> set[int]:
     searched = problem.settings.margin is None and problem.margins is not None
-    return set(range(-CHEAP, CHEAP + 1)) if searched else set()
+    return set(range(-CHEAP_GRID_POINTS, CHEAP_GRID_POINTS + 1)) if searched else set()
 
 
 def _margins(problem: BoundInputs) -> list[float]:

@@ -24,7 +24,7 @@ def array(tensor: torch.Tensor) -> np.ndarray[Any, Any]:
     return tensor.float().numpy() if tensor.dtype is torch.bfloat16 else tensor.numpy()
 
 
-PIECE = 1 << 18
+ENTRIES_AT_ONCE = 1 << 18
 """Number of entries that are examined at once, so that no check needs memory of a tensor's size."""
 
 
@@ -35,14 +35,14 @@ def pieces(*tensors: torch.Tensor) -> Iterator[tuple[np.ndarray[Any, Any], ...]]
         *tensors: tensors of equal shape.
 
     Yields:
-        The same entries of each tensor, at most `PIECE` at a time, as arrays made by `array`; a piece's shape carries no
+        The same entries of each tensor, at most `ENTRIES_AT_ONCE` at a time, as arrays made by `array`; a piece's shape carries no
         meaning.
     """
     first = tensors[0]
-    if first.numel() <= PIECE:
+    if first.numel() <= ENTRIES_AT_ONCE:
         yield tuple(array(tensor) for tensor in tensors)
         return
-    rows = PIECE * len(first) // first.numel()
+    rows = ENTRIES_AT_ONCE * len(first) // first.numel()
     if rows:
         for parts in zip(*(tensor.split(rows) for tensor in tensors), strict=True):
             yield tuple(array(part) for part in parts)

@@ -7,8 +7,10 @@ from pathlib import Path
 
 from boundcalc.files import entries, is_folder
 
-SAVE = 'torch.save({name: torch.as_tensor(array)}, "model.pt")'
-_TO_TORCH = f"boundcalc reads PyTorch: save its arrays with {SAVE}, linear weights as (outputs, inputs)"
+SAVE_COMMAND = 'torch.save({name: torch.as_tensor(array)}, "model.pt")'
+_TO_TORCH = (
+    f"boundcalc reads PyTorch: save its arrays with {SAVE_COMMAND}, linear weights as (outputs, inputs)"
+)
 
 FIRST_BYTES: tuple[tuple[int, bytes, str], ...] = (
     (0, b"\x89HDF\r\n\x1a\n", f"an HDF5 file (Keras or TensorFlow). {_TO_TORCH}"),

@@ -17,7 +17,7 @@ from boundcalc.errors import CheckpointError
 SAMPLES = 7919
 """Placeholder for the number of samples in a batch if the file leaves it open: a prime that is unlikely to be the size of a layer."""
 
-MOST = 1 << 28
+MOST_ENTRIES = 1 << 28
 """Largest number of entries of one value for one sample."""
 
 _SMALL = 4096
@@ -144,7 +144,7 @@ class Translator:
         return self.shapes[self.input][0]
 
     def _shaped(self, name: str, shape: tuple[int, ...]) -> None:
-        if min((*shape, 0)) < 0 or math.prod(shape[1:]) > MOST:
+        if min((*shape, 0)) < 0 or math.prod(shape[1:]) > MOST_ENTRIES:
             raise self.refuse(f"damaged ONNX model: the value {name} would have shape {list(shape)[:8]}")
         self.shapes[name] = shape
 

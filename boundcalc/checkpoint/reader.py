@@ -106,7 +106,7 @@ def _read(place: Path, mask: Any, max_memory: float | None, density: float | Non
     state = nested.unwrap(opened.saved, str(ticket.model if ticket else place))
     state = _note_container(state, opened, ticket)
     if is_folder(place) and ticket is None:
-        state = state.noting(f"{opened.files[0].name} in the folder" + (f"; {others}" if others else ""))
+        state = state.with_note(f"{opened.files[0].name} in the folder" + (f"; {others}" if others else ""))
     given, unused = _given_masks(state, ticket, mask, max_memory), ""
     if ticket is None and mask is None:
         given, unused = _beside(opened.files[0], max_memory)
@@ -202,7 +202,7 @@ def from_state_dict(
         CheckpointError: when there are no weights, values that are not finite, or keys that contradict each other.
     """
     with only_own_errors(name):
-        state = nested.unwrap(_on_cpu(dict(saved)), name).noting("a module in memory")
+        state = nested.unwrap(_on_cpu(dict(saved)), name).with_note("a module in memory")
         given = _given_masks(state, None, mask, None)
         checkpoint = _decoded(state, given, mask_from_scores, ordered=True, budget=None)
         digest = hashlib.sha256()
@@ -250,17 +250,17 @@ def _open(path: Path, max_memory: float | None) -> _Opened:
 
 def _note_container(state: StateDict, opened: _Opened, ticket: open_lth.OpenLthTicket | None) -> StateDict:
     if ticket is not None:
-        state = state.noting(f"{ticket.model.name} in an open_lth result folder", "open_lth")
+        state = state.with_note(f"{ticket.model.name} in an open_lth result folder", "open_lth")
     if opened.container is Container.PT2:
-        return state.noting("a torch.export archive, with the forward pass", "pt2")
+        return state.with_note("a torch.export archive, with the forward pass", "pt2")
     if opened.container is Container.ONNX:
-        return state.noting("an ONNX model, with the forward pass", "onnx")
+        return state.with_note("an ONNX model, with the forward pass", "onnx")
     if opened.container is Container.SAFETENSORS:
         order = "in the order that boundcalc wrote" if opened.ordered else "sorted, not in layer order"
-        return state.noting(f"a safetensors file; its keys are {order}", "safetensors")
+        return state.with_note(f"a safetensors file; its keys are {order}", "safetensors")
     if opened.container is Container.SHARD_INDEX:
         count = len(opened.files) - 1
-        return state.noting(
+        return state.with_note(
             f"{count} shards, with an index; the order of the keys is not that of the layers", "safetensors"
         )
     return state

@@ -14,7 +14,7 @@ from boundcalc.errors import UsageError
 if TYPE_CHECKING:
     from boundcalc.bounds.catalogue import Bound
 
-VIOLATED = 4
+EXIT_VIOLATED = 4
 
 EPILOG = """\
 examples:
@@ -87,7 +87,7 @@ def run(words: list[str]) -> int:
     for name in found.theorems_violated:
         note(f"{name} is violated although its status is theorem")
     if found.theorems_violated:
-        return VIOLATED
+        return EXIT_VIOLATED
     if failed is not None:
         raise failed
     return 0

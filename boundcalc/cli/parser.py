@@ -5,7 +5,7 @@ from __future__ import annotations
 from boundcalc._version import __version__
 from boundcalc.cli import commands, groups
 from boundcalc.cli.words import Parser, option
-from boundcalc.options import AGAINST
+from boundcalc.options import COMPARE_AGAINST
 from boundcalc.report.views import FORMATS
 
 DESCRIPTION = f"""\
@@ -104,7 +104,7 @@ def make_compare() -> Parser:
         group,
         "--against",
         "the checkpoint with which the others are compared (first)",
-        choices=AGAINST,
+        choices=COMPARE_AGAINST,
         default="first",
     )
     option(

@@ -9,7 +9,7 @@ from typing import Any
 
 from boundcalc.progress import reporting_to
 
-TICK = 0.5
+REFRESH_SECONDS = 0.5
 """Seconds between two updates of the line."""
 
 
@@ -67,7 +67,7 @@ class Stages:
             line.close()
 
     def _tick(self) -> None:
-        while not self._over.wait(TICK):
+        while not self._over.wait(REFRESH_SECONDS):
             line = self._line
             if line is not None:
                 with suppress(Exception):

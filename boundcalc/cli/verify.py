@@ -30,7 +30,7 @@ its network, which is decoded or drawn again from the file alone.
 exit status: 0 the certificate holds, 2 wrong usage, 3 unreadable certificate, network or data,
 4 the value or the ledger does not hold
 """
-BROKEN = 4
+EXIT_NOT_HELD = 4
 
 
 def run(words: list[str]) -> int:
@@ -64,7 +64,7 @@ def run(words: list[str]) -> int:
     print(_render(certificate, outcome, failures, given), end="")  # noqa: T201
     for failure in failures:
         print(f"boundcalc: {given.certificate}: {failure}", file=sys.stderr)  # noqa: T201
-    return BROKEN if failures else 0
+    return EXIT_NOT_HELD if failures else 0
 
 
 def make_parser() -> Parser:

@@ -25,7 +25,7 @@ CLASSES = 10
 BATCHES = tuple(f"data_batch_{number}" for number in range(1, 6))
 TEST = "test_batch"
 FOLDERS = ("", "cifar-10-batches-py", "cifar-10-batches-bin")
-MOST = 1 << 28
+MOST_BYTES = 1 << 28
 """Bytes of a batch that is read whole; those of CIFAR-10 have 31 million."""
 
 Pairs = tuple[np.ndarray, np.ndarray]
@@ -111,8 +111,8 @@ def _batch(path: Path, max_memory: float | None) -> Pairs:
     budget = Budget.of(path, look(path, DataError.at).size, max_memory, DataError.at)
     budget.take(3 * look(path, DataError.at).size, "a batch")
     try:
-        saved = pickles.read(read_bytes(path, DataError.at, most=MOST))
-    except pickles.NoData as problem:
+        saved = pickles.read(read_bytes(path, DataError.at, most=MOST_BYTES))
+    except pickles.UnsupportedPickle as problem:
         raise DataError.at(path, f"{problem}; this is not a batch of CIFAR-10: download it again") from None
     table = {}
     if isinstance(saved, dict):

@@ -31,10 +31,10 @@ MOST_BYTES = 1 << 28
 """Largest size of one image file, in bytes."""
 
 DEEPEST = 8
-NEIGHBOURS = frozenset({"Thumbs.db", "desktop.ini"})
+SYSTEM_FILES = frozenset({"Thumbs.db", "desktop.ini"})
 """Files that operating systems add to folders of images; they are skipped, like files whose names begin with a dot."""
 
-PIECE = 256
+IMAGES_AT_ONCE = 256
 """Largest number of images that are decoded at once."""
 
 PIECE_ENTRIES = 1 << 24
@@ -151,7 +151,7 @@ def piece(batch_size: int, kind: ImageKind) -> int:
         >>> piece(1000, ImageKind(3, 32, 32)), piece(1000, ImageKind(3, 1000, 1000)), piece(1000, ImageKind(3, 8000, 8000))
         (256, 5, 1)
     """
-    return max(1, min(batch_size, PIECE, PIECE_ENTRIES // math.prod(kind.shape)))
+    return max(1, min(batch_size, IMAGES_AT_ONCE, PIECE_ENTRIES // math.prod(kind.shape)))
 
 
 def _files(place: Path, whole: Path, odd: list[Path], depth: int = 1) -> Iterator[Path]:
@@ -179,7 +179,7 @@ def _files(place: Path, whole: Path, odd: list[Path], depth: int = 1) -> Iterato
 
 
 def _is_ignored(path: Path) -> bool:
-    return path.name.startswith(".") or path.name in NEIGHBOURS
+    return path.name.startswith(".") or path.name in SYSTEM_FILES
 
 
 def _read(item: ImageFile, like: ImageKind | None, max_memory: float | None) -> np.ndarray:
@@ -189,12 +189,12 @@ def _read(item: ImageFile, like: ImageKind | None, max_memory: float | None) -> 
     except UnreadableImage as problem:
         raise SampleError(f"{item.path}: {problem}") from None
     except MismatchedImage as problem:
-        raise DataError(f"{item.path}: {problem}; {AS_SEEN}") from None
+        raise DataError(f"{item.path}: {problem}; {SAME_SIZE_ADVICE}") from None
     Budget.of(item.path, size, max_memory, DataError.at).check(8 * image.size, "the image in float64")
     return image
 
 
-AS_SEEN = (
+SAME_SIZE_ADVICE = (
     "save all images as the network saw them (for example with torchvision's Resize and Grayscale), or "
     "give --data FILE.py:CALLABLE"
 )

@@ -20,7 +20,7 @@ FORMATS = ("PNG", "JPEG", "BMP", "PPM", "TIFF", "WEBP")
 MOST_PIXELS = 1 << 26
 """Largest number of pixels of one image."""
 
-GRAY, COLOR = 1, 3
+GRAY = 1
 
 
 class UnreadableImage(Exception):

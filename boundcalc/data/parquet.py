@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from boundcalc.budget import Budget
-from boundcalc.data.folder import AS_SEEN, REPAIR, count_damaged, piece
+from boundcalc.data.folder import REPAIR, SAME_SIZE_ADVICE, count_damaged, piece
 from boundcalc.data.images import ImageKind, MismatchedImage, UnreadableImage, decoded, kind_of, pillow
 from boundcalc.data.streams import Stream
 from boundcalc.empirical.split import Split
@@ -259,7 +259,7 @@ def _image(content: bytes | None, path: Path, row: int, like: ImageKind | None) 
     except UnreadableImage as problem:
         raise SampleError(f"{path}: row {row}: {problem}") from None
     except MismatchedImage as problem:
-        raise DataError(f"{path}: row {row}: {problem}; {AS_SEEN}") from None
+        raise DataError(f"{path}: row {row}: {problem}; {SAME_SIZE_ADVICE}") from None
 
 
 def _number(label: int | None, table: ImageTable, row: int) -> int:

@@ -19,7 +19,7 @@ MOST_STEPS = 1 << 20
 MOST_AXES = 32
 
 
-class NoData(Exception):
+class UnsupportedPickle(Exception):
     """A pickle that is damaged, or contains more than plain values and NumPy arrays; the text says what."""
 
 
@@ -60,7 +60,7 @@ def read(content: bytes) -> Any:
         for anything else.
 
     Raises:
-        NoData: the pickle is damaged, or uses opcodes that data files do not use.
+        UnsupportedPickle: the pickle is damaged, or uses opcodes that data files do not use.
 
     Example:
         >>> import pickle
@@ -73,13 +73,13 @@ def read(content: bytes) -> Any:
             if opcode.name == "STOP":
                 return _array(machine.stack.pop())
             if count == MOST_STEPS:
-                raise NoData(f"a pickle of more than {MOST_STEPS} steps")
+                raise UnsupportedPickle(f"a pickle of more than {MOST_STEPS} steps")
             machine.step(opcode.name, argument)
-    except NoData:
+    except UnsupportedPickle:
         raise
     except Exception as problem:
-        raise NoData(f"a damaged pickle ({type(problem).__name__})") from None
-    raise NoData("a pickle that ends too early")
+        raise UnsupportedPickle(f"a damaged pickle ({type(problem).__name__})") from None
+    raise UnsupportedPickle("a pickle that ends too early")
 
 
 class _Machine:
@@ -113,7 +113,7 @@ class _Machine:
         elif name == "GLOBAL":
             self.stack.append(GlobalName(argument))
         elif name not in {"PROTO", "FRAME"}:
-            raise NoData(f"a pickle that uses {name}, which a data file never needs")
+            raise UnsupportedPickle(f"a pickle that uses {name}, which a data file never needs")
 
     def marked(self) -> list[Any]:
         """Pop the values above the last mark."""
@@ -127,10 +127,10 @@ class _Machine:
         """Pop the last `count` values.
 
         Raises:
-            NoData: the stack has fewer values.
+            UnsupportedPickle: the stack has fewer values.
         """
         if not 0 <= count <= len(self.stack) - (self.marks[-1] if self.marks else 0):
-            raise NoData("a damaged pickle")
+            raise UnsupportedPickle("a damaged pickle")
         found = self.stack[len(self.stack) - count :]
         del self.stack[len(self.stack) - count :]
         return found
@@ -139,30 +139,30 @@ class _Machine:
         """Append to the list on top of the stack.
 
         Raises:
-            NoData: the top of the stack is not a list.
+            UnsupportedPickle: the top of the stack is not a list.
         """
         if not isinstance(self.stack[-1], list):
-            raise NoData("a damaged pickle")
+            raise UnsupportedPickle("a damaged pickle")
         self.stack[-1].extend(map(_array, values))
 
     def fill(self, values: list[Any]) -> None:
         """Put pairs into the dict on top of the stack.
 
         Raises:
-            NoData: the top of the stack is not a dict, or a key is not text: only hashes of text are safe from deliberate
+            UnsupportedPickle: the top of the stack is not a dict, or a key is not text: only hashes of text are safe from deliberate
                 collisions.
         """
         if not isinstance(self.stack[-1], dict) or len(values) % 2:
-            raise NoData("a damaged pickle")
+            raise UnsupportedPickle("a damaged pickle")
         if not all(isinstance(key, str | bytes) for key in values[::2]):
-            raise NoData("a pickle whose tables have keys that are not text")
+            raise UnsupportedPickle("a pickle whose tables have keys that are not text")
         self.stack[-1].update(zip(values[::2], map(_array, values[1::2]), strict=True))
 
     def call(self) -> None:
         """Push a description of a call instead of its result.
 
         Raises:
-            NoData: encoded text is longer than the file.
+            UnsupportedPickle: encoded text is longer than the file.
         """
         function, arguments = self.last(2)
         name = function.name if isinstance(function, GlobalName) else type(function).__name__
@@ -171,18 +171,18 @@ class _Machine:
             return
         self.room -= len(arguments[0])
         if self.room < 0:
-            raise NoData("a pickle that encodes one text many times")
+            raise UnsupportedPickle("a pickle that encodes one text many times")
         self.stack.append(arguments[0].encode("latin-1"))
 
     def build(self) -> None:
         """Record the state that would be set on the result of a call.
 
         Raises:
-            NoData: the stack does not hold the result of a call.
+            UnsupportedPickle: the stack does not hold the result of a call.
         """
         made, state = self.last(2)
         if not isinstance(made, UnbuiltObject):
-            raise NoData("a damaged pickle")
+            raise UnsupportedPickle("a damaged pickle")
         made.state = state
         self.stack.append(made)
 
@@ -222,7 +222,7 @@ def _array(value: Any) -> Any:
     """Return the array of bytes that a pickle describes; return any other value as it is.
 
     Raises:
-        NoData: the array is not one of bytes.
+        UnsupportedPickle: the array is not one of bytes.
     """
     if (
         not isinstance(value, UnbuiltObject)
@@ -231,7 +231,7 @@ def _array(value: Any) -> Any:
     ):
         return value
     if len(value.state) != 5:
-        raise NoData("an array that is not as NumPy writes it")
+        raise UnsupportedPickle("an array that is not as NumPy writes it")
     _, shape, dtype, by_columns, content = value.state
     code = (
         dtype.arguments[0]
@@ -242,5 +242,5 @@ def _array(value: Any) -> Any:
     sound = isinstance(content, bytes) and isinstance(shape, tuple) and len(shape) <= MOST_AXES
     sizes = sound and all(type(size) is int and 0 <= size <= len(content) for size in shape)
     if code != "u1" or not sizes or len(content) != math.prod(shape):
-        raise NoData("an array whose entries are not bytes")
+        raise UnsupportedPickle("an array whose entries are not bytes")
     return np.frombuffer(content, np.uint8).reshape(shape, order="F" if by_columns else "C")

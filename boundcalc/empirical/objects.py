@@ -26,13 +26,15 @@ X_KEYS = ("image", "img", "pixel_values", "x", "input", "inputs", "data", "featu
 Y_KEYS = ("label", "labels", "fine_label", "y", "target", "targets")
 """Keys of the label in a sample that is a mapping; `X_KEYS` are those of the input."""
 
-WHOLE = frozenset({"SequentialSampler", "RandomSampler", "WeightedRandomSampler", "DistributedSampler"})
+WHOLE_SET_SAMPLERS = frozenset(
+    {"SequentialSampler", "RandomSampler", "WeightedRandomSampler", "DistributedSampler"}
+)
 """Samplers that draw from the whole data set."""
 
 LOOKED_AT, READINGS = 8, 3
 """Number of samples that are read repeatedly, and number of readings, to detect samples drawn at random."""
 
-PIECE = 256
+SAMPLES_PER_PIECE = 256
 """Number of samples in a piece of a stream."""
 
 
@@ -122,7 +124,7 @@ def _of_loader(loader: Any, label: str) -> Split:
     name = type(sampler).__name__
     if name == "SubsetRandomSampler":
         return _of_indexed(loader.dataset, sorted(int(index) for index in sampler.indices), make, label)
-    if name not in WHOLE:
+    if name not in WHOLE_SET_SAMPLERS:
         raise DataError(
             f"{label}: boundcalc cannot determine which samples {name} draws: give the Dataset, or the "
             "Subset, on which the network was trained"
@@ -204,7 +206,7 @@ def _of_indexed(dataset: Any, indices: Sequence[int] | None, stack: Stack, label
 def _of_stream(stream: Iterable[Any], stack: Stack, label: str) -> Split:
     def pieces() -> Iterator[tuple[np.ndarray, np.ndarray]]:
         items = iter(stream)
-        while piece := list(islice(items, PIECE)):
+        while piece := list(islice(items, SAMPLES_PER_PIECE)):
             yield stack(piece, label)
 
     first = [stack(list(islice(iter(stream), LOOKED_AT)), label) for _ in range(READINGS)]

@@ -38,14 +38,14 @@ from boundcalc.report.subjects import EXCESS, group_of, is_excess, named
 from boundcalc.report.values import number
 
 ERRORS = (("train_error", "training error"), ("test_error", "test error"))
-LEAST = 1e-4
+LOWEST_ERROR = 1e-4
 """The lower end of the error axis for many tickets."""
 LowerRow = tuple[str, float, str, Origin, str]
 """Name, value, text, origin and look of a number between 0 and 1."""
 MOST_LINES = 8
 """Largest number of bounds of your network that are drawn against density; the others are only in the table."""
 CAPTION = "Shaded: values of 1 or more, which say nothing about the error. Hollow marks: not proved bounds."
-APART = (
+LOWER_AXIS_CAPTION = (
     "Lower axis: certificates and measured errors, each of the network that its label names; a "
     "compression is another network, found from yours."
 )
@@ -148,7 +148,7 @@ def _one_report(ticket: NamedReport) -> DrawnFigure:
     return DrawnFigure(
         figure,
         label,
-        f"{CAPTION if above else ''} {APART if below else ''}{told}".strip(),
+        f"{CAPTION if above else ''} {LOWER_AXIS_CAPTION if below else ''}{told}".strip(),
         of_file(tree),
         marks.told,
     )
@@ -203,7 +203,7 @@ def _many_reports(tickets: Sequence[NamedReport]) -> DrawnFigure | None:
     legend_of_two(figure, above, below)
     left_out = sum(ticket.density is None for ticket in tickets)
     caption = (
-        f"{CAPTION} Levels of one lottery are joined by a line, the sparser ones to the right. {APART} "
+        f"{CAPTION} Levels of one lottery are joined by a line, the sparser ones to the right. {LOWER_AXIS_CAPTION} "
         "An error of 0 is drawn at the lower edge."
     )
     caption += f" {left_out} of {len(tickets)} tickets have no density." if left_out else ""
@@ -253,7 +253,7 @@ def _lines_below(
 ) -> dict[str, Any]:
     handles: dict[str, Any] = {}
     values = [row[1] for group in groups for one in group for row in one.lower.values()]
-    floor = max(min((value for value in values if value > 0), default=0.1) / 1.5, LEAST)
+    floor = max(min((value for value in values if value > 0), default=0.1) / 1.5, LOWEST_ERROR)
     for index, name in enumerate(names):
         for group in groups:
             points = [(one, one.lower[name]) for one in group if name in one.lower]

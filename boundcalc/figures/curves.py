@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from boundcalc.figures.picture import NamedReport
-from boundcalc.figures.style import Marks, draw_mark, look
+from boundcalc.figures.style import SOFT, Marks, draw_mark, log_axis, look, share_of_power, spread
 from boundcalc.report.numbers import percent
 from boundcalc.report.origin import Origin
 
@@ -55,3 +55,13 @@ def against_density(
         for x, y, gid in points:
             draw_mark(axes, x, y, gid, style["marker"], style["color"])
     return first, heights
+
+
+def diagonal(axes: Any, tickets: Sequence[NamedReport], heights: Sequence[float]) -> None:
+    """Draw the dashed line on which the number equals the density, and set the limits of the y axis, log10 of the number."""
+    logs = [math.log10(one.density) for one in tickets if one.density is not None]
+    ends = [max(logs), min(logs)]
+    axes.plot(ends, ends, color=SOFT, linestyle="--", linewidth=0.9, zorder=0)
+    low, high = spread(min([*heights, *logs]), max([*heights, *logs]))
+    axes.set_ylim(low, high)
+    log_axis(axes.yaxis, low, high, share_of_power)

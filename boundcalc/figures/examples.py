@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from boundcalc.empirical.datasets import Dataset
     from boundcalc.empirical.split import Split
 
-ACROSS, DOWN = 16, 4
+IMAGE_COLUMNS, IMAGE_ROWS = 16, 4
 """Columns and rows of the images of each kind."""
 CAPTION = (
     "Examples of the training sample, each under its label: the first and the last that were picked, "
@@ -51,7 +51,7 @@ def draw(tickets: Sequence[NamedReport]) -> DrawnFigure | None:
     split = dataset.train
     if len(split.shape) not in {2, 3}:
         raise DataError(f"{ticket.data}: samples of shape {split.shape} are not images")
-    most, picked = ACROSS * DOWN, certificate.picked
+    most, picked = IMAGE_COLUMNS * IMAGE_ROWS, certificate.picked
     wrong = wrong_rows(ticket, certificate, dataset)
     kinds = {
         f"picked first ({plain(len(picked))} in all)": picked[:most],
@@ -70,7 +70,7 @@ def draw(tickets: Sequence[NamedReport]) -> DrawnFigure | None:
 
 def _draw_rows(part: SubFigure, title: str, images: Sequence[tuple[NDArray[np.float64], int]]) -> None:
     part.suptitle(title, fontsize=6.5)
-    grid = part.subplots(-(-len(images) // ACROSS), ACROSS, squeeze=False).ravel()
+    grid = part.subplots(-(-len(images) // IMAGE_COLUMNS), IMAGE_COLUMNS, squeeze=False).ravel()
     for axes in grid:
         axes.axis("off")
     for axes, (image, label) in zip(grid, images, strict=False):

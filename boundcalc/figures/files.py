@@ -13,9 +13,8 @@ from boundcalc.figures.style import VARIABLES, styled
 from boundcalc.report.origin import Origin
 
 SUFFIXES = ("pdf", "svg", "png")
-DOTS = 300
+DPI = 300
 SVG, LINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
-WORDS = {"font-size", "font-family", "font-weight", "font-style", "text-anchor"}
 _URL = re.compile(r"url\(#([^)]*)\)")
 _FONT = re.compile(r"([\d.]+)px")
 
@@ -30,7 +29,7 @@ def render(drawn: DrawnFigure, kind: str) -> bytes:
     undated: dict[str, dict[str, Any]] = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}
     file = io.BytesIO()
     with styled():
-        drawn.figure.savefig(file, format=kind, dpi=DOTS, metadata=undated.get(kind, {}), facecolor="white")
+        drawn.figure.savefig(file, format=kind, dpi=DPI, metadata=undated.get(kind, {}), facecolor="white")
     return file.getvalue()
 
 

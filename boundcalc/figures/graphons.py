@@ -15,15 +15,15 @@ from boundcalc.report.values import number, numbers
 if TYPE_CHECKING:
     import numpy as np
 
-ACROSS = 3
-MOST = 12
+PANELS_PER_ROW = 3
+MOST_PANELS = 12
 LOG_BELOW = 0.2
 """Mean of a map below which the scale is logarithmic, because a sparse mask is white on a linear scale."""
 COLOURS = "Greys"
 
 
 def draw(tickets: Sequence[NamedReport]) -> DrawnFigure | None:
-    """Draw up to `MOST` maps; None if there is no histogram."""
+    """Draw up to `MOST_PANELS` maps; None if there is no histogram."""
     known = [ticket for ticket in tickets if _layers(ticket.tree)]
     if not known:
         return None
@@ -36,7 +36,7 @@ def draw(tickets: Sequence[NamedReport]) -> DrawnFigure | None:
             "Densities of the cells of the layer with the most weights of each ticket, with units "
             "sorted by degree"
         )
-    shown = _evenly(maps, MOST)
+    shown = _evenly(maps, MOST_PANELS)
     figure, scale = _figure([(title, layer) for title, _, layer in shown])
     told = "; ".join(f"{named(title)}: {_describe_layer(layer)}" for title, _, layer in shown)
     count = f" {len(shown)} of {len(maps)} are drawn." if len(shown) < len(maps) else ""
@@ -88,9 +88,9 @@ def _figure(maps: Sequence[tuple[str, Tree]]) -> tuple[Any, str]:
     log = positive.size > 0 and min(float(array.mean()) for array in arrays) < LOG_BELOW
     low = 10.0 ** math.floor(math.log10(max(float(positive.min()), 1e-4 * highest))) if log else 0.0
     norm = LogNorm(low, highest if highest > low else 10 * low) if log else Normalize(0.0, highest)
-    across = min(ACROSS, len(maps))
+    across = min(PANELS_PER_ROW, len(maps))
     down = math.ceil(len(maps) / across)
-    side = (WIDTH - 0.9) / ACROSS
+    side = (WIDTH - 0.9) / PANELS_PER_ROW
     figure = Figure(figsize=(side * across + 0.9, (side + 0.35) * down))
     FigureCanvasAgg(figure)
     axes = figure.subplots(down, across, squeeze=False)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
-from boundcalc.figures.curves import against_density
+from boundcalc.figures.curves import against_density, diagonal
 from boundcalc.figures.picture import DrawnFigure, NamedReport, Picture, lotteries
 from boundcalc.figures.rows import ROW, Dot, FigureRow, draw_rows
 from boundcalc.figures.style import (
@@ -107,13 +106,7 @@ def _many(tickets: Sequence[NamedReport]) -> DrawnFigure:
         heights += own
         if line is not None:
             handles[named(name)] = line
-    logs = [math.log10(one.density) for one in tickets if one.density is not None]
-    axes.plot(
-        [max(logs), min(logs)], [max(logs), min(logs)], color=SOFT, linestyle="--", linewidth=0.9, zorder=0
-    )
-    low, high = spread(min([*heights, *logs]), max([*heights, *logs]))
-    axes.set_ylim(low, high)
-    log_axis(axes.yaxis, low, high, share_of_power)
+    diagonal(axes, tickets, heights)
     axes.set_ylabel("density of the layer")
     density_axis(axes, [one.density for one in tickets if one.density is not None])
     legend_below(figure, list(handles.values()), list(handles))

@@ -16,7 +16,7 @@ from boundcalc.report.origin import Origin
 if TYPE_CHECKING:
     from boundcalc.certificates.file import Certificate
 
-MOST = 6
+MOST_LINES = 6
 CAPTION = (
     "Lines: the share of the sample that has been picked after each round. Hollow marks: picked and "
     "wrong examples together; the bound on the error of the ticket itself (cross) follows from their "
@@ -46,13 +46,13 @@ def _certifying(certificate: Certificate) -> int:
 
 
 def draw(tickets: Sequence[NamedReport]) -> DrawnFigure | None:
-    """Draw up to `MOST` certificates; None if no ticket has a certificate by picking."""
+    """Draw up to `MOST_LINES` certificates; None if no ticket has a certificate by picking."""
     found = [
         (ticket, one) for ticket in tickets if (one := certificate_of(ticket)) is not None and one.rounds
     ]
     if not found:
         return None
-    marks, handles, shown = Marks(), [], found[:MOST]
+    marks, handles, shown = Marks(), [], found[:MOST_LINES]
     figure, (axes,) = canvas(2.9)
     highest = 0.0
     for index, (ticket, one) in enumerate(shown):

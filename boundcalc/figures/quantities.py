@@ -12,9 +12,9 @@ from boundcalc.parts import Quantity, registry
 from boundcalc.report.origin import Origin, of_file
 from boundcalc.report.quantity import UNITS
 
-ACROSS = 2
+PANELS_PER_ROW = 2
 HEIGHT = 1.5
-ELSEWHERE = "empirical."
+OWN_FIGURE_PREFIX = "empirical."
 """Prefix of the quantities that have a figure of their own."""
 DECADE = 1.0
 
@@ -25,7 +25,7 @@ def shown(ticket: NamedReport) -> dict[str, Quantity]:
     return {
         one.key: one
         for one in found
-        if one.shown and one.value is not None and not one.key.startswith(ELSEWHERE)
+        if one.shown and one.value is not None and not one.key.startswith(OWN_FIGURE_PREFIX)
     }
 
 
@@ -43,10 +43,10 @@ def draw(tickets: Sequence[NamedReport]) -> DrawnFigure | None:
     keys = [key for key, found in counts.items() if len(found) > 1]
     if not keys:
         return None
-    marks, down = Marks(len(tickets)), math.ceil(len(keys) / ACROSS)
+    marks, down = Marks(len(tickets)), math.ceil(len(keys) / PANELS_PER_ROW)
     figure = Figure(figsize=(WIDTH, HEIGHT * down + 0.2))
     FigureCanvasAgg(figure)
-    axes = figure.subplots(down, ACROSS, squeeze=False)
+    axes = figure.subplots(down, PANELS_PER_ROW, squeeze=False)
     densities = [ticket.density for group in groups for ticket in group if ticket.density is not None]
     for place in axes.flat[len(keys) :]:
         place.set_axis_off()
@@ -70,7 +70,7 @@ def draw(tickets: Sequence[NamedReport]) -> DrawnFigure | None:
         else:
             place.locator_params(axis="y", nbins=4)
         place.set_title(counts[key][0].label)
-        density_axis(place, densities, labelled=index >= len(keys) - ACROSS, apart=0.3)
+        density_axis(place, densities, labelled=index >= len(keys) - PANELS_PER_ROW, apart=0.3)
     caption = (
         "Each mark is a ticket; levels of one lottery are joined by a line, the sparser ones to the "
         "right; each quantity has its own axis."

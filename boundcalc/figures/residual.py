@@ -12,7 +12,7 @@ from boundcalc.parts.gntk import origin
 from boundcalc.report.numbers import plain, show
 from boundcalc.report.values import numbers
 
-MOST = 6
+MOST_LINES = 6
 
 
 def _points(ticket: NamedReport) -> list[tuple[float, float]]:
@@ -23,8 +23,8 @@ def _points(ticket: NamedReport) -> list[tuple[float, float]]:
 
 
 def draw(tickets: Sequence[NamedReport]) -> DrawnFigure | None:
-    """Draw up to `MOST` tickets; None if none has two points."""
-    known = [(ticket, points) for ticket in tickets if len(points := _points(ticket)) > 1][:MOST]
+    """Draw up to `MOST_LINES` tickets; None if none has two points."""
+    known = [(ticket, points) for ticket in tickets if len(points := _points(ticket)) > 1][:MOST_LINES]
     if not known:
         return None
     marks = Marks()

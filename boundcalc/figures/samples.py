@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
-from boundcalc.figures.curves import against_density
+from boundcalc.figures.curves import against_density, diagonal
 from boundcalc.figures.picture import DrawnFigure, NamedReport, Picture, lotteries
 from boundcalc.figures.style import (
     SERIES,
@@ -81,13 +80,7 @@ def _tickets(tickets: Sequence[NamedReport]) -> DrawnFigure:
     marks = Marks(len(tickets))
     figure, (axes,) = canvas(2.6)
     _, heights = against_density(axes, lotteries(tickets), "N / N dense", _ratio, marks, 0, log=True)
-    logs = [math.log10(one.density) for one in tickets if one.density is not None]
-    axes.plot(
-        [max(logs), min(logs)], [max(logs), min(logs)], color=SOFT, linestyle="--", linewidth=0.9, zorder=0
-    )
-    low, high = spread(min([*heights, *logs]), max([*heights, *logs]))
-    axes.set_ylim(low, high)
-    log_axis(axes.yaxis, low, high, share_of_power)
+    diagonal(axes, tickets, heights)
     axes.set_ylabel("N / N dense")
     density_axis(axes, [one.density for one in tickets if one.density is not None])
     label = f"Samples needed against density of {len(tickets)} tickets."

@@ -12,19 +12,19 @@ from boundcalc.parts.gntk import origin
 from boundcalc.report.numbers import percent, plain
 from boundcalc.report.values import number, numbers
 
-MOST = 8
+MOST_LINES = 8
 MOST_POINTS = 150
 
 
 def draw(tickets: Sequence[NamedReport]) -> DrawnFigure | None:
-    """Draw up to `MOST` spectra, evenly spaced in the order of the tickets; None if there is none."""
+    """Draw up to `MOST_LINES` spectra, evenly spaced in the order of the tickets; None if there is none."""
     known = [(ticket, points) for ticket in tickets if (points := _points(_part(ticket).get("eigenvalues")))]
     if not known:
         return None
     shown = (
         known
-        if len(known) <= MOST
-        else [known[round(k * (len(known) - 1) / (MOST - 1))] for k in range(MOST)]
+        if len(known) <= MOST_LINES
+        else [known[round(k * (len(known) - 1) / (MOST_LINES - 1))] for k in range(MOST_LINES)]
     )
     figure, (axes,) = canvas(2.6 + 0.15 * (len(shown) > 1) * ((len(shown) + 1) // 2))
     handles = []

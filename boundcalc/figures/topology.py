@@ -26,7 +26,7 @@ from boundcalc.report.origin import Origin
 from boundcalc.report.values import number
 
 LABELS = {field.key: field.header for field in FIELDS}
-LANE = 0.17
+MARK_OFFSET = 0.17
 """Distance, in rows, between the marks of two scores, so that none hides another."""
 CAPTION = (
     "A score minus its mean over random masks of the same density, in units of their standard "
@@ -70,7 +70,7 @@ def _one(ticket: NamedReport) -> DrawnFigure:
                     SERIES[index],
                     True,
                     marks(f"{name}: z of {LABELS[key]} = {plain(zs[key])}", of_z(part)),
-                    LANE * (index - 2),
+                    MARK_OFFSET * (index - 2),
                 )
                 for index, key in enumerate(SCORES)
                 if key in zs

@@ -34,7 +34,7 @@ RESTARTS = 48
 ROUNDS = 400
 """Largest number of steps of the low-rank iteration."""
 
-STALLED = 1e-7
+LEAST_GAIN = 1e-7
 """Relative gain over ten steps below which the low-rank iteration stops."""
 
 FLOOR = 1e-9
@@ -171,7 +171,7 @@ def _low_rank(bordered: Floats, rng: np.random.Generator) -> tuple[Floats, Float
         right = _unit(pull)
         if index % 10 == 9:
             now = float(np.linalg.norm(pull, axis=1).sum())
-            if now <= value * (1 + STALLED):
+            if now <= value * (1 + LEAST_GAIN):
                 break
             value = now
     return left, right
@@ -193,7 +193,7 @@ def _search(bordered: Floats, left: Floats, right: Floats, rng: np.random.Genera
         x = _signs(bordered @ y)
         pull = bordered.T @ x
         now = np.abs(pull).sum(axis=0)
-        if (now <= value * (1 + STALLED)).all():
+        if (now <= value * (1 + LEAST_GAIN)).all():
             break
         y, value = _signs(pull), np.maximum(now, value)
     best = int(now.argmax())

@@ -26,7 +26,7 @@ Ints = NDArray[np.int64]
 Cells = tuple[Ints, Ints]
 Unsigned = NDArray[np.unsignedinteger[Any]]
 
-SHARE = 0.1
+HELD_OUT_SHARE = 0.1
 """Share of the entries that is held out."""
 
 STRENGTHS = 2.0 ** np.arange(-2, 21)
@@ -135,10 +135,10 @@ def divided(counts: EntryCounts, rng: np.random.Generator) -> tuple[HeldOutEntri
     """Split a mask into seen and held-out entries; every entry is held out with the same probability."""
     own, taps, kind = counts.counts, counts.taps, counts.counts.dtype
     if taps == 1:
-        hidden = (rng.random(own.shape, dtype=np.float32) < SHARE).astype(kind)
+        hidden = (rng.random(own.shape, dtype=np.float32) < HELD_OUT_SHARE).astype(kind)
         surviving = own * hidden
     else:
-        hidden = rng.binomial(taps, SHARE, own.shape).astype(kind)
+        hidden = rng.binomial(taps, HELD_OUT_SHARE, own.shape).astype(kind)
         surviving = rng.hypergeometric(own, taps - own, hidden).astype(kind)
     return (
         HeldOutEntries(EntryCounts(own - surviving, taps), taps - hidden),

@@ -14,7 +14,7 @@ from boundcalc.norms.rounding import scaled
 TIMES = (0.0, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0)
 """Steps at which the residual is reported."""
 
-FAST = 1e300
+LARGEST_SPEED = 1e300
 """Value that replaces larger products of learning rate and eigenvalue."""
 
 TOP = 5
@@ -129,7 +129,7 @@ def residual(
 
 
 def _speeds(values: Floats, eta: float, exponent: int) -> Floats:
-    """Return eta lambda_k; products that overflow become `FAST`, since beyond it nothing is left after one step."""
+    """Return eta lambda_k; products that overflow become `LARGEST_SPEED`, since beyond it nothing is left after one step."""
     mantissa, own = math.frexp(eta)
     with np.errstate(over="ignore", under="ignore"):
-        return np.minimum(np.ldexp(mantissa * values, own + exponent), FAST)
+        return np.minimum(np.ldexp(mantissa * values, own + exponent), LARGEST_SPEED)

@@ -22,7 +22,7 @@ Ints = NDArray[np.int64]
 Singles = NDArray[np.float32]
 Reals = NDArray[np.float32] | Floats
 
-MOST = 8
+MOST_VECTORS = 8
 """Number of singular vectors that are considered."""
 
 ABOVE_NOISE = 1.05
@@ -34,7 +34,7 @@ SMALL = 128
 BLOCK = 16
 """Number of vectors in the subspace iteration."""
 
-TURNS = 12
+ITERATIONS = 12
 """Number of steps of the subspace iteration."""
 
 
@@ -66,13 +66,13 @@ def _leading(matrix: Singles) -> tuple[Reals, Reals, Reals]:
     """
     if min(matrix.shape) <= SMALL:
         left, values, right = np.linalg.svd(matrix.astype(np.float64), full_matrices=False)
-        return left[:, :MOST], values[:MOST], right[:MOST].T
+        return left[:, :MOST_VECTORS], values[:MOST_VECTORS], right[:MOST_VECTORS].T
     block = np.random.default_rng(0).standard_normal((matrix.shape[1], BLOCK), dtype=matrix.dtype)
-    for _ in range(TURNS):
+    for _ in range(ITERATIONS):
         left = np.linalg.qr(matrix @ block)[0]
         block = np.linalg.qr(matrix.T @ left)[0]
     inner, values, right = np.linalg.svd(matrix @ block, full_matrices=False)
-    return inner[:, :MOST], values[:MOST], (block @ right.T)[:, :MOST]
+    return inner[:, :MOST_VECTORS], values[:MOST_VECTORS], (block @ right.T)[:, :MOST_VECTORS]
 
 
 def halved(points: Reals, degrees: Floats, cells: int) -> Ints:

@@ -14,7 +14,7 @@ from boundcalc.features.names import OPERATION
 from boundcalc.network.draft import Draft, Value, by_channel, image
 from boundcalc.network.entrywise import ENTRYWISE, maximum, scaled
 from boundcalc.network.geometry import Axis, Window
-from boundcalc.network.moving import MOVING
+from boundcalc.network.moving import MOVING_OPERATIONS
 from boundcalc.network.ops import Affine, AvgPool, ChannelAffine, FirstStage, Input, MaxPool, Shape
 from boundcalc.network.pooling import adaptive_rows, average_rows
 from boundcalc.network.reading import BUFFER, NORMALISATION
@@ -294,5 +294,5 @@ CONVERSIONS: dict[str, Callable[[Draft, Call], Value | list[Value] | None]] = {
     "mean": _mean, "sum": _sum, "amax": _maximum_over_positions,
     "max": lambda draft, call: _maximum_over_positions(draft, call) if "dim" in call.args else maximum(draft, call),
     "orientations": _first_stage,
-    **ENTRYWISE, **MOVING,
+    **ENTRYWISE, **MOVING_OPERATIONS,
 }  # fmt: skip

@@ -28,7 +28,7 @@ from boundcalc.network.ops import (
 RELU_NETWORK = (Input, Affine, ReLU, AvgPool, MaxPool, Add, Rearrange)
 """Nodes of ReLU networks with pooling, sums of branches and cropping."""
 
-KNOWN = (*RELU_NETWORK, Concat, ChannelAffine, LeakyReLU, Activation)
+KNOWN_NODES = (*RELU_NETWORK, Concat, ChannelAffine, LeakyReLU, Activation)
 """Every node but `Unknown` and `FirstStage`."""
 
 _MOST = 4

@@ -84,11 +84,6 @@ class Window:
         return self.height.out, self.width.out
 
     @property
-    def taps_all_inside(self) -> bool:
-        """Whether no tap ever reads padding."""
-        return bool(self.height.taps().all() and self.width.taps().all())
-
-    @property
     def pads(self) -> list[int]:
         """Padding in the order of ``torch.nn.functional.pad``: left, right, top, bottom."""
         return [self.width.before, self.width.after, self.height.before, self.height.after]

@@ -134,7 +134,7 @@ def _concatenated(draft: Draft, call: Call) -> Value | None:
     return draft.append(Rearrange("cat", (joined.node,), image, places.reshape(image)), shape)
 
 
-MOVING: dict[str, Callable[[Draft, Call], Value | list[Value] | None]] = {
+MOVING_OPERATIONS: dict[str, Callable[[Draft, Call], Value | list[Value] | None]] = {
     **dict.fromkeys((
         "channel_shuffle", "chunk", "flip", "index_select", "movedim", "narrow", "native_channel_shuffle", "permute",
         "pixel_shuffle", "pixel_unshuffle", "repeat", "roll", "select", "slice", "split", "split_with_sizes", "swapaxes",

@@ -16,7 +16,7 @@ from boundcalc.network.ops import KERNELS, Weight
 if TYPE_CHECKING:
     from boundcalc.network.draft import Draft
 
-WEIGHT, BIAS, NORMALISATION, BUFFER = ROLES = ("weight", "bias", "normalisation", "buffer")
+WEIGHT, BIAS, NORMALISATION, BUFFER = ("weight", "bias", "normalisation", "buffer")
 
 _SUMS = frozenset({"add", "addmm", "addmv", "baddbmm", "rsub", "sub"})
 
@@ -31,7 +31,7 @@ def role(call: Call, argument: str, key: str, sizes: tuple[int, ...]) -> str:
         sizes: its shape in the file.
 
     Returns:
-        One of `ROLES`, never ``"buffer"``.
+        ``"weight"``, ``"bias"`` or ``"normalisation"``.
 
     Example:
         >>> layer_norm = Call("layer_norm.default", {}, ("y",))

@@ -12,7 +12,7 @@ from boundcalc.network.ops import Affine, Masked
 
 GROUPS = (2, 4, 8, 16, 32)
 """The values of M in the N:M patterns that are searched for."""
-FEW = 64
+FIRST_LINES = 64
 """Number of lines that are checked first."""
 
 
@@ -111,7 +111,7 @@ def pattern_of(mask: torch.Tensor) -> Pattern | None:
         full = lines.shape[1] // m * m
         if not full:
             break
-        for seen in (lines[:FEW, :full], lines[:, :full]):  # few lines tell most patterns apart
+        for seen in (lines[:FIRST_LINES, :full], lines[:, :full]):  # few lines tell most patterns apart
             counts = seen.unflatten(1, (-1, m)).sum(-1)
             n, most = int(counts.min()), int(counts.max())
             if n != most:
@@ -128,7 +128,7 @@ def _rest(lines: torch.Tensor, full: int) -> int:
 
 def _fitting(lines: torch.Tensor) -> Pattern | None:
     m = 4
-    for seen in (lines[:FEW], lines):
+    for seen in (lines[:FIRST_LINES], lines):
         padded = torch.nn.functional.pad(seen, (0, -lines.shape[1] % m))
         most = int(padded.unflatten(1, (-1, m)).sum(-1).max())
         if most > m // 2:

@@ -27,7 +27,7 @@ PURE_ARITHMETIC = frozenset({
 })  # fmt: skip
 """Operations by which a program may compute a weight from the tensors of its file."""
 
-MOVES = frozenset({
+VIEW_OPERATIONS = frozenset({
     "_to_copy", "alias", "clone", "contiguous", "detach", "lift_fresh_copy", "permute", "reshape", "select",
     "squeeze", "t", "to", "transpose", "unsqueeze", "view",
 })  # fmt: skip
@@ -122,7 +122,7 @@ class Parameters:
         while current in producers:
             call = producers[current]
             sources = references(call.args)
-            if call.packet not in MOVES or len(sources) != 1:
+            if call.packet not in VIEW_OPERATIONS or len(sources) != 1:
                 return mask
             chain.append(call)
             current = sources[0].name

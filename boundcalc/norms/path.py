@@ -12,7 +12,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from boundcalc.network.coverage import KNOWN, operation_name_by_size, require
+from boundcalc.network.coverage import KNOWN_NODES, operation_name_by_size, require
 from boundcalc.network.forward import affine, rearrange
 from boundcalc.network.network import Network
 from boundcalc.network.ops import (
@@ -69,7 +69,7 @@ def log_path_norm(
     Raises:
         NotCovered: an operation is not positively homogeneous or not known.
     """
-    require(network, tuple(kind for kind in KNOWN if kind is not Activation), operation_name_by_size)
+    require(network, tuple(kind for kind in KNOWN_NODES if kind is not Activation), operation_name_by_size)
     return log_absolute_pass(network, inputs=inputs, biases=biases, known=known)
 
 
@@ -91,7 +91,7 @@ def log_absolute_pass(
     Raises:
         NotCovered: an operation is not known.
     """
-    require(network, KNOWN)
+    require(network, KNOWN_NODES)
     known = {} if known is None else known
     values: list[ScaledFloat] = []
     for index, node in enumerate(network.nodes):

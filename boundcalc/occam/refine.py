@@ -29,7 +29,7 @@ from boundcalc.occam.thin import THIN, ThinLinear, ThinPattern
 
 BATCH = 500
 RATE = 3e-3
-TRIM = 0.08
+TRIM_SHARE = 0.08
 """Share of the surviving numbers that each trimming pass removes."""
 
 

@@ -25,7 +25,7 @@ from boundcalc.occam.blocks import Groups, counts_of, find_groups, refine_groups
 from boundcalc.occam.codeword import CodeLayout, Codeword, plan_of
 from boundcalc.occam.kl import certificate
 from boundcalc.occam.order import order_bits
-from boundcalc.occam.refine import RATE, TRIM, CompactSample, CompactTrainer, errors_of
+from boundcalc.occam.refine import RATE, TRIM_SHARE, CompactSample, CompactTrainer, errors_of
 from boundcalc.occam.skeleton import compacted, flattened, simplified
 from boundcalc.occam.spelling import Quantized, Reference, dequantize, masks_of, quantize, spell
 from boundcalc.occam.transmit import lengths
@@ -36,11 +36,11 @@ SIZES = (2, 3, 4, 6, 8, 16)
 JOINT_SIZES, MANY = (4, 3), 200
 """Codebook sizes of the joint refinement: only the first one with fewer than `MANY` passes, else all of them, with an equal
 share of the passes each."""
-HOPELESS = 8.0
+MOST_NATS_PER_SAMPLE = 8.0
 """Length of the plain code, in nats per sample, above which no further code is tried: the certificate would be above 0.999."""
 MOST_PASSES, LEAST_PASSES = 24, 3
 """Largest default number of passes of the joint refinement, and the smallest: if fewer are affordable, there are none."""
-AFRESH = 5
+FULL_SEARCH_EVERY = 5
 """One in this many partitions is searched from the start; the others are only refined."""
 SETTLE, CYCLE, ROUNDS = 0.25, 2, 50
 """Share of the passes that only settle the result without pruning; smallest number of the other passes between two rounds of
@@ -148,7 +148,7 @@ def _search(task: SearchTask) -> OccamSearchResult:
         changes = quantize(plan, base, 8, "own", task.reference)
         words["relative"] = spell(plan, changes, None, relative=True)
     shortest = min(_bits(plan, word) for word in words.values())
-    if not task.passes and shortest * math.log(2) > HOPELESS * task.m:
+    if not task.passes and shortest * math.log(2) > MOST_NATS_PER_SAMPLE * task.m:
         remark = "the plain code needs more than 8 nats per sample, so no shorter code was searched for"
         return OccamSearchResult(plan, _measured(task, plan, base, words), 0, remark)
     passes = _search_further(task, plan, base, words)
@@ -215,7 +215,7 @@ def _joint(
         counts = counts_of([layer.mask for layer in layers])
         groups = refine_groups(plan, counts, False, groups)
         word = spell(plan, layers, groups)
-        if next(numbers) % AFRESH == 0:
+        if next(numbers) % FULL_SEARCH_EVERY == 0:
             afresh = find_groups(plan, counts, relative=False)
             again = spell(plan, layers, afresh)
             if _bits(plan, again) < _bits(plan, word):
@@ -227,7 +227,7 @@ def _joint(
         value, word, layers = judge()
         if value < best_value:
             best_value, best_word, best_layers, best_state = value, word, layers, trainer.snapshot()
-        trainer.trim(TRIM)
+        trainer.trim(TRIM_SHARE)
     trainer.restore(best_state)
     for step in range(settle):
         trainer.cool(RATE / 2 * (1 - step / settle), RATE / 2 * (1 - (step + 1) / settle), 1)

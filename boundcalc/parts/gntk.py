@@ -33,7 +33,7 @@ OF_INTERPOLANT = (
     "error of the infinitely wide network's minimum-norm interpolant of the batch, not the error of "
     "the checkpoint"
 )
-AT_SHARES = ", at the batch's class shares"
+AT_CLASS_SHARES = ", at the batch's class shares"
 SOURCE = "Pham, Ta, Jacobs, Burkholz & Tran-Thanh 2025"
 
 
@@ -114,7 +114,7 @@ def to_dict(analysis: KernelAnalysis) -> GntkTree:
         "log10_eigenvalues": [_log10(float(value), analysis.exponent) for value in found.eigenvalues],
         "kernel_bound": bound.get("value"),
         "bound": {
-            "of": OF_INTERPOLANT + ("" if analysis.whole else AT_SHARES),
+            "of": OF_INTERPOLANT + ("" if analysis.whole else AT_CLASS_SHARES),
             "subject": "interpolant",
             "assumptions": [settings.normalization.assumption()],
             **{key: value for key, value in bound.items() if key != "value"},

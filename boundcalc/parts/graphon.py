@@ -123,7 +123,7 @@ def _term(text: str, means: str) -> Term:
     return Term(text, means, "pham2025")
 
 
-CUT = (
+CUT_NORM_TEXT = (
     "largest |integral over a set of rows and a set of columns| of the mask's step graphon minus the "
     "constant graphon of the same density"
 )
@@ -131,11 +131,14 @@ L2 = "L2 norm of the mask's step graphon minus the constant graphon of the same 
 FIELDS = (
     Field("density", "density", percent, _exact),
     Field(
-        _term("cut norm from constant", f"{CUT}; both ends are proved"), "cut_from_constant", interval, of_cut
+        _term("cut norm from constant", f"{CUT_NORM_TEXT}; both ends are proved"),
+        "cut_from_constant",
+        interval,
+        of_cut,
     ),
     Field(_term("L2 from constant", L2), "l2_from_constant", show, _computed),
 )
-FURTHER = (
+MORE_FIELDS = (
     Field(
         _term("cells by", "how rows and columns were grouped into cells: by degree, or by singular vectors"),
         "estimate", show, _computed,
@@ -162,7 +165,7 @@ def sections(tree: Tree) -> tuple[Section, ...]:
         l2 = chain.get("l2_from_constant")
         text = show(l2) if l2 else show(chain.get("reason"))
         facts.append(("L2 distance, sorted once", cell(text, None, _computed(part))))
-    grid = layer_grid(part, (*FIELDS, *present(part, FURTHER)))
+    grid = layer_grid(part, (*FIELDS, *present(part, MORE_FIELDS)))
     notes = (f"{part['note']} {SYMBOLS}",) if part.get("note") else (SYMBOLS,)
     return (Section("Mask graphon", "graphon", tuple(facts), grid, notes),)
 
@@ -184,7 +187,7 @@ def quantities(tree: Tree) -> tuple[Quantity, ...]:
     return (
         Quantity(
             "graphon.cut_from_constant",
-            _term("graphon cut norm, mean", f"mean over layers: {CUT}"),
+            _term("graphon cut norm, mean", f"mean over layers: {CUT_NORM_TEXT}"),
             cut,
             of_mean,
         ),

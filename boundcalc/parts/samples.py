@@ -140,7 +140,7 @@ RATIO = Term(
     "last layer that survive",
     "zhang2021",
 )
-NEEDED = Term(
+N_TERM = Term(
     "N",
     "number of samples that are enough to find the pruned network according to the theory, up to a "
     "constant that must be calibrated",
@@ -154,7 +154,7 @@ FIELDS = (
     _field("ratio", "ratio", "r~ / r~ dense: number of samples needed, divided by that of the dense layer"),
     _field("radius loss", "radius_loss_ratio", RADIUS),
 )
-FURTHER = (
+MORE_FIELDS = (
     _field(
         "kappa",
         "kappa",
@@ -178,14 +178,14 @@ def sections(tree: Tree) -> tuple[Section, ...]:
     facts = [
         (SURVIVING, _fact(part, "surviving", plain(part.get("surviving_hidden")))),
         (RATIO, _fact(part, "ratio", show(part.get("ratio")))),
-        (NEEDED, _fact(part, "N", _needed_samples(part))),
+        (N_TERM, _fact(part, "N", _needed_samples(part))),
         ("calibration", _fact(part, "calibration", _calibrated(part.get("calibration")))),
     ]
     verdict = part.get("verdict")
     if verdict and part.get("calibration"):
         facts.append(("large enough?", _fact(part, "verdict", show(verdict.get("sentence")))))
     notes = (*(f"Violated: {line}." for line in part.get("violated") or []), SYMBOLS)
-    grid = layer_grid(part, (*FIELDS, *present(part, FURTHER)))
+    grid = layer_grid(part, (*FIELDS, *present(part, MORE_FIELDS)))
     return (Section("Sample complexity", "samples", facts=tuple(facts), grid=grid, notes=notes),)
 
 

@@ -24,7 +24,7 @@ NOTE = (
     "mask adds to its density is measured by z: its score minus the mean score of random masks with as "
     "many weights, in units of their standard deviation."
 )
-ROUGH = " With {draws} draws, one random mask in ten has |z| > {limit:.1f}."
+FEW_DRAWS_NOTE = " With {draws} draws, one random mask in ten has |z| > {limit:.1f}."
 FOLDED = " lambda is computed from weights with BatchNorm folded in: {names}."
 ROLLED = (
     " Convolutions are rolled: an input channel and an output channel share one edge if any entry of "
@@ -114,7 +114,7 @@ def _note(topology: Topology) -> str:
     names = f"{len(folded)} of {len(topology.layers)} layers"
     return "".join([
         NOTE,
-        "" if limit is None else ROUGH.format(draws=topology.draws, limit=limit),
+        "" if limit is None else FEW_DRAWS_NOTE.format(draws=topology.draws, limit=limit),
         FOLDED.format(names=names) if folded else "",
         ROLLED if topology.encoding == "rolled" else "",
     ])  # fmt: skip

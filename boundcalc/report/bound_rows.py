@@ -9,7 +9,7 @@ from boundcalc.report.bound_order import Named, in_group, log10_value, proved, s
 from boundcalc.report.document import Cell, Column, Detail, Grid, Section, Term
 from boundcalc.report.numbers import NULL, given, percent, plain, show, upper
 from boundcalc.report.origin import SHOWN_STATUS, UNPROVED, Origin, of_bound, of_term
-from boundcalc.report.subjects import OF, is_excess, subject_of
+from boundcalc.report.subjects import PHRASES, is_excess, subject_of
 from boundcalc.report.values import log10, number
 
 Tree = dict[str, Any]
@@ -199,7 +199,7 @@ def _numbers(stage: Tree) -> Tree:
 def what_of(bound: Tree) -> str:
     """Return what a bound bounds, and for which network."""
     what = "error - margin error" if is_excess(bound) else "the error"
-    return f"{what} of {OF[subject_of(bound)]}"
+    return f"{what} of {PHRASES[subject_of(bound)]}"
 
 
 def _without_logs(terms: Tree) -> list[tuple[str, Any]]:
@@ -253,7 +253,7 @@ def _certificates(tree: Tree, subject: str) -> Section | None:
         return None
     rows = tuple(_certificate_row(name, bound) for name, bound in named)
     notes = (
-        f"These are bounds on the error of {OF[subject]}. The training error is that of the same network.",
+        f"These are bounds on the error of {PHRASES[subject]}. The training error is that of the same network.",
         f"Each certificate holds on its own with probability at least 1 - {given(tree.get('delta'))}.",
     )
     return Section(CERTIFIED[subject], SLUGS[subject], grid=Grid(CERTIFICATE_COLUMNS, rows), notes=notes)

@@ -11,7 +11,7 @@ from boundcalc.report.document import Cell, Column, Grid, Section
 from boundcalc.report.names import short_names
 from boundcalc.report.numbers import interval, percent, plain, show, sizes
 from boundcalc.report.origin import Origin
-from boundcalc.report.ranking_sections import ACROSS, correlation_sections, ticket_sections
+from boundcalc.report.ranking_sections import COLUMNS_PER_GRID, correlation_sections, ticket_sections
 from boundcalc.report.tree import PlainTree, frozen
 from boundcalc.report.views import module_of
 
@@ -26,7 +26,7 @@ NOTE = (
 )
 
 LARGEST_LOG10 = 300.0
-GIVEN = Origin("given", "options of this run")
+GIVEN_BY_OPTIONS = Origin("given", "options of this run")
 PROVED = Origin("theorem", "boundcalc compare", "Both ends of the interval are proved.")
 
 Tree = dict[str, Any]
@@ -84,14 +84,16 @@ class Comparison(PlainTree):
         from boundcalc.report.views.table import PLAIN, page
 
         tree = self.to_dict()
-        return page(f"boundcalc {tree.get('version', '')} compare", sections(tree, ACROSS), style or PLAIN)
+        return page(
+            f"boundcalc {tree.get('version', '')} compare", sections(tree, COLUMNS_PER_GRID), style or PLAIN
+        )
 
     def __repr__(self) -> str:
         """Return one line that names the checkpoints."""
         return f"<Comparison of {', '.join(repr(one['path']) for one in self.tree['checkpoints'])}>"
 
 
-def sections(tree: Tree, across: int | None = ACROSS) -> tuple[Section, ...]:
+def sections(tree: Tree, across: int | None = COLUMNS_PER_GRID) -> tuple[Section, ...]:
     """Build the sections: checkpoints, tickets by quantities, rank correlations, then a grid of layers for each pair.
 
     Args:
@@ -150,7 +152,7 @@ def _checkpoints(tree: Tree, names: Sequence[str]) -> Section:
         )
         for name, one in zip(names, tree["checkpoints"], strict=True)
     )
-    facts = tuple((key, Cell(show(tree[key]), tree[key], GIVEN)) for key in ("resolution", "seed"))
+    facts = tuple((key, Cell(show(tree[key]), tree[key], GIVEN_BY_OPTIONS)) for key in ("resolution", "seed"))
     return Section("Checkpoints", "checkpoints", facts, Grid(columns, rows))
 
 

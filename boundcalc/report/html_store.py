@@ -25,7 +25,7 @@ MOST_REASONS = 3
 FEWEST_RANKED = 8
 """Smallest number of tickets for which rank correlations are shown; with fewer, the interval would be as wide as the range."""
 TOO_FEW = f"Rank correlations are shown for {FEWEST_RANKED} or more tickets."
-FIRST = ("bounds", "gap")
+FIRST_FIGURES = ("bounds", "gap")
 """The pictures that are shown first."""
 PROVED = (("your network: smallest theorem", "network"), ("its compression: certificate", "compression"))
 """Header of a column in the table of tickets -> the subject that the column is about."""
@@ -46,8 +46,8 @@ def blocks(
     """
     tickets = tickets_of(reports)
     known = [one for one in pictures().values() if one.across]
-    first = figures_of([one for one in known if one.name in FIRST], tickets, ref)
-    rest = figures_of([one for one in known if one.name not in FIRST], tickets, ref)
+    first = figures_of([one for one in known if one.name in FIRST_FIGURES], tickets, ref)
+    rest = figures_of([one for one in known if one.name not in FIRST_FIGURES], tickets, ref)
     parts = [
         PageBlock("overview", "Overview", first),
         PageBlock("tickets", "Tickets", tables=(_table(tickets),), facts=_facts(tickets, failed)),

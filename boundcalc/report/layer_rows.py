@@ -13,7 +13,7 @@ from boundcalc.report.origin import Origin, of_file
 
 Tree = dict[str, Any]
 
-FEW = 4
+MOST_NAMED_LAYERS = 4
 """Largest number of layers that are all named in one line."""
 
 
@@ -156,7 +156,7 @@ def _sparsity(checkpoint: Tree, network: Tree) -> str:
     found = [layer for layer in network.get("layers") or [] if layer.get("density") is not None]
     if len(found) < 2 or checkpoint.get("density") == 1:
         return every
-    if len(found) > FEW:
+    if len(found) > MOST_NAMED_LAYERS:
         found = [min(found, key=lambda one: one["density"]), max(found, key=lambda one: one["density"])]
         names = zip(("sparsest", "densest"), found, strict=True)
         return f"{every}: {', '.join(f'{which} {_named(layer)}' for which, layer in names)}"

@@ -9,7 +9,7 @@ from boundcalc.report.document import Grid, Section
 from boundcalc.report.rows import document, title
 from boundcalc.report.text import one_line
 
-OPEN = frozenset({"summary", "warnings", "layers", "bounds", "compression"})
+UNFOLDED_SECTIONS = frozenset({"summary", "warnings", "layers", "bounds", "compression"})
 """Slugs of the sections that are not folded."""
 
 
@@ -35,7 +35,7 @@ def _section(section: Section) -> str:
     body += "" if section.grid is None else _grid(section.grid)
     body += "".join(f"<p>{_text(note)}</p>" for note in section.notes)
     heading = _text(section.title)
-    if section.slug in OPEN:
+    if section.slug in UNFOLDED_SECTIONS:
         return f"<h4>{heading}</h4>{body}"
     return f"<details><summary>{heading}</summary>{body}</details>"
 

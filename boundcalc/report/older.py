@@ -14,8 +14,10 @@ from boundcalc.report.subjects import ERROR, EXCESS, is_excess, subject_of
 Tree = dict[str, Any]
 
 SCHEMA = "boundcalc.report/1"
-UNTOLD = "the report was made by boundcalc {}, whose reports contain no verdict: analyze the checkpoint again"
-UNPAID = "the normalisation {} was fixed before the sample (boundcalc {} did not pay for it)"
+NO_VERDICT = (
+    "the report was made by boundcalc {}, whose reports contain no verdict: analyze the checkpoint again"
+)
+NORMALIZATION_NOT_PAID = "the normalisation {} was fixed before the sample (boundcalc {} did not pay for it)"
 
 
 def is_older(tree: Mapping[str, Any]) -> bool:
@@ -37,7 +39,7 @@ def upgraded(tree: Mapping[str, Any], schema: str) -> Tree:
     version = str(tree.get("version") or "0.1")
     options, bounds, summary = tree.get("options"), tree.get("bounds"), tree.get("summary")
     normalize = options.get("normalize") if isinstance(options, Mapping) else None
-    why = UNTOLD.format(version)
+    why = NO_VERDICT.format(version)
     sentence = f"Nothing is stated about your network or its compression: {why}."
     lines = (
         [line for line in summary or [] if not str(line).startswith("Proved")]
@@ -53,7 +55,7 @@ def upgraded(tree: Mapping[str, Any], schema: str) -> Tree:
         "sentences": {"verdict": sentence},
     }
     digits = ", ".join(map(str, normalize)) if isinstance(normalize, list | tuple) else ""
-    assumed = [UNPAID.format(digits, version)] if digits else []
+    assumed = [NORMALIZATION_NOT_PAID.format(digits, version)] if digits else []
     found = {
         **tree,
         "schema": schema,

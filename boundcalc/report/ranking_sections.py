@@ -11,7 +11,7 @@ from boundcalc.report.numbers import NULL, percent, plain
 from boundcalc.report.origin import Origin
 from boundcalc.report.quantity import name_of, quantity_cell
 
-ACROSS = 6
+COLUMNS_PER_GRID = 6
 """Largest number of quantities side by side in one grid of a view for a terminal or for paper."""
 TITLES = {"gap": "Rank correlation with the measured gap", "accuracy": "Rank correlation with test accuracy"}
 
@@ -20,7 +20,7 @@ About = Mapping[str, Mapping[str, Any]]
 
 
 def ticket_sections(
-    tickets: Sequence[Tree], names: Sequence[str], about: About, across: int | None = ACROSS
+    tickets: Sequence[Tree], names: Sequence[str], about: About, across: int | None = COLUMNS_PER_GRID
 ) -> tuple[Section, ...]:
     """Build grids of tickets by quantities; quantities that no ticket has are left out.
 

@@ -8,7 +8,7 @@ Tree = dict[str, Any]
 
 ERROR = "error"
 EXCESS = "error - margin error"
-OF = {
+PHRASES = {
     "network": "your network",
     "compression": "a compression of your network (another network, found from it)",
     "retrained": (
@@ -60,7 +60,7 @@ def bounded_quantity(bound: Tree) -> str:
         >>> bounded_quantity({"kind": "F", "status": "theorem"})
         'Bounds the error of your network.'
     """
-    of = OF[subject_of(bound)]
+    of = PHRASES[subject_of(bound)]
     if bound["status"] == "score":
         return f"Of {of}."
     verb = "Bounds" if bound["status"] == "theorem" else "Claimed of"

@@ -20,14 +20,14 @@ from boundcalc.sanity.candidates import base_inputs, candidates_for
 if TYPE_CHECKING:
     from boundcalc.analysis_result import AnalysisResult
 
-LEAST = 20
-MOST = 256
+LEAST_SAMPLES = 20
+MOST_SAMPLES = 256
 """Number of samples that are checked."""
 
-SHIFTED = 1.0
+LEAST_SHIFT = 1.0
 """Standard deviations by which half of the channels must be shifted; augmentation and a moving average's lag make less than 0.3."""
 
-SPREAD = 4.0
+LEAST_VARIANCE_RATIO = 4.0
 """Factor by which half of the channels' variances must be off; augmentation and lag make less than 1.5."""
 
 
@@ -42,11 +42,11 @@ def batchnorm(result: AnalysisResult) -> list[str]:
     """
     found = _first(result)
     base = base_inputs(result)
-    if found is None or base is None or len(base) < LEAST:
+    if found is None or base is None or len(base) < LEAST_SAMPLES:
         return []
     node, name, gain, shift = found
     assert result.measured is not None and result.measured.census is not None
-    mean, variance = _moments(node, gain, shift, result.measured.census.x[:MOST])
+    mean, variance = _moments(node, gain, shift, result.measured.census.x[:MOST_SAMPLES])
     if not _is_unusual(mean, variance):
         return []
     line = (
@@ -54,13 +54,13 @@ def batchnorm(result: AnalysisResult) -> list[str]:
         f"standard deviations or more, with {variance:.2g} times the variance"
     )
     for known in candidates_for(result):
-        if not _is_unusual(*_moments(node, gain, shift, known(base[:MOST]))):
+        if not _is_unusual(*_moments(node, gain, shift, known(base[:MOST_SAMPLES]))):
             return [f"{line}: {known.option} ({known.name}) they agree: try that"]
     return [f"{line}: are these the data and the normalisation (--normalize) of its training?"]
 
 
 def _is_unusual(mean: float, variance: float) -> bool:
-    return not (mean <= SHIFTED and 1 / SPREAD <= variance <= SPREAD)
+    return not (mean <= LEAST_SHIFT and 1 / LEAST_VARIANCE_RATIO <= variance <= LEAST_VARIANCE_RATIO)
 
 
 def _first(result: AnalysisResult) -> tuple[Node, str, torch.Tensor, torch.Tensor] | None:

@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 WORK = 6e9
 """Number of multiplications that measuring again may always take: one or two seconds on one core."""
 
-SHARE = 0.1
+LARGEST_COST_SHARE = 0.1
 """Share of the cost of the pass over all samples that it may take if that is more."""
 
-FEWEST = 64
+LEAST_SAMPLES = 64
 """Number of samples below which an error says nothing."""
 
 
@@ -99,8 +99,8 @@ class NamedNormalization:
         )
 
 
-PLAIN = NamedNormalization((0.0,), (1.0,), "plain samples")
-COMMON = (
+UNNORMALIZED = NamedNormalization((0.0,), (1.0,), "plain samples")
+COMMON_NORMALIZATIONS = (
     NamedNormalization.of(NAMED["mnist"], "MNIST"),
     NamedNormalization.of(NAMED["fashion"], "Fashion-MNIST"),
     NamedNormalization((0.5,), (0.5,), "[-1, 1]"),
@@ -173,7 +173,7 @@ def candidates_for(result: AnalysisResult) -> tuple[NamedNormalization, ...]:
     if base is None or not base.numel():
         return ()
     channels = base.shape[1]
-    fitting = [known for known in COMMON if known.fits(channels)]
+    fitting = [known for known in COMMON_NORMALIZATIONS if known.fits(channels)]
     own = NamedNormalization(
         (_digits(float(base.mean())),), (_digits(float(base.std())),), "the samples' own"
     )
@@ -191,8 +191,8 @@ def candidates_for(result: AnalysisResult) -> tuple[NamedNormalization, ...]:
         fitting += [known.inverse() for known in fitting if known.name]
     applied = normalized_by(result)
     given = None if applied is None else NamedNormalization.of(applied)
-    every = [PLAIN, *fitting, *([own] if own.deviations[0] > 0 else [])]
-    return tuple(found for found in every if found.numbers != (given or PLAIN).numbers)
+    every = [UNNORMALIZED, *fitting, *([own] if own.deviations[0] > 0 else [])]
+    return tuple(found for found in every if found.numbers != (given or UNNORMALIZED).numbers)
 
 
 def measured_with(
@@ -200,7 +200,7 @@ def measured_with(
     candidates: Sequence[NamedNormalization],
     *,
     test: bool = False,
-    least: int = FEWEST,
+    least: int = LEAST_SAMPLES,
 ) -> Errors | None:
     """Run the network on samples of a split as given and under each candidate normalization.
 
@@ -217,9 +217,11 @@ def measured_with(
     network = result.network
     if census is None or census.counts is None or base is None:
         return None
-    afford = max(WORK / max(1, multiplications(network)), SHARE * census.m) / (len(candidates) + 1)
+    afford = max(WORK / max(1, multiplications(network)), LARGEST_COST_SHARE * census.m) / (
+        len(candidates) + 1
+    )
     count = min(len(census.y), int(afford))
-    if count < max(least, FEWEST):
+    if count < max(least, LEAST_SAMPLES):
         return None
     x, y = base[:count], census.y[:count]
     try:

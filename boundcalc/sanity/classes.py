@@ -8,10 +8,10 @@ if TYPE_CHECKING:
     from boundcalc.analysis_result import AnalysisResult
     from boundcalc.empirical.census import Census
 
-LEAST = 20
+LEAST_SAMPLES = 20
 """Number of samples from which on a single class is suspicious: with two balanced classes it happens once in 500,000."""
 
-SHOWN = 8
+MOST_NAMED = 8
 """Largest number of outputs that are named."""
 
 
@@ -42,7 +42,7 @@ def _splits(result: AnalysisResult) -> list[tuple[str, Census]]:
     if measured is None:
         return []
     named = (("training", measured.census), ("test", measured.test_census))
-    return [(split, census) for split, census in named if census is not None and census.m >= LEAST]
+    return [(split, census) for split, census in named if census is not None and census.m >= LEAST_SAMPLES]
 
 
 def dead_outputs(result: AnalysisResult) -> list[str]:
@@ -66,8 +66,8 @@ def dead_outputs(result: AnalysisResult) -> list[str]:
             f"no output of the network changes over {census.m} training samples: the inputs do not reach it (dead "
             "units, a layer pruned away), or all samples are the same"
         ]
-    shown = ", ".join(map(str, dead[:SHOWN])) + (
-        f" and {len(dead) - SHOWN} more" if len(dead) > SHOWN else ""
+    shown = ", ".join(map(str, dead[:MOST_NAMED])) + (
+        f" and {len(dead) - MOST_NAMED} more" if len(dead) > MOST_NAMED else ""
     )
     return [
         f"{len(dead)} of {count} outputs never change over {census.m} training samples (output {shown}): their units "

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from boundcalc.analysis_result import AnalysisResult
     from boundcalc.empirical.census import Census
 
-LEAST = 100
+LEAST_SAMPLES = 100
 """Number of samples from which on an error is judged."""
 
 DEVIATIONS = 4.0
@@ -107,7 +107,7 @@ def train_above_test(result: AnalysisResult) -> list[str]:
     train, test = error(measured.margins), error(measured.test_margins)
     pooled = (train * m + test * tests) / (m + tests)
     noise = DEVIATIONS * math.sqrt(pooled * (1 - pooled) * (1 / m + 1 / tests))
-    if min(m, tests) < LEAST or train - test <= max(LARGE_GAP, test / 5, noise):
+    if min(m, tests) < LEAST_SAMPLES or train - test <= max(LARGE_GAP, test / 5, noise):
         return []
     return [
         f"the training error, {train:.3g} of {m} samples, is far above the test error, {test:.3g} of {tests}: are "
@@ -123,7 +123,7 @@ def _splits(result: AnalysisResult) -> list[tuple[str, torch.Tensor]]:
     return [
         (split, census.counts)
         for split, census in named
-        if census is not None and census.counts is not None and census.m >= LEAST
+        if census is not None and census.counts is not None and census.m >= LEAST_SAMPLES
     ]
 
 

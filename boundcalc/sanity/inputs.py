@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from boundcalc.sanity.candidates import (
-    COMMON,
+    COMMON_NORMALIZATIONS,
     NamedNormalization,
     base_inputs,
     measured_with,
@@ -22,7 +22,7 @@ from boundcalc.sanity.significance import much_worse
 if TYPE_CHECKING:
     from boundcalc.analysis_result import AnalysisResult
 
-LEAST = 20
+LEAST_SAMPLES = 20
 """Number of samples from which on their mean and deviation are judged."""
 
 LARGE = 8.0
@@ -34,11 +34,11 @@ TINY = 2 / 255
 FACTOR = 5.0
 """Largest ratio of a given deviation to that of the data: 0.5 is common for data of deviation 0.2 to 0.35."""
 
-NEAR = 0.06
+LARGEST_DISTANCE = 0.06
 """Largest relative distance at which a normalization in units of 0 to 255 is identified with a common one: 33,78 with
 0.1307,0.3081."""
 
-STANDARD = 0.1
+LARGEST_DEVIATION = 0.1
 """Largest distance from 0 and 1 of the mean and deviation of data that count as normalized by their own."""
 
 PIXEL = 255.0
@@ -55,14 +55,14 @@ def normalization_units(result: AnalysisResult) -> list[str]:
         result: result of one analysis.
     """
     given, base = normalized_by(result), base_inputs(result)
-    if given is None or base is None or len(base) < LEAST:
+    if given is None or base is None or len(base) < LEAST_SAMPLES:
         return []
     applied = NamedNormalization.of(given)
     if all(mean == 0 for mean in applied.means) and all(deviation == 1 for deviation in applied.deviations):
         return []
     lowest, highest = float(base.min()), float(base.max())
     mean, deviation = float(base.mean()), float(base.std())
-    if lowest < 0 and abs(mean) < STANDARD and abs(deviation - 1) < STANDARD:
+    if lowest < 0 and abs(mean) < LARGEST_DEVIATION and abs(deviation - 1) < LARGEST_DEVIATION:
         return [
             f"--normalize {shown(given)}: the samples are normalised already (mean {mean:.2f}, standard deviation "
             f"{deviation:.2f}), so that it is applied twice: try without it"
@@ -86,7 +86,7 @@ def input_units(result: AnalysisResult) -> list[str]:
         result: result of one analysis.
     """
     measured = result.measured
-    if measured is None or measured.census is None or len(measured.census.x) < LEAST:
+    if measured is None or measured.census is None or len(measured.census.x) < LEAST_SAMPLES:
         return []
     largest, base = measured.energies.largest, base_inputs(result)
     if 0 < largest <= TINY:
@@ -116,7 +116,7 @@ def _advice(applied: NamedNormalization, highest: float) -> str:
     smaller = NamedNormalization(
         tuple(value / PIXEL for value in applied.means), tuple(value / PIXEL for value in applied.deviations)
     )
-    known = next((found for found in COMMON if smaller.is_near(found, NEAR)), None)
+    known = next((found for found in COMMON_NORMALIZATIONS if smaller.is_near(found, LARGEST_DISTANCE)), None)
     numbers = (known or smaller).numbers
     return (
         f": it looks like 0..255 units: try {shown(numbers)}{'' if known is None else ', of ' + known.name}"

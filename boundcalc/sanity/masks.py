@@ -15,10 +15,10 @@ from boundcalc.sanity.sparsity import expected_dense
 if TYPE_CHECKING:
     from boundcalc.analysis_result import AnalysisResult
 
-FEW = 0.001
+LARGEST_ACCIDENTAL_SHARE = 0.001
 """Largest share of nonzero pruned weights that is explained by the last training step."""
 
-MOST = 0.9
+LEAST_DELIBERATE_SHARE = 0.9
 """Smallest share of nonzero pruned weights that a file stores on purpose, as live pruning does."""
 
 MANY_ZEROS = 0.1
@@ -97,7 +97,7 @@ def alive_under_mask(result: AnalysisResult) -> list[str]:
     masks, counted = result.checkpoint.masks, result.checkpoint.alive
     pruned = sum(int((masks[key] == 0).sum()) for key in counted if key in masks)
     alive = sum(counted.values())
-    if pruned < 100 or not FEW < alive / pruned < MOST:
+    if pruned < 100 or not LARGEST_ACCIDENTAL_SHARE < alive / pruned < LEAST_DELIBERATE_SHARE:
         return []
     return [
         f"{result.checkpoint.path}: {alive} of the {pruned} weights under mask 0 are not zero in the file: is the "

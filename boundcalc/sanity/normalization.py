@@ -21,7 +21,7 @@ from boundcalc.sanity.candidates import (
     normalized_by,
 )
 from boundcalc.sanity.records import Record, records
-from boundcalc.sanity.significance import LEAST, much_worse
+from boundcalc.sanity.significance import LEAST_ERRORS, much_worse
 
 if TYPE_CHECKING:
     from boundcalc.analysis_result import AnalysisResult
@@ -35,7 +35,7 @@ OTHER_SAMPLES = 0.02
 DEVIATIONS = 4.0
 """Number of standard deviations attributed to noise."""
 
-FAR_BETTER = 0.6
+LARGEST_REMAINING_SHARE = 0.6
 """Largest share of the errors that a better normalisation may leave: the right one leaves a half or less."""
 
 
@@ -120,13 +120,13 @@ def _improvement(result: AnalysisResult) -> list[str]:
     if wrong == 0:
         return []
     tried = candidates_for(result)
-    errors = measured_with(result, tried, least=math.ceil(LEAST / wrong))
+    errors = measured_with(result, tried, least=math.ceil(LEAST_ERRORS / wrong))
     if errors is None:
         return []
     counts = [int(found.sum()) for found in errors.wrong]
     best = min(range(len(tried)), key=lambda i: (counts[i], i))
     now = int(errors.as_given.sum())
-    if counts[best] > FAR_BETTER * now or not much_worse(errors.as_given, errors.wrong[best]):
+    if counts[best] > LARGEST_REMAINING_SHARE * now or not much_worse(errors.as_given, errors.wrong[best]):
         return []
     count = len(errors.as_given)
     given = "" if normalized_by(result) is None else " as normalised"

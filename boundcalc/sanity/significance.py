@@ -13,7 +13,7 @@ import torch
 DEVIATIONS = 4.0
 """Number of standard deviations from which on a difference is not noise."""
 
-LEAST = 10
+LEAST_ERRORS = 10
 """Smallest number of errors that must be saved."""
 
 
@@ -26,4 +26,4 @@ def much_worse(first: torch.Tensor, second: torch.Tensor) -> bool:
     """
     only_first, only_second = int((first & ~second).sum()), int((second & ~first).sum())
     difference = only_first - only_second
-    return difference >= LEAST and difference > DEVIATIONS * math.sqrt(only_first + only_second)
+    return difference >= LEAST_ERRORS and difference > DEVIATIONS * math.sqrt(only_first + only_second)

@@ -11,7 +11,7 @@ from sympy import Expr
 
 from boundcalc.bounds.bound_inputs import BoundInputs
 from boundcalc.bounds.catalogue import Bound, registry
-from boundcalc.bounds.evaluate import seen_by
+from boundcalc.bounds.evaluate import inputs_of
 from boundcalc.bounds.outcome import EXCESS
 from boundcalc.bounds.risk import risk_bound
 from boundcalc.errors import NotCovered, UsageError
@@ -33,7 +33,7 @@ OF_ERROR = {
     "refuted": "claimed bound on the error of {} (refuted: it is not a bound)",
 }
 """Name of the value of a bound that is not proved here, by status."""
-OF = {
+SUBJECT_PHRASES = {
     "network": "your network, as it was read",
     "compression": "a compression of your network (another network, found from it)",
     "retrained": (
@@ -41,7 +41,7 @@ OF = {
     ),
     "interpolant": "a kernel's interpolant (not your network)",
 }
-SHORT = {
+SHORT_SUBJECTS = {
     "network": "your network",
     "compression": "its compression",
     "retrained": "the network trained afresh",
@@ -140,7 +140,7 @@ def _identity(bound: Bound, problem: BoundInputs | None) -> list[Passage]:
     remark = (bound.remark,) if bound.remark else ()
     return [
         Lines((
-            f"kind: {bound.kind}", f"status: {PROVED[bound.status]}", f"about: {OF[bound.subject]}",
+            f"kind: {bound.kind}", f"status: {PROVED[bound.status]}", f"about: {SUBJECT_PHRASES[bound.subject]}",
             *prior, f"source: {bound.source}", *remark,
         )),
         Heading("Assumptions"),
@@ -182,7 +182,7 @@ def _ledger(bound: Bound, forms: tuple[SymbolicForm, ...]) -> list[Passage]:
 
 
 def _evaluated(bound: Bound, problem: BoundInputs) -> Evaluation | str:
-    seen = seen_by(bound, problem)
+    seen = inputs_of(bound, problem)
     try:
         outcome = bound.compute(seen)
         return Evaluation(bound, seen, outcome, risk_bound(outcome, seen))
@@ -288,7 +288,7 @@ def _of_error(evaluation: Evaluation) -> str:
     """Return the words that name the value; a number that is not proved is never called just "bound"."""
     words = OF_ERROR.get(evaluation.bound.status, "bound on the error of {}")
     told = words.replace("the error", "err - err_gamma(S)") if evaluation.risk.bounds == EXCESS else words
-    return told.format(SHORT[evaluation.bound.subject])
+    return told.format(SHORT_SUBJECTS[evaluation.bound.subject])
 
 
 def _ceiling(value: float) -> str:

@@ -33,19 +33,19 @@ from boundcalc.theory.falsify_margins import margin_target
 LEVEL = 1e-3
 """Largest probability that a run reports a violation of any true bound; half of it for complexities, half for errors."""
 SCREEN_DRAWS = 6
-SUSPECT = 0.9
+TEST_FROM_SHARE = 0.9
 """Share of the claim from which on a trial is tested."""
 CHUNK, MOST_DRAWS = 32, 1024
-HOPELESS = -4.0
+GIVE_UP_LOG_CAPITAL = -4.0
 """Log of the capital at which a test is given up."""
 ENUMERATED = 5
 """Numbers of signs up to which all sign vectors are used and nothing is random."""
 REMEASURED, REMEASURE_DRAWS = 3, 64
-ENOUGH = 3
+MOST_VIOLATIONS = 3
 """Number of violations of a bound after which it is not tested any further."""
 THOROUGH = Effort(steps=40)
 SCREEN, TEST = "screen", "test"
-RECALLED = "not requested: only its stored counter-example was tried, as in every run"
+NOT_REQUESTED = "not requested: only its stored counter-example was tried, as in every run"
 
 Progress = Callable[[Iterable[int]], Iterable[int]]
 
@@ -131,7 +131,7 @@ class _Search:
 
     def recalled(self) -> Attack:
         """Return an attack that consists of the stored counter-example alone."""
-        return Attack(self.bound, violations=tuple(self.violations), reason=RECALLED)
+        return Attack(self.bound, violations=tuple(self.violations), reason=NOT_REQUESTED)
 
     def attack_complexity(self, case: Case, problem: BoundInputs, trial: int) -> None:
         """Screen one case, and test it if it looks suspicious."""
@@ -166,8 +166,8 @@ class _Search:
             self.violations.append(screened)
         elif (
             screened.error > 0
-            and screened.mean > SUSPECT * screened.claimed
-            and len(self.violations) < ENOUGH
+            and screened.mean > TEST_FROM_SHARE * screened.claimed
+            and len(self.violations) < MOST_VIOLATIONS
         ):
             confirmed = tested_target(name, case, found, trial, self.seed, self.alpha, Effort())
             if confirmed.violated:
@@ -330,7 +330,7 @@ def tested_target(
     while len(values) < MOST_DRAWS:
         values += reach(found, _signs(CHUNK, found.signs_shape, generator), effort, generator).tolist()
         capital = log_capital(values, found.claimed * (1 + ROUNDING))
-        if capital >= -math.log(alpha) or (capital < HOPELESS and len(values) >= 2 * CHUNK):
+        if capital >= -math.log(alpha) or (capital < GIVE_UP_LOG_CAPITAL and len(values) >= 2 * CHUNK):
             break
     spread = torch.tensor(values, dtype=torch.float64)
     return Attained(

@@ -34,10 +34,10 @@ from boundcalc.theory.falsify_draw import convolutional, drawn_data, perceptron,
 
 DELTA = 0.05
 POINTS = 24
-EASY = 50_000
+LARGE_SAMPLE = 50_000
 """Size at which labels are nearly certain and networks shallow and well trained: bounds by norms come below 1, where a true
 error can pass them."""
-SAMPLES = (50, 300, 2000, EASY)
+SAMPLES = (50, 300, 2000, LARGE_SAMPLE)
 CANDIDATES = 12
 STEPS, EASY_STEPS = 12, 60
 CODEWORD_BITS = 8
@@ -91,7 +91,7 @@ def train(seed: int, trial: int) -> Trained:
     rng = random.Random(seed_of("world", seed, trial))
     generator = torch.Generator().manual_seed(seed_of("coverage", seed, trial))
     m = rng.choice(SAMPLES)
-    easy = m == EASY
+    easy = m == LARGE_SAMPLE
     blueprint = shallow(rng) if easy else rng.choice((perceptron, perceptron, convolutional))(rng)
     points = drawn_data(rng.choice(("gaussian", "uniform", "signs")), POINTS, blueprint.shape, generator)
     classes = max(2, blueprint.value_shapes()[-1][0])

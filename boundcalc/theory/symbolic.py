@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import sympy
-from sympy import Basic, Expr
+from sympy import Expr
 
 from boundcalc.bounds.bound_inputs import BoundInputs
 from boundcalc.bounds.catalogue import Bound
@@ -164,52 +164,3 @@ INDEX = sympy.Symbol("l", integer=True, positive=True)
 """The layer l."""
 DEPTH = sympy.Symbol("L", integer=True, positive=True)
 """The number of layers L."""
-
-
-COUNTS = {"m", "C", "d", "W", "N", "q_max"}
-"""Names of symbols that are at least 1."""
-
-
-def unindexed(expr: Expr) -> tuple[Expr, dict[Basic, Basic]]:
-    """Return an expression with its indexed symbols replaced by plain positive symbols, and the map of replacements."""
-    found = {
-        atom: sympy.Symbol(f"{atom.base}_{atom.indices[0]}", positive=True)
-        for atom in sorted(expr.atoms(sympy.Indexed), key=str)
-    }
-    return expr.xreplace(found), dict(found)
-
-
-def derivative_sign(form: SymbolicForm, promise: Promise, depth: int = 3) -> str | None:
-    """Return ``"grows"`` or ``"falls"`` if sympy proves the sign of the derivative at `depth` layers, otherwise None.
-
-    Args:
-        form: the form.
-        promise: claim that names the symbol; an indexed symbol stands for each of the `depth` layers.
-        depth: number of layers; ignored if the promise is about the depth itself, where all indexed symbols are 1.
-    """
-    if promise.symbol == DEPTH:
-        real = sympy.Symbol("L", positive=True)
-        ones = {base[INDEX]: 1 for base in form.formula.atoms(sympy.IndexedBase)}
-        moving = form.formula.xreplace(ones).doit().subs(DEPTH, real)
-        return _sign(sympy.diff(moving, real), {})
-    expr, renamed = unindexed(form.at_depth(depth))
-    if isinstance(promise.symbol, sympy.Indexed):
-        moved = [new for old, new in renamed.items() if old.base == promise.symbol.base]
-    else:
-        moved = [promise.symbol]
-    signs = {_sign(sympy.diff(expr, symbol), {symbol: promise.at_least}) for symbol in moved}
-    return signs.pop() if len(signs) == 1 else None
-
-
-def _sign(derivative: Expr, least: Mapping[Basic, int]) -> str | None:
-    """Return the direction given by the sign of a derivative; a shift of the symbols expresses that counts are at least 1."""
-    shifts = {
-        symbol: symbol + least.get(symbol, 1) for symbol in derivative.free_symbols if symbol.name in COUNTS
-    }
-    shifted = derivative.subs(shifts)
-    for candidate in (shifted, sympy.factor(shifted), sympy.simplify(shifted)):
-        if candidate.is_positive:
-            return "grows"
-        if candidate.is_negative:
-            return "falls"
-    return None

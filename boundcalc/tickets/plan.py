@@ -33,10 +33,10 @@ ALIASES = {"vgg": "vgg16"}
 COMPRESSIONS = ("pacbayes", "occam")
 BETA = 8.0
 """Default weight of the divergence in pacbayes: cross-entropy needs a multiple of its weight in the bound."""
-AT_INITIALISATION = tuple(registry)
-PRUNERS = (*AT_INITIALISATION, "imp")
+INIT_PRUNERS = tuple(registry)
+PRUNERS = (*INIT_PRUNERS, "imp")
 SCOPES = ("global", "layerwise")
-BLIND = tuple(name for name, pruner in registry.items() if pruner.blind)
+DATA_INDEPENDENT_PRUNERS = tuple(name for name, pruner in registry.items() if pruner.blind)
 """Pruners that use at most the initial weights, and no sample."""
 
 
@@ -144,10 +144,10 @@ class RunPlan:
     def _check_picking(self) -> None:
         if self.picking is None:
             return
-        if self.pruner not in {*BLIND, "imp"}:
+        if self.pruner not in {*DATA_INDEPENDENT_PRUNERS, "imp"}:
             raise UsageError(
                 f"--certify pick --pruner {self.pruner}: its mask would depend on examples that are "
-                f"not picked; choose from {', '.join((*BLIND, 'imp'))}"
+                f"not picked; choose from {', '.join((*DATA_INDEPENDENT_PRUNERS, 'imp'))}"
             )
         if self.certify is not None or self.rewind or self.recipe.weight_norm:
             raise UsageError("--certify pick cannot be combined with --rewind, --weight-norm or --passes")
@@ -169,7 +169,7 @@ class RunPlan:
         A mask is independent if it keeps everything, is random, or depends only on an initialization that is itself random.
         Initial weights made by the user's own code may depend on the sample.
         """
-        blind = self.pruner == "random" or (self.pruner in BLIND and self.model is None)
+        blind = self.pruner == "random" or (self.pruner in DATA_INDEPENDENT_PRUNERS and self.model is None)
         return "independent" if blind or density == 1 else "data"
 
     def start(self, level: int) -> int:

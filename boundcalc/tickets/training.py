@@ -16,7 +16,7 @@ from boundcalc.tickets.networks import trained_tensor
 from boundcalc.tickets.recipe import Recipe
 from boundcalc.tickets.samples import Samples
 
-MEASURED = 2000
+EVALUATION_BATCH = 2000
 """Number of samples in a batch when the network is only evaluated."""
 
 
@@ -129,7 +129,7 @@ def measure(module: nn.Module, samples: Samples, loss: str, hardware: Hardware) 
     total = torch.zeros((), dtype=torch.float64, device=hardware.device)
     wrong = torch.zeros((), dtype=torch.int64, device=hardware.device)
     with torch.no_grad():
-        for x, y in zip(samples.x.split(MEASURED), samples.y.split(MEASURED), strict=True):
+        for x, y in zip(samples.x.split(EVALUATION_BATCH), samples.y.split(EVALUATION_BATCH), strict=True):
             logits = module(x)
             total += LOSSES[loss](logits, y).double() * len(y)
             wrong += logits.argmax(1).ne(y).sum()

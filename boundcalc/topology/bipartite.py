@@ -15,7 +15,7 @@ from boundcalc.network.ops import Masked
 from boundcalc.topology.spectra import EPS, Leading, leading_two, two_values
 
 ENCODINGS = ("unrolled", "rolled")
-FEWEST = 3
+LEAST_DEGREE = 3
 """Smallest number of left vertices with which a degree has its own subgraph, and the mean degree below which a graph is collapsed."""
 
 DENSE_SHARE = 0.25
@@ -115,7 +115,7 @@ class Bipartite:
     @property
     def collapsed(self) -> bool:
         """Whether a mean degree is below 3."""
-        return min(self.degrees) < FEWEST
+        return min(self.degrees) < LEAST_DEGREE
 
     def connected_only(self) -> Bipartite:
         """Return the graph without isolated vertices."""
@@ -143,7 +143,7 @@ class Bipartite:
         ends, weights = self.ends[edge], self.weights[edge]
         for degree in np.unique(counts[counts > 0]):
             low, high = np.searchsorted(counts, [degree, degree + 1])
-            if high - low >= FEWEST:
+            if high - low >= LEAST_DEGREE:
                 part = slice(starts[low], starts[high])
                 local = np.arange(high - low + 1) * degree
                 yield Bipartite(

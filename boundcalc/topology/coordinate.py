@@ -30,7 +30,7 @@ from boundcalc.topology.random_masks import Chance, baseline
 COORDINATE = SCORES[:4]
 
 Coordinate = tuple[float | None, ...]
-IN_WORDS = {"delta_r": "Dr", "delta_r_imdb": "Dr imdb", "lambda": "lambda", "lambda_imsg": "imsg"}
+TABLE_NAMES = {"delta_r": "Dr", "delta_r_imdb": "Dr imdb", "lambda": "lambda", "lambda_imsg": "imsg"}
 """Entry of the coordinate -> its name in tables."""
 
 
@@ -170,7 +170,7 @@ def _distance(own: list[Scores], dense: list[Scores]) -> tuple[float | None, lis
 def _origin(given: bool, weighted: int, layers: int, entries: list[str]) -> str:
     if not entries:
         return "no layer is scored both here and in the dense graph"
-    over = f"over {', '.join(IN_WORDS[entry] for entry in entries)}"
+    over = f"over {', '.join(TABLE_NAMES[entry] for entry in entries)}"
     if not given:
         return f"the dense graph, structure alone, {over}: no reference was given"
     if weighted == layers:

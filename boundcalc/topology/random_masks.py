@@ -13,7 +13,7 @@ from boundcalc.norms.rounding import mean, scaled
 from boundcalc.topology.bipartite import Bipartite, Floats, Layout, build
 from boundcalc.topology.hoang2023 import SCORES, Scores, score
 
-SAME = 1e-9
+EQUAL_SPREAD = 1e-9
 """Relative spread below which random masks count as equal: rounding, not chance."""
 
 
@@ -84,7 +84,7 @@ def chance(own: float | None, drawn: Sequence[float | None]) -> Chance:
     exponent = math.frexp(max(map(abs, values)))[1]
     steps = [math.ldexp(value, -exponent) - math.ldexp(middle, -exponent) for value in values]
     sd = math.hypot(*steps) / math.sqrt(len(values) - 1)
-    if sd <= SAME * math.ldexp(max(map(abs, values)), -exponent):
+    if sd <= EQUAL_SPREAD * math.ldexp(max(map(abs, values)), -exponent):
         return Chance(middle, 0.0, len(values), None)
     shift = None if own is None else scaled(own, -exponent)
     z = None if shift is None else (shift - math.ldexp(middle, -exponent)) / sd

@@ -45,7 +45,7 @@ PASSES = 6
 MODERATE = 64
 """Matrices whose largest entry is between 2^-64 and 2^64 are taken as they are."""
 
-CLOSE = 1e-9
+LEAST_RELATIVE_EIGENVALUE = 1e-9
 """Share of the largest eigenvalue of a Gram matrix below which rounding tells too little of the second one."""
 
 EPS = float(np.finfo(np.float64).eps)
@@ -131,7 +131,7 @@ def two_values(dense: Floats) -> tuple[float, float]:
     tall = dense if dense.shape[0] >= dense.shape[1] else dense.T
     if 1 < tall.shape[1] <= SMALL_SIDE and 2.0**-MODERATE < float(np.abs(dense).max()) < 2.0**MODERATE:
         squares = np.linalg.eigvalsh(tall.T @ tall)
-        if squares[-2] >= CLOSE * squares[-1]:
+        if squares[-2] >= LEAST_RELATIVE_EIGENVALUE * squares[-1]:
             return float(np.sqrt(squares[-1])), float(np.sqrt(squares[-2]))
     found = leading_two(dense)
     return found.sigma1, found.sigma2
@@ -166,7 +166,7 @@ def _small(tall: Any) -> Leading:
     gram = _gram(tall)
     side = gram.shape[0]
     values, vectors = linalg.eigh(gram, subset_by_index=[side - 2, side - 1], check_finite=False)
-    if values[0] < CLOSE * values[1]:
+    if values[0] < LEAST_RELATIVE_EIGENVALUE * values[1]:
         return _dense(tall)
     pair = SingularPair.of(tall, vectors.T)
     above = np.sqrt(max(values[0], pair.second**2) + 4 * side * EPS * values[1])

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 import boundcalc
-from boundcalc.tickets.plan import BLIND
+from boundcalc.tickets.plan import DATA_INDEPENDENT_PRUNERS
 from boundcalc.tickets.recipe import Recipe
 from boundcalc.tickets.samples import Samples
 from experiments.common.record import Tree
@@ -91,7 +91,7 @@ def described(
     trained = boundcalc.analyze(
         ticket.weights, data=tuple(part.numpy() for split in (train, test) for part in (split.x, split.y)),
         model=template, reference=initial, only=PARTS, passes=0, batch=images, device="cpu",
-        mask_origin="independent" if pruner in BLIND else "data",
+        mask_origin="independent" if pruner in DATA_INDEPENDENT_PRUNERS else "data",
     ).to_dict()  # fmt: skip
     masked = {key: value * ticket.masks[key] if key in ticket.masks else value for key, value in initial.items()}  # fmt: skip
     before = boundcalc.analyze(

@@ -173,7 +173,7 @@ def test_a_scheduler_that_dies_ends_the_batch_and_leaves_what_is_done(
 
 
 def test_an_address_where_nothing_answers(slow, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(scheduler, "ANSWERS_IN", 0.5)
+    monkeypatch.setattr(scheduler, "CONNECT_SECONDS", 0.5)
     tickets, options = slow
     words = [tickets, "--store", tmp_path / "s", "--scheduler", "127.0.0.1:1", *options]
     status, err = main(["batch", *map(str, words)]), capsys.readouterr().err

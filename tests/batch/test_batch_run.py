@@ -217,7 +217,7 @@ def test_a_claim_is_held_until_its_run_is_silent(claimed, monkeypatch):
     assert status is ClaimStatus.MINE
     assert one.claim(key) == (ClaimStatus.SHARED, row)
     assert other.claim(key) == (ClaimStatus.BUSY, row)
-    later = time.time() + claims.SILENT_SECONDS + 1
+    later = time.time() + claims.LEASE_SECONDS + 1
     monkeypatch.setattr(claims.time, "time", lambda: later)
     assert other.claim(key) == (ClaimStatus.MINE, row)
     assert not one.fail(row, Failure("too late", refused=False))

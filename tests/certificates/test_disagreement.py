@@ -12,7 +12,7 @@ from torch import nn
 
 from boundcalc import load
 from boundcalc.bounds.bound_inputs import BoundInputs, BoundSettings
-from boundcalc.bounds.disagreement import FIRST, CertifiedPair, disagreements
+from boundcalc.bounds.disagreement import CERTIFICATE_SHARE, CertifiedPair, disagreements
 from boundcalc.bounds.normalization import Normalization
 from boundcalc.bounds.outcome import AtDelta
 from boundcalc.bounds.risk import risk_bound
@@ -54,7 +54,7 @@ def test_the_promise_is_kept() -> None:
 def test_each_part_has_its_share_of_delta() -> None:
     found = CertifiedPair("h", Counted(0, 3, HELD_OUT), 0.0, 4, UNLABELLED)
     certified, agreed = found.parts(DELTA, 2)
-    assert certified == Counted(0, 3, HELD_OUT).value(FIRST * DELTA / 2, 0.0)
+    assert certified == Counted(0, 3, HELD_OUT).value(CERTIFICATE_SHARE * DELTA / 2, 0.0)
     assert found.value(DELTA, 2) == certified + agreed > found.value(DELTA, 1)
 
 

@@ -17,7 +17,7 @@ from torch import nn
 from boundcalc.certificates.pacbayes import claim, gibbs, theorem
 from boundcalc.certificates.pacbayes.draws import Posterior, Prior, SavedLayer, divergence_bits
 from boundcalc.certificates.pacbayes.gibbs import Randomized, randomized
-from boundcalc.certificates.pacbayes.tables import KEEPS, TOTAL, Law
+from boundcalc.certificates.pacbayes.tables import KEEP_LEVELS, TOTAL, Law
 from boundcalc.errors import NotCovered
 
 PLACES, SAMPLES, DELTA = 20, 60, 0.1
@@ -67,7 +67,7 @@ def estimated(rng: np.random.Generator) -> float:
     votes = np.bincount(x, weights=2.0 * y - 1, minlength=PLACES)
     centre = np.where(votes > 0, 1, -1) * rng.integers(4, 60, PLACES)
     law = Posterior(
-        np.full(PLACES, KEEPS), centre.astype(np.int64), np.full(PLACES, int(rng.integers(6, 12)))
+        np.full(PLACES, KEEP_LEVELS), centre.astype(np.int64), np.full(PLACES, int(rng.integers(6, 12)))
     )
     stage = SavedLayer(PRIOR, law, 0)
     frame = claim.frame_of(captured(nn.Linear(PLACES, 1, bias=False), (PLACES,)))

@@ -24,9 +24,18 @@ from boundcalc.certificates.pacbayes.draws import (
     log2_ratio,
 )  # fmt: skip
 from boundcalc.certificates.pacbayes.symmetry import order_bits
-from boundcalc.certificates.pacbayes.tables import KEEPS, PHASES, SLAB, TOTAL, WIDTHS, Law, slab, width_of
+from boundcalc.certificates.pacbayes.tables import (
+    KEEP_LEVELS,
+    PHASES,
+    SLAB,
+    TOTAL,
+    WIDTHS,
+    Law,
+    slab,
+    width_of,
+)
 
-laws = st.tuples(st.integers(0, KEEPS), st.integers(-3000, 3000), st.integers(0, WIDTHS - 1))
+laws = st.tuples(st.integers(0, KEEP_LEVELS), st.integers(-3000, 3000), st.integers(0, WIDTHS - 1))
 
 
 def law_of(*rows: tuple[int, int, int]) -> Law:
@@ -39,8 +48,8 @@ def written_out(keep: int, centre: int, width: int) -> dict[int, Fraction]:
     places = range(math.floor(middle - 9 * sigma) - 2, math.ceil(middle + 9 * sigma) + 3)
     heights = {j: math.exp(-((j - middle) ** 2) / (2 * sigma**2)) for j in places}
     whole = math.fsum(heights.values())
-    found = {j: Fraction(height / whole) * Fraction(keep, KEEPS) for j, height in heights.items()}
-    found[0] = found.get(0, Fraction(0)) + Fraction(KEEPS - keep, KEEPS)
+    found = {j: Fraction(height / whole) * Fraction(keep, KEEP_LEVELS) for j, height in heights.items()}
+    found[0] = found.get(0, Fraction(0)) + Fraction(KEEP_LEVELS - keep, KEEP_LEVELS)
     return found
 
 
@@ -71,17 +80,19 @@ def test_a_draw_has_each_value_for_as_many_answers_as_its_mass(
     keep = numbers[0]
     first, table = slab(numbers[1] % PHASES, numbers[2])
     start = numbers[1] // PHASES + first
-    edges = np.concatenate([[0], np.cumsum(table)]) * keep + (KEEPS - keep) * SLAB
+    edges = np.concatenate([[0], np.cumsum(table)]) * keep + (KEEP_LEVELS - keep) * SLAB
     place = int(value[0]) - start
     inside = 0 <= place < len(table) and edges[place] <= answer < edges[place + 1]
-    assert inside or (value[0] == 0 and answer < (KEEPS - keep) * SLAB)
+    assert inside or (value[0] == 0 and answer < (KEEP_LEVELS - keep) * SLAB)
 
 
 def test_widths_grow_by_a_fixed_ratio() -> None:
     assert [width_of(number) for number in (0, 4, 8, 28)] == [0.5, 1.0, 2.0, 64.0]
 
 
-@pytest.mark.parametrize("bad", [(-1, 0, 0), (KEEPS + 1, 0, 0), (1, 0, WIDTHS), (1, 2**24, 0), (1, 0, -1)])
+@pytest.mark.parametrize(
+    "bad", [(-1, 0, 0), (KEEP_LEVELS + 1, 0, 0), (1, 0, WIDTHS), (1, 2**24, 0), (1, 0, -1)]
+)
 def test_laws_out_of_range_are_refused(bad: tuple[int, int, int]) -> None:
     with pytest.raises(ValueError, match="out of range"):
         law_of(bad)

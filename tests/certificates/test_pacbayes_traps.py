@@ -17,7 +17,7 @@ from scipy.stats import binom
 from boundcalc.certificates import test_set
 from boundcalc.certificates.pacbayes import theorem
 from boundcalc.certificates.pacbayes.draws import Oracle, Posterior, Prior, log2_ratio
-from boundcalc.certificates.pacbayes.tables import KEEPS, PHASES, TOTAL
+from boundcalc.certificates.pacbayes.tables import KEEP_LEVELS, PHASES, TOTAL
 from boundcalc.occam.kl import kl_inverse
 
 PLACES, SAMPLES, DELTA, RUNS = 30, 60, 0.1, 200
@@ -40,7 +40,7 @@ def wanted(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return np.where(votes > 0, 1, -1)
 
 
-def posterior(centre: np.ndarray, width: int, keep: int = KEEPS) -> Posterior:
+def posterior(centre: np.ndarray, width: int, keep: int = KEEP_LEVELS) -> Posterior:
     return Posterior(np.full(PLACES, keep), centre.astype(np.int64), np.full(PLACES, width))
 
 

@@ -15,7 +15,7 @@ from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile
 import pytest
 import torch
 
-from boundcalc.budget import LEAST, TIMES, Budget
+from boundcalc.budget import LEAST_BYTES, MEMORY_FACTOR, Budget
 from boundcalc.checkpoint import read
 from boundcalc.errors import CheckpointError, DataError
 
@@ -262,8 +262,8 @@ def test_the_product_of_masks_from_two_places_counts(tmp_path):
 
 
 def test_the_rule():
-    assert Budget.of("f", 10).limit == LEAST
-    assert Budget.of("f", 10**9).limit == TIMES * 10**9
+    assert Budget.of("f", 10).limit == LEAST_BYTES
+    assert Budget.of("f", 10**9).limit == MEMORY_FACTOR * 10**9
     assert Budget.of("f", 10**9, 0.5).limit == 0.5e9
     budget = Budget("f", 10, DataError.at)
     budget.take(4, "a")

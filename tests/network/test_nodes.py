@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from boundcalc.checkpoint import from_state_dict
-from boundcalc.network.coverage import KNOWN, blockers
+from boundcalc.network.coverage import KNOWN_NODES, blockers
 from boundcalc.network.forward import entrywise, run
 from boundcalc.network.load import from_checkpoint
 from boundcalc.network.ops import Activation, Affine, ChannelAffine, Concat, Input, LeakyReLU, Rearrange
@@ -46,7 +46,7 @@ def test_lipschitz_constants_are_the_steepest_slopes(activation):
 def test_the_pass_with_absolute_weights_is_above_every_output(name):
     make, shape = modules.NODES[name]
     network = captured(modules.ready(make, shape), shape)
-    assert blockers(network, KNOWN) == []
+    assert blockers(network, KNOWN_NODES) == []
     x = 2 * torch.rand(20, *shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64) - 1
     largest = float(run(network, x).abs().sum(1).max())
     assert math.log(largest) <= log_absolute_pass(network)

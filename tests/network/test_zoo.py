@@ -9,7 +9,7 @@ import torch
 from zoo import ZOO, pruned, weights
 
 from boundcalc.checkpoint import from_state_dict
-from boundcalc.network.coverage import KNOWN, blockers
+from boundcalc.network.coverage import KNOWN_NODES, blockers
 from boundcalc.network.forward import run
 from boundcalc.network.load import from_checkpoint
 
@@ -24,7 +24,7 @@ def test_captures_compute_what_the_modules_compute(name):
     assert network.surviving == sum(int(weight.count_nonzero()) for weight in counted)
     assert network.set_aside == ()
     x = torch.randn(2, *architecture.shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
-    found = {one.operation for one in blockers(network, KNOWN)}
+    found = {one.operation for one in blockers(network, KNOWN_NODES)}
     assert found == set(architecture.outside)
     with torch.no_grad():
         expected = copy.deepcopy(module).double()(x)

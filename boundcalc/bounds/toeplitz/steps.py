@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
 from boundcalc.network.chain import ToeplitzLayer
-from boundcalc.network.coverage import KNOWN, require
+from boundcalc.network.coverage import KNOWN_NODES, require
 from boundcalc.network.ops import (
     Activation,
     Add,
@@ -185,7 +185,7 @@ def steps_of(network: Network) -> tuple[ToeplitzStep, ...]:
     Raises:
         NotCovered: some operations have no step; the message names all of them.
     """
-    require(network, KNOWN)
+    require(network, KNOWN_NODES)
     steps: list[ToeplitzStep] = []
     places = 0
     for node in network.nodes:

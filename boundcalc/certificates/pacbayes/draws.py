@@ -14,7 +14,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from boundcalc.certificates.pacbayes.tables import KEEPS, PHASES, TOTAL, WIDTHS, Law, nearest_width, width_of
+from boundcalc.certificates.pacbayes.tables import (
+    KEEP_LEVELS,
+    PHASES,
+    TOTAL,
+    WIDTHS,
+    Law,
+    nearest_width,
+    width_of,
+)
 from boundcalc.norms.rounding import LIBM
 
 SCALES = tuple(range(1, 9))
@@ -101,7 +109,7 @@ class Posterior:
         keep = np.frombuffer(data, "<u2", size).astype(np.int64)
         centre = np.frombuffer(data, "<i4", size, 2 * size).astype(np.int64)
         width = np.frombuffer(data, "u1", size, 6 * size).astype(np.int64)
-        if size and (keep.max() > KEEPS or np.abs(centre).max() >= _TOP or width.max() >= WIDTHS):
+        if size and (keep.max() > KEEP_LEVELS or np.abs(centre).max() >= _TOP or width.max() >= WIDTHS):
             raise ValueError("a law's number is out of range")
         return cls(keep, centre, width)
 
@@ -118,7 +126,7 @@ def nearest_posterior(
         prior: of the layer.
     """
     centre = np.clip(np.rint(mean / prior.delta * PHASES), 1 - _TOP, _TOP - 1)
-    kept = np.rint(np.clip(keep, 0, 1) * KEEPS).astype(np.int64)
+    kept = np.rint(np.clip(keep, 0, 1) * KEEP_LEVELS).astype(np.int64)
     numbers = nearest_width(width / prior.delta)
     dead = kept == 0
     return Posterior(kept, np.where(dead, 0, centre).astype(np.int64), np.where(dead, 0, numbers))

@@ -25,7 +25,7 @@ from boundcalc.certificates.pacbayes.draws import (
     Prior,
     nearest_posterior,
 )  # fmt: skip
-from boundcalc.certificates.pacbayes.tables import KEEPS, width_of
+from boundcalc.certificates.pacbayes.tables import KEEP_LEVELS, width_of
 from boundcalc.errors import NotCovered
 from boundcalc.network.forward import affine, evaluate_node
 from boundcalc.network.ops import Affine, Node
@@ -33,12 +33,12 @@ from boundcalc.occam.refine import errors_of, loss_of
 
 BATCH = 250
 RATE = 0.01
-WARM = 0.25
+WARM_UP_SHARE = 0.25
 """Share of the steps over which the weight of the divergence rises to its full value."""
 LEAST = 1e-12
-KEPT, DROPPED = 0.9, 0.05
+INITIAL_KEEP, INITIAL_KEEP_PRUNED = 0.9, 0.05
 """Initial probabilities of being kept: of a weight that is not 0 in the initial network, and of a weight that is 0 there."""
-SPREAD = 0.15
+INITIAL_DEVIATION = 0.15
 """Initial standard deviation, as a share of the root mean square of the layer's weights."""
 
 
@@ -145,7 +145,8 @@ class Belief:
         scale = int(np.clip(np.rint(-np.log2(alive[len(alive) // 4] / 1.5)), SCALES[0], SCALES[-1]))
         delta = 2.0**-scale
         kept = min(
-            PRIOR_KEEPS, key=lambda parts: -share * math.log(parts) - (1 - share) * math.log(KEEPS - parts)
+            PRIOR_KEEPS,
+            key=lambda parts: -share * math.log(parts) - (1 - share) * math.log(KEEP_LEVELS - parts),
         )
         number = min(PRIOR_WIDTHS, key=lambda one: abs(math.log(width_of(one) * delta / deviation)))
         prior = Prior(scale, kept, number)
@@ -162,8 +163,8 @@ def started(layer: Affine) -> Belief:
     mean = torch.cat([layer.weight.flatten(), *biases]).float()
     alive = mean != 0
     size = float(mean[alive].square().mean().sqrt()) if bool(alive.any()) else 1.0
-    keep = torch.where(alive, KEPT, DROPPED)
-    return _trainable(layer, mean, torch.full_like(mean, SPREAD * size), keep)
+    keep = torch.where(alive, INITIAL_KEEP, INITIAL_KEEP_PRUNED)
+    return _trainable(layer, mean, torch.full_like(mean, INITIAL_DEVIATION * size), keep)
 
 
 def _trainable(layer: Affine, mean: Tensor, width: Tensor, keep: Tensor) -> Belief:
@@ -208,7 +209,7 @@ class ChainTail:
                 done = step / steps
                 for group, rate in zip(optimizer.param_groups, rates, strict=True):
                     group["lr"] = rate * 0.5 * (1 + math.cos(math.pi * done))
-                weight = self.beta * min(1.0, done / WARM) / len(self.y)
+                weight = self.beta * min(1.0, done / WARM_UP_SHARE) / len(self.y)
                 divergence = torch.stack([belief.divergence() for belief in self.beliefs.values()]).sum()
                 loss = loss_of(self._noisy(self.x[chosen]), self.y[chosen]) + weight * divergence
                 optimizer.zero_grad()

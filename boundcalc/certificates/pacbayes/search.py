@@ -19,7 +19,7 @@ from boundcalc.occam.axes import axes_of
 from boundcalc.occam.refine import single_precision
 from boundcalc.threads import one_thread
 
-FIRST = 0.6
+JOINT_SHARE = 0.6
 """Share of the passes that train all layers at once, before the first draw."""
 DRAWS, LAST_DRAWS = 12, 150
 """Number of draws that are ranked for a layer, and for the last layer."""
@@ -106,7 +106,7 @@ def mean_network(task: DrawTask) -> Network:
 def _drawn(task: DrawTask, frame: claim.Frame) -> DrawResult:
     chain = _chain(task, frame)
     layers = frame.layers
-    first = task.passes if len(layers) == 1 else max(1, round(FIRST * task.passes))
+    first = task.passes if len(layers) == 1 else max(1, round(JOINT_SHARE * task.passes))
     if first > 1:
         chain.train(first // 2)
         frame, chain = _without_dead_units(task, frame, chain)

@@ -17,10 +17,10 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-KEEPS = 256
+KEEP_LEVELS = 256
 """Number of parts into which the share outside 0 is divided."""
 SLAB = 1 << 40
-TOTAL = KEEPS * SLAB
+TOTAL = KEEP_LEVELS * SLAB
 """The sum of a table: masses are whole multiples of 1 / TOTAL."""
 PHASES = 16
 """Number of centers between two points of the lattice."""
@@ -99,7 +99,9 @@ class Law:
     """
 
     def __init__(self, keep: NDArray[np.int64], centre: NDArray[np.int64], width: NDArray[np.int64]) -> None:
-        inside = (keep >= 0) & (keep <= KEEPS) & (width >= 0) & (width < WIDTHS) & (np.abs(centre) < 2**24)
+        inside = (
+            (keep >= 0) & (keep <= KEEP_LEVELS) & (width >= 0) & (width < WIDTHS) & (np.abs(centre) < 2**24)
+        )
         if not inside.all():
             raise ValueError("a law's number is out of range")
         self.keep = keep
@@ -123,7 +125,7 @@ class Law:
         inside = (place >= 0) & (place < self._size[self._kind])
         found = self._masses[np.where(inside, self._start[self._kind] + place, 0)]
         masses: NDArray[np.int64] = np.where(inside, found, 0) * self.keep
-        return masses + np.where(values == 0, (KEEPS - self.keep) * SLAB, 0)
+        return masses + np.where(values == 0, (KEEP_LEVELS - self.keep) * SLAB, 0)
 
     def support(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return every weight with every lattice point that has a mass: which weight, and the point, (n,) int64 each."""
@@ -131,14 +133,14 @@ class Law:
         first = self._first[self._kind] + self._base
         which = np.repeat(np.arange(count.size), count)
         values = np.arange(which.size) - np.repeat(np.cumsum(count) - count, count) + first[which]
-        pruned = np.flatnonzero((self.keep < KEEPS) & ((first > 0) | (first + count <= 0)))
+        pruned = np.flatnonzero((self.keep < KEEP_LEVELS) & ((first > 0) | (first + count <= 0)))
         return np.concatenate([which, pruned]), np.concatenate([values, np.zeros_like(pruned)])
 
     def draw(self, uniform: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return lattice points from numbers that are uniform in 0..TOTAL-1, (..., n) int64: the inverse of the distribution
         function, with the share at 0 first.
         """
-        atom = (KEEPS - self.keep) * SLAB
+        atom = (KEEP_LEVELS - self.keep) * SLAB
         inner = np.maximum(uniform - atom, 0) // np.maximum(self.keep, 1)
         place = np.searchsorted(self._below, inner + self._kind * SLAB, side="right") - 1
         values = place - self._start[self._kind] + self._first[self._kind] + self._base

@@ -47,7 +47,7 @@ def decode(state: StateDict) -> tuple[StateDict, tuple[Entry, ...]]:
         for key in part.of[1:]
     )
     renamed = {**state.renamed, **{before.get(part.of[0], part.of[0]): name for name, part in parts.items()}}
-    return replace(state.with_parts(parts), renamed=renamed).noting(sentence, NAME), entries
+    return replace(state.with_parts(parts), renamed=renamed).with_note(sentence, NAME), entries
 
 
 def _is_part(key: str, part: str, tensors: Mapping[str, torch.Tensor]) -> bool:

@@ -13,16 +13,7 @@ from boundcalc.checkpoint.conventions.state import StateDict
 
 
 def recognize(saved: dict[str, Any], taken: str, state: StateDict) -> StateDict:
-    """Note the convention if the file follows it.
-
-    Args:
-        saved: the top level of the file.
-        taken: the key under which the state dict was found.
-        state: the state to which evidence is added.
-
-    Returns:
-        The state, with evidence if the file follows this convention.
-    """
+    """Return the state, with evidence if the file `saved`, whose state dict is under the key `taken`, follows this convention."""
     if taken == "model_state_dict" and "graphs" in saved:
-        return state.noting("keys model_state_dict and graphs, as Galanti et al. save", "galanti")
+        return state.with_note("keys model_state_dict and graphs, as Galanti et al. save", "galanti")
     return state

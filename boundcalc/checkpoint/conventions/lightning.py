@@ -20,19 +20,10 @@ _MARKS = ("pytorch-lightning_version", "hyper_parameters")
 
 
 def recognize(saved: dict[str, Any], taken: str, state: StateDict) -> StateDict:
-    """Note the convention if the file follows it.
-
-    Args:
-        saved: the top level of the file.
-        taken: the key under which the state dict was found.
-        state: the state to which evidence is added.
-
-    Returns:
-        The state, with evidence if the file follows this convention.
-    """
+    """Return the state, with evidence if the file `saved`, whose state dict is under the key `taken`, follows this convention."""
     marks = [mark for mark in _MARKS if mark in saved]
     if taken == "state_dict" and marks:
-        return state.noting(f"the key {marks[0]}, which Lightning writes", NAME)
+        return state.with_note(f"the key {marks[0]}, which Lightning writes", NAME)
     return state
 
 
@@ -51,7 +42,7 @@ def decode(state: StateDict) -> StateDict:
     kept = {key: tensor for key, tensor in state.tensors.items() if key not in metrics}
     state = replace(state, tensors=kept, ignored=(*state.ignored, *metrics))
     while (prefix := _attribute(state)) is not None:
-        state = cut(state, prefix).noting(
+        state = cut(state, prefix).with_note(
             f"the prefix {prefix} is common to all keys: it is the attribute of the LightningModule "
             "that holds the network"
         )

@@ -210,7 +210,9 @@ def _merged_state_dicts(saved: dict[Any, Any], tables: list[str], state: StateDi
     rest = {key: value for key, value in saved.items() if key not in tables}
     _check_keys(tensors, state.path)
     state = replace(state, networks=tuple(f"{key}." for key in tables))
-    return _flat({**tensors, **rest}, state.noting(f"several state dicts, under the keys {listing(tables)}"))
+    return _flat(
+        {**tensors, **rest}, state.with_note(f"several state dicts, under the keys {listing(tables)}")
+    )
 
 
 def _is_named(key: Any, value: torch.Tensor) -> bool:
@@ -236,7 +238,7 @@ def _chosen_state_dict(saved: dict[str, Any], taken: str, state: StateDict) -> S
         if key != taken and _is_table(saved[key]) and not _is_masks(str(key), saved[key])
     ]
     choice = f"; {listing(others)} not read" if others else ""
-    state = state.noting(f"state dict under the key {taken}{choice}")
+    state = state.with_note(f"state dict under the key {taken}{choice}")
     for convention in (galanti, lightning, ramanujan):
         state = convention.recognize(saved, taken, state)
     rest = {key: value for key, value in saved.items() if key != taken}

@@ -47,7 +47,7 @@ def decode(state: StateDict) -> StateDict:
     kind = f" ({listing(sorted(kinds))})" if kinds else ""
     first = next(iter(groups.values()))
     sentence = f"{next(iter(first.values()))}: parametrizations{kind} of {listing(groups)}"
-    return state.with_parts(parts).noting(sentence, NAME)
+    return state.with_parts(parts).with_note(sentence, NAME)
 
 
 def _with_biases(state: StateDict) -> StateDict:
@@ -73,7 +73,7 @@ def _with_biases(state: StateDict) -> StateDict:
     if not moved:
         return state
     sentence = f"{listing(moved)}: biases that torch.ao's structured pruning stores, 0 where a row is pruned"
-    return replace(state, tensors=found).noting(sentence)
+    return replace(state, tensors=found).with_note(sentence)
 
 
 def _groups(state: StateDict) -> dict[str, dict[str, str]]:

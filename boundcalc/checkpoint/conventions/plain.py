@@ -67,9 +67,9 @@ def note_inferred_masks(state: StateDict) -> StateDict:
     if sparse:
         half = any(undeclared[key].dtype is torch.float16 for key in sparse)
         doubt = "; float16, so some may be underflow" if half else ""
-        return state.noting(f"mask inferred from exact zeros of {listing(sparse)}{doubt}")
+        return state.with_note(f"mask inferred from exact zeros of {listing(sparse)}{doubt}")
     if undeclared:
-        return state.noting(f"no mask and no exact zeros: {listing(undeclared)} dense")
+        return state.with_note(f"no mask and no exact zeros: {listing(undeclared)} dense")
     return state
 
 

@@ -31,7 +31,7 @@ def decode(state: StateDict) -> StateDict:
     if not pruned:
         return state
     parts = {name: _part(state, name) for name in pruned}
-    return state.with_parts(parts).noting(
+    return state.with_parts(parts).with_note(
         f"{pruned[0]}_orig with {pruned[0]}_mask: live pruning of {listing(pruned)}", NAME
     )
 

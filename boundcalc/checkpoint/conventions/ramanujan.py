@@ -15,19 +15,10 @@ LIGHTNING = "pytorch-lightning_version"
 
 
 def recognize(saved: dict[str, Any], taken: str, state: StateDict) -> StateDict:
-    """Note the convention if the file follows it.
-
-    Args:
-        saved: the top level of the file.
-        taken: the key under which the state dict was found.
-        state: the state to which evidence is added.
-
-    Returns:
-        The state, with evidence if the file follows this convention.
-    """
+    """Return the state, with evidence if the file `saved`, whose state dict is under the key `taken`, follows this convention."""
     masks = any("mask" in str(key) for key in saved[taken])
     if taken == "state_dict" and "epoch" in saved and masks and LIGHTNING not in saved:
-        return state.noting(
+        return state.with_note(
             "keys epoch and state_dict, masks among its tensors, as ramanujan-on-pai saves", NAME
         )
     return state

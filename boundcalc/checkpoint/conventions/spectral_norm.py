@@ -36,7 +36,7 @@ def decode(state: StateDict) -> StateDict:
         return state
     parts = {name: _part(state, name) for name in names}
     sentence = f"{names[0]}_orig with {names[0]}_u and no mask: spectral_norm of {listing(names)}"
-    return state.with_parts(parts).noting(sentence, NAME)
+    return state.with_parts(parts).with_note(sentence, NAME)
 
 
 def normed(state: StateDict, name: str, weight: torch.Tensor, u_key: str, v_key: str) -> torch.Tensor:

@@ -75,7 +75,7 @@ class StateDict:
         if self.budget is not None:
             self.budget.take(size, what)
 
-    def noting(self, sentence: str, name: str | None = None) -> StateDict:
+    def with_note(self, sentence: str, name: str | None = None) -> StateDict:
         """Add a sentence of evidence.
 
         Args:

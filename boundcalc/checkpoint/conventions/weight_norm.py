@@ -33,7 +33,7 @@ def decode(state: StateDict) -> StateDict:
     if not names:
         return state
     parts = {name: normed(state, name, f"{name}_g", f"{name}_v") for name in names}
-    return state.with_parts(parts).noting(
+    return state.with_parts(parts).with_note(
         f"{names[0]}_g with {names[0]}_v: weight_norm of {listing(names)}", NAME
     )
 

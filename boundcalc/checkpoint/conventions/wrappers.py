@@ -68,9 +68,9 @@ def _strip_once(state: StateDict) -> StateDict:
     if _AVERAGE in keys and all(key == _AVERAGE or key.startswith(_PARALLEL) for key in keys):
         rest = {key: tensor for key, tensor in keys.items() if key != _AVERAGE}
         state = replace(state, tensors=rest, ignored=(*state.ignored, _AVERAGE))
-        return state.noting("n_averaged: an AveragedModel; its averages are the weights")
+        return state.with_note("n_averaged: an AveragedModel; its averages are the weights")
     if keys and all(key.startswith(_PARALLEL) for key in keys) and not leaves_bare_names(keys, _PARALLEL):
-        return cut(state, _PARALLEL).noting(
+        return cut(state, _PARALLEL).with_note(
             "the prefix module. is common to all keys: saved from DataParallel or a similar wrapper"
         )
     return _strip_inner(state)
@@ -85,7 +85,7 @@ def _strip_inner(state: StateDict) -> StateDict:
         return state
     found = _INNER.search(changed[0])
     mark = found.group() if found else ""
-    return _rename(state, shorter.__getitem__).noting(
+    return _rename(state, shorter.__getitem__).with_note(
         f"the prefix {mark} of a wrapper (torch.compile, FSDP, Fabric or a similar one)"
     )
 

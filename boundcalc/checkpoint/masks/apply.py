@@ -11,7 +11,7 @@ import torch
 from boundcalc.checkpoint.arrays import keep_where, pieces
 from boundcalc.checkpoint.conventions.state import StateDict
 from boundcalc.checkpoint.masking import masked
-from boundcalc.checkpoint.masks.leaves import spoken
+from boundcalc.checkpoint.masks.leaves import path_text
 from boundcalc.checkpoint.masks.resolver import Resolved
 from boundcalc.checkpoint.types import Entry
 
@@ -49,7 +49,7 @@ def apply(state: StateDict, resolved: Resolved) -> StateDict:
             masks[key] = keep
     state = replace(state, tensors=tensors, masks=masks)
     for sentence, name in resolved.sentences:
-        state = state.noting(sentence, name or None)
+        state = state.with_note(sentence, name or None)
     return state
 
 
@@ -124,7 +124,8 @@ def entries(state: StateDict, raw: Mapping[str, torch.Tensor], resolved: Resolve
     """
     before = {new: old for old, new in state.renamed.items()}
     own = [
-        Entry(spoken((*state.home, before.get(key, key))), *_role(key, state, resolved), key) for key in raw
+        Entry(path_text((*state.home, before.get(key, key))), *_role(key, state, resolved), key)
+        for key in raw
     ]
     named = {entry.key for entry in (*own, *resolved.entries)}
     return (*own, *resolved.entries, *_lost(state, named))
@@ -133,7 +134,7 @@ def entries(state: StateDict, raw: Mapping[str, torch.Tensor], resolved: Resolve
 def _lost(state: StateDict, named: set[str]) -> tuple[Entry, ...]:
     """Return the keys that were removed with a wrapper or as a metric before the search for masks."""
     lost = [key for key in state.renamed if state.renamed[key] in state.ignored or key in state.ignored]
-    keys = [spoken((*state.home, key)) for key in lost]
+    keys = [path_text((*state.home, key)) for key in lost]
     return tuple(Entry(key, "buffer", "not part of the network") for key in keys if key not in named)
 
 

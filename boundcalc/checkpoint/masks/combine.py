@@ -11,7 +11,7 @@ import torch
 from boundcalc.checkpoint.arrays import count_nonzero, every
 from boundcalc.checkpoint.conventions.state import listing
 from boundcalc.checkpoint.masks.assign import Problem
-from boundcalc.checkpoint.masks.leaves import Path, spoken
+from boundcalc.checkpoint.masks.leaves import Path, path_text
 from boundcalc.checkpoint.masks.orient import Masks
 from boundcalc.checkpoint.masks.values import same
 
@@ -50,8 +50,8 @@ def last_round(name: str, rounds: Mapping[Path, Masks]) -> tuple[Path, str]:
     """
     if len(rounds) == 1:
         return next(iter(rounds)), ""
-    names = [spoken(path) for path in rounds]
-    numbers = [tuple(int(number) for number in re.findall(r"\d+", spoken(path))) for path in rounds]
+    names = [path_text(path) for path in rounds]
+    numbers = [tuple(int(number) for number in re.findall(r"\d+", path_text(path))) for path in rounds]
     if not all(numbers) or len(set(numbers)) != len(numbers):
         raise Problem(name, f"holds several sets of masks ({listing(names)}) in an unknown order")
     ordered = [
@@ -67,7 +67,7 @@ def last_round(name: str, rounds: Mapping[Path, Masks]) -> tuple[Path, str]:
                 f"holds several sets of masks ({listing(names)}), none of which is the last round "
                 "of a pruning",
             )
-    return last, f"the last of {len(names)} rounds, {spoken(last)}"
+    return last, f"the last of {len(names)} rounds, {path_text(last)}"
 
 
 def combined(

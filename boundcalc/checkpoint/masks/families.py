@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from boundcalc.checkpoint.masks.leaves import Leaf, spoken
+from boundcalc.checkpoint.masks.leaves import Leaf, path_text
 from boundcalc.checkpoint.masks.scores import SCORES
 from boundcalc.checkpoint.masks.words import is_pure, mentions_masks, tokens
 
@@ -91,7 +91,7 @@ def _family(key: tuple[str, ...], members: list[Leaf], inside: bool, given: bool
         name = first.name
     else:
         depth = len(_common([leaf.path for leaf in members]))
-        name = spoken(first.path[:depth]) or first.name
+        name = path_text(first.path[:depth]) or first.name
     named = bool(words) or given or (inside and first.parts[-1] in SCORES)
     return MaskFamily(name, tuple(members), words, named, inside, given)
 

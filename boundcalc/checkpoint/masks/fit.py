@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from boundcalc.checkpoint.arrays import PIECE, array, every
+from boundcalc.checkpoint.arrays import ENTRIES_AT_ONCE, array, every
 from boundcalc.checkpoint.masks.values import is_binary, is_integer, looks_packed, ones, same
 
 Shape = tuple[int, ...]
@@ -170,7 +170,9 @@ def _flat(value: torch.Tensor, axes: Shape, shape: Shape) -> torch.Tensor:
     size = math.prod(axes)
     if not every(lambda positions: (positions >= 0) & (positions < size), value):
         raise Misfit(f"holds positions outside 0..{size - 1}")
-    pointed = _pointed((array(part).astype(np.int64) for part in value.split(PIECE)), value.numel(), size)
+    pointed = _pointed(
+        (array(part).astype(np.int64) for part in value.split(ENTRIES_AT_ONCE)), value.numel(), size
+    )
     if pointed is None:
         raise Misfit("holds a position twice")
     return (
@@ -187,7 +189,8 @@ def _grid(rows: torch.Tensor, axes: Shape, shape: Shape) -> torch.Tensor | None:
     ):
         return None
     flat = (
-        np.ravel_multi_index(tuple(array(part).astype(np.int64)), axes) for part in rows.split(PIECE, dim=1)
+        np.ravel_multi_index(tuple(array(part).astype(np.int64)), axes)
+        for part in rows.split(ENTRIES_AT_ONCE, dim=1)
     )
     pointed = _pointed(flat, rows.shape[1], math.prod(shape))
     return None if pointed is None else torch.from_numpy(pointed.reshape(shape))

@@ -36,7 +36,7 @@ class Leaf:
     @property
     def name(self) -> str:
         """The keys, joined by dots, in printable form."""
-        return spoken(self.path)
+        return path_text(self.path)
 
     @property
     def parts(self) -> tuple[str, ...]:
@@ -49,11 +49,11 @@ class Leaf:
         return self.value if isinstance(self.value, torch.Tensor) else None
 
 
-def spoken(path: Path) -> str:
+def path_text(path: Path) -> str:
     """Join keys by dots, in printable form.
 
     Example:
-        >>> spoken(("masks", 0, ("fc1", "weight")))
+        >>> path_text(("masks", 0, ("fc1", "weight")))
         'masks.0.fc1.weight'
     """
     return ".".join(
@@ -81,7 +81,9 @@ def leaves(value: Any, file: str, path: Path = ()) -> Iterator[Leaf]:
         CheckpointError: when tables are nested too deeply, or one contains itself.
     """
     if len(path) > _DEEPEST:
-        raise CheckpointError(file, f"{spoken(path[:3])}...: tables within tables, more than {_DEEPEST} deep")
+        raise CheckpointError(
+            file, f"{path_text(path[:3])}...: tables within tables, more than {_DEEPEST} deep"
+        )
     if isinstance(value, Mapping):
         for key, inner in value.items():
             yield from leaves(inner, file, (*path, *(key if isinstance(key, tuple) else (key,))))

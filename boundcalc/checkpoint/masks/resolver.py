@@ -17,7 +17,7 @@ from boundcalc.checkpoint.masks.assign import Problem, assign
 from boundcalc.checkpoint.masks.combine import MaskSet, combined, last_round
 from boundcalc.checkpoint.masks.families import MaskFamily, gather
 from boundcalc.checkpoint.masks.given import GivenMasks, HoldsWeights, masks_of
-from boundcalc.checkpoint.masks.leaves import Leaf, Path, leaves, spoken
+from boundcalc.checkpoint.masks.leaves import Leaf, Path, leaves, path_text
 from boundcalc.checkpoint.masks.orient import Masks, orient
 from boundcalc.checkpoint.masks.scan import NotAMask
 from boundcalc.checkpoint.masks.values import is_binary, ones
@@ -147,7 +147,7 @@ class _Resolver:
                     if scan.prunes(leaf) and any(says_mask(part) for part in leaf.parts):
                         self.elsewhere.append(leaf)
                     answers.append(
-                        NotAMask(leaf, f"of {spoken(home)}, another state dict, which is not read")
+                        NotAMask(leaf, f"of {path_text(home)}, another state dict, which is not read")
                     )
         candidates, others_answers = scan.beside(found, self.targets)
         return candidates, answers + others_answers
@@ -155,10 +155,10 @@ class _Resolver:
     def _refuse_pruned_copies(self, others: list[Path]) -> None:
         for path in others:
             if any(mentions_masks(part) for key in path for part in str(key).split(".")):
-                home = spoken(self.state.home) or "the state dict"
+                home = path_text(self.state.home) or "the state dict"
                 raise CheckpointError(
                     self.state.path,
-                    f"holds {home} and {spoken(path)}, whose name says that it is pruned: save the "
+                    f"holds {home} and {path_text(path)}, whose name says that it is pruned: save the "
                     "intended one by itself",
                 )
 
@@ -170,7 +170,7 @@ class _Resolver:
         """
         weights = (self.targets.tensors[name] for name in self.targets.matrices)
         if self.elsewhere and all(count_nonzero(weight) == weight.numel() for weight in weights):
-            home = spoken(self.state.home) or "the state dict"
+            home = path_text(self.state.home) or "the state dict"
             text = f"{self.elsewhere[0].name} is a mask in another state dict, and {home} has none"
             raise CheckpointError(
                 self.state.path,

@@ -25,7 +25,7 @@ from boundcalc.report.text import one_line
 
 Tree = dict[str, Any]
 
-FIRST = (
+FIRST_SECTIONS = (
     "summary",
     "warnings",
     "bounds",
@@ -39,7 +39,7 @@ FIRST = (
     "empirical",
 )
 """Slugs of the sections that come first; the others follow in the document's order."""
-LAST = ("run",)
+LAST_SECTIONS = ("run",)
 
 
 def render(tree: Tree, raw: bool = False, full: bool = False) -> str:
@@ -119,7 +119,11 @@ def _enough(sections: Sequence[Section], tickets: int) -> list[Section]:
 
 
 def _place(slug: str) -> int:
-    return FIRST.index(slug) if slug in FIRST else len(FIRST) + (slug in LAST)
+    return (
+        FIRST_SECTIONS.index(slug)
+        if slug in FIRST_SECTIONS
+        else len(FIRST_SECTIONS) + (slug in LAST_SECTIONS)
+    )
 
 
 def _of_verdict(tree: Tree, section: Section) -> Section:

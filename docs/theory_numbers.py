@@ -116,7 +116,7 @@ def of_topology(tree: Tree) -> str:
         "lambda_imsg": r"$\lambda_\mathrm{imsg}$", "narc": "random coefficient", "collapsed": "collapsed",
     }  # fmt: skip
     coordinate = ", ".join(number(value) for value in part["coordinate"])
-    told = f"Coordinate ({coordinate}), distance from the initialisation's {number(part['distance'])}."
+    told = f"Coordinate ({coordinate}), distance from the initialization's {number(part['distance'])}."
     return f"{table(part['layers'], columns)}\n\n{told}"
 
 
@@ -172,7 +172,7 @@ def of_risk(tree: Tree) -> str:
     terms["value"] = above(tree["bounds"]["path_norm"]["value"])
     titles = {
         "margin_error": "training margin error", "complexity_term": "complexity term", "confidence_term": "confidence term",
-        "choice_bits": "bits paid for choices", "normalization_bits": "bits of the normalisation", "value": "sum: the bound",
+        "choice_bits": "bits paid for choices", "normalization_bits": "bits of the normalization", "value": "sum: the bound",
     }  # fmt: skip
     return "The ledger of `path_norm`:\n\n" + facts(terms, titles)
 

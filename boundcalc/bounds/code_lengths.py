@@ -61,7 +61,7 @@ CONSTANTS = tuple(2.0**k for k in range(-10, 11))
 
 
 def descend(grid: Sequence[float], start: int, height: Callable[[float], float]) -> float:
-    """Walk downhill along a grid from `start` and return the point where no neighbour is lower.
+    """Walk downhill along a grid from `start` and return the point where no neighbor is lower.
 
     Example:
         >>> descend([1.0, 2.0, 3.0, 4.0], 0, lambda t: (t - 3) ** 2)

@@ -37,7 +37,7 @@ from boundcalc.network.network import Network
 ASSUMPTIONS = (
     "sample and unlabelled examples are iid from one distribution",
     "neither this network nor a certified one was chosen by the unlabelled examples: they were not "
-    "used for early stopping, for choosing a level, for distillation or for normalisation",
+    "used for early stopping, for choosing a level, for distillation or for normalization",
     "the certified network is the output of its procedure, which boundcalc verify --replay checks",
     "classes are decided in float64, whose rounding is not bounded; a tie counts as a disagreement",
 )

@@ -108,7 +108,7 @@ def _computed(bound: Bound, problem: BoundInputs) -> Outcome:
         return outcome
     left = problem.settings.delta * 2.0**-price
     if not left:
-        raise NotCovered("the price of the normalisation's digits, which uses up all of delta")
+        raise NotCovered("the price of the normalization's digits, which uses up all of delta")
     return bound.compute(replace(problem, settings=replace(problem.settings, delta=left)))
 
 

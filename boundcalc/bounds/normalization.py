@@ -29,7 +29,7 @@ from boundcalc.norms.rounding import LIBM
 MOST_DIGITS = 17
 """Number of decimal digits that distinguish every two float64 numbers."""
 COMMON_DIGITS = 4
-NOT_GIVEN = "inputs are used as they are given, not normalised by the sample"
+NOT_GIVEN = "inputs are used as they are given, not normalized by the sample"
 
 
 @dataclass(frozen=True)
@@ -59,10 +59,10 @@ class Normalization:
             return NOT_GIVEN
         digits = ", ".join(map(repr, self.numbers))
         if self.fixed:
-            return f"the normalisation {digits} was fixed before the sample (--normalize-fixed)"
+            return f"the normalization {digits} was fixed before the sample (--normalize-fixed)"
         if not paid:
-            return f"the normalisation {digits} did not come from the sample: this bound does not pay for it"
-        return f"the normalisation {digits} may come from the sample: its digits are paid for, {self.bits:.1f} bits"
+            return f"the normalization {digits} did not come from the sample: this bound does not pay for it"
+        return f"the normalization {digits} may come from the sample: its digits are paid for, {self.bits:.1f} bits"
 
 
 def code_length(numbers: tuple[float, ...]) -> float:

@@ -59,7 +59,7 @@ register(
         "Chernoff's bound with a union over the codewords of a prefix code (Blumer et al. 1987; Langford & Schapire 2005)",
         (
             "iid sample; architecture, code and reference fixed before the sample",
-            "it certifies the 0-1 error of the quantised network, up to the order of its hidden units",
+            "it certifies the 0-1 error of the quantized network, up to the order of its hidden units",
             "nothing is assumed of the mask's or the weights' origin: both are coded and paid for",
             "errors on the sample are counted in float64, whose rounding is not bounded; a tie counts as an error",
         ),

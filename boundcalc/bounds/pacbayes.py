@@ -45,7 +45,7 @@ def compute(problem: BoundInputs) -> AtDelta:
     found = _checked(certificate, problem, problem.split)
     bits = math.fsum(
         line.bits for line in found.lines[1:]
-    )  # the first is the normalisation, for which every bound pays
+    )  # the first is the normalization, for which every bound pays
     terms = {
         "found_by": "search" if saved is None else "its certificate",
         "train_error": found.errors / problem.energies.m,

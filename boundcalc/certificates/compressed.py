@@ -53,7 +53,7 @@ def decoded(certificate: Certificate, architecture: Network, split: Split) -> De
     Args:
         certificate: of a method of `boundcalc.certificates.file.CODED`.
         architecture: any network of its architecture; the weights do not count.
-        split: training samples, normalised as the certificate says.
+        split: training samples, normalized as the certificate says.
 
     Raises:
         DataError: the samples do not fit the network.

@@ -25,8 +25,8 @@ class Evidence:
         held: certificates, in the order in which they were named.
         problem: why the one that lies beside the checkpoint is not among them; "" where it is, or there is none.
         named: whether they were named by the user.
-        unlabelled: returns examples under a normalisation (means, then deviations); None where none were given.
-        sample: returns the training samples under a normalisation; None without data.
+        unlabelled: returns examples under a normalization (means, then deviations); None where none were given.
+        sample: returns the training samples under a normalization; None without data.
         shape: of one sample, an image with its channels.
     """
 

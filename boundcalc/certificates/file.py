@@ -183,7 +183,7 @@ def _checksum(tree: Mapping[str, Any]) -> str:
 
 
 def digest_of_split(split: Split) -> str:
-    """Return the sha256 of a split as stored, before scaling and normalisation: dtype, shape, samples and labels, in hexadecimal.
+    """Return the sha256 of a split as stored, before scaling and normalization: dtype, shape, samples and labels, in hexadecimal.
 
     Two forms of the same data, such as gzipped and plain IDX files, have the same digest.
     """

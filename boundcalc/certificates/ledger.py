@@ -10,7 +10,7 @@ from boundcalc.certificates.file import Item
 
 
 def common_lines(normalize: Sequence[float] | None, fixed: bool, tried: int) -> tuple[Item, Item]:
-    """Return what the normalisation of the inputs and the choice of a setting cost. Their texts are part of the certificate's
+    """Return what the normalization of the inputs and the choice of a setting cost. Their texts are part of the certificate's
     schema: another text is another line.
 
     Args:

@@ -59,7 +59,7 @@ def recounted(
         certificate: of the network that has the margins.
         margins: of the training samples in their order, or None.
         split: the training samples, or None.
-        numbers: by which they are normalised: means, then deviations.
+        numbers: by which they are normalized: means, then deviations.
 
     Raises:
         NotCovered: there are no data, or they are not those of the certificate, or an entry of it does not hold.
@@ -80,7 +80,7 @@ def recounted(
     if numbers != (certificate.normalize or ()):
         shown = "none" if certificate.normalize is None else ",".join(map(repr, certificate.normalize))
         raise NotCovered(
-            f"the certified network expects inputs with another normalisation: give --normalize {shown}"
+            f"the certified network expects inputs with another normalization: give --normalize {shown}"
         )
     if len(margins) != certificate.m or digest_of_split(split) != certificate.data_sha256:
         raise NotCovered("the certificate's training data are not those of --data (samples or labels differ)")
@@ -91,5 +91,5 @@ def recounted(
 
 
 def paid(certificate: Certificate) -> float:
-    """Return the bits of a certificate's choices, those of the normalisation left out: every bound of a report pays for these."""
+    """Return the bits of a certificate's choices, those of the normalization left out: every bound of a report pays for these."""
     return math.fsum(item.bits for item in certificate.ledger[1:])

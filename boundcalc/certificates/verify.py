@@ -37,7 +37,7 @@ def verify(certificate: Certificate, network: Network, split: Split) -> Verified
         certificate: as loaded.
         network: the checkpoint that it is said to speak of; for a method whose file holds the network, any network of its
             architecture.
-        split: training samples, normalised as the certificate says.
+        split: training samples, normalized as the certificate says.
 
     Returns:
         What holds.

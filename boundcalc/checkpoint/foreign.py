@@ -18,7 +18,7 @@ FIRST_BYTES: tuple[tuple[int, bytes, str], ...] = (
     (0, b"BZh", "compressed with bzip2; decompress it first"),
     (0, b"\xfd7zXZ\x00", "compressed with xz; decompress it first"),
     (0, b"\x28\xb5\x2f\xfd", "compressed with zstd; decompress it first"),
-    (0, b"GGUF", "a GGUF file of quantised weights; pass the PyTorch file"),
+    (0, b"GGUF", "a GGUF file of quantized weights; pass the PyTorch file"),
     (4, b"TFL3", "a TensorFlow Lite model; pass the PyTorch file"),
     (0, b"MATLAB 5.0 MAT-file", f"a MATLAB file. {_TO_TORCH}"),
     (0, b"\x7fELF", "a program or shared library, not a checkpoint"),

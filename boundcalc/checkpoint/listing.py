@@ -27,7 +27,7 @@ _FORMATS: tuple[tuple[str, str, str, str], ...] = (
     (
         "synaptic-flow",
         "L.weight with L.weight_mask, L.bias with L.bias_mask; or L.mask",
-        "weight = weight * mask; multi-shot model.pt is the network at initialisation",
+        "weight = weight * mask; multi-shot model.pt is the network at initialization",
         "Synaptic-Flow's layout; boundcalc --save-plain",
     ),
     (
@@ -149,7 +149,7 @@ _FORMATS: tuple[tuple[str, str, str, str], ...] = (
     ),
     (
         "refused",
-        "whole modules and other pickled classes, TorchScript, plain pickles, quantised and packed weights, lazy parameters, "
+        "whole modules and other pickled classes, TorchScript, plain pickles, quantized and packed weights, lazy parameters, "
         "torch's 2:4 tensors; folders of torch.distributed.checkpoint, "
         "DeepSpeed, Orbax, TensorFlow, Core ML; HDF5, MessagePack, GGUF",
         (

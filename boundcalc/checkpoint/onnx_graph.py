@@ -161,7 +161,7 @@ class Translator:
         what = f"the ONNX operation {node.op_type}" + (f" ({node.name})" if node.name else "")
         if node.op_type in _QUANTIZED:
             raise self.refuse(
-                f"a quantised ONNX model ({node.op_type}): give the model from before quantization"
+                f"a quantized ONNX model ({node.op_type}): give the model from before quantization"
             )
         if any(attribute.type in _GRAPHS for attribute in node.attribute):
             raise self.refuse(f"{what} holds branches or a loop, which are not read")

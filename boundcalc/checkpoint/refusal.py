@@ -162,7 +162,7 @@ _FULL = (
 _CLASSES: tuple[tuple[tuple[str, ...], str], ...] = (
     (
         ("torch.nn.parameter.Uninitialized",),
-        "parameters of lazy layers that are uninitialised: run a batch through the model first, then save it with "
+        "parameters of lazy layers that are uninitialized: run a batch through the model first, then save it with "
         'torch.save(model.state_dict(), "model.pt")',
     ),
     (

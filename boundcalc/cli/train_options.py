@@ -67,7 +67,7 @@ def make_parser() -> Parser:
     parser = _TrainParser(
         prog="boundcalc train",
         usage="boundcalc train --data DATA --arch NAME --pruner NAME --out DIR [OPTION...]",
-        description="Make lottery tickets: prune a network at initialisation, or by training, pruning\nand "
+        description="Make lottery tickets: prune a network at initialization, or by training, pruning\nand "
         "rewinding, and train the remaining weights.",
         epilog=EPILOG,
     )

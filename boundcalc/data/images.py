@@ -121,7 +121,7 @@ def _array(image, like: ImageKind | None) -> np.ndarray:  # type: ignore[no-unty
         image = image.convert("L" if image.mode == "LA" else "RGB") if image.mode != "L" else image
     grey = image.mode in {"1", "L"}
     if like is not None and like.channels == GRAY and not grey:
-        raise MismatchedImage("a colour image, where the first one is grey")
+        raise MismatchedImage("a color image, where the first one is gray")
     wanted = "L" if grey and (like is None or like.channels == GRAY) else "RGB"
     pixels = np.asarray(image.convert(wanted), dtype=np.uint8)
     return pixels[None] if wanted == "L" else np.ascontiguousarray(pixels.transpose(2, 0, 1))

@@ -16,7 +16,7 @@ NAMED: dict[str, Numbers] = {
 }
 """Name -> means, then as many standard deviations, for inputs in [0, 1].
 
-A bound pays for the digits of a named normalisation as for any other: these numbers were computed from the training samples of the
+A bound pays for the digits of a named normalization as for any other: these numbers were computed from the training samples of the
 data sets that they are called after, so a code that gave them short names would not be fixed before the sample.
 """
 

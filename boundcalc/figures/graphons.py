@@ -19,7 +19,7 @@ PANELS_PER_ROW = 3
 MOST_PANELS = 12
 LOG_BELOW = 0.2
 """Mean of a map below which the scale is logarithmic, because a sparse mask is white on a linear scale."""
-COLOURS = "Greys"
+COLORS = "Greys"
 
 
 def draw(tickets: Sequence[NamedReport]) -> DrawnFigure | None:
@@ -100,7 +100,7 @@ def _figure(maps: Sequence[tuple[str, Tree]]) -> tuple[Any, str]:
         image = place.imshow(
             _raised(array, low) if log else array,
             norm=norm,
-            cmap=COLOURS,
+            cmap=COLORS,
             aspect="auto",
             interpolation="none",
         )

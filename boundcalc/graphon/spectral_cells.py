@@ -105,9 +105,9 @@ def _start(cell: int, units: int, cells: int) -> int:
 
 
 def _along_principal(points: Reals, degrees: Floats) -> Ints:
-    centred = points - points.mean(axis=0)
-    direction = np.linalg.eigh(centred.T @ centred)[1][:, -1]
-    along = (centred * direction).sum(
+    centered = points - points.mean(axis=0)
+    direction = np.linalg.eigh(centered.T @ centered)[1][:, -1]
+    along = (centered * direction).sum(
         axis=1
     )  # a product by BLAS flagged finite numbers as invalid now and then
     falls = float(along @ degrees) < 0 or (along @ degrees == 0 and direction[np.abs(direction).argmax()] < 0)

@@ -17,7 +17,7 @@ from boundcalc.network.geometry import Axis, Window
 from boundcalc.network.moving import MOVING_OPERATIONS
 from boundcalc.network.ops import Affine, AvgPool, ChannelAffine, FirstStage, Input, MaxPool, Shape
 from boundcalc.network.pooling import adaptive_rows, average_rows
-from boundcalc.network.reading import BUFFER, NORMALISATION
+from boundcalc.network.reading import BUFFER, NORMALIZATION
 
 
 def _pair(value: object, default: object = None) -> tuple[int, int]:
@@ -128,7 +128,7 @@ def _batch_norm(draft: Draft, call: Call) -> Value | None:
     if call.args.get("training") or call.args.get("running_mean") is None:
         return None
     mean, variance = (draft.tensor(call.args[name], BUFFER) for name in ("running_mean", "running_var"))
-    gamma, beta = (draft.tensor(call.args.get(name), NORMALISATION) for name in ("weight", "bias"))
+    gamma, beta = (draft.tensor(call.args.get(name), NORMALIZATION) for name in ("weight", "bias"))
     if mean is None or variance is None:
         return None
     eps = float(call.args["eps"])

@@ -17,7 +17,7 @@ from boundcalc.network.infer import infer
 from boundcalc.network.network import Network
 
 MOST_ZEROS = 1e-4
-"""Largest share of zeros in a random initialisation; float32 draws give about 1e-7."""
+"""Largest share of zeros in a random initialization; float32 draws give about 1e-7."""
 
 
 def from_checkpoint(

@@ -16,7 +16,7 @@ from boundcalc.network.ops import KERNELS, Weight
 if TYPE_CHECKING:
     from boundcalc.network.draft import Draft
 
-WEIGHT, BIAS, NORMALISATION, BUFFER = ("weight", "bias", "normalisation", "buffer")
+WEIGHT, BIAS, NORMALIZATION, BUFFER = ("weight", "bias", "normalisation", "buffer")
 
 _SUMS = frozenset({"add", "addmm", "addmv", "baddbmm", "rsub", "sub"})
 
@@ -41,7 +41,7 @@ def role(call: Call, argument: str, key: str, sizes: tuple[int, ...]) -> str:
     packet = call.packet.rstrip("_")
     flat, leaf = len(sizes) < 2, key.rpartition(".")[2]
     if packet.endswith("_norm") or "batch_norm" in packet or argument.startswith("norm_"):
-        return NORMALISATION
+        return NORMALIZATION
     named = "bias" in argument or argument.startswith("b_") or leaf.startswith("bias")
     if named or (flat and ("bias" in leaf or packet in _SUMS)):
         return BIAS

@@ -105,7 +105,7 @@ def log_absolute_pass(
                 value = _absolute(node, sources, biases=biases)
             met = known[index] = node, tuple(sources), value
         values.append(met[2])
-    last = _normalised(values[-1])
+    last = _normalized(values[-1])
     totals = last.x.sum((1, 2)).tolist()
     logs = [
         math.log(total) + exponent * LOG2
@@ -125,7 +125,7 @@ def _absolute(node: Node, inputs: list[ScaledFloat], *, biases: bool) -> ScaledF
     value = inputs[0]
     match node:
         case Affine():
-            return _normalised(_affine(node, value, biases=biases))
+            return _normalized(_affine(node, value, biases=biases))
         case ReLU():
             return value
         case AvgPool():
@@ -137,9 +137,9 @@ def _absolute(node: Node, inputs: list[ScaledFloat], *, biases: bool) -> ScaledF
         case Concat():
             return ScaledFloat(torch.cat([v.x for v in inputs]), torch.cat([v.exponent for v in inputs]))
         case LeakyReLU():
-            return _normalised(_times(value, node.slopes.abs().clamp(min=1.0)))
+            return _normalized(_times(value, node.slopes.abs().clamp(min=1.0)))
         case Activation():
-            return _normalised(_times(value, torch.tensor([node.lipschitz], dtype=torch.float64)))
+            return _normalized(_times(value, torch.tensor([node.lipschitz], dtype=torch.float64)))
         case ChannelAffine():
             shifts = node.shift.abs() * float(biases)
             shift = ScaledFloat(shifts[:, None, None].expand(node.shape), torch.zeros_like(node.shift))
@@ -157,7 +157,7 @@ def _times(value: ScaledFloat, factors: torch.Tensor) -> ScaledFloat:
 def _sum(first: ScaledFloat, second: ScaledFloat) -> ScaledFloat:
     top = torch.maximum(first.exponent, second.exponent)
     x, y = (_times_power(v.x, (v.exponent - top)[:, None, None]) for v in (first, second))
-    return _normalised(ScaledFloat(x + y, top))
+    return _normalized(ScaledFloat(x + y, top))
 
 
 def _times_power(x: torch.Tensor, exponent: torch.Tensor) -> torch.Tensor:
@@ -173,7 +173,7 @@ def _exponents(x: torch.Tensor) -> torch.Tensor:
     return torch.where(x > 0, own, _NOTHING)
 
 
-def _normalised(value: ScaledFloat) -> ScaledFloat:
+def _normalized(value: ScaledFloat) -> ScaledFloat:
     top = _exponents(value.x.amax((1, 2)))
     x = _times_power(value.x, -top[:, None, None])
     return ScaledFloat(x, torch.where(top == _NOTHING, top, value.exponent + top))

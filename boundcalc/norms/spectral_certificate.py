@@ -17,16 +17,16 @@ import numpy as np
 from boundcalc.norms.rounding import UNIT
 
 MARGIN = 1e-7
-"""Relative distance between a Rayleigh quotient and the number for which a factorisation is tried."""
+"""Relative distance between a Rayleigh quotient and the number for which a factorization is tried."""
 
 ATTEMPTS = ((1e-9, MARGIN), (1e-13, MARGIN), (1e-13, 2e-3))
 """The relative gain at which Lanczos iteration stops, and the distance then tried; after them comes the trace."""
 
 SMALL = 16
-"""Side up to which one call of numpy factorises many matrices faster than many calls of LAPACK do."""
+"""Side up to which one call of numpy factorizes many matrices faster than many calls of LAPACK do."""
 
 TOGETHER = 128
-"""Small matrices that are factorised in one call."""
+"""Small matrices that are factorized in one call."""
 
 STEPS = 400
 """Largest number of steps of a Lanczos iteration."""
@@ -119,8 +119,8 @@ def _exceeds_no_eigenvalue(gram: np.ndarray, bound: float) -> bool:
 
     shifted = -gram
     shifted.flat[:: len(gram) + 1] += bound
-    factorise = lapack.zpotrf if np.iscomplexobj(gram) else lapack.dpotrf
-    factor, info = factorise(shifted.T, lower=1, clean=0, overwrite_a=1)
+    factorize = lapack.zpotrf if np.iscomplexobj(gram) else lapack.dpotrf
+    factor, info = factorize(shifted.T, lower=1, clean=0, overwrite_a=1)
     return info == 0 and bool((factor.diagonal().real > 0).all())
 
 

@@ -85,11 +85,11 @@ def margins_l1_over_units(classes: int, z: Moments) -> float:
     if classes == 1:
         return z.whole
     chevet = logsumexp([log_product([_root(classes), z.width]), z.top])
-    centred = logsumexp([log_product([_root(classes - 1), z.width]), z.top])
+    centered = logsumexp([log_product([_root(classes - 1), z.width]), z.top])
     second = min(z.others, log_product([_root(classes), z.whole]), chevet)
     first = min(z.own, log_product([_root(classes), z.whole]))
     apart = logsumexp([first, log_product([HALF_LOG_HALF_PI, second])])
-    return min(apart, log_product([HALF_LOG_PI, min(log_product([_root(classes - 1), z.whole]), centred)]))
+    return min(apart, log_product([HALF_LOG_PI, min(log_product([_root(classes - 1), z.whole]), centered)]))
 
 
 def margins_summed(classes: int, z: Moments) -> float:

@@ -202,7 +202,7 @@ def _part(part: Part, result: AnalysisResult) -> Mapping[str, Any] | None:
 
 _ROLES = {
     "bias": ("bias", "as stored"),
-    "normalisation": ("buffer", "scale or shift of a normalisation"),
+    "normalisation": ("buffer", "scale or shift of a normalization"),
     "buffer": ("buffer", "not a parameter of the model"),
 }
 """Roles of tensors that the reader, which uses only names and shapes, classifies as weights."""

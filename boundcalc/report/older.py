@@ -17,7 +17,7 @@ SCHEMA = "boundcalc.report/1"
 NO_VERDICT = (
     "the report was made by boundcalc {}, whose reports contain no verdict: analyze the checkpoint again"
 )
-NORMALIZATION_NOT_PAID = "the normalisation {} was fixed before the sample (boundcalc {} did not pay for it)"
+NORMALIZATION_NOT_PAID = "the normalization {} was fixed before the sample (boundcalc {} did not pay for it)"
 
 
 def is_older(tree: Mapping[str, Any]) -> bool:

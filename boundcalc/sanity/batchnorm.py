@@ -56,7 +56,7 @@ def batchnorm(result: AnalysisResult) -> list[str]:
     for known in candidates_for(result):
         if not _is_unusual(*_moments(node, gain, shift, known(base[:MOST_SAMPLES]))):
             return [f"{line}: {known.option} ({known.name}) they agree: try that"]
-    return [f"{line}: are these the data and the normalisation (--normalize) of its training?"]
+    return [f"{line}: are these the data and the normalization (--normalize) of its training?"]
 
 
 def _is_unusual(mean: float, variance: float) -> bool:

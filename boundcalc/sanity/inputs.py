@@ -64,7 +64,7 @@ def normalization_units(result: AnalysisResult) -> list[str]:
     mean, deviation = float(base.mean()), float(base.std())
     if lowest < 0 and abs(mean) < LARGEST_DEVIATION and abs(deviation - 1) < LARGEST_DEVIATION:
         return [
-            f"--normalize {shown(given)}: the samples are normalised already (mean {mean:.2f}, standard deviation "
+            f"--normalize {shown(given)}: the samples are normalized already (mean {mean:.2f}, standard deviation "
             f"{deviation:.2f}), so that it is applied twice: try without it"
         ]
     wrong = any(not lowest <= value <= highest for value in applied.means) or any(
@@ -103,7 +103,7 @@ def input_units(result: AnalysisResult) -> list[str]:
     what = "look like pixels of 0 to 255" if pixels else "are far from [0, 1]"
     return [
         f"the inputs reach {largest:.4g} (mean {float(base.mean()):.3g}) and {what}: floats are taken as they are, "
-        "only uint8 is divided by 255: try --normalize 0,255, or the normalisation of the training"
+        "only uint8 is divided by 255: try --normalize 0,255, or the normalization of the training"
     ]
 
 

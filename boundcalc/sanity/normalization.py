@@ -36,7 +36,7 @@ DEVIATIONS = 4.0
 """Number of standard deviations attributed to noise."""
 
 LARGEST_REMAINING_SHARE = 0.6
-"""Largest share of the errors that a better normalisation may leave: the right one leaves a half or less."""
+"""Largest share of the errors that a better normalization may leave: the right one leaves a half or less."""
 
 
 def normalization(result: AnalysisResult) -> list[str]:
@@ -85,13 +85,13 @@ def _disagreement(result: AnalysisResult, record: Record, found: float) -> str:
     start = f"{_place(record.file)} records a {record.split} error of {record.error:.3g}, and {found:.3g} is measured on {name}"
     tried, errors = _candidates(result, record) if found > record.error else ((), None)
     if errors is None:
-        return f"{start}: are these the data, the normalisation and the mask of its training?"
+        return f"{start}: are these the data, the normalization and the mask of its training?"
     shares = [float(wrong.double().mean()) for wrong in errors.wrong]
     count = len(errors.as_given)
     nearest = min(range(len(tried)), key=lambda i: (abs(shares[i] - record.error), i))
     nearer = 2 * abs(shares[nearest] - record.error) <= found - record.error
     if not nearer or _disagree(record.error, None, shares[nearest], count):
-        return f"{start}, and no common normalisation comes near: are these the data, the weights and the mask of its training?"
+        return f"{start}, and no common normalization comes near: are these the data, the weights and the mask of its training?"
     best = tried[nearest]
     what = "as the file says" if best.name == _RECORDED else f"{best.name}"
     return f"{start}: {best.option} ({what}) it is {shares[nearest]:.3g} on {count} of the samples: try that"
@@ -129,7 +129,7 @@ def _improvement(result: AnalysisResult) -> list[str]:
     if counts[best] > LARGEST_REMAINING_SHARE * now or not much_worse(errors.as_given, errors.wrong[best]):
         return []
     count = len(errors.as_given)
-    given = "" if normalized_by(result) is None else " as normalised"
+    given = "" if normalized_by(result) is None else " as normalized"
     return [
         f"the training error{given} is {now / count:.3g} on {count} drawn samples, and {counts[best] / count:.3g} "
         f"{tried[best].option} ({tried[best].name}): was the network trained so?"

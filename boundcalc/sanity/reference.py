@@ -38,5 +38,5 @@ def reference(result: AnalysisResult) -> list[str]:
         return []
     return [
         f"{result.reference.path}: its weights are the checkpoint's to {max(moved):.1g}: a reference is the "
-        "initialisation, which did not see the sample; distances from anything else bound nothing"
+        "initialization, which did not see the sample; distances from anything else bound nothing"
     ]

@@ -271,8 +271,8 @@ def _result(evaluation: Evaluation) -> tuple[tuple[str, str], ...]:
     for key, words in (
         ("margin_error", terms.get("margin_loss", "training margin error")), ("complexity_term", "complexity term"),
         ("confidence_term", "confidence term"), ("choice_bits", "bits paid for choices"), ("bits", "bits of the codeword"),
-        ("normalization_bits", "bits of the normalisation"),
-        ("train_error", "training error of the quantised network"),
+        ("normalization_bits", "bits of the normalization"),
+        ("train_error", "training error of the quantized network"),
     ):  # fmt: skip
         value = terms.get(key)
         if isinstance(value, int | float):

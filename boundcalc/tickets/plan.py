@@ -135,7 +135,7 @@ class RunPlan:
 
     def _check_rewind(self) -> None:
         if self.rewind and self.pruner != "imp":
-            raise UsageError("--rewind is for --pruner imp: the others prune at initialisation")
+            raise UsageError("--rewind is for --pruner imp: the others prune at initialization")
         if not 0 <= self.rewind < self.recipe.epochs:
             raise UsageError(
                 f"--rewind {self.rewind}: give an epoch from 0 to below --epochs {self.recipe.epochs}"

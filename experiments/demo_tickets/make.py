@@ -1,6 +1,6 @@
 """Make the demo tickets of data/tickets: winning tickets of LeNet-300-100 and CONV-4-16 on the sample set.
 
-Iterative magnitude pruning with rewinding to the initialisation (Frankle & Carbin 2019): train, remove the
+Iterative magnitude pruning with rewinding to the initialization (Frankle & Carbin 2019): train, remove the
 weights of smallest magnitude over all layers together, set the survivors back to their initial values, train
 again. Biases are not pruned. The networks see the 10,000 training images of `sample` scaled to [0, 1]; the
 test images are only counted.
@@ -40,7 +40,7 @@ class Recipe:
 
     Attributes:
         network: name in boundcalc.tickets.architectures.
-        seed: of the initialisation and of the order of the images.
+        seed: of the initialization and of the order of the images.
         rate: Adam's learning rate.
         epochs: at every level.
         kept: share of the weights kept by one level.

@@ -72,5 +72,5 @@ def contraction(distances: list[float]) -> float:
     """Return the factor by which the distance shrinks per step, a least-squares line through its last two thirds."""
     tail = torch.tensor(distances[len(distances) // 3 :], dtype=torch.float64).log()
     steps = torch.arange(len(tail), dtype=torch.float64)
-    centred = steps - steps.mean()
-    return math.exp(float((centred * tail).sum() / centred.square().sum()))
+    centered = steps - steps.mean()
+    return math.exp(float((centered * tail).sum() / centered.square().sum()))

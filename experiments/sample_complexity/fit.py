@@ -164,10 +164,10 @@ def _by_seed(data: Table, by_cell: Array) -> Array:
 
 def _within(K: NDArray[np.int64], values: Array) -> Array:
     """Return values less the mean of their K."""
-    centred = values.copy()
+    centered = values.copy()
     for each in np.unique(K):
-        centred[each == K] -= values[each == K].mean()
-    return centred
+        centered[each == K] -= values[each == K].mean()
+    return centered
 
 
 def _all_seeds(data: Table, chosen: NDArray[np.bool_]) -> NDArray[np.int64]:

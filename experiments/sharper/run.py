@@ -66,7 +66,7 @@ SETTINGS = (
         "ten classes, perceptron, squared loss", "ten_classes_100", tuple(range(10)), 0.2, 0.002, 15, "mse"
     ),
     Setting(
-        "ten classes, centred, perceptron",
+        "ten classes, centered, perceptron",
         "ten_classes_100",
         tuple(range(10)),
         0.2,
@@ -96,7 +96,7 @@ SETTINGS = (
         cells=7,
     ),
     Setting(
-        "ten classes, first stage, centred, perceptron",
+        "ten classes, first stage, centered, perceptron",
         "ten_classes_behind_30",
         tuple(range(10)),
         0.5,
@@ -107,7 +107,7 @@ SETTINGS = (
         aside=1000,
     ),
     Setting(
-        "ten classes, first stage, centred, linear",
+        "ten classes, first stage, centered, linear",
         "ten_classes_behind_linear",
         tuple(range(10)),
         0.8,

@@ -1,4 +1,4 @@
-"""Many tickets of one size on small, partly mislabelled samples: does the topology of a mask order accuracies, and which quantity
+"""Many tickets of one size on small, partly mislabeled samples: does the topology of a mask order accuracies, and which quantity
 tracks the gap?
 
     # from the clone's root; goes on where it stopped

@@ -1,4 +1,4 @@
-"""Bounds by distances from the initialisation: matrices, attacks on the class, the steps of the proof, the ledger."""
+"""Bounds by distances from the initialization: matrices, attacks on the class, the steps of the proof, the ledger."""
 
 from __future__ import annotations
 

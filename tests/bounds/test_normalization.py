@@ -1,4 +1,4 @@
-"""The price of a normalisation: a prefix code, and every bound pays it."""
+"""The price of a normalization: a prefix code, and every bound pays it."""
 
 from __future__ import annotations
 

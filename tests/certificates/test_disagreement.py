@@ -118,7 +118,7 @@ def test_an_output_that_is_not_finite_is_refused() -> None:
 
 
 def test_the_networks_own_normalization_costs_nothing_here() -> None:
-    """f, with its normalisation, is independent of U; only a bound by the sample on which it was chosen pays for its digits."""
+    """f, with its normalization, is independent of U; only a bound by the sample on which it was chosen pays for its digits."""
     network = load(linear([[1, 0], [0, 1]]))
     energies = Energies(10, torch.ones(2, 1, 1, dtype=torch.float64), 1.0)
     settings = BoundSettings(normalization=Normalization((0.1307, 0.3081)))

@@ -90,7 +90,7 @@ def test_a_posterior_fitted_to_the_noise_of_a_draw_gains_nothing() -> None:
 
 
 def trained(rng: np.random.Generator, *, reused: bool) -> bool:
-    """Train the means by gradients through fixed noise (reparametrisation), then draw with that noise or with the hash."""
+    """Train the means by gradients through fixed noise (reparameterization), then draw with that noise or with the hash."""
     x, y, facts = sample(rng)
     noise = rng.standard_normal(PLACES)
     mean, sigma = np.zeros(PLACES), 4.0

@@ -46,7 +46,7 @@ def test_lazy_layers_that_saw_no_input(tmp_path):
     model = nn.Sequential(nn.LazyLinear(8), nn.ReLU(), nn.LazyLinear(4))
     path = saved(tmp_path, model.state_dict())
     message = refusal(path)
-    assert "uninitialised: run a batch through the model first" in message
+    assert "uninitialized: run a batch through the model first" in message
     model(torch.ones(2, 5))
     assert read(followed(message, path, model=model)).tensors["0.weight"].shape == (8, 5)
 
@@ -84,7 +84,7 @@ def test_classes_are_told_from_their_names(name):
 # weights in other layouts
 
 
-def quantised():
+def quantized():
     int8 = torch.ones(8, 8, dtype=torch.int8)
     with pytest.warns():
         dynamic = torch.ao.quantization.quantize_dynamic(nn.Sequential(nn.Linear(8, 4)), {nn.Linear})
@@ -117,7 +117,7 @@ def quantised():
 
 @pytest.mark.filterwarnings("ignore")
 def test_quantised_weights(tmp_path):
-    for content in quantised().values():
+    for content in quantized().values():
         assert "quantized" in refusal(saved(tmp_path, content))
 
 

@@ -1,4 +1,4 @@
-"""open_lth result folders: which ticket, which model, which mask, which initialisation."""
+"""open_lth result folders: which ticket, which model, which mask, which initialization."""
 
 from __future__ import annotations
 

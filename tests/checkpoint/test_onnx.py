@@ -261,7 +261,7 @@ HOSTILE = {
     "two inputs": (changed(lambda m: m.graph.input.append(m.graph.input[0])), "2 inputs and 1 outputs"),
     "no nodes": (changed(lambda m: m.graph.ClearField("node")), "without a graph"),
     "constant": (changed(lambda m: setattr(m.graph.output[0], "name", "w1")), "does not depend"),
-    "quantised": (changed(lambda m: setattr(m.graph.node[2], "op_type", "QLinearConv")), "quantised"),
+    "quantised": (changed(lambda m: setattr(m.graph.node[2], "op_type", "QLinearConv")), "quantized"),
     "other shapes": (changed(lambda m: m.graph.input[0].type.tensor_type.shape.dim[1].__setattr__("dim_value", 7)), "do not fit"),
     "own operation": (changed(lambda m: setattr(m.graph.node[2], "domain", "mine")), "does not state the shape"),
     "samples mixed": (changed(lambda m: flattened(m.graph.node[2])), "mixes the samples|cannot be evaluated"),

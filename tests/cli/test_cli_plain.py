@@ -44,7 +44,7 @@ def test_every_convention_becomes_a_plain_file_that_reads_the_same(written, tmp_
         after = report(capsys, target, *SHAPE)
         for key in ("parameters", "surviving", "density", "biases", "mask"):
             assert after["checkpoint"][key] == before["checkpoint"][key], (name, key)
-        # A plain file has no initialisation beside it.
+        # A plain file has no initialization beside it.
         unlike = {"at_reference": None}
         assert after["network"]["layers"] == [layer | unlike for layer in before["network"]["layers"]]
         first, second = read(path), read(target)

@@ -238,7 +238,7 @@ def test_modules_refused(tmp_path, monkeypatch):
     refuse(f"{tmp_path}/none.py:f", "none.py: no such file")
 
 
-# ---- arrays and normalisation
+# ---- arrays and normalization
 
 
 def test_arrays_in_memory():

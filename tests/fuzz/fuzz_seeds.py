@@ -226,7 +226,7 @@ _ODD = {
     "strided": lambda v, s, o, w, d: v.t() if v.dim() == 2 else v,
     "empty": lambda v, s, o, w, d: torch.empty(0, d.choice((0, 3, 1 << 40))),
     "meta": lambda v, s, o, w, d: torch.empty(o, w, device="meta"),
-    "quantised": lambda v, s, o, w, d: torch.quantize_per_tensor(v.float(), 0.1, 0, torch.qint8),
+    "quantized": lambda v, s, o, w, d: torch.quantize_per_tensor(v.float(), 0.1, 0, torch.qint8),
     "parameter": lambda v, s, o, w, d: torch.nn.Parameter(v),
 }
 """Kinds of tensors: of values, a shared storage, outputs, inputs and the draw."""

@@ -179,7 +179,7 @@ def test_layers_that_share_a_weight_but_no_bias_may_be_read_in_two_ways(tmp_path
 
 
 def test_equal_values_are_no_shared_tensor(tmp_path):
-    """Copies of one initialisation are layers of their own."""
+    """Copies of one initialization are layers of their own."""
     layers = nn.Sequential(nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 8))
     layers[2].load_state_dict(layers[0].state_dict())
     assert network(saved(tmp_path, layers.state_dict())).parameters == 128

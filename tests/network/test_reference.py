@@ -1,4 +1,4 @@
-"""The reference of distances: the initialisation as it was before any mask."""
+"""The reference of distances: the initialization as it was before any mask."""
 
 from __future__ import annotations
 

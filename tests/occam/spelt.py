@@ -1,4 +1,4 @@
-"""Networks of every shape, pruned and quantised, as codewords."""
+"""Networks of every shape, pruned and quantized, as codewords."""
 
 from __future__ import annotations
 

@@ -209,7 +209,7 @@ def test_codewords_come_back_and_are_no_longer_than_they_say(name):
 
 @pytest.mark.parametrize("name", COVERED)
 def test_order_of_hidden_units_does_not_change_the_function(name):
-    """The network of a codeword computes what the network quantised in its own order computes."""
+    """The network of a codeword computes what the network quantized in its own order computes."""
     _, network = ready(name)
     base = flattened(network)
     plan = plan_of(base)

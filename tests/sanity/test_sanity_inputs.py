@@ -1,4 +1,4 @@
-"""Inputs and normalisations in other units: recognised, and named what to try."""
+"""Inputs and normalizations in other units: recognised, and named what to try."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_normalisation_for_0_to_1_of_images_of_0_to_255(warned, ticket, arrays):
 
 def test_normalised_twice(warned, ticket, arrays):
     lines = warned(ticket, scaled(arrays, lambda x: (x - MNIST[0]) / MNIST[1]), normalize=MNIST)
-    assert some(lines, "normalised already", "applied twice")
+    assert some(lines, "normalized already", "applied twice")
 
 
 def test_normalised_where_the_network_was_trained_on_plain_images(warned, sample, ticket, arrays):
@@ -66,8 +66,8 @@ def test_normalised_where_the_network_was_trained_on_plain_images(warned, sample
     assert some(lines, "MNIST undone")
 
 
-def normalised(ticket, mean, deviation):
-    """The ticket as it would be, had it been trained on images normalised so: the same function of them."""
+def normalized(ticket, mean, deviation):
+    """The ticket as it would be, had it been trained on images normalized so: the same function of them."""
     state = {key: tensor.double() for key, tensor in torch.load(ticket, weights_only=True).items()}
     weight = state["fc1.weight"]
     state["fc1.bias"] = state["fc1.bias"] + mean * weight.flatten(1).sum(1)
@@ -84,7 +84,7 @@ def normalised(ticket, mean, deviation):
     ],
 )
 def test_the_normalisation_that_mends_most_is_named(warned, sample, ticket, numbers, name):
-    state = normalised(ticket, *numbers)
+    state = normalized(ticket, *numbers)
     assert warned(state, sample, normalize=numbers, input_shape=(1, 28, 28)) == ()
     lines = warned(state, sample, input_shape=(1, 28, 28))
     assert some(lines, f"with --normalize {name}")
@@ -93,7 +93,7 @@ def test_the_normalisation_that_mends_most_is_named(warned, sample, ticket, numb
 @pytest.mark.parametrize("given", [(0.0, 1.0), (0.1, 0.3), (0.5, 0.5)])
 def test_plausible_normalisations_are_no_units(warned, sample, ticket, given):
     assert not some(
-        warned(normalised(ticket, *given), sample, normalize=given, input_shape=(1, 28, 28)), "range from"
+        warned(normalized(ticket, *given), sample, normalize=given, input_shape=(1, 28, 28)), "range from"
     )
 
 
@@ -101,7 +101,7 @@ def test_plausible_normalisations_are_no_units(warned, sample, ticket, given):
 
 
 def with_batchnorm(arrays, mean=0.0, deviation=1.0, first=False):
-    """An untrained network whose BatchNorm has seen normalised images."""
+    """An untrained network whose BatchNorm has seen normalized images."""
     torch.manual_seed(0)
     layers = [nn.Conv2d(1, 6, 3), nn.BatchNorm2d(6), nn.ReLU(), nn.Flatten(), nn.Linear(6 * 26 * 26, 10)]
     if first:
@@ -128,4 +128,4 @@ def test_batchnorm_knows_its_inputs(warned, arrays, first):
 def test_batchnorm_of_other_data(warned, arrays):
     random = np.random.default_rng(0)
     data = (random.normal(40, 0.01, (300, 1, 28, 28)), random.integers(0, 10, 300))
-    assert some(warned(with_batchnorm(arrays), data), "are these the data and the normalisation")
+    assert some(warned(with_batchnorm(arrays), data), "are these the data and the normalization")

@@ -104,7 +104,7 @@ def test_a_reference_that_is_the_checkpoint_in_fewer_digits(warned, ticket, tmp_
     torch.save({key: tensor.to(dtype) for key, tensor in state.items()}, tmp_path / "half.pt")
     (line,) = warned(ticket, None, only=PARTS, reference=tmp_path / "half.pt", input_shape=(1, 28, 28))
     assert line.startswith(str(tmp_path / "half.pt"))
-    assert "a reference is the initialisation" in line
+    assert "a reference is the initialization" in line
 
 
 def test_a_reference_that_training_moved_from(warned, tickets, ticket):

@@ -129,9 +129,9 @@ def test_a_ticket_that_disagrees_tells_its_normalisation(warned, sample, level):
 
 def test_a_ticket_of_another_network(warned, sample, level):
     (line,) = disagreeing(warned(with_ticket(level, train_error=0.4, test_error=None), sample))
-    assert line.endswith("are these the data, the normalisation and the mask of its training?")
+    assert line.endswith("are these the data, the normalization and the mask of its training?")
     (line,) = disagreeing(warned(with_ticket(level, train_error=0.0, test_error=None, samples=800), sample))
-    assert "no common normalisation comes near" in line
+    assert "no common normalization comes near" in line
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Recipes, masks in training, weight normalisation, codebooks: identities and naive twins."""
+"""Recipes, masks in training, weight normalization, codebooks: identities and naive twins."""
 
 from __future__ import annotations
 

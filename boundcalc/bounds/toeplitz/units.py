@@ -270,8 +270,8 @@ class Units:
         self.chain = problem.toeplitz()
         self.norms, self.factors = norms_of(self.chain, form), contractions(self.chain.steps)
         self.classes = problem.network.outputs
-        self.centred = self._centred()
-        self._centred_norms = {} if self.centred is None else norms_of(self.centred, form)
+        self.centered = self._centered()
+        self._centered_norms = {} if self.centered is None else norms_of(self.centered, form)
         self._known: dict[tuple[bool, float], float] = {}
 
     def log_size(self, log_t: float) -> float:
@@ -283,9 +283,9 @@ class Units:
         own = self.log_size(log_t)
         if self.classes == 2:
             own = log_product([own, 0.5 * LOG2 if self.form is FRO else LOG2])
-        if self.centred is None:
+        if self.centered is None:
             return own
-        return min(own, self._sizes(self.centred, self._centred_norms, log_t))
+        return min(own, self._sizes(self.centered, self._centered_norms, log_t))
 
     def _sizes(self, chain: ToeplitzView, norms: Mapping[str, float], log_t: float) -> float:
         key = chain is self.chain, log_t
@@ -296,7 +296,7 @@ class Units:
             self._known[key] = sizes[-1].units
         return self._known[key]
 
-    def _centred(self) -> ToeplitzView | None:
+    def _centered(self) -> ToeplitzView | None:
         """Return a network with the same margins: the difference of two outputs, or rows minus their mean or median."""
         last = self.chain.steps[-1]
         if not isinstance(last, LayerStep) or self.classes == 1 or last.positions != 1:

@@ -234,7 +234,7 @@ def ledger(found: DrawnNetwork, common: Sequence[Item]) -> tuple[Item, ...]:
 
     Args:
         found: the network.
-        common: lines of normalisation and setting.
+        common: lines of normalization and setting.
     """
     layers = len(found.frame.layers)
     questions = (

@@ -1,7 +1,7 @@
 """Training the laws of a network's weights: noise on every layer's output, cross-entropy plus a multiple of the divergence.
 
 A weight is 0 with probability 1 - keep and normal otherwise (spike and slab; for tickets: Sakamoto & Sato 2022). The output of a
-layer is then nearly normal, with mean and variance from one pass each (local reparametrisation: Kingma, Salimans & Welling 2015).
+layer is then nearly normal, with mean and variance from one pass each (local reparameterization: Kingma, Salimans & Welling 2015).
 Nothing here needs to be exact, and no number that was drawn here is used for the network that is certified.
 """
 

@@ -35,7 +35,7 @@ class DrawTask:
 
     Attributes:
         network: where the search starts: its weights, its mask and its living units.
-        split: training samples, normalised.
+        split: training samples, normalized.
         data_sha256: of them as stored.
         m: how many.
         normalize: what was applied to them.

@@ -14,7 +14,7 @@ def ledger(normalize: tuple[float, ...] | None, made_by: Mapping[str, Any]) -> t
     """Return the lines. Their texts are part of the certificate's schema: another text is another line.
 
     Args:
-        normalize: means then deviations that the network's inputs are normalised by, or None.
+        normalize: means then deviations that the network's inputs are normalized by, or None.
         made_by: options of the run; of its plan's ``"picking"`` ``"tried"``, how many settings were tried before this one was
             kept, this one included, its ``"candidates"`` and ``"set_aside"``, and ``"normalize_fixed"``.
 

@@ -13,7 +13,7 @@ from boundcalc.empirical.measure import margins_of
 def nearest_wrong(outputs: Tensor, labels: Tensor) -> Tensor:
     """Score wrong examples above right ones, each kind by how near to the decision it is: the least wrong first.
 
-    Examples that are far on the wrong side are often mislabelled: a network that has to learn them needs many picks more.
+    Examples that are far on the wrong side are often mislabeled: a network that has to learn them needs many picks more.
 
     Args:
         outputs: (b, C) logits of any floating type.

@@ -157,7 +157,7 @@ def _role(key: str, state: StateDict, resolved: Resolved) -> tuple[str, str]:
 def _of_network(key: str, last: str, state: StateDict) -> tuple[str, str]:
     masked_too = ", multiplied by its mask" if key in state.masks else ""
     if last in _STATISTICS:
-        return "buffer", "statistics of a normalisation"
+        return "buffer", "statistics of a normalization"
     if last == "bias":
         return "bias", f"as stored{masked_too}"
     return "weight", f"as stored{masked_too}"

@@ -107,7 +107,7 @@ def pruned(make: Callable[[], nn.Module], seed: int = 0, density: float = 0.1) -
 
 
 def weights(module: nn.Module) -> list[torch.Tensor]:
-    """What counts as a weight: every parameter but biases and the scales and shifts of normalisations."""
+    """What counts as a weight: every parameter but biases and the scales and shifts of normalizations."""
     norms = nn.modules.batchnorm._BatchNorm | nn.LayerNorm
     return [
         parameter

@@ -53,7 +53,7 @@ def open_zip(
         archive = ZipFile(file)
     except (BadZipFile, OSError, ValueError, NotImplementedError, OverflowError, struct.error) as problem:
         raise refuse(path, f"{unreadable} ({problem})") from None
-    wrong = _bomb(archive.infolist(), file.seek(0, SEEK_END), most_expansion) or _ambiguous(
+    wrong = _decompression_bomb(archive.infolist(), file.seek(0, SEEK_END), most_expansion) or _ambiguous(
         archive.namelist()
     )
     if wrong:
@@ -67,7 +67,7 @@ def unpacked_size(archive: ZipFile) -> int:
     return sum(member.file_size for member in archive.infolist())
 
 
-def _bomb(members: list[ZipInfo], size: int, most_expansion: float | None) -> str | None:
+def _decompression_bomb(members: list[ZipInfo], size: int, most_expansion: float | None) -> str | None:
     unpacked = sum(member.file_size for member in members)
     overlapping = sum(member.compress_size for member in members) > size
     if overlapping or (most_expansion is not None and unpacked > most_expansion * size + SMALL):

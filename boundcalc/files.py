@@ -44,7 +44,7 @@ class Stamp:
     modified: int
 
 
-def look(path: str | Path, refuse: Refuse = CheckpointError) -> Stamp:
+def stamp_of(path: str | Path, refuse: Refuse = CheckpointError) -> Stamp:
     """Check that a path is a regular file, without opening it.
 
     Args:
@@ -77,7 +77,7 @@ def open_file(path: str | Path, refuse: Refuse = CheckpointError, *, most: int |
     Raises:
         BoundcalcError: as for `look`, or the file is too large; the error is made by `refuse`.
     """
-    before = look(path, refuse)
+    before = stamp_of(path, refuse)
     if most is not None and before.size > most:
         raise refuse(path, f"too large: {before.size} bytes, and at most {most} are read")
     try:
@@ -213,7 +213,7 @@ def stamps(paths: Iterable[Path], refuse: Refuse = CheckpointError) -> dict[Path
         paths: regular files.
         refuse: function that makes the error.
     """
-    return {path: look(path, refuse) for path in paths}
+    return {path: stamp_of(path, refuse) for path in paths}
 
 
 def check_unchanged(before: Mapping[Path, Stamp], refuse: Refuse = CheckpointError) -> None:
@@ -227,7 +227,7 @@ def check_unchanged(before: Mapping[Path, Stamp], refuse: Refuse = CheckpointErr
         BoundcalcError: a file has another size, time or inode; the error is made by `refuse`.
     """
     for path, stamp in before.items():
-        if look(path, refuse) != stamp:
+        if stamp_of(path, refuse) != stamp:
             raise refuse(path, "changed while it was read; try again when nothing writes it")
 
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from boundcalc.batch.rows import among
+from boundcalc.batch.rows import in_condition
 from boundcalc.batch.store import Store
 from boundcalc.batch.subjects import subject_finder
 
@@ -72,7 +72,7 @@ def figures(store: Store, ids: Iterable[int] | None = None) -> dict[int, Figures
     Returns:
         Numbers by the id of the row.
     """
-    condition, numbers = among(ids, "checkpoint")
+    condition, numbers = in_condition(ids, "checkpoint")
     condition = condition.replace("WHERE", "AND", 1)
     found: dict[int, Figures] = {}
     execute = store.connection.execute
@@ -139,7 +139,7 @@ def best_tested(store: Store, ids: Sequence[int]) -> BestTested | None:
     """
     from boundcalc.certificates.test_set import error_bound
 
-    condition, numbers = among(ids, "checkpoint")
+    condition, numbers = in_condition(ids, "checkpoint")
     found: dict[int, dict[str, float]] = {}
     for checkpoint, quantity, value in store.connection.execute(
         _QUERY.format(condition.replace("WHERE", "AND", 1)), numbers

@@ -19,7 +19,7 @@ from boundcalc.checkpoint import open_lth
 from boundcalc.checkpoint.masks import folder
 from boundcalc.checkpoint.reader import digest, files_of
 from boundcalc.errors import CheckpointError, DataError, UsageError
-from boundcalc.files import Refuse, look
+from boundcalc.files import Refuse, stamp_of
 from boundcalc.nearest import path_hint
 from boundcalc.options import Options
 from boundcalc.report.tree import SCHEMA
@@ -132,7 +132,7 @@ def key_of(path: Path, settings: BatchSettings) -> Key:
 def _masks_beside(path: Path) -> list[str]:
     """Return the digest of the file of masks that reading the checkpoint would use, if there is one beside it."""
     try:
-        found, _ = folder.beside(files_of(path)[0])
+        found, _ = folder.mask_files_beside(files_of(path)[0])
     except Exception:
         return []
     return [] if found is None else [_readable(found.path)]
@@ -158,7 +158,7 @@ def _readable(path: Path) -> str:
 
 def _size(path: Path) -> int:
     try:
-        return look(path).size
+        return stamp_of(path).size
     except CheckpointError:
         return 0
 

@@ -24,7 +24,9 @@ def stored(path: str | os.PathLike[str]) -> str:
     text = os.fspath(path)
     if text.isprintable() and "\\" not in text:
         return text
-    return "".join(char if char.isprintable() else _spelled(char) for char in _CONFUSABLE.sub(r"\\x5c", text))
+    return "".join(
+        char if char.isprintable() else _escaped_character(char) for char in _CONFUSABLE.sub(r"\\x5c", text)
+    )
 
 
 def on_disk(name: str) -> str:
@@ -47,11 +49,11 @@ def valid(text: str) -> str:
     try:
         text.encode()
     except UnicodeEncodeError:
-        return "".join(_spelled(char) if "\ud800" <= char <= "\udfff" else char for char in text)
+        return "".join(_escaped_character(char) if "\ud800" <= char <= "\udfff" else char for char in text)
     return text
 
 
-def _spelled(char: str) -> str:
+def _escaped_character(char: str) -> str:
     code = ord(char)
     if 0xDC80 <= code <= 0xDCFF:  # how Python holds a byte that is no UTF-8
         return f"\\x{code - 0xDC00:02x}"

@@ -107,7 +107,7 @@ def natural(path: str) -> tuple[tuple[int, str], ...]:
     return tuple((int(part), "") if part.isdecimal() else (-1, part) for part in _DIGITS.split(path))
 
 
-def among(ids: Iterable[int] | None, column: str) -> tuple[str, tuple[str, ...]]:
+def in_condition(ids: Iterable[int] | None, column: str) -> tuple[str, tuple[str, ...]]:
     """Return an SQL condition that a column holds one of some ids, and its parameters; an empty condition for None."""
     if ids is None:
         return "", ()

@@ -51,8 +51,8 @@ from boundcalc.batch.rows import (
     QUANTITY_COLUMNS,
     StoredNumber,
     StoreRow,
-    among,
     fault_of,
+    in_condition,
     natural,
     row_of,
 )
@@ -130,7 +130,7 @@ class Store:
 
     def cells(self, ids: Iterable[int] | None = None) -> Iterator[tuple[Any, ...]]:
         """Yield the columns of rows as they are in the file, the id first."""
-        condition, numbers = among(ids, "checkpoints.id")
+        condition, numbers = in_condition(ids, "checkpoints.id")
         yield from self.connection.execute(f"SELECT {COLUMNS} FROM checkpoints {condition}", numbers)
 
     def quantities(self, ids: Iterable[int] | None = None) -> Iterator[tuple[StoreRow, StoredNumber]]:

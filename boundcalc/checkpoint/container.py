@@ -10,7 +10,7 @@ from boundcalc.archive import OLD_EXPORT, SMALL, open_zip
 from boundcalc.checkpoint import foreign
 from boundcalc.checkpoint.pickle_scan import scan
 from boundcalc.errors import CheckpointError
-from boundcalc.files import is_folder, look, open_file
+from boundcalc.files import is_folder, open_file, stamp_of
 
 
 class Container(Enum):
@@ -74,7 +74,7 @@ def regular_file(path: Path) -> int:
     """
     if is_folder(path):
         raise CheckpointError(path, "a folder without a checkpoint in it")
-    size = look(path).size
+    size = stamp_of(path).size
     if size == 0:
         raise CheckpointError(path, "empty file")
     return size

@@ -54,7 +54,7 @@ def model_in(folder: Path) -> tuple[Path, str]:
         names = listing([path.name for path in found], 8)
         raise CheckpointError(folder, f"a folder of several checkpoints; give the path of one: {names}")
     if not found:
-        raise CheckpointError(folder, _nothing(inside, files))
+        raise CheckpointError(folder, _nothing_found(inside, files))
     beside = [path.name for path in files if is_companion(path.name)]
     return found[
         0
@@ -67,7 +67,7 @@ def _without_shards(files: list[Path]) -> list[Path]:
     return [path for path in files if path.name not in shards]
 
 
-def _nothing(inside: list[Path], companions: list[Path]) -> str:
+def _nothing_found(inside: list[Path], companions: list[Path]) -> str:
     folders = [path.name for path in inside if is_folder(path) and not path.name.startswith(".")]
     if companions:
         return f"a folder without a model in it, but with {listing([path.name for path in companions])}"

@@ -12,7 +12,7 @@ import torch
 from boundcalc.archive import open_zip
 from boundcalc.budget import Budget
 from boundcalc.errors import CheckpointError
-from boundcalc.files import look, open_file
+from boundcalc.files import open_file, stamp_of
 
 _ARRAY, _ZIP = b"\x93NUMPY", b"PK"
 _SUFFIX = ".npy"
@@ -48,7 +48,7 @@ def load(path: Path, max_memory: float | None = None) -> tuple[Any, Budget]:
     Raises:
         CheckpointError: when it is damaged, too large, or holds anything but numbers.
     """
-    budget = Budget.of(path, look(path).size, max_memory)
+    budget = Budget.of(path, stamp_of(path).size, max_memory)
     with open_file(path) as file:
         if file.read(len(_ARRAY)) == _ARRAY:
             file.seek(0)

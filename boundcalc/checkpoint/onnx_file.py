@@ -18,7 +18,7 @@ from boundcalc.checkpoint.onnx_graph import translate
 from boundcalc.checkpoint.program import Program
 from boundcalc.errors import CheckpointError
 from boundcalc.extras import install
-from boundcalc.files import check_inside, look, open_file, read_bytes
+from boundcalc.files import check_inside, open_file, read_bytes, stamp_of
 
 _TYPES: dict[int, torch.dtype] = {
     1: torch.float32, 2: torch.uint8, 3: torch.int8, 5: torch.int16, 6: torch.int32, 7: torch.int64, 9: torch.bool,
@@ -154,7 +154,7 @@ class _Tensors:
             offset, length = int(entries.get("offset", 0)), int(entries.get("length", size))
         except ValueError:
             raise self._error(name, "the offset or length of its external data is not a number") from None
-        if length != size or offset < 0 or offset + size > look(file).size:
+        if length != size or offset < 0 or offset + size > stamp_of(file).size:
             raise self._error(name, f"{file.name} does not hold its {size} bytes at {offset}")
         with open_file(file) as opened:
             opened.seek(offset)

@@ -43,7 +43,7 @@ def _window(
     return strides, dilations, pads[:axes], pads[axes:]
 
 
-def _out(size: Shape, kernel: list[int], window: tuple[list[int], ...], ceil: bool = False) -> Shape:
+def _out_size(size: Shape, kernel: list[int], window: tuple[list[int], ...], ceil: bool = False) -> Shape:
     found = []
     for n, k, s, d, before, after in zip(size, kernel, *window, strict=True):
         room = n + before + after - d * (k - 1) - 1
@@ -67,7 +67,7 @@ def _conv(step: OnnxNode) -> bool:
     weight = step.shape(1)
     kernel = list(weight[2:])
     strides, dilations, before, after = _window(step, kernel, step.shape()[2:])
-    out = _out(step.shape()[2:], kernel, (strides, dilations, before, after))
+    out = _out_size(step.shape()[2:], kernel, (strides, dilations, before, after))
     source = step.ref(0)
     if before != after:
         source, _ = _padded(step, before, after)
@@ -84,7 +84,7 @@ def _pool(step: OnnxNode) -> bool:
     strides, dilations, before, after = _window(step, kernel, shape[2:])
     largest, ceil = step.node.op_type == "MaxPool", bool(step.attributes.get("ceil_mode", 0))
     counted = bool(step.attributes.get("count_include_pad", 0))
-    out = _out(shape[2:], kernel, (strides, dilations, before, after), ceil)
+    out = _out_size(shape[2:], kernel, (strides, dilations, before, after), ceil)
     args: dict[str, Any] = {"self": step.ref(0), "kernel_size": kernel, "stride": strides}
     if before != after:
         if largest or not counted:
@@ -189,7 +189,7 @@ def _clip(step: OnnxNode) -> bool:
 def _pair(op: str, other: str = "other") -> Callable[[OnnxNode], bool]:
     def convert(step: OnnxNode) -> bool:
         if len(step.inputs) == 1:
-            return _same(step)
+            return _keeps_shape(step)
         shape = torch.broadcast_shapes(step.shape(0), step.shape(1))
         if len(step.inputs) == 2:
             return step.emit(op, {"self": step.ref(0), other: step.ref(1)}, tuple(shape))
@@ -213,7 +213,7 @@ def _gelu(step: OnnxNode) -> bool:
 # ------------------------------------------------------------------------------------ places
 
 
-def _same(step: OnnxNode) -> bool:
+def _keeps_shape(step: OnnxNode) -> bool:
     return step.emit("alias.default", {"self": step.ref(0)}, step.shape())
 
 
@@ -334,7 +334,7 @@ OPERATIONS: dict[str, Callable[[OnnxNode], bool]] = {
     "Neg": _entrywise("neg.default"), "Abs": _entrywise("abs.default"), "Sqrt": _entrywise("sqrt.default"),
     "Exp": _entrywise("exp.default"), "Add": _pair("add.Tensor"), "Sum": _pair("add.Tensor"), "Sub": _pair("sub.Tensor"),
     "Mul": _pair("mul.Tensor"), "Div": _pair("div.Tensor"), "Max": _pair("maximum.default"), "Pow": _pair("pow.Tensor_Tensor"),
-    "Identity": _same, "Dropout": _same, "Cast": _same, "Reshape": _reshape, "Flatten": _flatten,
+    "Identity": _keeps_shape, "Dropout": _keeps_shape, "Cast": _keeps_shape, "Reshape": _reshape, "Flatten": _flatten,
     "Squeeze": lambda step: _viewed(step, squeezed(step.shape(), step.numbers(1, "axes"))),
     "Unsqueeze": lambda step: _viewed(step, unsqueezed(step.shape(), step.numbers(1, "axes"))),
     "Transpose": _transpose, "Concat": _concat, "Split": _split, "Slice": _slice, "Gather": _gather, "Pad": _pad,

@@ -102,7 +102,7 @@ def _input_specs(specs: list[Any]) -> tuple[list[str], dict[str, str], dict[str,
     state: dict[str, str] = {}
     constants: dict[str, str] = {}
     for spec in specs:
-        kind, content = _only(spec)
+        kind, content = _single_entry(spec)
         if kind == "user_input":
             inputs += _user_input(content["arg"])
         elif kind == "parameter":
@@ -119,12 +119,12 @@ def _input_specs(specs: list[Any]) -> tuple[list[str], dict[str, str], dict[str,
 
 
 def _user_input(argument: Mapping[str, Any]) -> list[str]:
-    kind, content = _only(argument)
+    kind, content = _single_entry(argument)
     return [_string(content["name"])] if kind == "as_tensor" else []
 
 
 def _output(specs: list[Any]) -> str:
-    kinds = [_only(spec) for spec in specs]
+    kinds = [_single_entry(spec) for spec in specs]
     mutated = [content for kind, content in kinds if kind.endswith("_mutation")]
     if mutated:
         name = mutated[0].get("buffer_name") or mutated[0].get("parameter_name") or "its input"
@@ -202,13 +202,13 @@ def _defined(output: Mapping[str, Any]) -> list[str]:
 
 
 def _argument(argument: Mapping[str, Any]) -> Any:
-    kind, value = _only(argument)
+    kind, value = _single_entry(argument)
     if kind not in _READERS:
         raise MalformedError(f"argument of unknown kind {kind}")
     return _READERS[kind](value)
 
 
-def _only(union: Mapping[str, Any]) -> tuple[str, Any]:
+def _single_entry(union: Mapping[str, Any]) -> tuple[str, Any]:
     if not isinstance(union, dict) or len(union) != 1:
         raise MalformedError("a field that should hold one value does not")
     return next(iter(union.items()))
@@ -241,14 +241,14 @@ def _list_of(reader: Callable[[Any], Any]) -> Callable[[Any], list[Any]]:
 
 
 def _symbolic(value: Mapping[str, Any]) -> Any:
-    kind, content = _only(value)
+    kind, content = _single_entry(value)
     if kind == "as_name":
         return Ref(_string(content))
     return _READERS[kind](content)
 
 
 def _optional_tensor(value: Mapping[str, Any]) -> Ref | None:
-    kind, content = _only(value)
+    kind, content = _single_entry(value)
     return _reference(content) if kind == "as_tensor" else None
 
 
@@ -270,7 +270,7 @@ def _sizes(sizes: list[Any]) -> tuple[int, ...]:
 
 
 def _size(size: Mapping[str, Any]) -> int:
-    kind, value = _only(size)
+    kind, value = _single_entry(size)
     if kind == "as_int":
         return _integer(value)
     hint = value.get("hint")

@@ -24,7 +24,7 @@ from boundcalc.checkpoint.program import Program
 from boundcalc.checkpoint.shared import groups
 from boundcalc.checkpoint.types import Checkpoint
 from boundcalc.errors import CheckpointError, only_own_errors
-from boundcalc.files import Refuse, check_unchanged, is_folder, look, open_file, stamps
+from boundcalc.files import Refuse, check_unchanged, is_folder, open_file, stamp_of, stamps
 
 _CHUNK = 1 << 20
 _BY_PRECEDENCE = (
@@ -137,7 +137,7 @@ def _decoded(
     state, unpacked = bitmask.decode(state)
     raw = state.tensors
     resolved = resolve(state, given, density, ordered=ordered)
-    decoded = decode(masks_applied.without(state, resolved))
+    decoded = decode(masks_applied.without_masks(state, resolved))
     state = masks_applied.apply(decoded, resolved)
     validate.network(state)
     state = plain.note_inferred_masks(state)
@@ -154,7 +154,7 @@ def _decoded(
         entries=(*masks_applied.entries(state, raw, resolved), *unpacked),
         owners=dict(resolved.owners),
         renamed=dict(state.renamed),
-        alive=masks_applied.alive(decoded, resolved),
+        alive=masks_applied.count_alive(decoded, resolved),
         networks=state.networks,
         shared=groups(raw),
         metadata=state.metadata,
@@ -228,7 +228,7 @@ def _file_at(place: Path) -> tuple[Path, str]:
 def _open(path: Path, max_memory: float | None) -> _Opened:
     kind = container(path)
     files = shards.shard_files(path) if kind is Container.SHARD_INDEX else (path,)
-    budget = Budget.of(path, sum(look(file).size for file in files), max_memory)
+    budget = Budget.of(path, sum(stamp_of(file).size for file in files), max_memory)
     if kind is Container.SAFETENSORS:
         tensors, ordered = safetensors_file.load(path)
         return _Opened(tensors, kind, files, budget, ordered=ordered)
@@ -316,7 +316,7 @@ def _masks_in_file(file: Path, max_memory: float | None) -> GivenMasks:
 
 def _beside(file: Path, max_memory: float | None) -> tuple[tuple[GivenMasks, ...], str]:
     """Return the masks stored beside a checkpoint, and a sentence about those that are not used."""
-    found, others = folder.beside(file)
+    found, others = folder.mask_files_beside(file)
     if found is not None:
         what = f"{found.path.name} beside it"
         given = replace(_masks_in_file(found.path, max_memory), what=what, certain=found.certain, beside=True)

@@ -52,7 +52,7 @@ def run(words: list[str]) -> int:
     check(given.store)
     from boundcalc.batch.runner import run as analyze
 
-    with _watched(given.quiet) as watch:
+    with _progress_bar(given.quiet) as watch:
         done = analyze(given.paths, given.store, options, given.workers, given.scheduler, watch)
     with opened(given.store) as store:
         missing = 0 if given.only is None else _missing(store, done)
@@ -115,16 +115,16 @@ def _print_summary(store: Store, done: Summary, missing: int) -> None:
 
 
 def _missing(store: Store, done: Summary) -> int:
-    from boundcalc.batch.rows import among
+    from boundcalc.batch.rows import in_condition
 
-    condition, ids = among(done.ids, "checkpoint")
+    condition, ids = in_condition(done.ids, "checkpoint")
     query = f"SELECT count(DISTINCT checkpoint) FROM quantities {condition} AND part = 'skipped'"
     (missing,) = store.connection.execute(query, ids).fetchone()
     return int(missing)
 
 
 @contextmanager
-def _watched(quiet: bool) -> Iterator[Watch | None]:
+def _progress_bar(quiet: bool) -> Iterator[Watch | None]:
     """Show a bar that counts checkpoints, if standard error is a terminal."""
     if quiet or sys.stderr is None or not sys.stderr.isatty():
         yield None

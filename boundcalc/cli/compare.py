@@ -45,7 +45,7 @@ def run(words: list[str]) -> int:
     ):
         raise UsageError("compare needs at least two checkpoints; see boundcalc compare --help")
 
-    found = _stored(given, options) if given.store is not None else _fresh(given, options)
+    found = _stored(given, options) if given.store is not None else _computed(given, options)
     if not given.quiet:
         for pair in found.tree["unmatched"]:
             note(str(pair["reason"]))
@@ -56,7 +56,7 @@ def run(words: list[str]) -> int:
     return 0
 
 
-def _fresh(given: argparse.Namespace, options: Options) -> Comparison:
+def _computed(given: argparse.Namespace, options: Options) -> Comparison:
     from boundcalc.comparison import compare
 
     named = {**vars(options), **options.further}

@@ -78,7 +78,7 @@ def run(words: list[str]) -> int:
         if given.replay is not None:
             found = replay(given.replay)
         else:
-            progress = iter if given.quiet or not _seen() else _bar
+            progress = iter if given.quiet or not _on_terminal() else _bar
             try:
                 found = falsify(_named(given.bounds), given.trials, given.seed, progress)
             except NotRefuted as error:
@@ -103,7 +103,7 @@ def _named(names: list[str]) -> list[Bound]:
     return [registry[name] for name in dict.fromkeys(names)] or list(registry.values())
 
 
-def _seen() -> bool:
+def _on_terminal() -> bool:
     return sys.stderr is not None and sys.stderr.isatty()
 
 

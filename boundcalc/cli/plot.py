@@ -92,7 +92,7 @@ def run(words: list[str]) -> int:
     tickets = tickets_of(trees, folders, options.data if isinstance(options.data, str) else "")
     drawn = picture.of(tickets)
     if drawn is None:
-        raise UsageError(_nothing(picture, tickets))
+        raise UsageError(_why_empty(picture, tickets))
     write_bytes(render(drawn, kind), given.output)
     if not given.quiet:
         note(drawn.caption)
@@ -156,7 +156,7 @@ def _is_store(source: Path) -> bool:
         return False
 
 
-def _nothing(picture: Picture, tickets: Sequence[NamedReport]) -> str:
+def _why_empty(picture: Picture, tickets: Sequence[NamedReport]) -> str:
     """Return why there is nothing to draw: the reason given by a part, or that the part is missing."""
     if not tickets:
         return f"--what {picture.name}: nothing to draw, no ticket was analyzed"

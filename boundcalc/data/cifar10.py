@@ -15,7 +15,7 @@ from boundcalc.data import pickles
 from boundcalc.data.streams import Stream
 from boundcalc.empirical.split import Split
 from boundcalc.errors import DataError
-from boundcalc.files import is_file, is_folder, look, open_file, read_bytes
+from boundcalc.files import is_file, is_folder, open_file, read_bytes, stamp_of
 from boundcalc.nearest import path_hint
 
 SHAPE = (3, 32, 32)
@@ -77,13 +77,15 @@ def _split(paths: list[Path], label: str, max_memory: float | None) -> Split:
 
     def pieces(batch_size: int) -> Iterator[Pairs]:
         for path in paths:
-            yield from (_binary(path, batch_size) if binary else _cut(_batch(path, max_memory), batch_size))
+            yield from (
+                _binary(path, batch_size) if binary else _in_pieces(_batch(path, max_memory), batch_size)
+            )
 
     return Stream(label, SHAPE, m, pieces).split()
 
 
 def _records(path: Path) -> int:
-    size = look(path, DataError.at).size
+    size = stamp_of(path, DataError.at).size
     if size % RECORD:
         raise DataError.at(
             path,
@@ -108,8 +110,8 @@ def _binary(path: Path, batch_size: int) -> Iterator[Pairs]:
 
 def _batch(path: Path, max_memory: float | None) -> Pairs:
     # a dict of `data`, (n, 3072) bytes, and `labels`
-    budget = Budget.of(path, look(path, DataError.at).size, max_memory, DataError.at)
-    budget.take(3 * look(path, DataError.at).size, "a batch")
+    budget = Budget.of(path, stamp_of(path, DataError.at).size, max_memory, DataError.at)
+    budget.take(3 * stamp_of(path, DataError.at).size, "a batch")
     try:
         saved = pickles.read(read_bytes(path, DataError.at, most=MOST_BYTES))
     except pickles.UnsupportedPickle as problem:
@@ -147,7 +149,7 @@ def _labels(path: Path, labels: np.ndarray) -> np.ndarray:
     return labels
 
 
-def _cut(batch: Pairs, size: int) -> Iterator[Pairs]:
+def _in_pieces(batch: Pairs, size: int) -> Iterator[Pairs]:
     x, y = batch
     for start in range(0, len(y), size):
         yield x[start : start + size], y[start : start + size]

@@ -23,7 +23,7 @@ from boundcalc.data.images import (
 from boundcalc.data.streams import Stream
 from boundcalc.empirical.split import Split
 from boundcalc.errors import DataError, SampleError
-from boundcalc.files import check_inside, entries, is_file, is_folder, look, read_bytes
+from boundcalc.files import check_inside, entries, is_file, is_folder, read_bytes, stamp_of
 from boundcalc.nearest import path_hint
 
 TRAIN, TESTS = "train", ("test", "val")
@@ -183,7 +183,7 @@ def _is_ignored(path: Path) -> bool:
 
 
 def _read(item: ImageFile, like: ImageKind | None, max_memory: float | None) -> np.ndarray:
-    size = look(item.path, DataError.at).size
+    size = stamp_of(item.path, DataError.at).size
     try:
         image = decoded(read_bytes(item.path, DataError.at, most=MOST_BYTES), like)
     except UnreadableImage as problem:

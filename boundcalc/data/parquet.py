@@ -19,7 +19,7 @@ from boundcalc.data.streams import Stream
 from boundcalc.empirical.split import Split
 from boundcalc.errors import DataError, SampleError, only_own_errors
 from boundcalc.extras import install
-from boundcalc.files import check_inside, entries, is_file, is_folder, look, open_file
+from boundcalc.files import check_inside, entries, is_file, is_folder, open_file, stamp_of
 from boundcalc.nearest import path_hint
 
 ENDING = ".parquet"
@@ -208,7 +208,7 @@ def _table(path: Path, max_memory: float | None) -> ImageTable:
         schema, described = table.schema_arrow, table.metadata
         image, label = _column(path, schema, IMAGES), _column(path, schema, LABELS)
         _check_types(path, schema, image, label)
-        budget = Budget.of(path, look(path, DataError.at).size, max_memory, DataError.at)
+        budget = Budget.of(path, stamp_of(path, DataError.at).size, max_memory, DataError.at)
         for number in range(described.num_row_groups):
             budget.check(described.row_group(number).total_byte_size, f"group {number} of its rows")
         return ImageTable(path, image, label, described.num_rows)

@@ -21,7 +21,7 @@ import numpy as np
 from boundcalc.budget import Budget
 from boundcalc.empirical.columns import UNREADABLE, ChannelColumn, DataArray, read_rows
 from boundcalc.errors import DataError, only_own_errors
-from boundcalc.files import is_file, is_folder, look, open_file
+from boundcalc.files import is_file, is_folder, open_file, stamp_of
 from boundcalc.nearest import path_hint
 
 FOLDERS = ("", "MNIST/raw", "FashionMNIST/raw", "KMNIST/raw", "raw")
@@ -77,7 +77,7 @@ def open_idx(path: Path, dimensions: int, max_memory: float | None = None) -> Id
     Raises:
         DataError: the file is unreadable, has a wrong magic number, or (if it is not gzipped) a wrong size.
     """
-    found = look(path, DataError.at).size
+    found = stamp_of(path, DataError.at).size
     with only_own_errors(path, DataError.at), _open(path) as stream:
         sizes = _header(stream, path, dimensions)
     expected = 4 + 4 * dimensions + math.prod(sizes)

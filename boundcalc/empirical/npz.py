@@ -19,7 +19,7 @@ from boundcalc.archive import open_zip
 from boundcalc.budget import Budget
 from boundcalc.empirical.columns import UNREADABLE, ArrayColumn, DataArray, read_rows
 from boundcalc.errors import DataError, only_own_errors
-from boundcalc.files import entries, is_folder, look, open_file
+from boundcalc.files import entries, is_folder, open_file, stamp_of
 from boundcalc.nearest import path_hint
 
 KEYS = ("x_train", "y_train", "x_test", "y_test")
@@ -86,7 +86,7 @@ def find_npz(path: Path, max_memory: float | None = None) -> tuple[dict[str, Dat
         raise DataError(
             f"{path}: no such file; npz:FILE takes an .npz file or a folder of .npy files{path_hint(path)}"
         )
-    budget = Budget.of(path, look(path, DataError.at).size, max_memory, DataError.at)
+    budget = Budget.of(path, stamp_of(path, DataError.at).size, max_memory, DataError.at)
     with only_own_errors(path, DataError.at), _archive(path) as archive:
         names = {name.removesuffix(".npy"): name for name in archive.namelist()}
         found: dict[str, DataArray] = {

@@ -26,7 +26,7 @@ from boundcalc.figures.style import (
     draw_mark,
     legend_of_two,
     log_axis,
-    look,
+    series_style,
     share_of_power,
     spread,
 )
@@ -99,7 +99,7 @@ def _lower_rows(tree: Tree) -> list[LowerRow]:
     return [(name, min(value, 1.0), text, origin, kind) for name, value, text, origin, kind in rows]
 
 
-def _look(kind: str) -> tuple[str, str, bool]:
+def _style_of(kind: str) -> tuple[str, str, bool]:
     own = {
         "test": ("s", INK, False),
         "train_error": ("v", SERIES[0], True),
@@ -133,7 +133,7 @@ def _one_report(ticket: NamedReport) -> DrawnFigure:
         draw_rows(
             bottom,
             [
-                FigureRow(name, text, (Dot(value, *_look(kind), marks(f"{name}: {text}", origin)),))
+                FigureRow(name, text, (Dot(value, *_style_of(kind), marks(f"{name}: {text}", origin)),))
                 for name, value, text, origin, kind in below
             ],
         )
@@ -232,7 +232,7 @@ def _lines_above(
         for group in groups:
             points = [(one, *one.upper[name]) for one in group if name in one.upper]
             heights += [at for _, _, at in points]
-            line = _joined(axes, [(one.x, at) for one, _, at in points], **look(index))
+            line = _joined(axes, [(one.x, at) for one, _, at in points], **series_style(index))
             handles.setdefault(name, line)
             for one, bound, at in points:
                 label = (
@@ -259,7 +259,7 @@ def _lines_below(
             points = [(one, one.lower[name]) for one in group if name in one.lower]
             if not points:
                 continue
-            marker, color, filled = _look(points[0][1][4])
+            marker, color, filled = _style_of(points[0][1][4])
             style = {"color": color, "marker": marker, "linestyle": ("-", "--", ":", "-.")[index % 4]}
             places = [(one.x, _height(row[1], floor)) for one, row in points]
             handles.setdefault(name, _joined(axes, places, filled=filled, **style))

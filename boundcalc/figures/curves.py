@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from boundcalc.figures.picture import NamedReport
-from boundcalc.figures.style import SOFT, Marks, draw_mark, log_axis, look, share_of_power, spread
+from boundcalc.figures.style import SOFT, Marks, draw_mark, log_axis, series_style, share_of_power, spread
 from boundcalc.report.numbers import percent
 from boundcalc.report.origin import Origin
 
@@ -38,7 +38,7 @@ def against_density(
     Returns:
         The first line, for a legend (None if nothing is drawn), and the heights.
     """
-    style, first, heights = look(index), None, []
+    style, first, heights = series_style(index), None, []
     for group in groups:
         points = []
         for ticket in group:

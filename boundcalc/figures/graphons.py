@@ -98,7 +98,7 @@ def _figure(maps: Sequence[tuple[str, Tree]]) -> tuple[Any, str]:
         place.set_axis_off()
     for place, (title, layer), array in zip(axes.flat, maps, arrays, strict=False):
         image = place.imshow(
-            _raised(array, low) if log else array,
+            _clipped(array, low) if log else array,
             norm=norm,
             cmap=COLORS,
             aspect="auto",
@@ -116,7 +116,7 @@ def _figure(maps: Sequence[tuple[str, Tree]]) -> tuple[Any, str]:
     return figure, "logarithmic" if log else "linear"
 
 
-def _raised(array: np.ndarray, low: float) -> np.ndarray:
+def _clipped(array: np.ndarray, low: float) -> np.ndarray:
     """Return densities for a logarithmic scale: those above 0 are raised to its lower end, zeros are masked."""
     import numpy as np
 

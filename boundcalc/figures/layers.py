@@ -40,10 +40,10 @@ def draw(tickets: Sequence[NamedReport]) -> DrawnFigure | None:
     if not known:
         return None
     placed = [ticket for ticket in known if ticket.density is not None]
-    return _many(placed) if len(placed) > 1 else _one(known[0])
+    return _many_tickets(placed) if len(placed) > 1 else _one_ticket(known[0])
 
 
-def _one(ticket: NamedReport) -> DrawnFigure:
+def _one_ticket(ticket: NamedReport) -> DrawnFigure:
     marks, origin = Marks(), of_file(ticket.tree)
     layers = [(one, at) for one in _layers(ticket) if (at := log10(one["density"])) is not None]
     shown = layers[:MOST_ROWS]
@@ -85,7 +85,7 @@ def _one(ticket: NamedReport) -> DrawnFigure:
     )
 
 
-def _many(tickets: Sequence[NamedReport]) -> DrawnFigure:
+def _many_tickets(tickets: Sequence[NamedReport]) -> DrawnFigure:
     names = list(dict.fromkeys(show(one.get("name")) for ticket in tickets for one in _layers(ticket)))
     chosen = (
         names

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from boundcalc.figures.picture import DrawnFigure, NamedReport, Picture
-from boundcalc.figures.style import SOFT, Marks, canvas, legend_below, look
+from boundcalc.figures.style import SOFT, Marks, canvas, legend_below, series_style
 from boundcalc.report.numbers import percent, plain, upper
 from boundcalc.report.origin import Origin
 
@@ -56,7 +56,7 @@ def draw(tickets: Sequence[NamedReport]) -> DrawnFigure | None:
     figure, (axes,) = canvas(2.9)
     highest = 0.0
     for index, (ticket, one) in enumerate(shown):
-        style, picked = look(index), np.cumsum([len(indices) for indices in one.rounds])
+        style, picked = series_style(index), np.cumsum([len(indices) for indices in one.rounds])
         samples = _certifying(one)
         rounds, last = np.arange(1, len(picked) + 1), int(picked[-1]) + one.wrong
         handles += axes.plot(rounds, 100 * picked / samples, markersize=4, **style)

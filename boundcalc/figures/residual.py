@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from boundcalc.figures.picture import DrawnFigure, NamedReport, Picture
-from boundcalc.figures.style import Marks, canvas, legend_below, log_axis, look, named
+from boundcalc.figures.style import Marks, canvas, legend_below, log_axis, named, series_style
 from boundcalc.parts.gntk import origin
 from boundcalc.report.numbers import plain, show
 from boundcalc.report.values import numbers
@@ -31,7 +31,7 @@ def draw(tickets: Sequence[NamedReport]) -> DrawnFigure | None:
     figure, (axes,) = canvas(2.5)
     handles = []
     for index, (ticket, points) in enumerate(known):
-        style, part = look(index), ticket.tree["gntk"]
+        style, part = series_style(index), ticket.tree["gntk"]
         handles += axes.plot([x for x, _ in points], [y for _, y in points], **style)
         for x, y in points:
             label = f"{ticket.name}: after {10**x:g} steps, {plain(y)} of the residual remains"

@@ -231,7 +231,7 @@ def draw_mark(
         )  # fmt: skip
 
 
-def look(index: int) -> dict[str, Any]:
+def series_style(index: int) -> dict[str, Any]:
     """Return marker, line style and color of a series, by its index."""
     return {
         "color": SERIES[index % len(SERIES)],

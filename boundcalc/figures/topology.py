@@ -49,10 +49,10 @@ def draw(tickets: Sequence[NamedReport]) -> DrawnFigure | None:
     if not known:
         return None
     placed = [ticket for ticket in known if ticket.density is not None]
-    return _many(placed) if len(placed) > 1 else _one(known[0])
+    return _many_tickets(placed) if len(placed) > 1 else _one_ticket(known[0])
 
 
-def _one(ticket: NamedReport) -> DrawnFigure:
+def _one_ticket(ticket: NamedReport) -> DrawnFigure:
     marks, part = Marks(), _part(ticket)
     layers = [(show(layer.get("name")), _z(layer)) for layer in part["layers"]]
     figure, (axes,) = canvas(2.2 * ROW * len(layers) + 0.95)
@@ -94,7 +94,7 @@ def _read(key: str, ticket: NamedReport) -> tuple[float, str, Origin] | None:
     return None if value is None else (value, plain(value), of_z(_part(ticket)))
 
 
-def _many(tickets: Sequence[NamedReport]) -> DrawnFigure:
+def _many_tickets(tickets: Sequence[NamedReport]) -> DrawnFigure:
     marks, handles, all_heights = Marks(len(tickets)), {}, [0.0]
     figure, (axes,) = canvas(2.8)
     for index, key in enumerate(SCORES):

@@ -61,11 +61,13 @@ def matched(first: Sequence[str], second: Sequence[str]) -> tuple[tuple[int, int
     if unique and set(first) == set(second):
         return tuple((index, list(second).index(name)) for index, name in enumerate(first))
     if len(first) != len(second):
-        raise ValueError(f"{len(first)} layers ({_some(first)}) do not match {len(second)} ({_some(second)})")
+        raise ValueError(
+            f"{len(first)} layers ({_listed(first)}) do not match {len(second)} ({_listed(second)})"
+        )
     return tuple((index, index) for index in range(len(first)))
 
 
-def _some(names: Sequence[str]) -> str:
+def _listed(names: Sequence[str]) -> str:
     return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
 
 

@@ -104,7 +104,7 @@ def is_feasible(diagonal: Floats, coupling: Floats) -> bool:
     return True
 
 
-def couple(bordered: Floats) -> Floats:
+def coupled(bordered: Floats) -> Floats:
     """Return the symmetric matrix ``[[0, B/2], [B^T/2, 0]]`` whose quadratic form is ``x^T B y``."""
     rows, columns = bordered.shape
     coupling = np.zeros((rows + columns, rows + columns))
@@ -121,7 +121,7 @@ def dual_point(bordered: Floats, left: Floats, right: Floats) -> Floats:
         left: unit rows of a good primal point, (K1 + 1, r); the result is proved without relying on them.
         right: unit rows of the same point, (K2 + 1, r).
     """
-    coupling = couple(bordered)
+    coupling = coupled(bordered)
     guess = np.concatenate([
         np.linalg.norm(bordered @ right, axis=1), np.linalg.norm(bordered.T @ left, axis=1)
     ]) / 2  # fmt: skip
@@ -149,7 +149,7 @@ def _spectral(kernel: Kernel, exponent: int) -> float:
     roots = [np.sqrt(weights) for weights in sides]
     between = roots[0][:, None] * np.ldexp(kernel.values, -exponent) * roots[1]
     guess = np.full(sum(between.shape), np.linalg.norm(between, 2))
-    norm = float(_proved(guess, couple(2 * between)).max()) + slack(1) * float(np.linalg.norm(between))
+    norm = float(_proved(guess, coupled(2 * between)).max()) + slack(1) * float(np.linalg.norm(between))
     whole = math.prod(math.sqrt(math.fsum(weights.tolist())) for weights in sides)
     return up(norm * whole, 8)
 

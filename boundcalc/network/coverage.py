@@ -147,12 +147,12 @@ def refuse(blockers: list[Blocker]) -> None:
     for one in blockers:
         named.setdefault(one.operation, []).append(one)
     ordered = sorted(named.values(), key=lambda found: not any(one.weights for one in found))
-    every = "; ".join(_said(found) for found in ordered) if len(blockers) > 1 or first.weights else ""
+    every = "; ".join(_listed(found) for found in ordered) if len(blockers) > 1 or first.weights else ""
     named_places = tuple((one.operation, one.place) for one in blockers)
     raise NotCovered(first.operation, first.place, every, named_places)
 
 
-def _said(found: list[Blocker]) -> str:
+def _listed(found: list[Blocker]) -> str:
     operation, layers = found[0].operation, list(dict.fromkeys(one.layer for one in found if one.layer))
     weights = sum({one.layer: one.weights for one in found}.values())
     held = f" ({weights:,} weights)" if weights else ""

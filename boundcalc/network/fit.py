@@ -189,7 +189,9 @@ def _names(
             names = Names(outer, inner)
             homes = {key: [have.get(names.in_file(k)) for k in (key, *others.get(key, ()))] for key in needed}
             lacking = sum(all(home is None for home in found) for found in homes.values())
-            unlike = sum(not any(_alike(home, wanted[key]) for home in found) for key, found in homes.items())
+            unlike = sum(
+                not any(_same_shapes(home, wanted[key]) for home in found) for key, found in homes.items()
+            )
             candidates.setdefault(names.in_file(needed[0]) if needed else "", ((lacking, unlike), names))
     if not candidates:
         return Names("", "")
@@ -206,7 +208,7 @@ def _names(
     return min(candidates.values(), key=lambda pair: (pair[0], len(pair[1].file), len(pair[1].module)))[1]
 
 
-def _alike(home: torch.Tensor | None, wanted: torch.Tensor) -> bool:
+def _same_shapes(home: torch.Tensor | None, wanted: torch.Tensor) -> bool:
     return home is not None and (is_lazy(wanted) or home.shape == wanted.shape)
 
 
@@ -287,7 +289,7 @@ def _fill(
 
 def _shapes(wanted: Mapping[str, torch.Tensor], found: Mapping[str, torch.Tensor]) -> str:
     for key, tensor in found.items():
-        if key in wanted and not _alike(tensor, wanted[key]):
+        if key in wanted and not _same_shapes(tensor, wanted[key]):
             return f"{key} is {tuple(tensor.shape)}, the model has {tuple(wanted[key].shape)}"
     return ""
 

@@ -205,14 +205,14 @@ def _chain(given: Checkpoint, names: list[str], twins: Mapping[str, str]) -> tup
     if (search.steps <= 0 and len(readings) < _MOST) or (twins and len(found) == _MOST_OF_TWINS):
         raise ArchitectureUnknown(given.path, "too many orders of its layers are possible: give --model")
     if not found:
-        raise ArchitectureUnknown(given.path, _broken(given, names))
+        raise ArchitectureUnknown(given.path, _break_message(given, names))
     if len(readings) > 1:
         a, b = (" -> ".join(order) for order in list(readings.values())[:2])
         raise ArchitectureUnknown(given.path, f"two readings are possible ({a}; or {b}): give --model")
     return found[0], "layers are put in the one order in which their shapes chain and their numbers rise"
 
 
-def _broken(given: Checkpoint, names: list[str]) -> str:
+def _break_message(given: Checkpoint, names: list[str]) -> str:
     for a, b in zip(names, names[1:], strict=False):
         if not _follows(given, a, b):
             shapes = [tuple(given.tensors[f"{name}.weight"].shape) for name in (a, b)]
@@ -292,7 +292,7 @@ def _windows(
     size = (input_shape[1], input_shape[2])
     fitting = [reading for reading in READINGS if _reading(shapes, size, *reading) is not None]
     if len(fitting) != 1 or fitting[0][2] != 1:
-        raise ArchitectureUnknown(given.path, _undecided(fitting, shapes))
+        raise ArchitectureUnknown(given.path, _undecided_message(fitting, shapes))
     stride, padding, pool = fitting[0]
     windows = _reading(shapes, size, stride, padding, pool)
     assert windows is not None
@@ -308,7 +308,7 @@ def _windows(
     )
 
 
-def _undecided(fitting: list[tuple[int, int, int]], shapes: list[tuple[int, ...]]) -> str:
+def _undecided_message(fitting: list[tuple[int, int, int]], shapes: list[tuple[int, ...]]) -> str:
     if not fitting:
         return "no uniform stride, padding and 2x2 pooling leads to the linear layer's inputs: give --model"
     said = "; ".join(

@@ -116,12 +116,12 @@ def pattern_of(mask: torch.Tensor) -> Pattern | None:
             n, most = int(counts.min()), int(counts.max())
             if n != most:
                 break
-        if n == most and 0 < n < m and _rest(lines, full) <= n:
+        if n == most and 0 < n < m and _most_in_last_group(lines, full) <= n:
             return Pattern(n, m, exact=True)
     return _fitting(lines)
 
 
-def _rest(lines: torch.Tensor, full: int) -> int:
+def _most_in_last_group(lines: torch.Tensor, full: int) -> int:
     """Return the largest number of weights that a line keeps after its last full group."""
     return int(lines[:, full:].sum(1).max())
 

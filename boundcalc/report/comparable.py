@@ -55,14 +55,14 @@ def described(trees: Sequence[Tree]) -> dict[str, dict[str, str]]:
         for part in registry.values():
             for one in part.quantities(tree):
                 if one.ranked and found.get(one.key, _NONE)["status"] == "not_covered":
-                    found[one.key] = _about(one)
+                    found[one.key] = _conditions(one)
     return found
 
 
 _NONE = {"status": "not_covered"}
 
 
-def _about(one: Quantity) -> dict[str, str]:
+def _conditions(one: Quantity) -> dict[str, str]:
     return {
         "label": one.label,
         "unit": one.unit,

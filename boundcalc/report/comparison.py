@@ -206,7 +206,7 @@ def _csv_rows(tree: Tree) -> Iterator[tuple[str, ...]]:
     for pair in tree["pairs"]:
         a, b = (paths[number] for number in pair["checkpoints"])
         for layer in pair["layers"]:
-            for quantity, value in _apart(layer):
+            for quantity, value in _distances(layer):
                 yield a, b, *layer["names"], quantity, repr(value)
 
 
@@ -218,7 +218,7 @@ def _coefficients(one: Tree) -> Iterator[tuple[str, float | None]]:
         yield from ((f"{name}_low", low), (f"{name}_high", high))
 
 
-def _apart(layer: Tree) -> tuple[tuple[str, float], ...]:
+def _distances(layer: Tree) -> tuple[tuple[str, float], ...]:
     (own, other), (low, high) = layer["densities"], layer["cut"]
     return (
         ("density", own),

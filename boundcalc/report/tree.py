@@ -26,7 +26,7 @@ class PlainTree:
 
     def to_dict(self) -> dict[str, Any]:
         """Return a fresh copy of the tree, with dicts and lists that the caller may change."""
-        return {key: thawed(value) for key, value in self.tree.items()}
+        return {key: unfrozen(value) for key, value in self.tree.items()}
 
     def to(self, format: str, csv_raw: bool = False) -> str:
         """Render the tree in one of ``boundcalc.report.FORMATS``; subclasses implement this."""
@@ -89,7 +89,7 @@ class Report(PlainTree):
     @property
     def verdict(self) -> dict[str, Any]:
         """What is proved about the network, about its compression and by the test set, and what looks wrong; a fresh copy."""
-        found: dict[str, Any] = thawed(self.tree.get("verdict") or {})
+        found: dict[str, Any] = unfrozen(self.tree.get("verdict") or {})
         return found
 
     def to(self, format: str, csv_raw: bool = False, full: bool = False) -> str:
@@ -165,11 +165,11 @@ def _join(path: str, key: str) -> str:
     return f"{path}.{key}" if path else key
 
 
-def thawed(node: Any) -> Any:
+def unfrozen(node: Any) -> Any:
     """Return a copy of a frozen tree, with dicts and lists that may be changed."""
     if isinstance(node, Mapping):
-        return {key: thawed(value) for key, value in node.items()}
-    return [thawed(item) for item in node] if isinstance(node, tuple) else node
+        return {key: unfrozen(value) for key, value in node.items()}
+    return [unfrozen(item) for item in node] if isinstance(node, tuple) else node
 
 
 def frozen(tree: Mapping[str, Any]) -> Any:

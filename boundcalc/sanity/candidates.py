@@ -225,8 +225,8 @@ def measured_with(
         return None
     x, y = base[:count], census.y[:count]
     try:
-        wrong = [_wrong(network, known(x), y) for known in candidates]
-        return Errors(_wrong(network, census.x[:count], y), tuple(wrong))
+        wrong = [_misclassified(network, known(x), y) for known in candidates]
+        return Errors(_misclassified(network, census.x[:count], y), tuple(wrong))
     except NotCovered:
         return None
 
@@ -245,7 +245,7 @@ def _digits(value: float) -> float:
     return float(f"{value:.4g}")
 
 
-def _wrong(network: Network, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+def _misclassified(network: Network, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
     found = []
     with torch.no_grad():
         for some, labels in zip(x.split(256), y.split(256), strict=True):

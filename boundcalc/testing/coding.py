@@ -131,15 +131,15 @@ def small_codewords(plan: CodeLayout, values: tuple[float, ...] = (-1.0, 0.5)) -
 
 def _layer_words(shape: tuple[int, int, int], biased: bool, values: tuple[float, ...]) -> Iterator[LayerWord]:
     codebook = np.array(values, dtype=np.float16)
-    bias = BiasWord("none", np.zeros(shape[0], dtype=bool), _nothing()) if biased else None
+    bias = BiasWord("none", np.zeros(shape[0], dtype=bool), _empty()) if biased else None
     for bits in itertools.product((False, True), repeat=math.prod(shape)):
         mask = np.array(bits).reshape(shape)
         count = int(mask.sum())
         for indices in itertools.product(range(len(values)), repeat=count):
-            coded = Values(codebook, np.array(indices, dtype=np.int64)) if count else _nothing()
+            coded = Values(codebook, np.array(indices, dtype=np.int64)) if count else _empty()
             for blockwise in (False, True):
                 yield LayerWord(blockwise, mask, coded, bias)
 
 
-def _nothing() -> Values:
+def _empty() -> Values:
     return Values(np.zeros(0, dtype=np.float16), np.zeros(0, dtype=np.int64))

@@ -90,7 +90,7 @@ def check_rescaling(bound: Bound, problem: BoundInputs, seed: int = 0, tolerance
     width = next(problem.network.layers()).shape[0]
     draws = torch.randint(len(SIZES), (width,), generator=random)
     other = rescaled(problem.network, torch.tensor(SIZES, dtype=torch.float64)[draws])
-    _same(bound, problem, with_network(problem, other), tolerance, "rescaling single units")
+    _check_equal(bound, problem, with_network(problem, other), tolerance, "rescaling single units")
 
 
 def check_layer_rescaling(
@@ -102,7 +102,7 @@ def check_layer_rescaling(
         AssertionError: the complexity changes.
     """
     other = rescaled_layers(problem.network, factor)
-    _same(bound, problem, with_network(problem, other), tolerance, f"rescaling a layer by {factor:g}")
+    _check_equal(bound, problem, with_network(problem, other), tolerance, f"rescaling a layer by {factor:g}")
 
 
 def check_permutation(bound: Bound, problem: BoundInputs, seed: int = 0, tolerance: float = 1e-9) -> None:
@@ -116,10 +116,10 @@ def check_permutation(bound: Bound, problem: BoundInputs, seed: int = 0, toleran
     width = next(problem.network.layers()).shape[0]
     order = torch.randperm(width, generator=torch.Generator().manual_seed(seed))
     other = with_network(problem, permuted(problem.network, order))
-    _same(bound, problem, other, tolerance, "permuting hidden units")
+    _check_equal(bound, problem, other, tolerance, "permuting hidden units")
 
 
-def _same(bound: Bound, problem: BoundInputs, other: BoundInputs, tolerance: float, what: str) -> None:
+def _check_equal(bound: Bound, problem: BoundInputs, other: BoundInputs, tolerance: float, what: str) -> None:
     before, after = complexity(bound, problem), complexity(bound, other)
     assert close(before, after, tolerance), (
         f"{bound.name}: {what} moves log complexity from {before:.12g} to {after:.12g}"

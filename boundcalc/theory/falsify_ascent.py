@@ -357,16 +357,16 @@ def _starts(found: Target, signs: torch.Tensor, restarts: int, generator: torch.
         pair = []
         for mask in masks:
             drawn = torch.randn(count, *mask.shape, generator=generator, dtype=torch.float64)
-            drawn = torch.where(_as(kind >= 2, drawn), drawn.abs(), drawn)
+            drawn = torch.where(_as_type(kind >= 2, drawn), drawn.abs(), drawn)
             single = _largest_only(drawn * mask) if mask.dim() > 1 else 0.1 * drawn
-            pair.append(torch.where(_as(kind == 3, drawn), single, drawn))
+            pair.append(torch.where(_as_type(kind == 3, drawn), single, drawn))
         leaves[index] = pair
     wanted = signs if found.directions is None else found.directions(signs)
     _inform_last_layers(found, leaves, wanted, kind)
     return leaves
 
 
-def _as(flags: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
+def _as_type(flags: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
     return flags.reshape(-1, *(1,) * (like.dim() - 1))
 
 
@@ -394,6 +394,6 @@ def _inform_last_layers(found: Target, leaves: Leaves, signs: torch.Tensor, kind
             _largest_only(kept) / kept.abs().flatten(1).amax(1).clamp(min=1e-300)[:, None, None, None, None]
         )
         rows = rows / (rows.abs().flatten(2).amax(2)[..., None, None, None] + 1e-12)
-        informed = torch.where(_as(kind == 3, rows), rows, correlation)
+        informed = torch.where(_as_type(kind == 3, rows), rows, correlation)
         weight = leaves[index][0]
-        leaves[index][0] = torch.where(_as(kind >= 1, weight), informed, weight)
+        leaves[index][0] = torch.where(_as_type(kind >= 1, weight), informed, weight)

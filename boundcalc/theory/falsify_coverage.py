@@ -62,7 +62,9 @@ class World:
         """Return the true error of a network; ties count as errors."""
         with torch.no_grad():
             outputs = run(network, self.points)
-        return float((self.labels * _wrong(outputs[None], self.labels.shape[1])[0]).sum() / len(self.points))
+        return float(
+            (self.labels * _misclassified(outputs[None], self.labels.shape[1])[0]).sum() / len(self.points)
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,7 +80,7 @@ class Trained:
     problem: BoundInputs
 
 
-def _wrong(outputs: torch.Tensor, classes: int) -> torch.Tensor:
+def _misclassified(outputs: torch.Tensor, classes: int) -> torch.Tensor:
     """Return 1.0 for each label whose margin would be <= 0: (B, K, outputs) -> (B, K, classes)."""
     batch, count, _ = outputs.shape
     flat = outputs.flatten(0, 1)
@@ -152,7 +154,7 @@ def _adversary(
         (-(outputs.log_softmax(2) * counts / m).sum()).backward()
         optimizer.step(0.1)
     with torch.no_grad():
-        wrong = _wrong(architecture.with_weights(by_index).outputs(x), classes)
+        wrong = _misclassified(architecture.with_weights(by_index).outputs(x), classes)
         excess = (wrong * (world.labels / len(x) - counts / m)).sum((1, 2))
         chosen = int((wrong * counts).sum((1, 2)).argmin() if easy else excess.argmax())
     return blueprint.network({name: leaf.detach()[chosen] for name, leaf in leaves.items()})

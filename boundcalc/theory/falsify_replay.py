@@ -51,9 +51,9 @@ def replay(path: str, bounds: Mapping[str, Bound] = registry) -> Falsification:
                 f"{path}: violation {place} is of {record['bound']}, which is not a registered bound"
             )
         try:
-            found = _again(bound, record)
+            found = _replayed(bound, record)
             again, seed = again + 1, int(record["seed"])
-            attacks[bound.name] = _both(attacks[bound.name], found) if bound.name in attacks else found
+            attacks[bound.name] = _merged(attacks[bound.name], found) if bound.name in attacks else found
         except (KeyError, TypeError, ValueError, RuntimeError, IndexError, AttributeError) as error:
             raise DataError(
                 f"{path}: violation {place} is damaged: {type(error).__name__} {error}"
@@ -63,7 +63,7 @@ def replay(path: str, bounds: Mapping[str, Bound] = registry) -> Falsification:
     return Falsification(tuple(attacks.values()), again, seed)
 
 
-def _both(first: Attack, second: Attack) -> Attack:
+def _merged(first: Attack, second: Attack) -> Attack:
     """Merge two attacks on the same bound."""
     tightest = [one.tightest for one in (first, second) if one.tightest is not None]
     return replace(
@@ -82,7 +82,7 @@ def _error_again(bound: Bound, record: Mapping[str, Any]) -> Attack:
     return replace(found, bound=bound, reason="")
 
 
-def _again(bound: Bound, record: Mapping[str, Any]) -> Attack:
+def _replayed(bound: Bound, record: Mapping[str, Any]) -> Attack:
     if record["attack"] == "error":
         return _error_again(bound, record)
     trial = int(record["trial"])

@@ -28,11 +28,11 @@ def described(checkpoint: str, shape: tuple[int, ...]) -> torch.nn.Module | None
     place = Path(checkpoint)
     for folder in (place, place / "main") if place.is_dir() else (place.parent,):
         if (folder / paths.TICKET).is_file():
-            return _made(folder / paths.TICKET, shape)
+            return _rebuilt(folder / paths.TICKET, shape)
     return None
 
 
-def _made(file: Path, shape: tuple[int, ...]) -> torch.nn.Module | None:
+def _rebuilt(file: Path, shape: tuple[int, ...]) -> torch.nn.Module | None:
     try:
         ticket: Any = read_json(file)
     except CheckpointError:

@@ -14,7 +14,7 @@ from boundcalc.errors import UsageError
 from boundcalc.features.names import cells_of
 from boundcalc.files import read_bytes
 from boundcalc.tickets.pruners import registry
-from boundcalc.tickets.recipe import Recipe, at_least, one_of, within
+from boundcalc.tickets.recipe import Recipe, at_least, check_number, one_of
 
 ARCHITECTURES = (
     "lenet300",
@@ -107,10 +107,10 @@ class RunPlan:
         if self.certify is not None:
             at_least("--passes", self.certify, 1 if self.method == "pacbayes" else 0)
         one_of("--certify", self.method, COMPRESSIONS)
-        within("--beta", self.beta, 0 < self.beta < 1e6, "a positive number")
+        check_number("--beta", self.beta, 0 < self.beta < 1e6, "a positive number")
         at_least("--tried", self.tried, 1)
         fraction = self.prune_fraction
-        within("--prune-fraction", fraction, 0 < fraction < 1, "a number between 0 and 1")
+        check_number("--prune-fraction", fraction, 0 < fraction < 1, "a number between 0 and 1")
         if self.normalize_fixed and self.normalize is None:
             raise UsageError(
                 "--normalize-fixed needs --normalize: the numbers that were fixed before the sample"
@@ -131,7 +131,7 @@ class RunPlan:
         if self.levels is not None:
             at_least("--levels", self.levels, 0)
         for density in self.density or ():
-            within("--density", density, 0 < density <= 1, "a number above 0 and at most 1")
+            check_number("--density", density, 0 < density <= 1, "a number above 0 and at most 1")
 
     def _check_rewind(self) -> None:
         if self.rewind and self.pruner != "imp":

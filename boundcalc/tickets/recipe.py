@@ -68,10 +68,12 @@ class Recipe:
                 )
         at_least("--epochs", self.epochs, 1)
         at_least("--batch-size", self.batch_size, 1)
-        within("--lr", self.lr, 0 < self.lr < math.inf, "a positive number")
-        within("--momentum", self.momentum, 0 <= self.momentum < 1, "a number of at least 0 and below 1")
-        within("--weight-decay", self.weight_decay, 0 <= self.weight_decay < math.inf, "0 or more")
-        within("--gamma", self.gamma, 0 < self.gamma <= 1, "a number above 0 and at most 1")
+        check_number("--lr", self.lr, 0 < self.lr < math.inf, "a positive number")
+        check_number(
+            "--momentum", self.momentum, 0 <= self.momentum < 1, "a number of at least 0 and below 1"
+        )
+        check_number("--weight-decay", self.weight_decay, 0 <= self.weight_decay < math.inf, "0 or more")
+        check_number("--gamma", self.gamma, 0 < self.gamma <= 1, "a number above 0 and at most 1")
         self._check_milestones()
 
     def _check_milestones(self) -> None:
@@ -123,7 +125,7 @@ def at_least(option: str, value: int, least: int) -> None:
         raise UsageError(f"{option} {value}: give at least {least}")
 
 
-def within(option: str, value: float, holds: bool, wanted: str) -> None:
+def check_number(option: str, value: float, holds: bool, wanted: str) -> None:
     """Check that a condition on a numeric option holds.
 
     Raises:

@@ -20,7 +20,7 @@ from typing import Any
 
 import boundcalc
 from boundcalc.cli.main import main
-from boundcalc.figures.style import canvas, legend_below, look, styled
+from boundcalc.figures.style import canvas, legend_below, series_style, styled
 
 HERE = Path(__file__).parent
 PRUNERS = ("random", "synflow", "imp")
@@ -98,7 +98,7 @@ def draw(rows: list[dict[str, Any]], target: Path) -> None:
             for index, pruner in enumerate(PRUNERS):
                 points = [*dense, *(row for row in mine if row["pruner"] == pruner)]
                 x = [row["density"] for row in points]
-                style = look(index)
+                style = series_style(index)
                 handles += axes.plot(x, [row["k"] for row in points], markersize=4, **style)
                 known = [row for row in points if row["ratio"] is not None]
                 axes.plot(

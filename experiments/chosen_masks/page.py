@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from boundcalc.figures.style import canvas, legend_below, look
+from boundcalc.figures.style import canvas, legend_below, series_style
 from experiments.common.page import command, grid, made, num, publish
 from experiments.common.record import Tree
 
@@ -76,7 +76,7 @@ def figure(results: Tree) -> Figure:
         handles += axis.plot(
             [value for cell in own for value in cell["distance"]],
             [100 * value for cell in own for value in cell["test_error"]],
-            **{**look(index), "linestyle": "none"},
+            **{**series_style(index), "linestyle": "none"},
         )
     axis.set(xlabel="distance", ylabel="test error, %")
     legend_below(drawn, handles, list(KINDS.values()), 2)

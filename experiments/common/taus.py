@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from boundcalc.figures.style import canvas, legend_below, look
+from boundcalc.figures.style import canvas, legend_below, series_style
 from experiments.common.record import Tree
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def draw_taus(rows: list[Tree], target: str, kinds: dict[str, str]) -> Figure:
     drawn, (axis,) = canvas(1.2 + 0.17 * len(known))
     handles = []
     for number, (key, shift) in enumerate(zip(kinds, (0.15, -0.15), strict=True)):
-        style = look(1 - number)
+        style = series_style(1 - number)
         for index, row in enumerate(known):
             tau, low, high, _ = row[key]
             axis.plot([low, high], [index + shift, index + shift], color=style["color"], linewidth=1)

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from boundcalc.figures.style import canvas, legend_below, log_axis, look
+from boundcalc.figures.style import canvas, legend_below, log_axis, series_style
 from experiments.common.page import command, ends, fine_ticks, grid, made, num, publish, span
 from experiments.common.record import Tree
 
@@ -251,7 +251,7 @@ def figure(results: Tree) -> Figure:
     handles = []
     for index, row in enumerate(own):
         x = [math.log10(width) for width in row["widths"]]
-        handles += top.plot(x, [math.log10(value) for value in row["cut_high"]], **look(index))
+        handles += top.plot(x, [math.log10(value) for value in row["cut_high"]], **series_style(index))
     widths = own[0]["widths"]
     top.xaxis.set_ticks([math.log10(width) for width in widths], [str(width) for width in widths])
     heights = [math.log10(value) for row in own for value in row["cut_high"]]
@@ -264,7 +264,7 @@ def figure(results: Tree) -> Figure:
     fits = [cell for key, cell in results["cells"].items() if key.startswith("fit")]
     names = [row["pruner"] for row in own]
     for pruner in dict.fromkeys(cell["pruner"] for cell in fits):
-        style = {**look(names.index(pruner) if pruner in names else len(names)), "linestyle": "none"}
+        style = {**series_style(names.index(pruner) if pruner in names else len(names)), "linestyle": "none"}
         mine = [cell for cell in fits if cell["pruner"] == pruner]
         bottom.plot(
             [math.log10(cell["rate"]) for cell in mine], [cell["mean_loss"] for cell in mine], **style

@@ -6,7 +6,7 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from boundcalc.figures.style import canvas, legend_below, look
+from boundcalc.figures.style import canvas, legend_below, series_style
 from experiments.common.page import command, fine_ticks, grid, made, num, publish, span
 from experiments.common.record import Tree
 
@@ -261,7 +261,7 @@ def figure(results: Tree) -> Figure:
     handles, names = [], []
     for index, row in enumerate(row for row in summary["success"] if row["arrangement"] == "random"):
         x = [math.log10(n / row["r_tilde"]) for n in row["N"]]
-        handles += top.plot(x, row["share"], **look(index))
+        handles += top.plot(x, row["share"], **series_style(index))
         names.append(f"r = {row['r']}")
     low, high = top.get_xlim()
     fine_ticks(top.xaxis, low + 0.1, high - 0.1)
@@ -273,7 +273,7 @@ def figure(results: Tree) -> Figure:
         shown = math.inf
         for level in reversed(range(len(surface["hidden"]))):
             errors = [100 * error for error in surface["test_error"][level]]
-            bottom.plot(x, errors, **look(level))
+            bottom.plot(x, errors, **series_style(level))
             if errors[0] < shown - 0.8:
                 shown = errors[0]
                 bottom.annotate(

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from boundcalc.bounds import registry
-from boundcalc.figures.style import canvas, legend_below, log_axis, look
+from boundcalc.figures.style import canvas, legend_below, log_axis, series_style
 from experiments.common.page import command, data_name, ends, grid, made, num, publish
 from experiments.common.record import Tree
 
@@ -216,7 +216,7 @@ def figure(results: Tree) -> Figure:
     for axis, row in zip(axes, chosen, strict=True):
         for index, name in enumerate(names):
             if name in row["log10_bounds"]:
-                (handles[name],) = axis.plot(row["epochs"], row["log10_bounds"][name], **look(index))
+                (handles[name],) = axis.plot(row["epochs"], row["log10_bounds"][name], **series_style(index))
         log_axis(axis.yaxis, *axis.get_ylim())
         axis.axhline(0.0, linewidth=0.8)
         axis.set(xlabel="epoch", ylabel="value", title=f"{row['name']}, {_name(row)}")

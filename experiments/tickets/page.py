@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from boundcalc.bounds import registry
-from boundcalc.figures.style import canvas, legend_below, look
+from boundcalc.figures.style import canvas, legend_below, series_style
 from experiments.common.page import command, data_name, fine_ticks, grid, made, num, publish, span
 from experiments.common.record import Tree
 from experiments.common.taus import draw_taus, firm
@@ -237,7 +237,7 @@ def draw_topology(results: Tree) -> Figure:
     for index, density in enumerate(sorted({ticket["density"] for _, ticket in tickets}, reverse=True)):
         own = [(e, t) for e, t in tickets if t["density"] == density and t["scores"].get("distance")]
         mean = {e: [t["test_error"] for f, t in own if f == e] for e, _ in own}
-        style = {**look(index), "linestyle": "none", "markersize": 3}
+        style = {**series_style(index), "linestyle": "none", "markersize": 3}
         handles += axis.plot(
             [math.log10(t["scores"]["distance"]) for _, t in own],
             [100 * (sum(mean[e]) / len(mean[e]) - t["test_error"]) for e, t in own],

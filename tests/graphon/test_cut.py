@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from boundcalc.graphon.cut import attained, border, couple, cut_norm, dual_point, is_feasible
+from boundcalc.graphon.cut import attained, border, coupled, cut_norm, dual_point, is_feasible
 from boundcalc.graphon.refine import Kernel, difference, from_constant
 from boundcalc.graphon.step import StepGraphon
 
@@ -84,14 +84,14 @@ def test_the_dual_point_is_feasible_by_another_algorithm_and_bounds_every_sign_p
         left, right = (rng.standard_normal((side, 6)) for side in shape)
         left, right = (v / np.linalg.norm(v, axis=1, keepdims=True) for v in (left, right))
         point = dual_point(bordered, left, right)
-        lowest = np.linalg.eigvalsh(np.diag(point) - couple(bordered))[0]
+        lowest = np.linalg.eigvalsh(np.diag(point) - coupled(bordered))[0]
         assert lowest >= -1e-12 * point.max()
         best = max(np.abs(np.array(x) @ bordered).sum() for x in itertools.product([-1, 1], repeat=shape[0]))
         assert point.sum() >= best
 
 
 def test_a_point_that_is_not_feasible_is_refused():
-    coupling = couple(np.array([[1.0]]))
+    coupling = coupled(np.array([[1.0]]))
     assert is_feasible(np.array([0.5, 0.5]) * (1 + 1e-12), coupling)
     assert not is_feasible(np.array([0.5, 0.5]) * (1 - 1e-12), coupling)
     assert not is_feasible(np.array([0.5, -0.5]), coupling)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from boundcalc.tickets.recipe import at_least, one_of, within
+from boundcalc.tickets.recipe import at_least, check_number, one_of
 
 SCORE_NAMES = ("nearest-wrong", "random-wrong", "random-then-nearest", "highest-loss")
 FEEDS = {"many": (256, 8, True), "few": (64, 2, False)}
@@ -71,19 +71,19 @@ class PickPlan:
             ("--pick-candidates", self.candidates),
         ):
             at_least(option, value, 1)
-        within(
+        check_number(
             "--set-aside", self.set_aside, 0 <= self.set_aside < 1, "a share of the sample, from 0 to below 1"
         )
         at_least("--pick-rounds", self.rounds, 0 if self.set_aside else 1)
-        within(
+        check_number(
             "--pick-candidates",
             self.candidates,
             self.candidates <= max(1, self.rounds),
             "no more than there are rounds",
         )
-        within("--pick-growth", self.growth, 1 <= self.growth <= 100, "a factor from 1 to 100")
-        within("--pick-lr", self.lr, 0 < self.lr < 100, "a positive number")
-        within("--pick-weight-decay", self.weight_decay, 0 <= self.weight_decay < 100, "0 or more")
+        check_number("--pick-growth", self.growth, 1 <= self.growth <= 100, "a factor from 1 to 100")
+        check_number("--pick-lr", self.lr, 0 < self.lr < 100, "a positive number")
+        check_number("--pick-weight-decay", self.weight_decay, 0 <= self.weight_decay < 100, "0 or more")
         one_of("--pick-score", self.score, SCORE_NAMES)
         one_of("--pick-feed", self.feed, tuple(FEEDS))
         one_of("--pick-augmentation", self.augmentation, AUGMENTATION_NAMES)

@@ -64,7 +64,7 @@ def _part(state: StateDict, layer: str) -> DecodedTensor:
     shape = _shape(state, layer)
     rows = (*shape[:-1], (shape[-1] + 7) // 8)
     if bits.dtype is not torch.uint8 or bits.numel() != math.prod(rows):
-        raise _wrong(
+        raise _error(
             state, layer, f"{_BITS} has shape {tuple(bits.shape)}, which is not one bit per entry of {shape}"
         )
     state.take(math.prod(shape) * (values.element_size() + 1), f"{name} of shape {shape}")
@@ -73,7 +73,7 @@ def _part(state: StateDict, layer: str) -> DecodedTensor:
     keep = torch.from_numpy(np.ascontiguousarray(flags[..., : shape[-1]])).bool()
     if flags[..., shape[-1] :].any() or count_nonzero(keep) != values.numel():
         kept = count_nonzero(torch.from_numpy(flags))
-        raise _wrong(state, layer, f"{_BITS} has {kept} ones, where {_VALUES} has {values.numel()} values")
+        raise _error(state, layer, f"{_BITS} has {kept} ones, where {_VALUES} has {values.numel()} values")
     tensor = torch.zeros(shape, dtype=values.dtype)
     tensor[keep] = values.flatten()
     own = [
@@ -85,14 +85,14 @@ def _part(state: StateDict, layer: str) -> DecodedTensor:
 def _shape(state: StateDict, layer: str) -> tuple[int, ...]:
     tensor = state.tensors.get(f"{layer}{_SHAPE}")
     if tensor is None:
-        raise _wrong(state, layer, f"{_SHAPE} is missing")
+        raise _error(state, layer, f"{_SHAPE} is missing")
     if tensor.is_floating_point() or not 0 < tensor.numel() <= 8:
-        raise _wrong(state, layer, f"{_SHAPE} is not a shape")
+        raise _error(state, layer, f"{_SHAPE} is not a shape")
     shape = tuple(int(size) for size in tensor.flatten().tolist())
     if min(shape) < 1:
-        raise _wrong(state, layer, f"{_SHAPE} is {shape}")
+        raise _error(state, layer, f"{_SHAPE} is {shape}")
     return shape
 
 
-def _wrong(state: StateDict, layer: str, what: str) -> CheckpointError:
+def _error(state: StateDict, layer: str, what: str) -> CheckpointError:
     return CheckpointError(state.path, f"a weight of compressed-tensors whose {layer}{what}; {_RESAVE}")

@@ -65,7 +65,7 @@ def unwrap(saved: Any, path: str) -> StateDict:
         saved = _joined_by_layer(_listed(saved))
         if not isinstance(saved, dict):
             raise CheckpointError(path, _no_table(saved))
-        taken = _taken(saved)
+        taken = _key_of_state(saved)
         if taken is None and len(homes := _homes(saved)) > 1:
             return _merged_state_dicts(saved, homes, state)
         if taken is None:
@@ -175,7 +175,7 @@ def _is_home(key: Any, value: Any, depth: int = _DEEPEST) -> bool:
     )
 
 
-def _taken(saved: dict[Any, Any]) -> str | None:
+def _key_of_state(saved: dict[Any, Any]) -> str | None:
     named = [key for key in PREFERRED if _is_table(saved.get(key))]
     named = named or [key for key in PREFERRED if _is_home(key, saved.get(key))]
     if named:

@@ -18,7 +18,7 @@ from boundcalc.checkpoint.types import Entry
 _STATISTICS = frozenset({"running_mean", "running_var"})
 
 
-def without(state: StateDict, resolved: Resolved) -> StateDict:
+def without_masks(state: StateDict, resolved: Resolved) -> StateDict:
     """Remove masks that have names of their own from a state dict, and record those that are for its weights.
 
     Args:
@@ -53,7 +53,7 @@ def apply(state: StateDict, resolved: Resolved) -> StateDict:
     return state
 
 
-def alive(state: StateDict, resolved: Resolved) -> dict[str, int]:
+def count_alive(state: StateDict, resolved: Resolved) -> dict[str, int]:
     """Count the weights that masks set to zero and that are not zero in the file.
 
     Args:
@@ -128,10 +128,10 @@ def entries(state: StateDict, raw: Mapping[str, torch.Tensor], resolved: Resolve
         for key in raw
     ]
     named = {entry.key for entry in (*own, *resolved.entries)}
-    return (*own, *resolved.entries, *_lost(state, named))
+    return (*own, *resolved.entries, *_removed_keys(state, named))
 
 
-def _lost(state: StateDict, named: set[str]) -> tuple[Entry, ...]:
+def _removed_keys(state: StateDict, named: set[str]) -> tuple[Entry, ...]:
     """Return the keys that were removed with a wrapper or as a metric before the search for masks."""
     lost = [key for key in state.renamed if state.renamed[key] in state.ignored or key in state.ignored]
     keys = [path_text((*state.home, key)) for key in lost]

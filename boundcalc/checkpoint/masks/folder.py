@@ -63,7 +63,7 @@ def _stem(name: str) -> str | None:
     return None if suffix is None or name.startswith(".") else name.removesuffix(suffix)
 
 
-def beside(checkpoint: Path) -> tuple[MaskFile | None, tuple[str, ...]]:
+def mask_files_beside(checkpoint: Path) -> tuple[MaskFile | None, tuple[str, ...]]:
     """Find the masks stored beside a checkpoint.
 
     Args:

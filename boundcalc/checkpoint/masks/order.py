@@ -48,7 +48,7 @@ def in_order(
         )
     sizes = [tuple(value.shape) for value in given if value is not None]
     for names in (targets.matrices, list(shapes)):
-        ways = _ways(sizes, [tuple(shapes[name].shape) for name in names])
+        ways = _selections(sizes, [tuple(shapes[name].shape) for name in names])
         if len(ways) == 1:
             return [names[place] for place in ways[0]]
         if ways:
@@ -81,7 +81,7 @@ def _by_shape_alone(given: Sequence[torch.Tensor | None], targets: Targets) -> l
     )
 
 
-def _ways(sizes: list[tuple[int, ...]], shapes: list[tuple[int, ...]]) -> list[list[int]]:
+def _selections(sizes: list[tuple[int, ...]], shapes: list[tuple[int, ...]]) -> list[list[int]]:
     """Return the first two ways to select shapes, in order, that match the given sizes."""
     ways: list[list[int]] = [[]]
     for size in sizes:

@@ -79,7 +79,7 @@ class _Resolver:
         self.ranked = scores.keys(state)
         self.live = _live_masks(state)
         skipped = {*self.ranked, *self.live}
-        self.inside = scan.inside(state, skipped)
+        self.inside = scan.masks_inside(state, skipped)
         skipped |= {leaf.path[0] for leaf in self.inside}
         self.targets = found_targets.of(state, skipped, ordered)
         self.popup = {} if given and density is None else scores.masks(state, density)
@@ -149,7 +149,7 @@ class _Resolver:
                     answers.append(
                         NotAMask(leaf, f"of {path_text(home)}, another state dict, which is not read")
                     )
-        candidates, others_answers = scan.beside(found, self.targets)
+        candidates, others_answers = scan.masks_beside(found, self.targets)
         return candidates, answers + others_answers
 
     def _refuse_pruned_copies(self, others: list[Path]) -> None:

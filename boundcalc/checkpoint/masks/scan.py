@@ -40,7 +40,7 @@ class NotAMask:
     why: str
 
 
-def inside(state: StateDict, known: Iterable[str]) -> list[Leaf]:
+def masks_inside(state: StateDict, known: Iterable[str]) -> list[Leaf]:
     """Return the entries of a state dict that may be masks.
 
     Args:
@@ -105,7 +105,7 @@ def prunes(leaf: Leaf) -> bool:
     return tensor is not None and tensor.dim() > 0 and is_binary(tensor) and count_nonzero(tensor) > 0
 
 
-def beside(found: Iterable[Leaf], targets: Targets) -> tuple[list[Leaf], list[NotAMask]]:
+def masks_beside(found: Iterable[Leaf], targets: Targets) -> tuple[list[Leaf], list[NotAMask]]:
     """Sort the entries stored beside a state dict.
 
     Args:

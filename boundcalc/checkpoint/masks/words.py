@@ -108,11 +108,13 @@ def without_words(name: str) -> str:
         words = tokens(piece)
         rest = [word for word in words if word not in _STRONG | _FILLER | {"non"} and not word.isdecimal()]
         if rest or (piece.isdecimal() and kept):
-            kept.append(_KINDS.get(piece.lower(), piece) if rest == words else _unmixed(piece, rest))
+            kept.append(
+                _KINDS.get(piece.lower(), piece) if rest == words else _without_mask_words(piece, rest)
+            )
     return "_".join(kept)
 
 
-def _unmixed(piece: str, rest: list[str]) -> str:
+def _without_mask_words(piece: str, rest: list[str]) -> str:
     """Remove the words that mention masks from a piece of a name in camel case or with digits."""
     if _STRONG.isdisjoint(tokens(piece)):
         return piece

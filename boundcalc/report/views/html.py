@@ -62,7 +62,7 @@ def render(tree: Tree, raw: bool = False, full: bool = False) -> str:
         )
         for section in sections
     )
-    return _page(title(tree), _lead(tree), blocks, ref)
+    return _page(title(tree), _key_facts(tree), blocks, ref)
 
 
 def page(heading: str, sections: Sequence[Section], reports: Sequence[Tree] = ()) -> str:
@@ -79,7 +79,7 @@ def page(heading: str, sections: Sequence[Section], reports: Sequence[Tree] = ()
         [one for one in pictures().values() if one.name in {"bounds", "gap"}], tickets_of(reports), ref
     )
     overview = (PageBlock("overview", "Overview", drawn),) if drawn else ()
-    ranked = _enough(sections, len(reports)) if reports else sections
+    ranked = _without_correlations(sections, len(reports)) if reports else sections
     return _page(heading, (), (*overview, *(block(one, otherwise) for one in ranked)), ref)
 
 
@@ -102,11 +102,11 @@ def store_page(
     """
     ref = References()
     otherwise = Origin("computed", one_line(heading))
-    others = tuple(block(one, otherwise) for one in _enough(sections, len(reports)))
+    others = tuple(block(one, otherwise) for one in _without_correlations(sections, len(reports)))
     return _page(heading, (), (*store_blocks(reports, failed, ref), *others), ref)
 
 
-def _enough(sections: Sequence[Section], tickets: int) -> list[Section]:
+def _without_correlations(sections: Sequence[Section], tickets: int) -> list[Section]:
     """Return the sections, with one sentence instead of the rank correlations if there are too few tickets."""
     ranked = [section for section in sections if section.slug.startswith("correlation-")]
     if not ranked or tickets >= FEWEST_RANKED:
@@ -135,7 +135,7 @@ def _of_verdict(tree: Tree, section: Section) -> Section:
     return Section("Verdict", section.slug, facts, notes=rest)
 
 
-def _lead(tree: Tree) -> tuple[tuple[str, PageCell], ...]:
+def _key_facts(tree: Tree) -> tuple[tuple[str, PageCell], ...]:
     """Return the most important facts: format, mask, weights, density."""
     checkpoint = tree.get("checkpoint") or {}
     if not checkpoint:

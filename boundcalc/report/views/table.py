@@ -185,7 +185,7 @@ def _grid(grid: Grid, style: Style) -> str:
     text = tabulate(
         [
             [
-                _painted(cell, shown, width, style, header)
+                _colored(cell, shown, width, style, header)
                 for cell, shown, width, header in zip(whole, row, widths, headers, strict=True)
             ]
             for whole, row in zip(grid.rows, rows, strict=True)
@@ -200,7 +200,7 @@ def _grid(grid: Grid, style: Style) -> str:
     return "\n".join(line.rstrip() for line in text.splitlines())
 
 
-def _painted(cell: str, shown: str, width: int, style: Style, header: str) -> str:
+def _colored(cell: str, shown: str, width: int, style: Style, header: str) -> str:
     """Fold a cell into lines; the value of a theorem below 1 is green, what is not proved is dim."""
     code = ""
     if isinstance(cell, Cell) and cell.status and cell.number is not None:

@@ -17,7 +17,7 @@ xi = Symbol("xi", positive=True)
 certified, differing = Symbol("e_h", positive=True), Symbol("p", positive=True)
 
 
-def _paid(evaluation: Evaluation) -> float:
+def _paid_bits(evaluation: Evaluation) -> float:
     terms = evaluation.risk.terms
     return float(terms["choice_bits"] + terms["normalization_bits"])
 
@@ -30,7 +30,7 @@ def fill_pick(evaluation: Evaluation) -> Filled:
     middle = max(size, sizes[len(sizes) // 2])
     values = {
         k: exact(size), r: exact(middle - size), t: exact(samples - middle), w: exact(len(sizes)),
-        bits: exact(_paid(evaluation)), delta: exact(evaluation.problem.settings.delta),
+        bits: exact(_paid_bits(evaluation)), delta: exact(evaluation.problem.settings.delta),
     }  # fmt: skip
     notes = (f"{terms['picked']} examples picked, {terms['wrong']} of the others wrong, N = {samples}",)
     return Filled((), values, notes=notes)
@@ -40,7 +40,7 @@ def fill_holdout(evaluation: Evaluation) -> Filled:
     """Fill in the number of certifying examples."""
     terms = evaluation.risk.terms
     values = {
-        N: exact(terms["samples"]), bits: exact(_paid(evaluation)), delta: exact(evaluation.problem.settings.delta)
+        N: exact(terms["samples"]), bits: exact(_paid_bits(evaluation)), delta: exact(evaluation.problem.settings.delta)
     }  # fmt: skip
     return Filled((), values, notes=(f"{terms['errors']} errors of {terms['samples']}",))
 
@@ -57,7 +57,7 @@ def fill_pacbayes(evaluation: Evaluation) -> Filled:
     """Fill in the paid bits and the sample size."""
     terms, samples = evaluation.risk.terms, evaluation.problem.energies.m
     values = {
-        N: exact(samples), bits: exact(_paid(evaluation)), xi: exact(math.exp(log_xi(samples))),
+        N: exact(samples), bits: exact(_paid_bits(evaluation)), xi: exact(math.exp(log_xi(samples))),
         delta: exact(evaluation.problem.settings.delta),
     }  # fmt: skip
     return Filled((), values, notes=(f"{terms['errors']} errors of {samples}, {terms['surviving']} weights",))

@@ -14,6 +14,7 @@ import statistics
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,27 @@ def long_functions(path: Path) -> list[tuple[str, int]]:
     return found
 
 
+def kinds_of_lines(path: Path) -> dict[str, int]:
+    """Return the numbers of lines of a file by kind; a string that stands alone is a docstring.
+
+    Args:
+        path: of Python source.
+    """
+    text = path.read_text(encoding="utf-8")
+    kind = dict.fromkeys(range(1, len(text.splitlines()) + 1), "code")
+    for number, line in enumerate(text.splitlines(), start=1):
+        if not line.strip() or line.strip().startswith("#"):
+            kind[number] = "comments" if line.strip() else "blank lines"
+    for node in ast.walk(ast.parse(text)):
+        alone = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)  # fmt: skip
+        if alone or isinstance(node, ast.Import | ast.ImportFrom):
+            assert node.end_lineno is not None
+            kind |= dict.fromkeys(
+                range(node.lineno, node.end_lineno + 1), "docstrings" if alone else "imports"
+            )
+    return Counter(kind.values())
+
+
 def median_seconds(words: list[str], starts: int) -> float:
     """Return the median time of a fresh interpreter.
 
@@ -98,10 +120,12 @@ def count(starts: int) -> Tree:
     everything = [
         path for folder in ("boundcalc", "tests", "experiments") for path in (ROOT / folder).rglob("*.py")
     ]
+    kinds = sum((Counter(kinds_of_lines(path)) for path in files), Counter())
     outside = [path for path in everything if path != Path(__file__) and path.parent.name != "docs"]
     return {
         "files of the package": len(files),
         "lines of the package": sum(lines.values()),
+        **{f"of these, {kind}": number for kind, number in kinds.most_common()},
         "lines of tests": sum(
             len(path.read_text(encoding="utf-8").splitlines()) for path in (ROOT / "tests").rglob("*.py")
         ),

@@ -32,7 +32,7 @@ def page(results: Tree, density: str) -> str:
             [_trained(run) for run in results["trained"]],
         ),
         "Minutes are of one core, and in brackets those of the clock, on a machine that other work shared. The bound pays for"
-        " all settings that were tried (`--pick-tried`) and for the choice among candidate rounds."
+        " all settings that had been tried on the sample by then (`--pick-tried`) and for the choice among candidate rounds."
         " `verify` counts every error again, in float64.",
         *(_command(run) for run in results["trained"]),
         "## Other networks, through disagreement",

@@ -110,6 +110,12 @@ def own_copy(module: torch.nn.Module) -> torch.nn.Module:
         raise CheckpointError(type(module).__name__, f"it cannot be copied: {error}") from error
 
 
+def empty(module: torch.nn.Module) -> None:
+    """Give back the memory of a copy's parameters, which reference cycles of torch.export would hold for a while."""
+    for parameter in module.parameters():
+        parameter.data = parameter.data.new_empty(0)
+
+
 def example(module: torch.nn.Module, shapes: Sequence[tuple[int, ...]]) -> tuple[torch.Tensor, object]:
     """Return a batch of two samples on which a module runs: real numbers or, if no shape works with these, integer indices.
 

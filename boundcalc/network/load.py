@@ -190,6 +190,8 @@ def _from_model(
     program, state = capture.export(module, example, named, output)
     network = _built(named, program, fitted.checkpoint, dict(state), f"captured by running {named}")
     _check_against(named, network, module, example)
+    if not isinstance(model, str):
+        capture.empty(module)
     return fit.with_file_keys(network, fitted)
 
 

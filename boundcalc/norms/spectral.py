@@ -49,6 +49,10 @@ NONE = Peak(0.0, 0.0, -1, np.empty(0))
 SINGLE = Sampling(1, 1, 0, 1.0)
 """The one frequency of an axis along which nothing moves."""
 
+MODERATE = 64
+"""Powers of two up to which the largest weight may lie from 1 without being brought there: squares that underflow then
+lose less than 2^-900 of the rounding that is allowed for."""
+
 SLACK = 1.005
 """A strided bound that exceeds part of the unstrided majorant by no more than this is within 1 % of that majorant."""
 
@@ -123,11 +127,12 @@ def _measured(kernel: np.ndarray, height: Sampling, width: Sampling) -> tuple[Sp
     if largest == 0.0:
         return SpectralNorm(0.0, 0.0), NONE
     exponent = math.frexp(largest)[1]
-    half = exponent // 2
-    scaled = kernel * 2.0**-half
-    scaled *= 2.0 ** (half - exponent)
-    symbol = symbol_of(scaled, height, width)
-    del scaled
+    if abs(exponent) <= MODERATE:  # large kernels need no copy
+        exponent = 0
+    else:
+        half = exponent // 2
+        kernel = kernel * 2.0**-half * 2.0 ** (half - exponent)
+    symbol = symbol_of(kernel, height, width)
     peak = certified_peak(symbol.batches(), symbol.error)
     upper = math.sqrt(peak.upper) * symbol.factor * (1 + 4 * UNIT)
     lower = math.sqrt(peak.lower) / symbol.factor * (1 - 4 * UNIT)

@@ -22,6 +22,7 @@ import numpy as np
 
 from boundcalc.network.geometry import Axis
 from boundcalc.norms.rounding import UNIT
+from boundcalc.norms.spectral_certificate import SMALL
 
 FINE = 24
 """Number of frequencies per degree that is enough: 1 / cos(pi / 48) = 1.0021 per axis."""
@@ -117,7 +118,9 @@ class Symbol:
         return self.height.factor * self.width.factor * (1 + 4 * UNIT)
 
     def batches(self) -> Iterator[np.ndarray]:
-        """Yield G at the frequencies, (b, n, n) float64 or complex128; only the upper triangles are valid."""
+        """Yield G at the frequencies, (b, n, n) float64 or complex128; only the upper triangles are valid. The next may overwrite
+        the memory of the last.
+        """
         if self.kernel.shape[3:] == (1, 1):
             yield from _own_grams(self.kernel[..., 0, 0])
         elif self.height.period == self.width.period == 1 and self._few():
@@ -147,13 +150,18 @@ class Symbol:
         plain = self.height.period == self.width.period == 1 < math.prod(self.kernel.shape[3:])
         lags, parts = self._by_samples() if plain else self._lag_products()
         groups, side = self.kernel.shape[:2]
+        grams, work = np.empty((0, 0), dtype=np.complex128), np.empty((0, 0))
         for angles in self._angles(lags, groups * side * side):
-            grams = np.empty((len(angles), groups * side * side), dtype=np.complex128)
+            if not len(grams):  # memory is taken once: fresh pages cost as much as what is computed in them
+                grams = np.empty((len(angles), groups * side * side), dtype=np.complex128)
+                work = np.empty(grams.shape)
+            some, product = grams[: len(angles)], work[: len(angles)]
             for part, wave, (weights, known) in zip(
-                (grams.real, grams.imag), (np.cos, np.sin), parts, strict=True
+                (some.real, some.imag), (np.cos, np.sin), parts, strict=True
             ):
-                np.copyto(part, (wave(angles) @ weights) @ known)
-            yield grams.reshape(-1, side, side)
+                np.matmul(wave(angles) @ weights, known, out=product)
+                np.copyto(part, product)
+            yield some.reshape(-1, side, side)
 
     def _lags(self) -> list[tuple[int, int]]:
         """Return (0, 0) and one of each pair of opposite lags between taps."""
@@ -257,9 +265,12 @@ def _by_phase(kernel: np.ndarray, period: int) -> np.ndarray:
 
 
 def _own_grams(matrices: np.ndarray) -> Iterator[np.ndarray]:
-    """Yield the conjugate of M M^* for each matrix of (b, n, inner); only the upper triangle is filled."""
+    """Yield M M^*, conjugated, of matrices (b, n, inner), one or many at a time; only upper triangles are meant."""
     from scipy.linalg import blas
 
+    if matrices.shape[1] <= SMALL:
+        yield matrices.conj() @ matrices.swapaxes(1, 2)
+        return
     times = blas.zherk if np.iscomplexobj(matrices) else blas.dsyrk
     for matrix in matrices:
         yield times(1.0, matrix.T, trans=2 if np.iscomplexobj(matrices) else 1, lower=1).T[None]

@@ -86,11 +86,17 @@ class ToeplitzView:
             (name, step) for name, step in zip(self.names, self.steps, strict=True) if isinstance(step, Block)
         ]
 
-    def homogeneous(self, network: Network) -> ToeplitzView:
-        """Return this view if every operation is positively homogeneous, as bounds of kind F require.
+    @property
+    def smooth(self) -> bool:
+        """Whether an activation is one fixed function that is not positively homogeneous."""
+        return any(isinstance(step, Fixed) and step.common for step in self.steps)
+
+    def homogeneous(self, network: Network, *, smooth: bool = False) -> ToeplitzView:
+        """Return this view if every operation is positively homogeneous, as bounds of kind F by one number require.
 
         Args:
             network: network that the view was made from.
+            smooth: whether activations that are one fixed function are taken as well.
 
         Raises:
             NotCovered: an operation is not homogeneous; the exception names all of them.
@@ -98,7 +104,7 @@ class ToeplitzView:
         refuse([
             blocker(network, place, operation_name_by_size(network.nodes[place]))
             for place, step in enumerate(self.steps)
-            if isinstance(step, Fixed) and not step.homogeneous
+            if isinstance(step, Fixed) and not step.homogeneous and not (smooth and step.common)
         ])  # fmt: skip
         return self
 

@@ -133,7 +133,7 @@ class Differences:
 
     def __init__(self, problem: BoundInputs, form: ToeplitzNorm) -> None:
         self.problem, self.form = problem, form
-        self.chain = problem.toeplitz().homogeneous(problem.network)
+        self.chain = problem.toeplitz().homogeneous(problem.network, smooth=form is ONE_INF)
         self.last = self.chain.steps[-1]
         self.blocks = dict(self.chain.blocks())
         self.starts = {name: self._start(step) for name, step in self.blocks.items()}

@@ -21,7 +21,8 @@ import math
 from boundcalc.bounds.bound_inputs import BoundInputs
 from boundcalc.bounds.catalogue import Bound, register
 from boundcalc.bounds.classes import FROBENIUS, L1_INF
-from boundcalc.bounds.outcome import NormComplexity
+from boundcalc.bounds.outcome import ClassComplexity, NormComplexity
+from boundcalc.bounds.toeplitz.layer_by_layer import layer_by_layer
 from boundcalc.bounds.toeplitz.loss import GRAPH
 from boundcalc.bounds.toeplitz.scale import FRO, ONE_INF
 from boundcalc.bounds.toeplitz.units import BIAS, Bottom, product
@@ -49,8 +50,14 @@ def compute_fro(problem: BoundInputs) -> NormComplexity:
     return product(problem, FRO, Bottom.outside, published)
 
 
-def compute_1inf(problem: BoundInputs) -> NormComplexity:
-    """Evaluate the bound by l1 norms of rows, like `compute_fro`."""
+def compute_1inf(problem: BoundInputs) -> NormComplexity | ClassComplexity:
+    """Evaluate the bound by l1 norms of rows; with smooth activations that of a class that bounds every layer by itself.
+
+    Raises:
+        NotCovered: an operation has no step in `boundcalc.bounds.toeplitz`.
+    """
+    if problem.toeplitz().smooth:
+        return layer_by_layer(problem, Bottom.outside)
     published = where_it_applies(lambda: l1_inf(problem, log_factor_1inf))
     return product(problem, ONE_INF, Bottom.outside, published)
 

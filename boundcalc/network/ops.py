@@ -134,6 +134,10 @@ class LeakyReLU(Node):
         return max(1.0, float(self.slopes.abs().max()))
 
 
+EVEN_PARTS = {"gelu": 0.62905, "hardswish": 1.0, "silu": 0.59984, "softsign": 0.0, "tanh": 0.0}
+"""Lipschitz constants of (phi(t) + phi(-t)) / 2, from above; the odd parts are t / 2 (gelu, hardswish, silu) or all there is."""
+
+
 @dataclass(frozen=True, eq=False)
 class Activation(Node):
     """An entrywise function with value 0 at 0 that is not positively homogeneous, e.g. GELU.
@@ -147,6 +151,13 @@ class Activation(Node):
     op: str
     args: dict[str, Any]
     lipschitz: float
+
+    @property
+    def even(self) -> float:
+        """Upper bound on the Lipschitz constant of the even part; that of the odd part is at most `lipschitz` less it, or both
+        parts have none known and this is `lipschitz`.
+        """
+        return EVEN_PARTS.get(self.packet, self.lipschitz)
 
     @property
     def packet(self) -> str:

@@ -59,6 +59,24 @@ def log_cost(steps: float) -> float:
     return steps * LOG_STEP
 
 
+def contraction_log_cost(even: float, lipschitz: float) -> float:
+    """Return the log of the cost of a function phi with phi(0) = 0, divided by its Lipschitz constant: log(1 + even / lipschitz).
+
+    With o the odd and e the even part of phi, at most o- and e-Lipschitz, and lipschitz = o + e: an odd contraction costs nothing,
+    because sup_T |sum xi o(a)| is the supremum without absolute value over T and -T, and an even one costs 2, as in the lemma. By
+    convexity phi / lipschitz costs (o + 2 e) / (o + e). Any phi costs 2: e = lipschitz and no odd part.
+
+    Args:
+        even: Lipschitz constant of the even part.
+        lipschitz: > 0, that of both parts together.
+
+    Example:
+        >>> contraction_log_cost(0.5, 1.0) >= math.log(1.5), contraction_log_cost(0.0, 1.0) < 1e-15
+        (True, True)
+    """
+    return math.log1p(even / lipschitz) + 2.0**-50
+
+
 def leaky_log_cost(low: float, high: float) -> float:
     """Return the log of the cost of the function max(low t, high t) divided by `high`, for 0 <= low <= high and high > 0.
 

@@ -119,6 +119,7 @@ def main() -> None:
                 flush=True,
             )
     if options.out:
+        options.out.mkdir(parents=True, exist_ok=True)
         (options.out / "results.json").write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n")
     if options.page:
         options.page.write_text(page(results))

@@ -30,6 +30,7 @@ from boundcalc.norms.rounding import LOG2, log_up
 from boundcalc.norms.spectral import pool_norm
 from boundcalc.rademacher.relu_cost import (
     LOG_STEP,
+    contraction_log_cost,
     leaky_log_cost,
     maximum_steps,
     rectified_maximum_steps,
@@ -125,6 +126,8 @@ class Fixed(ToeplitzStep):
         window: number of entries of which a maximum is taken; 1 for any other operation.
         patient: whether values >= 0 pass its contractions unchanged (ReLU, maxima of values >= 0).
         homogeneous: whether it is positively homogeneous and fixed, which bounds of kind F require.
+        common: whether it is one fixed function of every entry that is not homogeneous. Kind F takes it in the form 1inf, with the
+            norm of every layer on a grid of its own.
     """
 
     log_l2: float = 0.0
@@ -135,6 +138,7 @@ class Fixed(ToeplitzStep):
     window: int = 1
     patient: bool = True
     homogeneous: bool = True
+    common: bool = False
 
 
 def _no_slopes() -> torch.Tensor:
@@ -237,7 +241,10 @@ def _fixed(node: Node, signed: bool) -> Fixed:
         case LeakyReLU():
             return _leaky(node)
         case Activation():
-            return Fixed(node.inputs, True, log_up(node.lipschitz, 1), levels=1, homogeneous=False)
+            steepest, cost = log_up(node.lipschitz, 1), contraction_log_cost(node.even, node.lipschitz)
+            return Fixed(
+                node.inputs, True, steepest, steepest, steepest, 1, cost, patient=False, homogeneous=False, common=True
+            )  # fmt: skip
     raise AssertionError(f"{type(node).__name__} has no step")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sympy import Symbol
 
+from boundcalc.bounds.outcome import NormComplexity
 from boundcalc.errors import NotCovered
 from boundcalc.theory.forms.notation import (
     BIAS,
@@ -58,11 +59,13 @@ def fill_graph(evaluation: Evaluation) -> Filled:
     """Fill in the size of the outputs and the result of the last step.
 
     Raises:
-        NotFilled: all inputs are 0.
+        NotFilled: all inputs are 0, or activations are not positively homogeneous.
     """
+    if not isinstance(evaluation.outcome, NormComplexity):
+        raise NotFilled("the formula is written out for positively homogeneous activations")
     t = evaluation.outcome.terms["constant"]
     norms = evaluation.outcome.terms["norms"]
-    values = {**_shared(evaluation), rho: exp_of(evaluation.outcome.log_rho)}  # type: ignore[union-attr]
+    values = {**_shared(evaluation), rho: exp_of(evaluation.outcome.log_rho)}
     values |= {
         a[index]: exact(value) for index, value in enumerate(norms.values(), start=1) if value is not None
     }

@@ -35,7 +35,7 @@ class Blueprint:
         shape: input shape, (channels, height, width).
         steps: ``{"op": "conv" | "linear" | "relu" | "leaky" | "diagonal" | "avg" | "max" | "add" | "concat", "of": [indices of
             values], ...}``. Value 0 is the input; step k produces value k + 1. Further keys: of a conv out, kernel, stride,
-            padding, groups, bias; of a linear layer out, bias; of a pooling kernel, stride; of a leaky ReLU slope; of a
+            padding, groups, circular, bias; of a linear layer out, bias; of a pooling kernel, stride; of a leaky ReLU slope; of a
             diagonal layer scale and shift, lists of numbers.
     """
 
@@ -159,6 +159,7 @@ def _node(
                 stored,
                 window,
                 step.get("groups", 1),
+                step.get("circular", False),
             )
 
 
@@ -170,7 +171,7 @@ def _words(step: Step, index: int) -> str:
     before = "" if step["of"] == [index - 1] else f"(of value {step['of'][0]}) "
     if step["op"] in {"avg", "max"}:
         return f"{before}{step['op']} pool {step['kernel']}"
-    bias = " with bias" if step.get("bias") else ""
+    bias = " circular" * bool(step.get("circular")) + " with bias" * bool(step.get("bias"))
     if step["op"] == "linear":
         return f"{before}linear {step['out']}{bias}"
     more = "".join(

@@ -122,6 +122,8 @@ def draw(seed: int, trial: int) -> Case:
     rng = random.Random(seed_of("case", seed, trial))
     edge = EDGES[trial] if trial < len(EDGES) else None
     families = GRAPHS if trial % 4 == 3 and not edge else FAMILIES
+    if trial >= SETTLED and trial % 4 == 1:
+        families = (grouped,)
     blueprint = edge[0](rng) if edge else rng.choice(families)(rng)
     data = edge[1] if edge else rng.choice(DATA)
     m = edge[2] if edge else rng.choice(SAMPLES)
@@ -311,6 +313,18 @@ def clamped(rng: random.Random) -> Blueprint:
     return draft.blueprint()
 
 
+def grouped(rng: random.Random) -> Blueprint:
+    """Draw two grouped or circular convolutions and a linear layer."""
+    groups, side = rng.choice((1, 2)), rng.choice((3, 4))
+    draft = Drafter((groups * rng.choice((1, 2)), side, side))
+    circular = groups == 1 or rng.random() < 0.5
+    first = draft.conv(0, 2 * groups, 3, padding=1, groups=groups, circular=circular, bias=rng.random() < 0.3)
+    stride = 1 if circular else rng.choice((1, 2))
+    at = draft.conv(draft.relu(first), groups, 3, stride=stride, padding=1, groups=groups, circular=circular)
+    draft.linear(draft.relu(at), rng.choice((1, 2)))
+    return draft.blueprint()
+
+
 def branched(rng: random.Random) -> Blueprint:
     """Draw a network with two concatenated branches, one of them a max pooling."""
     draft = Drafter((1, 3, 3))
@@ -334,6 +348,9 @@ def _clamp(draft: Drafter, at: int, channels: int, rng: random.Random) -> int:
 
 GRAPHS: tuple[Family, ...] = (dense_block, pre_activation, averaged, leaky, branched, clamped)
 """The families of which one is drawn in every fourth trial."""
+
+SETTLED = 60
+"""From this trial on every fourth draws grouped or circular convolutions; those before it stay the ones of the published page."""
 
 FAMILIES: tuple[Family, ...] = (perceptron, convolutional, pooled, residual, residual_image)
 

@@ -26,7 +26,8 @@ from boundcalc.threads import one_thread
 SCALED = [bound for bound in registry.values() if isinstance(bound.hypotheses, Scale)]
 BALLED = [bound for bound in registry.values() if isinstance(bound.hypotheses, NormBalls)]
 CASES = [
-    draw(seed, trial) for seed, trial in itertools.product((0, 1), (*range(0, 40, 2), *range(19, 60, 4)))
+    draw(seed, trial)
+    for seed, trial in itertools.product((0, 1), (*range(0, 40, 2), *range(19, 60, 4), *range(61, 80, 4)))
 ]
 
 

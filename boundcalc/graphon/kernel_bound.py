@@ -101,8 +101,9 @@ def entry_error(maps: Maps) -> float:
 
     Let layer l have n_l terms in its products, N = sum (n_l + 66), and L layers. Then every correlation is within delta = 6 L N
     2^-53: the map of correlations through a layer has slope at most 1, and each layer adds the rounding of its products, of the
-    diagonals before it, and NEARLY. The arc cosine is 1/2-Hoelder at +-1, so that each slope k0 is within (HOELDER sqrt(delta)
-    + 16 2^-53) / (2 pi); relative to sqrt(Theta_ii Theta_jj), the errors of L slopes add up to at most L times this.
+    diagonals before it, of its root against its arc cosine (APART), and NEARLY. The arc cosine is 1/2-Hoelder at +-1, so that
+    each slope k0 is within (HOELDER sqrt(delta) + 16 2^-53) / (2 pi); relative to sqrt(Theta_ii Theta_jj), the errors of L slopes
+    add up to at most L times this.
     """
     depth = len(maps.hidden)
     terms = sum(matrix.shape[1] + 66 for matrix in (*maps.hidden, maps.output))

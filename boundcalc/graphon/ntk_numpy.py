@@ -1,15 +1,18 @@
 """The recursion of the graphon NTK in numpy: pairs a few inputs with a block of later inputs at a time, with cells as rows.
 
 For inputs i and j let q_i(u) be the square root of S~(x_i, x_i)(u) and rho = S~ / (q_i q_j). All layers carry
-``A = S~ / q_i`` and ``B = Theta / q_i``, Theta_1 = S~_1; with psi = pi - arccos(rho) = arccos(-rho),
+``A = S~ / q_i`` and ``B = Theta / q_i``, Theta_1 = S~_1; with psi = pi - arccos(rho) = arccos(-A / q_j),
 
-      s = q_j (sqrt((1 - rho) (1 + rho)) + rho psi),      t = s + psi B,
-      A' = diag(1/q'_i) M diag(q_i) s / (2 pi),           B' = the same of t,      Theta = M_out diag(q_i) t / (2 pi),
+      s = sqrt(q_j^2 - A^2) + psi A,                 t = s + psi B,
+      A' = diag(1/q'_i) M diag(q_i) s / (2 pi),      B' = the same of t,      Theta = M_out diag(q_i) t / (2 pi),
 
 where M is the matrix of `boundcalc.graphon.ntk_maps`. This is the recursion of docs/theory/pham2025.md in forward form,
 Theta_{l+1} = M (S_l + Sdot_l Theta_l), so that earlier layers need not be stored and any number of outputs costs one product. The
 scales of i are multiplied into the matrices, those of j are applied elementwise; the diagonal has the closed form
 Theta_l(x, x) = l S~_l(x, x).
+
+Products and elementary functions run at the rate of the machine; what the kernel can save are passes over memory, so that each is
+counted. Where an input is nearly parallel to another in some cell, the root cancels, and (1 - rho) (1 + rho) q_j^2 stands under it.
 """
 
 from __future__ import annotations
@@ -42,7 +45,14 @@ cells that read one coordinate, become exact; where arccos would turn 1e-16 into
 NARROWEST = 96
 """Fewest inputs of a block: below, calls cost more than work."""
 
-BUFFERS = 5
+APART = 2.0**-15
+"""Least 1 - abs(rho) at which q_j^2 - A^2 is used: the angle of the root and that of the arc cosine, each of a few roundings, differ
+by at most 6 roundings over sqrt(2 APART), which the error of a layer in `boundcalc.graphon.kernel_bound` has room for."""
+
+SMALLEST = 2.0**-900
+"""Diagonals below this, other than 0, may have lost digits to underflow; (1 - rho) (1 + rho) q_j^2 is taken throughout."""
+
+BUFFERS = 4
 MIRROR = 256
 """Side of the squares in which the upper triangle is copied to the lower."""
 
@@ -54,13 +64,13 @@ class Block:
     Attributes:
         start: index of the first input.
         columns: inputs, transposed, (d, n).
-        roots: roots q of each layer, (K_l, n).
-        negative: -NEARLY/q of each layer, 0 where q is 0.
+        squares: q^2 of each layer, (K_l, n).
+        negative: -1/q of each layer, 0 where q is 0.
     """
 
     start: int
     columns: Floats
-    roots: tuple[Floats, ...]
+    squares: tuple[Floats, ...]
     negative: tuple[Floats, ...]
 
     def since(self, first: int) -> Block:
@@ -69,8 +79,8 @@ class Block:
         if not skip:
             return self
         part = slice(skip, None)
-        roots, negative = (tuple(_copy(a, part) for a in every) for every in (self.roots, self.negative))
-        return Block(first, _copy(self.columns, part), roots, negative)
+        squares, negative = (tuple(_copy(a, part) for a in every) for every in (self.squares, self.negative))
+        return Block(first, _copy(self.columns, part), squares, negative)
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,6 +94,7 @@ class SharedBlocks:
         forms: matrices M_1 .. M_L; M_1 reads the sums over groups of coordinates if there are groups.
         groups: sums over the coordinates whose columns of M_1 are equal; None if every coordinate is read on its own.
         output: M_out divided by 2 pi, (R, K_L).
+        apart: limit of the absolute correlations of the first layer, below which no layer has a correlation near +-1.
         result: kernels, (R, m, m).
     """
 
@@ -93,6 +104,7 @@ class SharedBlocks:
     forms: tuple[ScaledMatrix, ...]
     groups: Grouped | None
     output: Floats
+    apart: float
     result: Floats
 
 
@@ -164,11 +176,13 @@ def _best_forms(maps: Maps, x: Floats) -> tuple[ScaledMatrix, ...]:
 
 
 def _plan(maps: Maps, x: Floats, forms: tuple[ScaledMatrix, ...]) -> SharedBlocks:
-    roots = tuple(np.sqrt(diagonal) for diagonal in diagonals(maps, x))
-    negative = tuple(-NEARLY * inverse(root) for root in roots)
+    squares = diagonals(maps, x)
+    negative = tuple(-inverse(np.sqrt(diagonal)) for diagonal in squares)
     width = width_of(maps)
     blocks = tuple(
-        Block(start, _copy(x.T, part), *(tuple(_copy(a, part) for a in every) for every in (roots, negative)))
+        Block(
+            start, _copy(x.T, part), *(tuple(_copy(a, part) for a in every) for every in (squares, negative))
+        )
         for start in range(0, len(x), width)
         for part in [slice(start, start + width)]
     )
@@ -176,7 +190,19 @@ def _plan(maps: Maps, x: Floats, forms: tuple[ScaledMatrix, ...]) -> SharedBlock
     groups = first if isinstance(first, Grouped) else None
     result = np.zeros((maps.output.shape[0], len(x), len(x)))
     own = (first if groups is None else Dense(groups.matrix), *later)
-    return SharedBlocks(x, blocks, width, own, groups, maps.output / (2 * math.pi), result)
+    return SharedBlocks(x, blocks, width, own, groups, maps.output / (2 * math.pi), _apart(squares), result)
+
+
+def _apart(squares: Sequence[Floats]) -> float:
+    """Return the limit of `SharedBlocks.apart`.
+
+    The map k of correlations through the arc cosine is convex with k(-1) = 0 and k(1) = 1, so that 1 - k(rho) >= (1 - rho) / 2; a
+    mean of nonnegative correlations with the weights of the diagonals is at most the largest. Hence 1 - rho halves at most, layer by
+    layer.
+    """
+    if any(((diagonal > 0) & (diagonal < SMALLEST)).any() for diagonal in squares):
+        return -1.0
+    return 1.0 - APART * 2.0 ** (len(squares) - 1)
 
 
 def inverse(roots: Floats) -> Floats:
@@ -199,13 +225,20 @@ def _rows(plan: SharedBlocks, rows: range, buffers: list[Floats]) -> None:
         if plan.groups is not None:
             sources = plan.groups.between(plan.x[rows.start : rows.stop], block.columns, sums)
         end = block.start + block.columns.shape[1]
-        views = [[buffer[: root.size].reshape(root.shape) for buffer in arrays] for root in block.roots]
+        views = [
+            [buffer[: square.size].reshape(square.shape) for buffer in arrays] for square in block.squares
+        ]
         for i, source, (products, output) in zip(rows, sources, readers, strict=False):
             s = t = source
-            for layer, (product, (for_a, for_b, *spare)) in enumerate(zip(products, views, strict=True)):
+            near = False
+            for layer, (product, (for_a, for_b, root, psi)) in enumerate(zip(products, views, strict=True)):
                 a = product.times(s, for_a)
                 b = product.times(t, for_b) if layer else a
-                s, t = _arc_cosine(a, b, spare, block.negative[layer], block.roots[layer])
+                if not layer and block.start <= i < end:
+                    a[:, i - block.start] = 0.0  # the diagonal has a closed form
+                np.multiply(a, block.negative[layer], out=psi)
+                near = near or (not layer and max(psi.max(), -psi.min()) >= plan.apart)
+                s, t = _arc_cosine(a, b, root, psi, block.squares[layer], near, layer + 1 == len(products))
             plan.result[:, i, block.start : end] = output @ t
 
 
@@ -213,8 +246,8 @@ def _reader(plan: SharedBlocks, i: int) -> tuple[list[Product], Floats]:
     """Return the matrices of all layers, and of the output, with the scales of input i."""
     block = plan.blocks[i // plan.width]
     own = i - block.start
-    roots = [root[:, own] for root in block.roots]
-    lefts = [negative[:, own] / -NEARLY for negative in block.negative]
+    roots = [np.sqrt(square[:, own]) for square in block.squares]
+    lefts = [-negative[:, own] for negative in block.negative]
     read = plan.x[i] if plan.groups is None else np.ones(plan.groups.matrix.shape[1])
     products = [plan.forms[0].at(lefts[0], read)]
     for form, left, right in zip(plan.forms[1:], lefts[1:], roots, strict=False):
@@ -223,27 +256,42 @@ def _reader(plan: SharedBlocks, i: int) -> tuple[list[Product], Floats]:
 
 
 def _arc_cosine(
-    a: Floats, b: Floats, spare: list[Floats], negative: Floats, roots: Floats
+    a: Floats, b: Floats, root: Floats, psi: Floats, squares: Floats, near: bool, last: bool
 ) -> tuple[Floats, Floats]:
-    """Return s and t of the module's formula, without 1 / (2 pi), in two of the three spare buffers; a is overwritten unless it is b.
+    """Return s and t of the module's formula, without 1 / (2 pi), in the two buffers; a is overwritten.
 
-    1 - rho is computed from -rho without rounding if rho is near 1, so that the sine stays accurate there.
+    Args:
+        a: A, (K, n).
+        b: B, (K, n); A itself in the first layer.
+        root: buffer.
+        psi: -rho.
+        squares: q_j^2.
+        near: whether correlations may be near +-1.
+        last: whether t alone is used.
     """
-    s, psi, rest = spare
-    minus_rho = np.empty_like(a) if a is b else a
-    np.multiply(a, negative, out=minus_rho)
-    minus_rho.clip(-1.0, 1.0, out=minus_rho)
-    np.arccos(minus_rho, out=psi)
-    np.add(minus_rho, 1.0, out=s)
-    np.subtract(1.0, minus_rho, out=rest)
-    s *= rest
-    np.sqrt(s, out=s)
-    minus_rho *= psi
-    s -= minus_rho
-    s *= roots
-    psi *= b
-    psi += s
-    return s, psi
+    if near:
+        psi *= NEARLY
+        psi.clip(-1.0, 1.0, out=psi)
+        np.multiply(1.0 - psi, 1.0 + psi, out=root)
+        root *= squares
+    else:
+        np.square(a, out=root)
+        np.subtract(squares, root, out=root)
+    np.sqrt(root, out=root)
+    np.arccos(psi, out=psi)
+    if last and a is not b:
+        a += b
+        a *= psi
+        root += a
+        return root, root
+    a *= psi
+    root += a
+    if a is b:
+        np.add(root, a, out=psi)
+    else:
+        psi *= b
+        psi += root
+    return root, psi
 
 
 def _mirror(kernel: Floats) -> None:

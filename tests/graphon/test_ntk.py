@@ -98,6 +98,36 @@ def test_blocks_and_threads_do_not_matter(monkeypatch):
     np.testing.assert_allclose(ntk_numpy.theta(maps, x, threads=2), whole, rtol=1e-13)
 
 
+def test_both_forms_of_the_root_agree(monkeypatch):
+    """Correlations up to 0.9995, where the plain form still is used, in two cells of many inputs."""
+    maps, x = from_graphons(chain(density=1.0), 20), sample(70)
+    x[1::2] = x[::2] + 0.03 * x[1::2]
+    plain = ntk_numpy.theta(maps, x)
+    monkeypatch.setattr(ntk_numpy, "APART", 2.0)
+    np.testing.assert_allclose(plain, ntk_numpy.theta(maps, x), rtol=1e-12)
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize("apart", [1e-3, 1e-5, 1e-7, 1e-9])
+def test_nearly_parallel_inputs(apart, sign):
+    """The dense kernel of one layer in closed form, with the angle from the cross product."""
+    x = np.array([[1.0, 0.0], [sign, apart]])
+    angle = np.arctan2(apart, sign)
+    c, size = sign, np.hypot(1, apart)
+    expected = (size * np.sin(angle) + 2 * (np.pi - angle) * c) / (4 * np.pi)
+    assert gntk([np.ones((1, 1))], x)[0, 1] == pytest.approx(expected, rel=1e-7, abs=1e-8)
+
+
+def test_a_cell_that_underflows_adds_nothing():
+    graphons, x = chain(density=1.0), sample()
+    graphons[0][2] = 0.0
+    graphons[0][2, 0] = 1.0
+    x[:, 0] *= 1e-160
+    without = x.copy()
+    without[:, 0] = 0.0
+    np.testing.assert_allclose(gntk(graphons, x), gntk(graphons, without), rtol=1e-12)
+
+
 def test_every_form_of_a_product_agrees():
     graphons = chain((40, 30), 64, density=0.3)
     graphons[0][:, 32:] = graphons[0][:, :32]

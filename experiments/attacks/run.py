@@ -39,7 +39,8 @@ def main(argv: list[str] | None = None) -> None:
     (given.output / "results.json").write_text(render(found, "json"), encoding="utf-8")
     text = render(found, "markdown").partition("\n")[2]
     (given.output / "results.md").write_text(
-        f"# What attacks on the bounds found\n\nMade by `experiments/attacks/run.py --trials {given.trials} --seed {given.seed}`."
+        "# What attacks on the bounds found\n\n"
+        f"Made by `python experiments/attacks/run.py --trials {given.trials} --seed {given.seed}`."
         f" Ratios far above 1 say how little these attacks, or the bounds, can do.\n{text}",
         encoding="utf-8",
     )

@@ -43,7 +43,7 @@ def text(results: Tree) -> str:
         " search.",
         made(results, "chosen_masks"),
         command(
-            "python -m experiments.chosen_masks.run --data mnist:FASHION   # goes on where it stopped",
+            f"{results['command']}   # goes on where it stopped",
             "trains for five minutes, and needs Fashion-MNIST",
         ),
     ]) + "\n"  # fmt: skip

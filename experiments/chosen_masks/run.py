@@ -57,7 +57,7 @@ TINY = Setting("small", 0.5, 6, 2, Size(60, 100, (), 2), 2)
 
 def main(words: list[str] | None = None) -> None:
     """Run the cells that are missing."""
-    experiment(__file__, (Setting(), TINY), plan, lambda cells, _: summary(cells), words)
+    experiment(__file__, (Setting(), TINY), plan, lambda cells, _: summary(cells), words, "mnist:FASHION")
 
 
 def plan(setting: Setting, data: list[str], _: Path) -> Iterator[tuple[str, Callable[[], Tree]]]:

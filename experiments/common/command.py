@@ -24,6 +24,7 @@ def experiment(
     plan: Callable[[Any, list[str], Path], Cells],
     summary: Callable[[Mapping[str, Tree], Any], Tree],
     words: list[str] | None = None,
+    data: str = "mnist:DIR",
 ) -> None:
     """Run the cells that are missing in results.json, and sum up all of them.
 
@@ -33,6 +34,7 @@ def experiment(
         plan: from a setting, data sets and the folder to the cells, in their order.
         summary: from the cells and the setting to what they say together.
         words: of the command line.
+        data: what the full experiment is given as `--data`, for the command that results.json names.
     """
     parser = argparse.ArgumentParser(description="Run the cells of an experiment that are missing.")
     parser.add_argument("--data", required=True, nargs="+", help="data sets, e.g. mnist:DIR")
@@ -47,7 +49,8 @@ def experiment(
         for k, one in enumerate(given.data)
         for name, digest in hashes(one).items()
     }
-    record = Record(given.out, asdict(setting), digests)
+    command = f"python -m experiments.{Path(file).parent.name}.run --data {data}"
+    record = Record(given.out, asdict(setting), digests, command + " --tiny" * given.tiny)
     record.run(plan(setting, given.data, given.out), given.seconds)
     record.tree["summary"] = summary(record.cells, setting)
     record.write()

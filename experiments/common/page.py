@@ -114,5 +114,7 @@ def made(results: Tree, name: str) -> str:
     return (
         f"## How it was made\n\nEvery number is in `experiments/{name}/results.json`; `python -m"
         f" experiments.{name}.page` writes this"
-        f" page and its pictures from it. Versions: {told}. Data (first digits of SHA-256): {files}."
+        f" page and its pictures from it. Versions: {told}."
+        + f" Data (first digits of SHA-256): {files}."
+        * bool(files)
     )

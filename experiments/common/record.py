@@ -71,12 +71,13 @@ class Record:
         folder: where results.json is, or will be.
         setting: all that the cells share; those of another setting are refused.
         inputs: name -> digest of the data.
+        command: that makes the results again.
     """
 
-    def __init__(self, folder: Path, setting: Tree, inputs: Mapping[str, str]) -> None:
+    def __init__(self, folder: Path, setting: Tree, inputs: Mapping[str, str], command: str) -> None:
         self.path = folder / "results.json"
         about = {"setting": rounded(setting), "inputs": dict(inputs)}
-        self.tree: Tree = {**about, "versions": versions(), "cells": {}, "summary": {}}
+        self.tree: Tree = {"command": command, **about, "versions": versions(), "cells": {}, "summary": {}}
         if self.path.is_file():
             self.tree = json.loads(self.path.read_text(encoding="utf-8"))
             for name, value in about.items():

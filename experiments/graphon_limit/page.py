@@ -46,8 +46,7 @@ def text(results: Tree) -> str:
         left(setting, summary),
         made(results, "graphon_limit"),
         command(
-            "python -m experiments.graphon_limit.run --data mnist:DIR   # goes on with the seeds and depths that are"
-            " missing",
+            f"{results['command']}   # goes on with the seeds and depths that are missing",
             "trains for hours, and needs MNIST",
         ),
     ]) + "\n"  # fmt: skip

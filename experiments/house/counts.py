@@ -157,7 +157,7 @@ def markdown(counts: Tree) -> str:
     lines = [
         "# The house in numbers",
         "",
-        "Written by `experiments/house/counts.py`.",
+        "Written by `python experiments/house/counts.py`.",
         "",
         "| what | count |",
         "|---|---|",

@@ -35,6 +35,7 @@ AT_INITIALIZATION = {
 }  # fmt: skip
 """The same of the tables of Hoang, Liu, Marculescu & Wang 2023; what they call the sparsity of a layer is its density."""
 UNROLLED = "graph_metrics/unrolled/unrolled.csv"
+COMMAND = "python -m experiments.published_tables.make FOLDER METRICS"
 HELD = 10_000
 """Test images of each accuracy."""
 
@@ -49,7 +50,7 @@ def main() -> None:
     files = [*sorted(given.folder.glob("ramanunjan_results/*/*.csv")), given.folder / UNROLLED]
     digests = {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
     digests[given.metrics.name] = of_folder(given.metrics)
-    record = Record(given.out, {"held": HELD}, digests)
+    record = Record(given.out, {"held": HELD}, digests, COMMAND)
     families = {
         "bipartite": [ticket for file in files[:-1] for ticket in layered(file)],
         "bipartite, Hoang et al.": list(at_initialization(given.metrics)),

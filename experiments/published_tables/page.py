@@ -36,7 +36,7 @@ def text(results: Tree) -> str:
             table(families),
         ),
         made(results, "published_tables"),
-        command("python -m experiments.published_tables.make FOLDER METRICS", "needs the published tables"),
+        command(results["command"], "needs the published tables"),
     ]) + "\n"  # fmt: skip
 
 

@@ -50,8 +50,7 @@ def text(results: Tree) -> str:
         left(setting, summary),
         made(results, "recovery"),
         command(
-            "python -m experiments.recovery.run --data mnist:DIR   # goes on with the samples and seeds that are"
-            " missing",
+            f"{results['command']}   # goes on with the samples and seeds that are missing",
             "trains for twelve minutes, and needs MNIST",
         ),
     ]) + "\n"  # fmt: skip

@@ -11,7 +11,7 @@ def report(results: Tree) -> str:
     """Return results.md."""
     parts = [
         "# Sample complexity by experiment",
-        "Written by `run.py`; the numbers are those of `results.json`.",
+        "Written by `python -m experiments.sample_complexity.run`; the numbers are those of `results.json`.",
         _facts("Setting", results["setting"].items()),
         _facts("Fit", _fit(results["fit"])),
         "## Thresholds\n\n" + _thresholds(results["thresholds"]),

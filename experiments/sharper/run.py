@@ -1,38 +1,41 @@
 """Norm bounds that say something: pruned networks trained with the peeling norm, every norm bound beside it.
 
-    python experiments/sharper/run.py --data mnist:DIR            # about 15 minutes on one core; goes on where it stopped
-    python experiments/sharper/run.py --data digits --tiny
+    python -m experiments.sharper.run --data mnist:DIR     # from the clone's root, 15 minutes; goes on where it stopped
+    python -m experiments.sharper.run --data digits --tiny --out /tmp/sharper
 
-Masks are random, fixed before the sample, so that none is paid for. Results go to results.json beside this file, one entry a setting.
+Masks are random, fixed before the sample, so that none is paid for. One cell a ticket.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
-import sys
 import tempfile
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 
 import boundcalc
+from boundcalc.bounds import registry
 from boundcalc.cli.main import main as boundcalc_command
 from boundcalc.empirical.datasets import open_data
 from boundcalc.features.orientations import orientations
+from experiments.common.command import experiment
+from experiments.common.record import Tree
 
 HERE = Path(__file__).parent
+SPARSE = ("peeling", "path_norm")
+"""Theorems that use which weights a mask keeps."""
 
 
 @dataclass(frozen=True)
-class Setting:
+class Ticket:
     """One ticket.
 
     Attributes:
-        name: of its entry.
+        name: of its cell.
         network: callable of networks.py.
         classes: labels of the data that are kept.
         density: share of weights kept at random.
@@ -57,15 +60,15 @@ class Setting:
     aside: int = 0
 
 
-SETTINGS = (
-    Setting("0 against 1, perceptron", "two_classes_30", (0, 1), 0.17, 0.3, 10),
-    Setting("0 against 1, convolution", "two_classes_conv", (0, 1), 0.5, 0.3, 6),
-    Setting("0, 1 and 2, perceptron", "three_classes_60", (0, 1, 2), 0.2, 0.01, 10, "mse"),
-    Setting("ten classes, perceptron", "ten_classes_100", tuple(range(10)), 0.2, 0.03, 6),
-    Setting(
+TICKETS = (
+    Ticket("0 against 1, perceptron", "two_classes_30", (0, 1), 0.17, 0.3, 10),
+    Ticket("0 against 1, convolution", "two_classes_conv", (0, 1), 0.5, 0.3, 6),
+    Ticket("0, 1 and 2, perceptron", "three_classes_60", (0, 1, 2), 0.2, 0.01, 10, "mse"),
+    Ticket("ten classes, perceptron", "ten_classes_100", tuple(range(10)), 0.2, 0.03, 6),
+    Ticket(
         "ten classes, perceptron, squared loss", "ten_classes_100", tuple(range(10)), 0.2, 0.002, 15, "mse"
     ),
-    Setting(
+    Ticket(
         "ten classes, centered, perceptron",
         "ten_classes_100",
         tuple(range(10)),
@@ -75,7 +78,7 @@ SETTINGS = (
         "mse",
         aside=1000,
     ),
-    Setting(
+    Ticket(
         "ten classes, first stage, perceptron",
         "ten_classes_behind",
         tuple(range(10)),
@@ -85,7 +88,7 @@ SETTINGS = (
         "mse",
         cells=7,
     ),
-    Setting(
+    Ticket(
         "ten classes, first stage, linear",
         "ten_classes_behind_linear",
         tuple(range(10)),
@@ -95,7 +98,7 @@ SETTINGS = (
         "mse",
         cells=7,
     ),
-    Setting(
+    Ticket(
         "ten classes, first stage, centered, perceptron",
         "ten_classes_behind_30",
         tuple(range(10)),
@@ -106,7 +109,7 @@ SETTINGS = (
         cells=7,
         aside=1000,
     ),
-    Setting(
+    Ticket(
         "ten classes, first stage, centered, linear",
         "ten_classes_behind_linear",
         tuple(range(10)),
@@ -118,6 +121,51 @@ SETTINGS = (
         aside=1000,
     ),
 )
+
+
+@dataclass(frozen=True)
+class Setting:
+    """All that the results depend on, the data apart.
+
+    Attributes:
+        tickets: that are trained.
+        seed: of masks, initial weights and training.
+    """
+
+    tickets: tuple[Ticket, ...] = TICKETS
+    seed: int = 0
+
+
+TINY = Setting((replace(TICKETS[0], network="tiny", epochs=1), replace(TICKETS[1], network="tiny", epochs=1)))
+
+
+def main(words: list[str] | None = None) -> None:
+    """Run the cells that are missing."""
+    experiment(__file__, (Setting(), TINY), plan, lambda cells, _: summary(cells), words)
+
+
+def plan(setting: Setting, data: list[str], _: Path) -> Iterator[tuple[str, Callable[[], Tree]]]:
+    """Yield a cell a ticket."""
+    for ticket in setting.tickets:
+        yield ticket.name, partial(run, ticket, data[0], setting.seed)
+
+
+def summary(cells: Mapping[str, Tree]) -> Tree:
+    """Return what is compared of each ticket: the smallest theorem that uses sparsity, and the smallest other."""
+    proved = {name for name, bound in registry.items() if bound.status == "theorem"}
+    found = {}
+    for name, cell in cells.items():
+        values = {bound: each["value"] for bound, each in cell["bounds"].items() if bound in proved}
+        sparse = min(set(values) & set(SPARSE), key=lambda bound: values[bound])
+        other = min(set(values) - set(SPARSE), key=lambda bound: values[bound])
+        found[name] = {
+            "sparse": sparse,
+            "value": values[sparse],
+            "other": other,
+            "other_value": values[other],
+            "standard_error": (cell["test_error"] * (1 - cell["test_error"]) / cell["held"]) ** 0.5,
+        }
+    return found
 
 
 def subset(data: str, classes: tuple[int, ...], path: Path, cells: int = 0, aside: int = 0) -> None:
@@ -148,26 +196,32 @@ def behind(x: np.ndarray, cells: int) -> np.ndarray:
     return torch.cat([orientations(part, cells) for part in images.split(1000)]).numpy()
 
 
-def run(setting: Setting, data: str, folder: Path, *, tiny: bool) -> dict[str, Any]:
-    """Train one ticket and return its errors and the value of each norm bound.
+def run(ticket: Ticket, data: str, seed: int) -> Tree:
+    """Train one ticket and return its errors and the value of each norm bound."""
+    with tempfile.TemporaryDirectory() as folder:
+        return measured(ticket, data, seed, Path(folder))
+
+
+def measured(ticket: Ticket, data: str, seed: int, folder: Path) -> Tree:
+    """Train one ticket in a folder.
 
     Raises:
         SystemExit: training failed.
     """
     path = folder / "subset.npz"
-    subset(data, setting.classes, path, setting.cells, setting.aside)
-    model = f"{HERE / 'networks.py'}:{'tiny' if tiny else setting.network}"
+    subset(data, ticket.classes, path, ticket.cells, ticket.aside)
+    model = f"{HERE / 'networks.py'}:{ticket.network}"
     words = [
-        "train", "--data", f"npz:{path}", "--model", model, "--pruner", "random", "--density", f"{setting.density}",
-        "--optimizer", "adam", "--lr", f"{setting.rate}", "--loss", setting.loss, "--schedule", "cosine",
-        "--epochs", "1" if tiny else f"{setting.epochs}", "--regularise", "peeling",
-        "--weight-decay", f"{setting.strength}", "--out", str(folder / "run"), "--quiet",
+        "train", "--data", f"npz:{path}", "--model", model, "--pruner", "random", "--density", f"{ticket.density}",
+        "--optimizer", "adam", "--lr", f"{ticket.rate}", "--loss", ticket.loss, "--schedule", "cosine",
+        "--epochs", f"{ticket.epochs}", "--regularise", "peeling",
+        "--weight-decay", f"{ticket.strength}", "--seed", f"{seed}", "--out", str(folder / "run"), "--quiet",
     ]  # fmt: skip
     if boundcalc_command(words):
-        raise SystemExit(f"{setting.name}: training failed")
-    ticket = folder / "run" / "replicate_0" / "level_0" / "main" / "model.safetensors"
+        raise SystemExit(f"{ticket.name}: training failed")
+    trained = folder / "run" / "replicate_0" / "level_0" / "main" / "model.safetensors"
     report = boundcalc.analyze(
-        ticket,
+        trained,
         data=f"npz:{path}",
         model=model,
         only=("bounds", "empirical"),
@@ -185,37 +239,16 @@ def run(setting: Setting, data: str, folder: Path, *, tiny: bool) -> dict[str, A
     }
     return {
         "m": report["data"]["m"],
+        "held": len(np.load(path)["y_test"]),
         "train_error": report["empirical"]["train_error"],
         "test_error": report["empirical"]["test_error"],
         "margin": report["bounds"]["peeling"]["margin"],
         "margin_error": report["bounds"]["peeling"]["terms"]["margin_error"],
-        "density": setting.density,
-        "strength": setting.strength,
+        "density": ticket.density,
+        "strength": ticket.strength,
         "bounds": dict(sorted(bounds.items(), key=lambda pair: pair[1]["value"])),
     }
 
 
-def main(words: list[str]) -> int:
-    """Run every setting that has no entry yet."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--data", required=True, help="e.g. mnist:DIR")
-    parser.add_argument("--out", type=Path, default=HERE / "results.json")
-    parser.add_argument("--only", help="the settings whose names begin with this")
-    parser.add_argument("--tiny", action="store_true", help="one epoch of a tiny network on two classes")
-    given = parser.parse_args(words)
-    done = json.loads(given.out.read_text()) if given.out.is_file() else {}
-    for setting in SETTINGS[:1] if given.tiny else SETTINGS:
-        if setting.name in done or not setting.name.startswith(given.only or ""):
-            continue
-        with tempfile.TemporaryDirectory() as folder:
-            done[setting.name] = run(setting, given.data, Path(folder), tiny=given.tiny)
-        given.out.write_text(json.dumps(done, indent=1) + "\n")
-        best = done[setting.name]["bounds"]["peeling"]["value"]
-        print(f"{setting.name}: peeling {best:.3f}", file=sys.stderr)
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    main()

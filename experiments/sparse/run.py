@@ -60,7 +60,8 @@ def page(results: dict[str, Any]) -> str:
     lines = [
         "# Sparse against dense complexities",
         "",
-        f"Made by `experiments/sparse/run.py` with version {boundcalc.__version__}: the Rademacher complexity that `peeling` proves,"
+        f"Made by `python experiments/sparse/run.py` with version {boundcalc.__version__}: the Rademacher complexity that `peeling`"
+        " proves,"
         " and how many times that of other bounds of kind F it is below. Demo tickets on the sample that ships; levels of one"
         " open_lth lottery (LeNet-300-100), if any, on full MNIST.",
         "",

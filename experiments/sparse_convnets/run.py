@@ -47,7 +47,8 @@ TINY = Setting((3,), Training(3, 1, 40, 50, 20), 1, (1.0, 0.5), "random", 1)
 
 def main(words: list[str] | None = None) -> None:
     """Run the cells that are missing."""
-    experiment(__file__, (Setting(), TINY), plan, lambda cells, _: summary(cells), words)
+    data = "mnist:DIR mnist:FASHION"
+    experiment(__file__, (Setting(), TINY), plan, lambda cells, _: summary(cells), words, data)
 
 
 def plan(setting: Setting, data: list[str], out: Path) -> Iterator[tuple[str, Callable[[], Tree]]]:

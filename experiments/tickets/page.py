@@ -24,10 +24,7 @@ NAMES = {
     "lenet300": "LeNet-300-100", "lenet5": "LeNet-5", "strided-8": "strided-8 (a CNN of three convolutions)",
     "resnet": "a ResNet of three blocks (8 to 32 channels, images at half their size)",
 }  # fmt: skip
-CONTINUE = command(
-    "python -m experiments.tickets.run --data mnist:DIR mnist:FASHION npz:CIFAR10_JPEG   # goes on where it stopped",
-    "trains for an hour, and needs MNIST, Fashion-MNIST and CIFAR-10 as JPEG",
-)
+WHY = "trains for an hour, and needs MNIST, Fashion-MNIST and CIFAR-10 as JPEG"
 
 
 def ran(results: Tree) -> str:
@@ -159,7 +156,7 @@ def gap(results: Tree) -> str:
         means(results, ("pruner",)),
         left(results),
         made(results, "tickets"),
-        CONTINUE,
+        command(f"{results['command']}   # goes on where it stopped", WHY),
     ]) + "\n"  # fmt: skip
 
 
@@ -200,7 +197,7 @@ def topology(results: Tree) -> str:
         means(results),
         left(results),
         made(results, "tickets"),
-        CONTINUE,
+        command(f"{results['command']}   # goes on where it stopped", WHY),
     ]) + "\n"  # fmt: skip
 
 

@@ -49,8 +49,14 @@ TINY = Setting(((0, "small"),), (0.1,), Size(60, 100, (0.5,), 2, 16), ("random",
 
 def main(words: list[str] | None = None) -> None:
     """Run the cells that are missing."""
+    data = "mnist:DIR mnist:FASHION npz:CIFAR10_JPEG"
     experiment(
-        __file__, (Setting(), TINY), plan, lambda cells, setting: summary(cells, setting.size.held), words
+        __file__,
+        (Setting(), TINY),
+        plan,
+        lambda cells, setting: summary(cells, setting.size.held),
+        words,
+        data,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -46,6 +47,18 @@ def test_tiny(name, tmp_path):
     assert pages and pictures == {f"{path.stem}.svg" for path in pages}
     assert all("nan" not in path.read_text().split() for path in pages)
     assert results["cells"] and results["summary"] and results["versions"]["boundcalc"]
+    assert results["command"].startswith(f"python -m experiments.{name}.run --data ")
+
+
+def test_every_results_file_says_how_it_is_made():
+    """Its command stands in it, or on the page that is made from it."""
+    pages = [path.read_text() for path in (ROOT / "docs" / "results").glob("*.md")]
+    for file in sorted((ROOT / "experiments").glob("*/results.json")):
+        own = [path.read_text() for path in file.parent.glob("results.*")]
+        name = file.parent.name
+        script = re.compile(rf"python (-m experiments\.{name}\.|experiments/{name}/)")
+        trained = any("boundcalc train " in text for text in own)
+        assert trained or any(script.search(text) for text in (*own, *pages)), file
 
 
 def test_pages_are_those_of_the_results(tmp_path):

@@ -1,10 +1,6 @@
 """The penalty is the bound's own norm, pruned weights stay 0, and training with it lowers the bound."""
 
-import json
 import math
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 import torch
@@ -77,21 +73,3 @@ def test_training_with_it_lowers_the_bound(tmp_path):
         values.append(report["bounds"]["peeling"]["terms"]["rho_of_margins"])
         assert report["checkpoint"]["density"] == pytest.approx(0.5, abs=0.01)
     assert values[1] < 0.7 * values[0]
-
-
-def test_the_experiment_runs_in_a_tiny_setting(tmp_path):
-    script = Path(__file__).parents[2] / "experiments" / "sharper" / "run.py"
-    out = tmp_path / "results.json"
-    done = subprocess.run(
-        [sys.executable, "-W", "error", str(script), "--data", "digits", "--tiny", "--out", str(out)],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    (entry,) = json.loads(out.read_text()).values()
-    assert entry["bounds"]["peeling"]["value"] < entry["bounds"]["peeling"]["as_published"]
-    plot = subprocess.run(
-        [sys.executable, "-W", "error", str(script.parent / "plot.py"), "--results", str(out), "-o", str(tmp_path / "a.svg")],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert plot.returncode == 0, plot.stderr
-    assert "| `peeling` |" in plot.stdout and (tmp_path / "a.svg").read_text().startswith("<?xml")

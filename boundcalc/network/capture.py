@@ -110,10 +110,17 @@ def own_copy(module: torch.nn.Module) -> torch.nn.Module:
         raise CheckpointError(type(module).__name__, f"it cannot be copied: {error}") from error
 
 
-def empty(module: torch.nn.Module) -> None:
-    """Give back the memory of a copy's parameters, which reference cycles of torch.export would hold for a while."""
+def empty(module: torch.nn.Module, original: torch.nn.Module) -> None:
+    """Give back the memory of a copy's parameters, which reference cycles of torch.export would hold for a while.
+
+    Args:
+        module: the copy.
+        original: whose own parameters are left alone, should the copy share them.
+    """
+    held = {id(parameter) for parameter in original.parameters()}
     for parameter in module.parameters():
-        parameter.data = parameter.data.new_empty(0)
+        if id(parameter) not in held and type(parameter.data) is torch.Tensor:
+            parameter.data = parameter.data.new_empty(0)
 
 
 def example(module: torch.nn.Module, shapes: Sequence[tuple[int, ...]]) -> tuple[torch.Tensor, object]:

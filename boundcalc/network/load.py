@@ -191,7 +191,7 @@ def _from_model(
     network = _built(named, program, fitted.checkpoint, dict(state), f"captured by running {named}")
     _check_against(named, network, module, example)
     if not isinstance(model, str):
-        capture.empty(module)
+        capture.empty(module, model)
     return fit.with_file_keys(network, fitted)
 
 

@@ -357,3 +357,20 @@ def test_a_loss_is_no_layer_even_where_its_shape_would_chain(tmp_path):
 def test_a_network_that_is_called_like_a_metric_is_read(tmp_path):
     path = saved(tmp_path, {f"metric.{key}": tensor for key, tensor in PLAIN.items()})
     assert (counts(network(path)), network(path).set_aside) == (COUNT, ())
+
+
+class Uncopied(Plain):
+    """A module whose copy is itself."""
+
+    def __deepcopy__(self, memo):
+        return self
+
+
+@pytest.mark.parametrize("kind", [Plain, Uncopied])
+def test_the_callers_module_keeps_its_weights(kind):
+    module = kind().eval()
+    before = {key: tensor.clone() for key, tensor in module.state_dict().items()}
+    x = torch.rand(3, module.fc1.in_features)
+    found = from_checkpoint(from_state_dict(module.state_dict(), "plain"), module, (module.fc1.in_features,))
+    assert all(torch.equal(tensor, before[key]) for key, tensor in module.state_dict().items())
+    assert torch.allclose(run(found, x.double()).float(), module(x), atol=1e-5)

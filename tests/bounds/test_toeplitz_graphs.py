@@ -26,7 +26,7 @@ from test_peeling_graphs import leaky_chain, pre_activation
 from twins import Sketch, mlp, problem_for, sample
 
 from boundcalc.bounds.catalogue import registry
-from boundcalc.bounds.evaluate import seen_by
+from boundcalc.bounds.evaluate import inputs_of
 from boundcalc.bounds.toeplitz.loss import log_capacities
 from boundcalc.bounds.toeplitz.scale import contractions
 from boundcalc.errors import NotCovered
@@ -150,7 +150,7 @@ def test_contractions_counted_by_hand(make, levels, exits):
 
 def complexity(name, network, x):
     problem = problem_for(network, x, spectral=True)
-    outcome = registry[name].compute(seen_by(registry[name], problem))
+    outcome = registry[name].compute(inputs_of(registry[name], problem))
     if hasattr(outcome, "log_rho"):
         return outcome.log_rho + outcome.log_unit
     return (

@@ -49,8 +49,8 @@ APART = 2.0**-15
 """Least 1 - abs(rho) at which q_j^2 - A^2 is used: the angle of the root and that of the arc cosine, each of a few roundings, differ
 by at most 6 roundings over sqrt(2 APART), which the error of a layer in `boundcalc.graphon.kernel_bound` has room for."""
 
-SMALLEST = 2.0**-900
-"""Diagonals below this, other than 0, may have lost digits to underflow; (1 - rho) (1 + rho) q_j^2 is taken throughout."""
+SMALLEST = -900
+"""Log2 of the least term of a diagonal below which terms may be lost to underflow; (1 - rho) (1 + rho) q_j^2 is taken then."""
 
 BUFFERS = 4
 MIRROR = 256
@@ -190,19 +190,23 @@ def _plan(maps: Maps, x: Floats, forms: tuple[ScaledMatrix, ...]) -> SharedBlock
     groups = first if isinstance(first, Grouped) else None
     result = np.zeros((maps.output.shape[0], len(x), len(x)))
     own = (first if groups is None else Dense(groups.matrix), *later)
-    return SharedBlocks(x, blocks, width, own, groups, maps.output / (2 * math.pi), _apart(squares), result)
+    return SharedBlocks(x, blocks, width, own, groups, maps.output / (2 * math.pi), _apart(maps, x), result)
 
 
-def _apart(squares: Sequence[Floats]) -> float:
+def _apart(maps: Maps, x: Floats) -> float:
     """Return the limit of `SharedBlocks.apart`.
 
     The map k of correlations through the arc cosine is convex with k(-1) = 0 and k(1) = 1, so that 1 - k(rho) >= (1 - rho) / 2; a
     mean of nonnegative correlations with the weights of the diagonals is at most the largest. Hence 1 - rho halves at most, layer by
     layer.
     """
-    if any(((diagonal > 0) & (diagonal < SMALLEST)).any() for diagonal in squares):
-        return -1.0
-    return 1.0 - APART * 2.0 ** (len(squares) - 1)
+    smallest = 2 * _log2_least(np.abs(x)) + sum(_log2_least(matrix) - 1 for matrix in maps.hidden)
+    return -1.0 if smallest < SMALLEST else 1.0 - APART * 2.0 ** (len(maps.hidden) - 1)
+
+
+def _log2_least(array: Floats) -> float:
+    """Return log2 of the least positive entry; 0 if there is none."""
+    return math.log2(array.min(where=array > 0, initial=np.inf)) if (array > 0).any() else 0.0
 
 
 def inverse(roots: Floats) -> Floats:

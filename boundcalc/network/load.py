@@ -15,6 +15,7 @@ from boundcalc.network.bare import with_layer_name
 from boundcalc.network.forward import run
 from boundcalc.network.infer import infer
 from boundcalc.network.network import Network
+from boundcalc.threads import one_thread
 
 MOST_ZEROS = 1e-4
 """Largest share of zeros in a random initialization; float32 draws give about 1e-7."""
@@ -48,7 +49,8 @@ def from_checkpoint(
         fitted = fit.select_prefix(checkpoint, prefix)
         own = fitted.checkpoint
         own.check_memory()
-        network = infer(own, input_shape) if model is None else _from_model(own, model, input_shape)
+        with one_thread():  # a few passes; threads that wait for each other take longer than they save
+            network = infer(own, input_shape) if model is None else _from_model(own, model, input_shape)
         return fit.with_file_keys(network, fitted)
 
 

@@ -66,9 +66,11 @@ def certified_peak(batches: Iterable[np.ndarray], error: float) -> Peak:
         Rump 2006, Verification of positive definiteness, Theorem 2.3; Demmel 1989, On floating point errors in Cholesky.
     """
     bound, best = 0.0, Peak(0.0, 0.0, -1, np.empty(0))
-    start, side = 0, 1
+    start, side, work = 0, 1, np.empty((0, 0))
     for batch in batches:
         side = batch.shape[1]
+        if work.shape != batch.shape[1:] or work.dtype != batch.dtype:
+            work = np.empty_like(batch[0])  # once: fresh pages cost a good part of a factorization
         traces = np.trace(batch, axis1=1, axis2=2).real
         order = np.argsort(-traces, kind="stable")
         for place, index in enumerate(order):
@@ -79,9 +81,9 @@ def certified_peak(batches: Iterable[np.ndarray], error: float) -> Peak:
                 continue
             if traces[index] <= bound:
                 break
-            if bound > 0 and _exceeds_no_eigenvalue(batch[index], bound):
+            if bound > 0 and _exceeds_no_eigenvalue(batch[index], bound, work):
                 continue
-            bound, value, vector = _raised(batch[index], bound, float(traces[index]))
+            bound, value, vector = _raised(batch[index], bound, float(traces[index]), work)
             lower = value - error - 16.0 * UNIT * (side + 8) * float(traces[index])
             if lower > best.lower or best.member < 0:
                 best = Peak(0.0, max(lower, 0.0), start + int(index), vector)
@@ -90,13 +92,15 @@ def certified_peak(batches: Iterable[np.ndarray], error: float) -> Peak:
     return Peak(upper, best.lower, best.member, best.vector)
 
 
-def _raised(gram: np.ndarray, bound: float, trace: float) -> tuple[float, float, np.ndarray]:
+def _raised(
+    gram: np.ndarray, bound: float, trace: float, work: np.ndarray
+) -> tuple[float, float, np.ndarray]:
     """Return a number that no eigenvalue exceeds, and the largest Rayleigh quotient found with its vector."""
     value, vector = 0.0, np.empty(0)
     for gain, distance in ATTEMPTS:
         value, vector = top_pair(gram, gain)
         raised = max(bound, value * (1 + distance))
-        if raised < trace and _exceeds_no_eigenvalue(gram, raised):
+        if raised < trace and _exceeds_no_eigenvalue(gram, raised, work):
             return raised, value, vector
     return max(bound, trace * (1 + 4 * UNIT * len(gram))), value, vector
 
@@ -113,14 +117,14 @@ def _exceeds_none(grams: np.ndarray, bound: float) -> bool:
     return bool((factors[:, places, places].real > 0).all())
 
 
-def _exceeds_no_eigenvalue(gram: np.ndarray, bound: float) -> bool:
-    """Return whether a Cholesky factorization of bound - gram succeeded with positive pivots, none of them NaN."""
+def _exceeds_no_eigenvalue(gram: np.ndarray, bound: float, work: np.ndarray) -> bool:
+    """Return whether a Cholesky factorization of bound - gram, made in `work`, succeeded with positive pivots, none of them NaN."""
     from scipy.linalg import lapack
 
-    shifted = -gram
-    shifted.flat[:: len(gram) + 1] += bound
+    np.negative(gram, out=work)
+    work.flat[:: len(gram) + 1] += bound
     factorize = lapack.zpotrf if np.iscomplexobj(gram) else lapack.dpotrf
-    factor, info = factorize(shifted.T, lower=1, clean=0, overwrite_a=1)
+    factor, info = factorize(work.T, lower=1, clean=0, overwrite_a=1)
     return info == 0 and bool((factor.diagonal().real > 0).all())
 
 

@@ -39,15 +39,15 @@ def draw(layout: Layout, sizes: Floats, rng: np.random.Generator) -> Bipartite:
 
     Args:
         layout: layout of the layer; the mask is drawn among its weights, and then rolled if the layout is rolled.
-        sizes: n absolute weights for the n drawn places, (n,). They are sorted first, so that permuting neurons
-            changes nothing.
+        sizes: n absolute weights for the n drawn places, (n,); sorted, so that permuting neurons changes nothing.
         rng: random generator.
 
     Returns:
         The graph with all vertices, isolated ones included.
     """
-    chosen = rng.choice(layout.positions, len(sizes), replace=False, shuffle=False)
-    return build(layout, np.sort(chosen), rng.permutation(np.sort(sizes)))
+    chosen = np.zeros(layout.positions, dtype=bool)
+    chosen[rng.choice(layout.positions, len(sizes), replace=False, shuffle=False)] = True
+    return build(layout, np.flatnonzero(chosen), rng.permutation(sizes))
 
 
 def baseline(own: Scores, layout: Layout, sizes: Floats, seeds: Sequence[Sequence[int]]) -> dict[str, Chance]:
@@ -62,7 +62,8 @@ def baseline(own: Scores, layout: Layout, sizes: Floats, seeds: Sequence[Sequenc
     Returns:
         Field name of a score -> its comparison; empty without draws.
     """
-    drawn = [score(draw(layout, sizes, np.random.default_rng(list(seed)))) for seed in seeds]
+    ordered = np.sort(sizes)
+    drawn = [score(draw(layout, ordered, np.random.default_rng(list(seed)))) for seed in seeds]
     if not drawn:
         return {}
     return {key: chance(getattr(own, key), [getattr(one, key) for one in drawn]) for key in SCORES}

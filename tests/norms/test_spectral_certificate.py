@@ -75,7 +75,7 @@ def test_few_factorisations_are_tried(name, monkeypatch):
 
 
 def test_ends_by_the_trace_where_every_factorisation_fails(monkeypatch):
-    monkeypatch.setattr(spectral_certificate, "_exceeds_no_eigenvalue", lambda gram, bound: False)
+    monkeypatch.setattr(spectral_certificate, "_exceeds_no_eigenvalue", lambda gram, bound, work: False)
     matrix = random(20, 30)
     frobenius = float(torch.linalg.matrix_norm(matrix))
     assert frobenius <= matrix_norm(matrix).upper <= frobenius * (1 + 1e-10)
@@ -136,7 +136,7 @@ def test_matrices_of_zero_need_no_vector():
 def test_a_factorisation_with_nan_proves_nothing(bad):
     matrix = np.eye(80)
     matrix[3, 70] = matrix[70, 3] = bad
-    assert not spectral_certificate._exceeds_no_eigenvalue(matrix, 1e6)
+    assert not spectral_certificate._exceeds_no_eigenvalue(matrix, 1e6, np.empty_like(matrix))
 
 
 def test_a_factorisation_separates_above_from_below():
@@ -144,8 +144,8 @@ def test_a_factorisation_separates_above_from_below():
         root = random(30, 40, seed=seed).numpy()
         gram = root @ root.T
         top = float(np.linalg.eigvalsh(gram)[-1])
-        assert spectral_certificate._exceeds_no_eigenvalue(gram, top * (1 + 1e-12))
-        assert not spectral_certificate._exceeds_no_eigenvalue(gram, top * (1 - 1e-12))
+        assert spectral_certificate._exceeds_no_eigenvalue(gram, top * (1 + 1e-12), np.empty_like(gram))
+        assert not spectral_certificate._exceeds_no_eigenvalue(gram, top * (1 - 1e-12), np.empty_like(gram))
 
 
 @pytest.mark.parametrize("side", [1, 2, 5, 33, 120])

@@ -212,10 +212,9 @@ class Kernels:
             part = kernel(unit.abs() if norm.name == "l1" else squared(unit))
             self._weights[layer, 1, 1, norm.name] = ungrouped(part, layer.groups)
             return
-        for size, rows in _pyramid(self._squares(layer), 0, group):
-            for size_below, block in _pyramid(rows, 1, below):
-                for each in NORMS:
-                    self._weights[layer, size, size_below, each.name] = kernel(each.weights(block))
+        for size, size_below, block in _blocks(self._squares(layer), group, below):
+            for each in NORMS:
+                self._weights[layer, size, size_below, each.name] = kernel(each.weights(block))
 
     def _group_links(self, layer: Affine, group: int, below: int) -> None:
         """Compute and store the connections between nodes of these sizes, as `_group_weights` does for weights."""
@@ -223,9 +222,8 @@ class Kernels:
         if group == below == 1:
             self._links[layer, 1, 1] = ungrouped(kernel(links), layer.groups)
             return
-        for size, rows in _pyramid(ungrouped(links, layer.groups), 0, group):
-            for size_below, count in _pyramid(rows, 1, below):
-                self._links[layer, size, size_below] = kernel((count > 0).double())
+        for size, size_below, count in _blocks(ungrouped(links, layer.groups), group, below):
+            self._links[layer, size, size_below] = kernel((count > 0).double())
 
 
 def _rows(layer: Affine) -> int:
@@ -259,3 +257,16 @@ def _pyramid(tensor: torch.Tensor, axis: int, wanted: int) -> Iterator[tuple[int
             grouped = grouped.sum(axis, keepdim=True) if whole else group_sum(grouped, 2, axis)
         reached = size
         yield size, grouped
+
+
+def _blocks(tensor: torch.Tensor, group: int, below: int) -> Iterator[tuple[int, int, torch.Tensor]]:
+    """Yield sums over blocks of (out, in, ...) by their sizes: all sizes that lead to those wanted, or only one node of all
+    outputs where that is wanted of single inputs.
+    """
+    if (group, below) == (len(tensor), 1):
+        *_, (_, whole) = _pyramid(tensor, 0, group)
+        yield group, below, whole
+        return
+    for size, rows in _pyramid(tensor, 0, group):
+        for size_below, block in _pyramid(rows, 1, below):
+            yield size, size_below, block

@@ -192,7 +192,7 @@ def bytes_needed(maps: Maps, m: int, repeated: bool = False) -> float:
 
     results = len(maps.output) * m * m * (2 if repeated else 1)
     rows = ntk_numpy.BUFFERS * max(maps.cells) + max(ntk_numpy.SUMS, maps.inputs)
-    buffers = len(os.sched_getaffinity(0)) * rows * ntk_numpy.width_of(maps)
+    buffers = len(os.sched_getaffinity(0)) * rows * ntk_numpy.width_of(maps, m)
     matrices = 4 * sum(matrix.size for matrix in (*maps.hidden, maps.output))
     return 8.0 * (results + 4 * m * maps.inputs + 6 * m * sum(maps.cells) + buffers + matrices)
 

@@ -33,17 +33,8 @@ slow:            ## the long tests
 fuzz:            ## attack the readers with 100,000 changed files; goes on where it was stopped
 	PYTHONPATH=tests:tests/data:tests/fuzz nice -n 10 python tests/fuzz/fuzz_run.py --cases 100000 --counts fuzz.json
 
-bench:           ## benchmarks, ratios in one run
-	python experiments/benchmarks/run.py
-	python experiments/benchmarks/bounds.py
-	python experiments/benchmarks/spectral.py
-	python experiments/benchmarks/topology.py
-	python experiments/benchmarks/samples.py
-	python experiments/benchmarks/graphon.py
-	python experiments/benchmarks/gntk.py
-	python experiments/benchmarks/batch.py
-	python experiments/benchmarks/discovery.py
-	python experiments/benchmarks/mapped.py
+bench:           ## benchmarks: experiments/benchmarks/results.json and their page
+	python -m experiments.benchmarks.run && python -m experiments.benchmarks.page
 
 tickets:         ## train the demo tickets again
 	python experiments/demo_tickets/make.py

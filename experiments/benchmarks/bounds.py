@@ -1,13 +1,12 @@
 """Bounds benchmarks: times of one run, against targets. Run with `python experiments/benchmarks/bounds.py`.
 
 All bounds of a ResNet-18-shaped network (11 million weights, 10 % density, 3 x 32 x 32) without data; the description-length
-certificate of a LeNet-300-100 at 2 % density on 60,000 images (the demo ticket; MNIST where its folder is given in the environment
-variable MNIST, random images of its statistics otherwise, which cost the same); growth with ten times the weights.
+certificate of a LeNet-300-100 at 2 % density (the demo ticket) on 60,000 random images of the statistics of MNIST, which cost the
+same; growth with ten times the weights.
 """
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -55,16 +54,10 @@ def occam_case() -> dict[str, float]:
     from boundcalc.empirical.datasets import open_data
     from boundcalc.occam.search import SearchTask, search
 
-    folder = os.environ.get("MNIST")
-    data = open_data(f"mnist:{folder}" if folder else _images())
+    data = open_data(_images())
     task = SearchTask(boundcalc.load(TICKET), data.train, 60_000, 0.05, {}, "cpu", 0, None)
     seconds, found = timed(lambda: search(task))
-    return {
-        "seconds": seconds,
-        "passes": found.passes,
-        "certificate": found.best.value,
-        "mnist": bool(folder),
-    }
+    return {"seconds": seconds, "passes": found.passes, "certificate": found.best.value}
 
 
 def _images() -> tuple[np.ndarray, np.ndarray]:

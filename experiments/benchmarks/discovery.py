@@ -6,7 +6,6 @@ more when all are known. ``--files 200`` is a small version.
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import sys
@@ -15,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from common import timed
+from common import options, table, timed, within
 from safetensors.numpy import save_file
 
 from boundcalc.batch.claims import Claims, Failure
@@ -60,8 +59,8 @@ def make(folder: Path, count: int) -> None:
             save_file(tensors, place / f"net_{number}.safetensors")
 
 
-def steps(count: int) -> Iterator[tuple[str, float, float]]:
-    """Yield label, seconds and limit of each step.
+def steps(count: int) -> Iterator[tuple[str, float, str, float]]:
+    """Yield label, seconds, their unit and the limit of each step.
 
     Raises:
         RuntimeError: not all files were found.
@@ -74,14 +73,14 @@ def steps(count: int) -> Iterator[tuple[str, float, float]]:
         if len(paths) != count:
             raise RuntimeError(f"{len(paths)} of {count} found")
         spent, keys = timed(lambda: [key_of(path, settings) for path in paths])
-        yield f"{count:,} checkpoints: discovery", seconds, MOST
-        yield f"{count:,} checkpoints: discovery and digest", seconds + spent, MOST
+        yield f"{count:,} checkpoints: discovery", seconds, "s", MOST
+        yield f"{count:,} checkpoints: discovery and digest", seconds + spent, "s", MOST
         claims = Claims(Path(home) / "s.sqlite", settings)
         try:
             spent, _ = timed(lambda: claim(claims, keys))
-            yield f"{count:,} checkpoints: claims and failures filed", spent, MOST
+            yield f"{count:,} checkpoints: claims and failures filed", spent, "s", MOST
             spent, _ = timed(lambda: [claims.claim(key) for key in keys])
-            yield f"{count:,} checkpoints: claims when all are known", spent, MOST
+            yield f"{count:,} checkpoints: claims when all are known", spent, "s", MOST
         finally:
             claims.close()
 
@@ -93,20 +92,8 @@ def claim(claims: Claims, keys: list[Key]) -> None:
         claims.fail(row, Failure(f"{key.path}: not analyzed here", refused=True))
 
 
-def main(count: int) -> int:
-    """Print the table; the exit status says whether the targets are met."""
-    failed = 0
-    print("| case | measured | target | met |")
-    print("|---|---|---|---|")
-    for label, seconds, most in steps(count):
-        failed += seconds > most
-        print(
-            f"| {label} | {seconds:.3g} s | <= {most:g} | {'yes' if seconds <= most else 'NO'} |", flush=True
-        )
-    return 1 if failed else 0
-
-
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = options(__doc__)
     parser.add_argument("--files", type=int, default=5000)
-    sys.exit(main(parser.parse_args().files))
+    given = parser.parse_args()
+    sys.exit(table((within(*step) for step in steps(given.files)), given.json))

@@ -6,14 +6,13 @@ matrices, where no structure helps.
 
 from __future__ import annotations
 
-import argparse
-import json
-import resource
+import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
+from common import Row, gigabytes, options, table, within
 
 from boundcalc.graphon.counts import EntryCounts
 from boundcalc.graphon.cut import cut_norm
@@ -21,6 +20,7 @@ from boundcalc.graphon.mask_graphons import of_layer
 from boundcalc.graphon.refine import Kernel
 
 DENSITY = 0.05
+TIGHT = 1.2
 TICKET = Path(__file__).parents[2] / "data" / "tickets" / "lenet300_density10.pt"
 
 Shape = tuple[int, int, int]
@@ -71,33 +71,21 @@ def tightness_of_ticket() -> float:
     return max(high / low for low, high in found)
 
 
-CASES: dict[str, tuple[Callable[[], float], float]] = {
-    "LeNet-300-100, seconds": (lambda: seconds(LENET300), 1.0),
-    "ResNet-18, seconds": (lambda: seconds(RESNET18), 10.0),
-    "VGG-16 for ImageNet, seconds": (lambda: seconds(VGG16), 10.0),
-    "cut norm of Gaussian 64 x 64, high / low": (tightness_of_gaussians, 1.2),
-    "cut norm of the demo ticket, high / low": (tightness_of_ticket, 1.2),
-}
-
-
-def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--json", action="store_true")
-    given = parser.parse_args(argv)
+def rows() -> Iterator[Row]:
+    """Yield times and tightness, and the peak of memory of all."""
     seconds(LENET300)
-    found = {name: measure() for name, (measure, _) in CASES.items()}
-    gigabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
-    if given.json:
-        print(json.dumps({**found, "peak memory, GB": gigabytes}))
-    else:
-        for name, value in found.items():
-            limit = CASES[name][1]
-            print(f"{name:<45}{value:>9.3g}  limit {limit:g}  {'ok' if value <= limit else 'MISSED'}")
-        print(f"{'peak memory of the process, GB':<45}{gigabytes:>9.3g}")
-    return int(any(value > CASES[name][1] for name, value in found.items()))
+    shapes = {
+        "LeNet-300-100": (LENET300, 1.0),
+        "ResNet-18": (RESNET18, 10.0),
+        "VGG-16 for ImageNet": (VGG16, 10.0),
+    }
+    for name, (layers, most) in shapes.items():
+        yield within(f"{name}, all layers", seconds(layers), "s", most)
+    yield within("cut norm of Gaussian 64 x 64, high / low", tightness_of_gaussians(), "", TIGHT)
+    yield within("cut norm of the demo ticket, high / low", tightness_of_ticket(), "", TIGHT)
+    yield Row("peak memory of the process", gigabytes(), "GB")
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    given = options(__doc__).parse_args()
+    sys.exit(table(rows(), given.json))

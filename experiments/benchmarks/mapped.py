@@ -8,7 +8,6 @@ anonymous memory (RssAnon of /proc/self/status: what pages of mapped files do no
 
 from __future__ import annotations
 
-import argparse
 import os
 import subprocess
 import sys
@@ -22,6 +21,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+from common import Row, options, table, within
 
 MOST = 1.0
 """Gigabytes of anonymous memory, torch and all else included."""
@@ -120,14 +120,11 @@ def measure(data: str, checkpoint: str) -> None:
     print(report["data"]["m"], peak[0], spent)
 
 
-def main(gigabytes: float, forms: tuple[str, ...]) -> int:
-    """Print the table; the exit status says whether the targets are met."""
+def rows(gigabytes: float, forms: tuple[str, ...]) -> Iterator[Row]:
+    """Yield the anonymous memory and the time of each form."""
     import torch
 
-    failed = 0
     count = max(1, round(gigabytes * 1e9 / int(np.prod(SHAPE))))
-    print("| case | samples | anonymous memory | seconds | met |")
-    print("|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as home:
         folder = Path(home) / "data"
         folder.mkdir()
@@ -143,15 +140,13 @@ def main(gigabytes: float, forms: tuple[str, ...]) -> int:
             command = [sys.executable, __file__, "--case", f"npz:{places[form]}", str(checkpoint)]
             done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
             m, peak, seconds = map(float, done.stdout.split())
-            met = peak <= MOST
-            failed += not met
-            row = f"| {form}, {gigabytes:g} GB | {m:,.0f} | {peak:.3f} GB (<= {MOST:g}) | {seconds:.0f} s |"
-            print(f"{row} {'yes' if met else 'NO'} |", flush=True)
-    return 1 if failed else 0
+            label = f"{form}, {gigabytes:g} GB, {m:,.0f} images"
+            yield within(f"{label}: anonymous memory", peak, "GB", MOST)
+            yield Row("the same: time", seconds, "s")
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = options(__doc__)
     parser.add_argument("--gigabytes", type=float, default=20)
     parser.add_argument("--form", choices=FORMS)
     parser.add_argument("--case", nargs=2, metavar=("DATA", "CHECKPOINT"))
@@ -159,4 +154,5 @@ if __name__ == "__main__":
     if given.case:
         measure(*given.case)
         sys.exit(0)
-    sys.exit(main(given.gigabytes, FORMS if given.form is None else (given.form,)))
+    chosen = FORMS if given.form is None else (given.form,)
+    sys.exit(table(rows(given.gigabytes, chosen), given.json))

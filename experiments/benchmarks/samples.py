@@ -6,13 +6,14 @@ decides the exit status.
 
 from __future__ import annotations
 
-import argparse
 import statistics
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from common import Row, options, table, within
 from numpy.typing import NDArray
 
 from boundcalc.samples.zhang2021 import r_tilde
@@ -48,25 +49,21 @@ def seconds(support: NDArray[np.bool_], rounds: int) -> float:
     return statistics.median(spent)
 
 
-def main(size: int, rounds: int) -> int:
-    """Print the table; the exit status says whether the target is met."""
-    failed = 0
-    print(f"| mask {size} x {size} | r~ | median of {rounds}, s | target, s | met |")
-    print("|---|---|---|---|---|")
+def rows(size: int, rounds: int) -> Iterator[Row]:
+    """Yield the time of each mask."""
     for case in CASES:
         support = mask(case, size)
+        blocks = f", {case.blocks} disjoint blocks" if case.blocks > 1 else ""
+        label = (
+            f"{size} x {size}, density {case.density}{blocks}, r~ {r_tilde(support):.2f}: median of {rounds}"
+        )
         spent = seconds(support, rounds)
-        met = case.most is None or spent <= case.most
-        failed += not met
-        label = f"density {case.density}" + (f", {case.blocks} disjoint blocks" if case.blocks > 1 else "")
-        goal = "| - | - |" if case.most is None else f"| {case.most} | {'yes' if met else 'NO'} |"
-        print(f"| {label} | {r_tilde(support):.2f} | {spent:.2f} {goal}")
-    return 1 if failed else 0
+        yield Row(label, spent, "s") if case.most is None else within(label, spent, "s", case.most)
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = options(__doc__)
     parser.add_argument("--size", type=int, default=4096)
     parser.add_argument("--rounds", type=int, default=3)
-    arguments = parser.parse_args()
-    sys.exit(main(arguments.size, arguments.rounds))
+    given = parser.parse_args()
+    sys.exit(table(rows(given.size, given.rounds), given.json))

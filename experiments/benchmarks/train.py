@@ -8,13 +8,14 @@ s is for two cores that are otherwise idle; a ratio to the processor time above 
 
 from __future__ import annotations
 
-import argparse
 import os
 import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
+
+from common import Row, options, table, within
 
 TARGET = 1.3
 EPOCHS = 5
@@ -27,8 +28,8 @@ def timed(work: Callable[[], object]) -> tuple[float, float]:
     return time.perf_counter() - wall, time.process_time() - processor
 
 
-def main(data: str, epochs: int, normalize: tuple[float, float]) -> int:
-    """Print the table; the exit status says whether the target is met."""
+def rows(data: str, epochs: int, normalize: tuple[float, float]) -> Iterator[Row]:
+    """Yield the times of an epoch, by optimizer, and of measuring."""
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     import torch
 
@@ -43,10 +44,7 @@ def main(data: str, epochs: int, normalize: tuple[float, float]) -> int:
 
     where = hardware("cpu")
     train, test = on_device(open_data(data, normalize), where)
-    print(f"{train.m} samples, {torch.get_num_threads()} threads, median of {epochs} epochs\n")
-    print("| what | wall, s | processor, s | target | met |")
-    print("|---|---|---|---|---|")
-    failed = 0
+    threads = torch.get_num_threads()
     for optimizer, rate in RATES.items():
         recipe = Recipe(epochs=epochs, optimizer=optimizer, lr=rate)
         torch.manual_seed(0)
@@ -63,24 +61,22 @@ def main(data: str, epochs: int, normalize: tuple[float, float]) -> int:
             order = torch.Generator().manual_seed(number)
             times.append(timed(partial(trainer.epoch, number, train, order)))
         wall, processor = (statistics.median(column) for column in zip(*times[1:], strict=True))
-        failed += wall > TARGET
-        met = "yes" if wall <= TARGET else "NO"
-        print(
-            f"| epoch, {optimizer}, batch {recipe.batch_size} | {wall:.2f} | {processor:.2f} | {TARGET} | {met} |"
-        )
+        label = f"an epoch of {train.m:,} images, {optimizer}, batch {recipe.batch_size}, {threads} threads"
+        yield within(f"{label}: median of {epochs}", wall, "s", TARGET)
+        yield Row("the same: processor", processor, "s")
         assert masks.surviving(kept) == masks.kept(0.5, masks.size(kept))
     for name, split in (("test", test), ("train", train)):
         if split is not None:
-            wall, processor = timed(partial(measure, trainer.module, split, recipe.loss, where))
-            print(f"| measuring {name} | {wall:.2f} | {processor:.2f} | | |")
-    return 1 if failed else 0
+            yield Row(
+                f"measuring {name}",
+                timed(partial(measure, trainer.module, split, recipe.loss, where))[0],
+                "s",
+            )
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = options(__doc__)
     parser.add_argument("data", metavar="mnist:DIR")
     parser.add_argument("--epochs", type=int, default=EPOCHS)
     given = parser.parse_args()
-    sys.exit(main(given.data, given.epochs, (0.1307, 0.3081)))
+    sys.exit(table(rows(given.data, given.epochs, (0.1307, 0.3081)), given.json))

@@ -5,8 +5,8 @@
 Every ticket of LeNet-300-100 and LeNet-5 at each density, by random masks, SynFlow and imp, is trained by picking on
 `--data sample` (10,000 images of MNIST). The size of the compression, picked + wrong, is the number of examples that the network
 needed. Beside it stands the dense network's, times r~ / r~ of the dense network: what Zhang et al. 2021 say that pruning saves.
-Writes `density.json`, `density.md` and `docs/_static/density.svg`; with --tiny into RUNS, after a few steps. Tickets
-that are there are not trained again.
+Writes `density.json` and `docs/_static/density.svg`, a section of the page that `page.py` writes; with --tiny into RUNS, after a few
+steps. Tickets that are there are not trained again.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ import io
 import json
 from pathlib import Path
 from typing import Any
+
+from page import NAMES
 
 import boundcalc
 from boundcalc.cli.main import main
@@ -37,7 +39,6 @@ TINY: dict[str, Any] = {
     "densities": [1.0, 0.3],
     "options": "--pick-first 100 --pick-rounds 3 --pick-candidates 2 --pick-steps 10 --pick-last-steps 20",
 }
-NAMES = {"lenet300": "LeNet-300-100", "lenet5": "LeNet-5"}
 
 
 def measure(setting: dict[str, Any], out: Path) -> list[dict[str, Any]]:
@@ -67,23 +68,6 @@ def measure(setting: dict[str, Any], out: Path) -> list[dict[str, Any]]:
                     }
                 )  # fmt: skip
     return rows
-
-
-def page(setting: dict[str, Any], rows: list[dict[str, Any]]) -> str:
-    """Return the table as markdown."""
-    lines = [
-        "| network | masks | density | picked + wrong | k | k / dense | r~ / dense | error at most | test error |",
-        "|---|---|---|---|---|---|---|---|---|",
-    ]
-    dense = {row["arch"]: row["k"] for row in rows if row["pruner"] == "dense"}
-    for row in rows:
-        ratio = "-" if row["ratio"] is None else f"{row['ratio']:.3f}"
-        cells = (
-            NAMES.get(row["arch"], row["arch"]), row["pruner"], f"{row['density']:g}", f"{row['picked']:,} + {row['wrong']:,}",
-            f"{row['k']:,}", f"{row['k'] / dense[row['arch']]:.2f}", ratio, f"{row['bound']:.4f}", f"{row['test_error']:.4f}",
-        )  # fmt: skip
-        lines.append(f"| {' | '.join(cells)} |")
-    return f"Options: `--data {setting['data']} {setting['options']}`.\n\n" + "\n".join(lines) + "\n"
 
 
 def draw(rows: list[dict[str, Any]], target: Path) -> None:
@@ -126,7 +110,6 @@ def run(words: list[str] | None = None) -> None:
     home, picture = (given.out, given.out) if given.tiny else (HERE, HERE.parents[1] / "docs" / "_static")
     text = json.dumps({"setting": setting, "tickets": rows}, indent=1) + "\n"
     (home / "density.json").write_text(text, encoding="utf-8")
-    (home / "density.md").write_text(page(setting, rows), encoding="utf-8")
     draw(rows, picture / "density.svg")
 
 

@@ -1,9 +1,10 @@
 """Which bound covers which network: the value, or the complete list of what stands in its way.
 
-    python experiments/coverage/run.py --out experiments/coverage [--page docs/results/coverage.md]
+    python experiments/coverage/run.py
 
 The networks are those of `tests/network/zoo`, at small width, with random weights and BatchNorm statistics, 90 % pruned. The sample
 is Gaussian noise with labels drawn at random, so that bounds which need data have some; the values say nothing of any task.
+Results go to results.json and results.md beside this file; the second is a page of the documentation.
 """
 
 from __future__ import annotations
@@ -74,9 +75,13 @@ def operations(found: Mapping[str, Any]) -> str:
 def page(results: Mapping[str, Any]) -> str:
     """Return the table as Markdown."""
     names = list(dict.fromkeys(bound for row in results.values() for bound in row["bounds"]))
+    most = [network for network, row in results.items() if row["numbers"] >= len(names) - 2]
+    bare = [network for network, row in results.items() if not row["numbers"]]
     lines = [
         "# Which bound covers which network", "",
-        "Made by `python experiments/coverage/run.py --out experiments/coverage --page docs/results/coverage.md` on the networks of",
+        f"{len(most)} of {len(results)} standard networks get a number from all, or all but one or two, of {len(names)} bounds;"
+        f" no bound covers {', '.join(bare) or 'none of them'}.", "",
+        "Made by `python experiments/coverage/run.py` on the networks of",
         "`tests/network/zoo`: random weights and BatchNorm statistics, 90 % pruned, small width, random data. A cell is log10 of the",
         "value, which says nothing of a trained network; `·` stands for a reason, which the list below tells in full.", "",
         f"| network | numbers | {' | '.join(names)} |", f"|---|---:|{'---:|' * len(names)}",
@@ -102,8 +107,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
     parser.add_argument("--tiny", action="store_true", help="three small networks")
     parser.add_argument("--only", help="networks, by commas")
-    parser.add_argument("--out", type=Path, help="folder for results.json")
-    parser.add_argument("--page", type=Path, help="Markdown file for the table")
+    parser.add_argument(
+        "--out", type=Path, help="folder of the results; without it, some networks are only printed"
+    )
     options = parser.parse_args()
     names = options.only.split(",") if options.only else TINY if options.tiny else list(zoo().ZOO)
     results = {}
@@ -118,11 +124,12 @@ def main() -> None:
                 f"    {bound:20} {found['log10_value'] if 'log10_value' in found else operations(found)}",
                 flush=True,
             )
-    if options.out:
-        options.out.mkdir(parents=True, exist_ok=True)
-        (options.out / "results.json").write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n")
-    if options.page:
-        options.page.write_text(page(results))
+    if options.out is None and (options.tiny or options.only):
+        return
+    out = options.out or Path(__file__).parent
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "results.json").write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n")
+    (out / "results.md").write_text(page(results))
 
 
 if __name__ == "__main__":

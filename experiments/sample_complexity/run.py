@@ -20,6 +20,7 @@ from typing import Any
 import torch
 
 from boundcalc.samples.calibration import Calibration
+from experiments.common.record import versions
 from experiments.sample_complexity import fit
 from experiments.sample_complexity.descent import Descent, contraction, train
 from experiments.sample_complexity.markdown import report
@@ -83,7 +84,10 @@ def main(arguments: list[str] | None = None) -> None:
     cells = [
         measure(Plan(K, r, setting.d), setting.how, setting) for K in setting.neurons for r in setting.weights
     ]
+    command = COMMAND + (" --tiny" if options.tiny else "")
     results = {
+        "command": command,
+        "versions": versions(),
         "setting": described(setting),
         "thresholds": [described_cell(cell) for cell in cells],
         "fit": fitted(cells, setting),
@@ -94,7 +98,6 @@ def main(arguments: list[str] | None = None) -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     (options.out / "results.json").write_text(json.dumps(results, indent=1, allow_nan=False) + "\n")
     (options.out / "results.md").write_text(report(results))
-    command = COMMAND + (" --tiny" if options.tiny else "")
     calibration(results, command).save(options.calibration)
     print(report(results))
 

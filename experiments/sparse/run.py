@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import boundcalc
+from boundcalc.report.numbers import upper
 
 ROOT = Path(__file__).parents[2]
 DEMO = ("lenet300_dense", "lenet300_density10", "lenet300_density02", "conv_density10")
@@ -55,24 +56,35 @@ def page(results: dict[str, Any]) -> str:
     """Return results.md.
 
     Args:
-        results: of `figures`, by the ticket's name.
+        results: content of results.json.
     """
+    tickets = results["tickets"].values()
+    ratios = {
+        other: [found["complexity"][other] / found["complexity"]["peeling"] for found in tickets]
+        for other in OTHERS
+    }
+    told = ", ".join(f"{other} {min(found):.3g} to {max(found):.3g}" for other, found in ratios.items())
     lines = [
         "# Sparse against dense complexities",
         "",
-        f"Made by `python experiments/sparse/run.py` with version {boundcalc.__version__}: the Rademacher complexity that `peeling`"
-        " proves,"
-        " and how many times that of other bounds of kind F it is below. Demo tickets on the sample that ships; levels of one"
-        " open_lth lottery (LeNet-300-100), if any, on full MNIST.",
+        "**Claim** (Galanti et al. 2023): a bound that uses the sparsity of a network is orders of magnitude below bounds that do"
+        " not.",
+        "",
+        f"**Answer.** On {len(tickets)} tickets, one seed each, times the Rademacher complexity that `peeling` proves: {told}."
+        " Orders of magnitude it is for the Frobenius norms of a convolutional network only; on perceptrons it is a factor, which"
+        " for Frobenius norms grows as weights are pruned away.",
+        "",
+        f"Made by `{results['command']}` with version {results['version']}: demo tickets on the sample that ships; levels of one"
+        " open_lth lottery (LeNet-300-100), if any, on full MNIST. Nothing in it is random.",
         "",
         f"| ticket | density | test error | peeling | {' | '.join(f'{name} / peeling' for name in OTHERS)} |",
         f"|---|---|---|---|{'---|' * len(OTHERS)}",
     ]
-    for name, found in results.items():
+    for name, found in results["tickets"].items():
         own = found["complexity"]["peeling"]
-        ratios = " | ".join(f"{found['complexity'][other] / own:.3g}" for other in OTHERS)
+        cells = " | ".join(f"{found['complexity'][other] / own:.3g}" for other in OTHERS)
         lines.append(
-            f"| {name} | {found['density']:.2%} | {found['test_error']:.2%} | {own:.4g} | {ratios} |"
+            f"| {name} | {found['density']:.2%} | {found['test_error']:.2%} | {upper(own, 4)} | {cells} |"
         )
     return "\n".join(lines) + "\n"
 
@@ -89,12 +101,18 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--only", nargs="*", default=DEMO, help="demo tickets")
     parser.add_argument("-o", "--output", type=Path, default=Path(__file__).parent)
     given = parser.parse_args(argv)
-    results = {name: measure(ROOT / "data" / "tickets" / f"{name}.pt", data="sample") for name in given.only}
+    tickets = {name: measure(ROOT / "data" / "tickets" / f"{name}.pt", data="sample") for name in given.only}
     levels = (
         [] if given.lottery is None else sorted(given.lottery.glob("level_*"), key=lambda p: int(p.name[6:]))
     )
     for level in levels:
-        results[f"open_lth level {level.name[6:]}"] = measure(level, data=given.data, normalize=MNIST)
+        tickets[f"open_lth level {level.name[6:]}"] = measure(level, data=given.data, normalize=MNIST)
+    command = "python experiments/sparse/run.py"
+    results = {
+        "command": command + " --lottery LOTTERY/replicate_1 --data mnist:DIR" * bool(levels),
+        "version": boundcalc.__version__,
+        "tickets": tickets,
+    }
     (given.output / "results.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     (given.output / "results.md").write_text(page(results), encoding="utf-8")
 

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 EXPERIMENTS = sorted(
     path.parent.name
     for path in (ROOT / "experiments").glob("*/run.py")
-    if "experiments.common.record" in path.read_text(encoding="utf-8")
+    if "experiments.common.command" in path.read_text(encoding="utf-8")
 )
 
 

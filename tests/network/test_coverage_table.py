@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[2]
 
 def test_the_table_in_a_tiny_setting(tmp_path):
     script = ROOT / "experiments" / "coverage" / "run.py"
-    words = ["--tiny", "--out", str(tmp_path), "--page", str(tmp_path / "page.md")]
+    words = ["--tiny", "--out", str(tmp_path)]
     done = subprocess.run(
         [sys.executable, "-W", "error", str(script), *words],
         capture_output=True,
@@ -20,7 +20,7 @@ def test_the_table_in_a_tiny_setting(tmp_path):
     )
     assert done.returncode == 0, done.stderr
     results = json.loads((tmp_path / "results.json").read_text())
-    text = (tmp_path / "page.md").read_text()
+    text = (tmp_path / "results.md").read_text()
     for network, row in results.items():
         assert f"| {network} | {row['numbers']} of {len(row['bounds'])} |" in text
         for bound, found in row["bounds"].items():

@@ -154,7 +154,10 @@ def kernels(maps: Maps, x: Floats, max_memory: float = MEMORY, device: str = "cp
     if maps.inputs != x.shape[1]:
         raise ValueError(f"inputs of dimension {x.shape[1]}, the first layer reads {maps.inputs}")
     exponents = np.frexp(np.abs(x).max(axis=1))[1]
-    unit_sized, place = np.unique(np.ldexp(x, -exponents[:, None]), axis=0, return_inverse=True)
+    scaled = np.ldexp(x, -exponents[:, None]) + 0.0  # of the two zeros one is left
+    first: dict[bytes, int] = {}
+    place = np.array([first.setdefault(row.tobytes(), len(first)) for row in scaled])
+    unit_sized = scaled[np.unique(place, return_index=True)[1]]
     few = merged(maps)
     needed = bytes_needed(few, len(x), len(unit_sized) < len(x))
     if needed > max_memory:
@@ -168,9 +171,7 @@ def kernels(maps: Maps, x: Floats, max_memory: float = MEMORY, device: str = "cp
         from boundcalc.graphon import ntk_torch
 
         found = ntk_torch.theta(few, unit_sized, device, max_memory - needed)
-    whole = (
-        found if np.array_equal(place.reshape(-1), np.arange(len(x))) else _spread(found, place.reshape(-1))
-    )
+    whole = found if len(unit_sized) == len(x) else found[:, place[:, None], place[None, :]]
     with np.errstate(over="ignore", invalid="ignore", under="ignore"):
         scale = np.ldexp(1.0, exponents)
         whole *= scale[:, None]
@@ -191,11 +192,9 @@ def bytes_needed(maps: Maps, m: int, repeated: bool = False) -> float:
     import os
 
     results = len(maps.output) * m * m * (2 if repeated else 1)
-    rows = ntk_numpy.BUFFERS * max(maps.cells) + max(ntk_numpy.SUMS, maps.inputs)
-    buffers = len(os.sched_getaffinity(0)) * rows * ntk_numpy.width_of(maps, m)
-    matrices = 4 * sum(matrix.size for matrix in (*maps.hidden, maps.output))
-    return 8.0 * (results + 4 * m * maps.inputs + 6 * m * sum(maps.cells) + buffers + matrices)
-
-
-def _spread(found: Floats, place: np.ndarray) -> Floats:
-    return found[:, place[:, None], place[None, :]]
+    sizes = [matrix.size for matrix in (*maps.hidden, maps.output)]
+    width = ntk_numpy.width_of(maps, m)
+    rows = ntk_numpy.BUFFERS * max(ntk_numpy.CHUNK, max(maps.cells) * width)
+    rows += max(ntk_numpy.SUMS, maps.inputs) * width + max(ntk_numpy.MATRICES, sum(sizes))
+    buffers = len(os.sched_getaffinity(0)) * rows
+    return 8.0 * (results + 7 * m * maps.inputs + 8 * m * sum(maps.cells) + buffers + 4 * sum(sizes))

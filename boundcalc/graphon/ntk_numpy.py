@@ -1,4 +1,4 @@
-"""The recursion of the graphon NTK in numpy: pairs a few inputs with a block of later inputs at a time, with cells as rows.
+"""The recursion of the graphon NTK in numpy: pairs some inputs with a block of later inputs at a time, with cells as rows.
 
 For inputs i and j let q_i(u) be the square root of S~(x_i, x_i)(u) and rho = S~ / (q_i q_j). All layers carry
 ``A = S~ / q_i`` and ``B = Theta / q_i``, Theta_1 = S~_1; with psi = pi - arccos(rho) = arccos(-A / q_j),
@@ -19,10 +19,9 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import repeat
 from queue import SimpleQueue
 
 import numpy as np
@@ -31,20 +30,23 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped,unuse
 from boundcalc.graphon.ntk_maps import Floats, Maps
 from boundcalc.graphon.ntk_products import Dense, Grouped, Product, ScaledMatrix, best_form
 
-CHUNK = 9 * 2**12
-"""Cells times inputs of a block: few enough for caches, and so many that threads seldom wait for each other's turn at the
-interpreter. With a third of them two threads took a tenth more processor time."""
+CHUNK = 2**16
+"""Cells times pairs of inputs that are computed at a time: few enough for caches, and so many that threads seldom wait for each
+other's turn at the interpreter."""
 
-MATRICES, SUMS = 2**16, 2**11
-"""Entries of a layer's matrices that a stretch of inputs has, and rows of its sums over groups of coordinates, at most (a stretch has
-one input in any case)."""
+NARROWEST, WIDEST = 96, 128
+"""Fewest and most inputs of a block. In narrower ones calls cost more than work; products with wider ones run at a lower rate."""
+
+MATRICES, SUMS = 2**18, 2**11
+"""Entries of the matrices that a stretch of inputs has, and rows of its sums over groups of coordinates, at most (a stretch has one
+input in any case)."""
+
+MOST_PADDING = 2
+"""Largest ratio to the number of coordinates that groups of them may have when all are as long as the longest."""
 
 NEARLY = 1.0 + 16 * np.finfo(float).eps
 """Correlations are multiplied by this before they are cut at +-1: those that are +-1 but for rounding, as of parallel inputs or of
 cells that read one coordinate, become exact; where arccos would turn 1e-16 into 1e-8."""
-
-NARROWEST = 96
-"""Fewest inputs of a block: below, calls cost more than work."""
 
 APART = 2.0**-15
 """Least 1 - abs(rho) at which q_j^2 - A^2 is used: the angle of the root and that of the arc cosine, each of a few roundings, differ
@@ -64,7 +66,7 @@ class Block:
 
     Attributes:
         start: index of the first input.
-        columns: inputs, transposed, (d, n).
+        columns: inputs, transposed, (d, n); or group by group, (H, g, n).
         squares: q^2 of each layer, (K_l, n).
         negative: -1/q of each layer, 0 where q is 0.
     """
@@ -81,7 +83,8 @@ class Block:
             return self
         part = slice(skip, None)
         squares, negative = (tuple(_copy(a, part) for a in every) for every in (self.squares, self.negative))
-        return Block(first, _copy(self.columns, part), squares, negative)
+        columns = _copy(self.columns, part) if self.columns.ndim == 2 else self.columns[..., part]
+        return Block(first, columns, squares, negative)
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,21 +92,29 @@ class SharedBlocks:
     """Data shared by all threads; only `result` is written to.
 
     Attributes:
-        x: inputs, (m, d).
+        x: inputs, (m, d); or group by group, (H, m, g), if M_1 reads sums over groups of coordinates.
+        last: q^2 of the last layer, (K_L, m).
+        lefts: 1/q of each layer, in hidden layers but the first divided by 2 pi, (m, K_l).
+        roots: q of each layer, (m, K_l).
         blocks: the inputs in blocks of `width`.
         width: number of inputs of a block.
-        forms: matrices M_1 .. M_L; M_1 reads the sums over groups of coordinates if there are groups.
-        groups: sums over the coordinates whose columns of M_1 are equal; None if every coordinate is read on its own.
+        at_once: number of inputs that are paired with a block at a time.
+        stretch: number of inputs whose matrices are made at a time.
+        forms: matrices M_1 .. M_L.
         output: M_out divided by 2 pi, (R, K_L).
         apart: limit of the absolute correlations of the first layer, below which no layer has a correlation near +-1.
         result: kernels, (R, m, m).
     """
 
     x: Floats
+    last: Floats
+    lefts: tuple[Floats, ...]
+    roots: tuple[Floats, ...]
     blocks: tuple[Block, ...]
     width: int
+    at_once: int
+    stretch: int
     forms: tuple[ScaledMatrix, ...]
-    groups: Grouped | None
     output: Floats
     apart: float
     result: Floats
@@ -124,43 +135,32 @@ def theta(maps: Maps, x: Floats, threads: int | None = None, forms: Sequence[Sca
     count = threads or len(os.sched_getaffinity(0))
     with threadpool_limits(limits=1, user_api="blas"):
         plan = _plan(maps, x, tuple(forms) or _best_forms(maps, x))
-        groups = 0 if plan.groups is None else len(plan.groups.members)
-        stretch = stretch_of(maps, groups)
-        rows_of_buffers = [max(maps.cells)] * BUFFERS + [stretch * groups]
+        groups = len(plan.x) if plan.x.ndim == 3 else 0
+        rows = [plan.at_once * max(maps.cells)] * BUFFERS + [plan.stretch * groups]
+        sizes = [each * plan.width for each in rows] + [plan.stretch * form.room for form in plan.forms]
         buffers: SimpleQueue[list[Floats]] = SimpleQueue()
         for _ in range(count):
-            buffers.put([np.empty(rows * plan.width) for rows in rows_of_buffers])
+            buffers.put([np.empty(size) for size in sizes])
 
         def fill(start: int) -> None:
             own = buffers.get()
             try:
-                _rows(plan, range(start, min(start + stretch, len(x))), own)
+                _rows(plan, range(start, min(start + plan.stretch, len(x))), own)
             finally:
                 buffers.put(own)
 
         with ThreadPoolExecutor(count) as pool:
-            for _ in pool.map(fill, range(0, len(x), stretch)):
+            for _ in pool.map(fill, range(0, len(x), plan.stretch)):
                 pass
-    last = diagonals(maps, x)[-1]
     for kernel, matrix in zip(plan.result, maps.output, strict=True):
-        np.fill_diagonal(kernel, (len(maps.hidden) + 1) / 2 * (matrix @ last))
+        np.fill_diagonal(kernel, (len(maps.hidden) + 1) / 2 * (matrix @ plan.last))
         _mirror(kernel)
     return plan.result
 
 
 def width_of(maps: Maps, m: int) -> int:
     """Return the number of inputs of a block, of m inputs in all."""
-    return min(m, max(NARROWEST, CHUNK // max(maps.cells)))
-
-
-def stretch_of(maps: Maps, groups: int) -> int:
-    """Return the number of inputs that are processed together.
-
-    Args:
-        maps: maps of the chain.
-        groups: number of groups of coordinates, 0 for none.
-    """
-    return max(1, min(MATRICES // max(maps.cells) ** 2, SUMS // max(1, groups)))
+    return min(m, WIDEST, max(NARROWEST, CHUNK // max(maps.cells)))
 
 
 def diagonals(maps: Maps, x: Floats) -> tuple[Floats, ...]:
@@ -178,20 +178,42 @@ def _best_forms(maps: Maps, x: Floats) -> tuple[ScaledMatrix, ...]:
 
 def _plan(maps: Maps, x: Floats, forms: tuple[ScaledMatrix, ...]) -> SharedBlocks:
     squares = diagonals(maps, x)
-    negative = tuple(-inverse(np.sqrt(diagonal)) for diagonal in squares)
-    width = width_of(maps, len(x))
+    roots = tuple(np.sqrt(square) for square in squares)
+    negative = tuple(-inverse(root) for root in roots)
+    width, limit = width_of(maps, len(x)), _apart(maps, x)
+    result = np.zeros((maps.output.shape[0], len(x), len(x)))
+    first, *later = forms
+    groups = 0
+    if isinstance(first, Grouped) and first.members.size <= MOST_PADDING * x.shape[1]:
+        groups = len(first.members)
+        x, first = first.gathered(x), Dense(first.matrix)
+    own = (first, *later)
     blocks = tuple(
         Block(
-            start, _copy(x.T, part), *(tuple(_copy(a, part) for a in every) for every in (squares, negative))
+            start,
+            np.ascontiguousarray(x[..., part, :].swapaxes(-1, -2)),
+            *(tuple(_copy(a, part) for a in every) for every in (squares, negative)),
         )
-        for start in range(0, len(x), width)
+        for start in range(0, len(result[0]), width)
         for part in [slice(start, start + width)]
     )
-    first, *later = forms
-    groups = first if isinstance(first, Grouped) else None
-    result = np.zeros((maps.output.shape[0], len(x), len(x)))
-    own = (first if groups is None else Dense(groups.matrix), *later)
-    return SharedBlocks(x, blocks, width, own, groups, maps.output / (2 * math.pi), _apart(maps, x), result)
+    lefts = tuple(
+        np.ascontiguousarray(-one.T) / (2 * math.pi if layer else 1.0) for layer, one in enumerate(negative)
+    )
+    return SharedBlocks(
+        x=x,
+        last=squares[-1],
+        lefts=lefts,
+        roots=tuple(np.ascontiguousarray(root.T) for root in roots),
+        blocks=blocks,
+        width=width,
+        at_once=max(1, CHUNK // (max(maps.cells) * width)),
+        stretch=max(1, min(MATRICES // max(1, sum(form.room for form in own)), SUMS // max(1, groups))),
+        forms=own,
+        output=maps.output / (2 * math.pi),
+        apart=limit,
+        result=result,
+    )
 
 
 def _apart(maps: Maps, x: Floats) -> float:
@@ -221,43 +243,60 @@ def _copy(array: Floats, part: slice) -> Floats:
 
 def _rows(plan: SharedBlocks, rows: range, buffers: list[Floats]) -> None:
     """Fill consecutive rows of the result, from the diagonal on; entries left of the diagonal are not used."""
-    readers = [_reader(plan, i) for i in rows]
     own, *later = plan.blocks[rows.start // plan.width :]
     own = own.since(rows.start)
-    *arrays, sums = buffers
+    arrays, sums, rooms = buffers[:BUFFERS], buffers[BUFFERS], buffers[BUFFERS + 1 :]
+    parts = [slice(start, min(start + plan.at_once, rows.stop)) for start in rows[:: plan.at_once]]
+    readers = [_readers(plan, part, rooms, part.start - rows.start) for part in parts]
     for block in (own, *later):
-        sources: Iterable[Floats] = repeat(block.columns)
-        if plan.groups is not None:
-            sources = plan.groups.between(plan.x[rows.start : rows.stop], block.columns, sums)
-        end = block.start + block.columns.shape[1]
-        views = [
-            [buffer[: square.size].reshape(square.shape) for buffer in arrays] for square in block.squares
-        ]
-        for i, source, (products, output) in zip(rows, sources, readers, strict=False):
+        end = block.start + block.columns.shape[-1]
+        sources = [block.columns] * len(parts)
+        if plan.x.ndim == 3:
+            every = np.matmul(
+                plan.x[:, rows.start : rows.stop],
+                block.columns,
+                out=_room(sums, (len(plan.x), len(rows), end - block.start)),
+            ).swapaxes(0, 1)
+            sources = [every[part.start - rows.start : part.stop - rows.start] for part in parts]
+        for part, source, (products, output) in zip(parts, sources, readers, strict=True):
             s = t = source
             near = False
-            for layer, (product, (for_a, for_b, root, psi)) in enumerate(zip(products, views, strict=True)):
+            for layer, (product, square) in enumerate(zip(products, block.squares, strict=True)):
+                shape = (part.stop - part.start, *square.shape)
+                for_a, for_b, root, psi = (_room(array, shape) for array in arrays)
                 a = product.times(s, for_a)
                 b = product.times(t, for_b) if layer else a
-                if not layer and block.start <= i < end:
-                    a[:, i - block.start] = 0.0  # the diagonal has a closed form
+                if not layer:
+                    for i in range(max(part.start, block.start), min(part.stop, end)):
+                        a[i - part.start, :, i - block.start] = 0.0  # the diagonal has a closed form
                 np.multiply(a, block.negative[layer], out=psi)
                 near = near or (not layer and max(psi.max(), -psi.min()) >= plan.apart)
-                s, t = _arc_cosine(a, b, root, psi, block.squares[layer], near, layer + 1 == len(products))
-            plan.result[:, i, block.start : end] = output @ t
+                s, t = _arc_cosine(a, b, root, psi, square, near, layer + 1 == len(products))
+            plan.result[:, part, block.start : end] = np.matmul(output, t).swapaxes(0, 1)
 
 
-def _reader(plan: SharedBlocks, i: int) -> tuple[list[Product], Floats]:
-    """Return the matrices of all layers, and of the output, with the scales of input i."""
-    block = plan.blocks[i // plan.width]
-    own = i - block.start
-    roots = [np.sqrt(square[:, own]) for square in block.squares]
-    lefts = [-negative[:, own] for negative in block.negative]
-    read = plan.x[i] if plan.groups is None else np.ones(plan.groups.matrix.shape[1])
-    products = [plan.forms[0].at(lefts[0], read)]
-    for form, left, right in zip(plan.forms[1:], lefts[1:], roots, strict=False):
-        products.append(form.at(left / (2 * math.pi), right))
-    return products, plan.output * roots[-1]
+def _room(array: Floats, shape: tuple[int, ...]) -> Floats:
+    return array[: math.prod(shape)].reshape(shape)
+
+
+def _readers(
+    plan: SharedBlocks, part: slice, rooms: list[Floats], before: int
+) -> tuple[list[Product], Floats]:
+    """Return the matrices of all layers, and of the output, (r, R, K_L), with the scales of r inputs.
+
+    Args:
+        plan: of all inputs.
+        part: the r inputs.
+        rooms: of the matrices of each layer.
+        before: inputs whose matrices are in the rooms already.
+    """
+    roots = [each[part] for each in plan.roots]
+    rights = (None if plan.x.ndim == 3 else plan.x[part], *roots)
+    products = [
+        form.at(left[part], right, room[before * form.room :])
+        for form, left, right, room in zip(plan.forms, plan.lefts, rights, rooms, strict=False)
+    ]
+    return products, plan.output * roots[-1][:, None, :]
 
 
 def _arc_cosine(

@@ -5,7 +5,6 @@ The form of a matrix is chosen by the work it takes; the rates were measured wit
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol
@@ -23,18 +22,29 @@ OFTEN_ZERO = 0.7
 
 
 class ScaledMatrix(Protocol):
-    """A matrix A that is used as ``diag(left) A diag(right)``."""
+    """A matrix A that is used as ``diag(left) A diag(right)``, with the scales of r inputs at a time."""
 
-    def at(self, left: Floats, right: Floats) -> Product:
-        """Return the product with scaled rows, left (K',), and columns, right (K,)."""
+    @property
+    def room(self) -> int:
+        """How many numbers an input's product keeps in the room that it is given."""
+        ...
+
+    def at(self, lefts: Floats, rights: Floats | None, room: Floats) -> Product:
+        """Return the product with r scaled matrices, for as long as the room is not used again.
+
+        Args:
+            lefts: scales of the rows, (r, K').
+            rights: scales of the columns, (r, K); None for 1.
+            room: buffer of at least r times `self.room` numbers.
+        """
         ...
 
 
 class Product(Protocol):
-    """A scaled matrix, ready for multiplication."""
+    """Scaled matrices, ready for multiplication."""
 
     def times(self, values: Floats, out: Floats) -> Floats:
-        """Return the product with values (K, n), either in `out` (K', n) or in a new array."""
+        """Return the products with values, (r, K, n), or (K, n) for all of them, in `out`, (r, K', n)."""
         ...
 
 
@@ -44,21 +54,62 @@ class Dense:
 
     matrix: Floats
 
-    def at(self, left: Floats, right: Floats) -> Product:
-        """Scale rows and columns; columns of scale 0 are left out if there are many."""
-        if np.count_nonzero(right) > OFTEN_ZERO * len(right):
-            return _DenseProduct(left[:, None] * self.matrix * right, None)
-        used = np.flatnonzero(right)
-        return _DenseProduct(left[:, None] * self.matrix[:, used] * right[used], used)
+    @property
+    def room(self) -> int:
+        """All entries."""
+        return self.matrix.size
+
+    def at(self, lefts: Floats, rights: Floats | None, room: Floats) -> Product:
+        """Scale rows and columns; columns of scale 0 are left out where there are many."""
+        if rights is None or (np.count_nonzero(rights, axis=1) > OFTEN_ZERO * rights.shape[1]).all():
+            scaled = room[: len(lefts) * self.room].reshape(len(lefts), *self.matrix.shape)
+            np.multiply(lefts[:, :, None], self.matrix, out=scaled)
+            if rights is not None:
+                scaled *= rights[:, None, :]
+            return _DenseProduct(scaled)
+        used = [np.flatnonzero(right) for right in rights]
+        return _OneByOne(
+            tuple(
+                _UsedColumns(left[:, None] * self.matrix[:, some] * right[some], some)
+                for left, right, some in zip(lefts, rights, used, strict=True)
+            )
+        )
 
 
 @dataclass(frozen=True, eq=False)
 class _DenseProduct:
-    matrix: Floats
-    used: Ints | None
+    matrices: Floats
 
     def times(self, values: Floats, out: Floats) -> Floats:
-        return np.matmul(self.matrix, values if self.used is None else values[self.used], out=out)
+        return np.matmul(self.matrices, values, out=out)
+
+
+@dataclass(frozen=True, eq=False)
+class _UsedColumns:
+    matrix: Floats
+    used: Ints
+
+    def __matmul__(self, values: Floats) -> Floats:
+        return self.matrix @ values[self.used]
+
+
+@dataclass(frozen=True, eq=False)
+class _SumsFirst:
+    matrix: Floats
+    sums: sparse.csr_array
+
+    def __matmul__(self, values: Floats) -> Floats:
+        return self.matrix @ (self.sums @ values)
+
+
+@dataclass(frozen=True, eq=False)
+class _OneByOne:
+    matrices: tuple[_UsedColumns | _SumsFirst | sparse.csr_array, ...]
+
+    def times(self, values: Floats, out: Floats) -> Floats:
+        for number, matrix in enumerate(self.matrices):
+            out[number] = matrix @ (values if values.ndim == 2 else values[number])
+        return out
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,19 +130,23 @@ class Sparse:
         found = sparse.csr_array(matrix)
         return cls(found, np.repeat(np.arange(matrix.shape[0]), np.diff(found.indptr)))
 
-    def at(self, left: Floats, right: Floats) -> Product:
+    @property
+    def room(self) -> int:
+        """The nonzero entries."""
+        return self.matrix.nnz
+
+    def at(self, lefts: Floats, rights: Floats | None, room: Floats) -> Product:
         """Scale the entries."""
-        data = self.matrix.data * left[self.rows] * right[self.matrix.indices]
-        scaled = sparse.csr_array((data, self.matrix.indices, self.matrix.indptr), shape=self.matrix.shape)
-        return _SparseProduct(scaled)
+        return _OneByOne(self.scaled(lefts, rights, room))
 
-
-@dataclass(frozen=True, eq=False)
-class _SparseProduct:
-    matrix: sparse.csr_array
-
-    def times(self, values: Floats, out: Floats) -> Floats:  # noqa: ARG002
-        return np.asarray(self.matrix @ values)
+    def scaled(self, lefts: Floats, rights: Floats | None, room: Floats) -> tuple[sparse.csr_array, ...]:
+        """Return the r scaled matrices; the arguments are those of `at`."""
+        own, shape = self.matrix, self.matrix.shape
+        data = room[: len(lefts) * own.nnz].reshape(len(lefts), own.nnz)
+        np.multiply(own.data, lefts[:, self.rows], out=data)
+        if rights is not None:
+            data *= rights[:, own.indices]
+        return tuple(sparse.csr_array((one, own.indices, own.indptr), shape=shape) for one in data)
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,43 +162,30 @@ class Grouped:
     matrix: Floats
 
     @cached_property
-    def members(self) -> tuple[slice | Ints, ...]:
-        """The columns of each group, as a slice if they are consecutive."""
+    def members(self) -> Ints:
+        """The columns of each group, (H, g), and K wherever a group has fewer than g."""
         whole = self.sums.matrix
-        found = np.split(whole.indices, whole.indptr[1:-1])
-        return tuple(
-            slice(int(one[0]), int(one[-1]) + 1) if len(one) and (np.diff(one) == 1).all() else one
-            for one in found
-        )
-
-    def between(self, rows: Floats, columns: Floats, out: Floats) -> Floats:
-        """Return the sums of products of inputs over each group, (r, H, n).
-
-        Args:
-            rows: inputs, (r, K).
-            columns: other inputs, transposed, (K, n).
-            out: buffer of at least r H n numbers, which is overwritten.
-        """
-        shape = len(rows), len(self.members), columns.shape[1]
-        found = out[: math.prod(shape)].reshape(shape)
-        for group, members in enumerate(self.members):
-            np.matmul(rows[:, members], columns[members], out=found[:, group])
+        sizes = np.diff(whole.indptr)
+        found = np.full((len(sizes), sizes.max()), whole.shape[1])
+        found[np.arange(found.shape[1]) < sizes[:, None]] = whole.indices
         return found
 
-    def at(self, left: Floats, right: Floats) -> Product:
+    def gathered(self, x: Floats) -> Floats:
+        """Return the coordinates of inputs, (m, K), group by group, (H, m, g), and 0 wherever a group has fewer than g."""
+        longer = np.concatenate([x, np.zeros((len(x), 1))], axis=1)
+        return np.ascontiguousarray(longer.T[self.members].swapaxes(1, 2))
+
+    @property
+    def room(self) -> int:
+        """The entries of the sums."""
+        return self.sums.room
+
+    def at(self, lefts: Floats, rights: Floats | None, room: Floats) -> Product:
         """Scale the columns in the sums, the rows in the dense matrix."""
-        return _GroupedProduct(
-            self.sums.at(np.ones(self.matrix.shape[1]), right), left[:, None] * self.matrix
+        sums = self.sums.scaled(np.ones((len(lefts), self.matrix.shape[1])), rights, room)
+        return _OneByOne(
+            tuple(_SumsFirst(left[:, None] * self.matrix, one) for left, one in zip(lefts, sums, strict=True))
         )
-
-
-@dataclass(frozen=True, eq=False)
-class _GroupedProduct:
-    sums: Product
-    matrix: Floats
-
-    def times(self, values: Floats, out: Floats) -> Floats:
-        return np.matmul(self.matrix, self.sums.times(values, out), out=out)
 
 
 def best_form(matrix: Floats, used: float = 1.0) -> ScaledMatrix:

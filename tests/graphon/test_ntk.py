@@ -129,9 +129,12 @@ def test_a_cell_that_underflows_adds_nothing(size):
     np.testing.assert_allclose(gntk(graphons, x), gntk(graphons, without), rtol=1e-12)
 
 
-def test_every_form_of_a_product_agrees():
+@pytest.mark.parametrize("equal_columns", [(slice(32, 64), slice(0, 32)), (slice(20, 64), slice(0, 1))])
+def test_every_form_of_a_product_agrees(equal_columns):
+    """Groups of two coordinates; and one of 45 beside 19 of one."""
     graphons = chain((40, 30), 64, density=0.3)
-    graphons[0][:, 32:] = graphons[0][:, :32]
+    copies, originals = equal_columns
+    graphons[0][:, copies] = graphons[0][:, originals]
     maps, x = from_graphons(graphons, 64), sample(30, 64)
     x[:, 5:60] *= np.random.default_rng(3).random((30, 55)) < 0.2
     expected = ntk_numpy.theta(maps, x, forms=[Dense(h) for h in maps.hidden])
@@ -227,7 +230,9 @@ def test_outputs_are_averaged():
 
 def test_zero_repeated_antipodal_and_parallel_inputs():
     base = sample(4)
-    x = np.vstack([base, np.zeros(20), base[0], -base[1], 3 * base[2], 4 * base[3]])
+    base[2, :3] = 0.0
+    x = np.vstack([base, np.zeros(20), base[0], -base[1], 3 * base[2], 4 * base[3], -base[2], -np.zeros(20)])
+    x[9] *= -1.0
     graphons = chain(density=1.0)
     theta = gntk(graphons, x)
     assert np.isfinite(theta).all()
@@ -235,6 +240,7 @@ def test_zero_repeated_antipodal_and_parallel_inputs():
     assert np.array_equal(theta[5], theta[0])
     np.testing.assert_allclose(theta[7], 3 * theta[2], rtol=1e-12)
     assert np.array_equal(theta[8], 4 * theta[3])
+    assert np.array_equal(theta[9], theta[2])
     ones = gntk([np.ones((1, 1))], np.vstack([base[1], -base[1]]))
     energy = base[1] @ base[1] / 20
     np.testing.assert_allclose(ones, [[energy, 0], [0, energy]], atol=1e-15 * energy)

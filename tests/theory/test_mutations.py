@@ -11,7 +11,6 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from importlib import import_module
-from types import SimpleNamespace
 from typing import Any
 
 import distance_twins
@@ -288,8 +287,8 @@ MUTATIONS = (
              after(lambda found, *_: tuple(2**layer * one for layer, one in enumerate(found))), kernel),
     Mutation("pi for 2 pi in the output's kernel", "graphon.ntk_numpy:_plan",
              after(lambda found, *_: replace(found, output=2 * found.output)), kernel),
-    Mutation("4 pi for 2 pi between hidden layers", "graphon.ntk_numpy:_reader",
-             during("math", instead(SimpleNamespace(pi=math.pi * 2, prod=math.prod))), kernel),
+    Mutation("4 pi for 2 pi between hidden layers", "graphon.ntk_numpy:_plan",
+             after(lambda found, *_: replace(found, lefts=(found.lefts[0], *(left / 2 for left in found.lefts[1:])))), kernel),
     Mutation("S~ for Theta in the backward sum", "graphon.ntk_numpy:_arc_cosine", given(lambda a, b, *rest: (a, a, *rest)), kernel),
     Mutation("sigma_w^2 forgotten between hidden layers", "graphon.ntk_maps:from_graphons", after(sigma_forgotten), kernel),
 )  # fmt: skip

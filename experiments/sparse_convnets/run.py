@@ -18,7 +18,7 @@ from pathlib import Path
 from experiments.common.command import experiment
 from experiments.common.record import Tree
 from experiments.sparse_convnets.summary import summary
-from experiments.sparse_convnets.training import Training, measured
+from experiments.sparse_convnets.training import Network, Training, measured
 
 
 @dataclass(frozen=True)
@@ -27,22 +27,23 @@ class Setting:
 
     Attributes:
         depths: L, weight layers.
+        runs: H, channels, and seed. The first run has every depth, the others the first; the data sets are all for the H of
+            the first run, and the first for other H.
         training: of every network.
         every: epochs between two measurements.
         densities: of the masks, by `pruner` at initialization.
         pruner: blind to the sample, so that masks are not paid for.
-        seeds: of each network.
     """
 
     depths: tuple[int, ...] = (3, 6, 4, 5)
+    runs: tuple[tuple[int, int], ...] = ((10, 0), (20, 0), (40, 0), (80, 0), (10, 1), (200, 0))
     training: Training = Training()
-    every: int = 6
+    every: int = 10
     densities: tuple[float, ...] = (1.0, 0.1)
     pruner: str = "synflow"
-    seeds: int = 2
 
 
-TINY = Setting((3,), Training(3, 1, 40, 50, 20), 1, (1.0, 0.5), "random", 1)
+TINY = Setting((3,), ((3, 0), (5, 0)), Training(1, 40, 50, 20), 1, (1.0, 0.5), "random")
 
 
 def main(words: list[str] | None = None) -> None:
@@ -52,15 +53,16 @@ def main(words: list[str] | None = None) -> None:
 
 
 def plan(setting: Setting, data: list[str], out: Path) -> Iterator[tuple[str, Callable[[], Tree]]]:
-    """Yield the cells: the shallow networks of every data set first, then depths, then seeds."""
-    kept = out / "cells"
+    """Yield the cells: every depth on every data set first, then wider networks and other seeds."""
+    first = setting.runs[0]
     epochs = range(0, setting.training.epochs + 1, setting.every)
-    for seed, depth, (index, one), density, epoch in product(
-        range(setting.seeds), setting.depths, enumerate(data), setting.densities, epochs
-    ):
-        key = f"data{index} L{depth} p{density:g} s{seed} epoch{epoch}"
-        network = (one, index, depth, density, setting.pruner, seed)
-        yield key, partial(measured, setting.training, network, kept, epoch)
+    for channels, seed in setting.runs:
+        depths = setting.depths if (channels, seed) == first else setting.depths[:1]
+        sets = data if channels == first[0] else data[:1]
+        for depth, (index, one), density, epoch in product(depths, enumerate(sets), setting.densities, epochs):
+            key = f"data{index} L{depth} H{channels} p{density:g} s{seed} epoch{epoch}"
+            network = Network(one, index, depth, channels, density, setting.pruner, seed)
+            yield key, partial(measured, setting.training, network, out / "cells", epoch)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,9 @@ from statistics import fmean
 
 from experiments.common.record import Tree, rounded
 
+NETWORK = ("data", "depth", "channels", "density")
+"""What the seeds of one network share."""
+
 
 def summary(cells: Mapping[str, Tree]) -> Tree:
     """Return mean errors and bounds of every network at its last epoch that was run, and the course of the bounds.
@@ -15,13 +18,13 @@ def summary(cells: Mapping[str, Tree]) -> Tree:
         cells: of results.json.
     """
     rows = list(cells.values())
-    networks = dict.fromkeys((row["data"], row["depth"], row["density"]) for row in rows)
-    return rounded({"networks": [of_network(rows, *network) for network in networks], "cells": len(rows)})
+    networks = dict.fromkeys(tuple(row[name] for name in NETWORK) for row in rows)
+    return rounded({"networks": [of_network(rows, network) for network in networks], "cells": len(rows)})
 
 
-def of_network(rows: list[Tree], data: int, depth: int, density: float) -> Tree:
+def of_network(rows: list[Tree], network: tuple[float, ...]) -> Tree:
     """Return the course of a network, means over the seeds that reached an epoch; `log10_spread` is that of the seeds at the last."""
-    own = [row for row in rows if (row["data"], row["depth"], row["density"]) == (data, depth, density)]
+    own = [row for row in rows if tuple(row[name] for name in NETWORK) == network]
     epochs = sorted({row["epoch"] for row in own})
     names = sorted({name for row in own for name in row["bounds"]})
     course = {
@@ -38,7 +41,7 @@ def of_network(rows: list[Tree], data: int, depth: int, density: float) -> Tree:
     }
     last = [row for row in own if row["epoch"] == epochs[-1]]
     return {
-        "data": data, "depth": depth, "density": density, "epochs": epochs, "seeds": len(last),
+        **dict(zip(NETWORK, network, strict=True)), "epochs": epochs, "seeds": len(last),
         "measured_density": fmean(row["measured_density"] for row in last),
         **{name: fmean(row[name] for row in last) for name in ("train_error", "test_error", "gap")},
         "log10_bounds": course,

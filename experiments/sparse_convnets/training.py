@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -19,8 +20,31 @@ from boundcalc.tickets.training import Trainer
 from experiments.common.record import Tree
 from experiments.common.splits import CPU, splits
 
-Network = tuple[str, int, int, float, str, int]
-"""Data, its number, L, density, pruner, seed."""
+
+class Network(NamedTuple):
+    """One network.
+
+    Attributes:
+        data: as `--data`.
+        index: its number there.
+        depth: L, weight layers.
+        channels: H.
+        density: share of the weights that survives.
+        pruner: at initialization.
+        seed: of weights, sample and order.
+    """
+
+    data: str
+    index: int
+    depth: int
+    channels: int
+    density: float
+    pruner: str
+    seed: int
+
+    def state(self, epoch: int) -> str:
+        """Return the name of the file of its training after some epochs."""
+        return f"{self.index}-{self.depth}-{self.channels}-{self.density:g}-{self.seed}-{epoch}.pth"
 
 
 @dataclass(frozen=True)
@@ -28,7 +52,6 @@ class Training:
     """How networks are trained.
 
     Attributes:
-        channels: H.
         epochs: passes over the sample.
         samples: of the training set.
         held: of the test set.
@@ -37,8 +60,7 @@ class Training:
         decay: weight decay.
     """
 
-    channels: int = 10
-    epochs: int = 12
+    epochs: int = 30
     samples: int = 3000
     held: int = 2000
     batch: int = 32
@@ -67,16 +89,15 @@ def measured(how: Training, network: Network, kept: Path, epoch: int) -> Tree:
         kept: folder of the states of training.
         epoch: passes done.
     """
-    data, index, depth, density, pruner, seed = network
     trainer, template = trained(how, network, kept, epoch)
-    train, test = sample(data, (how.samples, how.held), seed)
+    train, test = sample(network.data, (how.samples, how.held), network.seed)
     report = boundcalc.analyze(
         plain_tensors(trainer.module, template.state_dict()),
         data=(train.x.numpy(), train.y.numpy(), test.x.numpy(), test.y.numpy()),
         model=template, only=("bounds", "empirical"), passes=0, device="cpu", mask_origin="independent",
     ).to_dict()  # fmt: skip
     return {
-        "data": index, "depth": depth, "density": density, "pruner": pruner, "seed": seed, "epoch": epoch,
+        **network._asdict(), "data": network.index, "epoch": epoch,
         "measured_density": report["checkpoint"]["density"],
         **{name: report["empirical"][name] for name in ("train_error", "test_error", "gap")},
         "bounds": {name: bound_of(bound) for name, bound in report["bounds"].items() if bound["log10_value"] is not None},
@@ -94,26 +115,26 @@ def bound_of(bound: Tree) -> Tree:
 
 def trained(how: Training, network: Network, kept: Path, epoch: int) -> tuple[Trainer, nn.Module]:
     """Return a network after some epochs, from the last state that is kept."""
-    data, index, depth, density, pruner, seed = network
-    train, _ = sample(data, (how.samples, how.held), seed)
-    random = torch.Generator().manual_seed(7_000_003 + seed)
+    train, _ = sample(network.data, (how.samples, how.held), network.seed)
+    random = torch.Generator().manual_seed(7_000_003 + network.seed)
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        template = by_name(f"conv-{depth}-{how.channels}", train.shape)
+        torch.manual_seed(network.seed)
+        template = by_name(f"conv-{network.depth}-{network.channels}", train.shape)
     seen = train.of_each_class(10, random)
-    masks = prune(template, pruner, density, "global", PrunerInputs(seen.x, seen.y, "mse", random))
+    masks = prune(
+        template, network.pruner, network.density, "global", PrunerInputs(seen.x, seen.y, "mse", random)
+    )
     trainer = _trainer(how, template, masks)
     states = {
-        done: kept / f"{index}-{depth}-{density:g}-{seed}-{done}.pth"
-        for done in range(epoch, 0, -1)
-        if (kept / f"{index}-{depth}-{density:g}-{seed}-{done}.pth").is_file()
+        done: path for done in range(epoch, 0, -1) for path in [kept / network.state(done)] if path.is_file()
     }
     first = max(states, default=0)
     if first:
         trainer.restore(torch.load(states[first], weights_only=True))
     for done in range(first, epoch):
-        trainer.epoch(done, train, torch.Generator().manual_seed(8_000_003 + 1000 * seed + done))
-        _keep(trainer, kept / f"{index}-{depth}-{density:g}-{seed}-{done + 1}.pth")
+        order = torch.Generator().manual_seed(8_000_003 + 1000 * network.seed + done)
+        trainer.epoch(done, train, order)
+        _keep(trainer, kept / network.state(done + 1))
     for done, path in states.items():
         if done < epoch:
             path.unlink()

@@ -3,8 +3,8 @@
     python -m experiments.chosen_masks.run --data mnist:FASHION     # from the clone's root; goes on where it stopped
     python -m experiments.chosen_masks.run --data digits --tiny --out /tmp/chosen
 
-One cell a seed, of sample, initial weights and masks: of all random masks of one density those of the largest distance from the
-dense initialization are trained, and as many others. Source: Hoang et al. 2023.
+One cell a case and seed, of sample, initial weights and masks: of all random masks of one density those of the largest distance
+from the dense initialization are trained, and as many others. Source: Hoang et al. 2023.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import product
 from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, cast
@@ -36,23 +37,21 @@ class Setting:
     """All that the results depend on, the data apart.
 
     Attributes:
-        arch: of the networks.
-        density: of all masks.
-        candidates: random masks a seed.
+        cases: architecture of the networks, and density of their masks.
+        candidates: random masks a case and seed.
         trained: of those of the largest distance, and of the others.
         size: of the samples, and epochs.
-        seeds: number of them.
+        seeds: of each case.
     """
 
-    arch: str = "lenet5"
-    density: float = 0.12
+    cases: tuple[tuple[str, float], ...] = (("lenet5", 0.12), ("lenet300", 0.12), ("lenet5", 0.27))
     candidates: int = 1000
     trained: int = 6
     size: Size = Size()
     seeds: int = 3
 
 
-TINY = Setting("small", 0.5, 6, 2, Size(60, 100, (), 2), 2)
+TINY = Setting((("small", 0.5), ("small", 0.3)), 6, 2, Size(60, 100, (), 2), 2)
 
 
 def main(words: list[str] | None = None) -> None:
@@ -61,9 +60,9 @@ def main(words: list[str] | None = None) -> None:
 
 
 def plan(setting: Setting, data: list[str], _: Path) -> Iterator[tuple[str, Callable[[], Tree]]]:
-    """Yield a cell a seed."""
-    for seed in range(setting.seeds):
-        yield f"s{seed}", partial(chosen, setting, data[0], seed)
+    """Yield a cell a case and seed."""
+    for (arch, density), seed in product(setting.cases, range(setting.seeds)):
+        yield f"{arch} p{density:g} s{seed}", partial(chosen, setting, data[0], arch, density, seed)
 
 
 class Masked:
@@ -93,16 +92,14 @@ class Masked:
         return list(self.now)
 
 
-def chosen(setting: Setting, data: str, seed: int) -> Tree:
+def chosen(setting: Setting, data: str, arch: str, density: float, seed: int) -> Tree:
     """Return distances and test errors of the masks of the largest distance, and of as many others."""
-    train, test = drawn(Environment(data, setting.arch, 0.0), setting.size, seed)
-    template = network(setting.arch, train.shape, seed)
+    train, test = drawn(Environment(data, arch, 0.0), setting.size, seed)
+    template = network(arch, train.shape, seed)
     layers, recipe = Masked(template, train.shape), setting.size.recipe
 
     def mask(number: int) -> Masks:
-        return pruned(
-            template, "random", setting.density, train, recipe.loss, setting.candidates * seed + number
-        )
+        return pruned(template, "random", density, train, recipe.loss, setting.candidates * seed + number)
 
     def trained(numbers: list[int]) -> Tree:
         weights = [fit(template, mask(number), train, recipe, seed, stop=True)[0] for number in numbers]
@@ -116,24 +113,34 @@ def chosen(setting: Setting, data: str, seed: int) -> Tree:
     ranked = sorted(range(setting.candidates), key=lambda number: -distances[number])
     others = [number for number in range(setting.candidates) if number not in ranked[: setting.trained]]
     return {
-        "seed": seed, "all": [min(distances), fmean(distances), max(distances)],
+        "arch": arch, "density": density, "seed": seed, "all": [min(distances), fmean(distances), max(distances)],
         "largest": trained(ranked[: setting.trained]), "others": trained(others[: setting.trained]),
     }  # fmt: skip
 
 
 def summary(cells: Mapping[str, Tree]) -> Tree:
-    """Return mean test errors, and by how much those of the chosen masks are smaller, with its interval."""
-    kinds = {kind: [cell[kind] for cell in cells.values()] for kind in ("largest", "others")}
+    """Return, by case, mean test errors, and by how much those of the chosen masks are smaller, with its interval."""
+    cases = dict.fromkeys((cell["arch"], cell["density"]) for cell in cells.values())
+    return rounded({
+        "cases": [
+            {"arch": arch, "density": density,
+             **of_case([c for c in cells.values() if (c["arch"], c["density"]) == (arch, density)])}
+            for arch, density in cases
+        ],
+    })  # fmt: skip
+
+
+def of_case(cells: list[Tree]) -> Tree:
+    """Return what the seeds of one case say."""
+    kinds = {kind: [cell[kind] for cell in cells] for kind in ("largest", "others")}
     errors = [[cell["test_error"] for cell in kinds[kind]] for kind in ("others", "largest")]
-    return rounded(
-        {
-            "seeds": len(cells), "better": difference(list(zip(*errors, strict=True))),
-            **{
-                kind: {name: fmean(fmean(cell[name]) for cell in own) for name in ("distance", "train_error", "test_error")}
-                for kind, own in kinds.items()
-            },
-        }
-    )  # fmt: skip
+    return {
+        "seeds": len(cells), "better": difference(list(zip(*errors, strict=True))),
+        **{
+            kind: {name: fmean(fmean(cell[name]) for cell in own) for name in ("distance", "train_error", "test_error")}
+            for kind, own in kinds.items()
+        },
+    }  # fmt: skip
 
 
 if __name__ == "__main__":

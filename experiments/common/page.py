@@ -92,6 +92,16 @@ def ends(values: Sequence[float], digits: int = 1) -> str:
     return low if low == high else f"{low} to {high}"
 
 
+def signed(value: float) -> str:
+    """Return a number with two decimals, or one digit where these would hide its sign.
+
+    Example:
+        >>> signed(0.5), signed(0.0), signed(-0.0021)
+        ('0.50', '0.00', '-0.002')
+    """
+    return f"{value:.2f}" if abs(value) >= 0.005 or not value else f"{value:.1g}"
+
+
 def span(found: Sequence[float] | None) -> str:
     """Return an estimate with its interval, as `x [low, high]`.
 
@@ -99,7 +109,7 @@ def span(found: Sequence[float] | None) -> str:
         >>> span((0.5, 0.4, 0.61)), span(None)
         ('0.50 [0.40, 0.61]', '-')
     """
-    return "-" if found is None else f"{found[0]:.2f} [{found[1]:.2f}, {found[2]:.2f}]"
+    return "-" if found is None else f"{signed(found[0])} [{signed(found[1])}, {signed(found[2])}]"
 
 
 def command(words: str, why: str) -> str:
@@ -109,7 +119,10 @@ def command(words: str, why: str) -> str:
 
 def made(results: Tree, name: str) -> str:
     """Return the last section: how the page is made, from which data and by which versions."""
-    told = ", ".join(f"{what} {version}" for what, version in results["versions"].items())
+    told = ", ".join(
+        f"{what} {' and '.join(version) if isinstance(version, list) else version}"
+        for what, version in results["versions"].items()
+    )
     files = ", ".join(f"{file} `{digest[:12]}`" for file, digest in results["inputs"].items())
     return (
         f"## How it was made\n\nEvery number is in `experiments/{name}/results.json`; `python -m"

@@ -51,6 +51,25 @@ def versions() -> dict[str, str]:
     }
 
 
+def all_versions(known: Tree, now: Mapping[str, str]) -> Tree:
+    """Return the versions of a file whose cells were run by several: a list of what differs, in the order of the runs.
+
+    Args:
+        known: of the cells so far, a version or a list of them by name.
+        now: of the next cell.
+
+    Example:
+        >>> all_versions({"torch": "2.1", "numpy": "2.0"}, {"torch": "2.2", "numpy": "2.0"})
+        {'torch': ['2.1', '2.2'], 'numpy': '2.0'}
+    """
+    found = dict(known)
+    for name, version in now.items():
+        before = known.get(name, version)
+        listed = before if isinstance(before, list) else [before]
+        found[name] = before if version in listed else [*listed, version]
+    return found
+
+
 def hashes(data: str) -> dict[str, str]:
     """Return the SHA-256 of every file of a data set, by name.
 
@@ -77,7 +96,8 @@ class Record:
     def __init__(self, folder: Path, setting: Tree, inputs: Mapping[str, str], command: str) -> None:
         self.path = folder / "results.json"
         about = {"setting": rounded(setting), "inputs": dict(inputs)}
-        self.tree: Tree = {"command": command, **about, "versions": versions(), "cells": {}, "summary": {}}
+        self.versions = versions()
+        self.tree: Tree = {"command": command, **about, "versions": self.versions, "cells": {}, "summary": {}}
         if self.path.is_file():
             self.tree = json.loads(self.path.read_text(encoding="utf-8"))
             for name, value in about.items():
@@ -90,8 +110,9 @@ class Record:
         return self.tree["cells"]
 
     def add(self, key: str, values: Tree) -> None:
-        """Add a cell, and write."""
+        """Add a cell and the versions that it was run by, and write."""
         self.cells[key] = rounded(values)
+        self.tree["versions"] = all_versions(self.tree["versions"], self.versions)
         self.write()
 
     def write(self) -> None:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 from boundcalc.figures.style import canvas, legend_below, log_axis, series_style
 from experiments.common.page import command, ends, fine_ticks, grid, made, num, publish, span
 from experiments.common.record import Tree
+from experiments.graphon_limit.masks import CELLS
+from experiments.graphon_limit.summary import LATE
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -17,9 +19,13 @@ if TYPE_CHECKING:
 TOLD = {
     "alpha": "decay exponent alpha", "effective_rank": "effective rank, trace / lambda_1", "gap": "gap, lambda_1 / lambda_2",
     "top5_energy": "energy of the top 5", "trace": "trace / m", "rate": "label energy, `y^T Theta y / y^T y`",
-    "predicted": "residual predicted after 200 steps of size 1 / lambda_1",
-    "at_one_rate": "residual predicted after 200 steps of one size for all",
+    "predicted": f"residual predicted after {LATE} steps of size 1 / lambda_1",
+    "at_one_rate": f"residual predicted after {LATE} steps of one size for all",
 }  # fmt: skip
+SIZE = ("trace", "rate", "at_one_rate")
+"""Metrics that change with the size of the kernel."""
+NEAR = 0.02
+"""An exponent is called that of c^L where it is so near to it, relative to it."""
 FACTOR = 1.5
 """Two pruners' masks are called apart where they are at least so many times as far from each other as two seeds of one."""
 
@@ -35,6 +41,7 @@ def text(results: Tree) -> str:
         " tells how fast the"
         " pruned network trains.",
         ran(setting, summary),
+        f"**Answer.** {answer(summary, setting['fit']['hidden'])}",
         "![Distance from the widest network against width, and loss against the"
         " kernel](../_static/graphon-limit.svg)",
         "## Do the masks converge?",
@@ -65,7 +72,7 @@ def ran(setting: Tree, summary: Tree) -> str:
         " initialization to"
         f" {_list(setting['densities'])} of every layer (layer by layer, not globally) by"
         f" {_list(setting['pruners'])}. The masks between"
-        " hidden layers become histograms of 64 x 64 cells, rows and columns sorted by degree. Distances are means"
+        f" hidden layers become histograms of {CELLS} x {CELLS} cells, rows and columns sorted by degree. Distances are means"
         " over these layers: the"
         " L2 distance of the histograms, which is the paper's measure, and the certified upper end of the cut norm of"
         " their"
@@ -89,26 +96,16 @@ def convergence(rates: list[Tree]) -> str:
         )
         for row in rates
     ]  # fmt: skip
-    falls = all(
-        later < before
-        for row in rates
-        for before, later in zip(row["cut_high"], row["cut_high"][1:], strict=False)
-    )
-    blind = {
-        name: [row[f"{name}_exponent"][0] for row in rates if row["pruner"] == "random"]
-        for name in ("cut_high", "l2")
-    }
-    others = [row["cut_high_exponent"][0] for row in rates if row["pruner"] not in {"random", "magnitude"}]
+    found = exponents(rates)
     widths = rates[0]["widths"]
     return (
-        ("Consistent with it" if falls else "Not everywhere")
-        + f": the cut distance from the network of the largest width {'falls' if falls else 'does not fall'}"
-        " with every doubling of the width, for every pruner and density. The fall alone proves little. A histogram"
-        " of a fixed number of cells averages over more and more entries as the width grows, so that the noise of"
-        " random masks falls like 1 / width by itself: for random pruning, whose limit is constant, the exponents are"
-        f" {ends(blind['cut_high'], 2)} (cut) and {ends(blind['l2'], 2)} (L2). Pruners whose limit has some shape are"
-        f" slower, {ends(others, 2)} (cut). What speaks for limits is that they differ, below. A distance from a finite"
-        " network holds that network's own noise, too.\n\n"
+        f"{'Consistent with it' if falls(rates) else 'Not everywhere'}: the cut distance from the network of the largest width"
+        f" {'falls' if falls(rates) else 'does not always fall'} with every doubling of the width, for every pruner and"
+        " density. The fall alone proves little. A histogram of a fixed number of cells averages over more and more entries as the"
+        " width grows, so that the noise of random masks falls like 1 / width by itself: for random pruning, whose limit is"
+        f" constant, the exponents are {ends(found['random'], 2)} (cut) and {ends(found['random, L2'], 2)} (L2). Pruners whose limit"
+        f" has some shape have {ends(found['others'], 2)} (cut). What speaks for limits is that they differ, below. A distance from"
+        " a finite network holds that network's own noise, too.\n\n"
         + grid(
             ("hidden layers", "density", "pruner", f"cut distance at width {widths[0]}", f"at {widths[-1]}",
              "its exponent [95 %]", "exponent of the L2 distance [95 %]"),
@@ -117,48 +114,97 @@ def convergence(rates: list[Tree]) -> str:
     )  # fmt: skip
 
 
-def limits(rows: list[Tree]) -> str:
-    """Return the table of distances between pruners at the largest width, and what it says."""
+def falls(rates: list[Tree]) -> bool:
+    """Return whether every cut distance from the widest network falls from width to width."""
+    return all(
+        later < before
+        for row in rates
+        for before, later in zip(row["cut_high"], row["cut_high"][1:], strict=False)
+    )
+
+
+def exponents(rates: list[Tree]) -> dict[str, list[float]]:
+    """Return the exponents of the fall: of random pruning, and of the pruners whose limit is not that of random pruning."""
+    own = [row for row in rates if row["cut_high_exponent"]]
+    return {
+        "random": [row["cut_high_exponent"][0] for row in own if row["pruner"] == "random"],
+        "random, L2": [row["l2_exponent"][0] for row in own if row["pruner"] == "random"],
+        "others": [
+            row["cut_high_exponent"][0] for row in own if row["pruner"] not in {"random", "magnitude"}
+        ],
+    }
+
+
+def over_seeds(rows: list[Tree]) -> list[tuple[Tree, float, float]]:
+    """Return the distance of every two pruners at the largest width over that of two seeds of one, its lower and its upper end."""
     found = []
     for row in rows:
         a, b = row["pruners"]
-        if a == b:
-            continue
         own = [
-            r["cut_high"]
+            r
             for r in rows
             if (r["hidden"], r["density"]) == (row["hidden"], row["density"])
             and set(r["pruners"]) in ({a}, {b})
         ]
-        if own:
-            found.append((row, row["cut_low"] / max(own), row["cut_high"] / max(own)))
-    apart = [ratio for row, ratio, _ in found if set(row["pruners"]) != {"random", "magnitude"}]
-    same = [high for row, _, high in found if set(row["pruners"]) == {"random", "magnitude"}]
+        if a != b and own:
+            low, high = (max(r[end] for r in own) for end in ("cut_low", "cut_high"))
+            found.append((row, row["cut_low"] / high, row["cut_high"] / low))
+    return found
+
+
+def limits(rows: list[Tree]) -> str:
+    """Return the table of distances between pruners at the largest width, and what it says."""
+    found = over_seeds(rows)
+    if not found:
+        return "Two seeds at the largest width are needed; they were not run."
     table = [
         (
             row["hidden"], row["density"], " and ".join(row["pruners"]),
-            f"{num(row['cut_low'])} to {num(row['cut_high'])}", f"{high:.1f}",
+            f"{num(row['cut_low'])} to {num(row['cut_high'])}", ends([low, high]),
         )
-        for row, _, high in found
+        for row, low, high in found
     ]  # fmt: skip
-    if not found:
-        return "Two seeds at the largest width are needed; they were not run."
-    one = max(same) < FACTOR
-    return (
-        f"Random and magnitude pruning {'share one limit' if one else 'differ'}: their masks are {ends(same)} times"
-        " as far from each other as two seeds of one pruner. The masks of every other two are"
-        f" {'apart' if min(apart) > FACTOR else 'not all apart'}: at least {min(apart):.1f} times as far.\n\n"
-        + grid(
-            (
-                "hidden layers",
-                "density",
-                "pruners",
-                "cut distance, certified",
-                "over that of two seeds of one",
-            ),
-            table,
-        )
+    return f"{limits_told(found)}\n\n" + grid(
+        ("hidden layers", "density", "pruners", "cut distance, certified", "over that of two seeds of one"),
+        table,
     )
+
+
+def limits_told(found: list[tuple[Tree, float, float]]) -> str:
+    """Return which pruners share a limit. Ratios are intervals between certified ends."""
+    like = [each for each in found if set(each[0]["pruners"]) == {"random", "magnitude"}]
+    apart = [low for row, low, _ in found if set(row["pruners"]) != {"random", "magnitude"}]
+    one = not like or max(high for *_, high in like) < FACTOR
+    both = ends([end for _, *own in like for end in own])
+    told = (
+        f"Random and magnitude pruning {'are not told apart' if one else 'differ'}: their masks are {both} times as far from"
+        " each other as two seeds of one pruner (between certified ends). "
+    )
+    return (
+        told
+        * bool(like)
+        + f"The masks of every other two are {'apart' if min(apart) > FACTOR else 'not all apart'}: at least"
+        f" {min(apart):.1f} times as far."
+    )
+
+
+def answer(summary: Tree, hidden: int) -> str:
+    """Return the answers to the three questions, with their intervals."""
+    rates, found, apart = summary["rates"], exponents(summary["rates"]), over_seeds(summary["limits"])
+    told = [
+        f"Limits: the cut distance from the widest network {'falls' if falls(rates) else 'does not always fall'} with the width,"
+        f" like width to the power {ends(found['random'], 2)} for random masks, which is their noise, and {ends(found['others'], 2)}"
+        f" for pruners whose limit has a shape ({ends([row['seeds'] for row in rates], 0)} seeds a row; intervals in the table):"
+        f" {'consistent with limits' if falls(rates) else 'limits are not shown'}, which widths alone cannot prove."
+    ]  # fmt: skip
+    if apart:
+        told.append(f"Of their own? {limits_told(apart)}")
+    told.append(
+        f"The kernel and the speed of training: {verdict({row['metric']: row for row in summary['correlations']})}"
+    )
+    if summary["power"]:
+        told.append(power(summary, hidden))
+    return " ".join(told)
 
 
 def kernel(summary: Tree, hidden: int) -> str:
@@ -172,7 +218,7 @@ def kernel(summary: Tree, hidden: int) -> str:
         for row in rows
     ]  # fmt: skip
     return (
-        f"{verdict(by_name)}\n\nKendall's tau with the mean loss of the first steps, over {own['n']} networks, with 95 %"
+        f"{first_upper(verdict(by_name))}\n\nKendall's tau with the mean loss of the first steps, over {own['n']} networks, with 95 %"
         " bootstrap intervals (networks are resampled). What is to be explained is the order at one density, since a"
         " sparser network trains more slowly in any case. A negative tau means: the larger the metric, the faster the"
         " training.\n\n"
@@ -183,7 +229,7 @@ def kernel(summary: Tree, hidden: int) -> str:
         + "\n\n"
         + power(summary, hidden)
         + f" Predicted residual: in steps of 1 / lambda_1 every network is left with {num(own['ends'][0])} to"
-        f" {num(own['ends'][1])} of its labels after 200 steps, whatever its pruner and density: the shapes of the spectra"
+        f" {num(own['ends'][1])} of its labels after {LATE} steps, whatever its pruner and density: the shapes of the spectra"
         f" hardly differ. With one step size for all it is {num(one['ends'][0])} to {num(one['ends'][1])}, tau"
         f" {span(one['within'])} within a density: what differs is the size of the kernel."
     )  # fmt: skip
@@ -192,23 +238,36 @@ def kernel(summary: Tree, hidden: int) -> str:
 def verdict(rows: dict[str, Tree]) -> str:
     """Say which metrics order the losses at one density."""
     found = [row for row in rows.values() if row["within"] and not row["within"][1] <= 0 <= row["within"][2]]
-    size = [name for name in ("trace", "rate", "at_one_rate") if any(row["metric"] == name for row in found)]
-    shape = [row for row in found if row["metric"] not in {"trace", "rate", "at_one_rate"}]
-    told = ", ".join(f"{TOLD[row['metric']]} {span(row['within'])}" for row in shape)
+    size = ", ".join(f"{TOLD[row['metric']]} {span(row['within'])}" for row in found if row["metric"] in SIZE)
+    shape = ", ".join(
+        f"{TOLD[row['metric']]} {span(row['within'])}" for row in found if row["metric"] not in SIZE
+    )
+    count = len([name for name in rows if name not in SIZE])
     return (
-        ("In part. The size of the kernel orders the losses at one density." if size else "Its size: not shown.")
-        + (f" Of the metrics of its shape, which do not change with its size, these leave out 0: {told}." if shape
-           else " No metric of its shape, which does not change with its size, is shown to.")
+        (f"its size orders the losses at one density (Kendall's tau: {size})." if size
+         else "that its size orders the losses at one density is not shown.")
+        + (f" Of {count} metrics of its shape, which do not change with its size, these leave out 0: {shape}." if shape
+           else f" None of {count} metrics of its shape, which do not change with its size, leaves out 0.")
     )  # fmt: skip
+
+
+def first_upper(text: str) -> str:
+    """Return a sentence with a capital."""
+    return text[0].upper() + text[1:]
 
 
 def power(summary: Tree, hidden: int) -> str:
     """Return whether randomly pruned kernels go like c^L."""
     if summary["power"] is None:
         return ""
+    layers = hidden + 1
+    b, low, high = summary["power"]
+    near = "follows c^L" if abs(b / layers - 1) < NEAR else "does not follow c^L"
+    away = f"; b is {100 * abs(b / layers - 1):.1f} % away from {layers}, which its interval leaves out"
     return (
-        f"Random pruning follows c^L: the trace of its kernel goes like density^b with b = {span(summary['power'])}, where"
-        f" {hidden + 1} pruned layers, each of which scales the kernel by its density, ask for {hidden + 1}."
+        f"Random pruning {near}: the trace of its kernel goes like density^b with b = {b:.3f} [{low:.3f}, {high:.3f}], where"
+        f" {layers} pruned layers, each of which scales the kernel by its density, ask for {layers}"
+        f"{'' if low <= layers <= high else away}."
     )
 
 
@@ -224,9 +283,8 @@ def left(setting: Tree, summary: Tree) -> str:
     return (
         f"**Not run.** Of this plan {limit - summary['counts']['limit']} of {limit} masks and"
         f" {fits - summary['counts']['fit']} of {fits}"
-        f" trainings{' (nothing of ' + _list(missing) + ')' if missing else ''}. Beyond it: width 2000, 20 seeds,"
-        " pruning with one budget for"
-        f" all layers, and 1024 units in the second part (here {setting['fit']['width']})."
+        f" trainings{' (nothing of ' + _list(missing) + ')' if missing else ''}. Beyond it: 20 seeds and pruning with one budget"
+        " for all layers."
     )
 
 

@@ -56,6 +56,7 @@ def main() -> None:
         "bipartite, Hoang et al.": list(at_initialization(given.metrics)),
         "multipartite": list(whole(files[-1])),
     }
+    record.tree["versions"] = record.versions
     record.tree["summary"] = {family: summary(rows) for family, rows in families.items()}
     record.write()
 

@@ -57,7 +57,7 @@ class Setting:
     region_samples: tuple[int, ...] = (400, 1600)
     noises: tuple[float, ...] = (0.03, 0.1, 0.3)
     noise_samples: tuple[int, ...] = (1600, 3200)
-    seeds: int = 6
+    seeds: int = 20
     iterations: int = 1000
     lotteries: tuple[Lottery, ...] = (
         Lottery(),

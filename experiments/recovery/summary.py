@@ -124,6 +124,7 @@ def radii(cells: list[Tree]) -> list[Tree]:
         lost = [1 - share for share in shares]
         found.append({
             "r": r, "r_tilde": own[0]["r_tilde"], "N": size, "distance": distances, "share": shares,
+            "starts": len(own[0]["recovered"]),
             "radius": crossing(distances, lost, SHARE), "beyond": shares[-1] > SHARE,
         })  # fmt: skip
     return found

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from boundcalc.bounds import registry
 from boundcalc.figures.style import canvas, legend_below, log_axis, series_style
-from experiments.common.page import command, data_name, ends, grid, made, num, publish
+from experiments.common.page import command, data_name, ends, grid, made, num, publish, span
 from experiments.common.record import Tree
 
 if TYPE_CHECKING:
@@ -29,12 +30,20 @@ SUMS = (
 )
 """Theorems by products of norms of Toeplitz matrices; they ignore sparsity."""
 COVERS = ("graf2022_params", "graf2022_norms")
+THEIRS = {
+    "galanti2023": (0.5, 1.0), "golowich2018_fro": (16.0, 16.0), "graf2022_norms": (17.5, 19.0), "ledent2021": (22.0, 22.0),
+}  # fmt: skip
+"""Powers of 2 at which curves of the paper's figure end, the first its own; which form of Graf et al. it draws is not known."""
+WIDE = (200, 1000)
+"""Channels of its networks."""
 
 
 def text(results: Tree) -> str:
     """Return the page."""
     setting, summary = results["setting"], results["summary"]
     how, rows = setting["training"], ordered(results)
+    base = setting["runs"][0][1]
+    wider = sorted({row["channels"] for row in summary["networks"]} - {base})
     return "\n\n".join([
         "# Bounds of sparse convolutional networks",
         "**Claim** (Galanti, Xu, Galanti & Poggio 2023, Norm-based Generalization Bounds for Sparse Neural Networks):"
@@ -43,15 +52,14 @@ def text(results: Tree) -> str:
         " the error on simple problems. In their figure (CONV-3-200 to 1000, full MNIST) theirs ends at 2^0.5 to 2^1,"
         " Long & Sedghi at"
         " 2^4 to 2^6, Golowich et al. at 2^16, Graf et al. at 2^17.5 to 2^19, Ledent et al. at 2^22.",
-        f"**What was run.** CONV-L-{how['channels']} (2 x 2 kernels, stride 1, no bias, weight normalization), mean"
-        f" squares on one-hot"
-        f" labels, weight decay {how['decay']:g}, {how['samples']:,} training and {how['held']:,} test images,"
-        f" {how['epochs']} epochs of"
-        f" gradient descent; dense, and pruned to a tenth at initialization by {setting['pruner']}, which does not see"
-        f" the sample. Every"
-        " theorem bounds the test error at confidence 0.95; at 1 or above it says nothing. `galanti2023` is the formula"
-        " of the released"
-        " code; it is refuted and bounds nothing. Long & Sedghi's theorem has a constant that is not known, so that there is"
+        f"**What was run.** CONV-L-H (2 x 2 kernels, stride 1, no bias, weight normalization) of H = {base} channels, at"
+        f" L = {min(row['depth'] for row in rows)} also of {', '.join(map(str, wider)) or 'none'}; mean squares on one-hot labels, weight"
+        f" decay {how['decay']:g}, {how['samples']:,} training and {how['held']:,} test images, at most {how['epochs']} epochs of"
+        f" gradient descent, measured every {setting['every']}; dense, and pruned at initialization to"
+        f" {' and '.join(f'{100 * each:g} %' for each in setting['densities'] if each < 1)} by {setting['pruner']}, which does"
+        " not see the sample. Every theorem bounds the test error at confidence 0.95; at 1 or above it says nothing."
+        " `galanti2023` is the formula of the released code; it is refuted and bounds nothing. Long & Sedghi's theorem has a"
+        " constant that is not known, so that there is"
         " no bound of theirs to compare with.",
         f"**Answer.** {verdict(results, rows)}",
         "![Bounds along training](../_static/sparse-convnets.svg)",
@@ -59,26 +67,28 @@ def text(results: Tree) -> str:
         errors(rows),
         "## Bounds at the last epoch that was run",
         *(bounds([row for row in rows if row["name"] == name]) for name in dict.fromkeys(row["name"] for row in rows)),
+        *width(summary["widths"], how["samples"]),
         left(setting, summary),
         made(results, "sparse_convnets"),
         command(
             f"{results['command']}   # goes on where it stopped",
-            "trains for twenty minutes, and needs MNIST and Fashion-MNIST",
+            "trains for an hour, and needs MNIST and Fashion-MNIST",
         ),
     ]) + "\n"  # fmt: skip
 
 
 def ordered(results: Tree) -> list[Tree]:
-    """Return the networks by data set, density and depth, with the names of their data sets."""
+    """Return the networks of the first H by data set, density and depth, with the names of their data sets."""
+    base = results["setting"]["runs"][0][1]
     rows = sorted(
-        results["summary"]["networks"], key=lambda row: (row["data"], -row["density"], row["depth"])
+        (row for row in results["summary"]["networks"] if row["channels"] == base),
+        key=lambda row: (row["data"], -row["density"], row["depth"]),
     )
     return [{**row, "name": data_name(results, row["data"])} for row in rows]
 
 
 def _name(row: Tree) -> str:
-    share = "dense" if row["density"] == 1 else f"{100 * row['density']:g} %"
-    return f"L = {row['depth']}, {share}"
+    return f"L = {row['depth']}, {share(row)}"
 
 
 def errors(rows: list[Tree]) -> str:
@@ -138,7 +148,11 @@ def verdict(results: Tree, rows: list[Tree]) -> str:
         for name in rows[0]["log10_bounds"]
         if all(name in row["log10_bounds"] for row in rows)
     }
-    ratios = {name: f"`{name}` 10^{min(found):.1f} to 10^{max(found):.1f}" for name, found in above.items()}
+    ratios = {
+        name: f"`{name}` 10^{' to 10^'.join(ends(found).split(' to '))}" for name, found in above.items()
+    }
+    held = results["setting"]["training"]["held"]
+    spreads = [(row["test_error"] * (1 - row["test_error"]) / held / row["seeds"]) ** 0.5 for row in rows]
     spread = max((row["log10_spread"] for row in rows if row["seeds"] > 1), default=0.0)
     return (
         ("No sparse bound is below 1: none says anything about these errors, and none is near them." if min(sparse) >= 0
@@ -151,10 +165,9 @@ def verdict(results: Tree, rows: list[Tree]) -> str:
            if all(value < 0 for name in COVERS if name in above for value in above[name]) else ".")
         + sparser(rows)
         + released(results, rows)
-        + f" Where a network was trained twice, its bounds differ by a factor of at most {10**spread:.2f}; the standard"
-        f" error of a test"
-        f" error of 0.1 is {(0.09 / results['setting']['training']['held']) ** 0.5:.3f}. Two-class problems on which"
-        f" proved norm bounds are"
+        + (f" Where a network was trained twice, its bounds differ by a factor of at most {10**spread:.2f}." if spread else
+           " Every network was trained once.")
+        + f" Standard errors of test errors are {ends(spreads, 3)}. Two-class problems on which proved norm bounds are"
         " below 1: [few classes](few-classes.md)."
     )  # fmt: skip
 
@@ -193,34 +206,121 @@ def released(results: Tree, rows: list[Tree]) -> str:
     )
 
 
+def width(rows: list[Tree], samples: int) -> list[str]:
+    """Return what the bounds of the shallowest networks do as these grow wider, and how that compares with the paper's figure."""
+    known = [row for row in rows if len(row["channels"]) > 1]
+    if not known:
+        return []
+    parts = ["## Wider networks"]
+    for row in known:
+        names = sorted(row["exponents"], key=lambda name: (name not in SPARSE, name))
+        parts += [
+            f"CONV-{row['depth']}-H on the first data set, {share(row)}, after {row['epoch']} epochs: values of the bounds by H, and"
+            " the exponent b in H^b by least squares in logarithms, in brackets its ends with one width left out.",
+            grid(
+                ("", *(f"H = {width:g}" for width in row["channels"]), "exponent"),
+                [
+                    ("test error", *(f"{error:.4f}" for error in row["test_errors"]), ""),
+                    *((f"`{name}`", *map(_value, row["log10_bounds"][name]), span(row["exponents"][name])) for name in names),
+                ],
+            ),
+        ]  # fmt: skip
+    dense = known[0]
+    parts += [
+        f"Their figure has the formulas as their papers state them. In powers of 2, on {samples:,} images; on {WHOLE:,} every one"
+        f" with the same norms would be 2^{math.log2(WHOLE / samples) / 2:.1f} times smaller:",
+        grid(
+            ("as published", *(f"H = {width:g}" for width in dense["channels"]),
+             f"their figure, H = {WIDE[0]} to {WIDE[1]:,}"),
+            [
+                (f"`{name}`", *(f"2^{_powers(value):.1f}" for value in dense["log10_published"][name]),
+                 " to ".join(dict.fromkeys(f"2^{each:g}" for each in THEIRS.get(name, ()))) or "-")
+                for name in sorted(dense["log10_published"], key=lambda name: dense["log10_published"][name][-1])
+            ],
+        ),
+        grown(known),
+    ]  # fmt: skip
+    return parts
+
+
+def share(row: Tree) -> str:
+    """Return how dense a network is."""
+    return "dense" if row["density"] == 1 else f"{100 * row['density']:g} %"
+
+
+def _powers(log10: float) -> float:
+    return log10 / math.log10(2)
+
+
+def grown(rows: list[Tree]) -> str:
+    """Return which bounds grow with the width, and whether formulas as published have the order of the paper's figure."""
+    dense = rows[0]
+    last = {name: _powers(course[-1]) for name, course in dense["log10_published"].items() if name in THEIRS}
+    order = sorted(last, key=lambda name: last[name])
+    told = ""
+    if "galanti2023" in last:
+        gaps = ", ".join(
+            f"`{name}` 2^{last[name] - last['galanti2023']:.1f} (theirs 2^{THEIRS[name][0] - THEIRS['galanti2023'][1]:g} to"
+            f" 2^{THEIRS[name][1] - THEIRS['galanti2023'][0]:g})"
+            for name in order
+            if name != "galanti2023"
+        )
+        told = (
+            f" As published, the formulas at H = {dense['channels'][-1]:g} stand in"
+            f" {'the order' if order == list(THEIRS) else 'another order than that'} of their figure. Over the released formula"
+            f" lie, by these factors: {gaps}. The released formula is refuted, so that these are not distances between bounds."
+        )
+    return (" ".join(growth(row) for row in rows if any(row["exponents"].values())) + told).strip()
+
+
+def growth(row: Tree) -> str:
+    """Return the exponents of the sparse bounds, and of the others from the smallest to the largest."""
+    known = {name: found for name, found in row["exponents"].items() if found}
+    sparse = ", ".join(f"`{name}` like H^{span(known[name])}" for name in SPARSE if name in known)
+    others = sorted((name for name in known if name not in SPARSE), key=lambda name: known[name][0])
+    return (
+        f"{share(row).capitalize()}, the sparse bounds grow with the width, {sparse}; the others from"
+        f" `{others[0]}` {span(known[others[0]])} to `{others[-1]}` {span(known[others[-1]])}."
+    )
+
+
 def left(setting: Tree, summary: Tree) -> str:
     """Return what of the plan was not run."""
     epochs = setting["training"]["epochs"] // setting["every"] + 1
-    each = len(setting["depths"]) * len(setting["densities"]) * setting["seeds"] * epochs
     sets = len({row["data"] for row in summary["networks"]})
+    runs = setting["runs"]
+    planned = sum(sets if run[1] == runs[0][1] else 1 for run in runs) * epochs * len(setting["densities"])
+    missing = planned - summary["cells"]
     return (
-        f"**Not run.** Of {sets * each} measurements of this plan {summary['cells']} were made: all depths with one"
-        f" seed, more seeds as far"
-        " as they went. Beyond it: the paper's 200 to 1000 channels, its full training sets and its hundreds of epochs."
+        f"**Not run.** {f'{missing} of the {planned} measurements' if missing else 'Nothing'} of this plan. Beyond it: the"
+        f" paper's widths to {WIDE[1]:,}, its full training sets and its hundreds of epochs, more than two seeds."
     )
 
 
 def figure(results: Tree) -> Figure:
-    """Draw the bounds along training, of the dense and of the sparse network that went farthest."""
+    """Draw the bounds along training, of the first dense and the first sparse network, and over the width of the dense one."""
     rows = sorted(ordered(results), key=lambda row: len(row["epochs"]), reverse=True)
     chosen = rows[:1] + [row for row in rows if row["density"] != rows[0]["density"]][:1]
-    drawn, axes = canvas(3.0 + 2.2 * (len(chosen) - 1), rows=len(chosen))
+    wide = [row for row in results["summary"]["widths"] if len(row["channels"]) > 1][:1]
+    panels = len(chosen) + len(wide)
+    drawn, axes = canvas(0.8 + 2.2 * panels, rows=panels)
     names = sorted(
         {name for row in chosen for name in row["log10_bounds"]}, key=lambda n: (n not in SPARSE, n)
     )
     handles = {}
-    for axis, row in zip(axes, chosen, strict=True):
+    for axis, row in zip(axes, chosen + wide, strict=True):
+        x = [math.log10(width) for width in row["channels"]] if row in wide else row["epochs"]
         for index, name in enumerate(names):
             if name in row["log10_bounds"]:
-                (handles[name],) = axis.plot(row["epochs"], row["log10_bounds"][name], **series_style(index))
+                (handles[name],) = axis.plot(x, row["log10_bounds"][name], **series_style(index))
         log_axis(axis.yaxis, *axis.get_ylim())
         axis.axhline(0.0, linewidth=0.8)
-        axis.set(xlabel="epoch", ylabel="value", title=f"{row['name']}, {_name(row)}")
+        if row in wide:
+            axis.xaxis.set_ticks(x, [f"{width:g}" for width in row["channels"]])
+            title = f"{data_name(results, 0)}, L = {row['depth']}, {share(row)}, epoch {row['epoch']}"
+            axis.set(xlabel="channels, H", ylabel="value", title=title)
+        else:
+            axis.set(xlabel="epoch", ylabel="value", title=f"{row['name']}, {_name(row)}")
     legend_below(drawn, list(handles.values()), list(handles), 2)
     return drawn
 

@@ -26,24 +26,24 @@ class Setting:
     """All that the results depend on, the data apart.
 
     Attributes:
-        depths: L, weight layers.
-        runs: H, channels, and seed. The first run has every depth, the others the first; the data sets are all for the H of
-            the first run, and the first for other H.
+        runs: L, weight layers, H, channels, and seed, in the order in which they are run; the data sets are all for the H of the
+            first, and the first for other H.
         training: of every network.
         every: epochs between two measurements.
         densities: of the masks, by `pruner` at initialization.
         pruner: blind to the sample, so that masks are not paid for.
     """
 
-    depths: tuple[int, ...] = (3, 6, 4, 5)
-    runs: tuple[tuple[int, int], ...] = ((10, 0), (20, 0), (40, 0), (80, 0), (10, 1), (200, 0))
+    runs: tuple[tuple[int, int, int], ...] = (
+        (3, 10, 0), (3, 20, 0), (3, 40, 0), (6, 10, 0), (4, 10, 0), (5, 10, 0), (3, 80, 0), (3, 10, 1), (3, 200, 0),
+    )  # fmt: skip
     training: Training = Training()
     every: int = 10
     densities: tuple[float, ...] = (1.0, 0.1)
     pruner: str = "synflow"
 
 
-TINY = Setting((3,), ((3, 0), (5, 0)), Training(1, 40, 50, 20), 1, (1.0, 0.5), "random")
+TINY = Setting(((3, 3, 0), (3, 5, 0)), Training(1, 40, 50, 20), 1, (1.0, 0.5), "random")
 
 
 def main(words: list[str] | None = None) -> None:
@@ -53,13 +53,11 @@ def main(words: list[str] | None = None) -> None:
 
 
 def plan(setting: Setting, data: list[str], out: Path) -> Iterator[tuple[str, Callable[[], Tree]]]:
-    """Yield the cells: every depth on every data set first, then wider networks and other seeds."""
-    first = setting.runs[0]
+    """Yield the cells, run by run."""
     epochs = range(0, setting.training.epochs + 1, setting.every)
-    for channels, seed in setting.runs:
-        depths = setting.depths if (channels, seed) == first else setting.depths[:1]
-        sets = data if channels == first[0] else data[:1]
-        for depth, (index, one), density, epoch in product(depths, enumerate(sets), setting.densities, epochs):
+    for depth, channels, seed in setting.runs:
+        sets = data if channels == setting.runs[0][1] else data[:1]
+        for (index, one), density, epoch in product(enumerate(sets), setting.densities, epochs):
             key = f"data{index} L{depth} H{channels} p{density:g} s{seed} epoch{epoch}"
             network = Network(one, index, depth, channels, density, setting.pruner, seed)
             yield key, partial(measured, setting.training, network, out / "cells", epoch)

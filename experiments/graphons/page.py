@@ -25,7 +25,7 @@ def text(results: Tree) -> str:
         f" {setting['randoms']} random masks with as many weights each. The cut norm of a mask's graphon of"
         f" {setting['cells']} x {setting['cells']} cells less the constant of the same density is enclosed between two proved ends;"
         " cells are those that predict held-out entries best. [What the columns mean](../theory/pham2025.md).",
-        f"**Answer.** {answer(summary)}",
+        f"**Answer.** {answer(summary, setting['randoms'])}",
         "![Cut norm from the constant graphon](../_static/graphons.svg)",
         grid(
             ("ticket", "density", "cells by", "cut norm from constant", "of random masks", "bits a held-out entry",
@@ -46,7 +46,7 @@ def text(results: Tree) -> str:
     ]) + "\n"  # fmt: skip
 
 
-def answer(summary: Tree) -> str:
+def answer(summary: Tree, randoms: int) -> str:
     """Return which masks are farther from constant than random ones."""
     beyond = [name for name, row in summary.items() if row["over_random"] > 1]
     within = [name for name in summary if name not in beyond]
@@ -56,8 +56,12 @@ def answer(summary: Tree) -> str:
         told += ", at least " + ", ".join(
             f"{summary[name]['over_random']:.1f} times ({name})" for name in beyond
         )
-    told += f"; not {', '.join(within)}." if within else "."
-    verdict = " Iterative magnitude pruning does not always give a mask a shape of its own." if within else ""
+    told += f"; not {', '.join(within)}" if within else ""
+    told += f" (ends of proved intervals are compared; by chance a mask is beyond all of {randoms} with probability 1/{randoms + 1})."
+    verdict = (
+        f" A shape beyond that of random masks is not shown for {', '.join(within)}." if within
+        else " Every mask has a shape beyond that of random masks."
+    )  # fmt: skip
     return (
         f"{told} The cells save {min(saved):.1f} to {max(saved):.1f} % of the bits a held-out entry takes at the density alone;"
         " random masks save"

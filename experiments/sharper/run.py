@@ -8,6 +8,7 @@ Masks are random, fixed before the sample, so that none is paid for. One cell a 
 
 from __future__ import annotations
 
+import math
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -19,6 +20,7 @@ import torch
 
 import boundcalc
 from boundcalc.bounds import registry
+from boundcalc.certificates.test_set import error_bound
 from boundcalc.cli.main import main as boundcalc_command
 from boundcalc.empirical.datasets import open_data
 from boundcalc.features.orientations import orientations
@@ -26,6 +28,9 @@ from experiments.common.command import experiment
 from experiments.common.record import Tree
 
 HERE = Path(__file__).parent
+DELTA = 0.05
+CHOICES = 20
+"""Architectures that were tried, about."""
 SPARSE = ("peeling", "path_norm")
 """Theorems that use which weights a mask keeps."""
 
@@ -164,8 +169,16 @@ def summary(cells: Mapping[str, Tree]) -> Tree:
             "other": other,
             "other_value": values[other],
             "standard_error": (cell["test_error"] * (1 - cell["test_error"]) / cell["held"]) ** 0.5,
+            "error_bound": error_bound(round(cell["test_error"] * cell["held"]), cell["held"], DELTA),
+            "price_of_choice": price(cell["m"]),
         }
     return found
+
+
+def price(m: int) -> float:
+    """Return what one choice of `CHOICES` architectures adds to a bound on m samples, at most: that at a weight of 1 for all else."""
+    confident = math.log(1 / DELTA)
+    return 2 * (((confident + math.log(CHOICES)) / (2 * m)) ** 0.5 - (confident / (2 * m)) ** 0.5)
 
 
 def subset(data: str, classes: tuple[int, ...], path: Path, cells: int = 0, aside: int = 0) -> None:

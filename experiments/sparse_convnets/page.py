@@ -53,8 +53,9 @@ def text(results: Tree) -> str:
         " Long & Sedghi at"
         " 2^4 to 2^6, Golowich et al. at 2^16, Graf et al. at 2^17.5 to 2^19, Ledent et al. at 2^22.",
         f"**What was run.** CONV-L-H (2 x 2 kernels, stride 1, no bias, weight normalization) of H = {base} channels, at"
-        f" L = {min(row['depth'] for row in rows)} also of {', '.join(map(str, wider)) or 'none'}; mean squares on one-hot labels, weight"
-        f" decay {how['decay']:g}, {how['samples']:,} training and {how['held']:,} test images, at most {how['epochs']} epochs of"
+        f" L = {min(row['depth'] for row in rows)} also of {', '.join(map(str, wider)) or 'none'}; mean squares on one-hot"
+        f" labels, weight decay {how['decay']:g}, {how['samples']:,} training and {how['held']:,} test images, at most"
+        f" {how['epochs']} epochs of"
         f" gradient descent, measured every {setting['every']}; dense, and pruned at initialization to"
         f" {' and '.join(f'{100 * each:g} %' for each in setting['densities'] if each < 1)} by {setting['pruner']}, which does"
         " not see the sample. Every theorem bounds the test error at confidence 0.95; at 1 or above it says nothing."
@@ -215,7 +216,8 @@ def width(rows: list[Tree], samples: int) -> list[str]:
     for row in known:
         names = sorted(row["exponents"], key=lambda name: (name not in SPARSE, name))
         parts += [
-            f"CONV-{row['depth']}-H on the first data set, {share(row)}, after {row['epoch']} epochs: values of the bounds by H, and"
+            f"CONV-{row['depth']}-H on the first data set, {share(row)}, after {row['epoch']} epochs: values of the"
+            f" bounds by H, and"
             " the exponent b in H^b by least squares in logarithms, in brackets its ends with one width left out.",
             grid(
                 ("", *(f"H = {width:g}" for width in row["channels"]), "exponent"),

@@ -53,7 +53,8 @@ def ran(results: Tree) -> str:
         f" {_ends([row['gap'] for row in rows], 0)} %, with a sampling error of"
         f" {_ends([row['standard_error'] for row in rows], 1)} % a ticket. Of those at one environment, seed and density the variance"
         f" of the gap is {num(summary['noise_ratio'], 2)} times that of its sampling: much of what tickets of one density"
-        " differ by is chance, which pulls every tau towards 0; 'clear' taus are over pairs two standard errors apart."
+        " differ by is chance, which pulls every tau towards 0; 'clear' taus are over pairs two standard errors apart (of independent"
+        " samples of images: on the same images differences are surer than that)."
     )
 
 
@@ -216,8 +217,9 @@ def _told(rows: dict[str, Tree]) -> str:
         + (f" After pooling densities it is {span(row['pooled'])}, and over all tickets"
          f" {span(row['all'])}." if row["pooled"] else "")
         + (f" In its worst environment it orders {100 * row['errors'][2]:.0f} % of the pairs wrongly." if row["errors"] else "")
-        + (f" Of the other scores these leave out 0 at one density: {_list(firm(others), 'within')}." if firm(others)
-           else " No other score of the mask leaves out 0 at one density.")
+        + (f" Of the {len(others)} other scores these leave out 0 at one density (about {0.05 * len(others):.1g} would by chance):"
+           f" {_list(firm(others), 'within')}." if firm(others)
+           else f" None of the {len(others)} other scores of the mask leaves out 0 at one density.")
     )  # fmt: skip
 
 

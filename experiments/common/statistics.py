@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 Vector = NDArray[np.float64]
 DRAWS = 1000
 ENDS = (0.025, 0.975)
+NORMAL = 1.959964
+"""Quantile of the normal distribution at the upper end."""
 
 
 def slope(x: Sequence[float], groups: Sequence[Sequence[float]], seed: int = 0) -> tuple[float, float, float]:
@@ -121,6 +123,22 @@ def difference(
     ]  # fmt: skip
     low, high = np.quantile(drawn, ENDS)
     return float(np.mean([np.mean(a) - np.mean(b) for a, b in pairs])), float(low), float(high)
+
+
+def share_interval(hits: int, n: int) -> tuple[float, float]:
+    """Return the 95 % interval of a share, by Wilson's score.
+
+    Args:
+        hits: of the trials.
+        n: trials.
+
+    Example:
+        >>> [round(end, 2) for end in share_interval(6, 6)]
+        [0.61, 1.0]
+    """
+    z2 = NORMAL**2
+    middle, half = hits + z2 / 2, (z2 * (hits * (n - hits) / n + z2 / 4)) ** 0.5
+    return (middle - half) / (n + z2), (middle + half) / (n + z2)
 
 
 def _signs(values: Vector) -> Vector:

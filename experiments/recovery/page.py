@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from boundcalc.figures.style import canvas, legend_below, series_style
 from experiments.common.page import command, ends, fine_ticks, grid, made, num, publish, span
 from experiments.common.record import Tree
+from experiments.common.statistics import share_interval
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -135,25 +136,14 @@ def starts(rows: list[Tree]) -> str:
     told += [f"half or more fail for {', '.join(back)}"] * bool(back)
     told += [f"never half for r = {', '.join(kept)}"] * bool(kept)
     n = own[0]["starts"]
-    low = interval(n, n)[0]
+    low, high = share_interval(n, n)
     says = (
-        "consistent with a region that is larger for fewer weights, but shown at its largest r alone"
+        "consistent with a region that is larger for fewer weights"
+        + ", but an end is seen at the largest r alone" * (len(ends) == 1)
         if ends and kept
         else "no end seen"
     )
-    return f"{told[0]} {'; '.join(told[1:])}: {says}. Each share is of {n} starts: all of them is [{low:.2f}, 1.00] at 95 %."
-
-
-def interval(hits: int, n: int) -> tuple[float, float]:
-    """Return the 95 % interval of Wilson of a share.
-
-    Example:
-        >>> [round(end, 3) for end in interval(6, 6)]
-        [0.61, 1.0]
-    """
-    z2 = 1.959964**2
-    middle, half = (hits + z2 / 2) / (n + z2), math.sqrt(z2 * (hits * (n - hits) / n + z2 / 4)) / (n + z2)
-    return middle - half, min(1.0, middle + half)
+    return f"{told[0]} {'; '.join(told[1:])}: {says}. Each share is of {n} starts: all of them is [{low:.2f}, {high:.2f}] at 95 %."
 
 
 def samples(summary: Tree) -> str:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SPARSE = ("peeling", "path_norm")
+CONFIDENCE = 0.95
+"""Of every bound: the default of boundcalc."""
 WHOLE = 60_000
 """Training images of the data sets whole."""
 
@@ -30,6 +32,10 @@ SUMS = (
 )
 """Theorems by products of norms of Toeplitz matrices; they ignore sparsity."""
 COVERS = ("graf2022_params", "graf2022_norms")
+DRAWN = (
+    "test error", "peeling", "graf2022_params", "galanti2023", "bartlett2017", "golowich2018_1inf", "golowich2018_fro", "ledent2021",
+)  # fmt: skip
+"""In the picture, one of each kind."""
 THEIRS = {
     "galanti2023": (0.5, 1.0), "golowich2018_fro": (16.0, 16.0), "graf2022_norms": (17.5, 19.0), "ledent2021": (22.0, 22.0),
 }  # fmt: skip
@@ -49,21 +55,21 @@ def text(results: Tree) -> str:
         "**Claim** (Galanti, Xu, Galanti & Poggio 2023, Norm-based Generalization Bounds for Sparse Neural Networks):"
         " bounds that use the sparsity of convolutions are orders of magnitude below those by norms of Toeplitz"
         " matrices, and near"
-        " the error on simple problems. In their figure (CONV-3-200 to 1000, full MNIST) theirs ends at 2^0.5 to 2^1,"
-        " Long & Sedghi at"
-        " 2^4 to 2^6, Golowich et al. at 2^16, Graf et al. at 2^17.5 to 2^19, Ledent et al. at 2^22.",
+        f" the error on simple problems. In their figure (CONV-3-{WIDE[0]} to {WIDE[1]}, full MNIST) theirs ends at"
+        f" {theirs('galanti2023')}, Long & Sedghi at 2^4 to 2^6, Golowich et al. at {theirs('golowich2018_fro')}, Graf et al. at"
+        f" {theirs('graf2022_norms')}, Ledent et al. at {theirs('ledent2021')}.",
         f"**What was run.** CONV-L-H (2 x 2 kernels, stride 1, no bias, weight normalization) of H = {base} channels, at"
         f" L = {min(row['depth'] for row in rows)} also of {', '.join(map(str, wider)) or 'none'}; mean squares on one-hot"
         f" labels, weight decay {how['decay']:g}, {how['samples']:,} training and {how['held']:,} test images, at most"
         f" {how['epochs']} epochs of"
         f" gradient descent, measured every {setting['every']}; dense, and pruned at initialization to"
         f" {' and '.join(f'{100 * each:g} %' for each in setting['densities'] if each < 1)} by {setting['pruner']}, which does"
-        " not see the sample. Every theorem bounds the test error at confidence 0.95; at 1 or above it says nothing."
+        f" not see the sample. Every theorem bounds the test error at confidence {CONFIDENCE:g}; at 1 or above it says nothing."
         " `galanti2023` is the formula of the released code; it is refuted and bounds nothing. Long & Sedghi's theorem has a"
         " constant that is not known, so that there is"
         " no bound of theirs to compare with.",
         f"**Answer.** {verdict(results, rows)}",
-        "![Bounds along training](../_static/sparse-convnets.svg)",
+        "![Bounds and test error along training and over the width](../_static/sparse-convnets.svg)",
         "## Errors",
         errors(rows),
         "## Bounds at the last epoch that was run",
@@ -76,6 +82,11 @@ def text(results: Tree) -> str:
             "trains for an hour, and needs MNIST and Fashion-MNIST",
         ),
     ]) + "\n"  # fmt: skip
+
+
+def theirs(name: str) -> str:
+    """Return where a curve of the paper's figure ends; a hyphen where there is none."""
+    return " to ".join(dict.fromkeys(f"2^{each:g}" for each in THEIRS.get(name, ()))) or "-"
 
 
 def ordered(results: Tree) -> list[Tree]:
@@ -203,7 +214,7 @@ def released(results: Tree, rows: list[Tree]) -> str:
     return (
         f" The released formula, refuted as a bound, is {min(found):.2f} to {max(found):.2f} at L = {least} when its 1"
         f" / sqrt(m) is scaled to"
-        f" {WHOLE:,} images; their figure has 1.4 to 2."
+        f" {WHOLE:,} images; their figure has {2 ** THEIRS['galanti2023'][0]:.2g} to {2 ** THEIRS['galanti2023'][1]:.2g}."
     )
 
 
@@ -236,7 +247,7 @@ def width(rows: list[Tree], samples: int) -> list[str]:
              f"their figure, H = {WIDE[0]} to {WIDE[1]:,}"),
             [
                 (f"`{name}`", *(f"2^{_powers(value):.1f}" for value in dense["log10_published"][name]),
-                 " to ".join(dict.fromkeys(f"2^{each:g}" for each in THEIRS.get(name, ()))) or "-")
+                 theirs(name))
                 for name in sorted(dense["log10_published"], key=lambda name: dense["log10_published"][name][-1])
             ],
         ),
@@ -300,21 +311,18 @@ def left(setting: Tree, summary: Tree) -> str:
 
 
 def figure(results: Tree) -> Figure:
-    """Draw the bounds along training, of the first dense and the first sparse network, and over the width of the dense one."""
+    """Draw the test error and some bounds along training, of a dense and a sparse network, and over the width of the dense one."""
     rows = sorted(ordered(results), key=lambda row: len(row["epochs"]), reverse=True)
     chosen = rows[:1] + [row for row in rows if row["density"] != rows[0]["density"]][:1]
     wide = [row for row in results["summary"]["widths"] if len(row["channels"]) > 1][:1]
     panels = len(chosen) + len(wide)
-    drawn, axes = canvas(0.8 + 2.2 * panels, rows=panels)
-    names = sorted(
-        {name for row in chosen for name in row["log10_bounds"]}, key=lambda n: (n not in SPARSE, n)
-    )
+    drawn, axes = canvas(0.8 + 2.5 * panels, rows=panels)
     handles = {}
     for axis, row in zip(axes, chosen + wide, strict=True):
         x = [math.log10(width) for width in row["channels"]] if row in wide else row["epochs"]
-        for index, name in enumerate(names):
-            if name in row["log10_bounds"]:
-                (handles[name],) = axis.plot(x, row["log10_bounds"][name], **series_style(index))
+        logs = {"test error": [math.log10(each) for each in row["test_errors"]], **row["log10_bounds"]}
+        for index, name in enumerate(DRAWN):
+            (handles[name],) = axis.plot(x, logs[name], **series_style(index))
         log_axis(axis.yaxis, *axis.get_ylim())
         axis.axhline(0.0, linewidth=0.8)
         if row in wide:

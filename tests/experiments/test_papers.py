@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 import subprocess
@@ -17,7 +18,11 @@ EXPERIMENTS = sorted(
     if "experiments.common.command" in path.read_text(encoding="utf-8")
 )
 
-
+PAGES = [
+    page
+    for page in sorted((ROOT / "experiments").glob("*/page.py"))
+    if "experiments.common.page" in page.read_text(encoding="utf-8")
+]
 TWICE = """
 import json, runpy, sys
 from importlib import import_module
@@ -63,13 +68,7 @@ def test_every_results_file_says_how_it_is_made():
 
 def test_pages_are_those_of_the_results(tmp_path):
     """What a page says, results.json holds; figures are left out, whose bytes depend on matplotlib's version."""
-    modules = [
-        f"experiments.{page.parent.name}.page"
-        for page in sorted((ROOT / "experiments").glob("*/page.py"))
-        if "experiments.common.page" in page.read_text(encoding="utf-8")
-        and (page.parent / "results.json").is_file()
-    ]
-    assert len(modules) > 3
+    modules = [f"experiments.{page.parent.name}.page" for page in PAGES]
     code = (
         "import runpy, sys\nfor name in sys.argv[2:]:\n"
         " sys.argv[1:] = ['--out', OUT]\n runpy.run_module(name, run_name='__main__')"
@@ -82,7 +81,28 @@ def test_pages_are_those_of_the_results(tmp_path):
         cwd=ROOT,
     )
     assert done.returncode == 0, done.stderr
+    written = {page.name for page in (tmp_path / "results").glob("*.md")}
+    pages = (ROOT / "docs" / "results").glob("*.md")
+    assert {page.name for page in pages if "writes this page and its pictures" in page.read_text()} == written
     for page in (tmp_path / "results").glob("*.md"):
         assert page.read_text() == (ROOT / "docs" / "results" / page.name).read_text(), (
             f"run {page.stem}'s page.py"
         )
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.parent.name)
+def test_no_measured_number_is_typed_into_a_page(page):
+    """Texts hold no decimal fraction: what is measured has one, and comes from results.json."""
+    tree = ast.parse(page.read_text(encoding="utf-8"))
+    formats = {
+        id(part)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FormattedValue) and node.format_spec
+        for part in ast.walk(node.format_spec)
+    }
+    texts = [
+        node.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in formats
+    ]
+    assert not [text for text in texts if re.search(r"\d\.\d", text)]

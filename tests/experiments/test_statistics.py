@@ -38,3 +38,10 @@ def test_difference_of_pairs_of_groups():
     assert found == pytest.approx(2.5) and low < found < high
     assert OWN["difference"]([([2.0], [1.0])] * 3) == (1.0, 1.0, 1.0)
     assert OWN["mean"]([1.0]) is None and OWN["mean"]([1.0, 3.0])[0] == 2.0
+
+
+@pytest.mark.parametrize("hits", [0, 2, 6])
+def test_ends_of_a_share_are_those_at_which_it_is_as_far_as_chance_goes(hits):
+    """At either end the share is 1.96 standard errors of that end away."""
+    for end in OWN["share_interval"](hits, 6):
+        assert (hits / 6 - end) ** 2 == pytest.approx(1.959964**2 * end * (1 - end) / 6, abs=1e-12)

@@ -126,7 +126,8 @@ def starts(rows: list[Tree]) -> str:
         if not lost:
             kept.append(f"{row['r']}")
         elif row["share"][-1] <= HALF:
-            ends.append(f"r = {row['r']} (half at {row['radius']:.2g})")
+            at = "before the first" if row["radius"] is None else f"at {row['radius']:.2g}"
+            ends.append(f"r = {row['r']} (half {at})")
         else:
             back.append(f"r = {row['r']} at {', '.join(f'{d:g}' for d in lost)}, not farther out")
     told = [

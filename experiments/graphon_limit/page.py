@@ -24,6 +24,8 @@ TOLD = {
 }  # fmt: skip
 SIZE = ("trace", "rate", "at_one_rate")
 """Metrics that change with the size of the kernel."""
+PAPER = (2000, 1024)
+"""Widths of the paper's networks, the widest of its masks, and those that it trains."""
 NEAR = 0.02
 """An exponent is called that of c^L where it is so near to it, relative to it."""
 FACTOR = 1.5
@@ -271,6 +273,12 @@ def power(summary: Tree, hidden: int) -> str:
     )
 
 
+def wider(setting: Tree) -> str:
+    """Return which of the paper's widths are beyond the plan."""
+    first = f", width {PAPER[0]:,} in the first part" if max(setting["widths"]) < PAPER[0] else ""
+    return first + (f", {PAPER[1]:,} units in the second" if setting["fit"]["width"] < PAPER[1] else "")
+
+
 def left(setting: Tree, summary: Tree) -> str:
     """Return what of the plan was not run."""
     depths = {row["hidden"] for row in summary["rates"]}
@@ -283,8 +291,8 @@ def left(setting: Tree, summary: Tree) -> str:
     return (
         f"**Not run.** Of this plan {limit - summary['counts']['limit']} of {limit} masks and"
         f" {fits - summary['counts']['fit']} of {fits}"
-        f" trainings{' (nothing of ' + _list(missing) + ')' if missing else ''}. Beyond it: 20 seeds and pruning with one budget"
-        " for all layers."
+        f" trainings{' (nothing of ' + _list(missing) + ')' if missing else ''}. Beyond it: 20 seeds, pruning with one budget"
+        f" for all layers{wider(setting)}."
     )
 
 

@@ -40,7 +40,7 @@ class Setting:
         fit_seeds: of the second part.
     """
 
-    widths: tuple[int, ...] = (128, 256, 512, 1024, 2048)
+    widths: tuple[int, ...] = (128, 256, 512, 1024)
     hidden: tuple[int, ...] = (4, 5)
     densities: tuple[float, ...] = (0.3, 0.2, 0.1)
     pruners: tuple[str, ...] = ("random", "magnitude", "snip", "grasp", "synflow")
@@ -48,7 +48,7 @@ class Setting:
     fit: Fit = Fit()
     fit_densities: tuple[float, ...] = (0.5, 0.3, 0.2, 0.1, 0.05)
     fit_pruners: tuple[str, ...] = ("random", "snip", "synflow")
-    fit_seeds: int = 3
+    fit_seeds: int = 5
 
 
 TINY = Setting(

@@ -34,7 +34,7 @@ class Fit:
         rate: learning rate.
     """
 
-    width: int = 1024
+    width: int = 512
     hidden: int = 4
     steps: int = 200
     batch: int = 128

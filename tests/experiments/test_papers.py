@@ -83,7 +83,7 @@ def test_pages_are_those_of_the_results(tmp_path):
     assert done.returncode == 0, done.stderr
     written = {page.name for page in (tmp_path / "results").glob("*.md")}
     pages = (ROOT / "docs" / "results").glob("*.md")
-    assert {page.name for page in pages if "writes this page and its pictures" in page.read_text()} == written
+    assert {page.name for page in pages if "writes this page and its pictures" in page.read_text()} <= written
     for page in (tmp_path / "results").glob("*.md"):
         assert page.read_text() == (ROOT / "docs" / "results" / page.name).read_text(), (
             f"run {page.stem}'s page.py"

@@ -91,10 +91,10 @@ def test_pages_are_those_of_the_results(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "page", [page for page in PAGES if "made(" in page.read_text()], ids=lambda page: page.parent.name
+    "page", [page for page in PAGES if page.parent.name != "benchmarks"], ids=lambda page: page.parent.name
 )
 def test_no_measured_number_is_typed_into_a_page(page):
-    """Texts hold no decimal fraction: what is measured has one, and comes from results.json."""
+    """Texts hold no decimal fraction: what is measured has one, and comes from results.json; targets of benchmarks are left out."""
     tree = ast.parse(page.read_text(encoding="utf-8"))
     formats = {
         id(part)

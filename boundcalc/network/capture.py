@@ -124,7 +124,8 @@ def empty(module: torch.nn.Module, original: torch.nn.Module) -> None:
 
 
 def example(module: torch.nn.Module, shapes: Sequence[tuple[int, ...]]) -> tuple[torch.Tensor, object]:
-    """Return a batch of two samples on which a module runs: real numbers or, if no shape works with these, integer indices.
+    """Return a batch of two samples on which a module runs: real numbers, of the precision of its first weights or of single
+    precision, or, if no shape works with these, integer indices.
 
     Args:
         module: a module in evaluation mode.
@@ -133,7 +134,8 @@ def example(module: torch.nn.Module, shapes: Sequence[tuple[int, ...]]) -> tuple
     Returns:
         Zeros in the first shape that works, and the module's output; in the first shape given, and None, if none works.
     """
-    for kind in (torch.float32, torch.int64):
+    own = next((weight.dtype for weight in module.parameters() if weight.is_floating_point()), torch.float32)
+    for kind in dict.fromkeys((own, torch.float32, torch.int64)):
         for shape in shapes:
             x = torch.zeros(2, *shape, dtype=kind)
             try:
@@ -143,7 +145,7 @@ def example(module: torch.nn.Module, shapes: Sequence[tuple[int, ...]]) -> tuple
                 continue
             if not isinstance(output, torch.Tensor) or output.shape[:1] == x.shape[:1]:
                 return x, output
-    return torch.zeros(2, *shapes[0]), None
+    return torch.zeros(2, *shapes[0], dtype=own), None
 
 
 def export(

@@ -226,7 +226,8 @@ def _check_against(named: str, network: Network, module: torch.nn.Module, exampl
 
     if not example.is_floating_point():
         return
-    x = torch.rand(example.shape, generator=torch.Generator().manual_seed(0))
+    x = torch.rand(example.shape, generator=torch.Generator().manual_seed(0)).to(example.dtype)
+    tolerance = max(1e-3, 8 * torch.finfo(example.dtype).eps)
     try:
         ours = run(network, x[-1:].double())
         with torch.no_grad(), quiet():  # with all samples: one that sees the others gives itself away
@@ -241,6 +242,6 @@ def _check_against(named: str, network: Network, module: torch.nn.Module, exampl
         ours = ours.softmax(1)
     elif any("sigmoid is left out" in note for note in network.assumptions):
         ours = ours.sigmoid()
-    slack = 1e-3 * float(theirs.abs().max()) + 1e-30
-    if ours.shape != theirs.shape or not torch.allclose(ours, theirs, rtol=1e-3, atol=slack):
+    slack = tolerance * float(theirs.abs().max()) + 1e-30
+    if ours.shape != theirs.shape or not torch.allclose(ours, theirs, rtol=tolerance, atol=slack):
         raise CheckpointError(named, "the captured graph does not reproduce the model's outputs")

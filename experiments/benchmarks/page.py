@@ -40,7 +40,7 @@ TITLES = {
     "graphon": ("Graphons of masks", "Random masks at 5 %."),
     "discovery": ("What a batch does first", "One checkpoint in ten is hostile."),
     "mapped": (
-        "A data set larger than memory",
+        "A memory-mapped data set",
         "Memory-mapped; the files are sparse on disk, so that the disk's speed is not measured.",
     ),
 }

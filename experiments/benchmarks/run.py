@@ -34,7 +34,7 @@ SCRIPTS: dict[str, tuple[str, ...]] = {
     "samples": (),
     "graphon": (),
     "discovery": (),
-    "mapped": ("--gigabytes", "20"),
+    "mapped": ("--gigabytes", "2"),
 }
 """Script -> the words that it is given, in the order of the page."""
 

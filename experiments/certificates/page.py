@@ -45,7 +45,7 @@ def page(results: Tree, density: Tree) -> str:
         "## Compressions",
         "Each speaks of a network that its file holds, not of the one that was trained; the bits are those of the whole ledger.",
         _grid(
-            ("run", "data", "certificate", "bits", "wrong", "error at most", "bytes of the file", "minutes", "seconds of verify"),
+            ("run", "data", "certificate", "bits", "wrong", "error at most", "minutes", "seconds of verify"),
             [_coded(run) for run in coded],
         ),
         "## Other networks, through disagreement",
@@ -114,7 +114,7 @@ def _trained(run: Tree) -> tuple[str, ...]:
 def _coded(run: Tree) -> tuple[str, ...]:
     return (
         run["network"], run["data"], run["certificate"], f"{run['bits']:,.1f}", f"{run['wrong']:,}", f"**{_upper(run['value'])}**",
-        f"{run['bytes']:,}", _minutes(run), _seconds(run, "verify_seconds"),
+        _minutes(run), _seconds(run, "verify_seconds"),
     )  # fmt: skip
 
 

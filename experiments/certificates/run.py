@@ -78,9 +78,9 @@ def certified(row: Tree, words: list[str], home: Path) -> None:
     if words[0] != "train":
         check += ["--checkpoint", words[0]]
     row |= seconds | {"value": found.value, "wrong": found.wrong, "data_sha256": found.data_sha256}
-    row |= {"versions": dict(found.made_by["versions"]), "verify_seconds": called(check)["cpu_seconds"]}
+    row |= {"versions": found.made_by.get("versions"), "verify_seconds": called(check)["cpu_seconds"]}
     if found.method in file.CODED:
-        row |= {"bits": sum(item.bits for item in found.ledger), "bytes": place.stat().st_size}
+        row |= {"bits": sum(item.bits for item in found.ledger)}
         return
     told = json.loads((place.parent / "ticket.json").read_text(encoding="utf-8"))
     row |= {"picked": len(found.picked), "test_error": told["test_error"]}

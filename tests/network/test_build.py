@@ -86,6 +86,18 @@ def test_modules_from_their_own_file_and_in_core_operations(name, tmp_path):
             assert name in LOST_WHEN_DECOMPOSED
 
 
+@pytest.mark.parametrize("converts", [False, True])
+@pytest.mark.parametrize("kind", [torch.float64, torch.float16, torch.bfloat16])
+def test_modules_of_other_precisions(kind, converts):
+    """Their input has the precision of their weights, whether they convert it or not."""
+    torch.manual_seed(0)
+    body = nn.Sequential(nn.Conv2d(1, 3, 3), nn.ReLU(), nn.Flatten(), nn.Linear(27, 3)).to(kind)
+    forward = (lambda m, x: m.body(x.float().to(kind))) if converts else (lambda m, x: m.body(x))
+    module = modules.Does(forward, body=body)
+    network = captured(module, (1, 5, 5))
+    assert_same(network, body.double(), (1, 5, 5))
+
+
 @pytest.mark.parametrize("name", ["circular", "circular, even"])
 def test_circular_padding_belongs_to_its_layer(name):
     make, shape = READ[name]

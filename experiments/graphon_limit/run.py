@@ -40,7 +40,7 @@ class Setting:
         fit_seeds: of the second part.
     """
 
-    widths: tuple[int, ...] = (128, 256, 512, 1024)
+    widths: tuple[int, ...] = (128, 256, 512, 1024, 2048)
     hidden: tuple[int, ...] = (4, 5)
     densities: tuple[float, ...] = (0.3, 0.2, 0.1)
     pruners: tuple[str, ...] = ("random", "magnitude", "snip", "grasp", "synflow")

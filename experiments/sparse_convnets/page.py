@@ -50,7 +50,7 @@ def text(results: Tree) -> str:
     setting, summary = results["setting"], results["summary"]
     how, rows = setting["training"], ordered(results)
     base = setting["runs"][0][1]
-    wider = sorted({row["channels"] for row in summary["networks"]} - {base})
+    wider = sorted({row["channels"] for row in summary["networks"] if row["epochs"][-1]} - {base})
     return "\n\n".join([
         "# Bounds of sparse convolutional networks",
         "**Claim** (Galanti, Xu, Galanti & Poggio 2023, Norm-based Generalization Bounds for Sparse Neural Networks):"
@@ -290,7 +290,7 @@ def growth(row: Tree) -> str:
     sparse = ", ".join(f"`{name}` like H^{span(known[name])}" for name in SPARSE if name in known)
     others = sorted((name for name in known if name not in SPARSE), key=lambda name: known[name][0])
     return (
-        f"{share(row).capitalize()}, the sparse bounds grow with the width, {sparse}; the others from"
+        f"{'Dense' if row['density'] == 1 else f'At {share(row)}'}, the sparse bounds grow with the width, {sparse}; the others from"
         f" `{others[0]}` {span(known[others[0]])} to `{others[-1]}` {span(known[others[-1]])}."
     )
 

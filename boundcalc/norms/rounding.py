@@ -292,7 +292,7 @@ def kept_positive(values: torch.Tensor, origin: torch.Tensor) -> torch.Tensor:
         values: values computed from `origin`, perhaps with underflow.
         origin: tensor of the same shape that is 0 exactly where the exact values are 0.
     """
-    return values.clamp(min=SMALLEST_SQUARE) * (origin != 0)
+    return values.clamp(min=SMALLEST_SQUARE).where(origin != 0, 0.0)
 
 
 def squared(values: torch.Tensor) -> torch.Tensor:

@@ -39,7 +39,6 @@ FLOOR = 1e-290
 """Upper bound on the loss by underflow in the norm of a product whose factors are at most of size 1."""
 
 Apply = Callable[[torch.Tensor], torch.Tensor]
-Backward = Callable[[torch.Tensor], tuple[torch.Tensor, ...]]
 
 
 def norm_floor(link: ToeplitzLayer) -> float:
@@ -64,7 +63,9 @@ def norm_floor(link: ToeplitzLayer) -> float:
     exponent = math.frexp(largest)[1]
     half = exponent // 2
     scaled = weight * 2.0**-half * 2.0 ** (half - exponent)
-    quotient = _quotient(link, scaled, _found(_map(link, scaled), _shape(link), _steps(link)))
+    start = torch.from_numpy(np.random.default_rng(0).standard_normal(_shape(link)))
+    best = _found(*_both_ways(link, scaled), start / torch.linalg.vector_norm(start), _steps(link))
+    quotient = _quotient(link, scaled, best)
     try:
         return math.nextafter(math.ldexp(quotient, exponent), 0.0) if quotient > 0 else 0.0
     except OverflowError:
@@ -103,6 +104,24 @@ def _map(
     return applied
 
 
+def _both_ways(link: ToeplitzLayer, weight: torch.Tensor) -> tuple[Apply, Apply]:
+    """Return x -> A x and y -> A^T y, of which the first may flatten."""
+    shape, window = _shape(link), link.layer.window
+    if (
+        window.out == (1, 1)
+        and not link.pools
+        and not any(window.pads)
+        and not link.layer.circular
+        and (weight[0].numel() == math.prod(shape))
+    ):
+        rows = weight.flatten(1)
+        return (lambda x: rows.mv(x.flatten())), (lambda y: rows.T.mv(y).reshape(shape))
+    forward = _map(link, weight)
+    point = torch.zeros(shape, dtype=torch.float64, requires_grad=True)
+    image = forward(point)
+    return forward, (lambda y: torch.autograd.grad(image, point, y, retain_graph=True)[0])
+
+
 def _steps(link: ToeplitzLayer) -> int:
     return max(3, min(BASIS * RESTARTS, int(WORK / (2 * max(1, _products(link))))))
 
@@ -123,16 +142,8 @@ def _quotient(link: ToeplitzLayer, weight: torch.Tensor, x: torch.Tensor) -> flo
     return float(torch.linalg.vector_norm(least)) / length * (1 - entries) if length > 0 else 0.0
 
 
-def _found(forward: Apply, shape: tuple[int, int, int], steps: int) -> torch.Tensor:
-    """Return a vector x for which ||A x|| / ||x|| is nearly the norm of the map."""
-    start = torch.from_numpy(np.random.default_rng(0).standard_normal(shape))
-    start = start / torch.linalg.vector_norm(start)
-    point = start.clone().requires_grad_()
-    image = forward(point)
-
-    def backward(direction: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        return torch.autograd.grad(image, point, direction, retain_graph=True)
-
+def _found(forward: Apply, backward: Apply, start: torch.Tensor, steps: int) -> torch.Tensor:
+    """Return a vector x for which ||A x|| / ||x|| is nearly the norm of the map; it begins at a unit vector."""
     best, value, left = start, 0.0, steps
     while left > 0:
         vector, found, used = _lanczos(forward, backward, best, min(BASIS, left))
@@ -148,7 +159,7 @@ def _found(forward: Apply, shape: tuple[int, int, int], steps: int) -> torch.Ten
 
 def _lanczos(
     forward: Apply,
-    backward: Backward,
+    backward: Apply,
     start: torch.Tensor,
     steps: int,
 ) -> tuple[torch.Tensor, float, int]:
@@ -157,7 +168,7 @@ def _lanczos(
     with torch.no_grad():
         for _ in range(steps):
             images.append(forward(basis[-1]))
-            following = backward(images[-1])[0]
+            following = backward(images[-1])
             known = torch.stack(basis).flatten(1)
             rest = following.flatten()
             for _ in range(2):

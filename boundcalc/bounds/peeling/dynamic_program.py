@@ -40,7 +40,6 @@ from boundcalc.network.ops import (
 from boundcalc.norms.rounding import LOG2, log_error, log_product, log_up, slack, unit_sized
 from boundcalc.norms.rounding import squared as squares_of
 
-BEAM = 2
 FEW = 1
 """The beam if a layer is processed block by block."""
 SHARED = 4
@@ -69,7 +68,7 @@ class PeelingProgram:
         self.kernels = kernels
         self.constant = constant
         self.constant_energy = setting.energies.m * constant**2
-        self._beam = FEW if any(map(kernels.large, network.layers())) else BEAM
+        self._beam = FEW if any(map(kernels.large, network.layers())) else rules.beam
         self._connected = lru_cache(SHARED)(self._connected_nodes)
         self._biases = lru_cache(KEPT)(self._biases_of)
         self._reach = lru_cache(KEPT)(self._reach_of)
@@ -253,12 +252,12 @@ class PeelingProgram:
         sums += [Predecessors.of(skip, choice.norm) for skip in value.skips]
         feed = Predecessors.joined(sums)
         squares, exponent = feed.squares()
-        dead = feed.fan_in == 0
-        return NeuronGroups(
-            choice.group, channels, rectified, exponent, squares.masked_fill(dead, 0.0),
-            feed.energy().masked_fill(dead, -math.inf), feed.log_paths.masked_fill(dead, -math.inf),
-            feed.log_factor + (LOG2 if rectified else 0.0),
-        )  # fmt: skip
+        energy, paths, dead = feed.energy(), feed.log_paths, feed.fan_in == 0
+        if bool(dead.any()):
+            squares = squares.masked_fill(dead, 0.0)
+            energy, paths = (each.masked_fill(dead, -math.inf) for each in (energy, paths))
+        log_factor = feed.log_factor + (LOG2 if rectified else 0.0)
+        return NeuronGroups(choice.group, channels, rectified, exponent, squares, energy, paths, log_factor)
 
     def _through(self, layer: Affine, source: NeuronGroups | InputField, choice: Choice) -> Predecessors:
         feed = (
@@ -335,9 +334,9 @@ class PeelingProgram:
             return None
         unit, exponent = unit_sized(layer.bias / self.constant)
         squared = group_sum(squares_of(unit), group, 0)
-        feeds = (group_sum(fed.double(), group, 0) > 0).double()
+        log_feeds = (group_sum(fed.double(), group, 0) > 0).double().log()
         spread = self.setting.positions.spread
-        return spread(squared, layer), exponent, spread(feeds, layer)
+        return spread(squared, layer), exponent, spread(log_feeds, layer)
 
     def _reach_of(self, target: int, group: int) -> torch.Tensor:
         return group_sum(self.influences[target].square(), group, 0).sqrt()[:, None, None]

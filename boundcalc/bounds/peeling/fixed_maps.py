@@ -124,8 +124,8 @@ def scaled(
     feed = replace(feed, sizes=feed.sizes * unit, exponent=feed.exponent + exponent)
     shift, exponent = unit_sized((node.shift / constant).abs()[:, None, None])
     if bool((node.shift != 0).any()):
-        fed = (node.shift != 0).double()[:, None, None].expand_as(feed.sizes)
-        feed = feed.with_constant(squared(shift).expand_as(feed.sizes), exponent, fed, energy)
+        log_fed = (node.shift != 0).double().log()[:, None, None].expand_as(feed.sizes)
+        feed = feed.with_constant(squared(shift).expand_as(feed.sizes), exponent, log_fed, energy)
     squares, exponent = feed.squares()
     rectified = source.rectified and not bool((node.scale < 0).any() or (node.shift < 0).any())
     return replace(

@@ -61,41 +61,34 @@ class Predecessors:
         )
 
     def with_constant(
-        self, squared: torch.Tensor, biases_exponent: int, fed: torch.Tensor, energy: float
+        self, squared: torch.Tensor, biases_exponent: int, log_fed: torch.Tensor, energy: float
     ) -> Predecessors:
         """Add the constant unit as one more predecessor.
 
         Args:
             squared: sum of squared biases of each node divided by t^2, where biases are scaled to size 1.
             biases_exponent: exponent of the power of two that was taken out of the biases.
-            fed: 1 if the constant feeds the node, otherwise 0.
+            log_fed: 0 if the constant feeds the node, otherwise -inf.
             energy: energy m t^2 of the constant unit.
         """
         exponent = max(self.exponent, biases_exponent)
-        biases = replace(self, sizes=self.norm.weights(squared), exponent=biases_exponent)
-        sizes = self.at(exponent) + biases.at(exponent)
-        if self.joint:
-            return replace(
-                self,
-                exponent=exponent,
-                sizes=sizes,
-                fan_in=torch.maximum(self.fan_in, fed),
-                log_energy=torch.logaddexp(self.log_energy, fed.log() + math.log(energy)),
-                log_paths=torch.maximum(self.log_paths, fed.log()),
-            )
-        return replace(
-            self,
+        biases = _moved(self.norm.weights(squared), self.norm.rescaled(biases_exponent - exponent))
+        fed, log_energy = log_fed.exp(), log_fed + math.log(energy)
+        either = torch.maximum if self.joint else torch.add
+        return Predecessors(
+            norm=self.norm,
             exponent=exponent,
-            sizes=sizes,
-            fan_in=self.fan_in + fed,
-            log_energy=torch.maximum(self.log_energy, fed.log() + math.log(energy)),
-            log_paths=torch.logaddexp(self.log_paths, fed.log()),
+            sizes=self.at(exponent) + biases,
+            fan_in=either(self.fan_in, fed),
+            log_energy=(torch.logaddexp if self.joint else torch.maximum)(self.log_energy, log_energy),
+            log_paths=(torch.maximum if self.joint else torch.logaddexp)(self.log_paths, log_fed),
+            log_factor=self.log_factor,
+            joint=self.joint,
         )
 
     def at(self, exponent: int) -> torch.Tensor:
         """Return the sums if 2^exponent (at least their own) is taken out of the scales; no positive sum becomes 0."""
-        moved = times_power(self.sizes, self.norm.rescaled(self.exponent - exponent))
-        return kept_positive(moved, self.sizes)
+        return _moved(self.sizes, self.norm.rescaled(self.exponent - exponent))
 
     def squares(self) -> tuple[torch.Tensor, int]:
         """Return the squared scales of the nodes, scaled to size 1 so that deep networks do not overflow, and their exponent."""
@@ -115,3 +108,7 @@ class Predecessors:
             fan_in=self.fan_in * times,
             log_paths=self.log_paths + math.log(times),
         )
+
+
+def _moved(sizes: torch.Tensor, exponent: int) -> torch.Tensor:
+    return sizes if exponent == 0 else kept_positive(times_power(sizes, exponent), sizes)

@@ -46,12 +46,14 @@ class Rules(Protocol):
         covered: kinds of network nodes that the theorem covers.
         counts_paths: whether paths and the energies at their ends enter the theorem; otherwise they only guide the search.
         of_copies: norm of a sum whose terms are all skipped values.
+        beam: walks that are kept for each pair of norms of the first and of the last nodes.
     """
 
     signed_pools: bool
     covered: tuple[type, ...]
     counts_paths: bool
     of_copies: NodeNorm
+    beam: int
 
     def norms(self, value: PreActivation) -> Sequence[NodeNorm]:
         """Return the norms allowed for the nodes of a hidden value."""
@@ -85,6 +87,7 @@ class PublishedRules:
     covered: tuple[type, ...] = RELU_NETWORK
     counts_paths = True
     of_copies: NodeNorm = L2()
+    beam = 1
 
     def norms(self, value: PreActivation) -> Sequence[NodeNorm]:
         """Return both norms."""
@@ -118,6 +121,7 @@ class SharpRules:
     covered: tuple[type, ...] = (*RELU_NETWORK, Concat, ChannelAffine, LeakyReLU)
     counts_paths = False
     of_copies: NodeNorm = L1()
+    beam = 2
 
     def __init__(self, log_factor: float) -> None:
         self._log_factor = log_factor

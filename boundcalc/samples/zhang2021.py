@@ -20,6 +20,7 @@ Source: Zhang, Wang, Liu, Chen & Xiong 2021, Why Lottery Ticket Wins?
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +30,9 @@ Counts = NDArray[np.int64]
 Words = NDArray[np.uint64]
 
 WORD = 64
+MOST_PRODUCTS = 2**27
+"""Multiplications up to which common inputs are counted by one matrix product; above it, bits are united."""
+
 INPUTS_AT_ONCE = 64
 """Number of rows that are united between two checks whether the union holds every neuron."""
 
@@ -115,13 +119,22 @@ def sum_over_meeting_pairs(support: Mask, fan_ins: Counts) -> float:
     """Return sum_jk delta_jk sqrt(r_j + r_k) of one group: (K, d) bool without empty rows, and its (K,) row sums."""
     if not len(support):
         return 0.0
+    return math.fsum(
+        float(np.sqrt(fan_in + fan_ins[meets]).sum())
+        for meets, fan_in in zip(_meeting(support), fan_ins, strict=True)
+    )
+
+
+def _meeting(support: Mask) -> Iterator[Mask]:
+    """Yield for each neuron which neurons, (K,) bool, read an input that it reads, too."""
+    if len(support) * support.size <= MOST_PRODUCTS:
+        counts = support.astype(np.float32)
+        yield from counts @ counts.T > 0
+        return
     readers = _packed(np.ascontiguousarray(support.T))
     everyone = _packed(np.ones((1, len(support)), bool))[0]
-    sums = []
-    for row, fan_in in zip(support, fan_ins, strict=True):
-        meets = _unpacked(_union(readers, np.flatnonzero(row), everyone), len(support))
-        sums.append(float(np.sqrt(fan_in + fan_ins[meets]).sum()))
-    return math.fsum(sums)
+    for row in support:
+        yield _unpacked(_union(readers, np.flatnonzero(row), everyone), len(support))
 
 
 def _packed(rows: Mask) -> Words:

@@ -161,30 +161,35 @@ class Bipartite:
             sigma1 = float(np.sqrt(self.edges))
             return Leading(sigma1, 0.0, EPS * sigma1, 0.0, "closed form")
         if self.edges >= DENSE_SHARE * left * right or self._is_small:
-            return leading_two(self._dense(weighted))
+            return leading_two(self._dense((weighted,))[0])
         data = self.weights if weighted else np.ones(self.edges)
         return leading_two(sparse.csr_array((data, self.ends, self.starts), shape=self.shape))
 
-    def two_values(self, weighted: bool = False) -> tuple[float, float]:
-        """Return the numbers of `spectrum` alone, in less time where the graph is small.
+    def two_values(self, weighted: bool) -> list[tuple[float, float]]:
+        """Return the two values of `spectrum`, and then those of the weighted one, in less time where the graph is small.
+
+        Args:
+            weighted: whether those of the weighted one are wanted.
 
         Raises:
             ValueError: as `spectrum`.
         """
+        both = (False, True)[: 1 + weighted]
         if self._is_small and self.edges < math.prod(self.shape):
-            return two_values(self._dense(weighted))
-        found = self.spectrum(weighted)
-        return found.sigma1, found.sigma2
+            return two_values(self._dense(both))
+        return [(found.sigma1, found.sigma2) for found in map(self.spectrum, both)]
 
     @property
     def _is_small(self) -> bool:
         return math.prod(self.shape) * min(self.shape) <= SMALL_WORK
 
-    def _dense(self, weighted: bool) -> Floats:
-        matrix = np.zeros(self.shape)
+    def _dense(self, weighted: tuple[bool, ...]) -> Floats:
+        """Return the biadjacency matrix, or the weighted one, for each entry of `weighted`, (count, left, right)."""
+        matrices = np.zeros((len(weighted), *self.shape))
         rows = np.repeat(np.arange(self.shape[0]), np.diff(self.starts))
-        matrix[rows, self.ends] = self.weights if weighted else 1.0
-        return matrix
+        for matrix, with_weights in zip(matrices, weighted, strict=True):
+            matrix[rows, self.ends] = self.weights if with_weights else 1.0
+        return matrices
 
 
 def build(layout: Layout, positions: Ints, weights: Floats) -> Bipartite:

@@ -163,12 +163,12 @@ def _of_subgraphs(
         any_degree = True
         if part.collapsed:
             continue
-        whole = part.edges == core.edges
-        gaps.append(ramanujan_gap(*part.degrees, sigma.sigma2 if whole else part.two_values()[1]))
-        if weighted is not None:
-            lambdas.append(
-                _gap(weighted) if whole else weighted_spectral_gap(*part.two_values(weighted=True))
-            )
+        if part.edges == core.edges:
+            values = [(each.sigma1, each.sigma2) for each in (sigma, weighted) if each]
+        else:
+            values = part.two_values(weighted is not None)
+        gaps.append(ramanujan_gap(*part.degrees, values[0][1]))
+        lambdas += [weighted_spectral_gap(*pair) for pair in values[1:]]
     if gaps:
         return gaps, lambdas, {}
     reason = "every regular subgraph is collapsed" if any_degree else "no degree is shared by 3 inputs"

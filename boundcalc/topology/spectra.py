@@ -10,7 +10,8 @@ vectors found, must find nothing larger. Small matrices are decomposed densely.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -115,26 +116,37 @@ def leading_two(matrix: Any, seed: int = 0) -> Leading:
     return Leading(sigma1, sigma2, residual, ceiling, found.method)
 
 
-def two_values(dense: Floats) -> tuple[float, float]:
-    """Return the two largest singular values of a dense matrix, as `leading_two`, without what proves them.
+def two_values(matrices: Floats) -> list[tuple[float, float]]:
+    """Return the two largest singular values of dense matrices, as `leading_two`, without what proves them.
 
     Args:
-        dense: (rows, columns), at least one entry, finite.
+        matrices: (count, rows, columns), at least one entry each, finite.
 
     Raises:
         ValueError: as `leading_two`.
 
     Example:
-        >>> [round(value, 12) for value in two_values(np.diag([3.0, 4.0]))]
-        [4.0, 3.0]
+        >>> [[round(value, 12) for value in pair] for pair in two_values(np.diag([3.0, 4.0])[None])]
+        [[4.0, 3.0]]
     """
-    tall = dense if dense.shape[0] >= dense.shape[1] else dense.T
-    if 1 < tall.shape[1] <= SMALL_SIDE and 2.0**-MODERATE < float(np.abs(dense).max()) < 2.0**MODERATE:
-        squares = np.linalg.eigvalsh(tall.T @ tall)
-        if squares[-2] >= LEAST_RELATIVE_EIGENVALUE * squares[-1]:
-            return float(np.sqrt(squares[-1])), float(np.sqrt(squares[-2]))
-    found = leading_two(dense)
-    return found.sigma1, found.sigma2
+    across = matrices.swapaxes(1, 2)
+    largest = np.abs(matrices).max(axis=(1, 2))
+    squares: Iterable[Floats] = np.zeros((len(matrices), 2))
+    if (
+        1 < min(matrices.shape[1:]) <= SMALL_SIDE
+        and ((largest > 2.0**-MODERATE) & (largest < 2.0**MODERATE)).all()
+    ):
+        squares = np.linalg.eigvalsh(
+            matrices @ across if matrices.shape[1] <= matrices.shape[2] else across @ matrices
+        )[:, -2:]
+    found = []
+    for matrix, (second, first) in zip(matrices, squares, strict=True):
+        if second >= LEAST_RELATIVE_EIGENVALUE * first > 0:
+            found.append((math.sqrt(first), math.sqrt(second)))
+        else:
+            exact = leading_two(matrix)
+            found.append((exact.sigma1, exact.sigma2))
+    return found
 
 
 def _halved(matrix: Any, exponent: int) -> Any:

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from boundcalc.samples import zhang2021
 from boundcalc.samples.zhang2021 import r_tilde, r_tilde_dense
 
 
@@ -29,15 +30,18 @@ def test_equals_the_double_loop(naive, support):
     assert r_tilde(support) == pytest.approx(naive(support), rel=1e-9)
 
 
+@pytest.mark.parametrize("products", [0, zhang2021.MOST_PRODUCTS])
 @pytest.mark.parametrize("neurons", [1, 63, 64, 65, 130, 200])
 @pytest.mark.parametrize("density", [0.01, 0.05, 0.5])
-def test_equals_the_double_loop_across_words(naive, neurons, density):
+def test_equals_the_double_loop_across_words(naive, monkeypatch, products, neurons, density):
+    monkeypatch.setattr(zhang2021, "MOST_PRODUCTS", products)
     support = drawn(neurons, 1, neurons, 150, density)
     support[0, 0, 0] = True
     assert r_tilde(support) == pytest.approx(naive(support), rel=1e-9)
 
 
-def test_unions_longer_than_a_chunk(naive):
+def test_unions_longer_than_a_chunk(naive, monkeypatch):
+    monkeypatch.setattr(zhang2021, "MOST_PRODUCTS", 0)
     support = np.zeros((1, 3, 500), bool)
     support[0, 0, :400] = True
     support[0, 1, 399:] = True

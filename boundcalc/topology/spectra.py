@@ -34,6 +34,9 @@ faster on it."""
 DENSE_ENTRIES, DENSE_SHARE = 2**22, 0.03
 """Matrices with at most this many entries (32 MB), of which more than this share are not 0, are multiplied as dense ones."""
 
+FIRST_CHECK = 24
+"""Steps of Lanczos before its convergence is looked at: few matrices of more than `SMALL_SIDE` columns need less."""
+
 STEPS = 1000
 """Largest number of Lanczos steps; random masks need about 70."""
 
@@ -48,6 +51,9 @@ MODERATE = 64
 
 LEAST_RELATIVE_EIGENVALUE = 1e-9
 """Share of the largest eigenvalue of a Gram matrix below which rounding tells too little of the second one."""
+
+EXACT_SUMS = 2**24
+"""Integers below are exact in half the precision."""
 
 EPS = float(np.finfo(np.float64).eps)
 
@@ -241,7 +247,9 @@ def lanczos(apply: Apply, locked: Floats, seed: list[int], norm: float = 0.0) ->
         beside[step] = length
         done = step + 1
         exhausted = length <= size * EPS * max(float(diagonal[:done].max()), norm, EPS)
-        if exhausted or (done % 8 == 0 and _converged(diagonal[:done], beside[:done])):
+        if exhausted or (
+            done >= FIRST_CHECK and done % 8 == 0 and _converged(diagonal[:done], beside[:done])
+        ):
             break
     if done == 0:
         return np.empty((0, size))
@@ -326,8 +334,12 @@ def _proved_ceiling(gram: Floats, pair: SingularPair) -> float | None:
 
 
 def _gram(tall: Any) -> Floats:
+    """Return A^T A; of a dense matrix of zeros and ones by products of half the precision, whose sums are exact."""
     if not isinstance(tall, np.ndarray) and _is_faster_dense(tall):
         tall = tall.toarray()
+    if isinstance(tall, np.ndarray) and len(tall) < EXACT_SUMS and ((tall == 0) | (tall == 1)).all():
+        tall = tall.astype(np.float32)
+        return np.asarray(tall.T @ tall, dtype=np.float64)
     product = tall.T @ tall
     return product if isinstance(product, np.ndarray) else product.toarray()
 

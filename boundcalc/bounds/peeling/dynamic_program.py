@@ -18,7 +18,7 @@ from boundcalc.bounds.peeling.influence import influences
 from boundcalc.bounds.peeling.kernels import Choice, Chosen, Kernels, group_sizes
 from boundcalc.bounds.peeling.norms import NORMS
 from boundcalc.bounds.peeling.predecessors import Predecessors
-from boundcalc.bounds.peeling.rules import Rules, Setting
+from boundcalc.bounds.peeling.rules import Biases, Rules, Setting
 from boundcalc.bounds.peeling.state import InputField, PartialWalk, PreActivation, Value, most_promising
 from boundcalc.bounds.peeling.theorem import PeelingResult
 from boundcalc.errors import NotCovered
@@ -45,7 +45,7 @@ FEW = 1
 SHARED = 4
 """Number of sources whose connections are cached: both norms of a choice have the same connections."""
 KEPT = 64
-"""Number of biases and influences, by node size, that are cached."""
+"""Number of influences, by node size, that are cached."""
 
 
 class PeelingProgram:
@@ -70,7 +70,6 @@ class PeelingProgram:
         self.constant_energy = setting.energies.m * constant**2
         self._beam = FEW if any(map(kernels.large, network.layers())) else rules.beam
         self._connected = lru_cache(SHARED)(self._connected_nodes)
-        self._biases = lru_cache(KEPT)(self._biases_of)
         self._reach = lru_cache(KEPT)(self._reach_of)
 
     @cached_property
@@ -328,7 +327,13 @@ class PeelingProgram:
         exponent = self.kernels.exponent(layer)
         return Predecessors(norm, exponent, sizes, *parts, paths, 0.0, joint=norm.name == "l2")
 
-    def _biases_of(self, layer: Affine, group: int) -> tuple[torch.Tensor, int, torch.Tensor] | None:
+    def _biases(self, layer: Affine, group: int) -> Biases:
+        key, known = (layer, group, self.constant), self.setting.biases
+        if key not in known:
+            known[key] = self._biases_of(layer, group)
+        return known[key]
+
+    def _biases_of(self, layer: Affine, group: int) -> Biases:
         fed = self.setting.structure.biases(layer)
         if layer.bias is None or fed is None:
             return None

@@ -19,6 +19,8 @@ from boundcalc.network.nodes import NeuronGroups, Positions
 from boundcalc.network.ops import Affine, ChannelAffine, Concat, LeakyReLU
 from boundcalc.norms.rounding import LOG2
 
+Biases = tuple[torch.Tensor, int, torch.Tensor] | None
+
 
 @dataclass(frozen=True)
 class Setting:
@@ -30,12 +32,14 @@ class Setting:
         energies: energies of the sample.
         inputs: what the inputs add up to at the nodes of a layer, by layer, node size, norm and whether paths count: no constant t
             changes it.
+        biases: what the biases of a layer add to its nodes, by layer, node size and constant t; see `Predecessors.with_constant`.
     """
 
     structure: KernelStructure
     positions: Positions
     energies: Energies
     inputs: dict[tuple[Affine, int, str, bool], Predecessors] = field(default_factory=dict)
+    biases: dict[tuple[Affine, int, float], Biases] = field(default_factory=dict)
 
 
 class Rules(Protocol):

@@ -28,18 +28,19 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
 from boundcalc.bounds.bound_inputs import BoundInputs
 from boundcalc.bounds.catalogue import Bound, register
 from boundcalc.bounds.classes import AROUND_FROBENIUS, AROUND_L1_INF
-from boundcalc.bounds.code_lengths import CONSTANTS
+from boundcalc.bounds.code_lengths import CONSTANTS, descend
 from boundcalc.bounds.distances import REFERENCE, names_of, origin, start_of, unbiased, weight_minus_init
 from boundcalc.bounds.outcome import ClassComplexity, Terms
 from boundcalc.bounds.toeplitz.loss import GRAPH, Latest, bias_moved, by_name
 from boundcalc.bounds.toeplitz.reach import Numbers, largest
-from boundcalc.bounds.toeplitz.scale import FRO, ONE_INF, ToeplitzNorm, contractions, log_sizes
+from boundcalc.bounds.toeplitz.scale import FRO, ONE_INF, LogSizes, ToeplitzNorm, contractions, log_sizes
 from boundcalc.bounds.toeplitz.steps import (
     Block,
     Fixed,
@@ -232,23 +233,26 @@ class Differences:
         """Return log H of the value that each needed layer reads, with the t that seems best for it."""
         chain, energies = self.chain, self.problem.energies
         norms = {**{f"norm.{name}": -math.inf for name in self.blocks}, **self.fixed, **numbers}
-        constants = CONSTANTS if any(key.startswith("bias.") for key in norms) else (1.0,)
-        sizes = {
-            t: log_sizes(chain.steps, chain.names, norms, self.form, self.problem.network.inputs, math.log(t))
-            for t in constants
-        }
+        biased = any(key.startswith("bias.") for key in norms)
+
+        @cache
+        def sizes(t: float) -> list[LogSizes]:
+            return log_sizes(
+                chain.steps, chain.names, norms, self.form, self.problem.network.inputs, math.log(t)
+            )
+
         data = log_up(energies.frobenius_squared if self.form is FRO else energies.max_coordinate, 1)
         found = {}
         for name in self.needed:
             place = self.blocks[name].inputs[0]
 
             def looks(t: float, place: int = place) -> float:
-                return sizes[t][place].along + 0.5 * max(data, math.log(energies.m) + 2 * math.log(t))
+                return sizes(t)[place].along + 0.5 * max(data, math.log(energies.m) + 2 * math.log(t))
 
-            t = min(constants, key=looks)
+            t = descend(CONSTANTS, CONSTANTS.index(1.0), looks) if biased else 1.0
             bottom = Bottom.of(energies, self.form, math.log(t), contractions(chain.steps, place))
             found[name] = log_product(
-                [sizes[t][place].along, bottom.within_exponential(classes=self._classes(name))]
+                [sizes(t)[place].along, bottom.within_exponential(classes=self._classes(name))]
             )
         return found
 

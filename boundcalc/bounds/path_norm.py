@@ -25,13 +25,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import torch
 
 from boundcalc.bounds.bound_inputs import BoundInputs
 from boundcalc.bounds.catalogue import Bound, register
 from boundcalc.bounds.classes import PATHS
-from boundcalc.bounds.code_lengths import CONSTANTS, constant_bits
+from boundcalc.bounds.code_lengths import CONSTANTS, constant_bits, descend
 from boundcalc.bounds.margin_networks import is_two_classes, same_margins
 from boundcalc.bounds.outcome import Margins, NormComplexity, Terms
 from boundcalc.bounds.path_lengths import has_constant, input_skips_relu, log_factor, longest, neurons_deep
@@ -101,6 +102,7 @@ def compute(problem: BoundInputs) -> NormComplexity:
     family, cost, classes = coordinates(network), log_factor(network), network.outputs
     remaining = 1 if is_two_classes(network) else classes
 
+    @cache
     def at(t: float) -> tuple[float, float]:
         """Return log(m R_S) of margins and of outputs at path norm 1."""
         sample = MomentSample(problem.energies, t)
@@ -109,9 +111,8 @@ def compute(problem: BoundInputs) -> NormComplexity:
 
     biased = has_constant(network)
     grid = CONSTANTS if biased else (1.0,)
-    found = {t: at(t) for t in grid}
-    t = min(grid, key=lambda t: log_product([alike.log_total(t), found[t][0]]))
-    z_margins, z = found[t]
+    t = descend(grid, grid.index(1.0), lambda t: log_product([alike.log_total(t), at(t)[0]]))
+    z_margins, z = at(t)
     try:
         published, form = _published(problem, own.log_total(1.0)), None
     except NotCovered as error:

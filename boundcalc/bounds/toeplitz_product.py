@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from boundcalc.bounds.bound_inputs import BoundInputs, ToeplitzView
-from boundcalc.bounds.code_lengths import CONSTANTS, constant_bits
+from boundcalc.bounds.code_lengths import CONSTANTS, constant_bits, descend
 from boundcalc.bounds.outcome import NormComplexity, Terms
 from boundcalc.errors import NotCovered
 from boundcalc.norms.rounding import (
@@ -124,7 +124,8 @@ def _product(
         norms, log_energy = parts(t)
         return sum(norms) + log_energy
 
-    constant = min(CONSTANTS, key=size) if chain.biased else 1.0
+    # each term is convex in log t, so that no other point of the grid is lower than the one where the walk ends
+    constant = descend(CONSTANTS, CONSTANTS.index(1.0), size) if chain.biased else 1.0
     norms, log_energy = parts(constant)
     log_norms_product = log_product(norms)
     log_unit = log_product([log_factor(shape), log_energy, -math.log(m)])

@@ -119,12 +119,10 @@ class Bipartite:
 
     def connected_only(self) -> Bipartite:
         """Return the graph without isolated vertices."""
-        used = np.zeros(self.shape[1], dtype=bool)
-        used[self.ends] = True
         counts = np.diff(self.starts)
         starts = np.concatenate([[0], np.cumsum(counts[counts > 0])])
-        shape = (len(starts) - 1, int(used.sum()))
-        return Bipartite(shape, starts, (np.cumsum(used) - 1)[self.ends], self.weights)
+        right, ends = _numbered(self.ends, self.shape[1])
+        return Bipartite((len(starts) - 1, right), starts, ends, self.weights)
 
     def regular_subgraphs(self) -> Iterator[Bipartite]:
         """Yield the subgraph of each left degree d > 0 that at least 3 left vertices have: these vertices and the
@@ -146,9 +144,8 @@ class Bipartite:
             if high - low >= LEAST_DEGREE:
                 part = slice(starts[low], starts[high])
                 local = np.arange(high - low + 1) * degree
-                yield Bipartite(
-                    (int(high - low), self.shape[1]), local, ends[part], weights[part]
-                ).connected_only()
+                right, reached = _numbered(ends[part], self.shape[1])
+                yield Bipartite((int(high - low), right), local, reached, weights[part])
 
     def spectrum(self, weighted: bool = False) -> Leading:
         """Return the two leading singular values of the biadjacency matrix, or of the weighted one.
@@ -190,6 +187,14 @@ class Bipartite:
         for matrix, with_weights in zip(matrices, weighted, strict=True):
             matrix[rows, self.ends] = self.weights if with_weights else 1.0
         return matrices
+
+
+def _numbered(ends: Ints, count: int) -> tuple[int, Ints]:
+    """Return how many of `count` vertices occur, and the vertices numbered without gaps."""
+    used = np.zeros(count, dtype=bool)
+    used[ends] = True
+    numbers = np.cumsum(used)
+    return int(numbers[-1]) if count else 0, (numbers - 1)[ends]
 
 
 def build(layout: Layout, positions: Ints, weights: Floats) -> Bipartite:

@@ -179,14 +179,12 @@ def _published(
     """Return the published form for the better structure, or the reason why it does not cover the network."""
     from boundcalc.bounds.risk import risk_bound
 
-    outcomes: list[NormComplexity] = []
-    split = None
+    outcomes = []
     large = problem.network.parameters > SEARCHED_APART
     try:
         for structure, grouped, sharp in zip(structures, kernels, found, strict=True):
             given = (sharp.outputs.split, sharp.constant) if large else None
-            walk, constant = search_published(problem, structure, grouped, given, split)
-            split = walk.split
+            walk, constant = search_published(problem, structure, grouped, given)
             outcomes.append(published_outcome(problem, structure, walk, constant))
     except NotCovered as error:
         return None, f"not covered: {error}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import multiprocessing
 import multiprocessing.connection
@@ -255,6 +256,9 @@ def _initialize_worker() -> None:
     """Ignore Ctrl-C, which the parent handles, and exit when the parent does: a killed parent must not leave a worker behind."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    import boundcalc.report.assemble  # noqa: F401
+
+    gc.freeze()  # collections of the jobs' garbage need not look at what every job uses
 
 
 def _end_with_parent() -> None:

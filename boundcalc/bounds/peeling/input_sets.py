@@ -185,10 +185,12 @@ class MomentSample:
     Attributes:
         energies: energies of the sample.
         constant: value t of the constant unit.
+        known: moments that were asked for before, by what they depend on: a search asks for most of them repeatedly.
     """
 
     energies: Energies
     constant: float
+    known: dict[tuple[object, ...], Moments] = field(default_factory=dict, repr=False)
 
     def moments(
         self, family: InputSetFamily, log_factor: float, *, inner: float, log_weights: Array | None = None
@@ -201,6 +203,14 @@ class MomentSample:
             inner: K without the outermost step if that step is free, otherwise K.
             log_weights: logs of the weights n_c of the classes in `own` and `others`; None for weights 1.
         """
+        key = family, log_factor, inner, None if log_weights is None else log_weights.tobytes()
+        if key not in self.known:
+            self.known[key] = self._moments(family, log_factor, inner, log_weights)
+        return self.known[key]
+
+    def _moments(
+        self, family: InputSetFamily, log_factor: float, inner: float, log_weights: Array | None
+    ) -> Moments:
         e = self.energies
         logs = family.log_energies(e.coordinate, e.m * self.constant**2)
         spectrum = self._spectrum(family, logs)
@@ -211,6 +221,12 @@ class MomentSample:
 
     def summed(self, family: InputSetFamily, log_factor: float, classes: int) -> Moments:
         """Return the moments of the largest sum over all classes, for the norm "l1"."""
+        key = family, log_factor, classes
+        if key not in self.known:
+            self.known[key] = self._summed(family, log_factor, classes)
+        return self.known[key]
+
+    def _summed(self, family: InputSetFamily, log_factor: float, classes: int) -> Moments:
         e = self.energies
         logs = family.log_energies(e.coordinate, e.m * self.constant**2)
         spectrum = self._spectrum(family, logs)

@@ -143,6 +143,7 @@ class SharpSearch:
         self._rules: Rules = SharpRules(self._k)
         self._top_free = output_reads_rectified(problem.network)
         self._families: dict[tuple[tuple[str, int, str], ...], list[InputSetFamily]] = {}
+        self._samples = {t: MomentSample(problem.energies, t) for t in CONSTANTS}
 
     def run(self, given: PeelingSearchResult | None = None) -> PeelingSearchResult:
         """Return the best result of the search.
@@ -195,12 +196,13 @@ class SharpSearch:
         return PeelingProgram(network, self._setting, self._kernels, t, rules).walks(split)
 
     def _priced(self, network: Network, walk: PeelingResult, t: float) -> _Priced:
-        sample = MomentSample(self._problem.energies, t)
         readers = [layer.name for layer in network.layers() if layer.inputs[0] == 0]
         key = tuple((name, walk.split[name].group, walk.split[name].norm.name) for name in readers)
         if key not in self._families:
             self._families[key] = families(network, self._structure, walk.split)
-        theorem = sharp(walk, self._families[key], sample, self._k, network.outputs, top_free=self._top_free)
+        theorem = sharp(
+            walk, self._families[key], self._samples[t], self._k, network.outputs, top_free=self._top_free
+        )
         return log_product([walk.log_rho, theorem.log_margins]), walk, theorem
 
 

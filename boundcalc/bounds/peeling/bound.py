@@ -179,13 +179,16 @@ def _published(
     """Return the published form for the better structure, or the reason why it does not cover the network."""
     from boundcalc.bounds.risk import risk_bound
 
-    outcomes = []
+    outcomes: list[NormComplexity] = []
+    split = None
     large = problem.network.parameters > SEARCHED_APART
     try:
-        for structure, grouped, sharp in zip(structures, kernels, found, strict=True):
+        # the masked structure is searched, and the dense one takes its split: on tickets the search of its own finds no other
+        for structure, grouped, sharp in reversed(list(zip(structures, kernels, found, strict=True))):
             given = (sharp.outputs.split, sharp.constant) if large else None
-            walk, constant = search_published(problem, structure, grouped, given)
-            outcomes.append(published_outcome(problem, structure, walk, constant))
+            walk, constant = search_published(problem, structure, grouped, given, split)
+            split = walk.split
+            outcomes.insert(0, published_outcome(problem, structure, walk, constant))
     except NotCovered as error:
         return None, f"not covered: {error}"
     return min(outcomes, key=lambda outcome: risk_bound(outcome, problem).log_value), ""

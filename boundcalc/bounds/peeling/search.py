@@ -61,6 +61,7 @@ def search_published(
     structure: KernelStructure,
     kernels: Kernels,
     given: tuple[dict[str, Choice], float] | None = None,
+    split: dict[str, Choice] | None = None,
 ) -> tuple[PeelingResult, float]:
     """Return the best walk and constant t for the published form: splits by beam, t by descent along its grid.
 
@@ -69,6 +70,7 @@ def search_published(
         structure: which connections exist.
         kernels: grouped kernels of the structure.
         given: split and t to take instead of searching.
+        split: of another structure, to take instead of a search for splits.
 
     Raises:
         NotCovered: the theorem does not cover an operation.
@@ -81,14 +83,15 @@ def search_published(
 
     if given is not None:
         return walk(given[1], given[0]), given[1]
-    best = walk(1.0)
+    best = walk(1.0, split)
     if not has_constant(network) or best.log_rho == -math.inf:
         return best, 1.0
-    split = best.split
-    constant = descend(CONSTANTS, CONSTANTS.index(1.0), lambda t: walk(t, split).log_complexity(m))
+    chosen = best.split
+    constant = descend(CONSTANTS, CONSTANTS.index(1.0), lambda t: walk(t, chosen).log_complexity(m))
     if constant == 1.0:
         return best, constant
-    return min((walk(constant), walk(constant, split)), key=lambda found: found.log_complexity(m)), constant
+    found = [walk(constant, chosen)] + ([] if split else [walk(constant)])
+    return min(found, key=lambda each: each.log_complexity(m)), constant
 
 
 @dataclass(frozen=True)

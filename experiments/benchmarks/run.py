@@ -25,7 +25,7 @@ HERE = Path(__file__).parent
 SCRIPTS: dict[str, tuple[str, ...]] = {
     "zoo": (),
     "train": (),
-    "throughput": ("--tickets", "60"),
+    "throughput": ("--tickets", "120"),
     "gntk": (),
     "start": (),
     "bounds": (),

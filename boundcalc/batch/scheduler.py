@@ -256,7 +256,7 @@ def _initialize_worker() -> None:
     """Ignore Ctrl-C, which the parent handles, and exit when the parent does: a killed parent must not leave a worker behind."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    import boundcalc.report.assemble  # noqa: F401
+    import boundcalc.report.assemble  # noqa: F401  # what every job needs, in no job's time
 
     gc.freeze()  # collections of the jobs' garbage need not look at what every job uses
 

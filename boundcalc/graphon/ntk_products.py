@@ -177,15 +177,16 @@ class Grouped:
 
     @property
     def room(self) -> int:
-        """The entries of the sums."""
-        return self.sums.room
+        """The entries of the sums, and of the dense matrix."""
+        return self.sums.room + self.matrix.size
 
     def at(self, lefts: Floats, rights: Floats | None, room: Floats) -> Product:
         """Scale the columns in the sums, the rows in the dense matrix."""
-        sums = self.sums.scaled(np.ones((len(lefts), self.matrix.shape[1])), rights, room)
-        return _OneByOne(
-            tuple(_SumsFirst(left[:, None] * self.matrix, one) for left, one in zip(lefts, sums, strict=True))
-        )
+        count, shape = len(lefts), self.matrix.shape
+        sums = self.sums.scaled(np.ones((count, shape[1])), rights, room)
+        rest = room[count * self.sums.room :][: count * self.matrix.size].reshape(count, *shape)
+        matrices = np.multiply(lefts[:, :, None], self.matrix, out=rest)
+        return _OneByOne(tuple(map(_SumsFirst, matrices, sums)))
 
 
 def best_form(matrix: Floats, used: float = 1.0) -> ScaledMatrix:

@@ -105,7 +105,7 @@ def _map(
 
 
 def _both_ways(link: ToeplitzLayer, weight: torch.Tensor) -> tuple[Apply, Apply]:
-    """Return x -> A x and y -> A^T y, of which the first may flatten."""
+    """Return x -> A x, whose result may be flat, and y -> A^T y."""
     shape, window = _shape(link), link.layer.window
     if (
         window.out == (1, 1)

@@ -53,7 +53,7 @@ LEAST_RELATIVE_EIGENVALUE = 1e-9
 """Share of the largest eigenvalue of a Gram matrix below which rounding tells too little of the second one."""
 
 EXACT_SUMS = 2**24
-"""Integers below are exact in half the precision."""
+"""Smaller integers are exact in float32."""
 
 EPS = float(np.finfo(np.float64).eps)
 
@@ -334,7 +334,7 @@ def _proved_ceiling(gram: Floats, pair: SingularPair) -> float | None:
 
 
 def _gram(tall: Any) -> Floats:
-    """Return A^T A; of a dense matrix of zeros and ones by products of half the precision, whose sums are exact."""
+    """Return A^T A; of a dense matrix of zeros and ones by products in float32, whose sums are exact."""
     if not isinstance(tall, np.ndarray) and _is_faster_dense(tall):
         tall = tall.toarray()
     if isinstance(tall, np.ndarray) and len(tall) < EXACT_SUMS and ((tall == 0) | (tall == 1)).all():

@@ -146,6 +146,17 @@ def test_every_form_of_a_product_agrees(equal_columns):
 
 
 @pytest.mark.parametrize(
+    "kind", [Dense, Sparse.of, lambda matrix: Grouped(Sparse.of(np.eye(matrix.shape[1])), matrix)]
+)
+def test_what_products_keep_lies_in_their_room(kind):
+    """So that the inputs whose matrices are made at a time, and the memory that is asked for, count all of it."""
+    form = kind(np.random.default_rng(0).random((5, 4)) + 1.0)
+    room = np.full(3 * form.room, np.nan)
+    form.at(np.ones((3, 5)), np.ones((3, 4)), room)
+    assert form.room >= 20 and not np.isnan(room).any()
+
+
+@pytest.mark.parametrize(
     ("matrix", "form"),
     [
         (np.random.default_rng(0).random((50, 60)), Dense),

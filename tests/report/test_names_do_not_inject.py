@@ -77,7 +77,7 @@ def _shown(tmp_path_factory):
         store = home / "s.sqlite"
         report = boundcalc.analyze(path, **OPTIONS)
         comparison = boundcalc.compare(path, path, **OPTIONS)
-        runner.run([path, _broken(home / "in", name)], store, Options(**OPTIONS | {"only": ("topology",)}), 1)
+        runner.run([path, _broken(home / "in", name)], store, Options(**OPTIONS), 1)
         with opened(store) as opened_store:
             for format in FORMATS:
                 found[kind, "report", format] = report.to(format)

@@ -40,8 +40,6 @@ from boundcalc.network.ops import (
 from boundcalc.norms.rounding import LOG2, log_error, log_product, log_up, slack, unit_sized
 from boundcalc.norms.rounding import squared as squares_of
 
-FEW = 1
-"""The beam if a layer is processed block by block."""
 SHARED = 4
 """Number of sources whose connections are cached: both norms of a choice have the same connections."""
 KEPT = 64
@@ -68,7 +66,7 @@ class PeelingProgram:
         self.kernels = kernels
         self.constant = constant
         self.constant_energy = setting.energies.m * constant**2
-        self._beam = FEW if any(map(kernels.large, network.layers())) else rules.beam
+        self._beam = 1 if any(map(kernels.large, network.layers())) else rules.beam
         self._connected = lru_cache(SHARED)(self._connected_nodes)
         self._reach = lru_cache(KEPT)(self._reach_of)
 
